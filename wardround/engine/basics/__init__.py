@@ -1,0 +1,1 @@
+"""Ground floor: problems, digests, atomic files, random streams, progress. Imports neither torch nor any other room."""

@@ -1,0 +1,80 @@
+"""Files that are either whole or absent: temporary file, fsync, rename, fsync of the folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from wardround.engine.basics.problems import InputError
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make a rename or an unlink in `folder` durable."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def fsync_file(path: Path) -> None:
+    """Make a file's bytes durable."""
+    with path.open("rb") as handle:
+        os.fsync(handle.fileno())
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it is fsynced and renamed to `path`, on failure removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".tmp", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        fsync_file(temporary)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    fsync_folder(path.parent)
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write `content` to `path` durably; a crash leaves the old file or the new one, never half of either."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a secret that only its owner can read (mode 0600, set before the first byte is written)."""
+    with replacing(path) as temporary:
+        temporary.chmod(0o600)
+        temporary.write_bytes(content)
+
+
+def append_durably(path: Path, line: str) -> None:
+    """Append one line and fsync. A line cut off by a crash is what a reader of such files must expect at the end."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as handle:
+        handle.write(line.encode() + b"\n")
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def require_space(folder: Path, needed_bytes: int, purpose: str) -> None:
+    """Raise `InputError` unless `folder`'s disk has `needed_bytes` free; call it before anything is written."""
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    status = os.statvfs(existing)
+    free = status.f_bavail * status.f_frsize
+    if free < needed_bytes:
+        raise InputError.one(
+            f"the disk is too full for {purpose}",
+            where=str(folder),
+            got=f"{free / 1e6:,.0f} MB free",
+            expected=f"{needed_bytes / 1e6:,.0f} MB",
+            remedy="Free some space or choose another folder",
+        )

@@ -1,0 +1,85 @@
+"""Problems in the user's words: what, where, got, expected, what to do. Collected, so that all are reported at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with an input.
+
+    Attributes:
+        what: one clause, such as "unknown key".
+        where: file and line, key, table row or case, as the user would name it.
+        got: the offending value, if there is one.
+        expected: what would have been right.
+        remedy: what to do, if that is not obvious from `expected`.
+    """
+
+    what: str
+    where: str = ""
+    got: str = ""
+    expected: str = ""
+    remedy: str = ""
+
+    def render(self) -> str:
+        """The problem as one paragraph: `where: what. Got ..., expected .... Remedy.`"""
+        head = f"{self.where}: {self.what}" if self.where else self.what
+        details = [f"got {self.got}" if self.got else "", f"expected {self.expected}" if self.expected else ""]
+        body = "; ".join(part for part in details if part)
+        return ". ".join(part.rstrip(".") for part in (head, body, self.remedy) if part) + "."
+
+
+class InputError(Exception):
+    """Bad input. Carries every problem found; commands print them without a traceback and exit with code 2."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(problem.render() for problem in self.problems))
+
+    @classmethod
+    def one(cls, what: str, **details: str) -> InputError:
+        """An error with a single problem."""
+        return cls([Problem(what, **details)])
+
+
+@dataclass
+class Findings:
+    """Collects problems while a file or a cohort is read, then raises them together."""
+
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(self, what: str, *, where: str = "", got: str = "", expected: str = "", remedy: str = "") -> None:
+        """Note one problem and go on."""
+        self.problems.append(Problem(what, where, got, expected, remedy))
+
+    def extend(self, problems: Iterable[Problem]) -> None:
+        """Note the problems that another check found."""
+        self.problems.extend(problems)
+
+    @contextmanager
+    def gather(self) -> Iterator[None]:
+        """Run a block; an `InputError` inside becomes findings instead of ending the check."""
+        try:
+            yield
+        except InputError as error:
+            self.extend(error.problems)
+
+    def raise_if_any(self) -> None:
+        """Raise one `InputError` with all problems, if there are any."""
+        if self.problems:
+            raise InputError(self.problems)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A remedy that names the closest known words, or lists them when none is close."""
+    names = sorted(known)
+    close = difflib.get_close_matches(word.lower(), [name.lower() for name in names], n=3, cutoff=0.55)
+    matches = [name for name in names if name.lower() in close]
+    if matches:
+        return f"Did you mean {' or '.join(repr(name) for name in matches)}?"
+    return f"Known: {', '.join(names)}" if names else ""

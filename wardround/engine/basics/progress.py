@@ -1,0 +1,70 @@
+"""Progress that people can read: a bar with an estimate on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """What long-running work tells whoever watches."""
+
+    def advance(self, done: int, note: str = "") -> None:
+        """`done` of the announced total units are finished; `note` is shown beside it."""
+
+
+class Silent:
+    """Progress that nobody watches."""
+
+    def advance(self, done: int, note: str = "") -> None:
+        """Ignore the step."""
+
+
+class _Lines:
+    """At most one plain line every two seconds, with the time left."""
+
+    def __init__(self, title: str, total: int) -> None:
+        self._title, self._total = title, total
+        self._start = self._last = time.monotonic()
+
+    def advance(self, done: int, note: str = "") -> None:
+        """Print a line if two seconds have passed since the last one."""
+        now = time.monotonic()
+        if now - self._last < 2 or not done:
+            return
+        self._last = now
+        left = (now - self._start) / done * (self._total - done)
+        print(
+            f"{self._title}: {done}/{self._total}, about {left:.0f} s left {note}".rstrip(), file=sys.stderr, flush=True
+        )
+
+
+class _Bar:
+    """A rich progress bar."""
+
+    def __init__(self, title: str, total: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self.bar = RichProgress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True))
+        self._task = self.bar.add_task(title, total=total, note="")
+
+    def advance(self, done: int, note: str = "") -> None:
+        """Move the bar to `done`."""
+        self.bar.update(self._task, completed=done, note=note)
+
+
+@contextmanager
+def progress(title: str, total: int) -> Iterator[Progress]:
+    """Show progress on standard error while the block runs."""
+    if not sys.stderr.isatty():
+        yield _Lines(title, total)
+        return
+    shown = _Bar(title, total)
+    with shown.bar:
+        yield shown

@@ -1,0 +1,46 @@
+"""Cases, cohorts and splits of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of a manifest: the images of one subject at one time, with their truth.
+
+    Attributes:
+        subject: unique within the manifest.
+        patient: what splits are grouped by; the subject where the manifest has no `PatientID`.
+        channels: absolute paths, one per input of the study.
+        label: path of the mask, or None.
+        value: content of `ValueToPredict`, or None.
+        split: `train`, `validation`, `test` or None, from the manifest's `Split`.
+        row: line of the manifest, counted from 1, for messages.
+    """
+
+    subject: str
+    patient: str
+    channels: tuple[Path, ...]
+    label: Path | None
+    value: str | None
+    split: str | None
+    row: int
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The cases of one manifest, in its order."""
+
+    manifest: Path
+    cases: tuple[Case, ...]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Three sets of cases that share no patient."""
+
+    train: tuple[Case, ...]
+    validation: tuple[Case, ...]
+    test: tuple[Case, ...]

@@ -1,0 +1,42 @@
+"""An image and where it lies in space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A voxel grid in physical space.
+
+    Arrays are indexed (x, y, z) in 3D, as ITK orders axes, and (row, column) in 2D.
+
+    Attributes:
+        shape: voxels per axis.
+        spacing: mm per axis.
+        origin: position of the first voxel's centre in mm, LPS as in ITK and DICOM.
+        direction: unit vectors of the axes as columns, flattened row by row.
+    """
+
+    shape: tuple[int, ...]
+    spacing: tuple[float, ...]
+    origin: tuple[float, ...]
+    direction: tuple[float, ...]
+
+    @property
+    def dimensions(self) -> int:
+        """2 or 3."""
+        return len(self.shape)
+
+
+@dataclass(frozen=True)
+class Image:
+    """Voxels and their grid. `data` has shape (channels, *geometry.shape)."""
+
+    data: np.ndarray
+    geometry: Geometry

@@ -1,0 +1,43 @@
+"""Scores of cases, and the summaries of them that may be merged across hospitals. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A metric over `count` cases. Summaries of disjoint cohorts merge by their weighted mean."""
+
+    value: float
+    count: int
+
+
+@dataclass(frozen=True)
+class CaseScores:
+    """One case's scores by metric name (`dice`, `dice.anterior`); undefined ones are left out."""
+
+    subject: str
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a cohort. `cases` never leave the hospital; `summary` may.
+
+    `summary` has an entry for each metric of the study (mean over the classes that are defined, then over cases),
+    one per class where the metric has classes (`dice.anterior`), and `loss` where it was computed.
+    """
+
+    cases: tuple[CaseScores, ...]
+    summary: Mapping[str, Summary]
+
+
+def merge(summaries: list[Summary]) -> Summary:
+    """Weighted mean of summaries over disjoint cohorts; those that count no case are left out."""
+    counted = [summary for summary in summaries if summary.count > 0]
+    total = sum(summary.count for summary in counted)
+    if total == 0:
+        return Summary(0.0, 0)
+    return Summary(sum(summary.value * summary.count for summary in counted) / total, total)

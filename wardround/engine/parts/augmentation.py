@@ -1,0 +1,75 @@
+"""Parameters of the random transforms, which act on batches of patches after normalisation."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from wardround.engine.parts.registry import Kind, Parameters, Part
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+
+
+class Spatial(Parameters):
+    """Rotation, scaling and elastic deformation, fused into one resampling of image and label.
+
+    rotation: largest angle in degrees about each axis (in 2D, in the plane). scale: range of one isotropic factor.
+    elastic: standard deviation, in voxels, of the displacement at the control points of a smooth random field.
+    """
+
+    rotation: Annotated[float, Field(ge=0, le=180)] = 15.0
+    scale: tuple[Annotated[float, Field(gt=0.1, lt=10)], Annotated[float, Field(gt=0.1, lt=10)]] = (0.9, 1.1)
+    elastic: Annotated[float, Field(ge=0, le=50)] = 0.0
+    control_spacing: Annotated[int, Field(ge=2, le=64)] = 8
+    probability: Probability = 0.5
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.scale[0] > self.scale[1]:
+            raise ValueError(f"the scale range must be in ascending order, got {list(self.scale)}")
+        return self
+
+
+class Flip(Parameters):
+    """Mirror each of the named axes (counted from 0 in the patch) independently with `probability`."""
+
+    shorthand: ClassVar[str | None] = "axes"
+    axes: Literal["all"] | tuple[Annotated[int, Field(ge=0, le=2)], ...] = "all"
+    probability: Probability = 0.5
+
+
+class Noise(Parameters):
+    """Additive Gaussian noise; its standard deviation is drawn uniformly from `std`, in units of the input."""
+
+    std: tuple[NonNegative, NonNegative] = (0.0, 0.1)
+    probability: Probability = 0.2
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.std[0] > self.std[1]:
+            raise ValueError(f"the std range must be in ascending order, got {list(self.std)}")
+        return self
+
+
+class Gamma(Parameters):
+    """Raise intensities, scaled to 0..1 per sample and channel, to the power exp(g), g uniform in `log_gamma`."""
+
+    log_gamma: tuple[float, float] = (-0.3, 0.3)
+    probability: Probability = 0.2
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.log_gamma[0] > self.log_gamma[1]:
+            raise ValueError(f"the log_gamma range must be in ascending order, got {list(self.log_gamma)}")
+        return self
+
+
+_HOME = "wardround.engine.augmentation"
+PARTS = (
+    Part(Kind.AUGMENTATION, "spatial", Spatial, f"{_HOME}.spatial:SpatialTransform"),
+    Part(Kind.AUGMENTATION, "flip", Flip, f"{_HOME}.flip:FlipTransform"),
+    Part(Kind.AUGMENTATION, "noise", Noise, f"{_HOME}.intensity:NoiseTransform"),
+    Part(Kind.AUGMENTATION, "gamma", Gamma, f"{_HOME}.intensity:GammaTransform"),
+)

@@ -1,0 +1,40 @@
+"""Parameters of the losses. Every loss has a per-sample form: one number per sample of the batch."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from wardround.engine.parts.registry import Kind, Parameters, Part
+
+Weight = Annotated[float, Field(ge=0)]
+
+
+class DiceCE(Parameters):
+    """Soft Dice loss (Milletari et al. 2016) plus cross-entropy, as in nnU-Net (Isensee et al. 2021)."""
+
+    dice_weight: Weight = 1.0
+    ce_weight: Weight = 1.0
+    include_background: bool = False
+    smooth: Annotated[float, Field(gt=0)] = 1e-5
+
+
+class CrossEntropy(Parameters):
+    """Cross-entropy on class indices; over the voxels of a segmentation it is averaged within each sample."""
+
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    class_weights: tuple[Weight, ...] | None = None
+
+
+_HOME = "wardround.engine.losses.classic"
+PARTS = (
+    Part(Kind.LOSS, "dice_ce", DiceCE, f"{_HOME}:DiceCELoss", frozenset({"segmentation"})),
+    Part(
+        Kind.LOSS,
+        "cross_entropy",
+        CrossEntropy,
+        f"{_HOME}:CrossEntropyLoss",
+        frozenset({"segmentation", "classification"}),
+    ),
+)

@@ -1,0 +1,78 @@
+"""Parameters of the preprocessing steps, which run once per case, in the study's order."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from wardround.engine.parts.registry import Kind, Parameters, Part
+
+Millimetres = Annotated[float, Field(gt=0)]
+
+
+class Orient(Parameters):
+    """Reorder and flip the axes of a 3D case to an anatomical orientation, without interpolation."""
+
+    shorthand: ClassVar[str | None] = "axes"
+    axes: Annotated[str, Field(pattern=r"^[RLAPSI]{3}$")] = "RAS"
+
+    @model_validator(mode="after")
+    def _one_letter_per_axis(self) -> Self:
+        pairs = ({"R", "L"}, {"A", "P"}, {"S", "I"})
+        if any(len(pair & set(self.axes)) != 1 for pair in pairs):
+            raise ValueError("an orientation names each of R/L, A/P and S/I once, such as RAS or LPS")
+        return self
+
+
+class Resample(Parameters):
+    """Resample to a voxel spacing in mm, one number per axis: linear for images, nearest for labels."""
+
+    shorthand: ClassVar[str | None] = "spacing"
+    spacing: tuple[Millimetres, ...] = Field(min_length=2, max_length=3)
+
+
+class Resize(Parameters):
+    """Resample to a grid of a given number of pixels or voxels per axis."""
+
+    shorthand: ClassVar[str | None] = "size"
+    size: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = Field(min_length=2, max_length=3)
+
+
+class Clip(Parameters):
+    """Limit intensities to a range, for instance Hounsfield units."""
+
+    low: float
+    high: float
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(f"low ({self.low}) must be below high ({self.high})")
+        return self
+
+
+class ZNormalize(Parameters):
+    """Per case and channel: subtract the mean and divide by the standard deviation of all or of nonzero voxels."""
+
+    shorthand: ClassVar[str | None] = "within"
+    within: Literal["all", "nonzero"] = "all"
+
+
+class Rescale(Parameters):
+    """Per case and channel: map two percentiles of the intensities linearly to `low` and `high`, and clip there."""
+
+    low: float = 0.0
+    high: float = 1.0
+    percentiles: tuple[Annotated[float, Field(ge=0, le=100)], Annotated[float, Field(ge=0, le=100)]] = (0.0, 100.0)
+
+
+_HOME = "wardround.engine.preprocessing.steps"
+PARTS = (
+    Part(Kind.PREPROCESSING, "orient", Orient, f"{_HOME}:OrientStep"),
+    Part(Kind.PREPROCESSING, "resample", Resample, f"{_HOME}:ResampleStep"),
+    Part(Kind.PREPROCESSING, "resize", Resize, f"{_HOME}:ResizeStep"),
+    Part(Kind.PREPROCESSING, "clip", Clip, f"{_HOME}:ClipStep"),
+    Part(Kind.PREPROCESSING, "z_normalize", ZNormalize, f"{_HOME}:ZNormalizeStep"),
+    Part(Kind.PREPROCESSING, "rescale", Rescale, f"{_HOME}:RescaleStep"),
+)

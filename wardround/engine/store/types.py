@@ -1,0 +1,36 @@
+"""A preprocessed case as the store gives it: memory-mapped arrays and what is needed to write predictions back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from wardround.engine.imaging.types import Geometry
+
+
+@dataclass(frozen=True)
+class StoredCase:
+    """One preprocessed case.
+
+    Attributes:
+        digest: SHA-256 of the case's source bytes (images, mask, value); names the case in random streams.
+        image: float32 memory map of shape (channels, *spatial).
+        label: memory map of shape (*spatial) with the index of the class in `Study.class_names`, or None.
+        foreground: per class index, int32 voxel coordinates of shape (n, dimensions), at most 10,000 a class.
+        geometry: the grid after preprocessing.
+        native: the grid of the file that it came from.
+        target: index of the class in `Study.class_names` for classification, or None.
+        folder: where the arrays lie.
+    """
+
+    digest: str
+    image: np.ndarray
+    label: np.ndarray | None
+    foreground: Mapping[int, np.ndarray]
+    geometry: Geometry
+    native: Geometry
+    target: int | None
+    folder: Path

@@ -1,0 +1,1 @@
+"""What both ends of a federation share: messages, identities, guards and the one adapter to Flower."""
