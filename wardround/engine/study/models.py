@@ -36,7 +36,7 @@ class Patches(Frozen):
     """What the network sees at once.
 
     size: voxels per axis. per_case: patches of one case in an epoch. foreground: fraction of patches centred on a
-    foreground voxel (its class drawn evenly from the classes present). A case smaller than a patch is padded with zeros.
+    foreground voxel (its class drawn evenly among those present). A case smaller than a patch is zero-padded.
     """
 
     size: tuple[Annotated[int, Field(ge=4, le=1024)], ...] = Field(min_length=2, max_length=3)
@@ -48,8 +48,8 @@ class Training(Frozen):
     """How the model learns. `steps`, where given, replaces `epochs`; in a federation the horizon replaces both."""
 
     loss: LossUse
-    optimizer: OptimizerUse = Field(default="adamw", validate_default=True)  # type: ignore[assignment]
-    schedule: ScheduleUse = Field(default="cosine", validate_default=True)  # type: ignore[assignment]
+    optimizer: OptimizerUse = Field(default="adamw", validate_default=True)
+    schedule: ScheduleUse = Field(default="cosine", validate_default=True)
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 50
     steps: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 2

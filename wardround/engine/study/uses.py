@@ -45,7 +45,7 @@ def _parse(kind: Kind, value: Any) -> Any:
     except InputError as error:
         problem = error.problems[0]
         message = f"unknown {kind} {name!r}. {problem.remedy}".replace("{", "{{").replace("}", "}}")
-        raise PydanticCustomError("unknown_part", message) from None  # type: ignore[arg-type]
+        raise PydanticCustomError("unknown_part", message) from None
     return PartUse(name=name, parameters=part.parameters.model_validate(_keyed(part, written)))
 
 
