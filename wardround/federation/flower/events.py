@@ -1,0 +1,90 @@
+"""What the two ends report. Details come from a fixed vocabulary and numbers: never text that a peer chose."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+_log = logging.getLogger(__name__)
+
+EventT = TypeVar("EventT")
+
+
+@dataclass(frozen=True)
+class LinkEvent:
+    """Something that happened on the aggregator's side.
+
+    Attributes:
+        kind: `online` and `offline` are a site's presence, `refused` a request that was turned away, `limited` a
+            connection or body that exceeded a limit.
+        site: the site's name in the roster, or None when the peer is not known to be one.
+        detail: fixed words and numbers, such as "clock 10 s ahead".
+    """
+
+    kind: Literal["online", "offline", "refused", "limited"]
+    site: str | None
+    detail: str
+
+
+@dataclass(frozen=True)
+class NodeEvent:
+    """Something that happened on the courier's side.
+
+    Attributes:
+        kind: what happened.
+        detail: fixed words, such as "http 500" or "link cut".
+        value: a number where there is one: bytes for `pulled` and `sent`, seconds ahead for `clock_skew`.
+    """
+
+    kind: Literal[
+        "connecting", "connected", "disconnected", "clock_skew", "refused", "pulled", "sent", "foreign_bundle"
+    ]
+    detail: str = ""
+    value: float | None = None
+
+
+def ignore(_event: LinkEvent | NodeEvent) -> None:
+    """A listener that does nothing."""
+
+
+class Announcer:
+    """Hands link events to a listener, each different one at most once per interval, and contains what it raises."""
+
+    def __init__(self, listener: Callable[[LinkEvent], None], interval: float = 10.0) -> None:
+        self._listener = listener
+        self._interval = interval
+        self._lock = threading.Lock()
+        self._last: dict[LinkEvent, float] = {}
+
+    def presence(self, event: LinkEvent) -> None:
+        """Report a change of presence; never held back."""
+        call_listener(self._listener, event)
+
+    def limited(self, detail: str, site: str | None = None) -> None:
+        """Report that a limit was hit."""
+        self._at_most_once(LinkEvent("limited", site, detail))
+
+    def refused(self, detail: str, site: str | None = None) -> None:
+        """Report that a request was turned away."""
+        self._at_most_once(LinkEvent("refused", site, detail))
+
+    def _at_most_once(self, event: LinkEvent) -> None:
+        now = time.monotonic()
+        with self._lock:
+            if now - self._last.get(event, -self._interval) < self._interval:
+                return
+            self._last = {known: at for known, at in self._last.items() if now - at < self._interval}
+            self._last[event] = now
+        call_listener(self._listener, event)
+
+
+def call_listener(listener: Callable[[EventT], None], event: EventT) -> None:
+    """Call a listener; what it raises is logged and goes no further, since the transport must go on."""
+    try:
+        listener(event)
+    except Exception:
+        _log.exception("A listener for transport events failed on %r", event)

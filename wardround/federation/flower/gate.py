@@ -1,0 +1,213 @@
+"""The gate: what stands between the network and Flower's link. It denies by default. Imports no Flower.
+
+A request passes only on one of the listed fleet paths, and only when its headers carry a fresh signature of a site
+in the roster; that is decided before its body is read. Bodies are capped while they arrive, and slow peers are cut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import logging
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextvars import ContextVar
+from email.utils import format_datetime
+from typing import Any, cast
+
+from .admission import Admission, GateLimits, Peer
+from .events import Announcer
+from .roster import KEY_HEADER, Roster, Verdict
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+HEALTH_PATH = "/health"
+FLEET_PATHS = frozenset(
+    f"/v1/fleet/{name}"
+    for name in (
+        "activate-node",
+        "deactivate-node",
+        "send-node-heartbeat",
+        "pull-messages",
+        "push-messages",
+        "get-run",
+        "push-object",
+        "pull-object",
+        "confirm-message-received",
+    )
+)
+"""Registering nodes and fetching bundles are missing on purpose: the roster is fixed and no bundle is ever run."""
+
+_DRAIN_BYTES = 64 * 1024
+_DRAIN_SECONDS = 2.0
+_OK, _UNAUTHORIZED, _NOT_FOUND, _TIMEOUT, _TOO_LARGE, _ERROR = 200, 401, 404, 408, 413, 500
+
+_log = logging.getLogger(__name__)
+
+
+class _RefusedError(Exception):
+    """A request whose body is turned away with an HTTP status."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
+class Gate:
+    """ASGI wrapper around the link's application.
+
+    Args:
+        inner: the application behind the gate.
+        roster: who may pass.
+        limits: what a peer may take up.
+        admission: the connection counters; a connection that passes counts as its site's own.
+        announcer: takes refusals and limits.
+        caller: set to the authenticated site's name while the inner application runs.
+        seen: called with a site's name whenever it is heard.
+    """
+
+    def __init__(
+        self,
+        inner: Application,
+        roster: Roster,
+        limits: GateLimits,
+        admission: Admission,
+        announcer: Announcer,
+        caller: ContextVar[str | None],
+        seen: Callable[[str], None],
+    ) -> None:
+        self._inner = inner
+        self._roster = roster
+        self._limits = limits
+        self._admission = admission
+        self._announcer = announcer
+        self._caller = caller
+        self._seen = seen
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection scope. Everything but HTTP is closed at once."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        if scope["type"] != "http":
+            return
+        if scope["path"] == HEALTH_PATH and scope["method"] in ("GET", "HEAD"):
+            await self._health(scope, send)
+        elif scope["path"] in FLEET_PATHS and scope["method"] == "POST":
+            await self._fleet(scope, receive, send)
+        else:
+            self._announcer.refused("unknown path")
+            await _refuse(receive, send, _NOT_FOUND)
+
+    async def _health(self, scope: Scope, send: Send) -> None:
+        """Say that the link lives, and what its clock shows. With a site's credentials: whether these would pass."""
+        headers = dict(scope["headers"])
+        verdict = self._examine(headers) if KEY_HEADER in headers else Verdict(None)
+        if verdict.fault:
+            self._announcer.refused(verdict.fault, verdict.site)
+        date = format_datetime(datetime.datetime.now(datetime.UTC), usegmt=True).encode("ascii")
+        status, body = (_UNAUTHORIZED, b"") if verdict.fault else (_OK, b"ok\n")
+        await _respond(send, status, body if scope["method"] == "GET" else b"", [(b"date", date)])
+
+    async def _fleet(self, scope: Scope, receive: Receive, send: Send) -> None:
+        verdict = self._examine(dict(scope["headers"]))
+        if verdict.fault or verdict.site is None:
+            self._announcer.refused(verdict.fault, verdict.site)
+            await _refuse(receive, send, _UNAUTHORIZED)
+            return
+        site = verdict.site
+        self._admission.authenticated(cast(Peer, tuple(scope["client"] or ("", 0))), site)
+        self._seen(site)
+        try:
+            body = await self._read(scope, receive, site)
+        except _RefusedError as refusal:
+            self._announcer.limited(refusal.detail, site)
+            await _respond(send, refusal.status)
+            return
+        await self._pass_on(scope, body, send, site)
+
+    def _examine(self, headers: Mapping[bytes, bytes]) -> Verdict:
+        return self._roster.examine(headers, datetime.datetime.now(datetime.UTC))
+
+    async def _read(self, scope: Scope, receive: Receive, site: str) -> bytes:
+        """The whole body, refused as soon as it is too large or too slow."""
+        announced = dict(scope["headers"]).get(b"content-length", b"0")
+        if announced.isdigit() and int(announced) > self._limits.body_bytes:
+            raise _RefusedError(_TOO_LARGE, "body too large")
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._limits.body_seconds):
+                while True:
+                    message = await receive()
+                    body += message.get("body", b"")
+                    if len(body) > self._limits.body_bytes:
+                        raise _RefusedError(_TOO_LARGE, "body too large")
+                    if message["type"] == "http.disconnect":
+                        raise _RefusedError(_TIMEOUT, "body cut short")
+                    if not message.get("more_body", False):
+                        return bytes(body)
+                    self._seen(site)
+        except TimeoutError as error:
+            raise _RefusedError(_TIMEOUT, "body too slow") from error
+
+    async def _pass_on(self, scope: Scope, body: bytes, send: Send, site: str) -> None:
+        """Run the inner application on a body that has arrived; a fault of its own becomes a bare 500."""
+        unread: list[bytes] = [body]
+        started = False
+
+        async def replay() -> Message:
+            if unread:
+                return {"type": "http.request", "body": unread.pop(), "more_body": False}
+            return {"type": "http.disconnect"}
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                self._note_status(message["status"], site)
+            async with asyncio.timeout(self._limits.body_seconds):
+                await send(message)
+
+        token = self._caller.set(site)
+        try:
+            await self._inner(scope, replay, watched)
+        except Exception as error:
+            self._announcer.refused("link fault", site)
+            _log.error("A request of site %s failed inside the link: %s", site, type(error).__name__)
+            if not started:
+                await _respond(send, _ERROR)
+        finally:
+            self._caller.reset(token)
+
+    def _note_status(self, status: int, site: str) -> None:
+        if status == _UNAUTHORIZED:
+            self._announcer.refused("session unknown", site)
+        elif status >= 400:
+            self._announcer.refused(f"http {status}", site)
+
+
+async def _refuse(receive: Receive, send: Send, status: int) -> None:
+    """Turn a request away with an empty body. What little has been sent is read first, so that the answer arrives."""
+    drained = 0
+    try:
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            while drained <= _DRAIN_BYTES:
+                message = await receive()
+                drained += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    break
+    except TimeoutError:
+        _log.debug("A refused peer was still sending after %.0f s", _DRAIN_SECONDS)
+    await _respond(send, status)
+
+
+async def _respond(
+    send: Send, status: int, body: bytes = b"", headers: list[tuple[bytes, bytes]] | None = None
+) -> None:
+    """Answer and close the connection."""
+    fixed = [(b"content-length", str(len(body)).encode("ascii")), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": status, "headers": fixed + (headers or [])})
+    await send({"type": "http.response.body", "body": body})

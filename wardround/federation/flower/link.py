@@ -1,0 +1,192 @@
+"""The aggregator's side: one TLS listener for a roster of sites, and one call that asks a site and waits."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from wardround.federation.envelope import Envelope
+
+from . import settings
+from .admission import Admission, GateLimits
+from .events import Announcer, LinkEvent, ignore
+from .gate import Application, Gate
+from .listener import Listener
+from .presence import Presence
+from .roster import Roster
+
+if TYPE_CHECKING:
+    from .link_state import Attempt, SiteLinkState
+
+__all__ = ["GateLimits", "Link", "LinkEvent", "TlsFiles"]
+
+_GRACE_SECONDS = 60.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TlsFiles:
+    """PEM files of the listener: the authority's certificate, the server's certificate (chain) and its private key."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+
+
+class Link:
+    """The aggregator's end of the federation's network, as a context manager.
+
+    Nothing of it survives a restart and nothing needs to: what matters is in the aggregator's inbox, and a site comes
+    back by itself. It serves Flower's fleet protocol to the roster and `/health` to anybody, and nothing else.
+
+    Args:
+        host: address to listen on.
+        port: port to listen on; 0 lets the system choose (see `port`).
+        tls: certificate files.
+        sites: name -> public key, in Flower's form (PEM of a P-384 key). Exactly these sites can take part.
+        limits: what a peer may take up.
+        on_event: called from the link's threads with everything worth knowing; must be quick and thread-safe.
+
+    Raises:
+        ValueError: a key cannot be read, or two sites share one.
+        OSError: (on entering) the address cannot be bound or a certificate file cannot be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        tls: TlsFiles,
+        sites: Mapping[str, bytes],
+        limits: GateLimits | None = None,
+        on_event: Callable[[LinkEvent], None] = ignore,
+    ) -> None:
+        self._limits = limits or GateLimits()
+        self._sites = dict(sites)
+        self._roster = Roster(self._sites)
+        self._announcer = Announcer(on_event)
+        self._presence = Presence(self._sites, self._announcer)
+        self._admission = Admission(self._limits, self._announcer)
+        self._caller: ContextVar[str | None] = ContextVar("authenticated_site", default=None)
+        self._tls = tls
+        self._listener = Listener(host, port, _server_context(tls), self._limits, self._admission, self._announcer)
+        self._state: SiteLinkState | None = None
+        self._closed = threading.Event()
+
+    @property
+    def port(self) -> int:
+        """The port that the link listens on."""
+        return self._listener.port
+
+    def __enter__(self) -> Self:
+        """Start to listen."""
+        settings.ensure()
+        from .fleet_app import build_app
+        from .link_state import SiteLinkState
+
+        self._state = SiteLinkState(self._sites, self._caller, self._presence.left, self._limits.reply_bytes)
+        self._listener.start(self._gate(build_app(self._state)))
+        self._presence.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop listening. Exchanges that still wait return None."""
+        self._closed.set()
+        if self._state is not None:
+            self._state.close()
+        self._listener.stop()
+        self._presence.stop()
+
+    def exchange(self, site: str, envelope: Envelope, timeout: float) -> Envelope | None:
+        """Send one message to a site and wait for its answer.
+
+        A message that a site had pulled when its courier died or lost the link is posted again as soon as the site is
+        back, within the same call; so a site may be handed one envelope more than once. Thread-safe.
+
+        Args:
+            site: name in the roster.
+            envelope: what to send.
+            timeout: most seconds to wait. It must cover the transfer of both payloads on the site's line.
+
+        Returns:
+            The answer, or None when none came in time or what came was not an envelope: ask again.
+
+        Raises:
+            KeyError: the site is not in the roster.
+            RuntimeError: the link is not open.
+        """
+        state = self._open_state()
+        state.node_id(site)
+        deadline = time.monotonic() + timeout
+        while (left := deadline - time.monotonic()) > 0 and not self._closed.is_set():
+            attempt = self._post(state, site, envelope, left)
+            try:
+                attempt.settled.wait(deadline - time.monotonic())
+                if not _was_lost(attempt):
+                    return self._read_answer(state, site, attempt)
+            finally:
+                state.withdraw(attempt)
+        return None
+
+    def seconds_since_seen(self, site: str) -> float | None:
+        """Seconds since the site was last heard with valid credentials; None if it never was since the link opened."""
+        return self._presence.seconds_since_seen(site)
+
+    def _open_state(self) -> SiteLinkState:
+        if self._state is None or self._closed.is_set():
+            raise RuntimeError("the link is not open: use it inside `with Link(...)`")
+        return self._state
+
+    def _gate(self, inner: Application) -> Gate:
+        return Gate(
+            inner, self._roster, self._limits, self._admission, self._announcer, self._caller, self._presence.seen
+        )
+
+    def _post(self, state: SiteLinkState, site: str, envelope: Envelope, left: float) -> Attempt:
+        from .wire import AGGREGATOR_NODE_ID, Route, pack
+
+        route = Route(state.run_id, AGGREGATOR_NODE_ID, state.node_id(site))
+        return state.post(pack(envelope, route, left + _GRACE_SECONDS))
+
+    def _read_answer(self, state: SiteLinkState, site: str, attempt: Attempt) -> Envelope | None:
+        from .link_state import Outcome
+        from .wire import MalformedMessageError, unpack
+
+        if attempt.outcome is not Outcome.ANSWERED:
+            return None
+        try:
+            return unpack(attempt.reply_id, state.collect(attempt))
+        except MalformedMessageError:
+            self._announcer.refused("malformed reply", site)
+            return None
+
+
+def _was_lost(attempt: Attempt) -> bool:
+    from .link_state import Outcome
+
+    return attempt.outcome is Outcome.LOST
+
+
+def _server_context(tls: TlsFiles) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(tls.certificate, tls.key)
+    except (OSError, ssl.SSLError) as error:
+        raise OSError(
+            f"TLS certificate {tls.certificate} with key {tls.key} cannot be used: "
+            f"{error.strerror or type(error).__name__}. Both must be PEM files that belong together."
+        ) from error
+    return context

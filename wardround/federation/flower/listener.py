@@ -1,0 +1,187 @@
+"""The link's only socket: accepts TLS connections under the gate's limits and speaks HTTP/1.1 on them (uvicorn's)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
+
+import h11
+from uvicorn import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from .admission import Admission, GateLimits, Peer
+from .events import Announcer
+
+_BACKLOG = 128
+_SHUTDOWN_SECONDS = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+class GuardedProtocol(H11Protocol):
+    """HTTP/1.1 that gives a peer a fixed time for its headers and counts its connection."""
+
+    def __init__(self, config: Config, state: ServerState, admission: Admission, header_seconds: float) -> None:
+        super().__init__(config, state, {})
+        self._admission = admission
+        self._header_seconds = header_seconds
+        self._header_timer: asyncio.TimerHandle | None = None
+        self._peer: Peer = ("", 0)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """The TLS handshake is done: wait for headers."""
+        super().connection_made(transport)
+        self._peer = self.client or ("", 0)
+        self._admission.opened(self._peer, transport)
+        self._expect_headers()
+
+    def data_received(self, data: bytes) -> None:
+        """More bytes: headers that drip in are timed from their first byte."""
+        super().data_received(data)
+        if self.conn.their_state is h11.IDLE:
+            self._expect_headers()
+        else:
+            self._stop_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The peer is gone."""
+        self._stop_timer()
+        self._admission.release(self._peer)
+        super().connection_lost(exc)
+
+    def _expect_headers(self) -> None:
+        if self._header_timer is None:
+            self._header_timer = self.loop.call_later(self._header_seconds, self.transport.abort)
+
+    def _stop_timer(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
+
+
+class Listener:
+    """Runs an ASGI application on one TLS socket in a thread of its own.
+
+    Args:
+        host: address to bind; an IPv6 address works too.
+        port: port to bind; 0 lets the system choose.
+        tls: server side context.
+        limits: times and sizes.
+        admission: the connection counters.
+        announcer: takes limits that were hit.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext,
+        limits: GateLimits,
+        admission: Admission,
+        announcer: Announcer,
+    ) -> None:
+        self._address = (host, port)
+        self._tls = tls
+        self._limits = limits
+        self._admission = admission
+        self._announcer = announcer
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="wardround-link", daemon=True)
+        self._state = ServerState()
+        self._stopping: asyncio.Event | None = None
+        self.port = port
+
+    def start(self, application: Callable[..., Any]) -> None:
+        """Bind and serve. Raises OSError, with the address in its text, when the address cannot be bound."""
+        self._socket = self._bind()
+        self.port = int(self._socket.getsockname()[1])
+        config = Config(
+            cast(Any, application),
+            http=GuardedProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=int(self._limits.idle_seconds),
+        )
+        config.load()
+        self._factory = partial(GuardedProtocol, config, self._state, self._admission, self._limits.header_seconds)
+        self._stopping = asyncio.Event()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close the socket and every connection. Returns when the thread is gone."""
+        if self._thread.is_alive() and self._stopping is not None:
+            self._loop.call_soon_threadsafe(self._stopping.set)
+            self._thread.join()
+
+    def _bind(self) -> socket.socket:
+        host, port = self._address
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        except OSError as error:
+            reason = error.strerror or "unknown reason"
+            raise OSError(error.errno, f"cannot listen on {host} port {port}: {reason}") from error
+        listening.setblocking(False)
+        return listening
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._serve())
+        finally:
+            self._loop.close()
+
+    async def _serve(self) -> None:
+        accepting = asyncio.create_task(self._accept_for_ever())
+        assert self._stopping is not None
+        await self._stopping.wait()
+        accepting.cancel()
+        self._socket.close()
+        for connection in list(self._state.connections):
+            cast(GuardedProtocol, connection).transport.abort()
+        running = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in running:
+            task.cancel()
+        await asyncio.wait([*running, asyncio.create_task(asyncio.sleep(0.05))], timeout=_SHUTDOWN_SECONDS)
+
+    async def _accept_for_ever(self) -> None:
+        handshakes: set[asyncio.Task[None]] = set()
+        while True:
+            try:
+                connection, address = await self._loop.sock_accept(self._socket)
+            except OSError as error:  # out of file handles, or the peer was gone before it was accepted
+                self._announcer.limited("connection could not be accepted")
+                _log.warning("accept failed: errno %s", error.errno)
+                await asyncio.sleep(0.2)
+                continue
+            peer: Peer = (str(address[0]), int(address[1]))
+            if not self._admission.admit(peer):
+                connection.close()
+                continue
+            task = asyncio.create_task(self._shake_hands(connection, peer))
+            handshakes.add(task)
+            task.add_done_callback(handshakes.discard)
+
+    async def _shake_hands(self, connection: socket.socket, peer: Peer) -> None:
+        try:
+            await self._loop.connect_accepted_socket(
+                self._factory, connection, ssl=self._tls, ssl_handshake_timeout=self._limits.header_seconds
+            )
+        except (OSError, ssl.SSLError, asyncio.CancelledError) as error:
+            self._admission.release(peer)
+            connection.close()
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            self._announcer.refused("tls handshake failed")

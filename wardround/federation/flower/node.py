@@ -1,0 +1,204 @@
+"""The courier's side: asks the link for messages for ever, hands each to a handler and sends back what it returns.
+
+It only ever connects outwards, and comes back by itself after any fault. It imports Flower when it is called, never
+torch.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+from wardround.federation.envelope import Envelope
+
+from . import settings
+from .events import NodeEvent, call_listener, ignore
+from .probe import ProbeResult, client_context, clock_skew, is_enrolled, probe, within_window
+from .stub import STUB_SHA256
+
+if TYPE_CHECKING:
+    from flwr.app import Message
+    from flwr.proto.message_pb2 import ObjectTree
+
+    from .session import Session
+
+__all__ = ["NodeEvent", "ProbeResult", "clock_skew", "is_enrolled", "probe", "serve"]
+
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 5.0
+_CLOCK_MARGIN = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+def serve(
+    *,
+    address: str,
+    ca: bytes,
+    key: EllipticCurvePrivateKey,
+    handler: Callable[[Envelope], Envelope],
+    on_event: Callable[[NodeEvent], None] = ignore,
+    stop: threading.Event,
+    poll_seconds: float = 0.25,
+) -> None:
+    """Serve the aggregator until `stop` is set.
+
+    Any fault ends the session and another is opened after a pause of 0.5 s, doubling to 5 s. A message whose answer
+    could not be sent is handed to the handler again, in a later session. An exception of the handler is logged here
+    and reported as an event; the aggregator gets nothing and asks again.
+
+    Args:
+        address: `host:port` of the aggregator.
+        ca: PEM of the authority that signed the aggregator's certificate; no other authority is trusted.
+        key: the site's private key (P-384).
+        handler: called with one envelope at a time, in this thread.
+        on_event: called with everything worth knowing, in this thread.
+        stop: set it to end; a transfer under way is given up.
+        poll_seconds: pause after a poll that brought nothing.
+
+    Raises:
+        ValueError: `ca` is not PEM.
+    """
+    settings.ensure()
+    courier = _Courier(_Line(address, ca, client_context(ca), key), handler, on_event, stop, poll_seconds)
+    pause = _FIRST_PAUSE
+    while not stop.is_set():
+        if courier.run_session():
+            pause = _FIRST_PAUSE
+        stop.wait(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+@dataclass(frozen=True)
+class _Line:
+    """How to reach the link."""
+
+    address: str
+    ca: bytes
+    tls: ssl.SSLContext
+    key: EllipticCurvePrivateKey
+
+
+class _Courier:
+    """Runs one session after the other."""
+
+    def __init__(
+        self,
+        line: _Line,
+        handler: Callable[[Envelope], Envelope],
+        on_event: Callable[[NodeEvent], None],
+        stop: threading.Event,
+        poll_seconds: float,
+    ) -> None:
+        self._line = line
+        self._handler = handler
+        self._on_event = on_event
+        self._stop = stop
+        self._poll_seconds = poll_seconds
+        self._polled = False
+
+    def run_session(self) -> bool:
+        """Open a session and stay until a fault or `stop`. True if the link answered at least one poll."""
+        from .session import Session
+
+        self._polled = False
+        self._tell(NodeEvent("connecting"))
+        try:
+            with Session(self._line.address, self._line.tls, self._line.key, self._stop) as session:
+                self._tell(NodeEvent("connected"))
+                self._work(session)
+        except Exception as error:  # a courier comes back whatever happens
+            self._report(error)
+        return self._polled
+
+    def _work(self, session: Session) -> None:
+        while not self._stop.is_set():
+            received = session.poll()
+            self._polled = True
+            if received is not None:
+                self._answer(session, *received)
+            elif session.failed_beat.is_set():
+                raise ConnectionError("heartbeat failed")
+            else:
+                self._stop.wait(self._poll_seconds)
+
+    def _answer(self, session: Session, message: Message, tree: ObjectTree) -> None:
+        from .wire import pack_reply, unpack
+
+        if session.bundle_of(message.metadata.run_id) != STUB_SHA256:
+            self._tell(NodeEvent("foreign_bundle", "the run names a bundle that is not the published stub"))
+            return
+        envelope = unpack(message.metadata.message_id, session.fetch(message, tree))
+        self._tell(NodeEvent("pulled", value=_size(envelope)))
+        answer = self._handle(envelope)
+        if answer is None:
+            return
+        if session.send(pack_reply(answer, message)):
+            self._tell(NodeEvent("sent", value=_size(answer)))
+        else:
+            self._tell(NodeEvent("refused", "the aggregator no longer waits for this answer"))
+
+    def _handle(self, envelope: Envelope) -> Envelope | None:
+        try:
+            return self._handler(envelope)
+        except Exception as error:
+            _log.exception("The handler failed on a message of the aggregator")
+            self._tell(NodeEvent("refused", f"handler failed: {type(error).__name__}"))
+            return None
+
+    def _report(self, error: Exception) -> None:
+        word, status = _describe(error)
+        if word == "unexpected":
+            _log.error("The session with the aggregator failed unexpectedly", exc_info=error)
+        self._tell(NodeEvent("disconnected", word))
+        if status == HTTPStatus.UNAUTHORIZED and not self._polled:
+            self._explain_refusal()
+
+    def _explain_refusal(self) -> None:
+        """Activation got 401: is it the clock or the key?"""
+        try:
+            skew = clock_skew(self._line.address, self._line.ca)
+        except (OSError, ValueError) as error:
+            self._tell(NodeEvent("refused", f"credentials refused; clock not measured: {type(error).__name__}"))
+            return
+        if within_window(skew + _CLOCK_MARGIN) and within_window(skew - _CLOCK_MARGIN):
+            self._tell(NodeEvent("refused", "key not enrolled"))
+        else:
+            self._tell(NodeEvent("clock_skew", f"this clock is {skew:+.1f} s from the aggregator's", skew))
+
+    def _tell(self, event: NodeEvent) -> None:
+        call_listener(self._on_event, event)
+
+
+def _size(envelope: Envelope) -> int:
+    return len(envelope.body) + len(envelope.signature) + len(envelope.payload)
+
+
+def _describe(error: Exception) -> tuple[str, int | None]:
+    """A fault in fixed words, and its HTTP status if it has one."""
+    import httpx
+
+    from .session import SessionError
+    from .transfer import AbandonedError
+    from .wire import MalformedMessageError
+
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"http {error.response.status_code}", error.response.status_code
+    words: list[tuple[type[Exception], str]] = [
+        (httpx.ConnectTimeout, "unreachable"),
+        (httpx.ConnectError, "unreachable or wrong certificate"),
+        (httpx.TimeoutException, "timeout"),
+        (httpx.TransportError, "link cut"),
+        (SessionError, "link changed its mind"),
+        (ConnectionError, "heartbeat failed"),
+        (MalformedMessageError, "malformed message"),
+        (AbandonedError, "asked to stop"),
+    ]
+    return next((word for kind, word in words if isinstance(error, kind)), "unexpected"), None

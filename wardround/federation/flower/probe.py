@@ -1,0 +1,170 @@
+"""Looks at a link from a site, without taking part: can it be reached, is its certificate right, do the clocks agree.
+
+Imports no Flower, so that a site's preflight is quick.
+"""
+
+from __future__ import annotations
+
+import datetime
+import http.client
+import socket
+import ssl
+import time
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Literal
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from .gate import HEALTH_PATH
+from .roster import KEY_HEADER, SECONDS_AHEAD, SECONDS_BEHIND, SIGNATURE_HEADER, TIME_HEADER
+
+_SECONDS = 10.0
+_HALF_A_TICK = 0.5
+
+CertificateState = Literal["ok", "expired", "not_yet_valid", "wrong_authority", "wrong_name", "invalid", "unchecked"]
+
+_VERIFY_CODES: dict[int, CertificateState] = {
+    9: "not_yet_valid",
+    10: "expired",
+    18: "wrong_authority",
+    19: "wrong_authority",
+    20: "wrong_authority",
+    21: "wrong_authority",
+    62: "wrong_name",
+    64: "wrong_name",
+}
+"""OpenSSL's X509_V_ERR numbers."""
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """What a look at the link found.
+
+    Attributes:
+        reachable: a TCP connection could be made.
+        certificate: what the TLS handshake said; `unchecked` when it was not reached.
+        health: HTTP status of the link's health page, or None.
+        skew: seconds by which this machine's clock is ahead of the link's, or None when unknown.
+    """
+
+    reachable: bool
+    certificate: CertificateState
+    health: int | None = None
+    skew: float | None = None
+
+    @property
+    def healthy(self) -> bool:
+        """Whether a node on this machine would be heard."""
+        return self.health == http.client.OK and self.skew is not None and within_window(self.skew)
+
+
+@dataclass(frozen=True)
+class _Health:
+    status: int
+    skew: float | None
+
+
+def client_context(ca: bytes) -> ssl.SSLContext:
+    """A TLS context that trusts the federation's authority and nobody else. Raises ValueError on unreadable PEM."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_verify_locations(cadata=ca.decode("ascii"))
+    except (UnicodeDecodeError, ssl.SSLError) as error:
+        raise ValueError("certificate authority: expected one or more certificates in PEM form") from error
+    return context
+
+
+def clock_skew(address: str, ca: bytes) -> float:
+    """Seconds by which this machine is ahead of the link, good to about half a second.
+
+    Raises:
+        OSError: the link could not be reached, or its certificate is not right.
+        ValueError: what answered is not a link.
+    """
+    skew = _ask_health(address, ca, {}).skew
+    if skew is None:
+        raise ValueError(f"{address}: the health page shows no date; is this the address of an aggregator?")
+    return skew
+
+
+def within_window(skew: float) -> bool:
+    """Whether the link accepts a node whose clock is this many seconds ahead."""
+    return -SECONDS_BEHIND < skew < SECONDS_AHEAD
+
+
+def probe(address: str, ca: bytes) -> ProbeResult:
+    """Look at the link's address, certificate, health and clock. Never raises for what the network does."""
+    try:
+        health = _ask_health(address, ca, {})
+    except ssl.SSLCertVerificationError as error:
+        return ProbeResult(True, _VERIFY_CODES.get(error.verify_code, "invalid"))
+    except ssl.SSLError:
+        return ProbeResult(True, "invalid")
+    except (TimeoutError, ConnectionRefusedError, socket.gaierror):
+        return ProbeResult(False, "unchecked")
+    except OSError:
+        return ProbeResult(_reachable(address), "unchecked")
+    except ValueError:
+        return ProbeResult(True, "ok")
+    return ProbeResult(True, "ok", health.status, health.skew)
+
+
+def is_enrolled(address: str, ca: bytes, key: ec.EllipticCurvePrivateKey) -> bool:
+    """Whether the link would let this key in, asked without starting a session. False, too, when the clock is off.
+
+    Raises:
+        OSError: the link could not be reached, or its certificate is not right.
+        ValueError: what answered is not a link.
+    """
+    return _ask_health(address, ca, _credentials(key)).status == http.client.OK
+
+
+def _credentials(key: ec.EllipticCurvePrivateKey) -> dict[str, str]:
+    stamp = datetime.datetime.now(datetime.UTC).isoformat()
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    signature = key.sign(stamp.encode("ascii"), ec.ECDSA(hashes.SHA256()))
+    return {
+        KEY_HEADER.decode(): b64encode(public).decode(),
+        SIGNATURE_HEADER.decode(): b64encode(signature).decode(),
+        TIME_HEADER.decode(): stamp,
+    }
+
+
+def _ask_health(address: str, ca: bytes, headers: Mapping[str, str]) -> _Health:
+    connection = http.client.HTTPSConnection(address, timeout=_SECONDS, context=client_context(ca))
+    try:
+        connection.connect()
+        asked = time.time()
+        connection.request("GET", HEALTH_PATH, headers=dict(headers))
+        response = connection.getresponse()
+        answered = time.time()
+        response.read(1024)
+    except http.client.HTTPException as error:
+        raise ValueError(f"{address}: what answered does not speak HTTP") from error
+    finally:
+        connection.close()
+    return _Health(response.status, _skew(response.headers.get("date"), (asked + answered) / 2))
+
+
+def _skew(date: str | None, here: float) -> float | None:
+    if date is None:
+        return None
+    try:
+        there = parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return None
+    return here - (there + _HALF_A_TICK)
+
+
+def _reachable(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_SECONDS).close()
+    except (OSError, ValueError):
+        return False
+    return True

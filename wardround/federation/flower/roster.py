@@ -1,0 +1,89 @@
+"""Who is asking: checks the signed time stamp that Flower's nodes send with every request. Imports no Flower."""
+
+from __future__ import annotations
+
+import binascii
+import datetime
+from base64 import b64decode
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+KEY_HEADER = b"flwr-public-key"
+SIGNATURE_HEADER = b"flwr-signature"
+TIME_HEADER = b"flwr-timestamp"
+
+SECONDS_AHEAD = 5
+SECONDS_BEHIND = 305
+"""A node's clock may be this far off; Flower's own check has the same bounds."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a request's headers say about its sender.
+
+    Attributes:
+        site: name in the roster whose key the request shows, whether or not it may pass.
+        fault: why it may not pass, in fixed words; empty when it may.
+    """
+
+    site: str | None
+    fault: str = ""
+
+
+class Roster:
+    """The sites that may speak, by public key.
+
+    Args:
+        sites: name -> public key as PEM, as Flower's nodes send it.
+
+    Raises:
+        ValueError: a key is not an elliptic-curve public key in PEM form, or two sites share one.
+    """
+
+    def __init__(self, sites: Mapping[str, bytes]) -> None:
+        self._names = {key: name for name, key in sites.items()}
+        self._keys = {key: _load(name, key) for name, key in sites.items()}
+        if len(self._names) != len(sites):
+            shared = sorted(set(sites) - set(self._names.values()))
+            raise ValueError(f"roster: site {', '.join(shared)} has the key of another site; each needs its own")
+
+    def examine(self, headers: Mapping[bytes, bytes], now: datetime.datetime) -> Verdict:
+        """Judge a request by its headers alone, before a byte of its body is read."""
+        if KEY_HEADER not in headers:
+            return Verdict(None, "no key")
+        try:
+            pem = b64decode(headers[KEY_HEADER], validate=True)
+            signature = b64decode(headers[SIGNATURE_HEADER], validate=True)
+            stamp = headers[TIME_HEADER].decode("ascii")
+            signed_at = datetime.datetime.fromisoformat(stamp)
+            ahead = (signed_at - now).total_seconds()
+        except (KeyError, ValueError, TypeError, binascii.Error):
+            return Verdict(None, "malformed credentials")
+        site = self._names.get(pem)
+        if site is None:
+            return Verdict(None, "unknown key")
+        return Verdict(site, self._fault(pem, signature, stamp, ahead))
+
+    def _fault(self, pem: bytes, signature: bytes, stamp: str, ahead: float) -> str:
+        try:
+            self._keys[pem].verify(signature, stamp.encode("ascii"), ec.ECDSA(hashes.SHA256()))
+        except InvalidSignature:
+            return "signature invalid"
+        if ahead >= SECONDS_AHEAD:
+            return f"clock {ahead:.0f} s ahead"
+        return f"clock {-ahead:.0f} s behind" if -ahead >= SECONDS_BEHIND else ""
+
+
+def _load(name: str, pem: bytes) -> ec.EllipticCurvePublicKey:
+    try:
+        key = load_pem_public_key(pem)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ValueError(f"roster: key of site {name}: expected an elliptic-curve public key in PEM form") from error
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise ValueError(f"roster: key of site {name}: got {type(key).__name__}, expected an elliptic-curve key")
+    return key

@@ -1,0 +1,179 @@
+"""One session of a courier with the link, over Flower's fleet client: from activation to the first fault."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from flwr.app import Message
+from flwr.common.serde import message_from_proto, message_to_proto
+from flwr.proto.fleet_pb2 import (
+    ActivateNodeRequest,
+    DeactivateNodeRequest,
+    PullMessagesRequest,
+    PushMessagesRequest,
+)
+from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest
+from flwr.proto.message_pb2 import (
+    ConfirmMessageReceivedRequest,
+    ObjectTree,
+    PullObjectRequest,
+    PushObjectRequest,
+)
+from flwr.proto.node_pb2 import Node
+from flwr.proto.run_pb2 import GetRunRequest
+from flwr.supercore.primitives.asymmetric import public_key_to_bytes
+from flwr.supernode.fleet_http_client import FleetHttpClient
+from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
+
+from .transfer import in_parallel
+from .wire import Parcel, object_ids
+
+HEARTBEAT_INTERVAL = 10.0
+"""Seconds; the shortest that the link accepts."""
+
+_BEAT_SECONDS = 4.0
+_BRISK_SECONDS = 10.0
+_BULK_SECONDS = 60.0
+_TRANSFERS = 3
+
+
+class SessionError(Exception):
+    """The link answered something that a session cannot go on with. The text is fixed words."""
+
+
+class Session:
+    """An active node, as a context manager. Any error means: leave it and open another.
+
+    Args:
+        address: `host:port` of the link.
+        tls: the client's context, which holds the federation's authority.
+        key: the site's private key.
+        stop: ends transfers that are under way.
+
+    Raises:
+        httpx.HTTPError: (from every method) the link could not be reached or answered an error status.
+    """
+
+    def __init__(self, address: str, tls: ssl.SSLContext, key: EllipticCurvePrivateKey, stop: threading.Event) -> None:
+        self._brisk = _client(address, tls, key, _BRISK_SECONDS)
+        self._bulk = _client(address, tls, key, _BULK_SECONDS)
+        self._public_key = public_key_to_bytes(key.public_key())
+        self._stop = stop
+        self._node = Node()
+        self._bundles: dict[int, str] = {}
+        self._ended = threading.Event()
+        self.failed_beat = threading.Event()
+
+    def __enter__(self) -> Self:
+        """Activate the node and keep its heart beating."""
+        try:
+            answer = self._brisk.ActivateNode(
+                ActivateNodeRequest(public_key=self._public_key, heartbeat_interval=HEARTBEAT_INTERVAL)
+            )
+        except BaseException:
+            self._close()
+            raise
+        self._node = Node(node_id=answer.node_id)
+        threading.Thread(target=self._beat, name="wardround-heartbeat", daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the heart; sign off if nothing failed."""
+        self._ended.set()
+        try:
+            if kind is None:
+                self._brisk.DeactivateNode(DeactivateNodeRequest(node_id=self._node.node_id))
+        finally:
+            self._close()
+
+    def poll(self) -> tuple[Message, ObjectTree] | None:
+        """The next message for this node, still without its contents, or None."""
+        answer = self._brisk.PullMessages(PullMessagesRequest(node=self._node))
+        if not answer.messages_list:
+            return None
+        if len(answer.message_object_trees) != 1:
+            raise SessionError("message without objects")
+        return message_from_proto(answer.messages_list[0]), answer.message_object_trees[0]
+
+    def bundle_of(self, run_id: int) -> str:
+        """Hash of the bundle that a run names."""
+        if run_id not in self._bundles:
+            answer = self._brisk.GetRun(GetRunRequest(node=self._node, run_id=run_id))
+            self._bundles[run_id] = answer.run.fab_hash
+        return self._bundles[run_id]
+
+    def fetch(self, message: Message, tree: ObjectTree) -> dict[str, bytes]:
+        """Contents of a message's objects, by id; then tell the link that it may forget them."""
+        names = object_ids(tree)
+        run_id = message.metadata.run_id
+        contents = in_parallel([partial(self._pull, run_id, name) for name in names], _TRANSFERS, self._stop)
+        self._brisk.ConfirmMessageReceived(
+            ConfirmMessageReceivedRequest(node=self._node, run_id=run_id, message_object_id=message.metadata.message_id)
+        )
+        return dict(zip(names, contents, strict=True))
+
+    def send(self, reply: Parcel) -> bool:
+        """Send a reply. False when the link did not want it any more, because it stopped waiting."""
+        run_id = reply.head.metadata.run_id
+        answer = self._brisk.PushMessages(
+            PushMessagesRequest(
+                node=self._node,
+                messages_list=[message_to_proto(reply.head)],
+                message_object_trees=[reply.tree],
+                clientapp_runtime_list=[0.0],
+            )
+        )
+        wanted = list(answer.objects_to_push)
+        unknown = [name for name in wanted if name not in reply.contents]
+        if unknown:
+            raise SessionError("link asked for unknown objects")
+        push = partial(self._push, run_id, answer.session_id, reply.contents)
+        in_parallel([partial(push, name) for name in wanted], _TRANSFERS, self._stop)
+        return bool(wanted)
+
+    def _pull(self, run_id: int, name: str) -> bytes:
+        answer = self._bulk.PullObject(PullObjectRequest(node=self._node, run_id=run_id, object_id=name))
+        if not answer.object_available:
+            raise SessionError("object withdrawn")
+        return answer.object_content
+
+    def _push(self, run_id: int, session_id: str, contents: dict[str, bytes], name: str) -> None:
+        answer = self._bulk.PushObject(
+            PushObjectRequest(
+                node=self._node, run_id=run_id, session_id=session_id, object_id=name, object_content=contents[name]
+            )
+        )
+        if not answer.stored:
+            raise SessionError("object refused")
+
+    def _beat(self) -> None:
+        while not self._ended.wait(_BEAT_SECONDS):
+            try:
+                answer = self._brisk.SendNodeHeartbeat(
+                    SendNodeHeartbeatRequest(node=self._node, heartbeat_interval=HEARTBEAT_INTERVAL)
+                )
+            except (httpx.HTTPError, ValueError, RuntimeError):  # the flag makes the session's owner report and leave
+                self.failed_beat.set()
+                return
+            if not answer.success:
+                self.failed_beat.set()
+                return
+
+    def _close(self) -> None:
+        self._brisk.close()
+        self._bulk.close()
+
+
+def _client(address: str, tls: ssl.SSLContext, key: EllipticCurvePrivateKey, seconds: float) -> FleetHttpClient:
+    signer = NodeAuthHttpInterceptor(key, key.public_key())
+    client = FleetHttpClient(f"https://{address}", interceptors=[signer], verify=tls, timeout=seconds)
+    client._client.follow_redirects = False  # signed headers go to the configured address only
+    return client
