@@ -1,0 +1,116 @@
+"""What a coordinator sends to the sites: everything that they must know and agree to, and no secret."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from wardround.engine.basics.canonical import canonical_model, sha256_hex
+from wardround.engine.basics.files import write_atomic
+from wardround.engine.basics.problems import InputError
+from wardround.engine.study import Study, study_from_bytes
+from wardround.federation.identities import CoordinatorKey, Roster, SignatureHex, SigningHex, verify
+from wardround.federation.protocol import Plan, WireModel
+
+MAX_INVITATION_BYTES = 4 * 2**20
+Address = Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]{1,253}):[0-9]{1,5}$")]
+
+
+class Invitation(WireModel):
+    """An offer to take part. The plan's digest covers study, horizon, strategy, fold and roster.
+
+    Attributes:
+        address: host and port of the aggregator.
+        ca_pem: certificate of the authority that signed the aggregator's certificate.
+        coordinator_key: public half of the key that signs tasks, hex.
+        study: canonical JSON of the study.
+    """
+
+    type: Literal["invitation"] = "invitation"
+    federation: str
+    address: Address
+    ca_pem: Annotated[str, Field(max_length=64 * 1024)]
+    coordinator_key: SigningHex
+    roster: Roster
+    plan: Plan
+    study: str
+
+    @model_validator(mode="after")
+    def _agrees_with_its_plan(self) -> Self:
+        claims = {
+            "federation": (self.plan.federation, self.federation),
+            "study": (self.plan.study, sha256_hex(self.study.encode())),
+            "roster": (self.plan.roster, self.roster.digest),
+        }
+        wrong = [name for name, (planned, given) in claims.items() if planned != given]
+        if wrong:
+            raise ValueError(f"the plan names another {' and '.join(wrong)}")
+        return self
+
+    @property
+    def host(self) -> str:
+        """The aggregator's host name or address."""
+        return self.address.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """The aggregator's port."""
+        return int(self.address.rpartition(":")[2])
+
+    def open_study(self) -> Study:
+        """The study, validated. Raises `InputError` when this version cannot read it."""
+        return study_from_bytes(self.study.encode())
+
+
+class _Signed(WireModel):
+    invitation: Invitation
+    signature: SignatureHex
+
+
+def save_invitation(path: Path, invitation: Invitation, key: CoordinatorKey) -> None:
+    """Sign an invitation and write it as readable JSON, atomically."""
+    signed = _Signed(invitation=invitation, signature=key.sign(_statement(invitation)).hex())
+    write_atomic(path, (json.dumps(signed.model_dump(mode="json"), indent=2, sort_keys=True) + "\n").encode())
+
+
+def load_invitation(path: Path) -> Invitation:
+    """The invitation in a file, its signature checked against the coordinator's key that it names.
+
+    That shows that the file is whole and that the coordinator key's holder wrote it. Whether that is the coordinator
+    is for people to find out: they compare the key's `fingerprint` over another channel.
+
+    Raises:
+        InputError: the file cannot be read, is not an invitation, was changed, or holds a study that cannot be read.
+    """
+    signed = _read(path)
+    invitation = signed.invitation
+    if not verify(invitation.coordinator_key, _statement(invitation), bytes.fromhex(signed.signature)):
+        raise InputError.one(
+            "the invitation's signature does not hold", where=str(path), remedy="Ask the coordinator for the file again"
+        )
+    invitation.open_study()
+    return invitation
+
+
+def _statement(invitation: Invitation) -> bytes:
+    return b"wardround invitation\n" + canonical_model(invitation)
+
+
+def _read(path: Path) -> _Signed:
+    try:
+        with path.open("rb") as handle:
+            return _Signed.model_validate_json(handle.read(MAX_INVITATION_BYTES))
+    except OSError as error:
+        raise InputError.one("the invitation cannot be read", where=str(path), got=error.strerror or "") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InputError.one(
+            "this is not an invitation",
+            where=f"{path}, {place}" if place else str(path),
+            got=first["msg"],
+            expected="the invitation.json that `aggregator invite` wrote",
+        ) from None

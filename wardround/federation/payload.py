@@ -1,0 +1,141 @@
+"""Tensors as one byte string (safetensors), read back without trusting the sender.
+
+Names carry their group: `model/<tensor>` for weights, other groups for what a strategy exchanges beside them. Equal
+tensors give equal bytes, so the SHA-256 of the bytes names them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NoReturn
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from wardround.engine.basics.canonical import sha256_hex
+
+MAX_PAYLOAD_BYTES = 4 * 2**30
+MAX_HEADER_BYTES = 8 * 2**20
+MAX_TENSORS = 65_536
+MAX_AXES = 8
+_LENGTH_BYTES = 8
+_ALIGNMENT = 8
+_METADATA = "__metadata__"
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}/[A-Za-z0-9_.\-/]{1,255}")
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "F32": np.dtype("<f4"),
+    "F16": np.dtype("<f2"),
+    "I64": np.dtype("<i8"),
+    "U8": np.dtype("u1"),
+}
+
+Arrays = Mapping[str, np.ndarray]
+_Size = Annotated[int, Field(ge=0, le=MAX_PAYLOAD_BYTES)]
+
+
+class PayloadError(ValueError):
+    """Bytes that are not a payload. The message is made of fixed words: nothing of the sender's is repeated."""
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    dtype: Literal["F32", "F16", "I64", "U8"]
+    shape: list[_Size] = Field(max_length=MAX_AXES)
+    data_offsets: list[_Size] = Field(min_length=2, max_length=2)
+
+    @property
+    def size(self) -> int:
+        """Bytes that the shape needs."""
+        return math.prod(self.shape) * _DTYPES[self.dtype].itemsize
+
+
+_HEADER: TypeAdapter[dict[str, _Entry]] = TypeAdapter(dict[str, _Entry])
+
+
+def payload_digest(content: bytes) -> str:
+    """SHA-256 of packed bytes: what `base` and `update` in a message name."""
+    return sha256_hex(content)
+
+
+def pack(arrays: Arrays) -> bytes:
+    """Arrays as bytes; equal arrays give equal bytes, whatever the order of the mapping.
+
+    Raises:
+        PayloadError: a name without a group, or a type other than float32, float16, int64 and uint8.
+    """
+    from safetensors.numpy import save
+
+    for name, array in arrays.items():
+        if not _NAME.fullmatch(name):
+            raise PayloadError("a tensor's name is not of the form group/name")
+        if array.dtype not in _DTYPES.values():
+            raise PayloadError("a tensor's type is not one of float32, float16, int64, uint8")
+    content: bytes = save({name: arrays[name] for name in sorted(arrays)})
+    return content
+
+
+def unpack(content: bytes) -> dict[str, np.ndarray]:
+    """Read-only arrays over `content`, by name in sorted order. Safe on hostile bytes: all is checked before use.
+
+    Raises:
+        PayloadError: size, header, names, types, shapes or offsets are not what `pack` writes.
+    """
+    header, start = _header(content)
+    _check_layout(header, len(content) - start)
+    return {name: _array(content, start, header[name]) for name in sorted(header)}
+
+
+def _header(content: bytes) -> tuple[dict[str, _Entry], int]:
+    if not _LENGTH_BYTES <= len(content) <= MAX_PAYLOAD_BYTES:
+        raise PayloadError("the payload's size is out of bounds")
+    length = int.from_bytes(content[:_LENGTH_BYTES], "little")
+    start = _LENGTH_BYTES + length
+    if length > MAX_HEADER_BYTES or start > len(content) or length % _ALIGNMENT:
+        raise PayloadError("the payload's header has an impossible length")
+    header = _parse(content[_LENGTH_BYTES:start])
+    if len(header) > MAX_TENSORS or not all(_NAME.fullmatch(name) for name in header):
+        raise PayloadError("the payload's names or their number cannot be used")
+    return header, start
+
+
+def _parse(text: bytes) -> dict[str, _Entry]:
+    try:
+        content = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        return _HEADER.validate_python(content)
+    except (ValidationError, ValueError, RecursionError):
+        raise PayloadError("the payload's header is not one that `pack` writes") from None
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+def _no_constant(_name: str) -> NoReturn:
+    raise ValueError("not a finite number")
+
+
+def _check_layout(header: Mapping[str, _Entry], available: int) -> None:
+    """Each tensor fills its place exactly; places follow one another without gap or overlap, up to the last byte."""
+    reached = 0
+    for entry in sorted(header.values(), key=lambda entry: tuple(entry.data_offsets)):
+        begin, end = entry.data_offsets
+        if begin != reached or end - begin != entry.size or begin % _DTYPES[entry.dtype].itemsize:
+            raise PayloadError("the payload's tensors overlap, leave gaps or do not fit their shapes")
+        reached = end
+    if reached != available:
+        raise PayloadError("the payload is longer or shorter than its tensors")
+
+
+def _array(content: bytes, start: int, entry: _Entry) -> np.ndarray:
+    count = math.prod(entry.shape)
+    flat = np.frombuffer(content, dtype=_DTYPES[entry.dtype], count=count, offset=start + entry.data_offsets[0])
+    try:
+        return np.reshape(flat, tuple(entry.shape))
+    except ValueError:
+        raise PayloadError("a tensor's shape cannot be used") from None
