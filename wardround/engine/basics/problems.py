@@ -27,11 +27,16 @@ class Problem:
     remedy: str = ""
 
     def render(self) -> str:
-        """The problem as one paragraph: `where: what. Got ..., expected .... Remedy.`"""
+        """The problem as one paragraph: `where: what (got ...; expected ...). Remedy.`"""
         head = f"{self.where}: {self.what}" if self.where else self.what
-        details = [f"got {self.got}" if self.got else "", f"expected {self.expected}" if self.expected else ""]
-        body = "; ".join(part for part in details if part)
-        return ". ".join(part.rstrip(".") for part in (head, body, self.remedy) if part) + "."
+        details = (("got", self.got), ("expected", self.expected))
+        body = "; ".join(f"{word} {value}" for word, value in details if value)
+        sentences = (f"{head} ({body})" if body else head, self.remedy)
+        return " ".join(_with_stop(sentence) for sentence in sentences if sentence)
+
+
+def _with_stop(sentence: str) -> str:
+    return sentence if sentence.endswith((".", "?", "!")) else f"{sentence}."
 
 
 class InputError(Exception):
@@ -77,7 +82,7 @@ class Findings:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A remedy that names the closest known words, or lists them when none is close."""
-    names = sorted(known)
+    names = sorted(str(name) for name in known)
     close = difflib.get_close_matches(word.lower(), [name.lower() for name in names], n=3, cutoff=0.55)
     matches = [name for name in names if name.lower() in close]
     if matches:

@@ -1,0 +1,85 @@
+"""`wardround`: the program of the local engine. Commands are imported when they are named, not before.
+
+To add a command, write a function with typer's annotations in a module of this folder, import heavy libraries inside
+it, and add one line to `COMMANDS`. Another installed package adds one by entry point of the group
+`wardround.commands`, whose name is the command's and whose target is such a function or a `typer.Typer`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from types import MappingProxyType
+from typing import Annotated, Any
+
+import click
+import typer
+from typer.core import TyperGroup
+
+import wardround
+from wardround.engine.basics.problems import InputError, did_you_mean
+from wardround.engine.cli.runner import run
+
+ENTRY_POINT_GROUP = "wardround.commands"
+COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        "parts": "wardround.engine.cli.parts:parts",
+    }
+)
+
+
+@cache
+def _plugins() -> Mapping[str, str]:
+    return {entry.name: entry.value for entry in entry_points(group=ENTRY_POINT_GROUP) if entry.name not in COMMANDS}
+
+
+class LazyCommands(TyperGroup):
+    """A group whose commands are imported one by one, when they are named or listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the built-in commands in their order, then of those that other packages add."""
+        return [*COMMANDS, *sorted(_plugins())]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+        """Import the command of that name. Raises `InputError` with the close names if there is none."""
+        target = COMMANDS.get(cmd_name) or _plugins().get(cmd_name)
+        if target is None:
+            raise InputError.one(
+                f"unknown command {cmd_name!r}", remedy=did_you_mean(cmd_name, self.list_commands(ctx))
+            )
+        return _load(cmd_name, target)
+
+
+def _load(name: str, target: str) -> click.Command:
+    module, _, attribute = target.partition(":")
+    found: Any = getattr(import_module(module), attribute)
+    if isinstance(found, typer.Typer):
+        return typer.main.get_command(found)
+    single = typer.Typer(add_completion=False)
+    single.command(name)(found)
+    return typer.main.get_command(single)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"wardround {wardround.__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(cls=LazyCommands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and stop.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Train, validate and apply medical imaging models at one hospital."""
+
+
+def main() -> int:
+    """Run `wardround`; returns the exit code."""
+    return run(app)

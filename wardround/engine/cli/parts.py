@@ -1,0 +1,63 @@
+"""`wardround parts`: what a study can name."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from wardround.engine.basics.problems import InputError, did_you_mean
+from wardround.engine.parts import Kind, Part, builtin_and_plugins
+
+
+def parts(
+    kind: Annotated[str | None, typer.Argument(help="Only this kind, such as network or loss.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON with the parameters' schemas.")] = False,
+) -> None:
+    """List the parts that a study can name, with their parameters and defaults."""
+    chosen = _kinds(kind)
+    found = [part for part in builtin_and_plugins().parts() if part.kind in chosen]
+    if as_json:
+        print(json.dumps({"parts": [_described(part) for part in found]}, indent=2, ensure_ascii=False))
+        return
+    for each in chosen:
+        print(f"{each}:")
+        for part in found:
+            if part.kind is each:
+                print(_text(part))
+
+
+def _kinds(word: str | None) -> tuple[Kind, ...]:
+    if word is None:
+        return tuple(Kind)
+    if word not in [*Kind]:
+        raise InputError.one("unknown kind of part", got=repr(word), remedy=did_you_mean(word, [*Kind]))
+    return (Kind(word),)
+
+
+def _text(part: Part) -> str:
+    tasks = f" [{', '.join(sorted(part.tasks))}]" if part.tasks else ""
+    lines = [f"  {part.name}{tasks}: {_summary(part)}"]
+    for name, field in part.parameters.model_fields.items():
+        default = "required" if field.is_required() else f"default {_written(field.get_default())}"
+        lines.append(f"      {field.alias or name}: {default}")
+    return "\n".join(lines)
+
+
+def _written(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _summary(part: Part) -> str:
+    return (part.parameters.__doc__ or "").strip().split("\n")[0]
+
+
+def _described(part: Part) -> dict[str, Any]:
+    return {
+        "kind": part.kind,
+        "name": part.name,
+        "tasks": sorted(part.tasks),
+        "summary": _summary(part),
+        "parameters": part.parameters.model_json_schema(),
+    }

@@ -1,0 +1,107 @@
+"""Run a command line application so that people get clear errors and scripts get stable exit codes.
+
+Every program of this project ends the same way::
+
+    app = typer.Typer(...)
+
+    def main() -> int:
+        return run(app)
+
+with `main` named as the program's entry point, whose wrapper hands the number to `sys.exit`. A command raises
+`InputError` for bad input and `typer.Exit(3)` when it was refused or stopped before it was complete. A command with a
+`--json` option gets its errors as JSON too. Tests call `run(app, ["check", "study.yaml"])` and compare the number.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from enum import IntEnum
+from typing import Any
+
+import click
+import typer
+
+from wardround.engine.basics.problems import InputError, Problem
+
+
+class ExitCode(IntEnum):
+    """What a program tells the shell."""
+
+    OK = 0
+    INTERNAL = 1
+    BAD_INPUT = 2
+    INCOMPLETE = 3
+    INTERRUPTED = 130
+
+
+def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
+    """Run `app` on `arguments` (default: those of the process) and return its exit code.
+
+    Bad input and a full disk are printed without a traceback and give 2, an interruption gives 130. Any other
+    exception is a defect of the program and propagates, so that Python prints its traceback and exits with 1.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _exit_code(typer.main.get_command(app).main(words, standalone_mode=False))
+    except InputError as error:
+        show_problems(error.problems, as_json="--json" in words)
+        return ExitCode.BAD_INPUT
+    except click.ClickException as error:
+        error.show()
+        return ExitCode.BAD_INPUT
+    except (KeyboardInterrupt, click.Abort):
+        print("interrupted", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+    except OSError as error:
+        show_problems([_disk_problem(error)], as_json="--json" in words)
+        return ExitCode.BAD_INPUT
+
+
+def show_problems(problems: Sequence[Problem], *, as_json: bool) -> None:
+    """Print problems: as one JSON object on standard output, or as text on standard error."""
+    if as_json:
+        print(json.dumps({"problems": [asdict(problem) for problem in problems]}, indent=2, ensure_ascii=False))
+    elif sys.stderr.isatty():
+        _show_in_colour(problems)
+    else:
+        print("\n".join(f"error: {problem.render()}" for problem in problems), file=sys.stderr)
+
+
+def _exit_code(result: Any) -> int:
+    # Outside its standalone mode click returns the code of `typer.Exit`, or what the command itself returned.
+    return int(result) if isinstance(result, int) else ExitCode.OK
+
+
+def _disk_problem(error: OSError) -> Problem:
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        raise error
+    return Problem(
+        "the disk is full",
+        where=str(error.filename or ""),
+        got=error.strerror or "",
+        remedy="Nothing half-written is left under its final name. Free some space and run the same command again",
+    )
+
+
+def _show_in_colour(problems: Sequence[Problem]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True)
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    console.print(Text(count, style="bold red"))
+    for problem in problems:
+        console.print(Text.assemble(("• ", "red"), _coloured(problem)))
+
+
+def _coloured(problem: Problem) -> Any:
+    from rich.text import Text
+
+    text = Text(problem.render())
+    text.stylize("cyan", 0, len(problem.where))
+    text.stylize("bold", len(problem.where), len(problem.where) + 2 + len(problem.what))
+    return text
