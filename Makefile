@@ -1,0 +1,47 @@
+# Everything runs in .venv, which the first call makes. Needs Python 3.11 and nothing else installed by hand.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+# One thread per process: weights depend on the number of threads, and several processes share the cores.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test test-all bench lint format clean
+
+demo: $(READY)
+	$(BIN)/wardround demo --out demo-run
+
+test: $(READY)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(READY)
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/.ready-bench
+	$(BIN)/python -m benchmarks
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/architecture
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Made again when a pin or a dependency changes.
+$(READY): constraints.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) setuptools
+	$(PIP) --no-build-isolation -e '.[dev]'
+	touch $@
+
+$(VENV)/.ready-bench: $(READY)
+	$(PIP) --no-build-isolation -e '.[bench]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo-run build dist *.egg-info
