@@ -1,1 +1,34 @@
+"""The loop, schedules, optimisers, checkpoints, exact resume."""
 
+from wardround.engine.training.checkpoint import (
+    Checkpoint,
+    CheckpointPlan,
+    Position,
+    load_checkpoint,
+    remove_checkpoint,
+    save_checkpoint,
+)
+from wardround.engine.training.learner import DivergedError, Halted, Learner, StepRecord
+from wardround.engine.training.precision import configure_threads, resolve_device
+from wardround.engine.training.record import Machine, this_machine
+from wardround.engine.training.weights import DamagedFileError, read_tensors, write_tensors
+
+__all__ = [
+    "Checkpoint",
+    "CheckpointPlan",
+    "DamagedFileError",
+    "DivergedError",
+    "Halted",
+    "Learner",
+    "Machine",
+    "Position",
+    "StepRecord",
+    "configure_threads",
+    "load_checkpoint",
+    "read_tensors",
+    "remove_checkpoint",
+    "resolve_device",
+    "save_checkpoint",
+    "this_machine",
+    "write_tensors",
+]

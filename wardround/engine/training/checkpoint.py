@@ -1,0 +1,128 @@
+"""Checkpoints: weights, optimiser and position in one atomic file, with the one before it kept in case of damage."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from torch import Tensor
+
+from wardround.engine.basics.files import fsync_folder
+from wardround.engine.basics.problems import InputError
+from wardround.engine.training.weights import DamagedFileError, read_tensors, write_tensors
+
+_LOG = logging.getLogger(__name__)
+_MODEL, _OPTIMIZER = "model/", "optimizer/"
+
+
+class Position(BaseModel):
+    """Where a piece of work stands.
+
+    Attributes:
+        identity: names the work; a checkpoint of other work is never resumed.
+        step: the next step to run.
+        loss_sum: sum of the losses of the `counted` steps since the start of the piece.
+        counted: see above.
+        note: what the caller wants to find again, such as the best score so far.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    identity: str
+    step: int
+    loss_sum: float = 0.0
+    counted: int = 0
+    note: JsonValue = None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A position with the weights and the optimiser's tensors at that step."""
+
+    position: Position
+    model: Mapping[str, Tensor]
+    optimizer: Mapping[str, Tensor]
+
+
+def _ignore(step: int) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class CheckpointPlan:
+    """When and where a loop saves itself. How often has no influence on the result.
+
+    Attributes:
+        path: the checkpoint file; the one before it is kept beside it as `<name>.previous`.
+        identity: names the work (a work key, a digest of study and cohort); only such a checkpoint is resumed.
+        every_seconds: the longest time between two checkpoints.
+        every_steps: the largest number of steps between two, if that comes first.
+        note: kept in each checkpoint.
+        on_saved: told the step of each checkpoint, once it is durable.
+    """
+
+    path: Path
+    identity: str
+    every_seconds: float = 60.0
+    every_steps: int | None = None
+    note: JsonValue = None
+    on_saved: Callable[[int], None] = _ignore
+
+
+def previous_path(path: Path) -> Path:
+    """Where the checkpoint before the one at `path` is kept."""
+    return path.with_name(path.name + ".previous")
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint durably. The one that was there becomes the previous one."""
+    tensors = {_MODEL + name: tensor for name, tensor in checkpoint.model.items()}
+    tensors.update({_OPTIMIZER + name: tensor for name, tensor in checkpoint.optimizer.items()})
+    if path.exists():
+        path.replace(previous_path(path))
+    write_tensors(path, tensors, checkpoint.position.model_dump(mode="json"))
+
+
+def load_checkpoint(path: Path, identity: str) -> Checkpoint | None:
+    """The newest whole checkpoint of the work called `identity`, or None.
+
+    A damaged file is logged, renamed to `<name>.damaged`, and the previous checkpoint is used instead.
+    """
+    for candidate in (path, previous_path(path)):
+        if not candidate.exists():
+            continue
+        try:
+            checkpoint = _read(candidate)
+        except DamagedFileError as error:
+            _set_aside(candidate, error)
+            continue
+        return checkpoint if checkpoint.position.identity == identity else None
+    return None
+
+
+def remove_checkpoint(path: Path) -> None:
+    """Remove a checkpoint and the one before it."""
+    path.unlink(missing_ok=True)
+    previous_path(path).unlink(missing_ok=True)
+
+
+def _read(path: Path) -> Checkpoint:
+    file = read_tensors(path)
+    try:
+        position = Position.model_validate(file.header)
+    except ValidationError:
+        raise DamagedFileError(InputError.one("this is not a checkpoint", where=str(path)).problems) from None
+    return Checkpoint(position, _group(file.tensors, _MODEL), _group(file.tensors, _OPTIMIZER))
+
+
+def _group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _set_aside(path: Path, error: DamagedFileError) -> None:
+    damaged = path.with_name(path.name + ".damaged")
+    path.replace(damaged)
+    fsync_folder(path.parent)
+    _LOG.warning("%s It is kept as %s; the checkpoint before it is used.", error, damaged.name)

@@ -1,0 +1,242 @@
+"""The training loop: the only one. Local runs, folds and federated rounds call it.
+
+A step is a pure function of the weights, the optimiser's state, the study and the step's number: its samples, its
+augmentation, its learning rate and its random seed all derive from them. So a loop may stop and go on at any step.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from pydantic import JsonValue
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from wardround.engine.basics.problems import InputError, Problem
+from wardround.engine.basics.randomness import torch_seed
+from wardround.engine.parts import Kind
+from wardround.engine.sampling import BatchSource
+from wardround.engine.sampling.types import Batch
+from wardround.engine.study import Study
+from wardround.engine.tasks import Task, build_task
+from wardround.engine.training.checkpoint import Checkpoint, CheckpointPlan, Position, load_checkpoint, save_checkpoint
+from wardround.engine.training.feed import Feed
+from wardround.engine.training.optimizers import optimizer_tensors, restore_optimizer
+from wardround.engine.training.precision import Precision, autocast, reproducible, resolve_device, resolve_precision
+from wardround.engine.training.weights import copy_weights, put_weights
+
+
+class DivergedError(InputError):
+    """The loss or the weights are no longer finite numbers."""
+
+
+class Halted(Exception):  # noqa: N818 - an order that was followed, not an error
+    """The loop was told to halt; with a checkpoint plan, all up to `step` is saved."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"halted before step {step}")
+        self.step = step
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One finished step: its number, loss and learning rate, its seconds, and those of them spent waiting for data."""
+
+    step: int
+    loss: float
+    learning_rate: float
+    seconds: float
+    waited: float
+
+
+def ignore_step(record: StepRecord) -> None:
+    """Watch no step."""
+
+
+def never() -> bool:
+    """Do not halt."""
+    return False
+
+
+class Learner:
+    """A network, its optimiser and its schedule over a horizon of `total_steps`."""
+
+    def __init__(self, study: Study, task: Task, total_steps: int, device: torch.device, precision: Precision) -> None:
+        self.study, self.task, self.total_steps, self.device = study, task, total_steps, device
+        self.precision = resolve_precision(precision, device)
+        self.network: nn.Module = task.network().to(device)
+        uses = study.training
+        build = uses.optimizer.part(Kind.OPTIMIZER).load()
+        self._optimizer: Optimizer = build(uses.optimizer.parameters, self.network.parameters())
+        self._rates = tuple(float(group["lr"]) for group in self._optimizer.param_groups)
+        self._factor = partial(uses.schedule.part(Kind.SCHEDULE).load(), uses.schedule.parameters)
+
+    @classmethod
+    def create(
+        cls, study: Study, total_steps: int, *, device: str = "auto", precision: Precision | None = None
+    ) -> Learner:
+        """A learner with the study's initial weights; `precision` replaces the study's. Raises `InputError`."""
+        chosen = study.training.precision if precision is None else precision
+        return cls(study, build_task(study), total_steps, resolve_device(device), chosen)
+
+    def weights(self) -> dict[str, Tensor]:
+        """A copy of the weights on the CPU, in the order of `state_dict`."""
+        return copy_weights(self.network)
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Replace the weights; the optimiser's state stays. Raises `InputError` unless every tensor fits."""
+        put_weights(self.network, weights)
+
+    def optimizer_state(self) -> bytes:
+        """The optimiser's tensors, step counts included, as safetensors bytes."""
+        return save(optimizer_tensors(self._optimizer))
+
+    def load_optimizer_state(self, content: bytes) -> None:
+        """Put back the bytes of `optimizer_state`. Raises `InputError` unless they fit."""
+        try:
+            tensors = load(content)
+        except SafetensorError:
+            raise InputError.one("the optimiser's state is not a safetensors file") from None
+        restore_optimizer(self._optimizer, tensors)
+
+    def learning_rate(self, step: int) -> float:
+        """The learning rate of a step (of the first group of parameters)."""
+        return self._rates[0] * float(self._factor(step, self.total_steps))
+
+    def resume(self, plan: CheckpointPlan) -> Position | None:
+        """Load the plan's newest whole checkpoint, if there is one; returns where it stands."""
+        checkpoint = load_checkpoint(plan.path, plan.identity)
+        if checkpoint is None:
+            return None
+        self._restore(checkpoint)
+        return checkpoint.position
+
+    def save(self, plan: CheckpointPlan, position: Position) -> None:
+        """Write a checkpoint of the present weights and optimiser, durably."""
+        checkpoint = Checkpoint(position, self.weights(), optimizer_tensors(self._optimizer))
+        save_checkpoint(plan.path, checkpoint)
+        plan.on_saved(position.step)
+
+    def train(
+        self,
+        source: BatchSource,
+        start: int,
+        stop: int,
+        *,
+        on_step: Callable[[StepRecord], None] = ignore_step,
+        halt: Callable[[], bool] = never,
+        checkpoint: CheckpointPlan | None = None,
+    ) -> float:
+        """Run the steps from `start` up to, not including, `stop`; returns their mean loss.
+
+        With a checkpoint plan, work of the same identity that a checkpoint between `start` and `stop` holds is not
+        done again: the loop goes on there, and the mean still covers all steps. The last step is always saved.
+
+        Raises:
+            InputError: a case cannot be read, or `DivergedError` where the loss is not finite.
+            Halted: `halt` said so after a step; a checkpoint of that step was saved first.
+        """
+        position = self._beginning(start, stop, checkpoint)
+        loop = _Saver(self, checkpoint, position)
+        with reproducible(self.device), Feed(self.study, source, loop.position.step, stop, self.device) as feed:
+            for step in range(position.step, stop):
+                record = self._step(step, feed)
+                on_step(record)
+                loop.passed(record)
+                if step + 1 < stop and halt():
+                    loop.save()
+                    raise Halted(step + 1)
+        self._check_weights(stop)
+        loop.finish()
+        return loop.position.loss_sum / max(1, loop.position.counted)
+
+    def _beginning(self, start: int, stop: int, plan: CheckpointPlan | None) -> Position:
+        if not 0 <= start <= stop <= self.total_steps:
+            raise ValueError(f"steps {start} to {stop} do not lie within the horizon of {self.total_steps}")
+        fresh = Position(identity="" if plan is None else plan.identity, step=start)
+        found = None if plan is None else load_checkpoint(plan.path, plan.identity)
+        if found is None or not start < found.position.step <= stop:
+            return fresh
+        self._restore(found)
+        return found.position
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        self.load_weights(checkpoint.model)
+        restore_optimizer(self._optimizer, checkpoint.optimizer)
+
+    def _step(self, step: int, feed: Feed) -> StepRecord:
+        began = time.perf_counter()
+        batch = feed.next()
+        waited = time.perf_counter() - began
+        factor = float(self._factor(step, self.total_steps))
+        for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate * factor
+        torch.manual_seed(torch_seed(self.study.seed, "step", step))
+        loss = self._descend(step, batch)
+        return StepRecord(step, loss, self._rates[0] * factor, time.perf_counter() - began, waited)
+
+    def _descend(self, step: int, batch: Batch) -> float:
+        self.network.train()
+        self._optimizer.zero_grad(set_to_none=True)
+        with autocast(self.precision, self.device):
+            loss = self.task.losses(self.network(batch.image), batch).mean()
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise _diverged(f"the loss is {value}", step, batch)
+        torch.autograd.backward(loss)
+        if self.study.training.gradient_clip is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.study.training.gradient_clip)
+        self._optimizer.step()
+        return value
+
+    def _check_weights(self, step: int) -> None:
+        for name, tensor in self.network.state_dict().items():
+            if not bool(torch.isfinite(tensor).all()):
+                raise _diverged(f"the weights of {name} are not finite", step, None)
+
+
+class _Saver:
+    """Keeps the position of a loop, and saves it when the plan says so."""
+
+    def __init__(self, learner: Learner, plan: CheckpointPlan | None, position: Position) -> None:
+        self._learner, self._plan, self.position = learner, plan, position
+        self._saved_step, self._saved_at = position.step, time.monotonic()
+
+    def passed(self, record: StepRecord) -> None:
+        """Note a finished step, and save if it is time."""
+        total, counted = self.position.loss_sum + record.loss, self.position.counted + 1
+        changes: dict[str, JsonValue] = {"step": record.step + 1, "loss_sum": total, "counted": counted}
+        self.position = self.position.model_copy(update=changes)
+        if self._plan is not None and self._is_due(self._plan):
+            self.save()
+
+    def finish(self) -> None:
+        """Save the last step, unless it is saved already."""
+        if self.position.step != self._saved_step:
+            self.save()
+
+    def save(self) -> None:
+        """Save now, if there is a plan."""
+        if self._plan is None or self.position.step == self._saved_step:
+            return
+        self._learner._check_weights(self.position.step)
+        self._learner.save(self._plan, self.position.model_copy(update={"note": self._plan.note}))
+        self._saved_step, self._saved_at = self.position.step, time.monotonic()
+
+    def _is_due(self, plan: CheckpointPlan) -> bool:
+        enough = plan.every_steps is not None and self.position.step - self._saved_step >= plan.every_steps
+        return enough or time.monotonic() - self._saved_at >= plan.every_seconds
+
+
+def _diverged(what: str, step: int, batch: Batch | None) -> DivergedError:
+    cases = "" if batch is None else ", ".join(sorted({key.case[:12] for key in batch.keys}))
+    where = f"step {step}" + (f", cases {cases}" if cases else "")
+    remedy = "Lower the learning rate, set training.gradient_clip, or look at these cases' intensities"
+    return DivergedError([Problem(what, where=where, expected="finite numbers", remedy=remedy)])

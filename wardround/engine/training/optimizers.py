@@ -1,0 +1,65 @@
+"""Optimisers, built from their typed parameters; and their state as bytes, without pickle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW as TorchAdamW
+from torch.optim import Optimizer
+
+from wardround.engine.basics.problems import Findings
+from wardround.engine.parts.optimization import AdamW
+
+
+def build_adamw(parameters: AdamW, weights: Iterable[nn.Parameter]) -> Optimizer:
+    """AdamW over `weights`, as one fused kernel; the learning rate is the one before the schedule's factor."""
+    return TorchAdamW(
+        weights, lr=parameters.learning_rate, betas=parameters.betas, weight_decay=parameters.weight_decay, fused=True
+    )
+
+
+def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
+    """The state as CPU tensors called `<index of the parameter>/<name>`; empty before the first step.
+
+    Raises TypeError for an optimiser that keeps anything but tensors: such a state could not be carried exactly.
+    """
+    tensors: dict[str, Tensor] = {}
+    for index, entries in optimizer.state_dict()["state"].items():
+        for name, value in entries.items():
+            if not isinstance(value, Tensor):
+                raise TypeError(f"{type(optimizer).__name__} keeps {name!r} as {type(value).__name__}, not as a tensor")
+            tensors[f"{index:06d}/{name}"] = value.detach().to("cpu", copy=True).contiguous()
+    return tensors
+
+
+def restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Put a state of `optimizer_tensors` back. Raises `InputError` where it does not fit the optimiser's parameters."""
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    _check_state(tensors, weights)
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, _, name = key.partition("/")
+        state.setdefault(int(index), {})[name] = value.clone()
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _check_state(tensors: Mapping[str, Tensor], weights: list[nn.Parameter]) -> None:
+    findings = Findings()
+    for key, value in tensors.items():
+        index, _, name = key.partition("/")
+        if not (index.isascii() and index.isdigit() and name and int(index) < len(weights)):
+            findings.add("the optimiser's state has an unknown entry", got=repr(key))
+            continue
+        shape = weights[int(index)].shape
+        if value.ndim > 0 and value.shape != shape:
+            findings.add(
+                "the optimiser's state does not fit the model",
+                where=key,
+                got=f"shape {tuple(value.shape)}",
+                expected=f"shape {tuple(shape)}",
+            )
+        if not bool(torch.isfinite(value).all()):
+            findings.add("the optimiser's state is not finite", where=key)
+    findings.raise_if_any()

@@ -1,0 +1,55 @@
+"""On what a run ran: the facts that decide whether another run can repeat it bit for bit."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict
+
+
+class Machine(BaseModel):
+    """What a result's last bits depend on. Names no host, user or path.
+
+    Attributes:
+        wardround: version of this package.
+        torch: version of torch, build included.
+        processor: kind of CPU.
+        instructions: the vector instructions that torch's CPU kernels use.
+        device: `cpu`, or the CUDA device's kind.
+        precision: `fp32` or `bf16`.
+        threads: thread budget of the process.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    wardround: str
+    torch: str
+    processor: str
+    instructions: str
+    device: str
+    precision: str
+    threads: int
+
+
+def this_machine(device: torch.device, precision: str) -> Machine:
+    """The record of this process."""
+    from wardround import __version__
+
+    return Machine(
+        wardround=__version__,
+        torch=torch.__version__,
+        processor=_processor(),
+        instructions=torch.backends.cpu.get_cpu_capability(),
+        device="cpu" if device.type == "cpu" else torch.cuda.get_device_name(device),
+        precision=precision,
+        threads=torch.get_num_threads(),
+    )
+
+
+def _processor() -> str:
+    table = Path("/proc/cpuinfo")
+    if not table.exists():
+        return platform.processor() or platform.machine()
+    named = (line.partition(":")[2].strip() for line in table.read_text().splitlines() if line.startswith("model name"))
+    return next(named, platform.machine())

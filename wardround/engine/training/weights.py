@@ -1,0 +1,97 @@
+"""A network's weights as named CPU tensors, and as safetensors bytes with one JSON header and a digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pydantic import JsonValue
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from wardround.engine.basics.canonical import canonical_json
+from wardround.engine.basics.files import write_atomic
+from wardround.engine.basics.problems import Findings, InputError, Problem
+
+# One metadata key: the order of several is not fixed, and equal content must have equal bytes.
+_HEADER = "wardround"
+
+
+class DamagedFileError(InputError):
+    """The file is truncated, altered or of another kind."""
+
+
+@dataclass(frozen=True)
+class TensorFile:
+    """What a tensor file holds: named tensors, and a JSON header that describes them."""
+
+    tensors: Mapping[str, Tensor]
+    header: JsonValue
+
+
+def copy_weights(network: nn.Module) -> dict[str, Tensor]:
+    """A copy of all parameters and buffers on the CPU, in the order of `state_dict`."""
+    return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in network.state_dict().items()}
+
+
+def put_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Load weights of `copy_weights`. Raises `InputError` with every name, shape or type that does not fit."""
+    expected = network.state_dict()
+    findings = Findings()
+    for name in [*expected, *(name for name in weights if name not in expected)]:
+        if name not in weights or name not in expected:
+            findings.add(f"a tensor is {'missing' if name in expected else 'unknown'}", where=f"weights, {name}")
+        elif _form(weights[name]) != _form(expected[name]):
+            findings.add(
+                "a tensor has the wrong form",
+                where=f"weights, {name}",
+                got=_form(weights[name]),
+                expected=_form(expected[name]),
+            )
+    findings.raise_if_any()
+    network.load_state_dict(dict(weights), strict=True)
+
+
+def _form(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+
+
+def tensors_digest(tensors: Mapping[str, Tensor], header: JsonValue) -> str:
+    """SHA-256 over header, names, types, shapes and values, in the order of names."""
+    digest = hashlib.sha256(canonical_json(header))
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"\x1f{name}\x1f{_form(tensor)}\x1f".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: JsonValue) -> None:
+    """Write a tensor file atomically: safetensors that anyone can read, whose metadata holds the header and digest."""
+    content = {"digest": tensors_digest(tensors, header), "header": header}
+    write_atomic(path, save(dict(tensors), metadata={_HEADER: canonical_json(content).decode()}))
+
+
+def read_tensors(path: Path) -> TensorFile:
+    """Read a tensor file and check its digest. Raises `DamagedFileError` (an `InputError`) unless it is whole."""
+    try:
+        content = path.read_bytes()
+        with safe_open(path, framework="pt") as handle:
+            stated = json.loads((handle.metadata() or {})[_HEADER])
+        tensors, header, digest = load(content), stated["header"], stated["digest"]
+    except OSError as error:
+        raise InputError.one("the file cannot be read", where=str(path), got=error.strerror or "") from None
+    except (SafetensorError, KeyError, TypeError, ValueError):
+        raise _damaged(path, "it is not a complete tensor file") from None
+    if tensors_digest(tensors, header) != digest:
+        raise _damaged(path, "its content does not have the digest that it states")
+    return TensorFile(tensors, header)
+
+
+def _damaged(path: Path, reason: str) -> DamagedFileError:
+    return DamagedFileError([Problem("the file is damaged", where=str(path), got=reason)])
