@@ -75,6 +75,8 @@ class Task(WireModel):
         accepted: work key of this site's last reply that the aggregator folded into the global model, if any; the
             site then commits the state that it carried over from that work, and rolls back any other.
         ask: random hex that the answer repeats (except `done`, whose bytes never change).
+        offer: the plan itself, if the aggregator sends it (with a hello), so that a site that has accepted another
+            one can say in what they differ.
     """
 
     type: Literal["task"] = "task"
@@ -87,6 +89,7 @@ class Task(WireModel):
     work_key: Digest | None = None
     accepted: Digest | None = None
     ask: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    offer: Plan | None = None
 
 
 class RefusalCode(StrEnum):
@@ -139,12 +142,15 @@ class Missing(WireModel):
 
 
 class Working(WireModel):
-    """The site is at it. `step` of `steps`; `seconds_left` is its own estimate, if it has one yet."""
+    """The site is at it. `step` of `steps`; `seconds_left` is its own estimate, if it has one yet.
+
+    `work_key` is None when a hello is answered while the site still prepares its cases: say hello again later.
+    """
 
     type: Literal["working"] = "working"
     site: SiteName
     ask: str
-    work_key: Digest
+    work_key: Digest | None = None
     phase: Literal["queued", "preparing", "evaluating", "training", "packing"]
     step: Count = 0
     steps: Count = 0
