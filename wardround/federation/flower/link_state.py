@@ -51,12 +51,14 @@ class Attempt:
     session_id: str = ""
     missing: set[str] = field(default_factory=set)
     received_bytes: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def settle(self, outcome: Outcome) -> None:
         """Fix the outcome, once, and wake whoever waits."""
-        if self.outcome is Outcome.WAITING:
-            self.outcome = outcome
-            self.settled.set()
+        with self._lock:
+            if self.outcome is Outcome.WAITING:
+                self.outcome = outcome
+                self.settled.set()
 
 
 class SharedObjectStore(InMemoryObjectStore):

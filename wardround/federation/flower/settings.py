@@ -7,11 +7,13 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from types import MappingProxyType
 
 DEFAULT_CHUNK_BYTES = 512 * 1024
 """Size of one object on the wire. Passes at 1 Mbit/s; take 256 KiB at 256 kbit/s."""
 
 _CHUNK_VARIABLE = "FLWR_PRIVATE_MAX_ARRAY_CHUNK_SIZE"
+_PRIVACY = MappingProxyType({"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"})
 
 
 def prepare(home: Path, chunk_bytes: int = DEFAULT_CHUNK_BYTES) -> None:
@@ -27,7 +29,7 @@ def prepare(home: Path, chunk_bytes: int = DEFAULT_CHUNK_BYTES) -> None:
     """
     if not 4096 <= chunk_bytes <= 4 * 1024 * 1024:
         raise ValueError(f"chunk_bytes: got {chunk_bytes}, expected 4096 to 4194304 bytes")
-    wanted = _environment(home.resolve(), chunk_bytes)
+    wanted = {**_PRIVACY, "FLWR_HOME": str(home.resolve()), _CHUNK_VARIABLE: str(chunk_bytes)}
     differing = [name for name, value in wanted.items() if os.environ.get(name) != value]
     if differing and "flwr" in sys.modules:
         raise RuntimeError(
@@ -38,23 +40,14 @@ def prepare(home: Path, chunk_bytes: int = DEFAULT_CHUNK_BYTES) -> None:
 
 
 def ensure() -> None:
-    """Give Flower safe settings if `prepare` was not called, with a fresh temporary folder as its home; then quiet it.
+    """Give Flower safe settings where `prepare` has not: its home is then a fresh temporary folder. Quiet its log.
 
     Flower's own log lines below ERROR are dropped: what matters is reported as events.
     """
+    os.environ.update(_PRIVACY)
     if "FLWR_HOME" not in os.environ:
-        prepare(Path(tempfile.mkdtemp(prefix="wardround-flower-")))
-    for name, value in _environment(Path(os.environ["FLWR_HOME"]), DEFAULT_CHUNK_BYTES).items():
-        os.environ.setdefault(name, value)
+        os.environ["FLWR_HOME"] = tempfile.mkdtemp(prefix="wardround-flower-")
+    os.environ.setdefault(_CHUNK_VARIABLE, str(DEFAULT_CHUNK_BYTES))
     import flwr.supercore  # noqa: F401  (creates Flower's logger and sets its level, so it must come first)
 
     logging.getLogger("flwr").setLevel(logging.ERROR)
-
-
-def _environment(home: Path, chunk_bytes: int) -> dict[str, str]:
-    return {
-        "FLWR_TELEMETRY_ENABLED": "0",
-        "FLWR_DISABLE_UPDATE_CHECK": "1",
-        "FLWR_HOME": str(home),
-        _CHUNK_VARIABLE: str(chunk_bytes),
-    }
