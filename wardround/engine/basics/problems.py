@@ -82,9 +82,9 @@ class Findings:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A remedy that names the closest known words, or lists them when none is close."""
-    names = sorted(str(name) for name in known)
+    names = sorted({str(name) for name in known})
     close = difflib.get_close_matches(word.lower(), [name.lower() for name in names], n=3, cutoff=0.55)
-    matches = [name for name in names if name.lower() in close]
+    matches = sorted((name for name in names if name.lower() in close), key=lambda name: close.index(name.lower()))
     if matches:
         return f"Did you mean {' or '.join(repr(name) for name in matches)}?"
     return f"Known: {', '.join(names)}" if names else ""

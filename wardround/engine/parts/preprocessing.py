@@ -66,6 +66,14 @@ class Rescale(Parameters):
     high: float = 1.0
     percentiles: tuple[Annotated[float, Field(ge=0, le=100)], Annotated[float, Field(ge=0, le=100)]] = (0.0, 100.0)
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(f"low ({self.low}) must be below high ({self.high})")
+        if self.percentiles[0] >= self.percentiles[1]:
+            raise ValueError(f"the percentiles must be in ascending order, got {list(self.percentiles)}")
+        return self
+
 
 _HOME = "wardround.engine.preprocessing.steps"
 PARTS = (

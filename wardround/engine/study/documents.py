@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import math
 import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, JsonValue, ValidationError
-from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from wardround.engine.basics.problems import Findings, InputError, Problem, did_you_mean
+from wardround.engine.basics.problems import InputError, Problem, did_you_mean
+from wardround.engine.study.flaws import Flaw, Location, as_tuples, flaws_of, written
 
-Location = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -31,12 +29,25 @@ class Document:
     content: JsonValue
     lines: Mapping[Location, int]
 
+    def line(self, location: Location) -> int:
+        """The line of the key or item, or of the nearest one around it; 0 for the document as a whole."""
+        return next((self.lines[location[:n]] for n in range(len(location), 0, -1) if location[:n] in self.lines), 0)
+
     def place(self, location: Location) -> str:
-        """`study.yaml:12, training.epochs` for a location; falls back to the nearest enclosing key."""
-        key = ".".join(str(part) for part in location)
-        known = next((location[:n] for n in range(len(location), 0, -1) if location[:n] in self.lines), None)
-        line = f":{self.lines[known]}" if known is not None else ""
-        return f"{self.path.name}{line}" + (f", {key}" if key else "")
+        """`study.yaml:12, training.epochs` for a location."""
+        line = self.line(location)
+        head = f"{self.path.name}:{line}" if line else self.path.name
+        key = ".".join(str(step) for step in self._keys(location))
+        return f"{head}, {key}" if key else head
+
+    def _keys(self, location: Location) -> Location:
+        """The location without pydantic's names of alternatives, which are no keys of the document."""
+        found: Location = ()
+        for number, step in enumerate(location, start=1):
+            is_absent_key = number == len(location) and "[" not in str(step)
+            if (*found, step) in self.lines or is_absent_key:
+                found = (*found, step)
+        return found
 
 
 def read_document(path: Path) -> Document:
@@ -50,8 +61,11 @@ def read_document(path: Path) -> Document:
 
 def parse_document(text: str, path: Path) -> Document:
     """Parse YAML 1.2 text that came from `path` (used for messages only)."""
+    lines: dict[Location, int] = {}
     try:
-        root = YAML(typ="rt").load(text)
+        content = _plain(YAML(typ="rt").load(text), (), lines)
+    except RecursionError:
+        raise InputError.one("the file is nested too deeply, or an anchor contains itself", where=path.name) from None
     except DuplicateKeyError as error:
         raise InputError.one(
             "a key stands twice", where=_mark(path, error), got=_headline(error), remedy="Remove one of the two"
@@ -60,67 +74,52 @@ def parse_document(text: str, path: Path) -> Document:
         raise InputError.one("this is not YAML", where=_mark(path, error), got=_headline(error)) from None
     except YAMLError as error:
         raise InputError.one("this is not YAML", where=path.name, got=str(error)) from None
-    lines: dict[Location, int] = {}
-    content = _plain(root, (), lines)
+    if content is None:
+        raise InputError.one("the file is empty", where=path.name, expected="lines of the form `key: value`")
     if not isinstance(content, dict):
-        raise InputError.one(
-            "the file is not a list of `key: value` lines", where=path.name, got=type(content).__name__
-        )
+        got = "a list" if isinstance(content, list) else written(content)
+        expected = "lines of the form `key: value`"
+        raise InputError.one("the file has no keys", where=path.name, got=got, expected=expected)
     return Document(path, content, lines)
 
 
-def validate_document(model: type[Model], document: Document) -> Model:
-    """The document as `model`; raises `InputError` with every problem, its line, and a suggestion for unknown keys."""
+def validate_document(model: type[Model], document: Document, *, strict: bool | None = None) -> Model:
+    """The document as `model`; raises `InputError` with every problem, its line, and a suggestion for unknown names.
+
+    With `strict` a number in quotation marks is no number, and `true` is no 1; None leaves it to the model. Checks
+    across sections cannot run while a key is unknown, so the document is looked at again without such keys.
+    """
     try:
-        return model.model_validate(document.content)
+        return model.model_validate(as_tuples(document.content), strict=strict)
     except ValidationError as error:
-        findings = Findings()
-        findings.extend(_problem(detail, model, document) for detail in error.errors())
-        findings.raise_if_any()
-        raise
+        flaws = flaws_of(error, model)
+    if all(flaw.what.startswith("unknown key") for flaw in flaws):
+        flaws += _flaws_without(document, {flaw.location for flaw in flaws}, model, strict)
+    raise InputError(_problem(flaw, document) for flaw in sorted(flaws, key=lambda flaw: document.line(flaw.location)))
 
 
-def _problem(detail: ErrorDetails, model: type[BaseModel], document: Document) -> Problem:
-    where = document.place(detail["loc"])
-    if detail["type"] == "extra_forbidden":
-        known = _known_keys(detail, model)
-        return Problem(f"unknown key {detail['loc'][-1]!r}", where, remedy=did_you_mean(str(detail["loc"][-1]), known))
-    if detail["type"] == "missing":
-        return Problem("a required key is missing", where)
-    message = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    expected = message if message != detail["msg"] and not detail["msg"].startswith("Value error") else ""
-    got = "" if isinstance(detail["input"], dict | BaseModel) else repr(detail["input"])
-    return Problem("this value cannot be used" if expected else message, where, got=got, expected=expected)
+def _flaws_without(
+    document: Document, unknown: set[Location], model: type[BaseModel], strict: bool | None
+) -> list[Flaw]:
+    try:
+        model.model_validate(as_tuples(_pruned(document.content, (), unknown)), strict=strict)
+    except ValidationError as error:
+        return flaws_of(error, model)
+    return []
 
 
-def _known_keys(detail: ErrorDetails, model: type[BaseModel]) -> tuple[str, ...]:
-    stated = detail.get("ctx", {}).get("known")
-    if stated:
-        return tuple(stated)
-    reached: Any = model
-    for step in detail["loc"][:-1]:
-        reached = _step_into(reached, step)
-    return tuple(_aliases(reached)) if reached is not None else ()
+def _pruned(content: JsonValue, here: Location, unknown: set[Location]) -> JsonValue:
+    if isinstance(content, dict):
+        kept = {key: item for key, item in content.items() if (*here, key) not in unknown}
+        return {key: _pruned(item, (*here, key), unknown) for key, item in kept.items()}
+    if isinstance(content, list):
+        return [_pruned(item, (*here, index), unknown) for index, item in enumerate(content)]
+    return content
 
 
-def _step_into(reached: Any, step: str | int) -> Any:
-    if not (isinstance(reached, type) and issubclass(reached, BaseModel)) or not isinstance(step, str):
-        return reached
-    field = _aliases(reached).get(step)
-    return None if field is None else _model_within(field)
-
-
-def _aliases(model: Any) -> dict[str, Any]:
-    if not (isinstance(model, type) and issubclass(model, BaseModel)):
-        return {}
-    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
-
-
-def _model_within(annotation: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    inner = (_model_within(argument) for argument in typing.get_args(annotation))
-    return next((found for found in inner if found is not None), None)
+def _problem(flaw: Flaw, document: Document) -> Problem:
+    remedy = did_you_mean(flaw.word, flaw.known) if flaw.word else ""
+    return Problem(flaw.what, document.place(flaw.location), flaw.got, flaw.expected, remedy)
 
 
 def _plain(node: Any, location: Location, lines: dict[Location, int]) -> JsonValue:

@@ -7,17 +7,15 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from wardround.engine.basics.canonical import digest_of
-from wardround.engine.parts import Kind
-from wardround.engine.parts.losses import CrossEntropy
-from wardround.engine.parts.networks import NetworkParameters, UNet
-from wardround.engine.parts.preprocessing import Orient, Resample, Resize
+from wardround.engine.parts.networks import NetworkParameters
+from wardround.engine.study.consistency import inconsistencies
+from wardround.engine.study.flaws import Flaw, flawed
 from wardround.engine.study.uses import (
     AugmentationUse,
     LossUse,
     MetricUse,
     NetworkUse,
     OptimizerUse,
-    PartUse,
     PreprocessingUse,
     ScheduleUse,
 )
@@ -68,10 +66,16 @@ class Validation(Frozen):
     @model_validator(mode="after")
     def _select_is_measured(self) -> Self:
         names = [metric.name for metric in self.metrics]
+        flaws = [
+            Flaw(("metrics", index), f"the metric {name!r} stands twice")
+            for index, name in enumerate(names)
+            if name in names[:index]
+        ]
         if self.select not in names:
-            raise ValueError(f"select is {self.select!r}, which is not one of the metrics {names}")
-        if len(set(names)) != len(names):
-            raise ValueError(f"a metric stands twice in {names}")
+            what = f"{self.select!r} is not one of the study's metrics"
+            flaws.append(Flaw(("select",), what, word=self.select, known=tuple(names)))
+        if flaws:
+            raise flawed("Validation", flaws)
         return self
 
 
@@ -129,70 +133,19 @@ class Study(Frozen):
     @classmethod
     def _values_differ(cls, classes: dict[str, int]) -> dict[str, int]:
         if len(set(classes.values())) != len(classes):
-            raise ValueError(f"two classes have the same value in {classes}")
+            raise ValueError(f"two classes have the same value: {classes}")
         return classes
 
     @field_validator("inputs")
     @classmethod
     def _inputs_differ(cls, inputs: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(inputs)) != len(inputs):
-            raise ValueError(f"two inputs have the same name in {list(inputs)}")
+            raise ValueError(f"two inputs have the same name: {list(inputs)}")
         return inputs
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        problems = [*self._class_problems(), *self._task_problems(), *self._axis_problems(), *self._patch_problems()]
-        if problems:
-            raise ValueError("; ".join(problems))
+        flaws = tuple(inconsistencies(self))
+        if flaws:
+            raise flawed("Study", flaws)
         return self
-
-    def _class_problems(self) -> list[str]:
-        if self.task == "segmentation" and 0 in self.classes.values():
-            return ["classes: 0 is the background of a segmentation and cannot be given a name"]
-        if self.task == "classification" and len(self.classes) < 2:
-            return ["classes: a classification needs at least two classes"]
-        return []
-
-    def _task_problems(self) -> list[str]:
-        uses: list[tuple[str, Kind, PartUse]] = [
-            ("model", Kind.NETWORK, self.model),
-            ("training.loss", Kind.LOSS, self.training.loss),
-            *(("validation.metrics", Kind.METRIC, metric) for metric in self.validation.metrics),
-        ]
-        unfit = [
-            (place, use) for place, kind, use in uses if use.part(kind).tasks and self.task not in use.part(kind).tasks
-        ]
-        return [f"{place}: {use.name!r} does not serve the task {self.task}" for place, use in unfit]
-
-    def _axis_problems(self) -> list[str]:
-        found = []
-        if len(self.patches.size) != self.dimensions:
-            found.append(f"patches.size: {len(self.patches.size)} numbers for a model of {self.dimensions} dimensions")
-        for use in self.preprocessing:
-            step = use.parameters
-            axes = (
-                len(step.spacing)
-                if isinstance(step, Resample)
-                else len(step.size)
-                if isinstance(step, Resize)
-                else None
-            )
-            if axes is not None and axes != self.dimensions:
-                found.append(f"preprocessing.{use.name}: {axes} numbers for a model of {self.dimensions} dimensions")
-            if isinstance(step, Orient) and self.dimensions == 2:
-                found.append("preprocessing.orient: 2D images have no anatomical orientation")
-        return found
-
-    def _patch_problems(self) -> list[str]:
-        loss, model = self.training.loss.parameters, self.model.parameters
-        found = []
-        if isinstance(model, UNet):
-            step = 2 ** (model.levels - 1)
-            if any(side % step for side in self.patches.size):
-                fit = [max(step, -(-side // step) * step) for side in self.patches.size]
-                found.append(f"patches.size: a model of {model.levels} levels needs multiples of {step}, such as {fit}")
-        if isinstance(loss, CrossEntropy) and loss.class_weights and len(loss.class_weights) != len(self.class_names):
-            found.append(
-                f"training.loss.class_weights: expected {len(self.class_names)}, one per class {self.class_names}"
-            )
-        return found

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializeAsAny
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializeAsAny, ValidationError
 
-from wardround.engine.basics.problems import InputError
 from wardround.engine.parts import Kind, Parameters, Part, builtin_and_plugins
+from wardround.engine.study.flaws import Flaw, Location, as_tuples, flawed, flaws_of, written
+
+_NOT_A_PART = "this does not name a part"
+_NOT_PARAMETERS = "these are no parameters"
 
 
 class PartUse(BaseModel):
@@ -23,40 +27,63 @@ class PartUse(BaseModel):
         return builtin_and_plugins().find(kind, self.name)
 
 
-def _split(value: Any) -> tuple[str, Any]:
-    """Name and written parameters of any of the four spellings."""
+@dataclass(frozen=True)
+class _Written:
+    """A part as the user wrote it; `place` leads from there to its parameters."""
+
+    name: str
+    parameters: Any
+    place: Location
+
+
+def _read(value: Any) -> _Written:
     if isinstance(value, str):
-        return value, {}
-    if isinstance(value, dict) and set(value) == {"name", "parameters"} and isinstance(value["parameters"], dict):
-        return str(value["name"]), value["parameters"]
-    if isinstance(value, dict) and "name" in value:
-        return str(value["name"]), {key: item for key, item in value.items() if key != "name"}
-    if isinstance(value, dict) and len(value) == 1:
-        return next(iter((str(key), item) for key, item in value.items()))
-    raise PydanticCustomError("part", "Input should be a name, `name: parameters`, or a mapping with a `name`")
+        return _Written(value, {}, ())
+    if isinstance(value, Mapping) and set(value) == {"name", "parameters"} and isinstance(value["parameters"], Mapping):
+        return _Written(str(value["name"]), value["parameters"], ("parameters",))
+    if isinstance(value, Mapping) and "name" in value:
+        return _Written(str(value["name"]), {key: item for key, item in value.items() if key != "name"}, ())
+    if isinstance(value, Mapping) and len(value) == 1:
+        return next(_Written(str(key), item, (str(key),)) for key, item in value.items())
+    raise flawed(
+        "part", [Flaw((), _NOT_A_PART, written(value), "a name, `name: parameters`, or a mapping with a `name`")]
+    )
 
 
 def _parse(kind: Kind, value: Any) -> Any:
     if isinstance(value, PartUse):
         return value
-    name, written = _split(value)
+    use = _read(value)
+    registry = builtin_and_plugins()
+    if use.name not in registry.names(kind):
+        raise flawed("part", [Flaw((), f"unknown {kind} {use.name!r}", word=use.name, known=registry.names(kind))])
+    return PartUse(name=use.name, parameters=_parameters(registry.find(kind, use.name), use))
+
+
+def _parameters(part: Part, use: _Written) -> Parameters:
+    model = part.parameters
+    content, is_short = _keyed(model, use)
     try:
-        part = builtin_and_plugins().find(kind, name)
-    except InputError as error:
-        problem = error.problems[0]
-        message = f"unknown {kind} {name!r}. {problem.remedy}".replace("{", "{{").replace("}", "}}")
-        raise PydanticCustomError("unknown_part", message) from None
-    return PartUse(name=name, parameters=part.parameters.model_validate(_keyed(part, written)))
+        return model.model_validate(content, strict=True)
+    except ValidationError as error:
+        flaws = [_placed(flaw, use, is_short) for flaw in flaws_of(error, model)]
+        raise flawed(part.name, flaws) from None
 
 
-def _keyed(part: Part, written: Any) -> Any:
-    if isinstance(written, dict):
-        return written
-    if written is None:
-        return {}
-    if part.parameters.shorthand is None:
-        raise PydanticCustomError("part", "Input should be a mapping of parameters")
-    return {part.parameters.shorthand: written}
+def _keyed(model: type[Parameters], use: _Written) -> tuple[Any, bool]:
+    """The parameters as a mapping, and whether they were written as the bare value of the shorthand."""
+    if isinstance(use.parameters, Mapping):
+        return as_tuples(use.parameters), False
+    if use.parameters is None:
+        return {}, False
+    if model.shorthand is None:
+        raise flawed("part", [Flaw(use.place, _NOT_PARAMETERS, written(use.parameters), "a mapping of parameters")])
+    return {model.shorthand: as_tuples(use.parameters)}, True
+
+
+def _placed(flaw: Flaw, use: _Written, is_short: bool) -> Flaw:
+    """The same problem, where the user wrote it."""
+    return replace(flaw, location=(*use.place, *(flaw.location[1:] if is_short else flaw.location)))
 
 
 def _validator(kind: Kind) -> BeforeValidator:

@@ -1,0 +1,97 @@
+"""What no section of a study can see alone: classes and parts against the task, axes, patch against network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from wardround.engine.parts import Kind, Parameters
+from wardround.engine.parts.augmentation import Flip
+from wardround.engine.parts.losses import CrossEntropy
+from wardround.engine.parts.networks import UNet
+from wardround.engine.parts.preprocessing import Orient, Resample, Resize
+from wardround.engine.study.flaws import Flaw, Location, written
+from wardround.engine.study.uses import PartUse
+
+if TYPE_CHECKING:
+    from wardround.engine.study.models import Study
+
+
+def inconsistencies(study: Study) -> Iterator[Flaw]:
+    """Everything in a study of sound sections that does not fit together."""
+    yield from _classes(study)
+    yield from _tasks(study)
+    yield from _axes(study)
+    yield from _patch(study)
+    yield from _class_weights(study)
+
+
+def _classes(study: Study) -> Iterator[Flaw]:
+    if study.task == "segmentation":
+        for name, value in study.classes.items():
+            if value == 0:
+                yield Flaw(("classes", name), "0 is the background of a segmentation and cannot have a name")
+    if study.task == "classification" and len(study.classes) < 2:
+        yield Flaw(("classes",), "a classification needs at least two classes")
+
+
+def _tasks(study: Study) -> Iterator[Flaw]:
+    uses: list[tuple[Location, Kind, PartUse]] = [
+        (("model",), Kind.NETWORK, study.model),
+        (("training", "loss"), Kind.LOSS, study.training.loss),
+    ]
+    metrics = enumerate(study.validation.metrics)
+    uses += [(("validation", "metrics", index), Kind.METRIC, metric) for index, metric in metrics]
+    for location, kind, use in uses:
+        tasks = use.part(kind).tasks
+        if tasks and study.task not in tasks:
+            served = ", ".join(sorted(tasks))
+            yield Flaw(location, f"the {kind} {use.name!r} serves {served} only", expected=f"one for {study.task}")
+
+
+def _axes(study: Study) -> Iterator[Flaw]:
+    expected = f"{study.dimensions}, as the model has {study.dimensions} dimensions"
+    if len(study.patches.size) != study.dimensions:
+        yield Flaw(("patches", "size"), "the number of axes does not fit", written(study.patches.size), expected)
+    for index, use in enumerate(study.preprocessing):
+        location: Location = ("preprocessing", index, use.name)
+        values = _per_axis(use.parameters)
+        if values is not None and len(values) != study.dimensions:
+            yield Flaw(location, "the number of axes does not fit", written(values), expected)
+        if isinstance(use.parameters, Orient) and study.dimensions == 2:
+            yield Flaw(location, "2D images have no anatomical orientation")
+    for index, use in enumerate(study.augmentation):
+        if isinstance(use.parameters, Flip) and use.parameters.axes != "all":
+            for axis in use.parameters.axes:
+                if axis >= study.dimensions:
+                    yield Flaw(
+                        ("augmentation", index, use.name),
+                        "there is no such axis",
+                        written(axis),
+                        f"0 to {study.dimensions - 1}",
+                    )
+
+
+def _per_axis(parameters: Parameters) -> tuple[float, ...] | None:
+    if isinstance(parameters, Resample):
+        return parameters.spacing
+    return parameters.size if isinstance(parameters, Resize) else None
+
+
+def _patch(study: Study) -> Iterator[Flaw]:
+    model, size = study.model.parameters, study.patches.size
+    if not isinstance(model, UNet):
+        return
+    step = 2 ** (model.levels - 1)
+    if any(side % step for side in size):
+        fitting = [max(step, -(-side // step) * step) for side in size]
+        expected = f"multiples of {step} for {model.levels} levels, such as {fitting}"
+        yield Flaw(("patches", "size"), "the network cannot halve this patch often enough", written(size), expected)
+
+
+def _class_weights(study: Study) -> Iterator[Flaw]:
+    loss, names = study.training.loss.parameters, study.class_names
+    if isinstance(loss, CrossEntropy) and loss.class_weights and len(loss.class_weights) != len(names):
+        expected = f"{len(names)}, one for each of {', '.join(names)}"
+        where: Location = ("training", "loss", "class_weights")
+        yield Flaw(where, "the number of weights does not fit the classes", written(loss.class_weights), expected)
