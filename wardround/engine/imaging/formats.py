@@ -1,0 +1,62 @@
+"""File formats by suffix, and which ones are refused with what advice."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+
+from wardround.engine.basics.problems import InputError
+
+
+class Format(Enum):
+    """The formats that can be read and written."""
+
+    NIFTI = (".nii", ".nii.gz")
+    NRRD = (".nrrd",)
+    META = (".mha",)
+    PNG = (".png",)
+    JPEG = (".jpg", ".jpeg")
+    TIFF = (".tif", ".tiff")
+
+    @property
+    def spatial(self) -> bool:
+        """Whether files of this format carry spacing, origin and direction."""
+        return self in (Format.NIFTI, Format.NRRD, Format.META)
+
+
+_BY_SUFFIX = {suffix: format_ for format_ in Format for suffix in format_.value}
+_DETACHED = "Its voxels lie in a second file, which a digest would miss. Convert it to .nii.gz, .nrrd or .mha"
+_ADVICE = {
+    ".mhd": _DETACHED,
+    ".nhdr": _DETACHED,
+    ".hdr": _DETACHED,
+    ".img": _DETACHED,
+    ".dcm": "Convert DICOM series to .nii.gz first, for instance with dcm2niix",
+    ".npy": "Arrays carry no geometry. Save the image as .nii.gz or .png",
+    ".npz": "Arrays carry no geometry. Save the image as .nii.gz or .png",
+}
+
+
+def suffix_of(path: Path) -> str:
+    """The lower-case suffix, `.nii.gz` counting as one."""
+    name = path.name.lower()
+    return ".nii.gz" if name.endswith(".nii.gz") else Path(name).suffix
+
+
+def format_of(path: Path) -> Format:
+    """The format that a file's name announces. Raises `InputError` for one that cannot be read."""
+    suffix = suffix_of(path)
+    if suffix in _BY_SUFFIX:
+        return _BY_SUFFIX[suffix]
+    raise InputError.one(
+        "this file format is not supported",
+        where=str(path),
+        got=suffix or "no suffix",
+        expected=", ".join(_BY_SUFFIX),
+        remedy=_ADVICE.get(suffix, ""),
+    )
+
+
+def unreadable(path: Path, reason: str, remedy: str = "") -> InputError:
+    """The error for a file that is damaged or not what its name announces."""
+    return InputError.one("the image cannot be read", where=str(path), got=reason, remedy=remedy)
