@@ -1,0 +1,133 @@
+"""`aggregator`: the coordinator's program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import wardround
+from wardround.engine.cli.runner import ExitCode, run
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+Config = Annotated[Path, typer.Option("--config", help="The federation file.")]
+_DEFAULT = Path("federation.yaml")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"wardround {wardround.__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _serve(
+    context: typer.Context,
+    config: Annotated[Path | None, typer.Option("--config", help="Run this federation, or resume it.")] = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and stop.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> int:
+    """Coordinate a federation: `init`, `enroll` the sites, `invite` them, then run with `--config federation.yaml`."""
+    if context.invoked_subcommand is not None:
+        return ExitCode.OK
+    if config is None:
+        print(context.get_help())
+        return ExitCode.BAD_INPUT
+    from wardround.aggregator.run import run_federation
+
+    return run_federation(config)
+
+
+@app.command()
+def init(
+    name: Annotated[str, typer.Option(help="Name of the federation: small letters, digits, hyphens.")],
+    study: Annotated[Path, typer.Option(help="The study file.")],
+    address: Annotated[str, typer.Option(help="host:port at which the sites reach the aggregator.")],
+    rounds: Annotated[int, typer.Option(help="Rounds of training.")] = 20,
+    local_steps: Annotated[int, typer.Option(help="Optimiser steps of each site in each round.")] = 100,
+    folder: Annotated[Path, typer.Option(help="Where to put keys, roster and federation file.")] = Path(),
+) -> None:
+    """Make keys, certificates, an empty roster and a federation file."""
+    from wardround.aggregator.coordination import CA_FILE
+    from wardround.aggregator.setup import NewFederation, create_federation
+
+    path = create_federation(folder, NewFederation(name, study, address, rounds, local_steps))
+    print(f"{path}: the federation; read it, and change what does not fit")
+    print(f"{folder / 'keys'}: secrets that must not leave this machine (only {CA_FILE} is public)")
+    print("Next: `aggregator enroll NAME NAME.pub` for every site, then `aggregator invite`")
+
+
+@app.command()
+def enroll(
+    name: Annotated[str, typer.Argument(help="The site's name, as its staff told you.")],
+    request: Annotated[Path, typer.Argument(help="The NAME.pub file that `site-client init` wrote.")],
+    config: Config = _DEFAULT,
+) -> None:
+    """Add a site to the roster."""
+    from wardround.aggregator.coordination import absolute_folders, read_federation
+    from wardround.aggregator.enrolment import enrol
+    from wardround.federation.identities import fingerprint
+
+    home, settings = read_federation(config)
+    member = enrol(absolute_folders(home, settings.folders).roster, name, request)
+    print(f"{member.name} is enrolled. Compare its fingerprint with the site's staff over the telephone:")
+    print(f"  {fingerprint(member.signing_key)}")
+
+
+@app.command()
+def invite(
+    out: Annotated[Path, typer.Option(help="Where to write the invitation.")] = Path("invitation.json"),
+    config: Config = _DEFAULT,
+) -> None:
+    """Write the invitation that all sites accept. It contains no secret."""
+    from wardround.aggregator.coordination import load_coordination
+    from wardround.aggregator.invite import write_invitation
+    from wardround.federation.identities import fingerprint
+
+    invitation = write_invitation(load_coordination(config), out)
+    print(f"{out}: send it to {', '.join(invitation.roster.names)}; each runs `site-client accept {out.name}`")
+    print(f"Coordinator's fingerprint, for the telephone: {fingerprint(invitation.coordinator_key)}")
+    print(f"Plan: {invitation.plan.digest}")
+
+
+@app.command()
+def certificate(config: Config = _DEFAULT) -> None:
+    """Issue a new server certificate for the address in the federation file; the sites need not do anything."""
+    from wardround.aggregator.coordination import absolute_folders, read_federation
+    from wardround.aggregator.setup import renew_certificate
+
+    home, settings = read_federation(config)
+    print(f"{renew_certificate(absolute_folders(home, settings.folders).keys, settings.address)}: issued")
+
+
+@app.command()
+def check(config: Config = _DEFAULT) -> None:
+    """Check the federation file and all that it names; say every problem at once."""
+    from wardround.aggregator.coordination import load_coordination
+    from wardround.aggregator.summary import describe_federation
+
+    for line in describe_federation(load_coordination(config)):
+        print(line)
+
+
+@app.command()
+def sites(config: Config = _DEFAULT) -> None:
+    """List the roster with fingerprints."""
+    from wardround.aggregator.coordination import absolute_folders, read_federation
+    from wardround.aggregator.enrolment import read_roster
+    from wardround.federation.identities import fingerprint
+
+    home, settings = read_federation(config)
+    roster = read_roster(absolute_folders(home, settings.folders).roster)
+    for member in roster.members:
+        print(f"{member.name:<32}  {fingerprint(member.signing_key)}")
+    if not roster.members:
+        print("nobody is enrolled yet: `aggregator enroll NAME NAME.pub`")
+
+
+def main() -> int:
+    """Run `aggregator`; returns the exit code."""
+    return run(app)

@@ -1,0 +1,205 @@
+"""A federation as its coordinator runs it: settings, study, roster and keys, read and checked together."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+
+from wardround.aggregator.certificates import serves
+from wardround.aggregator.enrolment import read_roster
+from wardround.aggregator.settings import Federation, Folders, split_address
+from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.study import Study, load_study
+from wardround.engine.study.documents import Document, read_document, validate_document
+from wardround.federation.identities import CoordinatorKey, Roster
+from wardround.federation.protocol import Plan
+
+CA_FILE = "ca.pem"
+CA_KEY_FILE = "ca.key"
+SERVER_FILE = "server.pem"
+SERVER_KEY_FILE = "server.key"
+_EXPIRY_WARNING = datetime.timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Coordination:
+    """A checked federation. `home` is the folder of its file; every other path is absolute."""
+
+    home: Path
+    settings: Federation
+    study: Study
+    roster: Roster
+    key: CoordinatorKey
+    notes: tuple[str, ...]
+
+    @property
+    def folders(self) -> Folders:
+        """The folders of the settings, absolute."""
+        return absolute_folders(self.home, self.settings.folders)
+
+    @property
+    def quorum(self) -> int:
+        """Sites that a round needs at least."""
+        return self.settings.quorum or len(self.roster.members)
+
+    @property
+    def plan(self) -> Plan:
+        """What the sites accept; its digest is in every work key."""
+        return Plan(
+            federation=self.settings.federation,
+            study=self.study.digest,
+            horizon=self.settings.horizon,
+            strategy=self.settings.strategy.label,
+            fold=self.settings.fold,
+            roster=self.roster.digest,
+        )
+
+    @property
+    def ca_pem(self) -> str:
+        """Certificate of the authority that the sites trust."""
+        return (self.folders.keys / CA_FILE).read_text()
+
+
+def absolute_folders(home: Path, folders: Folders) -> Folders:
+    """The folders with paths that do not depend on where a command is run."""
+    return Folders(**{name: home / path for name, path in folders.model_dump().items()})
+
+
+def read_federation(path: Path) -> tuple[Path, Federation]:
+    """Folder and settings of a federation file. Raises `InputError` with every problem of the file."""
+    return path.resolve().parent, validate_document(Federation, read_document(path))
+
+
+def load_coordination(path: Path, *, today: datetime.datetime | None = None) -> Coordination:
+    """Read a federation file and all that it names. Raises `InputError` with every problem of all of them."""
+    document, home, findings = read_document(path), path.resolve().parent, Findings()
+    settings = study = roster = key = None
+    with findings.gather():
+        settings = validate_document(Federation, document)
+    with findings.gather():
+        study = load_study(_study_path(document, home))
+    folders = absolute_folders(home, settings.folders if settings else Folders())
+    with findings.gather():
+        roster = read_roster(folders.roster)
+    with findings.gather():
+        key = CoordinatorKey.load(folders.keys)
+    notes: list[str] = []
+    if settings is not None:
+        _check_certificates(settings, folders.keys, today or datetime.datetime.now(datetime.UTC), findings, notes)
+    if settings is not None and roster is not None:
+        _check_quorum(settings, roster, document, findings, notes)
+    if settings is not None and study is not None:
+        _check_fold(settings, study, document, findings)
+    findings.raise_if_any()
+    if settings is None or study is None or roster is None or key is None:
+        raise AssertionError("what could not be read must have left a problem behind")
+    return Coordination(home, settings, study, roster, key, tuple(notes))
+
+
+def _study_path(document: Document, home: Path) -> Path:
+    content = document.content
+    named = content.get("study") if isinstance(content, dict) else None
+    if not isinstance(named, str):
+        # The missing or mistyped key is reported with the other problems of the file.
+        raise InputError([])
+    path = home / named
+    if not path.is_file():
+        raise InputError.one("there is no such study", where=document.place(("study",)), got=str(path))
+    return path
+
+
+def _check_quorum(
+    settings: Federation, roster: Roster, document: Document, findings: Findings, notes: list[str]
+) -> None:
+    count = len(roster.members)
+    if not count:
+        findings.add(
+            "the roster is empty",
+            where=str(settings.folders.roster),
+            remedy="Add each site with `aggregator enroll NAME NAME.pub`",
+        )
+    elif settings.quorum is not None and settings.quorum > count:
+        findings.add(
+            "the quorum is above the number of sites",
+            where=document.place(("quorum",)),
+            got=str(settings.quorum),
+            expected=f"at most {count} ({', '.join(roster.names)})",
+        )
+    elif settings.quorum is not None and settings.quorum < count and settings.deadline is None:
+        notes.append("the quorum is below the roster, but without a deadline a round waits for every site all the same")
+
+
+def _check_fold(settings: Federation, study: Study, document: Document, findings: Findings) -> None:
+    if settings.fold >= study.validation.outer_folds:
+        findings.add(
+            "the study has no such outer fold",
+            where=document.place(("fold",)),
+            got=str(settings.fold),
+            expected=f"0 to {study.validation.outer_folds - 1}",
+        )
+
+
+def _check_certificates(
+    settings: Federation, keys: Path, today: datetime.datetime, findings: Findings, notes: list[str]
+) -> None:
+    authority = server = None
+    with findings.gather():
+        authority = _certificate(keys / CA_FILE)
+    with findings.gather():
+        server = _certificate(keys / SERVER_FILE)
+    with findings.gather():
+        _require_private(keys / SERVER_KEY_FILE)
+    if authority is not None:
+        _check_dates(authority, keys / CA_FILE, today, findings, notes)
+    if server is None:
+        return
+    _check_dates(server, keys / SERVER_FILE, today, findings, notes)
+    host = split_address(settings.address)[0]
+    if not serves(server, host):
+        findings.add(
+            "the server certificate does not name the address",
+            where=str(keys / SERVER_FILE),
+            expected=host,
+            remedy="Issue a new one with `aggregator certificate`",
+        )
+
+
+def _certificate(path: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except OSError as error:
+        raise InputError.one("the certificate cannot be read", where=str(path), got=error.strerror or "") from None
+    except ValueError:
+        raise InputError.one("this is not a certificate", where=str(path), expected="a PEM file") from None
+
+
+def _require_private(path: Path) -> None:
+    if not path.is_file():
+        raise InputError.one("the server's private key is missing", where=str(path))
+    if path.stat().st_mode & 0o077:
+        mode = f"mode {path.stat().st_mode & 0o777:04o}"
+        raise InputError.one(
+            "others can read the private key",
+            where=str(path),
+            got=mode,
+            expected="mode 0600",
+            remedy=f"chmod 600 {path}",
+        )
+
+
+def _check_dates(
+    certificate: x509.Certificate, path: Path, today: datetime.datetime, findings: Findings, notes: list[str]
+) -> None:
+    first, last = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if not first <= today <= last:
+        findings.add(
+            "the certificate is not valid today",
+            where=str(path),
+            got=f"valid from {first:%Y-%m-%d} to {last:%Y-%m-%d}",
+            remedy="Issue a new one with `aggregator certificate`",
+        )
+    elif last - today < _EXPIRY_WARNING:
+        notes.append(f"{path.name} is valid until {last:%Y-%m-%d} only")

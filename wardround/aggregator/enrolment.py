@@ -1,0 +1,70 @@
+"""The roster file: who takes part. Sites are added from the requests that they made; nobody else ever takes part."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from wardround.engine.basics.files import write_atomic
+from wardround.engine.basics.problems import InputError
+from wardround.federation.identities import EnrolmentRequest, Member, Roster
+
+
+def read_roster(path: Path) -> Roster:
+    """The roster of a file. Raises `InputError` when it cannot be read or is not one."""
+    try:
+        return Roster.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise InputError.one("the roster cannot be read", where=str(path), got=error.strerror or "") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InputError.one(
+            "this is not a roster",
+            where=f"{path}, {place}" if place else str(path),
+            got=first["msg"],
+            expected="a file that `aggregator enroll` wrote",
+        ) from None
+
+
+def write_roster(path: Path, roster: Roster) -> None:
+    """Write a roster as readable JSON, atomically."""
+    write_atomic(path, (json.dumps(roster.model_dump(mode="json"), indent=2, sort_keys=True) + "\n").encode())
+
+
+def enrol(path: Path, name: str, request_path: Path) -> Member:
+    """Add a site to the roster file from its request, whose proofs are checked.
+
+    Raises:
+        InputError: the request is not valid, is of a site with another name, or name or keys are in the roster already.
+    """
+    member = EnrolmentRequest.load(request_path).member
+    if member.name != name:
+        raise InputError.one(
+            "the request is of a site with another name", where=str(request_path), got=member.name, expected=name
+        )
+    roster = read_roster(path)
+    _refuse_known(roster, member, path)
+    write_roster(path, Roster.of((*roster.members, member)))
+    return member
+
+
+def _refuse_known(roster: Roster, member: Member, path: Path) -> None:
+    if roster.member(member.name) is not None:
+        raise InputError.one(
+            "a site of this name is enrolled already",
+            where=str(path),
+            got=member.name,
+            remedy="Remove its entry from the roster first if its keys were replaced",
+        )
+    holders = {key: known.name for known in roster.members for key in (known.signing_key, known.transport_key)}
+    shared = [holders[key] for key in (member.signing_key, member.transport_key) if key in holders]
+    if shared:
+        raise InputError.one(
+            "another site has the same key",
+            where=str(path),
+            got=f"{member.name} with a key of {shared[0]}",
+            remedy="Each site makes its own keys with `site-client init`",
+        )

@@ -1,0 +1,103 @@
+"""`federation.yaml` as a typed, frozen model. Paths in it are relative to its own folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from wardround.aggregator.strategies.registry import StrategyField
+from wardround.engine.study.models import Frozen
+from wardround.federation.invitation import Address
+from wardround.federation.protocol import Horizon
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+FederationName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+
+
+def _word_for_none(word: str) -> BeforeValidator:
+    def read(value: Any) -> Any:
+        return None if value == word else value
+
+    return BeforeValidator(read)
+
+
+Quorum = Annotated[Annotated[int, Field(ge=1)] | None, _word_for_none("all")]
+Deadline = Annotated[Annotated[float, Field(gt=0)] | None, _word_for_none("forever")]
+
+
+class Folders(Frozen):
+    """Where the aggregator keeps what. `keys` holds secrets; `state` is what a run resumes from."""
+
+    keys: Path = Path("keys")
+    state: Path = Path("state")
+    results: Path = Path("results")
+    roster: Path = Path("roster.json")
+
+
+class Evaluation(Frozen):
+    """final: after the last round, score the last model at every site in a round without training."""
+
+    final: bool = True
+
+
+class Limits(Frozen):
+    """What the link allows for.
+
+    slowest_line: kbit/s of the slowest site's line, from which the time for a transfer is reckoned.
+    chunk: kB of one object on the wire; 256 suits lines of 256 kbit/s, 512 those of 1 Mbit/s and faster.
+    reply: MB of a site's largest reply.
+    """
+
+    slowest_line: Annotated[float, Field(gt=0)] = 512.0
+    chunk: Annotated[int, Field(ge=4, le=4096)] = 512
+    reply: Annotated[int, Field(ge=1, le=4096)] = 4096
+
+
+class Federation(Frozen):
+    """A whole federation, as its coordinator writes it down.
+
+    quorum: how many sites a round needs at least; `all` of the roster by default. deadline: seconds after which a round
+    goes on with the quorum; `forever` waits for every site that has not declined. below_quorum: what to do when the
+    quorum cannot be had. on_decline: whether one site's refusal stops the federation. fold: which outer fold is the
+    test set at every site. health_port: where on this machine the gRPC health service listens.
+    """
+
+    schema_version: Literal[1] = Field(alias="schema")
+    federation: FederationName
+    study: Path
+    address: Address
+    listen: Address | None = None
+    folders: Folders = Folders()
+    horizon: Horizon
+    strategy: StrategyField = Field(default="fedavg", validate_default=True)
+    quorum: Quorum = None
+    deadline: Deadline = None
+    below_quorum: Literal["wait", "stop"] = "wait"
+    on_decline: Literal["stop", "continue"] = "continue"
+    fold: Annotated[int, Field(ge=0, le=49)] = 0
+    evaluation: Evaluation = Evaluation()
+    health_port: Port | None = None
+    limits: Limits = Limits()
+
+    @property
+    def endpoint(self) -> tuple[str, int]:
+        """Host and port to listen on: `listen` where it is given, otherwise every interface and the address's port."""
+        if self.listen is None:
+            return "0.0.0.0", split_address(self.address)[1]
+        return split_address(self.listen)
+
+    @model_validator(mode="after")
+    def _ports_exist(self) -> Self:
+        given = {"address": self.address, "listen": self.listen}
+        wrong = [key for key, address in given.items() if address and not 1 <= split_address(address)[1] <= 65535]
+        if wrong:
+            raise ValueError(f"{' and '.join(wrong)}: a port is a number from 1 to 65535")
+        return self
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Host, without the brackets of an IPv6 address, and port."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)

@@ -1,0 +1,122 @@
+"""`aggregator init`: keys, certificates, an empty roster and a commented federation file in a folder."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from wardround.aggregator.certificates import Issued, issue_authority, issue_server
+from wardround.aggregator.coordination import CA_FILE, CA_KEY_FILE, SERVER_FILE, SERVER_KEY_FILE
+from wardround.aggregator.enrolment import write_roster
+from wardround.aggregator.settings import Federation, Folders, split_address
+from wardround.engine.basics.files import write_atomic, write_private
+from wardround.engine.basics.problems import Findings
+from wardround.engine.study import load_study
+from wardround.engine.study.documents import parse_document, validate_document
+from wardround.federation.identities import COORDINATOR_FILE, CoordinatorKey, Roster
+
+FEDERATION_FILE = "federation.yaml"
+
+_TEMPLATE = """\
+# A federation: who computes what, where and for how long. Paths are relative to this file.
+# The sites accept federation, study, horizon, strategy, fold and the roster; a run that has begun cannot change those.
+schema: 1
+federation: {name}
+study: {study}
+address: {address}        # where the sites reach the aggregator; part of its certificate and of the invitation
+listen: {listen}          # where it listens on this machine
+folders: {{keys: keys, state: state, results: results, roster: roster.json}}
+
+horizon: {{rounds: {rounds}, local_steps: {local_steps}}}   # the learning-rate schedule runs over rounds x local_steps
+strategy: fedavg
+fold: 0                   # which outer fold of the study is the test set at every site
+evaluation: {{final: true}} # after the last round, score the last model at every site
+
+quorum: all               # or a number: the sites that a round needs at least
+deadline: forever         # or seconds: after them a round goes on with the quorum
+below_quorum: wait        # or stop: what happens when the quorum cannot be had
+on_decline: continue      # or stop: whether one site's refusal ends the run
+
+# health_port: 9444       # gRPC health service, on this machine only
+# limits: {{slowest_line: 512, chunk: 512, reply: 4096}}   # kbit/s; kB per object on the wire; MB per reply
+"""
+
+
+@dataclass(frozen=True)
+class NewFederation:
+    """What `init` is told. `address` is `host:port` as the sites reach it; `study` is an existing study file."""
+
+    name: str
+    study: Path
+    address: str
+    rounds: int
+    local_steps: int
+
+
+def create_federation(folder: Path, new: NewFederation) -> Path:
+    """Make a federation in `folder` and return its file.
+
+    Raises:
+        InputError: a value cannot be used, the study is not valid, or one of the files exists already; then nothing
+            is written.
+    """
+    text = _federation_text(folder, new)
+    findings = Findings()
+    with findings.gather():
+        load_study(new.study)
+    with findings.gather():
+        validate_document(Federation, parse_document(text, folder / FEDERATION_FILE))
+    _refuse_existing(folder, findings)
+    findings.raise_if_any()
+    folder.mkdir(parents=True, exist_ok=True)
+    _create_keys(folder / Folders().keys, new.name, new.address)
+    write_roster(folder / Folders().roster, Roster(members=()))
+    write_atomic(folder / FEDERATION_FILE, text.encode())
+    return folder / FEDERATION_FILE
+
+
+def renew_certificate(keys: Path, address: str) -> Path:
+    """A new server certificate for `address`, signed by the authority that the sites trust already."""
+    authority = Issued((keys / CA_FILE).read_bytes(), (keys / CA_KEY_FILE).read_bytes())
+    _write_server(keys, authority, address)
+    return keys / SERVER_FILE
+
+
+def _federation_text(folder: Path, new: NewFederation) -> str:
+    study = os.path.relpath(new.study.resolve(), folder.resolve())
+    listen = f"0.0.0.0:{new.address.rpartition(':')[2]}"
+    return _TEMPLATE.format(
+        name=json.dumps(new.name),
+        study=json.dumps(study),
+        address=json.dumps(new.address),
+        listen=listen,
+        rounds=new.rounds,
+        local_steps=new.local_steps,
+    )
+
+
+def _refuse_existing(folder: Path, findings: Findings) -> None:
+    keys = folder / Folders().keys
+    names = (CA_FILE, CA_KEY_FILE, SERVER_FILE, SERVER_KEY_FILE, COORDINATOR_FILE)
+    for path in (folder / FEDERATION_FILE, folder / Folders().roster, *(keys / name for name in names)):
+        if path.exists():
+            findings.add("the file exists already", where=str(path), remedy="Choose another folder, or move it away")
+
+
+def _create_keys(keys: Path, name: str, address: str) -> None:
+    keys.mkdir(parents=True, exist_ok=True)
+    keys.chmod(0o700)
+    authority = issue_authority(name, datetime.datetime.now(datetime.UTC))
+    write_private(keys / CA_KEY_FILE, authority.key)
+    write_atomic(keys / CA_FILE, authority.certificate)
+    _write_server(keys, authority, address)
+    CoordinatorKey.create(keys)
+
+
+def _write_server(keys: Path, authority: Issued, address: str) -> None:
+    server = issue_server(authority, [split_address(address)[0]], datetime.datetime.now(datetime.UTC))
+    write_private(keys / SERVER_KEY_FILE, server.key)
+    write_atomic(keys / SERVER_FILE, server.certificate)

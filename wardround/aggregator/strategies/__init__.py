@@ -1,0 +1,1 @@
+"""How the replies of a round become the next global model."""

@@ -1,0 +1,23 @@
+"""A federation in a few readable lines, for `check` and the head of a run."""
+
+from __future__ import annotations
+
+from wardround.aggregator.coordination import Coordination
+
+
+def describe_federation(coordination: Coordination) -> list[str]:
+    """What will be computed, by whom, and by which rules."""
+    settings, horizon = coordination.settings, coordination.settings.horizon
+    names = coordination.roster.names
+    deadline = "no deadline" if settings.deadline is None else f"a deadline of {settings.deadline:g} s"
+    host, port = settings.endpoint
+    return [
+        f"federation   {settings.federation}, plan {coordination.plan.digest[:16]}",
+        f"study        {coordination.study.study} ({coordination.study.task}), digest {coordination.study.digest[:16]}",
+        f"horizon      {horizon.rounds} rounds of {horizon.local_steps} local steps, {settings.strategy.label}",
+        f"sites        {len(names)}: {', '.join(names)}",
+        f"each round   at least {coordination.quorum} of them, {deadline}; below the quorum: {settings.below_quorum}; "
+        f"when a site declines: {settings.on_decline}",
+        f"address      {settings.address}, listening on {host}:{port}",
+        *(f"note         {note}" for note in coordination.notes),
+    ]
