@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 
 from wardround.engine.basics.problems import InputError
-from wardround.engine.basics.progress import progress
+from wardround.engine.basics.progress import Progress, Silent, progress
 from wardround.engine.cohort import Case, Cohort, Split, Truth, cohort_digest, read_manifest, split_cohort
 from wardround.engine.inspection import Depth, inspect_cohort
 from wardround.engine.metrics.types import Evaluation
@@ -21,6 +21,7 @@ from wardround.engine.store.types import StoredCase
 from wardround.engine.study import Study
 from wardround.engine.training import Learner, configure_threads, resolve_device
 
+SILENT: Progress = Silent()
 Subset = Literal["train", "validation", "test"]
 
 
@@ -102,14 +103,13 @@ class Workbench:
         """A learner with the study's initial weights, over a horizon of `total_steps`."""
         return Learner.create(self.study, total_steps, device=str(self.device))
 
-    def evaluate(self, learner: Learner, subset: Subset) -> Evaluation:
+    def evaluate(self, learner: Learner, subset: Subset, shown: Progress = SILENT) -> Evaluation:
         """Score the learner's present weights on one set. Its training stream does not change."""
         rows = self._rows(subset)
         if not rows:
             raise InputError.one(f"the {subset} set is empty", where=self.cohort.manifest.name)
         subjects = [case.subject for case in rows]
-        with progress(f"Evaluating ({subset})", len(rows)) as shown:
-            return learner.task.evaluate(learner.network, self.cases(subset), subjects, learner.device, shown)
+        return learner.task.evaluate(learner.network, self.cases(subset), subjects, learner.device, shown)
 
     def _rows(self, subset: Subset) -> tuple[Case, ...]:
         return {"train": self.split.train, "validation": self.split.validation, "test": self.split.test}[subset]

@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import torch
 
 from wardround.engine.augmentation import Augmentation
-from wardround.engine.sampling import BatchSource, Prefetcher
+from wardround.engine.sampling import Prefetcher
 from wardround.engine.sampling.types import Batch
 from wardround.engine.study import Study
+
+
+class BatchSource(Protocol):
+    """Gives the batch of any step, as a pure function of the step."""
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a step, counted from 0."""
 
 
 class Feed:
@@ -43,11 +50,16 @@ def move(batch: Batch, device: torch.device) -> Batch:
     """The batch on `device`; the same object if it is there."""
     if batch.image.device == device:
         return batch
-    moved = {
-        name: None if tensor is None else tensor.to(device, non_blocking=True)
-        for name, tensor in (("image", batch.image), ("label", batch.label), ("target", batch.target))
-    }
-    return replace(batch, **moved)
+    return replace(
+        batch,
+        image=batch.image.to(device, non_blocking=True),
+        label=_move(batch.label, device),
+        target=_move(batch.target, device),
+    )
+
+
+def _move(tensor: torch.Tensor | None, device: torch.device) -> torch.Tensor | None:
+    return None if tensor is None else tensor.to(device, non_blocking=True)
 
 
 def _unchanged(batch: Batch) -> Batch:

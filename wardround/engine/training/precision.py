@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -14,7 +14,7 @@ Precision = Literal["auto", "fp32", "bf16"]
 
 
 def resolve_device(name: str) -> torch.device:
-    """`auto` (the first CUDA device, else the CPU), `cpu`, `cuda` or `cuda:N`. Raises `InputError` if it is not there."""
+    """`auto` (the first CUDA device, else the CPU), `cpu`, `cuda` or `cuda:N`. Raises `InputError` if there is none."""
     if name == "auto":
         return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
     kind, _, number = name.partition(":")
@@ -59,17 +59,18 @@ def reproducible(device: torch.device) -> Iterator[None]:
     """
     deterministic = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    fill = torch.utils.deterministic.fill_uninitialized_memory
+    memory: Any = torch.utils.deterministic
+    fill = memory.fill_uninitialized_memory
     benchmark = torch.backends.cudnn.benchmark
     devices = [device.index or 0] if device.type == "cuda" else []
     try:
         torch.use_deterministic_algorithms(True, warn_only=True)
         # Filling every fresh tensor with NaN finds bugs in kernels, not in a loop, and costs a pass over memory.
-        torch.utils.deterministic.fill_uninitialized_memory = False
+        memory.fill_uninitialized_memory = False
         torch.backends.cudnn.benchmark = False
         with torch.random.fork_rng(devices=devices):
             yield
     finally:
         torch.backends.cudnn.benchmark = benchmark
-        torch.utils.deterministic.fill_uninitialized_memory = fill
+        memory.fill_uninitialized_memory = fill
         torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)

@@ -1,0 +1,271 @@
+"""Training of one split: segments of steps, each followed by a validation, resumable at any moment."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from wardround.engine.basics.canonical import canonical_json, canonical_model, sha256_hex
+from wardround.engine.basics.files import write_atomic
+from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.progress import Progress
+from wardround.engine.experiments.casetables import CASES, write_cases
+from wardround.engine.experiments.history import Board, HistoryRow, Memory, defined, write_history
+from wardround.engine.experiments.models import BEST, LAST, METRICS, STUDY, write_study, write_weights
+from wardround.engine.experiments.schedule import RunLength, run_length
+from wardround.engine.experiments.signals import halting
+from wardround.engine.experiments.workbench import SILENT, Subset, Workbench
+from wardround.engine.metrics.types import Evaluation
+from wardround.engine.parts import Kind
+from wardround.engine.training import (
+    CheckpointPlan,
+    Halted,
+    Learner,
+    Machine,
+    Position,
+    StepRecord,
+    read_tensors,
+    remove_checkpoint,
+    this_machine,
+)
+
+_LOG = logging.getLogger(__name__)
+_CHECKPOINT, _RUN = "checkpoint.safetensors", "run.json"
+
+
+class RunRecord(BaseModel):
+    """What a run folder holds, so that the same command goes on and another one is refused.
+
+    `identity` covers study, cohort, split and steps. The machine is not part of it, but decides the last bits.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    identity: str
+    study: str
+    cohort: str
+    total_steps: int
+    validate_every: int
+    machine: Machine
+
+
+class Scores(BaseModel):
+    """Mean scores of a set of cases by name, and how many cases there were."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    cases: int
+    values: dict[str, float]
+
+
+class Metrics(BaseModel):
+    """`metrics.json` of a model folder: how well the best weights do. Names neither subject nor path."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    study: str
+    best_step: int
+    total_steps: int
+    train_cases: int
+    validation: Scores
+    test: Scores | None
+    machine: Machine
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run.
+
+    Attributes:
+        folder: the run folder; the model is in `folder / "model"`.
+        metrics: what `metrics.json` says.
+        rows: the history.
+    """
+
+    folder: Path
+    metrics: Metrics
+    rows: tuple[HistoryRow, ...]
+
+    @property
+    def model(self) -> Path:
+        """The model folder."""
+        return self.folder / "model"
+
+
+def fit(workbench: Workbench, folder: Path, shown: Progress = SILENT) -> RunResult:
+    """Train one split to the end and score its best weights; or go on where an earlier call was interrupted.
+
+    Ctrl-C and SIGTERM save a checkpoint. A folder whose run is finished is not touched. The result does not depend on
+    how often a run was interrupted.
+
+    Raises:
+        InputError: the folder holds another run, or a case cannot be read.
+        Halted: a signal came; the same call goes on.
+    """
+    run = _Run(workbench, folder)
+    run.claim()
+    finished = run.finished()
+    if finished is not None:
+        return finished
+    memory = run.resume()
+    with Board(folder / "tensorboard", memory.done) as board:
+        for start, stop in run.length.segments(memory.done):
+            memory = run.segment(memory, start, stop, shown)
+            board.add(memory.rows[-1])
+    return run.finish(memory)
+
+
+class _Run:
+    """One run folder and the learner that works in it."""
+
+    def __init__(self, workbench: Workbench, folder: Path) -> None:
+        self._workbench, self._folder = workbench, folder
+        self._source = workbench.source()
+        self.length: RunLength = run_length(workbench.study, self._source.steps_per_epoch, workbench.validation_cases)
+        self._learner: Learner = workbench.learner(self.length.total_steps)
+        self._identity = run_identity(workbench, self.length)
+        select = workbench.study.validation.select
+        use = next(use for use in workbench.study.validation.metrics if use.name == select)
+        self._select, self._higher_is_better = select, use.part(Kind.METRIC).higher_is_better
+
+    def claim(self) -> None:
+        """Write the run's record, or check that the folder holds this very run."""
+        path = self._folder / _RUN
+        if path.exists():
+            self._check(_read_record(path))
+            return
+        record = RunRecord(
+            identity=self._identity,
+            study=self._workbench.study.digest,
+            cohort=self._workbench.cohort_digest,
+            total_steps=self.length.total_steps,
+            validate_every=self.length.validate_every,
+            machine=self._machine(),
+        )
+        write_atomic(path, canonical_model(record))
+
+    def _check(self, record: RunRecord) -> None:
+        if record.identity != self._identity:
+            raise InputError.one(
+                "this folder holds another run",
+                where=str(self._folder),
+                expected="the same study, manifest, fold and number of steps",
+                remedy="Choose another folder, or remove this one",
+            )
+        if record.machine != self._machine():
+            _LOG.warning(
+                "This run began with %s and goes on with %s: its last bits may differ.", record.machine, self._machine()
+            )
+
+    def finished(self) -> RunResult | None:
+        """The result, if the run is finished: `metrics.json` is written last."""
+        path = self._folder / "model" / METRICS
+        if not path.exists():
+            return None
+        lines = (self._folder / "history.jsonl").read_text().splitlines()
+        rows = tuple(HistoryRow.model_validate_json(line) for line in lines)
+        return RunResult(self._folder, Metrics.model_validate_json(path.read_bytes()), rows)
+
+    def resume(self) -> Memory:
+        """Load the newest checkpoint, if there is one, and the run's memory from it."""
+        position = self._learner.resume(self._plan(Memory()))
+        return Memory() if position is None else Memory.model_validate(position.note)
+
+    def segment(self, memory: Memory, start: int, stop: int, shown: Progress) -> Memory:
+        """Train from `start` to `stop`, validate, keep the best weights, and save."""
+        began = time.perf_counter()
+        loss = self._train(memory, start, stop, shown)
+        shown.advance(stop, f"loss {loss:.4f}, validating")
+        evaluation = self._workbench.evaluate(self._learner, "validation")
+        row = HistoryRow(
+            step=stop,
+            epoch=stop / self.length.steps_per_epoch,
+            loss=loss,
+            learning_rate=self._learner.learning_rate(stop - 1),
+            seconds=time.perf_counter() - began,
+            metrics=defined(evaluation),
+        )
+        score = row.metrics.get(self._select)
+        after = memory.followed_by(row, score, higher_is_better=self._higher_is_better)
+        if after.best_step == stop:
+            self._write(BEST, stop)
+        plan = self._plan(after)
+        self._learner.save(plan, Position(identity=self._identity, step=stop, note=plan.note))
+        write_history(self._folder, after.rows)
+        return after
+
+    def finish(self, memory: Memory) -> RunResult:
+        """Write the model folder, score the best weights once on the test set, and remove the checkpoint."""
+        write_study(self._folder / "model" / STUDY, self._workbench.study)
+        self._write(LAST, self.length.total_steps)
+        best = read_tensors(self._folder / "model" / BEST)
+        self._learner.load_weights(best.tensors)
+        evaluations = {name: self._workbench.evaluate(self._learner, name) for name in self._scored()}
+        metrics = Metrics(
+            study=self._workbench.study.digest,
+            best_step=memory.best_step or 0,
+            total_steps=self.length.total_steps,
+            train_cases=len(self._workbench.train_cases),
+            validation=_scores(evaluations["validation"]),
+            test=_scores(evaluations["test"]) if "test" in evaluations else None,
+            machine=self._machine(),
+        )
+        write_history(self._folder, memory.rows)
+        write_cases(self._folder / CASES, evaluations)
+        write_atomic(self._folder / "model" / METRICS, canonical_model(metrics))
+        remove_checkpoint(self._folder / _CHECKPOINT)
+        return RunResult(self._folder, metrics, memory.rows)
+
+    def _train(self, memory: Memory, start: int, stop: int, shown: Progress) -> float:
+        plan = self._plan(memory)
+
+        def on_step(record: StepRecord) -> None:
+            shown.advance(record.step + 1, f"loss {record.loss:.4f}")
+
+        with halting() as halt:
+            loss = self._learner.train(self._source, start, stop, on_step=on_step, halt=halt, checkpoint=plan)
+            if halt():
+                raise Halted(stop)
+        return loss
+
+    def _scored(self) -> tuple[Subset, ...]:
+        return ("validation", "test") if self._workbench.test_cases else ("validation",)
+
+    def _write(self, name: str, step: int) -> None:
+        write_weights(self._folder / "model" / name, self._workbench.study, self._learner.weights(), step)
+
+    def _plan(self, memory: Memory) -> CheckpointPlan:
+        note = memory.model_dump(mode="json")
+        return CheckpointPlan(self._folder / _CHECKPOINT, self._identity, note=note)
+
+    def _machine(self) -> Machine:
+        return this_machine(self._learner.device, self._learner.precision)
+
+
+def run_identity(workbench: Workbench, length: RunLength) -> str:
+    """SHA-256 that names a run by its content: study, cohort, the split's three sets, steps and validations."""
+    parts = (workbench.train_cases, workbench.validation_cases, workbench.test_cases)
+    return sha256_hex(
+        canonical_json(
+            {
+                "study": workbench.study.digest,
+                "cohort": workbench.cohort_digest,
+                "split": [[*sorted(case.digest for case in cases)] for cases in parts],
+                "steps": [length.total_steps, length.validate_every],
+            }
+        )
+    )
+
+
+def _scores(evaluation: Evaluation) -> Scores:
+    return Scores(cases=len(evaluation.cases), values=defined(evaluation))
+
+
+def _read_record(path: Path) -> RunRecord:
+    try:
+        return RunRecord.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        raise InputError.one(
+            "this is not the record of a run", where=str(path), remedy="Choose another folder, or remove this one"
+        ) from None

@@ -1,0 +1,93 @@
+"""A model folder: all that `predict` needs, and nothing that names a subject or a path.
+
+`study.yaml` is the study as a person reads it, `model.safetensors` the weights of the best validation,
+`last.safetensors` those of the last step, `metrics.json` how well it does and on what it was trained.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import JsonValue
+from ruamel.yaml import YAML
+from torch import Tensor
+
+from wardround.engine.basics.files import write_atomic
+from wardround.engine.basics.problems import InputError
+from wardround.engine.study import Study, load_study
+from wardround.engine.tasks import Task, build_task
+from wardround.engine.training import read_tensors, resolve_device, write_tensors
+from wardround.engine.training.weights import put_weights
+
+BEST, LAST, STUDY, METRICS = "model.safetensors", "last.safetensors", "study.yaml", "metrics.json"
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A study and its network with trained weights, in evaluation mode on its device."""
+
+    study: Study
+    task: Task
+    network: Any
+    device: Any
+
+
+def load_model(folder: Path, *, device: str = "auto") -> TrainedModel:
+    """Load the best weights of a model folder. Raises `InputError` for a folder that is not whole or was altered."""
+    missing = [name for name in (STUDY, BEST) if not (folder / name).is_file()]
+    if missing:
+        raise InputError.one(
+            "this is not a model folder",
+            where=str(folder),
+            got=f"no {' and no '.join(missing)}",
+            remedy="`wardround fit` writes one, called `model`, for each fold",
+        )
+    study = load_study(folder / STUDY)
+    file = read_tensors(folder / BEST)
+    if not isinstance(file.header, dict) or file.header.get("study") != study.digest:
+        raise InputError.one(
+            "the weights do not belong to this study",
+            where=str(folder),
+            remedy=f"{STUDY} must stay as it was when the model was trained",
+        )
+    task = build_task(study)
+    network = task.network()
+    put_weights(network, file.tensors)
+    place = resolve_device(device)
+    return TrainedModel(study, task, network.to(place).eval(), place)
+
+
+def write_weights(path: Path, study: Study, weights: Mapping[str, Tensor], step: int) -> None:
+    """Write weights with the study's digest and the step that they are from."""
+    header: JsonValue = {"step": step, "study": study.digest}
+    write_tensors(path, weights, header)
+
+
+def write_study(path: Path, study: Study) -> None:
+    """Write a study as readable YAML that loads as the same study."""
+    buffer = io.StringIO()
+    writer = YAML()
+    writer.default_flow_style = None
+    writer.width = 110
+    writer.dump(_readable(study), buffer)
+    write_atomic(path, buffer.getvalue().encode())
+
+
+def _readable(study: Study) -> dict[str, Any]:
+    """The study's plain values, each part spelt `name: parameters`, or `{name: ..., ...}` for single parts."""
+    plain: dict[str, Any] = study.model_dump(mode="json", by_alias=True)
+    for key in ("preprocessing", "augmentation"):
+        plain[key] = [{use["name"]: use["parameters"]} for use in plain[key]]
+    plain["validation"]["metrics"] = [{use["name"]: use["parameters"]} for use in plain["validation"]["metrics"]]
+    plain["model"] = _flat(plain["model"])
+    for key in ("loss", "optimizer", "schedule"):
+        plain["training"][key] = _flat(plain["training"][key])
+    return plain
+
+
+def _flat(use: dict[str, Any]) -> dict[str, Any]:
+    return {"name": use["name"], **use["parameters"]}

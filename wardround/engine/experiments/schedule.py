@@ -1,0 +1,64 @@
+"""How long a run is and when it validates: a pure function of the study and the sizes of its cases."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from wardround.engine.store.types import StoredCase
+from wardround.engine.study import Study
+
+# A training step costs about three forward passes: one forward, and a backward pass of twice its work.
+_PASSES_PER_STEP = 3
+_VALIDATION_SHARE = 0.2
+_FEWEST_VALIDATIONS = 5
+
+
+@dataclass(frozen=True)
+class RunLength:
+    """Steps of a run.
+
+    Attributes:
+        total_steps: the horizon of the schedule.
+        steps_per_epoch: steps in which every training case gives its patches once.
+        validate_every: steps between two validations; the last step is always validated.
+    """
+
+    total_steps: int
+    steps_per_epoch: int
+    validate_every: int
+
+    def segments(self, done: int) -> Iterator[tuple[int, int]]:
+        """The stretches (start, stop) between validations that are still to do after `done` validated steps."""
+        for start in range(done, self.total_steps, self.validate_every):
+            yield start, min(start + self.validate_every, self.total_steps)
+
+    @property
+    def validations(self) -> int:
+        """How often the run validates."""
+        return math.ceil(self.total_steps / self.validate_every)
+
+
+def run_length(study: Study, steps_per_epoch: int, validation: Sequence[StoredCase]) -> RunLength:
+    """The study's steps, validated after whole epochs so that validation takes about a fifth of the run or less.
+
+    The cost is counted in forward passes of a patch, not measured: the best model must not depend on the clock. A run
+    validates five times at least, however dear that is.
+    """
+    total = study.training.steps or study.training.epochs * steps_per_epoch
+    epoch = steps_per_epoch * study.training.batch_size * _PASSES_PER_STEP
+    cost = sum(_windows(study, case) for case in validation)
+    epochs = math.ceil(cost / epoch * (1 - _VALIDATION_SHARE) / _VALIDATION_SHARE)
+    every = min(max(1, epochs) * steps_per_epoch, math.ceil(total / _FEWEST_VALIDATIONS))
+    return RunLength(total, steps_per_epoch, every)
+
+
+def _windows(study: Study, case: StoredCase) -> int:
+    """Forward passes that predicting a case takes."""
+    if study.task != "segmentation":
+        return 1
+    sides = zip(case.geometry.shape, study.patches.size, strict=True)
+    step = 1 - study.inference.overlap
+    count = math.prod(1 + math.ceil(max(0, side - window) / max(1, window * step)) for side, window in sides)
+    return int(count) * (2**study.dimensions if study.inference.mirror else 1)
