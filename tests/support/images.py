@@ -65,7 +65,7 @@ def write_segmentation_cohort(
 def write_classification_cohort(
     folder: Path, cases: int = 20, shape: tuple[int, int] = (28, 28), seed: int = 0
 ) -> Path:
-    """PNG images whose left (class 0) or right (class 1) half is brighter, and the path of their manifest `data.csv`."""
+    """PNG images whose left (class 0) or right (class 1) half is brighter, and the path of their manifest."""
     rng = np.random.default_rng(seed)
     rows = []
     for number in range(cases):

@@ -7,11 +7,13 @@ and its MetaImage reader writes to the terminal. So both are checked before ITK 
 from __future__ import annotations
 
 import gzip
+import math
 import re
 import struct
 import zlib
 from pathlib import Path
 
+from wardround.engine.basics.problems import InputError
 from wardround.engine.imaging.formats import Format, format_of, suffix_of, unreadable
 
 _BLOCK = 1 << 20
@@ -20,35 +22,56 @@ _META_BYTES = {"CHAR": 1, "UCHAR": 1, "SHORT": 2, "USHORT": 2, "INT": 4, "UINT":
 _META_BYTES |= {"LONG_LONG": 8, "ULONG_LONG": 8, "FLOAT": 4, "DOUBLE": 8}
 
 
-def require_intact(path: Path) -> None:
-    """Raise `InputError` if the file is shorter than its header says, or its compressed stream is damaged."""
+def require_header(path: Path) -> None:
+    """Raise `InputError` if the file does not start with a whole header of its format, or is plainly too short."""
     format_ = format_of(path)
     if format_ is Format.NIFTI:
-        _require_nifti(path)
+        _nifti_size(path)
     elif format_ is Format.META:
         _require_meta(path)
 
 
-def _require_nifti(path: Path) -> None:
+def require_intact(path: Path) -> None:
+    """Raise `InputError` if the file is shorter than its header says, or its compressed stream is damaged."""
+    require_header(path)
+    if suffix_of(path) == ".nii.gz":
+        _require_length(path, _decompressed_size(path), _nifti_size(path))
+
+
+def _nifti_size(path: Path) -> int:
+    """Bytes that a NIfTI file should have when decompressed; an uncompressed one is known to have them."""
     compressed = suffix_of(path) == ".nii.gz"
     try:
-        if compressed:
-            with gzip.open(path, "rb") as stream:
-                start = stream.read(540)
-                total = len(start)
-                while block := stream.read(_BLOCK):
-                    total += len(block)
-        else:
-            with path.open("rb") as file:
-                start = file.read(540)
-            total = path.stat().st_size
+        with gzip.open(path) if compressed else path.open("rb") as stream:
+            start = stream.read(540)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise unreadable(path, f"a damaged gzip stream ({error})", _REMEDY) from None
+        raise _damaged_stream(path, error) from None
     announced = _nifti_bytes(start)
     if announced is None:
         raise unreadable(path, "a file that is not NIfTI", _REMEDY)
-    if total < announced:
-        raise unreadable(path, f"a file cut short: {total:,} of {announced:,} bytes", _REMEDY)
+    if not compressed:
+        _require_length(path, path.stat().st_size, announced)
+    return announced
+
+
+def _decompressed_size(path: Path) -> int:
+    total = 0
+    try:
+        with gzip.open(path) as stream:
+            while block := stream.read(_BLOCK):
+                total += len(block)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise _damaged_stream(path, error) from None
+    return total
+
+
+def _damaged_stream(path: Path, error: Exception) -> InputError:
+    return unreadable(path, f"a damaged gzip stream ({error})", _REMEDY)
+
+
+def _require_length(path: Path, present: int, announced: int) -> None:
+    if present < announced:
+        raise unreadable(path, f"a file cut short: {present:,} of {announced:,} bytes", _REMEDY)
 
 
 def _nifti_bytes(start: bytes) -> int | None:
@@ -64,17 +87,15 @@ def _nifti_bytes(start: bytes) -> int | None:
     return None
 
 
-def _announced(sizes: tuple[int, ...], bits: int, offset: int) -> int:
-    voxels = 1
-    for size in sizes[1 : 1 + max(0, min(sizes[0], 7))]:
-        voxels *= max(size, 1)
-    return offset + voxels * bits // 8
+def _announced(sizes: tuple[int, ...], bits: int, offset: int) -> int | None:
+    if not 1 <= sizes[0] <= 7:
+        return None
+    return offset + math.prod(max(size, 1) for size in sizes[1 : 1 + sizes[0]]) * bits // 8
 
 
 def _require_meta(path: Path) -> None:
-    content = path.open("rb")
-    with content:
-        start = content.read(16384)
+    with path.open("rb") as file:
+        start = file.read(16384)
     match = re.search(rb"ElementDataFile\s*=\s*LOCAL\r?\n", start)
     if match is None:
         raise unreadable(path, "a MetaImage without voxels in the same file", "Save it as one .mha file")
@@ -94,7 +115,4 @@ def _meta_bytes(fields: dict[str, str]) -> int | None:
         return None
     if fields.get("CompressedData", "False").lower() == "true":
         return int(fields.get("CompressedDataSize", "0"))
-    voxels = int(fields.get("ElementNumberOfChannels", "1"))
-    for size in sizes:
-        voxels *= int(size)
-    return voxels * size_of_type
+    return math.prod(map(int, (*sizes, fields.get("ElementNumberOfChannels", "1")))) * size_of_type

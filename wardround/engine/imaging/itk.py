@@ -16,7 +16,7 @@ import numpy as np
 import SimpleITK
 
 from wardround.engine.imaging.formats import Format, format_of, unreadable
-from wardround.engine.imaging.integrity import require_intact
+from wardround.engine.imaging.integrity import require_header, require_intact
 from wardround.engine.imaging.reading import Header
 from wardround.engine.imaging.types import Geometry
 
@@ -29,6 +29,7 @@ _NUMPY_KINDS = {"signed integer": "int", "unsigned integer": "uint", "float": "f
 
 def header(path: Path) -> Header:
     """Grid, channels and pixel type of a file, without its voxels."""
+    require_header(path)
     with _reader(path) as reader:
         sizes, channels = reader.GetSize(), reader.GetNumberOfComponents()
         geometry = _geometry(path, sizes, reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
