@@ -1,9 +1,10 @@
 """Manifests, patients and cases, their names by content, and splits of them."""
 
+from wardround.engine.cohort.columns import Truth
 from wardround.engine.cohort.digests import case_digest, cohort_digest
 from wardround.engine.cohort.folders import folder_cohort
 from wardround.engine.cohort.folds import OuterFold, nested_folds, split_cohort
-from wardround.engine.cohort.manifest import Truth, read_manifest
+from wardround.engine.cohort.manifest import read_manifest
 from wardround.engine.cohort.models import Case, Cohort, Split
 
 __all__ = [

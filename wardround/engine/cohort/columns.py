@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from enum import Enum
 
 from wardround.engine.basics.problems import Findings, did_you_mean
 from wardround.engine.cohort.tables import Table
@@ -14,6 +15,41 @@ from wardround.engine.study.models import Study
 SUBJECT, PATIENT, SPLIT, LABEL, VALUE = "SubjectID", "PatientID", "Split", "Label", "ValueToPredict"
 _CHANNEL = re.compile(r"Channel_(\d+)")
 _NEAR = 0.85
+
+
+class Truth(Enum):
+    """Whether every case must have its mask or value: for training yes, for prediction no."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a manifest should have.
+
+    Attributes:
+        inputs: names of the channels; None where no study says how many there are.
+        truth_column: the column with the mask or the value.
+        truth: whether it must be there.
+        classes: numbers that the value may have, by the class's name.
+    """
+
+    inputs: tuple[str, ...] | None
+    truth_column: str
+    truth: Truth
+    classes: Mapping[str, int]
+
+    @classmethod
+    def of(cls, study: Study, truth: Truth) -> Layout:
+        """What the study needs."""
+        column = LABEL if study.task == "segmentation" else VALUE
+        return cls(study.inputs, column, truth, study.classes)
+
+    @classmethod
+    def without_study(cls) -> Layout:
+        """What every manifest has, for checks while the study itself cannot be read."""
+        return cls(None, LABEL, Truth.OPTIONAL, {})
 
 
 @dataclass(frozen=True)
@@ -28,64 +64,75 @@ class Columns:
     value: str | None
 
 
-def find_columns(table: Table, study: Study, findings: Findings, *, truth_required: bool) -> Columns:
-    """The columns that the study needs; missing, surplus and mistyped ones become findings."""
-    truth = LABEL if study.task == "segmentation" else VALUE
-    channels = tuple(f"Channel_{index}" for index in range(len(study.inputs)))
-    required = (SUBJECT, *channels, *((truth,) if truth_required else ()))
-    _report_channels(table, study, findings)
-    missing = [name for name in required if name not in table.columns and not _CHANNEL.fullmatch(name)]
-    for name in missing:
-        findings.add(
-            f"the column {name!r} is missing",
-            where=f"{table.path.name}, header",
-            remedy=_suggestion(name, table.columns),
-        )
-    expected = {SUBJECT, PATIENT, SPLIT, truth, *channels}
-    _report_near_misses(table, expected - {*missing}, findings)
-    present = expected & {*table.columns}
+def find_columns(table: Table, layout: Layout, findings: Findings) -> Columns:
+    """The columns that the layout names; missing, surplus and mistyped ones become findings."""
+    required = {SUBJECT} | ({layout.truth_column} if layout.truth is Truth.REQUIRED else set())
+    wanted = {SUBJECT, PATIENT, SPLIT, layout.truth_column}
+    _report_missing(table, required, findings)
+    _report_near_misses(table, wanted, required, findings)
+    _report_channels(table, layout, findings)
+    present = wanted & {*table.columns}
     return Columns(
         subject=SUBJECT if SUBJECT in present else None,
         patient=PATIENT if PATIENT in present else None,
         split=SPLIT if SPLIT in present else None,
-        channels=tuple(name for name in channels if name in present),
+        channels=_channels(table),
         label=LABEL if LABEL in present else None,
         value=VALUE if VALUE in present else None,
     )
 
 
-def _report_channels(table: Table, study: Study, findings: Findings) -> None:
-    found = [name for name in table.columns if _CHANNEL.fullmatch(name)]
-    expected = [f"Channel_{index}" for index in range(len(study.inputs))]
-    if sorted(found) != sorted(expected):
-        findings.add(
-            "the channel columns do not fit the study's inputs",
-            where=f"{table.path.name}, header",
-            got=f"{len(found)} ({', '.join(found)})" if found else "none",
-            expected=f"{len(expected)} ({', '.join(map('{} for {}'.format, expected, study.inputs))})",
-        )
+def _channels(table: Table) -> tuple[str, ...]:
+    found = {int(match[1]): name for name in table.columns if (match := _CHANNEL.fullmatch(name))}
+    return tuple(found[number] for number in sorted(found))
 
 
-def _report_near_misses(table: Table, expected: Iterable[str], findings: Findings) -> None:
-    for name in sorted({*expected} - {*table.columns}):
+def _header(table: Table) -> str:
+    return f"{table.path.name}, header"
+
+
+def _report_missing(table: Table, required: Collection[str], findings: Findings) -> None:
+    for name in sorted({*required} - {*table.columns}):
+        close = [column for column in table.columns if _likeness(column, name) >= _NEAR]
+        remedy = f"Is it {close[0]!r}? Rename that" if close else did_you_mean(name, filter(None, table.columns))
+        findings.add(f"the column {name!r} is missing", where=_header(table), remedy=remedy)
+
+
+def _report_near_misses(table: Table, wanted: set[str], required: set[str], findings: Findings) -> None:
+    for name in sorted(wanted - required - {*table.columns}):
         for column in table.columns:
-            if column and _is_near(column, name) and not _CHANNEL.fullmatch(column):
+            if _likeness(column, name) >= _NEAR:
                 findings.add(
                     f"unknown column {column!r}",
-                    where=f"{table.path.name}, header",
+                    where=_header(table),
                     remedy=f"Did you mean {name!r}? A free column needs a name that differs more",
                 )
 
 
-def _is_near(column: str, name: str) -> bool:
-    plain, wanted = _letters(column), _letters(name)
-    return plain == wanted or difflib.SequenceMatcher(None, plain, wanted).ratio() >= _NEAR
+def _report_channels(table: Table, layout: Layout, findings: Findings) -> None:
+    found = _channels(table)
+    expected = [f"Channel_{index}" for index in range(len(found if layout.inputs is None else layout.inputs))]
+    if [*found] != (expected or ["Channel_0"]):
+        named = zip(expected, layout.inputs or (), strict=False)
+        findings.add(
+            "the channel columns do not fit the study's inputs",
+            where=_header(table),
+            got=f"{len(found)} ({', '.join(found)})" if found else "none",
+            expected=f"{len(expected)} ({', '.join(f'{column} for {name}' for column, name in named)})"
+            if layout.inputs
+            else "Channel_0, Channel_1 ... without a gap",
+            remedy=_near_channels(table),
+        )
+
+
+def _near_channels(table: Table) -> str:
+    near = [name for name in table.columns if not _CHANNEL.fullmatch(name) and re.match(r"(?i)chann?els?\W*_*\d", name)]
+    return f"Is it {' and '.join(map(repr, near))}? The names are Channel_0, Channel_1 ..." if near else ""
+
+
+def _likeness(column: str, name: str) -> float:
+    return difflib.SequenceMatcher(None, _letters(column), _letters(name)).ratio()
 
 
 def _letters(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-def _suggestion(name: str, columns: Iterable[str]) -> str:
-    found = did_you_mean(name, [column for column in columns if column])
-    return found.replace("Did you mean", "Is it").replace("Known", "Columns here")

@@ -36,8 +36,8 @@ def folder_cohort(folder: Path, study: Study) -> Cohort:
         _check_group(folder, subject, channels, study, findings)
     findings.raise_if_any()
     cases = (
-        _case(row, subject, tuple(channels[index][0] for index in sorted(channels)))
-        for row, (subject, channels) in enumerate(sorted(groups.items()), start=1)
+        _case(subject, tuple(channels[index][0] for index in sorted(channels)))
+        for subject, channels in sorted(groups.items())
     )
     return Cohort(folder, tuple(cases))
 
@@ -76,5 +76,5 @@ def _check_group(folder: Path, subject: str, channels: dict[int, list[Path]], st
             findings.add("two files have this name", where=where, got=", ".join(path.name for path in files))
 
 
-def _case(row: int, subject: str, channels: tuple[Path, ...]) -> Case:
-    return Case(subject, subject, channels, label=None, value=None, split=None, row=row)
+def _case(subject: str, channels: tuple[Path, ...]) -> Case:
+    return Case(subject, subject, channels, label=None, value=None, split=None, row=0)

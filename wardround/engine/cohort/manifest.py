@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
 
-from wardround.engine.basics.problems import Findings, did_you_mean
-from wardround.engine.cohort.columns import Columns, find_columns
-from wardround.engine.cohort.models import Case, Cohort
+from wardround.engine.basics.problems import Findings, InputError, Problem, did_you_mean
+from wardround.engine.cohort.columns import Columns, Layout, Truth, find_columns
+from wardround.engine.cohort.models import Case, Cohort, place
 from wardround.engine.cohort.paths import resolve_file
 from wardround.engine.cohort.tables import Row, Table, read_table
 from wardround.engine.study.models import Study
@@ -22,123 +21,147 @@ from wardround.engine.study.models import Study
 SPLITS = ("train", "validation", "test")
 
 
-class Truth(Enum):
-    """Whether every case must have its mask or value: for training yes, for prediction no."""
+@dataclass(frozen=True)
+class Survey:
+    """What a manifest holds: the cases of its sound rows, and everything that is wrong with the others."""
 
-    REQUIRED = "required"
-    OPTIONAL = "optional"
+    cohort: Cohort
+    problems: tuple[Problem, ...]
 
 
 def read_manifest(path: Path, study: Study, *, truth: Truth) -> Cohort:
     """The cohort of a manifest. Raises `InputError` with every problem of the table; opens no image."""
+    survey = survey_manifest(path, Layout.of(study, truth))
+    if survey.problems:
+        raise InputError(survey.problems)
+    return survey.cohort
+
+
+def survey_manifest(path: Path, layout: Layout) -> Survey:
+    """The sound cases and the problems of a manifest. Raises `InputError` when it is not a table at all."""
     findings = Findings()
     table = read_table(path, findings)
     if not table.rows and not findings.problems:
         findings.add("the manifest has no rows", where=path.name, expected="one row per case")
-    columns = find_columns(table, study, findings, truth_required=truth is Truth.REQUIRED)
-    reader = _Reader(table, study, columns, truth, findings)
-    cases = tuple(reader.case(row) for row in table.rows)
+    header_findings = Findings()
+    columns = find_columns(table, layout, header_findings)
+    findings.extend(header_findings.problems)
+    reader = _Reader(table, layout, columns)
+    cases = [reader.case(row, findings) for row in table.rows]
     _check_subjects(cases, path, findings)
     _check_patients(cases, path, findings)
-    findings.raise_if_any()
-    return Cohort(path, cases)
+    sound = tuple(case for case in cases if not header_findings.problems and case.row not in reader.flawed_rows)
+    return Survey(Cohort(path, sound), tuple(findings.problems))
 
 
 @dataclass
 class _Reader:
-    """Rows into cases. A case with a problem is still made, so that the checks across rows see all of them."""
+    """Rows into cases. A row with a problem makes a case too, so that the checks across rows see all of them."""
 
     table: Table
-    study: Study
+    layout: Layout
     columns: Columns
-    truth: Truth
-    findings: Findings
+    flawed_rows: set[int] = field(default_factory=set)
     folders: dict[Path, tuple[str, ...]] = field(default_factory=dict)
 
-    def case(self, row: Row) -> Case:
-        subject = self._text(row, self.columns.subject, "?")
-        return Case(
+    def case(self, row: Row, findings: Findings) -> Case:
+        cells = _Cells(self, row)
+        subject = cells.text(self.columns.subject)
+        case = Case(
             subject=subject,
-            patient=self._text(row, self.columns.patient, subject),
-            channels=tuple(path for column in self.columns.channels if (path := self._file(row, column)) is not None),
-            label=self._label(row),
-            value=self._value(row),
-            split=self._split(row),
+            patient=cells.text(self.columns.patient) or subject,
+            channels=tuple(path for path in map(cells.file, self.columns.channels) if path is not None),
+            label=cells.label(),
+            value=cells.value(),
+            split=cells.split(),
             row=row.line,
         )
+        if cells.findings.problems:
+            self.flawed_rows.add(row.line)
+            findings.extend(cells.findings.problems)
+        return case
 
-    def _place(self, row: Row, column: str) -> str:
-        name = row.cells.get(self.columns.subject or "", "")
-        subject = f", subject {name!r}" if name else ""
-        return f"{self.table.path.name}:{row.line}{subject}, {column}"
 
-    def _text(self, row: Row, column: str | None, otherwise: str) -> str:
+@dataclass
+class _Cells:
+    """The cells of one row, and what is wrong with them."""
+
+    reader: _Reader
+    row: Row
+    findings: Findings = field(default_factory=Findings)
+
+    def text(self, column: str | None) -> str:
+        """The content of a cell that must not be empty; empty where there is no such column."""
         if column is None:
-            return otherwise
-        cell = row.cells.get(column, "")
+            return ""
+        cell = self.row.cells[column]
         if not cell:
-            self.findings.add("the cell is empty", where=self._place(row, column))
-        return cell or otherwise
+            self.findings.add("the cell is empty", where=self._place(column))
+        return cell
 
-    def _file(self, row: Row, column: str) -> Path | None:
-        cell = self._text(row, column, "")
-        if not cell:
-            return None
-        with self.findings.gather():
-            return resolve_file(self.table.path.parent, cell, self._place(row, column), self.folders)
+    def file(self, column: str) -> Path | None:
+        """The file that a cell names."""
+        cell = self.text(column)
+        if cell:
+            with self.findings.gather():
+                return resolve_file(self.reader.table.path.parent, cell, self._place(column), self.reader.folders)
         return None
 
-    def _is_left_out(self, row: Row, column: str) -> bool:
-        return self.truth is Truth.OPTIONAL and not row.cells.get(column)
+    def label(self) -> Path | None:
+        """The mask."""
+        column = self._truth(self.reader.columns.label)
+        return None if column is None else self.file(column)
 
-    def _label(self, row: Row) -> Path | None:
-        column = self.columns.label
-        return None if column is None or self._is_left_out(row, column) else self._file(row, column)
-
-    def _value(self, row: Row) -> str | None:
-        column = self.columns.value
-        if column is None or self._is_left_out(row, column):
+    def value(self) -> str | None:
+        """The class's number."""
+        column = self._truth(self.reader.columns.value)
+        cell = self.text(column)
+        if column is None or not cell:
             return None
-        cell = self._text(row, column, "")
-        value = _class_value(cell, self.study)
-        if cell and value is None:
-            known = ", ".join(f"{number} ({name})" for name, number in self.study.classes.items())
-            where = self._place(row, column)
-            self.findings.add(
-                "the value is not one of the study's classes", where=where, got=repr(cell), expected=known
-            )
-        return value
+        classes = self.reader.layout.classes
+        number = classes.get(cell, _number(cell))
+        if number in classes.values():
+            return str(number)
+        known = ", ".join(f"{number} ({name})" for name, number in classes.items())
+        where = self._place(column)
+        self.findings.add("the value is not one of the study's classes", where=where, got=repr(cell), expected=known)
+        return None
 
-    def _split(self, row: Row) -> str | None:
-        column = self.columns.split
-        if column is None:
-            return None
-        cell = self._text(row, column, "")
-        if cell and cell not in SPLITS:
-            self.findings.add(
-                "unknown set", where=self._place(row, column), got=repr(cell), remedy=did_you_mean(cell, SPLITS)
-            )
+    def split(self) -> str | None:
+        """The set that the row is in."""
+        column = self.reader.columns.split
+        cell = self.text(column)
+        if column is not None and cell and cell not in SPLITS:
+            where = self._place(column)
+            self.findings.add(f"unknown set {cell!r}", where=where, remedy=did_you_mean(cell, SPLITS))
         return cell or None
 
+    def _truth(self, column: str | None) -> str | None:
+        """The column, unless the truth may be missing and is missing in this row."""
+        may_be_missing = self.reader.layout.truth is Truth.OPTIONAL
+        return None if column is None or (may_be_missing and not self.row.cells[column]) else column
 
-def _class_value(cell: str, study: Study) -> str | None:
-    """The class's number as text, for a cell that holds the number (`1`, `1.0`) or the class's name."""
-    if cell in study.classes:
-        return str(study.classes[cell])
+    def _place(self, column: str) -> str:
+        subject = self.row.cells.get(self.reader.columns.subject or "", "")
+        return place(self.reader.table.path, self.row.line, subject, column)
+
+
+def _number(cell: str) -> int | None:
+    """The whole number that a cell holds (`1`, `1.0`), or None."""
     try:
         number = float(cell)
     except ValueError:
         return None
-    return str(int(number)) if number in study.classes.values() else None
+    return int(number) if number.is_integer() else None
 
 
 def _check_subjects(cases: Iterable[Case], path: Path, findings: Findings) -> None:
     first: dict[str, int] = {}
     for case in cases:
-        if case.subject != "?" and first.setdefault(case.subject, case.row) != case.row:
+        if case.subject and first.setdefault(case.subject, case.row) != case.row:
             findings.add(
                 f"the subject {case.subject!r} stands on line {first[case.subject]} already",
-                where=f"{path.name}:{case.row}",
+                where=f"{path.name}:{case.row}, SubjectID",
                 remedy="Give every row its own SubjectID; rows of one person share a PatientID",
             )
 
@@ -146,7 +169,7 @@ def _check_subjects(cases: Iterable[Case], path: Path, findings: Findings) -> No
 def _check_patients(cases: Iterable[Case], path: Path, findings: Findings) -> None:
     sets: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for case in cases:
-        if case.split in SPLITS:
+        if case.patient and case.split in SPLITS:
             sets[case.patient][case.split].append(case.row)
     for patient, lines in sets.items():
         if len(lines) > 1:

@@ -15,9 +15,9 @@ class Case:
         patient: what splits are grouped by; the subject where the manifest has no `PatientID`.
         channels: absolute paths, one per input of the study.
         label: path of the mask, or None.
-        value: content of `ValueToPredict`, or None.
+        value: for a classification the class's number as written in the study (`"1"`), or None.
         split: `train`, `validation`, `test` or None, from the manifest's `Split`.
-        row: line of the manifest, counted from 1, for messages.
+        row: line of the manifest, counted from 1, for messages; 0 where there is no manifest.
     """
 
     subject: str
@@ -31,10 +31,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Cohort:
-    """The cases of one manifest, in its order."""
+    """The cases of one manifest, or of one folder of images, in its order."""
 
     manifest: Path
     cases: tuple[Case, ...]
+
+    def place(self, case: Case, column: str) -> str:
+        """Where something is wrong, for messages: `data.csv:12, subject 'a', Label`."""
+        return place(self.manifest, case.row, case.subject, column)
 
 
 @dataclass(frozen=True)
@@ -44,3 +48,9 @@ class Split:
     train: tuple[Case, ...]
     validation: tuple[Case, ...]
     test: tuple[Case, ...]
+
+
+def place(manifest: Path, row: int, subject: str, column: str) -> str:
+    """Where something is wrong, leaving out what is not known."""
+    line = f"{manifest.name}:{row}" if row else manifest.name
+    return ", ".join(part for part in (line, f"subject {subject!r}" if subject else "", column) if part)

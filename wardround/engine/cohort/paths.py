@@ -20,10 +20,10 @@ def resolve_file(base: Path, cell: str, where: str, folders: dict[Path, tuple[st
             return path
         is_folder = path.is_dir()
     except OSError as error:
-        raise InputError.one("the file cannot be read", where=where, got=f"{cell!r}: {error.strerror}") from None
+        raise InputError.one("the file cannot be read", where=where, got=f"'{cell}': {error.strerror}") from None
     if is_folder:
-        raise InputError.one("this is a folder", where=where, got=repr(cell), expected="an image file")
-    raise InputError.one("there is no such file", where=where, got=repr(cell), remedy=_remedy(path, folders))
+        raise InputError.one("this is a folder", where=where, got=f"'{cell}'", expected="an image file")
+    raise InputError.one("there is no such file", where=where, got=f"'{cell}'", remedy=_remedy(path, folders))
 
 
 def _absolute(base: Path, cell: str) -> Path:
