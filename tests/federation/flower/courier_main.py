@@ -1,4 +1,4 @@
-"""A courier as a process, for tests that kill it: `courier_main PORT CA KEY`. A body of `slow` is answered after 1.5 s."""
+"""A courier as a process, for tests that kill it: `courier_main PORT CA KEY`. The body `slow` takes it 1.5 s."""
 
 from __future__ import annotations
 

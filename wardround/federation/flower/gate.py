@@ -10,7 +10,7 @@ import asyncio
 import datetime
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from contextvars import ContextVar
+from dataclasses import dataclass
 from email.utils import format_datetime
 from typing import Any, cast
 
@@ -22,7 +22,6 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 HEALTH_PATH = "/health"
 FLEET_PATHS = frozenset(
@@ -48,6 +47,14 @@ _OK, _UNAUTHORIZED, _NOT_FOUND, _TIMEOUT, _TOO_LARGE, _ERROR = 200, 401, 404, 40
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP status and the body that goes with it."""
+
+    status: int
+    body: bytes = b""
+
+
 class _RefusedError(Exception):
     """A request whose body is turned away with an HTTP status."""
 
@@ -58,34 +65,31 @@ class _RefusedError(Exception):
 
 
 class Gate:
-    """ASGI wrapper around the link's application.
+    """The link's only application (ASGI).
 
     Args:
-        inner: the application behind the gate.
+        answer: answers a request that passed, given the site's name, the path and the body; runs in a thread.
         roster: who may pass.
         limits: what a peer may take up.
         admission: the connection counters; a connection that passes counts as its site's own.
         announcer: takes refusals and limits.
-        caller: set to the authenticated site's name while the inner application runs.
         seen: called with a site's name whenever it is heard.
     """
 
     def __init__(
         self,
-        inner: Application,
+        answer: Callable[[str, str, bytes], Answer],
         roster: Roster,
         limits: GateLimits,
         admission: Admission,
         announcer: Announcer,
-        caller: ContextVar[str | None],
         seen: Callable[[str], None],
     ) -> None:
-        self._inner = inner
+        self._answer = answer
         self._roster = roster
         self._limits = limits
         self._admission = admission
         self._announcer = announcer
-        self._caller = caller
         self._seen = seen
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,7 +114,8 @@ class Gate:
             self._announcer.refused(verdict.fault, verdict.site)
         date = format_datetime(datetime.datetime.now(datetime.UTC), usegmt=True).encode("ascii")
         status, body = (_UNAUTHORIZED, b"") if verdict.fault else (_OK, b"ok\n")
-        await _respond(send, status, body if scope["method"] == "GET" else b"", [(b"date", date)])
+        shown = body if scope["method"] == "GET" else b""
+        await _respond(send, status, shown, [(b"date", date), (b"connection", b"close")])
 
     async def _fleet(self, scope: Scope, receive: Receive, send: Send) -> None:
         verdict = self._examine(dict(scope["headers"]))
@@ -125,9 +130,9 @@ class Gate:
             body = await self._read(scope, receive, site)
         except _RefusedError as refusal:
             self._announcer.limited(refusal.detail, site)
-            await _respond(send, refusal.status)
+            await _turn_away(send, refusal.status)
             return
-        await self._pass_on(scope, body, send, site)
+        await self._pass_on(scope["path"], site, body, send)
 
     def _examine(self, headers: Mapping[bytes, bytes]) -> Verdict:
         return self._roster.examine(headers, datetime.datetime.now(datetime.UTC))
@@ -153,40 +158,23 @@ class Gate:
         except TimeoutError as error:
             raise _RefusedError(_TIMEOUT, "body too slow") from error
 
-    async def _pass_on(self, scope: Scope, body: bytes, send: Send, site: str) -> None:
-        """Run the inner application on a body that has arrived; a fault of its own becomes a bare 500."""
-        unread: list[bytes] = [body]
-        started = False
-
-        async def replay() -> Message:
-            if unread:
-                return {"type": "http.request", "body": unread.pop(), "more_body": False}
-            return {"type": "http.disconnect"}
-
-        async def watched(message: Message) -> None:
-            nonlocal started
-            if message["type"] == "http.response.start":
-                started = True
-                self._note_status(message["status"], site)
-            async with asyncio.timeout(self._limits.body_seconds):
-                await send(message)
-
-        token = self._caller.set(site)
+    async def _pass_on(self, path: str, site: str, body: bytes, send: Send) -> None:
+        """Let the link answer a request that has arrived; a fault of its own becomes a bare 500."""
         try:
-            await self._inner(scope, replay, watched)
-        except Exception as error:
-            self._announcer.refused("link fault", site)
-            _log.error("A request of site %s failed inside the link: %s", site, type(error).__name__)
-            if not started:
-                await _respond(send, _ERROR)
-        finally:
-            self._caller.reset(token)
-
-    def _note_status(self, status: int, site: str) -> None:
-        if status == _UNAUTHORIZED:
+            answer = await asyncio.to_thread(self._answer, site, path, body)
+        except Exception as error:  # must not reach the peer, and must not pass in silence
+            _log.error("Request %s of site %s failed inside the link: %s", path, site, type(error).__name__)
+            answer = Answer(_ERROR)
+        if answer.status == _UNAUTHORIZED:
             self._announcer.refused("session unknown", site)
-        elif status >= 400:
-            self._announcer.refused(f"http {status}", site)
+        elif answer.status != _OK:
+            self._announcer.refused(f"http {answer.status}", site)
+        try:
+            async with asyncio.timeout(self._limits.body_seconds):
+                await _respond(send, answer.status, answer.body, [])
+        except TimeoutError:
+            self._announcer.limited("response taken too slowly", site)
+            raise
 
 
 async def _refuse(receive: Receive, send: Send, status: int) -> None:
@@ -201,13 +189,15 @@ async def _refuse(receive: Receive, send: Send, status: int) -> None:
                     break
     except TimeoutError:
         _log.debug("A refused peer was still sending after %.0f s", _DRAIN_SECONDS)
-    await _respond(send, status)
+    await _turn_away(send, status)
 
 
-async def _respond(
-    send: Send, status: int, body: bytes = b"", headers: list[tuple[bytes, bytes]] | None = None
-) -> None:
-    """Answer and close the connection."""
-    fixed = [(b"content-length", str(len(body)).encode("ascii")), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": status, "headers": fixed + (headers or [])})
+async def _turn_away(send: Send, status: int) -> None:
+    """Answer with a bare status and close the connection."""
+    await _respond(send, status, b"", [(b"connection", b"close")])
+
+
+async def _respond(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    length = (b"content-length", str(len(body)).encode("ascii"))
+    await send({"type": "http.response.start", "status": status, "headers": [length, *headers]})
     await send({"type": "http.response.body", "body": body})

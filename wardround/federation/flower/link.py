@@ -18,7 +18,7 @@ from wardround.federation.envelope import Envelope
 from . import settings
 from .admission import Admission, GateLimits
 from .events import Announcer, LinkEvent, ignore
-from .gate import Application, Gate
+from .gate import Gate
 from .listener import Listener
 from .presence import Presence
 from .roster import Roster
@@ -91,11 +91,13 @@ class Link:
     def __enter__(self) -> Self:
         """Start to listen."""
         settings.ensure()
-        from .fleet_app import build_app
+        from .fleet import Fleet
         from .link_state import SiteLinkState
 
         self._state = SiteLinkState(self._sites, self._caller, self._presence.left, self._limits.reply_bytes)
-        self._listener.start(self._gate(build_app(self._state)))
+        answer = Fleet(self._state, self._sites, self._caller).answer
+        limits, admission, announcer = self._limits, self._admission, self._announcer
+        self._listener.start(Gate(answer, self._roster, limits, admission, announcer, self._presence.seen))
         self._presence.start()
         return self
 
@@ -148,11 +150,6 @@ class Link:
         if self._state is None or self._closed.is_set():
             raise RuntimeError("the link is not open: use it inside `with Link(...)`")
         return self._state
-
-    def _gate(self, inner: Application) -> Gate:
-        return Gate(
-            inner, self._roster, self._limits, self._admission, self._announcer, self._caller, self._presence.seen
-        )
 
     def _post(self, state: SiteLinkState, site: str, envelope: Envelope, left: float) -> Attempt:
         from .wire import AGGREGATOR_NODE_ID, Route, pack

@@ -176,6 +176,8 @@ class Listener:
 
     async def _shake_hands(self, connection: socket.socket, peer: Peer) -> None:
         try:
+            # asyncio does this only for sockets whose protocol number is spelled out; without it answers wait 40 ms
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await self._loop.connect_accepted_socket(
                 self._factory, connection, ssl=self._tls, ssl_handshake_timeout=self._limits.header_seconds
             )

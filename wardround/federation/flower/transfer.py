@@ -10,7 +10,8 @@ from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
 
-_CHECK_SECONDS = 0.5
+_CHECK_SECONDS = 0.1
+_PATIENCE_SECONDS = 1.0
 
 
 class AbandonedError(Exception):
@@ -28,7 +29,7 @@ def in_parallel(jobs: Sequence[Callable[[], Result]], workers: int, stop: thread
     """Run all jobs, at most `workers` at a time, and give their results in the order of the jobs.
 
     Raises:
-        AbandonedError: `stop` was set; jobs under way are left to end by their own time limits.
+        AbandonedError: `stop` was set and a second was not enough; jobs under way are left to end by their own time limits.
         Exception: the first error of a job; no further job is started.
     """
     waiting: queue.SimpleQueue[tuple[int, Callable[[], Result]]] = queue.SimpleQueue()
@@ -62,8 +63,11 @@ def _work(
 
 def _gather(count: int, finished: queue.SimpleQueue[_Finished[Result]], stop: threading.Event) -> list[Result]:
     results: dict[int, Result] = {}
+    patience = _PATIENCE_SECONDS
     while len(results) < count:
         if stop.is_set():
+            patience -= _CHECK_SECONDS
+        if patience < 0:
             raise AbandonedError("asked to stop during a transfer")
         try:
             done = finished.get(timeout=_CHECK_SECONDS)
