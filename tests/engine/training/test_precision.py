@@ -1,0 +1,57 @@
+"""Devices, number formats and the determinism guard."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from wardround.engine.basics.problems import InputError
+from wardround.engine.training.precision import (
+    autocast,
+    configure_threads,
+    reproducible,
+    resolve_device,
+    resolve_precision,
+)
+
+CPU = torch.device("cpu")
+
+
+def test_the_cpu_computes_in_fp32_unless_told() -> None:
+    assert resolve_precision("auto", CPU) == "fp32"
+    assert resolve_precision("bf16", CPU) == "bf16"
+    layer = torch.nn.Linear(2, 2)
+    with autocast("bf16", CPU):
+        assert layer(torch.zeros(1, 2)).dtype == torch.bfloat16
+    with autocast("fp32", CPU):
+        assert layer(torch.zeros(1, 2)).dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", ["cuda:999", "gpu", "cpu:0", ""])
+def test_a_device_that_is_not_there_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="no such device"):
+        resolve_device(name)
+
+
+def test_the_guard_leaves_nothing_behind() -> None:
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    with pytest.raises(RuntimeError, match="inside"), reproducible(CPU):
+        assert torch.are_deterministic_algorithms_enabled()
+        torch.manual_seed(1)
+        torch.rand(10)
+        raise RuntimeError("inside")
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.utils.deterministic.fill_uninitialized_memory
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_the_thread_budget_is_set_and_told() -> None:
+    before = torch.get_num_threads()
+    try:
+        assert configure_threads(1) == 1
+        assert configure_threads(None) == 1
+        with pytest.raises(InputError, match="too small"):
+            configure_threads(0)
+    finally:
+        torch.set_num_threads(before)
