@@ -107,6 +107,7 @@ class RefusalCode(StrEnum):
     COHORT_TOO_SMALL = "cohort_too_small"
     COHORT_CHANGED = "cohort_changed"
     BAD_MODEL = "bad_model"
+    TRAINING_DIVERGED = "training_diverged"
     REPLY_BLOCKED = "reply_blocked"
     DISK_FULL = "disk_full"
     INTERNAL = "internal"
