@@ -1,0 +1,132 @@
+"""Read a case's files into a sample: channels on one grid, mask values turned into class indices."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wardround.engine.basics.problems import Findings, InputError, Problem
+from wardround.engine.cohort.models import Case
+from wardround.engine.imaging import geometry_differences, read_image, read_label
+from wardround.engine.imaging.types import Geometry, Image
+from wardround.engine.preprocessing.sample import Sample
+from wardround.engine.study import Study
+
+
+def name_of(case: Case) -> str:
+    """How messages name a case."""
+    return f"row {case.row}, subject {case.subject!r}" if case.row else f"subject {case.subject!r}"
+
+
+def read_sample(study: Study, case: Case) -> Sample:
+    """The voxels of a case as they are in its files. Raises `InputError` that names the case and all that is wrong.
+
+    A file may hold several channels (RGB, a fourth axis) if it is the only one and has as many as the study has inputs.
+    A case without a mask, or a study that needs none, gives a sample without a label.
+    """
+    images, findings = [], Findings()
+    for path in case.channels:
+        with findings.gather():
+            images.append(read_image(path))
+    findings.raise_if_any()
+    findings.extend(_channel_problems(study, case, images))
+    findings.raise_if_any()
+    data = images[0].data if len(images) == 1 else np.concatenate([image.data for image in images])
+    _require_finite(case, data)
+    image = Image(data, images[0].geometry)
+    return Sample(image, _read_classes(study, case, image.geometry))
+
+
+def target_index(study: Study, case: Case) -> int | None:
+    """The index in `Study.class_names` of a classification's truth; None without one, and for other tasks."""
+    if study.task != "classification" or case.value is None:
+        return None
+    try:
+        return study.class_values.index(int(case.value))
+    except ValueError:
+        raise InputError.one(
+            "this class is not in the study",
+            where=f"{name_of(case)}, ValueToPredict",
+            got=repr(case.value),
+            expected=", ".join(map(str, study.class_values)),
+        ) from None
+
+
+def _channel_problems(study: Study, case: Case, images: list[Image]) -> list[Problem]:
+    found = []
+    expected = len(study.inputs)
+    counts = [image.data.shape[0] for image in images]
+    if counts != [1] * expected and counts != [expected]:
+        found.append(
+            Problem(
+                "the files do not give one channel per input of the study",
+                name_of(case),
+                got=" + ".join(f"{count} ({path.name})" for count, path in zip(counts, case.channels, strict=True)),
+                expected=f"{expected} ({', '.join(study.inputs)})",
+                remedy="Give one grey file per input, or one file that holds them all",
+            )
+        )
+    found.extend(_axis_problem(study, case, images[0].geometry))
+    for path, image in zip(case.channels[1:], images[1:], strict=True):
+        found.extend(_grid_problem(case, path.name, image.geometry, images[0].geometry))
+    return found
+
+
+def _axis_problem(study: Study, case: Case, geometry: Geometry) -> list[Problem]:
+    if geometry.dimensions == study.dimensions:
+        return []
+    got, expected = f"{geometry.dimensions} axes", f"{study.dimensions}, as model.dimensions says"
+    return [
+        Problem("the image has the wrong number of axes", f"{name_of(case)}, {case.channels[0].name}", got, expected)
+    ]
+
+
+def _grid_problem(case: Case, file: str, geometry: Geometry, reference: Geometry) -> list[Problem]:
+    differences = geometry_differences(geometry, reference)
+    if not differences:
+        return []
+    remedy = f"Resample it to the grid of {case.channels[0].name}"
+    what = f"{file} does not lie on the grid of {case.channels[0].name}"
+    return [Problem(what, name_of(case), got="; ".join(differences), remedy=remedy)]
+
+
+def _require_finite(case: Case, data: np.ndarray) -> None:
+    broken = int(data.size - np.count_nonzero(np.isfinite(data)))
+    if broken:
+        got = f"{broken:,} of {data.size:,} voxels are NaN or infinite"
+        raise InputError.one("the image has values that are not numbers", where=name_of(case), got=got)
+
+
+def _read_classes(study: Study, case: Case, reference: Geometry) -> np.ndarray | None:
+    """The mask as indices in `Study.class_names`, uint8 where they fit."""
+    if study.task != "segmentation" or case.label is None:
+        return None
+    mask, geometry = read_label(case.label)
+    problems = _grid_problem(case, case.label.name, geometry, reference)
+    if problems:
+        raise InputError(problems)
+    return _to_indices(study, case, mask)
+
+
+def _to_indices(study: Study, case: Case, mask: np.ndarray) -> np.ndarray:
+    values = np.asarray(study.class_values)
+    kind = np.uint8 if len(values) <= 256 else np.uint16
+    present = _present(mask)
+    unknown = [int(value) for value in present if value not in values]
+    if unknown:
+        raise InputError.one(
+            "the mask has values that are no class of the study",
+            where=f"{name_of(case)}, {case.label.name if case.label else 'Label'}",
+            got=", ".join(map(str, unknown[:10])) + (f" and {len(unknown) - 10} more" if len(unknown) > 10 else ""),
+            expected=", ".join(map(str, values)),
+            remedy="Add them to `classes`, or correct the mask",
+        )
+    table = np.zeros(int(present.max()) + 1, dtype=kind)
+    table[present] = np.searchsorted(values, present).astype(kind)
+    return np.asarray(table[mask])
+
+
+def _present(mask: np.ndarray) -> np.ndarray:
+    """The sorted values of a mask; by counting, which is much quicker than sorting, where they can be counted."""
+    if mask.size and 0 <= int(mask.min()) <= int(mask.max()) <= 65535:
+        return np.flatnonzero(np.bincount(mask.ravel()))
+    return np.unique(mask)

@@ -1,0 +1,46 @@
+"""A study's preprocessing as one object."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from pydantic import JsonValue
+
+from wardround.engine.imaging.types import Image
+from wardround.engine.parts import Kind
+from wardround.engine.preprocessing.sample import Sample, Step
+from wardround.engine.study import Study
+
+
+class Pipeline:
+    """The study's steps, in order.
+
+    `state_digest` names what fitted steps have learned from training cases; it is empty as long as no step is fitted,
+    and enters the key under which a case is stored.
+    """
+
+    state_digest: str = ""
+
+    def __init__(self, study: Study) -> None:
+        self._uses = study.preprocessing
+        self._steps: tuple[Step, ...] = tuple(
+            use.part(Kind.PREPROCESSING).load()(use.parameters) for use in study.preprocessing
+        )
+
+    @property
+    def signature(self) -> JsonValue:
+        """What determines the outcome: each step's name, parameters and version, and the fitted state."""
+        steps: list[JsonValue] = [
+            {"name": use.name, "parameters": use.parameters.model_dump(mode="json"), "version": step.version}
+            for use, step in zip(self._uses, self._steps, strict=True)
+        ]
+        return {"steps": steps, "state": self.state_digest}
+
+    def apply(self, sample: Sample) -> Sample:
+        """The sample after all steps: contiguous, the image float32. Raises `InputError` where a step cannot work."""
+        for step in self._steps:
+            sample = step.apply(sample)
+        data = np.ascontiguousarray(sample.image.data, dtype=np.float32)
+        label = None if sample.label is None else np.ascontiguousarray(sample.label)
+        return replace(sample, image=Image(data, sample.image.geometry), label=label)
