@@ -1,1 +1,17 @@
+"""Metrics and their summaries. Imports no torch."""
 
+from wardround.engine.metrics.build import ClassificationMetric, Metric, SegmentationMetric, build_metrics
+from wardround.engine.metrics.summaries import summarise
+from wardround.engine.metrics.types import CaseScores, Evaluation, Summary, merge
+
+__all__ = [
+    "CaseScores",
+    "ClassificationMetric",
+    "Evaluation",
+    "Metric",
+    "SegmentationMetric",
+    "Summary",
+    "build_metrics",
+    "merge",
+    "summarise",
+]

@@ -1,1 +1,6 @@
+"""Tasks: each ties network, loss, metrics and inference together. One file per task."""
 
+from wardround.engine.tasks.build import build_task
+from wardround.engine.tasks.task import Prediction, Task
+
+__all__ = ["Prediction", "Task", "build_task"]

@@ -1,0 +1,170 @@
+"""Dense prediction of images of any size by overlapping windows, in 2D and 3D.
+
+The windows' starts form a grid, and a window's weight is an outer product of one profile per axis; so the sum of the
+weights over all windows is an outer product too, and no count map is accumulated. Accumulators are channels-last, where
+adding a window touches memory in order.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from wardround.engine.study.models import Inference
+
+Predictor = Callable[[Tensor], Tensor]
+Start = tuple[int, ...]
+SIGMA = 1 / 8  # of the window's side, as in nnU-Net (Isensee et al. 2021)
+
+
+@dataclass(frozen=True)
+class WindowGrid:
+    """Where windows start along each axis, and how a window is weighted along it.
+
+    Attributes:
+        window: voxels per axis.
+        starts: first voxel of each window, per axis.
+        profiles: weights within a window, per axis; a window's weight is their outer product.
+    """
+
+    window: tuple[int, ...]
+    starts: tuple[tuple[int, ...], ...]
+    profiles: tuple[Tensor, ...]
+
+    @classmethod
+    def over(cls, shape: Sequence[int], window: Sequence[int], inference: Inference) -> WindowGrid:
+        """The grid over an image that is at least as large as the window."""
+        axes = zip(shape, window, strict=True)
+        starts = tuple(window_starts(size, side, inference.overlap) for size, side in axes)
+        return cls(tuple(window), starts, tuple(PROFILES[inference.blend](side) for side in window))
+
+    def positions(self) -> tuple[Start, ...]:
+        """The first voxel of every window."""
+        return tuple(itertools.product(*self.starts))
+
+    def region(self, start: Start) -> tuple[slice, ...]:
+        """The slices of the window that starts there."""
+        return tuple(slice(first, first + side) for first, side in zip(start, self.window, strict=True))
+
+    def coverage(self, axis: int, size: int) -> Tensor:
+        """The sum of the profiles of all windows along one axis of `size` voxels."""
+        total = torch.zeros(size)
+        for first in self.starts[axis]:
+            total[first : first + self.window[axis]] += self.profiles[axis]
+        return total
+
+
+def predict_windows(
+    predict: Predictor, image: npt.ArrayLike | Tensor, window: Sequence[int], inference: Inference
+) -> np.ndarray:
+    """Blend `predict`'s outputs over overlapping windows.
+
+    Args:
+        predict: maps (samples, channels, *window) on the CPU to (samples, outputs, *window) on any device; it is called
+            with at most `inference.batch_size` windows. To average probabilities, it must give probabilities.
+        image: (channels, *spatial), of any size; where it is smaller than the window it is padded with zeros evenly on
+            both sides, and the prediction is cropped back.
+        window: voxels per spatial axis.
+        inference: overlap as a fraction of the window, blend, windows per call, mirroring.
+
+    Returns:
+        float32 (outputs, *spatial), a view of a channels-last array.
+    """
+    padded, inside = _padded(torch.as_tensor(np.ascontiguousarray(image), dtype=torch.float32), window)
+    grid = WindowGrid.over(padded.shape[1:], window, inference)
+    averaged = mirrored(predict) if inference.mirror else predict
+    total = _accumulate(averaged, padded, grid, inference.batch_size, grid.positions())
+    _normalise(total, grid)
+    return np.moveaxis(total[inside].cpu().numpy(), -1, 0)
+
+
+def mirrored(predict: Predictor) -> Predictor:
+    """`predict` averaged over all 2 ** dimensions flips of its input's spatial axes (test-time augmentation).
+
+    Outputs with a grid are flipped back before they are averaged; vectors, one per sample, have none.
+    """
+
+    def average(windows: Tensor) -> Tensor:
+        axes = range(2, windows.ndim)
+        flips = [flip for count in range(windows.ndim - 1) for flip in itertools.combinations(axes, count)]
+        outputs = (_flip_grid(predict(windows.flip(flip)), flip) for flip in flips)
+        return reduce(torch.add, outputs) / len(flips)
+
+    return average
+
+
+def _flip_grid(outputs: Tensor, axes: tuple[int, ...]) -> Tensor:
+    return outputs.flip(axes) if outputs.ndim > 2 else outputs
+
+
+def quick(inference: Inference) -> Inference:
+    """Lighter settings for validation during training: no mirroring, at most a quarter of overlap."""
+    return inference.model_copy(update={"mirror": False, "overlap": min(inference.overlap, 0.25)})
+
+
+def window_starts(size: int, side: int, overlap: float) -> tuple[int, ...]:
+    """First voxels of the fewest windows that cover `size` with at least that overlap, spread evenly."""
+    stride = max(1, int(side * (1 - overlap)))
+    count = math.ceil((size - side) / stride) + 1
+    if count == 1:
+        return (0,)
+    return tuple(round(index * (size - side) / (count - 1)) for index in range(count))
+
+
+def gaussian_profile(side: int) -> Tensor:
+    """A Gaussian about the window's centre, with a standard deviation of an eighth of its side."""
+    offsets = torch.arange(side, dtype=torch.float32) - (side - 1) / 2
+    return torch.exp(-0.5 * (offsets / (SIGMA * side)) ** 2)
+
+
+PROFILES: dict[str, Callable[[int], Tensor]] = {"gaussian": gaussian_profile, "constant": torch.ones}
+
+
+def _padded(image: Tensor, window: Sequence[int]) -> tuple[Tensor, tuple[slice, ...]]:
+    """The image padded to the window's size, and where it lies in that."""
+    missing = [max(0, side - size) for side, size in zip(window, image.shape[1:], strict=True)]
+    before = [total // 2 for total in missing]
+    inside = tuple(slice(first, first + size) for first, size in zip(before, image.shape[1:], strict=True))
+    sides = [(first, total - first) for first, total in zip(before, missing, strict=True)]
+    return functional.pad(image, list(itertools.chain.from_iterable(reversed(sides)))), inside
+
+
+def _accumulate(
+    predict: Predictor, image: Tensor, grid: WindowGrid, batch_size: int, positions: Sequence[Start]
+) -> Tensor:
+    """(*spatial, outputs): the weighted sum of the windows' outputs, on the device of the outputs."""
+    total: Tensor | None = None
+    for starts in _batches(positions, batch_size):
+        outputs = predict(torch.stack([image[(slice(None), *grid.region(start))] for start in starts]))
+        if total is None:
+            total = torch.zeros(*image.shape[1:], outputs.shape[1], device=outputs.device)
+            weights = _outer(grid.profiles).unsqueeze(-1).to(outputs.device)
+        for start, output in zip(starts, outputs.float().movedim(1, -1), strict=True):
+            total[grid.region(start)].addcmul_(output, weights)
+    assert total is not None
+    return total
+
+
+def _normalise(total: Tensor, grid: WindowGrid) -> None:
+    """Divide the sum by the sum of weights, plane by plane along the first axis."""
+    first, *others = (grid.coverage(axis, size).to(total.device) for axis, size in enumerate(total.shape[:-1]))
+    plane_coverage = _outer(others).unsqueeze(-1)
+    for plane, weight in zip(total, first, strict=True):
+        plane.div_(plane_coverage * weight)
+
+
+def _outer(profiles: Sequence[Tensor]) -> Tensor:
+    return reduce(lambda grown, profile: grown.unsqueeze(-1) * profile, profiles)
+
+
+def _batches(positions: Sequence[Start], size: int) -> Iterator[Sequence[Start]]:
+    return (positions[first : first + size] for first in range(0, len(positions), size))

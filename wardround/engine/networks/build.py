@@ -1,0 +1,54 @@
+"""From a study to its network: channels from inputs and classes, weights from the seed, norm layers as named."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.randomness import torch_seed
+from wardround.engine.networks.layers import NORMS
+from wardround.engine.parts import Kind
+from wardround.engine.parts.networks import NetworkParameters
+from wardround.engine.study import Study
+
+_NORM_BASES = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm, nn.LocalResponseNorm)
+
+
+def build_network(study: Study) -> nn.Module:
+    """The study's network on the CPU, in training mode.
+
+    Maps (samples, inputs, *patch) to logits: (samples, classes, *patch) for a segmentation, (samples, classes) for a
+    classification. The initial weights are a function of the study's model, its channels and its seed; no random state
+    outside is read or changed. Raises `InputError` if the network has a norm layer other than the one that the study
+    names.
+    """
+    factory = study.model.part(Kind.NETWORK).load()
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(torch_seed(study.seed, "network"))
+        network: nn.Module = factory(study.model.parameters, len(study.inputs), len(study.class_names))
+    check_norms(network, study)
+    return network
+
+
+def norm_layers(network: nn.Module) -> dict[str, nn.Module]:
+    """Every normalisation layer of a network by its qualified name."""
+    return {name: module for name, module in network.named_modules() if isinstance(module, _NORM_BASES)}
+
+
+def check_norms(network: nn.Module, study: Study) -> None:
+    """Raise `InputError` unless every norm layer is of the kind and dimension that the study names."""
+    parameters = study.model.parameters
+    if not isinstance(parameters, NetworkParameters):
+        return
+    expected = NORMS[parameters.norm, parameters.dimensions]
+    others = {name: layer for name, layer in norm_layers(network).items() if not isinstance(layer, expected)}
+    if others:
+        found = ", ".join(f"{type(layer).__name__} in {name}" for name, layer in others.items())
+        raise InputError.one(
+            f"the network {study.model.name!r} has norm layers that the study does not name",
+            where="model.norm",
+            got=found,
+            expected=expected.__name__,
+            remedy="Choose another norm, or a network that honours it",
+        )

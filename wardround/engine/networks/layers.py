@@ -1,0 +1,53 @@
+"""Layers by number of spatial axes, and the initial weights.
+
+No layer works in place, so that hooks for per-sample gradients (differential privacy) see every activation unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import nn
+
+CONVOLUTIONS: Mapping[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
+TRANSPOSED: Mapping[int, type[nn.ConvTranspose2d] | type[nn.ConvTranspose3d]] = {
+    2: nn.ConvTranspose2d,
+    3: nn.ConvTranspose3d,
+}
+DROPOUTS: Mapping[int, type[nn.Dropout2d] | type[nn.Dropout3d]] = {2: nn.Dropout2d, 3: nn.Dropout3d}
+NORMS: Mapping[tuple[str, int], type[nn.Module]] = {
+    ("instance", 2): nn.InstanceNorm2d,
+    ("instance", 3): nn.InstanceNorm3d,
+    ("batch", 2): nn.BatchNorm2d,
+    ("batch", 3): nn.BatchNorm3d,
+    ("group", 2): nn.GroupNorm,
+    ("group", 3): nn.GroupNorm,
+}
+MOST_GROUPS = 8
+LEAK = 0.01
+
+
+def convolution(dimensions: int, inputs: int, outputs: int, *, width: int = 3, stride: int = 1) -> nn.Module:
+    """A convolution without bias (a norm layer follows) that keeps the grid, or divides it by `stride`."""
+    return CONVOLUTIONS[dimensions](inputs, outputs, width, stride=stride, padding=width // 2, bias=False)
+
+
+def group_count(channels: int) -> int:
+    """The largest divisor of `channels` that is at most 8."""
+    return max(groups for groups in range(1, MOST_GROUPS + 1) if channels % groups == 0)
+
+
+def norm(kind: str, dimensions: int, channels: int) -> nn.Module:
+    """An affine norm layer: `instance` (Ulyanov et al. 2016), `batch` or `group` (Wu & He 2018, at most 8 groups)."""
+    if kind == "group":
+        return nn.GroupNorm(group_count(channels), channels)
+    return NORMS[kind, dimensions](channels, affine=True)
+
+
+def initialise(network: nn.Module, slope: float) -> None:
+    """He's normal weights (He et al. 2015) for rectifiers of that negative slope, zero biases; norms as identities."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d | nn.ConvTranspose3d):
+            nn.init.kaiming_normal_(layer.weight, a=slope, nonlinearity="leaky_relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

@@ -1,0 +1,116 @@
+"""Classification: one class per case, from the whole image as one patch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from wardround.engine.basics.problems import Findings
+from wardround.engine.basics.progress import Progress, Silent
+from wardround.engine.inference import mirrored
+from wardround.engine.metrics import CaseScores, ClassificationMetric, Evaluation, Summary, build_metrics, summarise
+from wardround.engine.sampling.types import Batch
+from wardround.engine.store.types import StoredCase
+from wardround.engine.study import Study
+from wardround.engine.study.models import Inference
+from wardround.engine.tasks.task import Prediction, Task, frozen, log_probabilities
+
+
+class ClassificationTask(Task):
+    """Softmax of the whole image, cropped or zero-padded about its centre to the patch's size where they differ.
+
+    With `inference.mirror`, probabilities are averaged over all flips. Overlap and blend have no effect.
+    """
+
+    def __init__(self, study: Study) -> None:
+        super().__init__(study)
+        self._metrics = cast(tuple[ClassificationMetric, ...], build_metrics(study))
+
+    def predict(
+        self, network: nn.Module, case: StoredCase, device: torch.device, inference: Inference | None = None
+    ) -> Prediction:
+        """(classes,) probabilities."""
+        with frozen(network):
+            return Prediction(self._probabilities(network, [case], device, inference)[0])
+
+    def evaluate(
+        self,
+        network: nn.Module,
+        cases: Sequence[StoredCase],
+        subjects: Sequence[str],
+        device: torch.device,
+        progress: Progress = Silent(),  # noqa: B008
+        inference: Inference | None = None,
+    ) -> Evaluation:
+        """Each metric over the cohort, per case where it is defined, and the loss. Images run in batches."""
+        targets = _targets(cases, subjects)
+        size = (self.study.inference if inference is None else inference).batch_size
+        found: list[np.ndarray] = []
+        with frozen(network):
+            for first in range(0, len(cases), size):
+                found.extend(self._probabilities(network, cases[first : first + size], device, inference))
+                progress.advance(len(found))
+        scored = [
+            CaseScores(subject, self._scores(probabilities, target))
+            for subject, probabilities, target in zip(subjects, found, targets, strict=True)
+        ]
+        return Evaluation(tuple(scored), self._summary(scored, found, targets))
+
+    def _probabilities(
+        self, network: nn.Module, cases: Sequence[StoredCase], device: torch.device, inference: Inference | None
+    ) -> np.ndarray:
+        """(cases, classes) probabilities."""
+        settings = self.study.inference if inference is None else inference
+
+        def probabilities(images: Tensor) -> Tensor:
+            logits: Tensor = network(images.to(device))
+            return logits.float().softmax(dim=1)
+
+        whole = np.stack([centred(case.image, self.study.patches.size) for case in cases])
+        averaged = mirrored(probabilities) if settings.mirror else probabilities
+        return averaged(torch.from_numpy(whole)).cpu().numpy()
+
+    def _scores(self, probabilities: np.ndarray, target: int) -> dict[str, float]:
+        truth = torch.tensor([target])
+        logits = log_probabilities(probabilities)
+        scores = {"loss": float(self.losses(logits, Batch((), logits, None, truth)))}
+        for metric in self._metrics:
+            scores |= metric.case_scores(probabilities, target)
+        return scores
+
+    def _summary(
+        self, scored: Sequence[CaseScores], found: Sequence[np.ndarray], targets: Sequence[int]
+    ) -> dict[str, Summary]:
+        if not scored:
+            return {}
+        summary = summarise(scored)
+        for metric in self._metrics:
+            summary |= metric.summarise(np.stack(found), np.asarray(targets), self.study.class_names)
+        return summary
+
+
+def centred(image: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """(channels, *size) of (channels, *spatial): cropped or padded with zeros evenly about the centre, per axis."""
+    for axis, side in enumerate(size, start=1):
+        excess = image.shape[axis] - side
+        if excess > 0:
+            image = image.take(range(excess // 2, excess // 2 + side), axis=axis)
+        elif excess < 0:
+            before = -excess // 2
+            widths = [(0, 0)] * image.ndim
+            widths[axis] = (before, -excess - before)
+            image = np.pad(image, widths)
+    return np.ascontiguousarray(image, dtype=np.float32)
+
+
+def _targets(cases: Sequence[StoredCase], subjects: Sequence[str]) -> list[int]:
+    findings = Findings()
+    for case, subject in zip(cases, subjects, strict=True):
+        if case.target is None:
+            findings.add("the case has no class to compare with", where=subject, remedy="Give it a ValueToPredict")
+    findings.raise_if_any()
+    return [case.target for case in cases if case.target is not None]

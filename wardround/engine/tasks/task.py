@@ -1,0 +1,99 @@
+"""What a task is: everything that depends on what a study predicts."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from wardround.engine.basics.progress import Progress, Silent
+from wardround.engine.losses import build_loss
+from wardround.engine.metrics import Evaluation
+from wardround.engine.networks import build_network
+from wardround.engine.sampling.types import Batch
+from wardround.engine.store.types import StoredCase
+from wardround.engine.study import Study
+from wardround.engine.study.models import Inference
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Class probabilities of one case, float32.
+
+    Attributes:
+        probabilities: (classes, *spatial) on the preprocessed grid for a segmentation, (classes,) for a classification.
+    """
+
+    probabilities: np.ndarray
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The index of the most probable class, per voxel or of the case."""
+        return np.asarray(np.argmax(self.probabilities, axis=0))
+
+
+class Task(ABC):
+    """Network, loss, metrics and inference of one study.
+
+    `predict` and `evaluate` run the network in evaluation mode and without gradients, put every layer's mode back, and
+    neither read nor change random state.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self._loss = build_loss(study)
+
+    def network(self) -> nn.Module:
+        """The study's network with its initial weights, on the CPU."""
+        return build_network(self.study)
+
+    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """(samples,) float32 losses of the network's outputs for a batch on the same device."""
+        return self._loss(outputs, batch)
+
+    @abstractmethod
+    def predict(
+        self, network: nn.Module, case: StoredCase, device: torch.device, inference: Inference | None = None
+    ) -> Prediction:
+        """The prediction for one case by a network that lies on `device`; `inference` replaces the study's."""
+
+    @abstractmethod
+    def evaluate(
+        self,
+        network: nn.Module,
+        cases: Sequence[StoredCase],
+        subjects: Sequence[str],
+        device: torch.device,
+        progress: Progress = Silent(),  # noqa: B008
+        inference: Inference | None = None,
+    ) -> Evaluation:
+        """Scores of cases with truth, on the preprocessed grid.
+
+        `subjects` names the cases, in their order. `inference` replaces the study's (see `inference.quick`). The
+        summary has the study's metrics and `loss`: the study's loss of each whole case, taken on the logarithm of the
+        predicted probabilities. Raises `InputError` naming every case that has no truth.
+        """
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients while the block runs; afterwards each layer's mode is what it was."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def log_probabilities(probabilities: np.ndarray) -> Tensor:
+    """Logits of given probabilities (classes, *grid), as a batch of one; zeros become float32's smallest number."""
+    tensor = torch.from_numpy(np.ascontiguousarray(probabilities)).unsqueeze(0)
+    return tensor.clamp_min(torch.finfo(torch.float32).tiny).log()
