@@ -25,6 +25,7 @@ from wardround.engine.cli.runner import run
 ENTRY_POINT_GROUP = "wardround.commands"
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
+        "check": "wardround.engine.cli.check:check",
         "parts": "wardround.engine.cli.parts:parts",
     }
 )

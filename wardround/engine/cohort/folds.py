@@ -49,6 +49,28 @@ def nested_folds(study: Study, cohort: Cohort) -> tuple[OuterFold, ...]:
     return tuple(OuterFold(test, _inner(study, cohort, test, index)) for index, test in enumerate(tests))
 
 
+def require_patients(study: Study, cohort: Cohort) -> None:
+    """Raise `InputError` if there are too few patients for the study's folds; makes no folds, so it is quick.
+
+    The largest test set has at least one patient in `outer_folds`, rounded up, so the rest bounds the inner folds.
+    """
+    inner, outer = study.validation.inner_folds, study.validation.outer_folds
+    if _is_stated(cohort):
+        names = {case.split for case in cohort.cases}
+        train = _cases_of(cohort, "train")
+        _require_training(train, cohort)
+        if "validation" not in names:
+            _require_patients(_patients(train), inner, "inner", cohort)
+        return
+    patients = _patients(cohort.cases)
+    _require_patients(patients, outer, "outer", cohort)
+    _require_patients(patients - -(-patients // outer), inner, "inner", cohort)
+
+
+def _patients(cases: Iterable[Case]) -> int:
+    return len({case.patient for case in cases})
+
+
 def _is_stated(cohort: Cohort) -> bool:
     return any(case.split is not None for case in cohort.cases)
 
@@ -62,15 +84,19 @@ def _require_fold(fold: int, count: int, cohort: Cohort) -> None:
 
 def _stated_fold(study: Study, cohort: Cohort) -> OuterFold:
     train, validation, test = (_cases_of(cohort, name) for name in ("train", "validation", "test"))
+    _require_training(train, cohort)
+    if validation:
+        return OuterFold(test, (Split(train, validation, test),))
+    return OuterFold(test, _inner(study, cohort, test, 0))
+
+
+def _require_training(train: Cases, cohort: Cohort) -> None:
     if not train:
         raise InputError.one(
             "the training set is empty",
             where=f"{cohort.manifest.name}, Split",
             remedy="Set some rows to train, or remove the column to have the folds made",
         )
-    if validation:
-        return OuterFold(test, (Split(train, validation, test),))
-    return OuterFold(test, _inner(study, cohort, test, 0))
 
 
 def _cases_of(cohort: Cohort, name: str) -> Cases:

@@ -1,0 +1,99 @@
+"""`wardround check`: every problem of a study, its manifest and the images, before any work starts."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pydantic import JsonValue
+
+if TYPE_CHECKING:
+    from wardround.engine.inspection import Preflight
+
+
+def check(
+    study: Annotated[Path, typer.Argument(help="The study file.", show_default=False)],
+    manifest: Annotated[Path, typer.Option(help="The CSV with one row per case.", show_default=False)],
+    full: Annotated[bool, typer.Option("--full", help="Read every voxel too, not only tables and headers.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result, or the problems, as JSON.")] = False,
+) -> None:
+    """Find every problem of a study, its manifest and its images at once. Writes nothing."""
+    from wardround.engine.inspection import Depth, check_files
+
+    depth = Depth.VOXELS if full else Depth.HEADERS
+    result = check_files(study, manifest, depth)
+    if as_json:
+        print(json.dumps(_described(result, depth.value), indent=2, ensure_ascii=False))
+    else:
+        print(_text(result, depth.value))
+
+
+def _text(result: Preflight, depth: str) -> str:
+    study, cases = result.study, result.cohort.cases
+    lines = {
+        "study": f"{study.study} ({study.task}, {study.dimensions}D), digest {study.digest}",
+        "cases": f"{len(cases)}, of {_patients(result)} patients",
+        "inputs": ", ".join(study.inputs),
+        "classes": _classes(result),
+        "sets": _sets(result),
+        "images": _images(result),
+        "patches": f"{_sizes(study.patches.size)}, {study.patches.per_case} per case and epoch",
+        "read": "every voxel" if depth == "voxels" else "headers; `--full` reads every voxel",
+    }
+    body = [f"{name:<9}{value}" for name, value in lines.items()]
+    return "\n".join([*body, *(f"note: {notice.render()}" for notice in result.inspection.notices), "no problems"])
+
+
+def _described(result: Preflight, depth: str) -> dict[str, JsonValue]:
+    study, cases = result.study, result.cohort.cases
+    return {
+        "problems": [],
+        "study": study.study,
+        "digest": study.digest,
+        "cases": len(cases),
+        "patients": _patients(result),
+        "sets": dict(Counter(case.split or "folds" for case in cases)),
+        "depth": depth,
+        "notices": [asdict(notice) for notice in result.inspection.notices],
+    }
+
+
+def _patients(result: Preflight) -> int:
+    return len({case.patient for case in result.cohort.cases})
+
+
+def _classes(result: Preflight) -> str:
+    study = result.study
+    names = zip(study.class_names, study.class_values, strict=True)
+    if study.task == "segmentation":
+        return ", ".join(f"{name} ({value})" for name, value in names)
+    counts = Counter(case.value for case in result.cohort.cases)
+    return ", ".join(f"{name} ({counts[str(value)]} cases)" for name, value in names)
+
+
+def _sets(result: Preflight) -> str:
+    stated = Counter(case.split for case in result.cohort.cases if case.split)
+    if stated:
+        named = (f"{name} {stated[name]}" for name in ("train", "validation", "test") if stated[name])
+        return f"{', '.join(named)}, by the Split column"
+    folds = result.study.validation
+    return f"{folds.outer_folds} outer x {folds.inner_folds} inner folds, made by patient"
+
+
+def _images(result: Preflight) -> str:
+    grids = result.inspection.grids.values()
+    shapes = list(zip(*(grid.shape for grid in grids), strict=True))
+    spacings = list(zip(*(grid.spacing for grid in grids), strict=True))
+    smallest, largest = _sizes(tuple(map(min, shapes))), _sizes(tuple(map(max, shapes)))
+    sizes = smallest if smallest == largest else f"{smallest} to {largest}"
+    finest, coarsest = _sizes(tuple(map(min, spacings))), _sizes(tuple(map(max, spacings)))
+    spacing = finest if finest == coarsest else f"{finest} to {coarsest}"
+    return f"{sizes} voxels of {spacing} mm"
+
+
+def _sizes(values: tuple[float, ...]) -> str:
+    return " x ".join(f"{value:g}" for value in values)

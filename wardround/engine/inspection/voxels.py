@@ -1,0 +1,77 @@
+"""What the voxels of one case's files hold: readable to the last one, finite, and masks of known classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.cohort.models import Case, Cohort
+from wardround.engine.imaging.reading import read_image, read_label
+from wardround.engine.inspection.headers import inspect_headers, within
+from wardround.engine.inspection.notices import CaseFacts
+from wardround.engine.study.models import Study
+
+_SHOWN_VALUES = 8
+
+
+def inspect_voxels(study: Study, cohort: Cohort, case: Case, findings: Findings) -> CaseFacts | None:
+    """Check headers and voxels of a case; None when its headers are faulty, for then its voxels are not read."""
+    headers = Findings()
+    facts = inspect_headers(study, cohort, case, headers)
+    findings.extend(headers.problems)
+    if facts is None or headers.problems:
+        return None
+    flat = tuple(
+        index
+        for index, path in enumerate(case.channels)
+        if _channel_is_flat(cohort.place(case, f"Channel_{index}"), path, findings)
+    )
+    present = None if case.label is None else _label(study, cohort.place(case, "Label"), case.label, findings)
+    return CaseFacts(facts.grid, flat, present)
+
+
+def _channel_is_flat(where: str, path: Path, findings: Findings) -> bool:
+    """Check one channel; whether all its voxels are equal."""
+    try:
+        voxels = read_image(path).data
+    except InputError as error:
+        findings.extend(within(where, path, problem) for problem in error.problems)
+        return False
+    lowest, highest = float(voxels.min()), float(voxels.max())
+    if np.isfinite([lowest, highest]).all():
+        return lowest == highest
+    broken = ~np.isfinite(voxels[0])
+    position = tuple(int(axis[0]) for axis in np.nonzero(broken)) if broken.any() else ()
+    findings.add(
+        "the image is not finite",
+        where=f"{where} ({path.name})",
+        got=f"{int(broken.sum()):,} voxels that are NaN, infinite or beyond single precision, the first at {position}",
+        expected="numbers",
+        remedy="Replace them, for instance by 0, where they lie outside the body",
+    )
+    return False
+
+
+def _label(study: Study, where: str, path: Path, findings: Findings) -> frozenset[int]:
+    """Check one mask; the values it holds."""
+    try:
+        mask, _ = read_label(path)
+    except InputError as error:
+        findings.extend(within(where, path, problem) for problem in error.problems)
+        return frozenset()
+    values, counts = np.unique(mask, return_counts=True)
+    found = dict(zip(values.tolist(), counts.tolist(), strict=True))
+    unknown = {value: count for value, count in found.items() if value not in study.class_values}
+    if unknown:
+        shown = ", ".join(f"{value} in {count:,} voxels" for value, count in list(unknown.items())[:_SHOWN_VALUES])
+        more = f" and {len(unknown) - _SHOWN_VALUES} more values" if len(unknown) > _SHOWN_VALUES else ""
+        named = zip(study.class_values, study.class_names, strict=True)
+        findings.add(
+            "the mask has values outside the study's classes",
+            where=f"{where} ({path.name})",
+            got=shown + more,
+            expected=", ".join(f"{value} ({name})" for value, name in named),
+        )
+    return frozenset(found)
