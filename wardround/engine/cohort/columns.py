@@ -111,18 +111,23 @@ def _report_near_misses(table: Table, wanted: set[str], required: set[str], find
 
 def _report_channels(table: Table, layout: Layout, findings: Findings) -> None:
     found = _channels(table)
-    expected = [f"Channel_{index}" for index in range(len(found if layout.inputs is None else layout.inputs))]
-    if [*found] != (expected or ["Channel_0"]):
-        named = zip(expected, layout.inputs or (), strict=False)
+    allowed = _allowed_channels(found, layout)
+    if found not in allowed:
+        expected = ", ".join(allowed[-1])
+        inputs = f", one for each of {', '.join(layout.inputs)}" if layout.inputs else ""
         findings.add(
             "the channel columns do not fit the study's inputs",
             where=_header(table),
             got=f"{len(found)} ({', '.join(found)})" if found else "none",
-            expected=f"{len(expected)} ({', '.join(f'{column} for {name}' for column, name in named)})"
-            if layout.inputs
-            else "Channel_0, Channel_1 ... without a gap",
+            expected=f"{len(allowed[-1])} ({expected}){inputs}",
             remedy=_near_channels(table),
         )
+
+
+def _allowed_channels(found: tuple[str, ...], layout: Layout) -> tuple[tuple[str, ...], ...]:
+    """One column for one file with all inputs (RGB, a fourth axis), or one column per input."""
+    count = max(1, len(found)) if layout.inputs is None else len(layout.inputs)
+    return ("Channel_0",), tuple(f"Channel_{index}" for index in range(count))
 
 
 def _near_channels(table: Table) -> str:

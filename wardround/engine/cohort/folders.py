@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 from wardround.engine.basics.problems import Findings, InputError
@@ -16,30 +17,22 @@ SUFFIXES = (
 
 
 def folder_cohort(folder: Path, study: Study) -> Cohort:
-    """One case per image of `folder`, or per group of images when the study has several inputs.
+    """One case per image of `folder`, or per group of images when each holds one of several inputs.
 
-    With one input the subject is the file's name without its ending. With several a file is `<subject>_<input>`, the
-    input given by its name in the study or by its number in four digits (`case7_T1w.nii.gz`, `case7_0000.nii.gz`).
-    Files that are no images, and subfolders, are left alone. Raises `InputError` with every problem.
+    The subject is the file's name without its ending. Where the study has several inputs and files are named
+    `<subject>_<input>`, with the input's name or its number in four digits (`case7_T1w.nii.gz`, `case7_0000.nii.gz`),
+    they are grouped; where no file is, each holds all inputs. Files that are no images, and subfolders, are left alone.
+    Raises `InputError` with every problem.
     """
     images = _images(folder)
     findings = Findings()
-    groups: dict[str, dict[int, list[Path]]] = defaultdict(lambda: defaultdict(list))
-    for name, path in images:
-        found = (name, 0) if len(study.inputs) == 1 else _subject_and_input(name, study)
-        if found is None:
-            known = ", ".join(f"_{channel}" for channel in study.inputs)
-            findings.add("the file's name does not say which input it is", where=str(path), expected=f"one of {known}")
-            continue
-        groups[found[0]][found[1]].append(path)
-    for subject, channels in sorted(groups.items()):
-        _check_group(folder, subject, channels, study, findings)
+    parts = {path: _subject_and_input(name, study) for name, path in images}
+    if len(study.inputs) == 1 or not any(parts.values()):
+        groups = _whole_files(images, findings)
+    else:
+        groups = _grouped(parts, study, findings)
     findings.raise_if_any()
-    cases = (
-        _case(subject, tuple(channels[index][0] for index in sorted(channels)))
-        for subject, channels in sorted(groups.items())
-    )
-    return Cohort(folder, tuple(cases))
+    return Cohort(folder, tuple(_case(subject, files) for subject, files in sorted(groups.items())))
 
 
 def _images(folder: Path) -> list[tuple[str, Path]]:
@@ -66,14 +59,33 @@ def _subject_and_input(name: str, study: Study) -> tuple[str, int] | None:
     return None
 
 
-def _check_group(folder: Path, subject: str, channels: dict[int, list[Path]], study: Study, findings: Findings) -> None:
-    where = f"{folder.name}, subject {subject!r}"
-    for index, name in enumerate(study.inputs):
-        files = channels.get(index, [])
-        if not files:
-            findings.add(f"the input {name!r} has no file", where=where)
-        elif len(files) > 1:
-            findings.add("two files have this name", where=where, got=", ".join(path.name for path in files))
+def _whole_files(images: list[tuple[str, Path]], findings: Findings) -> dict[str, tuple[Path, ...]]:
+    found: dict[str, tuple[Path, ...]] = {}
+    for name, path in images:
+        if name in found:
+            other = found[name][0].name
+            findings.add("two files have this subject's name", where=str(path), got=f"{path.name} and {other}")
+        found[name] = (path,)
+    return found
+
+
+def _grouped(
+    parts: Mapping[Path, tuple[str, int] | None], study: Study, findings: Findings
+) -> dict[str, tuple[Path, ...]]:
+    groups: dict[str, dict[int, Path]] = defaultdict(dict)
+    for path, part in parts.items():
+        if part is None:
+            known = ", ".join(f"_{name}" for name in study.inputs)
+            findings.add("the file's name does not end in an input", where=str(path), expected=f"one of {known}")
+        elif part[1] in groups[part[0]]:
+            other = groups[part[0]][part[1]].name
+            findings.add("two files are the same input", where=str(path), got=f"{path.name} and {other}")
+        else:
+            groups[part[0]][part[1]] = path
+    for subject, files in groups.items():
+        for index in sorted({*range(len(study.inputs))} - {*files}):
+            findings.add(f"the input {study.inputs[index]!r} has no file", where=f"subject {subject!r}")
+    return {subject: tuple(files[index] for index in sorted(files)) for subject, files in groups.items()}
 
 
 def _case(subject: str, channels: tuple[Path, ...]) -> Case:

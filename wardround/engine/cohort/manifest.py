@@ -1,7 +1,8 @@
 """Manifests: CSV files with one row per case, in GaNDLF's layout, into a cohort; every problem of the table at once.
 
-Columns: `SubjectID`, `Channel_0` ... one per input of the study, `Label` (path of the mask) or `ValueToPredict`, and
-optionally `PatientID` and `Split` (train, validation, test). Other columns are free. Paths are relative to the CSV.
+Columns: `SubjectID`, `Channel_0` ... one per input of the study (or `Channel_0` alone for files that hold all of them),
+`Label` (path of the mask) or `ValueToPredict`, and optionally `PatientID` and `Split` (train, validation, test). Other
+columns are free. Paths are relative to the CSV.
 """
 
 from __future__ import annotations

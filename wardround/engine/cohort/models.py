@@ -13,7 +13,7 @@ class Case:
     Attributes:
         subject: unique within the manifest.
         patient: what splits are grouped by; the subject where the manifest has no `PatientID`.
-        channels: absolute paths, one per input of the study.
+        channels: absolute paths, one per input of the study, or a single one of a file that holds them all.
         label: path of the mask, or None.
         value: for a classification the class's number as written in the study (`"1"`), or None.
         split: `train`, `validation`, `test` or None, from the manifest's `Split`.

@@ -15,18 +15,20 @@ from wardround.engine.study.models import Study
 
 def inspect_headers(study: Study, cohort: Cohort, case: Case, findings: Findings) -> CaseFacts | None:
     """Check the headers of a case's channels and mask; None when its first channel cannot be read."""
-    read = [_header(cohort.place(case, f"Channel_{index}"), path, findings) for index, path in enumerate(case.channels)]
-    for index, header in enumerate(read):
+    files = [(cohort.place(case, f"Channel_{index}"), path) for index, path in enumerate(case.channels)]
+    channels = [(where, _header(where, path, findings)) for where, path in files]
+    for where, header in channels:
         if header is not None:
-            _check_shape(study, header, cohort.place(case, f"Channel_{index}"), findings)
-    label = None if case.label is None else _header(cohort.place(case, "Label"), case.label, findings)
-    first = read[0]
+            _check_shape(study, header, len(files), where, findings)
+    first = channels[0][1]
     if first is None:
         return None
-    others = [(f"Channel_{index}", header) for index, header in enumerate(read[1:], start=1)]
-    for column, header in (*others, ("Label", label)):
-        if header is not None:
-            _compare(first, header, cohort.place(case, column), findings)
+    if case.label is not None:
+        where = cohort.place(case, "Label")
+        channels.append((where, _header(where, case.label, findings)))
+    for where, header in channels[1:]:
+        for difference in geometry_differences(first.geometry, header.geometry) if header is not None else ():
+            findings.add("the grid differs from that of Channel_0", where=where, got=difference)
     return CaseFacts(first.geometry)
 
 
@@ -44,29 +46,24 @@ def _header(where: str, path: Path, findings: Findings) -> Header | None:
         return None
 
 
-def _check_shape(study: Study, header: Header, where: str, findings: Findings) -> None:
-    axes = header.geometry.dimensions
-    if axes != study.dimensions:
+def _check_shape(study: Study, header: Header, files: int, where: str, findings: Findings) -> None:
+    grid, expected = header.geometry, 1 if files > 1 else len(study.inputs)
+    if grid.dimensions != study.dimensions:
         findings.add(
             "the image does not have the model's number of axes",
             where=where,
-            got=f"{axes} axes of {_sizes(header)} voxels",
-            expected=f"{study.dimensions}, as `dimensions: {study.dimensions}` of the model says",
+            got=f"{grid.dimensions} axes of {' x '.join(map(str, grid.shape))} voxels",
+            expected=f"{study.dimensions}, as model.dimensions says",
         )
-    if header.channels != 1:
+    if header.channels != expected:
         findings.add(
-            "the file holds several channels",
+            "the file does not have the study's channels",
             where=where,
-            got=f"{header.channels} values per voxel",
-            expected="one file and one column per input of the study",
-            remedy="Split the file, or save it as a grey image",
+            got=_values(header.channels),
+            expected=_values(expected),
+            remedy=f"Give one grey file per input ({', '.join(study.inputs)}), or one file that holds them all",
         )
 
 
-def _compare(first: Header, other: Header, where: str, findings: Findings) -> None:
-    for difference in geometry_differences(first.geometry, other.geometry):
-        findings.add("the grid differs from Channel_0's", where=where, got=difference)
-
-
-def _sizes(header: Header) -> str:
-    return " x ".join(map(str, header.geometry.shape))
+def _values(count: int) -> str:
+    return "1 value per voxel" if count == 1 else f"{count} values per voxel"

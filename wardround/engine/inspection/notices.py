@@ -10,7 +10,7 @@ from pathlib import Path
 from wardround.engine.basics.problems import Problem
 from wardround.engine.cohort.models import Cohort
 from wardround.engine.imaging.types import Geometry
-from wardround.engine.inspection.shapes import preprocessed_shape
+from wardround.engine.inspection.shapes import preprocessed_grid
 from wardround.engine.study.models import Study
 
 _SHOWN_SUBJECTS = 3
@@ -22,12 +22,12 @@ class CaseFacts:
 
     Attributes:
         grid: of its first channel.
-        flat_channels: numbers of the channels whose voxels are all equal; empty where voxels were not read.
+        has_flat_channel: whether the voxels of a channel are all equal; False where voxels were not read.
         mask_values: values that its mask holds; None where there is no mask or it was not read.
     """
 
     grid: Geometry
-    flat_channels: tuple[int, ...] = ()
+    has_flat_channel: bool = False
     mask_values: frozenset[int] | None = None
 
 
@@ -51,8 +51,8 @@ def _notice(cohort: Cohort, subjects: Sequence[str], what: str, remedy: str = ""
 def _smaller_than_patch(study: Study, cohort: Cohort, facts: Mapping[str, CaseFacts]) -> Iterator[Problem]:
     small = []
     for subject, fact in facts.items():
-        shape = preprocessed_shape(study, fact.grid)
-        if shape is not None and any(have < need for have, need in zip(shape, study.patches.size, strict=True)):
+        grid = preprocessed_grid(study, fact.grid)
+        if grid is not None and any(have < need for have, need in zip(grid.shape, study.patches.size, strict=True)):
             small.append(subject)
     if small:
         size = " x ".join(map(str, study.patches.size))
@@ -84,7 +84,7 @@ def _rare_classes(study: Study, cohort: Cohort) -> Iterator[Problem]:
 
 
 def _flat(cohort: Cohort, facts: Mapping[str, CaseFacts]) -> Iterator[Problem]:
-    flat = [subject for subject, fact in facts.items() if fact.flat_channels]
+    flat = [subject for subject, fact in facts.items() if fact.has_flat_channel]
     if flat:
         yield _notice(cohort, flat, f"{len(flat)} cases have a channel whose voxels are all equal")
 

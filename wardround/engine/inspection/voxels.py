@@ -11,6 +11,7 @@ from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.imaging.reading import read_image, read_label
 from wardround.engine.inspection.headers import inspect_headers, within
 from wardround.engine.inspection.notices import CaseFacts
+from wardround.engine.parts.preprocessing import Rescale, ZNormalize
 from wardround.engine.study.models import Study
 
 _SHOWN_VALUES = 8
@@ -23,35 +24,57 @@ def inspect_voxels(study: Study, cohort: Cohort, case: Case, findings: Findings)
     findings.extend(headers.problems)
     if facts is None or headers.problems:
         return None
-    flat = tuple(
-        index
-        for index, path in enumerate(case.channels)
-        if _channel_is_flat(cohort.place(case, f"Channel_{index}"), path, findings)
-    )
+    flat = [_channel_is_flat(study, place, path, findings) for place, path in _channels(cohort, case)]
     present = None if case.label is None else _label(study, cohort.place(case, "Label"), case.label, findings)
-    return CaseFacts(facts.grid, flat, present)
+    return CaseFacts(facts.grid, any(flat), present)
 
 
-def _channel_is_flat(where: str, path: Path, findings: Findings) -> bool:
-    """Check one channel; whether all its voxels are equal."""
+def _channels(cohort: Cohort, case: Case) -> list[tuple[str, Path]]:
+    return [(cohort.place(case, f"Channel_{index}"), path) for index, path in enumerate(case.channels)]
+
+
+def _channel_is_flat(study: Study, where: str, path: Path, findings: Findings) -> bool:
+    """Check one file; whether a channel of it has equal voxels only, which no study can normalise."""
     try:
         voxels = read_image(path).data
     except InputError as error:
         findings.extend(within(where, path, problem) for problem in error.problems)
         return False
-    lowest, highest = float(voxels.min()), float(voxels.max())
-    if np.isfinite([lowest, highest]).all():
-        return lowest == highest
-    broken = ~np.isfinite(voxels[0])
-    position = tuple(int(axis[0]) for axis in np.nonzero(broken)) if broken.any() else ()
+    place = f"{where} ({path.name})"
+    broken = ~np.isfinite(voxels)
+    if broken.any():
+        _report_broken(broken, place, findings)
+        return False
+    flat = any(_is_flat(study, channel) for channel in voxels)
+    if flat and _normalises(study):
+        what = "the image has no contrast, so it cannot be normalised"
+        findings.add(
+            what, where=place, got="voxels that are all equal", remedy="Leave the case out, or export it again"
+        )
+    return flat
+
+
+def _report_broken(broken: np.ndarray, where: str, findings: Findings) -> None:
+    position = tuple(int(axis[0]) for axis in np.nonzero(broken))[1:]
     findings.add(
         "the image is not finite",
-        where=f"{where} ({path.name})",
-        got=f"{int(broken.sum()):,} voxels that are NaN, infinite or beyond single precision, the first at {position}",
+        where=where,
+        got=f"{int(broken.sum()):,} values that are NaN, infinite or beyond single precision, the first at {position}",
         expected="numbers",
-        remedy="Replace them, for instance by 0, where they lie outside the body",
+        remedy="Replace them, for instance by 0 where they lie outside the body",
     )
-    return False
+
+
+def _normalises(study: Study) -> bool:
+    return any(isinstance(use.parameters, ZNormalize | Rescale) for use in study.preprocessing)
+
+
+def _is_flat(study: Study, channel: np.ndarray) -> bool:
+    """Whether all voxels are equal, or all those that are not zero where the study normalises within these."""
+    steps = [use.parameters for use in study.preprocessing]
+    if any(isinstance(step, ZNormalize) and step.within == "nonzero" for step in steps):
+        channel = channel[channel != 0]
+    return channel.size == 0 or bool(channel.min() == channel.max())
 
 
 def _label(study: Study, where: str, path: Path, findings: Findings) -> frozenset[int]:
