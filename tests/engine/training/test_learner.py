@@ -53,15 +53,12 @@ def test_a_kill_after_any_step_changes_nothing(
 ) -> None:
     plan = CheckpointPlan(tmp_path / "c", "work", every_steps=every)
 
-    class Killed(Exception):
-        pass
-
     def kill(record: StepRecord) -> None:
         if record.step == killed_after:
-            raise Killed
+            raise KeyboardInterrupt
 
     first = _learner()
-    with pytest.raises(Killed):
+    with pytest.raises(KeyboardInterrupt):
         first.train(DiscBatches(first.study), 0, TOTAL, on_step=kill, checkpoint=plan)
     second, source = _learner(), DiscBatches(tiny_study())
     loss = second.train(source, 0, TOTAL, checkpoint=plan)

@@ -19,6 +19,7 @@ from wardround.engine.experiments.models import BEST, LAST, METRICS, STUDY, writ
 from wardround.engine.experiments.schedule import RunLength, run_length
 from wardround.engine.experiments.signals import halting
 from wardround.engine.experiments.workbench import SILENT, Subset, Workbench
+from wardround.engine.inference import quick
 from wardround.engine.metrics.types import Evaluation
 from wardround.engine.parts import Kind
 from wardround.engine.training import (
@@ -96,6 +97,7 @@ class RunResult:
 def fit(workbench: Workbench, folder: Path, shown: Progress = SILENT) -> RunResult:
     """Train one split to the end and score its best weights; or go on where an earlier call was interrupted.
 
+    Validations during training predict with `inference.quick`; the best weights are scored with the study's settings.
     Ctrl-C and SIGTERM save a checkpoint. A folder whose run is finished is not touched. The result does not depend on
     how often a run was interrupted.
 
@@ -116,13 +118,19 @@ def fit(workbench: Workbench, folder: Path, shown: Progress = SILENT) -> RunResu
     return run.finish(memory)
 
 
+def planned_length(workbench: Workbench) -> RunLength:
+    """The steps that `fit` will run."""
+    steps_per_epoch = workbench.source().steps_per_epoch
+    return run_length(workbench.study, steps_per_epoch, workbench.validation_cases)
+
+
 class _Run:
     """One run folder and the learner that works in it."""
 
     def __init__(self, workbench: Workbench, folder: Path) -> None:
         self._workbench, self._folder = workbench, folder
         self._source = workbench.source()
-        self.length: RunLength = run_length(workbench.study, self._source.steps_per_epoch, workbench.validation_cases)
+        self.length: RunLength = planned_length(workbench)
         self._learner: Learner = workbench.learner(self.length.total_steps)
         self._identity = run_identity(workbench, self.length)
         select = workbench.study.validation.select
@@ -177,7 +185,8 @@ class _Run:
         began = time.perf_counter()
         loss = self._train(memory, start, stop, shown)
         shown.advance(stop, f"loss {loss:.4f}, validating")
-        evaluation = self._workbench.evaluate(self._learner, "validation")
+        settings = quick(self._workbench.study.inference)
+        evaluation = self._workbench.evaluate(self._learner, "validation", inference=settings)
         row = HistoryRow(
             step=stop,
             epoch=stop / self.length.steps_per_epoch,
@@ -201,7 +210,9 @@ class _Run:
         self._write(LAST, self.length.total_steps)
         best = read_tensors(self._folder / "model" / BEST)
         self._learner.load_weights(best.tensors)
-        evaluations = {name: self._workbench.evaluate(self._learner, name) for name in self._scored()}
+        evaluations: dict[str, Evaluation] = {
+            name: self._workbench.evaluate(self._learner, name) for name in self._scored()
+        }
         metrics = Metrics(
             study=self._workbench.study.digest,
             best_step=memory.best_step or 0,

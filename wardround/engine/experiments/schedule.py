@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from wardround.engine.inference import quick
+from wardround.engine.inference.windows import window_starts
 from wardround.engine.store.types import StoredCase
 from wardround.engine.study import Study
 
@@ -55,10 +57,9 @@ def run_length(study: Study, steps_per_epoch: int, validation: Sequence[StoredCa
 
 
 def _windows(study: Study, case: StoredCase) -> int:
-    """Forward passes that predicting a case takes."""
+    """Forward passes of a patch that a validation takes for a case."""
     if study.task != "segmentation":
         return 1
     sides = zip(case.geometry.shape, study.patches.size, strict=True)
-    step = 1 - study.inference.overlap
-    count = math.prod(1 + math.ceil(max(0, side - window) / max(1, window * step)) for side, window in sides)
-    return int(count) * (2**study.dimensions if study.inference.mirror else 1)
+    overlap = quick(study.inference).overlap
+    return math.prod(len(window_starts(max(size, side), side, overlap)) for size, side in sides)

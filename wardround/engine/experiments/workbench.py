@@ -13,16 +13,47 @@ import torch
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.progress import Progress, Silent, progress
 from wardround.engine.cohort import Case, Cohort, Split, Truth, cohort_digest, read_manifest, split_cohort
-from wardround.engine.inspection import Depth, inspect_cohort
+from wardround.engine.inspection import Depth, Inspection, inspect_cohort
 from wardround.engine.metrics.types import Evaluation
 from wardround.engine.sampling import PatchSource
 from wardround.engine.store import CaseStore
 from wardround.engine.store.types import StoredCase
 from wardround.engine.study import Study
+from wardround.engine.study.models import Inference
 from wardround.engine.training import Learner, configure_threads, resolve_device
 
 SILENT: Progress = Silent()
 Subset = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A cohort whose table and headers are sound, and one split of it. Nothing has been written.
+
+    Attributes:
+        study: the study.
+        cohort: all cases of the manifest.
+        split: the three sets, by patient.
+        inspection: what the headers say, and what may surprise.
+        device: where networks will run.
+    """
+
+    study: Study
+    cohort: Cohort
+    split: Split
+    inspection: Inspection
+    device: torch.device
+
+    @classmethod
+    def of(
+        cls, study: Study, manifest: Path, *, fold: int = 0, device: str = "auto", threads: int | None = None
+    ) -> Survey:
+        """Read the manifest and every header. Raises `InputError` with every problem."""
+        configure_threads(threads)
+        place = resolve_device(device)
+        cohort = read_manifest(manifest, study, truth=Truth.REQUIRED)
+        split = split_cohort(study, cohort, fold)
+        return cls(study, cohort, split, inspect_cohort(study, cohort, Depth.HEADERS), place)
 
 
 @dataclass(frozen=True)
@@ -56,16 +87,21 @@ class Workbench:
     ) -> Workbench:
         """Read and check everything, then fill the store under `work`.
 
-        Raises `InputError` with every problem of the table and of the files before anything is written. Subjects whose
-        case the store holds already are not read again.
+        Raises `InputError` with every problem of the table and of the headers before anything is written, and with
+        every case whose voxels cannot be used before anything is learned. What the store holds is not made again.
         """
-        configure_threads(threads)
-        place = resolve_device(device)
-        cohort = read_manifest(manifest, study, truth=Truth.REQUIRED)
-        split = split_cohort(study, cohort, fold)
-        inspect_cohort(study, cohort, Depth.HEADERS)
+        survey = Survey.of(study, manifest, fold=fold, device=device, threads=threads)
+        return cls.fill(survey, work)
+
+    @classmethod
+    def fill(cls, survey: Survey, work: Path) -> Workbench:
+        """Bring every case of a surveyed cohort into the store under `work`, which reads every voxel.
+
+        Raises `InputError` with every case that cannot be used.
+        """
         store = CaseStore(work / "store")
-        return cls(study, cohort, split, fill_store(study, cohort, store), place)
+        stored = fill_store(survey.study, survey.cohort, store)
+        return cls(survey.study, survey.cohort, survey.split, stored, survey.device)
 
     def with_split(self, split: Split) -> Workbench:
         """The same cohort, split in another way."""
@@ -103,13 +139,18 @@ class Workbench:
         """A learner with the study's initial weights, over a horizon of `total_steps`."""
         return Learner.create(self.study, total_steps, device=str(self.device))
 
-    def evaluate(self, learner: Learner, subset: Subset, shown: Progress = SILENT) -> Evaluation:
-        """Score the learner's present weights on one set. Its training stream does not change."""
+    def evaluate(
+        self, learner: Learner, subset: Subset, shown: Progress = SILENT, *, inference: Inference | None = None
+    ) -> Evaluation:
+        """Score the learner's present weights on one set; `inference` replaces the study's.
+
+        Its training stream does not change. Raises `InputError` for an empty set.
+        """
         rows = self._rows(subset)
         if not rows:
             raise InputError.one(f"the {subset} set is empty", where=self.cohort.manifest.name)
-        subjects = [case.subject for case in rows]
-        return learner.task.evaluate(learner.network, self.cases(subset), subjects, learner.device, shown)
+        subjects, cases = [case.subject for case in rows], self.cases(subset)
+        return learner.task.evaluate(learner.network, cases, subjects, learner.device, shown, inference)
 
     def _rows(self, subset: Subset) -> tuple[Case, ...]:
         return {"train": self.split.train, "validation": self.split.validation, "test": self.split.test}[subset]

@@ -6,16 +6,16 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-import matplotlib
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
 Plane = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.integer[Any]]
-_COLOURS = matplotlib.colormaps["tab10"].colors
+_STYLES: tuple[Literal["solid", "dashed", "dotted"], ...] = ("solid", "dashed", "dotted")
+_COLOURS = tuple(f"C{index}" for index in range(10))
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Overlay:
 
 def curves(panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]], x_label: str = "step") -> bytes:
     """One panel per entry, one line of (x, y) points per name within it."""
-    figure = Figure(figsize=(5.2 * len(panels), 3.6), layout="constrained")
+    figure = Figure(figsize=(5.2 * len(panels), 3.4), layout="constrained")
     for axes, (title, lines) in zip(_row_of_axes(figure, len(panels)), panels.items(), strict=True):
         for name, points in lines.items():
             marker = "o" if len(points) < 30 else None
@@ -103,7 +103,7 @@ def _draw_overlay(axes: Any, item: Overlay) -> None:
     low, high = np.percentile(item.image, (1, 99))
     axes.imshow(item.image, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), interpolation="nearest")
     axes.set_title(item.title, fontsize=8)
-    for style, labels in zip(("solid", "dashed", "dotted"), item.outlines.values(), strict=False):
+    for style, labels in zip(_STYLES, item.outlines.values(), strict=False):
         for index in np.unique(labels[labels > 0]):
             mask = (labels == index).astype(np.float32)
             if mask.min() < 0.5 and min(mask.shape) > 1:
@@ -117,8 +117,9 @@ def _legend(class_names: Sequence[str], items: Sequence[Overlay]) -> list[Any]:
     shown = enumerate(class_names[1:])
     classes = [Line2D([], [], color=_COLOURS[i % len(_COLOURS)], label=name) for i, name in shown]
     names = list(items[0].outlines) if items else []
-    styles = zip(("solid", "dashed", "dotted"), names, strict=False)
-    return [*classes, *(Line2D([], [], color="gray", linestyle=style, label=name) for style, name in styles)]
+    styles = zip(_STYLES, names, strict=False)
+    outlines = [Line2D([], [], color="gray", label=name, linestyle=style) for style, name in styles]
+    return [*classes, *outlines]
 
 
 def _row_of_axes(figure: Figure, count: int) -> list[Any]:
@@ -129,5 +130,6 @@ def _png(figure: Figure) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+    FigureCanvasAgg(figure)
+    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
     return buffer.getvalue()

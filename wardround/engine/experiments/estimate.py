@@ -1,0 +1,106 @@
+"""What a run will take: one case is preprocessed and a few steps run on throw-away weights."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from wardround.engine.cohort import Case
+from wardround.engine.experiments.schedule import run_length
+from wardround.engine.experiments.workbench import Survey
+from wardround.engine.inference import quick
+from wardround.engine.sampling import PatchSource
+from wardround.engine.store import CaseStore
+from wardround.engine.store.types import StoredCase
+from wardround.engine.training import Learner
+
+_TIMED_STEPS = 3
+# Two checkpoints of weights and two moments each while it trains; best and last weights at the end.
+_COPIES_OF_WEIGHTS = 2 * 3 + 2
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What one split of a run takes.
+
+    Attributes:
+        total_steps: steps of the run.
+        validations: how often it validates.
+        step_seconds: of one step.
+        prepare_seconds: to preprocess all cases, if none is in the store yet.
+        train_seconds: for all steps and validations.
+        store_bytes: the preprocessed cases.
+        run_bytes: checkpoints and weights.
+    """
+
+    total_steps: int
+    validations: int
+    step_seconds: float
+    prepare_seconds: float
+    train_seconds: float
+    store_bytes: int
+    run_bytes: int
+
+    @property
+    def seconds(self) -> float:
+        """Everything."""
+        return self.prepare_seconds + self.train_seconds
+
+    @property
+    def disk_bytes(self) -> int:
+        """Everything."""
+        return self.store_bytes + self.run_bytes
+
+
+def estimate(survey: Survey, work: Path) -> Estimate:
+    """Preprocess the largest training case into the store under `work`, and time steps and a prediction on it.
+
+    Raises `InputError` if that case cannot be read.
+    """
+    case = max(survey.split.train, key=lambda case: _voxels(survey, case))
+    began = time.perf_counter()
+    stored = CaseStore(work / "store").open_case(survey.study, case)
+    prepared = time.perf_counter() - began
+    share = sum(_voxels(survey, each) for each in survey.cohort.cases) / _voxels(survey, case)
+    steps_per_epoch = PatchSource(survey.study, [stored]).steps_per_epoch * len(survey.split.train)
+    validation = [stored] * len(survey.split.validation)
+    length = run_length(survey.study, steps_per_epoch, validation)
+    learner = Learner.create(survey.study, length.total_steps, device=str(survey.device))
+    step, scoring = _step_seconds(survey, learner, stored), _scoring_seconds(learner, stored)
+    return Estimate(
+        total_steps=length.total_steps,
+        validations=length.validations,
+        step_seconds=step,
+        prepare_seconds=prepared * share,
+        train_seconds=step * length.total_steps + scoring * len(validation) * length.validations,
+        store_bytes=int(_stored_bytes(stored) * share),
+        run_bytes=_COPIES_OF_WEIGHTS * sum(tensor.nbytes for tensor in learner.weights().values()),
+    )
+
+
+def _voxels(survey: Survey, case: Case) -> int:
+    total = 1
+    for side in survey.inspection.grids[case.subject].shape:
+        total *= side
+    return total
+
+
+def _step_seconds(survey: Survey, learner: Learner, stored: StoredCase) -> float:
+    """Seconds of the quickest of a few steps; the first ones warm up."""
+    source = PatchSource(survey.study, [stored])
+    seconds: list[float] = []
+    stop = min(_TIMED_STEPS, learner.total_steps)
+    learner.train(source, 0, stop, on_step=lambda record: seconds.append(record.seconds))
+    return min(seconds)
+
+
+def _scoring_seconds(learner: Learner, stored: StoredCase) -> float:
+    settings = quick(learner.study.inference)
+    began = time.perf_counter()
+    learner.task.evaluate(learner.network, [stored], [""], learner.device, inference=settings)
+    return time.perf_counter() - began
+
+
+def _stored_bytes(stored: StoredCase) -> int:
+    return sum(file.stat().st_size for file in stored.folder.rglob("*") if file.is_file())

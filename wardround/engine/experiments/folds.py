@@ -1,0 +1,105 @@
+"""Several splits of one cohort, one after another, and the table that compares them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from wardround.engine.basics.files import write_atomic
+from wardround.engine.basics.progress import Progress
+from wardround.engine.cohort import Cohort, Split, nested_folds, split_cohort
+from wardround.engine.experiments.casetables import Distribution, distribution
+from wardround.engine.experiments.fit import RunResult, fit, planned_length
+from wardround.engine.experiments.workbench import Workbench
+from wardround.engine.study import Study
+
+LEADERBOARD = "leaderboard.csv"
+ShowProgress = Callable[[str, int], AbstractContextManager[Progress]]
+
+
+class Folds(StrEnum):
+    """Which splits a command runs. Any other number names one outer fold with its first inner fold."""
+
+    ALL = "all"
+    NESTED = "nested"
+
+
+@dataclass(frozen=True)
+class NamedSplit:
+    """A split and the name of its run folder."""
+
+    name: str
+    split: Split
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """Results of several splits.
+
+    Attributes:
+        results: each run's result by the split's name.
+        scores: how each metric of the test sets (of the validation sets where there is no test set) is distributed
+            over the splits.
+    """
+
+    results: dict[str, RunResult]
+    scores: dict[str, Distribution]
+
+
+def chosen_splits(study: Study, cohort: Cohort, folds: Folds | int) -> tuple[NamedSplit, ...]:
+    """The splits to run.
+
+    A number is that outer fold with inner fold 0; `all` is every outer fold with its inner fold 0; `nested` is every
+    outer fold with each of its inner folds. Raises `InputError` for a fold that does not exist.
+    """
+    if isinstance(folds, int):
+        return (NamedSplit(f"fold-{folds}", split_cohort(study, cohort, folds)),)
+    outer = nested_folds(study, cohort)
+    if folds is Folds.ALL:
+        return tuple(NamedSplit(f"fold-{number}", fold.inner[0]) for number, fold in enumerate(outer))
+    return tuple(
+        NamedSplit(f"fold-{number}-inner-{inner}", split)
+        for number, fold in enumerate(outer)
+        for inner, split in enumerate(fold.inner)
+    )
+
+
+def fit_splits(workbench: Workbench, splits: Sequence[NamedSplit], folder: Path, show: ShowProgress) -> Leaderboard:
+    """Fit every split into its own folder under `folder`; finished ones are not done again."""
+    results: dict[str, RunResult] = {}
+    for named in splits:
+        bench = workbench.with_split(named.split)
+        with show(f"Training {named.name}", planned_length(bench).total_steps) as shown:
+            results[named.name] = fit(bench, folder / named.name, shown)
+    board = Leaderboard(results, _across(tuple(results.values())))
+    if len(splits) > 1:
+        write_atomic(folder / LEADERBOARD, _csv(board).encode())
+    return board
+
+
+def scores_of(result: RunResult) -> dict[str, float]:
+    """A run's scores on its test set, or on its validation set where there is none."""
+    metrics = result.metrics
+    return (metrics.test or metrics.validation).values
+
+
+def _across(results: Sequence[RunResult]) -> dict[str, Distribution]:
+    names = dict.fromkeys(name for result in results for name in scores_of(result))
+    found = {name: [scores_of(result)[name] for result in results if name in scores_of(result)] for name in names}
+    return {name: distribution(values) for name, values in found.items()}
+
+
+def _csv(board: Leaderboard) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["Split", *board.scores])
+    for name, result in board.results.items():
+        writer.writerow([name, *(scores_of(result).get(metric, "") for metric in board.scores)])
+    writer.writerow(["mean", *(score.mean for score in board.scores.values())])
+    writer.writerow(["spread", *(score.spread for score in board.scores.values())])
+    return buffer.getvalue()

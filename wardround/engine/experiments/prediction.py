@@ -1,0 +1,190 @@
+"""Predictions in the images' own geometry, written one file at a time."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from wardround.engine.basics.files import write_atomic
+from wardround.engine.basics.problems import Findings, InputError, Problem
+from wardround.engine.basics.progress import Progress
+from wardround.engine.cohort import Case, Cohort
+from wardround.engine.experiments.models import TrainedModel
+from wardround.engine.experiments.workbench import SILENT
+from wardround.engine.imaging import write_label
+from wardround.engine.imaging.formats import suffix_of
+from wardround.engine.imaging.types import Geometry
+from wardround.engine.preprocessing import Pipeline, Sample, read_sample, target_index, to_native
+from wardround.engine.store.types import StoredCase
+from wardround.engine.study import Study
+
+TABLE = "predictions.csv"
+# JPEG would change a mask's values.
+_MASK_SUFFIX = {".jpg": ".png", ".jpeg": ".png"}
+
+
+@dataclass(frozen=True)
+class CasePrediction:
+    """What a model says of one case.
+
+    Attributes:
+        case: the case.
+        labels: for a segmentation, class indices on the grid of the case's file.
+        probabilities: for a classification, (classes,).
+        sample: the case as read from its files.
+    """
+
+    case: Case
+    labels: np.ndarray | None
+    probabilities: np.ndarray | None
+    sample: Sample
+
+
+@dataclass(frozen=True)
+class Written:
+    """What `write_predictions` wrote, and what was wrong with the cases that it could not predict."""
+
+    files: tuple[Path, ...]
+    cases: int
+    problems: tuple[Problem, ...]
+
+
+def predict_case(model: TrainedModel, case: Case) -> CasePrediction:
+    """Read, preprocess and predict one case, and bring the result back to its own grid. Writes nothing."""
+    sample = read_sample(model.study, case)
+    stored = in_memory(model.study, case, sample)
+    prediction = model.task.predict(model.network, stored, model.device)
+    if model.study.task == "segmentation":
+        labels = native_labels(prediction.probabilities, stored.geometry, stored.native)
+        return CasePrediction(case, labels, None, sample)
+    return CasePrediction(case, None, prediction.probabilities, sample)
+
+
+def in_memory(study: Study, case: Case, sample: Sample) -> StoredCase:
+    """A preprocessed case that is in no store: prediction leaves no copy of an image behind."""
+    ready = Pipeline(study).apply(sample)
+    return StoredCase(
+        digest="",
+        image=ready.image.data,
+        label=ready.label,
+        foreground={},
+        geometry=ready.image.geometry,
+        native=sample.image.geometry,
+        target=target_index(study, case),
+        folder=Path(),
+    )
+
+
+def native_labels(probabilities: np.ndarray, stored: Geometry, native: Geometry) -> np.ndarray:
+    """The most probable class per native voxel; probabilities are resampled, one class at a time to bound memory."""
+    best = to_native(probabilities[:1], stored, native, "probabilities")[0]
+    labels = np.zeros(best.shape, dtype=np.uint8 if len(probabilities) <= 256 else np.uint16)
+    for index in range(1, len(probabilities)):
+        values = to_native(probabilities[index : index + 1], stored, native, "probabilities")[0]
+        higher = values > best
+        labels[higher] = index
+        np.copyto(best, values, where=higher)
+    return labels
+
+
+def mask_name(case: Case) -> str:
+    """The name of a case's predicted mask: its subject, and the ending of its first channel (PNG for JPEG)."""
+    suffix = suffix_of(case.channels[0])
+    return case.subject + _MASK_SUFFIX.get(suffix, suffix)
+
+
+def write_predictions(model: TrainedModel, cohort: Cohort, folder: Path, shown: Progress = SILENT) -> Written:
+    """Predict every case into `folder`: one mask per case, or one table for a classification.
+
+    A case whose voxels cannot be read is left out and told at the end; the others are written. Raises `InputError`
+    before anything is written if a subject cannot name a file.
+    """
+    check_names(cohort)
+    findings = Findings()
+    predictions: list[CasePrediction] = []
+    files: list[Path] = []
+    write: Callable[[CasePrediction], None]
+
+    def write_mask(prediction: CasePrediction) -> None:
+        files.append(_write_mask(model.study, prediction, folder))
+
+    write = write_mask if model.study.task == "segmentation" else predictions.append
+    for done, case in enumerate(cohort.cases, start=1):
+        with findings.gather():
+            write(predict_case(model, case))
+        shown.advance(done, case.subject)
+    if predictions:
+        files.append(_write_table(model.study, predictions, folder))
+    return Written(tuple(files), len(cohort.cases) - len(findings.problems), tuple(findings.problems))
+
+
+def check_names(cohort: Cohort) -> None:
+    """Raise `InputError` with every subject that cannot name a file, or whose file another one has (case ignored)."""
+    findings = Findings()
+    taken: dict[str, str] = {}
+    for case in cohort.cases:
+        if case.subject in (".", "..") or any(sign in case.subject for sign in "/\\\0"):
+            findings.add("this subject cannot name a file", where=cohort.place(case, "SubjectID"), got=case.subject)
+        other = taken.setdefault(mask_name(case).lower(), case.subject)
+        if other != case.subject:
+            findings.add("two subjects would share a file", where=cohort.place(case, "SubjectID"), got=other)
+    findings.raise_if_any()
+
+
+def _write_mask(study: Study, prediction: CasePrediction, folder: Path) -> Path:
+    assert prediction.labels is not None
+    path = folder / mask_name(prediction.case)
+    values = np.asarray(study.class_values, dtype=np.uint16)
+    write_label(path, values[prediction.labels], prediction.sample.image.geometry)
+    return path
+
+
+def _write_table(study: Study, predictions: Sequence[CasePrediction], folder: Path) -> Path:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["SubjectID", "Prediction", "Class", *(f"Probability_{name}" for name in study.class_names)])
+    for prediction in predictions:
+        assert prediction.probabilities is not None
+        index = int(np.argmax(prediction.probabilities))
+        probabilities = [f"{value:.6f}" for value in prediction.probabilities]
+        row = [prediction.case.subject, study.class_values[index], study.class_names[index]]
+        writer.writerow([*row, *probabilities])
+    write_atomic(folder / TABLE, buffer.getvalue().encode())
+    return folder / TABLE
+
+
+def read_table(path: Path, study: Study, cohort: Cohort) -> dict[str, np.ndarray]:
+    """Probabilities by subject from a table that `write_predictions` wrote, or one of its form.
+
+    Raises `InputError` with every case of the cohort that it lacks, and every cell that is no probability.
+    """
+    columns = [f"Probability_{name}" for name in study.class_names]
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as handle:
+            rows = {row["SubjectID"]: row for row in csv.DictReader(handle)}
+    except (OSError, KeyError, UnicodeDecodeError):
+        raise InputError.one("this is not a table of predictions", where=str(path), expected="SubjectID, ...") from None
+    findings = Findings()
+    found: dict[str, np.ndarray] = {}
+    for case in cohort.cases:
+        with findings.gather():
+            found[case.subject] = _probabilities(rows.get(case.subject), columns, f"{path.name}, {case.subject!r}")
+    findings.raise_if_any()
+    return found
+
+
+def _probabilities(row: dict[str, str] | None, columns: Sequence[str], where: str) -> np.ndarray:
+    if row is None:
+        raise InputError.one("the table has no prediction for this case", where=where)
+    try:
+        values = np.array([float(row[column]) for column in columns], dtype=np.float32)
+    except (KeyError, TypeError, ValueError):
+        raise InputError.one("these are not probabilities", where=where, expected=", ".join(columns)) from None
+    if not (np.isfinite(values).all() and (values >= 0).all() and (values <= 1).all()):
+        raise InputError.one("probabilities lie between 0 and 1", where=where, got=str(values.tolist()))
+    return values
