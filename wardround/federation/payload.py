@@ -73,7 +73,8 @@ def pack(arrays: Arrays) -> bytes:
             raise PayloadError("a tensor's name is not of the form group/name")
         if array.dtype not in _DTYPES.values():
             raise PayloadError("a tensor's type is not one of float32, float16, int64, uint8")
-    content: bytes = save({name: arrays[name] for name in sorted(arrays)})
+    # An operation on an array without axes gives a numpy scalar, which safetensors does not take.
+    content: bytes = save({name: np.asarray(arrays[name]) for name in sorted(arrays)})
     return content
 
 

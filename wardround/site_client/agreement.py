@@ -1,0 +1,109 @@
+"""What this site's staff agreed to: pinned when an invitation is accepted, compared with every task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from wardround.engine.basics.canonical import canonical_model
+from wardround.engine.basics.files import write_atomic
+from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.study import Study
+from wardround.federation.identities import Member, SiteKeys
+from wardround.federation.invitation import Invitation
+from wardround.federation.protocol import Plan, RefusalCode
+from wardround.site_client.settings import Policy, SiteSettings
+
+
+class Refusal(Exception):  # noqa: N818 - the site's decision, which is not an error
+    """The site declines. `reason` stays in its own log; only `code` leaves."""
+
+    def __init__(self, code: RefusalCode, reason: str) -> None:
+        super().__init__(f"{code.value}: {reason}")
+        self.code = code
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """An accepted invitation, opened."""
+
+    invitation: Invitation
+    study: Study
+
+    @property
+    def plan(self) -> Plan:
+        """The accepted plan."""
+        return self.invitation.plan
+
+    @property
+    def address(self) -> str:
+        """The invitation's address of the aggregator."""
+        return self.invitation.address
+
+
+def pin(path: Path, invitation: Invitation) -> None:
+    """Write the accepted invitation atomically."""
+    write_atomic(path, canonical_model(invitation) + b"\n")
+
+
+def load_agreement(path: Path) -> Agreement:
+    """The accepted invitation. Raises `InputError` when there is none or it cannot be used."""
+    try:
+        invitation = Invitation.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError.one(
+            "no invitation has been accepted", where=str(path), remedy="Run `site-client accept invitation.json`"
+        ) from None
+    except OSError as error:
+        raise InputError.one(
+            "the accepted invitation cannot be read", where=str(path), got=error.strerror or ""
+        ) from None
+    except ValidationError:
+        raise InputError.one(
+            "this is not an accepted invitation", where=str(path), remedy="Accept the invitation again"
+        ) from None
+    return Agreement(invitation, invitation.open_study())
+
+
+def check_policy(policy: Policy, agreement: Agreement) -> None:
+    """Raise `InputError` with everything in the agreement that the policy forbids."""
+    findings, horizon = Findings(), agreement.plan.horizon
+    if agreement.study.task not in policy.tasks:
+        findings.add(
+            "the policy does not allow this task", got=agreement.study.task, expected=" or ".join(policy.tasks)
+        )
+    if horizon.rounds > policy.maximum_rounds:
+        findings.add(
+            "the plan has more rounds than the policy allows",
+            got=str(horizon.rounds),
+            expected=f"at most {policy.maximum_rounds}",
+        )
+    if horizon.total_steps > policy.maximum_steps:
+        findings.add(
+            "the plan has more training steps than the policy allows",
+            got=str(horizon.total_steps),
+            expected=f"at most {policy.maximum_steps}",
+        )
+    findings.raise_if_any()
+
+
+def check_membership(settings: SiteSettings, keys: SiteKeys, agreement: Agreement) -> None:
+    """Raise `InputError` unless the accepted roster has this site, with these keys."""
+    mine = Member(name=settings.name, signing_key=keys.signing_public, transport_key=keys.transport_public)
+    listed = agreement.invitation.roster.member(settings.name)
+    if listed is None:
+        raise InputError.one(
+            "this site is not in the invitation's roster",
+            got=f"{settings.name!r}",
+            expected=", ".join(agreement.invitation.roster.names),
+            remedy="Ask the coordinator to enrol this site and to invite again",
+        )
+    if listed != mine:
+        raise InputError.one(
+            "the roster has other keys for this site than those in the keys folder",
+            where=str(settings.keys),
+            remedy="Send the coordinator the NAME.pub file that belongs to these keys, or restore the former keys",
+        )

@@ -1,0 +1,94 @@
+"""State that a site carries from round to round: named blobs, such as the optimiser's moments.
+
+The state after a piece of work waits under `pending/<work key>`. A later task says which reply the aggregator has
+accepted: that one's state is committed, any other is rolled back.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from wardround.engine.basics.files import fsync_folder, write_atomic
+from wardround.site_client.mailbox import entries
+
+_BLOB = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """What settling did, for the log."""
+
+    committed: str | None
+    rolled_back: tuple[str, ...]
+    lost: bool
+
+
+@dataclass(frozen=True)
+class CarriedState:
+    """The carried state of one site, under `root`."""
+
+    root: Path
+
+    def settle(self, accepted: str | None, current: str) -> Settlement:
+        """Commit what `accepted` left behind and roll back the rest, apart from `current`, the work at hand.
+
+        `accepted` decides alone, so that settling twice, or again after a crash, gives the same state. It is lost
+        when the state of that work was never here, as after the work folder was emptied.
+        """
+        committed = self._commit(accepted)
+        self._thin_out(accepted)
+        old = tuple(key for key in entries(self._pending) if key != current)
+        for key in old:
+            shutil.rmtree(self._pending / key)
+        lost = accepted is not None and not (self._committed / accepted).exists()
+        return Settlement(accepted if committed else None, old, lost)
+
+    def committed(self, accepted: str | None) -> Mapping[str, bytes]:
+        """The blobs that the accepted work left behind; none when there is no such state."""
+        if accepted is None or not (self._committed / accepted).exists():
+            return {}
+        return {path.stem: path.read_bytes() for path in sorted((self._committed / accepted).glob("*.blob"))}
+
+    def put_pending(self, work_key: str, blobs: Mapping[str, bytes]) -> None:
+        """Keep the state after a piece of work until a task tells what becomes of it."""
+        unfit = [name for name in blobs if not _BLOB.fullmatch(name)]
+        if unfit:
+            raise ValueError(f"names of carried state: {unfit}")
+        building, folder = self._pending / f".{work_key}", self._pending / work_key
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir(parents=True)
+        for name, content in blobs.items():
+            write_atomic(building / f"{name}.blob", content)
+        shutil.rmtree(folder, ignore_errors=True)
+        building.rename(folder)
+        fsync_folder(self._pending)
+
+    @property
+    def _pending(self) -> Path:
+        return self.root / "pending"
+
+    @property
+    def _committed(self) -> Path:
+        return self.root / "committed"
+
+    def _thin_out(self, accepted: str | None) -> None:
+        """Keep the accepted state and the newest before it, for an aggregator that was set back by one round."""
+        others = [self._committed / key for key in entries(self._committed) if key != accepted]
+        for folder in sorted(others, key=lambda folder: folder.stat().st_mtime_ns)[:-1]:
+            shutil.rmtree(folder)
+
+    def _commit(self, accepted: str | None) -> bool:
+        if accepted is None or not (self._pending / accepted).exists():
+            return False
+        if (self._committed / accepted).exists():
+            return False
+        self._committed.mkdir(parents=True, exist_ok=True)
+        os.rename(self._pending / accepted, self._committed / accepted)
+        fsync_folder(self._pending)
+        fsync_folder(self._committed)
+        return True

@@ -1,0 +1,164 @@
+"""`site-client`: the hospital's program."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import wardround
+from wardround.engine.cli.runner import ExitCode, run
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+Config = Annotated[Path, typer.Option("--config", help="The site file.")]
+FollowParent = Annotated[bool, typer.Option("--follow-parent", hidden=True)]
+_DEFAULT = Path("site.yaml")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"wardround {wardround.__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _serve(
+    context: typer.Context,
+    config: Annotated[Path | None, typer.Option("--config", help="Run this site.")] = None,
+    local: Annotated[bool, typer.Option("--local", help="Train here alone, with the same engine.")] = False,
+    study: Annotated[Path | None, typer.Option(help="With --local: a study file instead of the accepted one.")] = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and stop.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> int:
+    """Take part in a federation: `init`, `accept` an invitation, `check`, then run with `--config site.yaml`."""
+    if context.invoked_subcommand is not None:
+        return ExitCode.OK
+    if config is None:
+        print(context.get_help())
+        return ExitCode.BAD_INPUT
+    if local:
+        from wardround.site_client.alone import train_alone
+
+        print(f"{train_alone(config, study)}: the model")
+        return ExitCode.OK
+    from wardround.site_client.supervisor import supervise
+
+    return supervise(config)
+
+
+@app.command()
+def init(
+    name: Annotated[str, typer.Option(help="Name of this site: small letters, digits, hyphens.")],
+    manifest: Annotated[Path, typer.Option(help="The table of the cases.")],
+    folder: Annotated[Path, typer.Option(help="Where to put keys and files.")] = Path(),
+) -> None:
+    """Make this site's keys, its enrolment request, site.yaml and policy.yaml."""
+    from wardround.site_client.setup import create_site
+
+    made = create_site(folder, name, manifest)
+    for path in made.files:
+        print(f"{path}: read it, and change what does not fit")
+    print(f"{made.request}: send it to the coordinator")
+    print(f"Fingerprint, for the telephone: {made.fingerprint}")
+    print("Next: `site-client accept invitation.json` when the invitation has come")
+
+
+@app.command()
+def accept(
+    invitation: Annotated[Path, typer.Argument(help="The invitation.json that the coordinator sent.")],
+    config: Config = _DEFAULT,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> int:
+    """Show what an invitation asks for and, if you agree, pin it."""
+    from wardround.site_client.setup import describe_offer, open_offer
+
+    offer = open_offer(invitation, config)
+    print(describe_offer(offer))
+    if not yes and not typer.confirm("Do you accept this plan for this site?"):
+        print("Nothing was accepted.")
+        return ExitCode.INCOMPLETE
+    print(f"{offer.accept()}: accepted. Next: `site-client check`, then `site-client --config {config}`")
+    return ExitCode.OK
+
+
+@app.command()
+def check(
+    config: Config = _DEFAULT,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Leave the aggregator out.")] = False,
+) -> None:
+    """Find everything that would keep this site from working."""
+    from wardround.site_client.preflight import check_site, raise_problems
+
+    flight = check_site(config, online=not offline)
+    if as_json and not flight.findings.problems:
+        print(json.dumps({"problems": [], "notes": flight.notes}, indent=2))
+    elif not as_json:
+        print("\n".join(flight.notes))
+    raise_problems(flight)
+
+
+@app.command()
+def status(config: Config = _DEFAULT) -> None:
+    """Say what runs here and what it works on."""
+    from wardround.site_client.settings import load_settings
+    from wardround.site_client.status import describe_status
+
+    print("\n".join(describe_status(load_settings(config))))
+
+
+@app.command()
+def log(
+    config: Config = _DEFAULT,
+    as_json: Annotated[bool, typer.Option("--json", help="Every event, one JSON object a line.")] = False,
+) -> None:
+    """Show what this site did."""
+    from wardround.site_client.events import describe
+    from wardround.site_client.settings import load_settings
+    from wardround.site_client.status import whole_log
+
+    for entry in whole_log(load_settings(config).work):
+        if as_json:
+            head = {"time": entry.time, "role": entry.role, "event": entry.event}
+            print(json.dumps({**head, **entry.facts}, ensure_ascii=False))
+        elif described := describe(entry):
+            print(f"{entry.time[:10]} {described}")
+
+
+@app.command()
+def courier(config: Config = _DEFAULT, follow_parent: FollowParent = False) -> None:
+    """Run the courier alone (network and keys, no data)."""
+    from wardround.federation.identities import SiteKeys
+    from wardround.site_client.agreement import load_agreement
+    from wardround.site_client.events import EventLog, Role
+    from wardround.site_client.line import run_courier
+    from wardround.site_client.processes import only_one, stopping
+    from wardround.site_client.settings import load_settings
+
+    settings = load_settings(config)
+    with only_one(settings.work, Role.COURIER), stopping(follow_parent=follow_parent) as stop:
+        agreement, keys = load_agreement(settings.accepted), SiteKeys.load(settings.keys)
+        run_courier(settings, agreement, keys, EventLog(settings.work, Role.COURIER), stop)
+
+
+@app.command()
+def worker(config: Config = _DEFAULT, follow_parent: FollowParent = False) -> None:
+    """Run the worker alone (data and device, no network)."""
+    from wardround.site_client.agreement import load_agreement
+    from wardround.site_client.events import EventLog, Role
+    from wardround.site_client.processes import only_one, stopping
+    from wardround.site_client.settings import load_settings
+    from wardround.site_client.worker import run_worker
+
+    settings = load_settings(config)
+    with only_one(settings.work, Role.WORKER), stopping(follow_parent=follow_parent) as stop:
+        run_worker(settings, load_agreement(settings.accepted), EventLog(settings.work, Role.WORKER), stop)
+
+
+def main() -> int:
+    """Run `site-client`; returns the exit code."""
+    return run(app)

@@ -1,0 +1,162 @@
+"""What a site's processes did, by name: one line of JSON each, on disk before the work goes on. It holds no secret.
+
+The same lines are the site's audit log. Reasons and tracebacks stand here and nowhere else: what leaves the site is a
+code and the `correlation` that the line repeats.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from wardround.engine.basics.files import append_durably
+
+
+class Role(StrEnum):
+    """Which process of the site writes."""
+
+    COURIER = "courier"
+    WORKER = "worker"
+    SUPERVISOR = "supervisor"
+
+
+class Event(StrEnum):
+    """Everything that is recorded."""
+
+    STARTED = "started"
+    STOPPED = "stopped"
+    CHILD_STARTED = "child_started"
+    CHILD_DIED = "child_died"
+    SETTINGS_CHANGED = "settings_changed"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"
+    CLOCK_SKEW = "clock_skew"
+    TURNED_AWAY = "turned_away"
+    FOREIGN_BUNDLE = "foreign_bundle"
+    MESSAGE_PULLED = "message_pulled"
+    MESSAGE_SENT = "message_sent"
+    HELLO_ANSWERED = "hello_answered"
+    TASK_PULLED = "task_pulled"
+    TASK_REFUSED = "task_refused"
+    MODEL_MISSING = "model_missing"
+    REPLY_SEALED = "reply_sealed"
+    METRICS_WITHHELD = "metrics_withheld"
+    OUTBOX_WRITTEN = "outbox_written"
+    REPLY_SENT = "reply_sent"
+    OUTBOX_PRUNED = "outbox_pruned"
+    COHORT_OPENED = "cohort_opened"
+    COHORT_UNUSABLE = "cohort_unusable"
+    TASK_CLAIMED = "task_claimed"
+    TASK_SUPERSEDED = "task_superseded"
+    TASK_FAILED = "task_failed"
+    STATE_COMMITTED = "state_committed"
+    STATE_ROLLED_BACK = "state_rolled_back"
+    STATE_LOST = "state_lost"
+    EVALUATION_DONE = "evaluation_done"
+    TRAINING_PROGRESS = "training_progress"
+    CHECKPOINT_SAVED = "checkpoint_saved"
+    RESULT_WRITTEN = "result_written"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One recorded event."""
+
+    time: str
+    role: str
+    event: str
+    facts: Mapping[str, JsonValue]
+
+
+class EventLog:
+    """The log of one process: `events/<role>.jsonl` under the work folder, and a plain line on the terminal."""
+
+    def __init__(self, work: Path, role: Role) -> None:
+        self.path = log_path(work, role)
+        self.role = role
+
+    def record(self, event: Event, **facts: JsonValue) -> None:
+        """Write one event durably, then say it on the terminal if people want to know."""
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+        content = {"time": now, "role": self.role.value, "event": event.value, **facts}
+        append_durably(self.path, json.dumps(content, ensure_ascii=False))
+        said = describe(Entry(now, self.role.value, event.value, facts))
+        if said:
+            print(said, flush=True)
+
+
+def log_path(work: Path, role: Role) -> Path:
+    """Where the log of a role lies."""
+    return work / "events" / f"{role.value}.jsonl"
+
+
+def read_log(path: Path) -> Iterator[Entry]:
+    """The entries of one log, oldest first. A line that a crash cut off is left out."""
+    if not path.exists():
+        return
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            content = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(content, dict):
+            yield Entry(
+                str(content.pop("time", "")), str(content.pop("role", "")), str(content.pop("event", "")), content
+            )
+
+
+_SENTENCES: Mapping[str, str] = {
+    Event.STARTED: "started",
+    Event.STOPPED: "stopped",
+    Event.CHILD_DIED: "{name} ended with exit code {code}; it starts again in {pause} s",
+    Event.SETTINGS_CHANGED: "settings changed: starting again",
+    Event.CONNECTING: "connecting to {address}",
+    Event.CONNECTED: "connected to {address}",
+    Event.DISCONNECTED: "connection lost: {detail}",
+    Event.CLOCK_SKEW: "the aggregator refuses this clock: {detail}",
+    Event.TURNED_AWAY: "the aggregator turned this site away: {detail}",
+    Event.FOREIGN_BUNDLE: "refused code from the aggregator: {detail}",
+    Event.HELLO_ANSWERED: "said hello: {train_cases} training and {validation_cases} validation cases",
+    Event.TASK_PULLED: "task: {stage} round {round} ({megabytes} MB)",
+    Event.TASK_REFUSED: "refused {code}: {reason} (id {correlation})",
+    Event.METRICS_WITHHELD: "withheld by policy: {names}",
+    Event.REPLY_SENT: "sent the result of round {round}, {megabytes} MB",
+    Event.COHORT_OPENED: "ready: {train_cases} training, {validation_cases} validation, {test_cases} test cases",
+    Event.COHORT_UNUSABLE: "the cases cannot be used: {reason}",
+    Event.TASK_CLAIMED: "working on {stage} round {round}",
+    Event.TASK_SUPERSEDED: "stopped work on an older round: a newer one has come",
+    Event.TASK_FAILED: "failed {code}: {reason} (id {correlation})",
+    Event.STATE_LOST: "the optimiser's state of the accepted round is not here: it starts afresh",
+    Event.EVALUATION_DONE: "evaluated the incoming model on {cases} cases",
+    Event.TRAINING_PROGRESS: "training {step}/{steps}, loss {loss}",
+    Event.RESULT_WRITTEN: "finished {stage} round {round} in {seconds} s",
+}
+
+
+def describe(entry: Entry) -> str:
+    """An entry as a line for people, or an empty text for those that only programs want."""
+    sentence = _SENTENCES.get(entry.event)
+    if sentence is None:
+        return ""
+    clock = entry.time[11:19]
+    return f"{clock} {entry.role}: {sentence.format_map(_Facts(entry.facts))}"
+
+
+class _Facts(dict[str, JsonValue]):
+    """Facts for a sentence. One that a log line lacks shows as a question mark, a traceback as its last line."""
+
+    def __getitem__(self, name: str) -> JsonValue:
+        value = super().__getitem__(name)
+        if isinstance(value, str) and value.startswith("Traceback"):
+            return value.strip().splitlines()[-1]
+        return value
+
+    def __missing__(self, key: str) -> str:
+        return "?"

@@ -1,0 +1,196 @@
+"""The engine as the worker sees it, kept warm from round to round. The real one imports torch when it is opened."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+
+from wardround.engine.basics.canonical import canonical_json, file_sha256, sha256_hex
+from wardround.federation.guards import Schema, describe
+from wardround.federation.protocol import MetricValue, RefusalCode
+from wardround.site_client.agreement import Agreement, Refusal
+from wardround.site_client.channel import CohortReport
+from wardround.site_client.settings import SiteSettings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from wardround.engine.experiments.workbench import Workbench
+
+Arrays = Mapping[str, np.ndarray]
+Subset = Literal["validation", "test"]
+MODEL_GROUP = "model/"
+_OPTIMIZER = "optimizer"
+
+
+class HaltedError(Exception):
+    """Training was told to stop; what was done is in the checkpoint."""
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """One round's training.
+
+    Attributes:
+        model: the incoming weights, by name without group.
+        carried: state that the last accepted round left behind; empty at first.
+        start: first step, counted over the whole federation.
+        stop: the step after the last.
+        checkpoint: file to resume from and to save to.
+        identity: names the work; only its own checkpoint is resumed.
+        every_seconds: longest time between two checkpoints.
+    """
+
+    model: Arrays
+    carried: Mapping[str, bytes]
+    start: int
+    stop: int
+    checkpoint: Path
+    identity: str
+    every_seconds: float
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who is told of training: each step (its number and loss), each durable checkpoint; and who may halt it."""
+
+    on_step: Callable[[int, float], None]
+    on_checkpoint: Callable[[int], None]
+    halt: Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The weights after a round, the state to carry over, and the mean loss."""
+
+    model: Arrays
+    carried: Mapping[str, bytes]
+    loss: float
+
+
+class Laboratory(Protocol):
+    """A study and a cohort, ready to work on."""
+
+    @property
+    def cohort(self) -> CohortReport:
+        """What is here."""
+
+    @property
+    def schema(self) -> Schema:
+        """Form of the network's weights, by name without group."""
+
+    def is_current(self) -> bool:
+        """Whether manifest and files are still those that were opened."""
+
+    def evaluate(self, model: Arrays, subset: Subset) -> dict[str, MetricValue]:
+        """Score weights on a set of cases; empty when the set is."""
+
+    def train(self, job: TrainingJob, watch: Watch) -> Trained:
+        """Train for a round. Raises `HaltedError`, `Refusal` on divergence, `InputError` on bad cases."""
+
+
+class EngineLaboratory:
+    """The local engine on this site's cohort."""
+
+    def __init__(self, bench: Workbench, manifest: Path, total_steps: int) -> None:
+        self._bench, self._manifest, self._total_steps = bench, manifest, total_steps
+        self._opened = _fingerprint(bench, manifest)
+        self._learner = bench.learner(total_steps)
+
+    @classmethod
+    def open(cls, settings: SiteSettings, agreement: Agreement) -> EngineLaboratory:
+        """Read, check, split and preprocess the cohort. Raises `InputError` with every problem."""
+        from wardround.engine.experiments.workbench import Workbench
+
+        plan = agreement.plan
+        bench = Workbench.open(
+            agreement.study,
+            settings.manifest,
+            settings.work,
+            fold=plan.fold,
+            device=settings.device,
+            threads=settings.threads,
+        )
+        return cls(bench, settings.manifest, plan.horizon.total_steps)
+
+    @property
+    def cohort(self) -> CohortReport:
+        """What is here."""
+        bench = self._bench
+        return CohortReport(
+            digest=bench.cohort_digest,
+            train_cases=len(bench.train_cases),
+            validation_cases=len(bench.validation_cases),
+            test_cases=len(bench.test_cases),
+        )
+
+    @property
+    def schema(self) -> Schema:
+        """Form of the network's weights."""
+        return describe(_arrays(self._learner.weights()))
+
+    def is_current(self) -> bool:
+        """Whether manifest and files are still those that were opened, by content, size and time of change."""
+        return _fingerprint(self._bench, self._manifest) == self._opened
+
+    def evaluate(self, model: Arrays, subset: Subset) -> dict[str, MetricValue]:
+        """Score weights on a set of cases; empty when the set is."""
+        if not self._bench.cases(subset):
+            return {}
+        self._learner.load_weights(_tensors(model))
+        summary = self._bench.evaluate(self._learner, subset).summary
+        return {name: MetricValue(value=found.value, count=found.count) for name, found in summary.items()}
+
+    def train(self, job: TrainingJob, watch: Watch) -> Trained:
+        """Train for a round, from the incoming weights and the carried state, or from the checkpoint."""
+        from wardround.engine.training import CheckpointPlan
+        from wardround.engine.training.learner import DivergedError, Halted, StepRecord
+
+        def told(record: StepRecord) -> None:
+            watch.on_step(record.step + 1, record.loss)
+
+        learner = self._learner = self._bench.learner(self._total_steps)
+        learner.load_weights(_tensors(job.model))
+        if _OPTIMIZER in job.carried:
+            learner.load_optimizer_state(job.carried[_OPTIMIZER])
+        plan = CheckpointPlan(
+            job.checkpoint, job.identity, every_seconds=job.every_seconds, on_saved=watch.on_checkpoint
+        )
+        try:
+            loss = learner.train(
+                self._bench.source(), job.start, job.stop, on_step=told, halt=watch.halt, checkpoint=plan
+            )
+        except Halted as halted:
+            raise HaltedError(str(halted)) from None
+        except DivergedError as error:
+            raise Refusal(RefusalCode.TRAINING_DIVERGED, str(error)) from error
+        return Trained(_arrays(learner.weights()), {_OPTIMIZER: learner.optimizer_state()}, loss)
+
+
+def _arrays(weights: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    return {name: tensor.numpy() for name, tensor in weights.items()}
+
+
+def _tensors(arrays: Arrays) -> dict[str, Tensor]:
+    import torch
+
+    return {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+
+
+def _fingerprint(bench: Workbench, manifest: Path) -> str:
+    cases = bench.cohort.cases
+    files = {path for case in cases for path in (*case.channels, case.label) if path is not None}
+    return sha256_hex(canonical_json([file_sha256(manifest), *(_stat(path) for path in sorted(files))]))
+
+
+def _stat(path: Path) -> str:
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        return f"{path} {error.errno}"
+    return f"{path} {found.st_size} {found.st_mtime_ns}"

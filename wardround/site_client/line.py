@@ -1,0 +1,87 @@
+"""The courier's process: serves the aggregator over the transport until it is told to stop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from wardround.federation.flower import settings as transport
+from wardround.federation.flower.events import NodeEvent
+from wardround.federation.identities import SiteKeys
+from wardround.site_client.agreement import Agreement
+from wardround.site_client.courier import Courier, Office, worker_at
+from wardround.site_client.events import Event, EventLog
+from wardround.site_client.health import health_service
+from wardround.site_client.settings import SiteSettings
+
+_EVENTS: Mapping[str, Event] = {
+    "connecting": Event.CONNECTING,
+    "connected": Event.CONNECTED,
+    "disconnected": Event.DISCONNECTED,
+    "clock_skew": Event.CLOCK_SKEW,
+    "refused": Event.TURNED_AWAY,
+    "pulled": Event.MESSAGE_PULLED,
+    "sent": Event.MESSAGE_SENT,
+    "foreign_bundle": Event.FOREIGN_BUNDLE,
+}
+_ENDS_SERVICE = frozenset({"disconnected", "clock_skew", "connecting"})
+
+
+def run_courier(
+    settings: SiteSettings, agreement: Agreement, keys: SiteKeys, log: EventLog, stop: threading.Event
+) -> None:
+    """Serve until `stop` is set."""
+    transport.prepare(settings.work / "transport")
+    from wardround.federation.flower import node
+
+    address = settings.address or agreement.address
+    courier = Courier(Office(settings, agreement, keys, log, stop), worker_at(settings))
+    log.record(Event.STARTED)
+    with _health(settings.health_port) as tell:
+        node.serve(
+            address=address,
+            ca=agreement.invitation.ca_pem.encode(),
+            key=keys.transport,
+            handler=courier.handle,
+            on_event=_Listener(address, log, tell).hear,
+            stop=stop,
+        )
+    log.record(Event.STOPPED)
+
+
+class _Listener:
+    """Writes the transport's events to the log; a state that repeats, such as a failing connection, is written once.
+
+    The session's heartbeat fails within 30 seconds of the last answer, so that "connected" means "has polled".
+    """
+
+    def __init__(self, address: str, log: EventLog, tell: Callable[[bool], None]) -> None:
+        self._address, self._log, self._tell = address, log, tell
+        self._seen: set[NodeEvent] = set()
+
+    def hear(self, event: NodeEvent) -> None:
+        """Take one event of the transport."""
+        if event.kind == "connected":
+            self._seen.clear()
+            self._tell(True)
+        elif event.kind in _ENDS_SERVICE:
+            self._tell(False)
+        if event.kind in ("pulled", "sent"):
+            self._log.record(_EVENTS[event.kind], bytes=event.value)
+        elif event not in self._seen:
+            self._seen.add(event)
+            self._log.record(_EVENTS[event.kind], detail=event.detail, value=event.value, address=self._address)
+
+
+@contextmanager
+def _health(port: int | None) -> Iterator[Callable[[bool], None]]:
+    if port is None:
+        yield _tell_nobody
+        return
+    with health_service(port) as tell:
+        yield tell
+
+
+def _tell_nobody(is_serving: bool) -> None:
+    """Nobody asked for a health service."""

@@ -1,0 +1,98 @@
+"""The guard at the site's border: what a result must be before the courier signs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wardround.engine.study import Study
+from wardround.federation.guards import GuardError, check_update, describe
+from wardround.federation.payload import PayloadError, payload_digest, unpack
+from wardround.federation.protocol import Done, MetricValue, RefusalCode, Stage, Task
+from wardround.site_client.agreement import Refusal
+from wardround.site_client.channel import CohortReport
+from wardround.site_client.mailbox import WorkResult
+from wardround.site_client.settings import Policy
+
+TEST_PREFIX = "test."
+_LOSS = "loss"
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A reply that has passed, and the names of the metrics that the policy keeps back."""
+
+    reply: Done
+    update: bytes
+    withheld: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Border:
+    """What decides whether a result may leave: the study's names, the policy, and the cohort's size."""
+
+    study: Study
+    policy: Policy
+    site: str
+
+    def release(self, task: Task, result: WorkResult, update: bytes, base: bytes) -> Outgoing:
+        """The reply to `task`. Raises `Refusal` with REPLY_BLOCKED when anything is not as declared.
+
+        The update must have the names, shapes and types of the base model that came from the aggregator, and finite
+        numbers only. Metrics must be the study's; those of fewer cases than the policy wants stay here.
+        """
+        self._check_update(task, result, update, base)
+        metrics, withheld = self._metrics(result)
+        if task.work_key is None:
+            raise Refusal(RefusalCode.MALFORMED, "the task names no work")
+        reply = Done(
+            site=self.site,
+            work_key=task.work_key,
+            update=result.update,
+            train_cases=result.train_cases,
+            loss=result.loss if self.policy.lets_out(_LOSS) else None,
+            metrics=metrics,
+            seconds=result.seconds,
+        )
+        return Outgoing(reply, update, withheld)
+
+    def admit(self, cohort: CohortReport) -> None:
+        """Raise `Refusal` when the cohort is smaller than the policy wants."""
+        minimum = self.policy.minimum_train_cases
+        if cohort.train_cases < minimum:
+            reason = f"{cohort.train_cases} training cases, the policy wants {minimum}"
+            raise Refusal(RefusalCode.COHORT_TOO_SMALL, reason)
+
+    def _check_update(self, task: Task, result: WorkResult, update: bytes, base: bytes) -> None:
+        if (task.stage is Stage.TRAIN) != (result.update is not None):
+            raise _blocked("an update where there should be none, or none where there should be one")
+        if result.update is None:
+            if update:
+                raise _blocked("tensors without an update")
+            return
+        if payload_digest(update) != result.update:
+            raise _blocked("the update's bytes are not those that the result names")
+        try:
+            check_update(unpack(update), describe(unpack(base)))
+        except (PayloadError, GuardError) as error:
+            raise _blocked(str(error)) from error
+
+    def _metrics(self, result: WorkResult) -> tuple[dict[str, MetricValue], tuple[str, ...]]:
+        unknown = [name for name in result.metrics if not self._is_declared(name)]
+        if unknown:
+            raise _blocked(f"metrics that the study does not have: {', '.join(unknown)}")
+        kept = {name: value for name, value in sorted(result.metrics.items()) if self._may_leave(name, value)}
+        return kept, tuple(sorted(set(result.metrics) - set(kept)))
+
+    def _is_declared(self, name: str) -> bool:
+        plain = name.removeprefix(TEST_PREFIX)
+        names = [metric.name for metric in self.study.validation.metrics]
+        declared = {_LOSS, *names, *(f"{metric}.{label}" for metric in names for label in self.study.class_names)}
+        return plain in declared
+
+    def _may_leave(self, name: str, value: MetricValue) -> bool:
+        enough = value.count >= self.policy.minimum_validation_cases
+        return enough and self.policy.lets_out(name.removeprefix(TEST_PREFIX))
+
+
+def _blocked(reason: str) -> Refusal:
+    return Refusal(RefusalCode.REPLY_BLOCKED, reason)

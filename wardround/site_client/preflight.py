@@ -1,0 +1,209 @@
+"""`site-client check`: everything that would keep this site from working, found before it starts."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wardround.engine.basics.files import require_space
+from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.cohort import Truth, read_manifest, split_cohort
+from wardround.engine.inspection import Depth, inspect_cohort
+from wardround.engine.study import Study
+from wardround.federation.flower.probe import is_enrolled, probe, within_window
+from wardround.federation.identities import SiteKeys
+from wardround.federation.invitation import Invitation
+from wardround.site_client.agreement import Agreement, check_membership, check_policy, load_agreement
+from wardround.site_client.settings import Policy, SiteSettings, load_policy, load_settings
+
+_LEAST_FREE_BYTES = 2 * 10**9
+_EXPIRY_WARNING_DAYS = 14
+
+
+@dataclass
+class Preflight:
+    """A check under way: what is wrong, and what was found in order."""
+
+    findings: Findings = field(default_factory=Findings)
+    notes: list[str] = field(default_factory=list)
+
+
+def check_site(config: Path, *, online: bool) -> Preflight:
+    """Check a site's files, cases, machine and, with `online`, its way to the aggregator. Stops at no problem.
+
+    Raises:
+        InputError: `site.yaml` itself cannot be used, so that nothing else can be looked at.
+    """
+    settings, flight = load_settings(config), Preflight()
+    keys = _gathered_keys(settings, flight)
+    policy = _gathered_policy(settings, flight)
+    agreement = _gathered_agreement(settings, flight)
+    _check_machine(settings, flight)
+    if agreement is not None:
+        _check_agreement(settings, keys, policy, agreement, flight)
+        _check_cohort(settings, policy, agreement, flight)
+        _check_certificate(agreement.invitation, flight)
+        if online:
+            _check_way(settings.address or agreement.address, agreement.invitation, keys, flight)
+    return flight
+
+
+def _gathered_keys(settings: SiteSettings, flight: Preflight) -> SiteKeys | None:
+    with flight.findings.gather():
+        keys = SiteKeys.load(settings.keys)
+        flight.notes.append("keys: private and readable")
+        return keys
+    return None
+
+
+def _gathered_policy(settings: SiteSettings, flight: Preflight) -> Policy | None:
+    with flight.findings.gather():
+        return load_policy(settings.policy)
+    return None
+
+
+def _gathered_agreement(settings: SiteSettings, flight: Preflight) -> Agreement | None:
+    with flight.findings.gather():
+        agreement = load_agreement(settings.accepted)
+        flight.notes.append(f"accepted: study {agreement.study.study}, plan {agreement.plan.digest[:12]}")
+        return agreement
+    return None
+
+
+def _check_machine(settings: SiteSettings, flight: Preflight) -> None:
+    with flight.findings.gather():
+        require_space(settings.work, _LEAST_FREE_BYTES, "preprocessed cases, checkpoints and results")
+    existing = next(parent for parent in (settings.work, *settings.work.parents) if parent.exists())
+    if not os.access(existing, os.W_OK):
+        flight.findings.add("the work folder cannot be written to", where=str(settings.work))
+    cores = os.cpu_count() or 1
+    if settings.threads is not None and settings.threads > cores:
+        flight.findings.add(
+            "more threads than this machine has",
+            where="site.yaml, threads",
+            got=str(settings.threads),
+            expected=f"at most {cores}",
+        )
+    _check_device(settings.device, flight)
+
+
+def _check_device(device: str, flight: Preflight) -> None:
+    """The driver's files tell without importing torch, which would take most of the time of a check."""
+    has_driver = Path("/dev/nvidiactl").exists() or Path("/dev/nvidia0").exists()
+    if device.startswith("cuda") and not has_driver:
+        flight.findings.add(
+            "this machine has no CUDA device", where="site.yaml, device", got=device, expected="auto or cpu"
+        )
+
+
+def _check_agreement(
+    settings: SiteSettings, keys: SiteKeys | None, policy: Policy | None, agreement: Agreement, flight: Preflight
+) -> None:
+    if policy is not None:
+        with flight.findings.gather():
+            check_policy(policy, agreement)
+    if keys is not None:
+        with flight.findings.gather():
+            check_membership(settings, keys, agreement)
+
+
+def _check_cohort(settings: SiteSettings, policy: Policy | None, agreement: Agreement, flight: Preflight) -> None:
+    with flight.findings.gather():
+        counts = _count(settings.manifest, agreement.study, agreement.plan.fold)
+        flight.notes.append(f"cases: {counts[0]} training, {counts[1]} validation, {counts[2]} test")
+        if policy is not None:
+            _check_counts(counts, policy, flight)
+
+
+def _count(manifest: Path, study: Study, fold: int) -> tuple[int, int, int]:
+    cohort = read_manifest(manifest, study, truth=Truth.REQUIRED)
+    findings = Findings()
+    with findings.gather():
+        inspect_cohort(study, cohort, Depth.HEADERS)
+    with findings.gather():
+        split = split_cohort(study, cohort, fold)
+    findings.raise_if_any()
+    return len(split.train), len(split.validation), len(split.test)
+
+
+def _check_counts(counts: tuple[int, int, int], policy: Policy, flight: Preflight) -> None:
+    if counts[0] < policy.minimum_train_cases:
+        flight.findings.add(
+            "too few training cases for the policy", got=str(counts[0]), expected=f"{policy.minimum_train_cases}"
+        )
+    if counts[1] < policy.minimum_validation_cases:
+        flight.notes.append(
+            f"metrics will stay here: {counts[1]} validation cases, the policy wants {policy.minimum_validation_cases}"
+        )
+
+
+def _check_certificate(invitation: Invitation, flight: Preflight) -> None:
+    from cryptography import x509
+
+    try:
+        authorities = x509.load_pem_x509_certificates(invitation.ca_pem.encode())
+    except ValueError:
+        flight.findings.add("the accepted certificate authority cannot be read", remedy="Accept the invitation again")
+        return
+    left = min(certificate.not_valid_after_utc for certificate in authorities) - datetime.datetime.now(datetime.UTC)
+    if left.total_seconds() < 0:
+        flight.findings.add("the certificate authority has expired", remedy="Ask the coordinator for a new invitation")
+    elif left.days < _EXPIRY_WARNING_DAYS:
+        flight.notes.append(f"certificate authority: expires in {left.days} days")
+
+
+def _check_way(address: str, invitation: Invitation, keys: SiteKeys | None, flight: Preflight) -> None:
+    ca = invitation.ca_pem.encode()
+    try:
+        result = probe(address, ca)
+    except ValueError:
+        return  # the authority cannot be read, which is reported with the certificate
+    if not result.reachable:
+        flight.findings.add(
+            "the aggregator cannot be reached",
+            where=address,
+            remedy="Ask the network staff to allow outgoing TLS there",
+        )
+    elif result.certificate != "ok":
+        flight.findings.add(
+            "the aggregator's certificate cannot be trusted",
+            where=address,
+            got=result.certificate.replace("_", " "),
+            expected="one that the accepted authority signed, for this host name, within its dates",
+        )
+    elif result.skew is None or not within_window(result.skew):
+        flight.findings.add(
+            "this machine's clock is wrong, or that is no aggregator",
+            where=address,
+            got="no time" if result.skew is None else f"{result.skew:+.1f} s from the aggregator's clock",
+            remedy="Let this machine set its clock by NTP",
+        )
+    else:
+        flight.notes.append(f"aggregator: reachable at {address}, clock {result.skew:+.1f} s")
+        _check_enrolment(address, ca, keys, flight)
+
+
+def _check_enrolment(address: str, ca: bytes, keys: SiteKeys | None, flight: Preflight) -> None:
+    if keys is None:
+        return
+    try:
+        enrolled = is_enrolled(address, ca, keys.transport)
+    except (OSError, ValueError):
+        flight.findings.add("the aggregator stopped answering", where=address)
+        return
+    if enrolled:
+        flight.notes.append("key: enrolled")
+        return
+    flight.findings.add(
+        "the aggregator does not know this site's key",
+        where=address,
+        remedy="Send the NAME.pub file to the coordinator",
+    )
+
+
+def raise_problems(flight: Preflight) -> None:
+    """Raise one `InputError` with all problems, if there are any."""
+    if flight.findings.problems:
+        raise InputError(flight.findings.problems)

@@ -1,0 +1,81 @@
+"""What the site's processes have in common: one of a kind per work folder, and a clean end on a signal."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from wardround.engine.basics.files import write_atomic
+from wardround.engine.basics.problems import InputError
+from wardround.site_client.events import Role
+
+
+@contextmanager
+def only_one(work: Path, role: Role) -> Iterator[None]:
+    """Hold the work folder's lock for a role, and its pid file. Raises `InputError` when another process holds it."""
+    work.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (work / f"{role.value}.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError.one(
+                f"another {role.value} works in this folder",
+                where=str(work),
+                got=f"process {read_pid(work, role) or 'unknown'}",
+                remedy="Stop that one first, or give this site its own `work` folder in site.yaml",
+            ) from None
+        write_atomic(pid_path(work, role), f"{os.getpid()}\n".encode())
+        try:
+            yield
+        finally:
+            pid_path(work, role).unlink(missing_ok=True)
+
+
+def pid_path(work: Path, role: Role) -> Path:
+    """File with the process id of a role, present while it runs."""
+    return work / f"{role.value}.pid"
+
+
+def read_pid(work: Path, role: Role) -> int | None:
+    """The process id in a role's pid file, if that process is alive."""
+    try:
+        pid = int(pid_path(work, role).read_text())
+        os.kill(pid, 0)
+    except (OSError, ValueError):
+        return None
+    return pid
+
+
+@contextmanager
+def stopping(*, follow_parent: bool) -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set; with `follow_parent` also the end of standard input.
+
+    A supervisor gives its children a pipe as standard input and never writes to it: when the supervisor is gone,
+    however it went, the pipe ends and the children stop.
+    """
+    stop = threading.Event()
+
+    def request(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, request) for number in (signal.SIGTERM, signal.SIGINT)}
+    if follow_parent:
+        threading.Thread(target=_follow, args=(stop,), daemon=True).start()
+    try:
+        yield stop
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def _follow(stop: threading.Event) -> None:
+    while os.read(sys.stdin.fileno(), 1024):
+        continue
+    stop.set()

@@ -1,0 +1,105 @@
+"""The two files that a hospital's staff edits: `site.yaml` (this machine) and `policy.yaml` (what is allowed)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from wardround.engine.basics.problems import InputError
+from wardround.engine.study.documents import read_document, validate_document
+from wardround.federation.invitation import Address
+from wardround.federation.protocol import SiteName
+
+_OTHERS_MAY_WRITE = 0o022
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class SiteSettings(_Section):
+    """One hospital's machine. Relative paths start at the folder of `site.yaml`.
+
+    Attributes:
+        name: the site's name in the federation.
+        manifest: table of the cases.
+        work: folder for everything that the site client writes.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        threads: CPU threads of the worker, or None for torch's default.
+        keys: folder of the private keys.
+        policy: the policy file.
+        accepted: what `site-client accept` pinned.
+        address: host and port of the aggregator, if this site reaches it under another one than the invitation's.
+        health_port: loopback port of the gRPC health service, or None for none.
+        answer_seconds: how long the courier waits for the worker before it answers "working".
+        checkpoint_seconds: longest training time that an interruption may cost.
+    """
+
+    schema_version: Literal[1] = Field(alias="schema")
+    name: SiteName
+    manifest: Path
+    work: Path = Path("work")
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    keys: Path = Path("keys")
+    policy: Path = Path("policy.yaml")
+    accepted: Path = Path("accepted.json")
+    address: Address | None = None
+    health_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    answer_seconds: Annotated[float, Field(ge=0, le=15)] = 10.0
+    checkpoint_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
+
+    def placed(self, folder: Path) -> SiteSettings:
+        """The same settings with absolute paths, relative ones taken from `folder`."""
+        names = ("manifest", "work", "keys", "policy", "accepted")
+        base = folder.resolve()
+        return self.model_copy(update={name: base / Path(getattr(self, name)).expanduser() for name in names})
+
+
+class Policy(_Section):
+    """What this site allows, whatever an aggregator asks.
+
+    Attributes:
+        minimum_train_cases: with fewer training cases the site takes no part.
+        minimum_validation_cases: a metric over fewer cases does not leave the site.
+        tasks: kinds of study that may run.
+        maximum_rounds: longest plan, in rounds.
+        maximum_steps: longest plan, in training steps over all rounds.
+        metrics: names of the metrics that may leave (`dice` covers `dice.anterior`), or `all` of the study's.
+        release: `automatic` sends a finished result as soon as it has passed the checks.
+    """
+
+    schema_version: Literal[1] = Field(alias="schema")
+    minimum_train_cases: Annotated[int, Field(ge=1)] = 5
+    minimum_validation_cases: Annotated[int, Field(ge=1)] = 2
+    tasks: tuple[Literal["segmentation", "classification"], ...] = ("segmentation", "classification")
+    maximum_rounds: Annotated[int, Field(ge=1)] = 1000
+    maximum_steps: Annotated[int, Field(ge=1)] = 1_000_000
+    metrics: Literal["all"] | tuple[str, ...] = "all"
+    release: Literal["automatic"] = "automatic"
+
+    def lets_out(self, metric: str) -> bool:
+        """Whether a metric of this name may leave."""
+        return self.metrics == "all" or metric.split(".")[0] in self.metrics or metric in self.metrics
+
+
+def load_settings(path: Path) -> SiteSettings:
+    """The settings of a `site.yaml`, paths absolute. Raises `InputError` with every problem."""
+    return validate_document(SiteSettings, read_document(path)).placed(path.parent)
+
+
+def load_policy(path: Path) -> Policy:
+    """The policy of a file that only its owner can change. Raises `InputError` with every problem."""
+    document = read_document(path)
+    mode = path.stat().st_mode
+    if mode & _OTHERS_MAY_WRITE:
+        raise InputError.one(
+            "others than its owner may change the policy",
+            where=str(path),
+            got=f"mode {mode & 0o777:04o}",
+            expected="no write permission for group and others",
+            remedy=f"chmod go-w {path}",
+        )
+    return validate_document(Policy, document)

@@ -1,0 +1,156 @@
+"""Starts courier and worker, starts again what has died, and stops both together."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wardround.engine.cli.runner import ExitCode
+from wardround.site_client.events import Event, EventLog, Role
+from wardround.site_client.processes import only_one, stopping
+from wardround.site_client.settings import SiteSettings, load_settings
+
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 30.0
+_GOOD_RUN_SECONDS = 60.0
+_LOOK_EVERY = 0.2
+_GRACE_SECONDS = 20.0
+_QUIET: Mapping[str, str] = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
+
+
+@dataclass
+class _Child:
+    """One supervised process: when it began, and when it may begin again."""
+
+    role: Role
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    process: subprocess.Popen[bytes] | None = None
+    began: float = 0.0
+    pause: float = FIRST_PAUSE
+    due: float = 0.0
+
+    def start(self) -> int:
+        """Start it; its standard input is a pipe that ends with this process."""
+        self.process = subprocess.Popen(self.command, env=dict(self.environment), stdin=subprocess.PIPE)
+        self.began = time.monotonic()
+        return self.process.pid
+
+    def died(self) -> int | None:
+        """Its exit code if it has just ended; the time of its next start is then set, later after each quick end."""
+        code = None if self.process is None else self.process.poll()
+        if code is None:
+            return None
+        now = time.monotonic()
+        self.pause = FIRST_PAUSE if now - self.began >= _GOOD_RUN_SECONDS else self.pause
+        self.due = now + self.pause
+        self.close()
+        return code
+
+    def slow_down(self) -> None:
+        """Wait longer before the start after the next."""
+        self.pause = min(2 * self.pause, LONGEST_PAUSE)
+
+    def is_due(self) -> bool:
+        """Whether it should be started now."""
+        return self.process is None and time.monotonic() >= self.due
+
+    def close(self) -> None:
+        """Forget the ended process."""
+        if self.process is not None and self.process.stdin is not None:
+            self.process.stdin.close()
+        self.process = None
+
+
+class Supervisor:
+    """Keeps the courier and the worker of one site alive."""
+
+    def __init__(self, config: Path, settings: SiteSettings, log: EventLog) -> None:
+        self._log = log
+        self._watched = (config, settings.accepted)
+        self._versions = self._look()
+        self._children = tuple(
+            _Child(role, _command(role, config), _environment(role, settings)) for role in (Role.WORKER, Role.COURIER)
+        )
+
+    def run(self, stop: threading.Event) -> None:
+        """Supervise until `stop` is set, then end both children."""
+        try:
+            while not stop.is_set():
+                self._restart_when_settings_change()
+                for child in self._children:
+                    self._tend(child)
+                stop.wait(_LOOK_EVERY)
+        finally:
+            self._end_all()
+
+    def _tend(self, child: _Child) -> None:
+        code = child.died()
+        if code is not None:
+            pause = round(child.pause, 1)
+            self._log.record(Event.CHILD_DIED, name=child.role.value, code=code, pause=pause)
+            child.slow_down()
+        if child.is_due():
+            self._log.record(Event.CHILD_STARTED, name=child.role.value, pid=child.start())
+
+    def _restart_when_settings_change(self) -> None:
+        versions = self._look()
+        if versions != self._versions:
+            self._versions = versions
+            self._log.record(Event.SETTINGS_CHANGED)
+            self._end_all()
+
+    def _look(self) -> tuple[int, ...]:
+        return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in self._watched)
+
+    def _end_all(self) -> None:
+        running = [child.process for child in self._children if child.process is not None]
+        for process in running:
+            process.terminate()
+        deadline = time.monotonic() + _GRACE_SECONDS
+        for process in running:
+            try:
+                process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        for child in self._children:
+            child.close()
+            child.pause = FIRST_PAUSE
+
+
+def supervise(config: Path) -> int:
+    """Run the site until SIGTERM or Ctrl-C. Raises `InputError` when another supervisor works in the same folder."""
+    settings = load_settings(config)
+    with only_one(settings.work, Role.SUPERVISOR), stopping(follow_parent=False) as stop:
+        log = EventLog(settings.work, Role.SUPERVISOR)
+        log.record(Event.STARTED)
+        Supervisor(config, settings, log).run(stop)
+        log.record(Event.STOPPED)
+    return ExitCode.OK
+
+
+def _command(role: Role, config: Path) -> list[str]:
+    return [
+        sys.executable,
+        "-m",
+        "wardround.site_client",
+        role.value,
+        "--config",
+        str(config.resolve()),
+        "--follow-parent",
+    ]
+
+
+def _environment(role: Role, settings: SiteSettings) -> dict[str, str]:
+    environment = {**os.environ, **_QUIET}
+    if role is Role.WORKER and settings.threads is not None:
+        threads = str(settings.threads)
+        environment |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
+    return environment

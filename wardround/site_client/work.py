@@ -1,0 +1,244 @@
+"""One piece of work from task to result. Each finished part is kept on disk and never done twice."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+from wardround.engine.basics.canonical import canonical_model
+from wardround.engine.basics.files import write_atomic
+from wardround.engine.basics.problems import InputError
+from wardround.federation.guards import GuardError, check_update
+from wardround.federation.payload import PayloadError, pack, payload_digest, unpack
+from wardround.federation.protocol import MetricName, MetricValue, RefusalCode, Stage, Task, WireModel, work_key
+from wardround.federation.sealing import SealError, open_task
+from wardround.site_client.agreement import Agreement, Refusal, check_policy
+from wardround.site_client.carried import CarriedState
+from wardround.site_client.desk import Desk, Pace
+from wardround.site_client.events import Event, EventLog
+from wardround.site_client.laboratory import MODEL_GROUP, Laboratory, Trained, TrainingJob, Watch
+from wardround.site_client.mailbox import Results, Tasks, WorkResult, entries
+from wardround.site_client.outbound import TEST_PREFIX
+from wardround.site_client.settings import SiteSettings, load_policy
+
+_SPOKEN_EVERY = 10.0
+
+
+class _Scores(WireModel):
+    metrics: dict[MetricName, MetricValue]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Workroom:
+    """What the worker works with: files, log and desk."""
+
+    settings: SiteSettings
+    agreement: Agreement
+    log: EventLog
+    desk: Desk
+
+    @property
+    def tasks(self) -> Tasks:
+        """What the courier has brought."""
+        return Tasks(self.settings.work / "tasks")
+
+    @property
+    def results(self) -> Results:
+        """What the courier fetches."""
+        return Results(self.settings.work / "results")
+
+    @property
+    def state(self) -> CarriedState:
+        """What is carried from round to round."""
+        return CarriedState(self.settings.work / "state")
+
+    @property
+    def scratch(self) -> Path:
+        """Checkpoints and finished evaluations of unfinished work."""
+        return self.settings.work / "scratch"
+
+
+@dataclass(frozen=True)
+class _Order:
+    """A task that has passed every check, with its model's arrays by name without group."""
+
+    key: str
+    task: Task
+    model: dict[str, np.ndarray]
+
+
+def perform(room: Workroom, laboratory: Laboratory, key: str) -> None:
+    """Do the work of a task and keep its result.
+
+    Raises:
+        Refusal: the task, its model or the cohort is not what this site works with.
+        HaltedError: the process stops or newer work has come; what was done is kept.
+    """
+    began = time.monotonic()
+    order = _open(room, laboratory, key)
+    room.log.record(Event.TASK_CLAIMED, work_key=key, stage=order.task.stage.value, round=order.task.round)
+    _settle(room, order)
+    scores = _evaluate(room, laboratory, order)
+    result, update = _result(room, laboratory, order, scores, began)
+    room.desk.progress("packing")
+    room.results.put(key, result, update)
+    room.log.record(
+        Event.RESULT_WRITTEN,
+        work_key=key,
+        stage=order.task.stage.value,
+        round=order.task.round,
+        seconds=round(result.seconds, 1),
+    )
+    tidy(room, key)
+
+
+def tidy(room: Workroom, key: str) -> None:
+    """Remove the scratch of work that is finished or was given up for the work `key`, and results no longer asked for.
+
+    The courier keeps what it has signed, and removes tasks; a result whose task is gone will not be asked for again.
+    """
+    for other in entries(room.scratch):
+        if other != key or room.results.has(other):
+            shutil.rmtree(room.scratch / other, ignore_errors=True)
+    for other in entries(room.results.root):
+        if other != key and not room.tasks.has(other):
+            shutil.rmtree(room.results.root / other, ignore_errors=True)
+
+
+def _open(room: Workroom, laboratory: Laboratory, key: str) -> _Order:
+    """The worker trusts the coordinator's signature, not the courier."""
+    try:
+        envelope = room.tasks.get(key)
+        task = open_task(envelope, room.agreement.invitation.coordinator_key)
+    except FileNotFoundError as error:
+        raise Refusal(RefusalCode.INTERNAL, "the task is not in the work folder") from error
+    except SealError as error:
+        raise Refusal(error.code, error.detail) from error
+    _check_task(room, laboratory, key, task)
+    return _Order(key, task, _open_model(envelope.payload, laboratory))
+
+
+def _check_task(room: Workroom, laboratory: Laboratory, key: str, task: Task) -> None:
+    if task.plan != room.agreement.plan.digest:
+        raise Refusal(RefusalCode.PLAN_NOT_ACCEPTED, "the task belongs to another plan")
+    if task.work_key != key or task.base is None:
+        raise Refusal(RefusalCode.MALFORMED, "the task names other work than its place says")
+    cohort = laboratory.cohort
+    if work_key(task.plan, task.stage, task.round, task.base, cohort.digest) != key:
+        raise Refusal(RefusalCode.COHORT_CHANGED, "the work key is not that of the cohort that is here now")
+    minimum = allowed_training_cases(room)
+    if cohort.train_cases < minimum:
+        raise Refusal(RefusalCode.COHORT_TOO_SMALL, f"{cohort.train_cases} training cases, the policy wants {minimum}")
+
+
+def allowed_training_cases(room: Workroom) -> int:
+    """The policy's minimum of training cases. Raises `Refusal` where it cannot be read or forbids the study."""
+    try:
+        policy = load_policy(room.settings.policy)
+        check_policy(policy, room.agreement)
+    except InputError as error:
+        raise Refusal(RefusalCode.POLICY, str(error)) from error
+    return policy.minimum_train_cases
+
+
+def _open_model(payload: bytes, laboratory: Laboratory) -> dict[str, np.ndarray]:
+    try:
+        arrays = unpack(payload)
+        model = {name.removeprefix(MODEL_GROUP): array for name, array in arrays.items()}
+        if len(model) != len(arrays) or any(not name.startswith(MODEL_GROUP) for name in arrays):
+            raise Refusal(RefusalCode.BAD_MODEL, "the payload has tensors that are not of the model")
+        check_update(model, laboratory.schema)
+    except (PayloadError, GuardError) as error:
+        raise Refusal(RefusalCode.BAD_MODEL, str(error)) from error
+    return model
+
+
+def _settle(room: Workroom, order: _Order) -> None:
+    settled = room.state.settle(order.task.accepted, order.key)
+    if settled.committed is not None:
+        room.log.record(Event.STATE_COMMITTED, work_key=settled.committed)
+    for key in settled.rolled_back:
+        room.log.record(Event.STATE_ROLLED_BACK, work_key=key)
+    if settled.lost and order.task.stage is Stage.TRAIN:
+        room.log.record(Event.STATE_LOST, work_key=order.task.accepted)
+
+
+def _evaluate(room: Workroom, laboratory: Laboratory, order: _Order) -> _Scores:
+    path = room.scratch / order.key / "evaluation.json"
+    try:
+        return _Scores.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        began = time.monotonic()
+    room.desk.progress("evaluating")
+    metrics = laboratory.evaluate(order.model, "validation")
+    cases = laboratory.cohort.validation_cases
+    if _is_final(room, order.task):
+        found = laboratory.evaluate(order.model, "test")
+        metrics |= {TEST_PREFIX + name: value for name, value in found.items()}
+        cases += laboratory.cohort.test_cases
+    scores = _Scores(metrics=metrics, seconds=time.monotonic() - began)
+    write_atomic(path, canonical_model(scores))
+    room.log.record(Event.EVALUATION_DONE, work_key=order.key, cases=cases)
+    return scores
+
+
+def _is_final(room: Workroom, task: Task) -> bool:
+    """Test cases are used once: to score the model that the last round has made."""
+    return task.stage is Stage.EVALUATE and task.round == room.agreement.plan.horizon.rounds + 1
+
+
+def _result(
+    room: Workroom, laboratory: Laboratory, order: _Order, scores: _Scores, began: float
+) -> tuple[WorkResult, bytes]:
+    count = laboratory.cohort.train_cases
+    if order.task.stage is not Stage.TRAIN:
+        return WorkResult(
+            update=None, train_cases=count, metrics=scores.metrics, loss=None, seconds=time.monotonic() - began
+        ), b""
+    trained = _train(room, laboratory, order)
+    update = pack({MODEL_GROUP + name: array for name, array in trained.model.items()})
+    room.state.put_pending(order.key, trained.carried)
+    seconds = max(time.monotonic() - began, scores.seconds)
+    result = WorkResult(
+        update=payload_digest(update), train_cases=count, metrics=scores.metrics, loss=trained.loss, seconds=seconds
+    )
+    return result, update
+
+
+def _train(room: Workroom, laboratory: Laboratory, order: _Order) -> Trained:
+    steps = room.agreement.plan.horizon.local_steps
+    start = (order.task.round - 1) * steps
+    job = TrainingJob(
+        model=order.model,
+        carried=room.state.committed(order.task.accepted),
+        start=start,
+        stop=start + steps,
+        checkpoint=room.scratch / order.key / "checkpoint.safetensors",
+        identity=order.key,
+        every_seconds=room.settings.checkpoint_seconds,
+    )
+    room.desk.progress("training", 0, steps)
+    return laboratory.train(job, _watch(room, order.key, start, steps))
+
+
+def _watch(room: Workroom, key: str, start: int, steps: int) -> Watch:
+    pace, said = Pace(), time.monotonic()
+
+    def on_step(step: int, loss: float) -> None:
+        nonlocal said
+        done = step - start
+        room.desk.progress("training", done, steps, pace.seconds_left(done, steps))
+        if time.monotonic() - said >= _SPOKEN_EVERY:
+            said = time.monotonic()
+            room.log.record(Event.TRAINING_PROGRESS, work_key=key, step=done, steps=steps, loss=round(loss, 4))
+
+    def on_checkpoint(step: int) -> None:
+        room.log.record(Event.CHECKPOINT_SAVED, work_key=key, step=step - start)
+
+    return Watch(on_step, on_checkpoint, room.desk.must_halt)
