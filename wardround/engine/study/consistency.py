@@ -22,6 +22,7 @@ def inconsistencies(study: Study) -> Iterator[Flaw]:
     yield from _classes(study)
     yield from _tasks(study)
     yield from _axes(study)
+    yield from _flips(study)
     yield from _patch(study)
     yield from _class_weights(study)
 
@@ -50,26 +51,29 @@ def _tasks(study: Study) -> Iterator[Flaw]:
 
 
 def _axes(study: Study) -> Iterator[Flaw]:
-    expected = f"{study.dimensions}, as the model has {study.dimensions} dimensions"
     if len(study.patches.size) != study.dimensions:
-        yield Flaw(("patches", "size"), "the number of axes does not fit", written(study.patches.size), expected)
+        yield _wrong_axes(study, ("patches", "size"), study.patches.size)
     for index, use in enumerate(study.preprocessing):
         location: Location = ("preprocessing", index, use.name)
         values = _per_axis(use.parameters)
         if values is not None and len(values) != study.dimensions:
-            yield Flaw(location, "the number of axes does not fit", written(values), expected)
+            yield _wrong_axes(study, location, values)
         if isinstance(use.parameters, Orient) and study.dimensions == 2:
             yield Flaw(location, "2D images have no anatomical orientation")
+
+
+def _wrong_axes(study: Study, location: Location, values: tuple[float, ...]) -> Flaw:
+    expected = f"{study.dimensions}, as the model has {study.dimensions} dimensions"
+    return Flaw(location, "the number of axes does not fit", written(values), expected)
+
+
+def _flips(study: Study) -> Iterator[Flaw]:
     for index, use in enumerate(study.augmentation):
         if isinstance(use.parameters, Flip) and use.parameters.axes != "all":
-            for axis in use.parameters.axes:
-                if axis >= study.dimensions:
-                    yield Flaw(
-                        ("augmentation", index, use.name),
-                        "there is no such axis",
-                        written(axis),
-                        f"0 to {study.dimensions - 1}",
-                    )
+            beyond = [axis for axis in use.parameters.axes if axis >= study.dimensions]
+            if beyond:
+                location: Location = ("augmentation", index, use.name)
+                yield Flaw(location, "there is no such axis", written(beyond), f"0 to {study.dimensions - 1}")
 
 
 def _per_axis(parameters: Parameters) -> tuple[float, ...] | None:

@@ -39,15 +39,21 @@ class _Written:
 def _read(value: Any) -> _Written:
     if isinstance(value, str):
         return _Written(value, {}, ())
-    if isinstance(value, Mapping) and set(value) == {"name", "parameters"} and isinstance(value["parameters"], Mapping):
-        return _Written(str(value["name"]), value["parameters"], ("parameters",))
     if isinstance(value, Mapping) and "name" in value:
-        return _Written(str(value["name"]), {key: item for key, item in value.items() if key != "name"}, ())
+        return _with_name(value)
     if isinstance(value, Mapping) and len(value) == 1:
         return next(_Written(str(key), item, (str(key),)) for key, item in value.items())
     raise flawed(
         "part", [Flaw((), _NOT_A_PART, written(value), "a name, `name: parameters`, or a mapping with a `name`")]
     )
+
+
+def _with_name(value: Mapping[Any, Any]) -> _Written:
+    """The parameters stand beside the name, or, in the canonical form, all under `parameters`."""
+    name, parameters = str(value["name"]), value.get("parameters")
+    if set(value) == {"name", "parameters"} and isinstance(parameters, Mapping):
+        return _Written(name, parameters, ("parameters",))
+    return _Written(name, {key: item for key, item in value.items() if key != "name"}, ())
 
 
 def _parse(kind: Kind, value: Any) -> Any:
