@@ -27,6 +27,10 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "check": "wardround.engine.cli.check:check",
         "parts": "wardround.engine.cli.parts:parts",
+        "fit": "wardround.engine.cli.fit:fit",
+        "predict": "wardround.engine.cli.predict:predict",
+        "evaluate": "wardround.engine.cli.evaluate:evaluate",
+        "preview": "wardround.engine.cli.preview:preview",
     }
 )
 

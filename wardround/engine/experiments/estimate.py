@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from wardround.engine.cohort import Case
-from wardround.engine.experiments.schedule import run_length
+from wardround.engine.experiments.schedule import RunLength, run_length
 from wardround.engine.experiments.workbench import Survey
 from wardround.engine.inference import quick
+from wardround.engine.inspection.shapes import preprocessed_grid
 from wardround.engine.sampling import PatchSource
 from wardround.engine.store import CaseStore
 from wardround.engine.store.types import StoredCase
@@ -63,9 +65,7 @@ def estimate(survey: Survey, work: Path) -> Estimate:
     stored = CaseStore(work / "store").open_case(survey.study, case)
     prepared = time.perf_counter() - began
     share = sum(_voxels(survey, each) for each in survey.cohort.cases) / _voxels(survey, case)
-    steps_per_epoch = PatchSource(survey.study, [stored]).steps_per_epoch * len(survey.split.train)
-    validation = [stored] * len(survey.split.validation)
-    length = run_length(survey.study, steps_per_epoch, validation)
+    length = _length(survey, stored)
     learner = Learner.create(survey.study, length.total_steps, device=str(survey.device))
     step, scoring = _step_seconds(survey, learner, stored), _scoring_seconds(learner, stored)
     return Estimate(
@@ -73,17 +73,22 @@ def estimate(survey: Survey, work: Path) -> Estimate:
         validations=length.validations,
         step_seconds=step,
         prepare_seconds=prepared * share,
-        train_seconds=step * length.total_steps + scoring * len(validation) * length.validations,
+        train_seconds=step * length.total_steps + scoring * len(survey.split.validation) * length.validations,
         store_bytes=int(_stored_bytes(stored) * share),
         run_bytes=_COPIES_OF_WEIGHTS * sum(tensor.nbytes for tensor in learner.weights().values()),
     )
 
 
+def _length(survey: Survey, stored: StoredCase) -> RunLength:
+    study = survey.study
+    steps_per_epoch = math.ceil(len(survey.split.train) * study.patches.per_case / study.training.batch_size)
+    native = (survey.inspection.grids[case.subject] for case in survey.split.validation)
+    grids = (preprocessed_grid(study, grid) or stored.geometry for grid in native)
+    return run_length(study, steps_per_epoch, [grid.shape for grid in grids])
+
+
 def _voxels(survey: Survey, case: Case) -> int:
-    total = 1
-    for side in survey.inspection.grids[case.subject].shape:
-        total *= side
-    return total
+    return math.prod(survey.inspection.grids[case.subject].shape)
 
 
 def _step_seconds(survey: Survey, learner: Learner, stored: StoredCase) -> float:

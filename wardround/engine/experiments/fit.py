@@ -121,7 +121,8 @@ def fit(workbench: Workbench, folder: Path, shown: Progress = SILENT) -> RunResu
 def planned_length(workbench: Workbench) -> RunLength:
     """The steps that `fit` will run."""
     steps_per_epoch = workbench.source().steps_per_epoch
-    return run_length(workbench.study, steps_per_epoch, workbench.validation_cases)
+    shapes = [case.geometry.shape for case in workbench.validation_cases]
+    return run_length(workbench.study, steps_per_epoch, shapes)
 
 
 class _Run:

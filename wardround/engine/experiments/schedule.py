@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from wardround.engine.inference import quick
 from wardround.engine.inference.windows import window_starts
-from wardround.engine.store.types import StoredCase
 from wardround.engine.study import Study
 
+Shape = tuple[int, ...]
 # A training step costs about three forward passes: one forward, and a backward pass of twice its work.
 _PASSES_PER_STEP = 3
 _VALIDATION_SHARE = 0.2
@@ -42,24 +42,25 @@ class RunLength:
         return math.ceil(self.total_steps / self.validate_every)
 
 
-def run_length(study: Study, steps_per_epoch: int, validation: Sequence[StoredCase]) -> RunLength:
+def run_length(study: Study, steps_per_epoch: int, validation: Sequence[Shape]) -> RunLength:
     """The study's steps, validated after whole epochs so that validation takes about a fifth of the run or less.
 
-    The cost is counted in forward passes of a patch, not measured: the best model must not depend on the clock. A run
-    validates five times at least, however dear that is.
+    `validation` has the shape of each validation case once it is preprocessed. The cost is counted in forward passes of
+    a patch, not measured: the best model must not depend on the clock. A run validates five times at least, however
+    dear that is.
     """
     total = study.training.steps or study.training.epochs * steps_per_epoch
     epoch = steps_per_epoch * study.training.batch_size * _PASSES_PER_STEP
-    cost = sum(_windows(study, case) for case in validation)
+    cost = sum(_windows(study, shape) for shape in validation)
     epochs = math.ceil(cost / epoch * (1 - _VALIDATION_SHARE) / _VALIDATION_SHARE)
     every = min(max(1, epochs) * steps_per_epoch, math.ceil(total / _FEWEST_VALIDATIONS))
     return RunLength(total, steps_per_epoch, every)
 
 
-def _windows(study: Study, case: StoredCase) -> int:
+def _windows(study: Study, shape: Shape) -> int:
     """Forward passes of a patch that a validation takes for a case."""
     if study.task != "segmentation":
         return 1
-    sides = zip(case.geometry.shape, study.patches.size, strict=True)
+    sides = zip(shape, study.patches.size, strict=True)
     overlap = quick(study.inference).overlap
     return math.prod(len(window_starts(max(size, side), side, overlap)) for size, side in sides)

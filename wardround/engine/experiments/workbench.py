@@ -12,8 +12,8 @@ import torch
 
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.progress import Progress, Silent, progress
-from wardround.engine.cohort import Case, Cohort, Split, Truth, cohort_digest, read_manifest, split_cohort
-from wardround.engine.inspection import Depth, Inspection, inspect_cohort
+from wardround.engine.cohort import Case, Cohort, Split, cohort_digest, split_cohort
+from wardround.engine.inspection import Depth, Inspection, check_manifest
 from wardround.engine.metrics.types import Evaluation
 from wardround.engine.sampling import PatchSource
 from wardround.engine.store import CaseStore
@@ -28,7 +28,7 @@ Subset = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True)
 class Survey:
-    """A cohort whose table and headers are sound, and one split of it. Nothing has been written.
+    """A cohort whose table and files are sound, and one split of it. Nothing has been written.
 
     Attributes:
         study: the study.
@@ -46,14 +46,21 @@ class Survey:
 
     @classmethod
     def of(
-        cls, study: Study, manifest: Path, *, fold: int = 0, device: str = "auto", threads: int | None = None
+        cls,
+        study: Study,
+        manifest: Path,
+        *,
+        fold: int = 0,
+        device: str = "auto",
+        threads: int | None = None,
+        depth: Depth = Depth.HEADERS,
     ) -> Survey:
-        """Read the manifest and every header. Raises `InputError` with every problem."""
+        """Read the manifest and every file to `depth`. Raises `InputError` with every problem."""
         configure_threads(threads)
         place = resolve_device(device)
-        cohort = read_manifest(manifest, study, truth=Truth.REQUIRED)
-        split = split_cohort(study, cohort, fold)
-        return cls(study, cohort, split, inspect_cohort(study, cohort, Depth.HEADERS), place)
+        checked = check_manifest(study, manifest, depth)
+        split = split_cohort(study, checked.cohort, fold)
+        return cls(study, checked.cohort, split, checked.inspection, place)
 
 
 @dataclass(frozen=True)

@@ -5,21 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 import torch
 
 from wardround.engine.augmentation import Augmentation
-from wardround.engine.sampling import Prefetcher
+from wardround.engine.sampling import BatchSource, Prefetcher
 from wardround.engine.sampling.types import Batch
 from wardround.engine.study import Study
-
-
-class BatchSource(Protocol):
-    """Gives the batch of any step, as a pure function of the step."""
-
-    def batch(self, step: int) -> Batch:
-        """The batch of a step, counted from 0."""
 
 
 class Feed:
@@ -30,7 +23,7 @@ class Feed:
         on_device = device.type == "cuda"
         self._device = device
         self._finish: Callable[[Batch], Batch] = augment if on_device else _unchanged
-        self._prefetcher = Prefetcher(source, start, stop, _unchanged if on_device else augment)
+        self._prefetcher = Prefetcher(source, start, stop, _unchanged if on_device else augment, pin_memory=on_device)
         self._batches = iter(self._prefetcher)
 
     def __enter__(self) -> Self:

@@ -1,0 +1,122 @@
+"""`wardround evaluate`: score a model, or predictions from anywhere, against the truth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pydantic import JsonValue
+
+from wardround.engine.basics.problems import InputError
+
+if TYPE_CHECKING:
+    from wardround.engine.cohort import Cohort
+    from wardround.engine.experiments.casetables import Distribution
+    from wardround.engine.experiments.evaluation import Predictor
+    from wardround.engine.metrics.types import Evaluation
+    from wardround.engine.study import Study
+
+
+def evaluate(
+    study: Annotated[Path, typer.Argument(help="The study file; its metrics are computed.", show_default=False)],
+    manifest: Annotated[Path, typer.Option(help="The CSV with one row per case.", show_default=False)],
+    model: Annotated[Path | None, typer.Option(help="A model folder.", show_default=False)] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Or the folder that `wardround predict` wrote.", show_default=False)
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for cases.csv and report.html.", show_default=False)] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the scores, or the problems, as JSON.")] = False,
+) -> None:
+    """Score every case on the grid of its own file, and summarise.
+
+    \b
+    Examples:
+      wardround evaluate study.yaml --manifest test.csv --model run/fold-0/model --out scores
+      wardround evaluate study.yaml --manifest test.csv --predictions masks --json
+    """
+    from wardround.engine.study import load_study
+    from wardround.engine.training import configure_threads
+
+    configure_threads(threads)
+    chosen = load_study(study)
+    cohort = _cohort(chosen, manifest)
+    evaluation = _evaluate(chosen, cohort, _predictor(chosen, cohort, model, predictions, device), out)
+    print(json.dumps(_described(evaluation), indent=2) if as_json else _text(evaluation, out))
+
+
+def _cohort(study: Study, manifest: Path) -> Cohort:
+    from wardround.engine.cohort import Truth, read_manifest
+    from wardround.engine.inspection import Depth, inspect_cohort
+
+    cohort = read_manifest(manifest, study, truth=Truth.REQUIRED)
+    inspect_cohort(study, cohort, Depth.HEADERS)
+    return cohort
+
+
+def _predictor(study: Study, cohort: Cohort, model: Path | None, predictions: Path | None, device: str) -> Predictor:
+    from wardround.engine.experiments import folder_predictor, load_model, model_predictor
+
+    if model is not None and predictions is None:
+        return model_predictor(study, load_model(model, device=device))
+    if predictions is not None and model is None:
+        return folder_predictor(study, cohort, predictions)
+    raise InputError.one("what is to be scored?", expected="either --model or --predictions")
+
+
+def _evaluate(study: Study, cohort: Cohort, predictor: Predictor, out: Path | None) -> Evaluation:
+    from wardround.engine.basics.progress import progress
+    from wardround.engine.experiments import evaluate_cohort
+    from wardround.engine.experiments.casetables import CASES, write_cases
+    from wardround.engine.report.runs import REPORT, write_evaluation_report
+    from wardround.engine.report.scores import telling_cases
+
+    with progress("Scoring", len(cohort.cases)) as shown:
+        evaluation = evaluate_cohort(study, cohort, predictor, shown)
+    if out is not None:
+        cases = {case.subject: case for case in cohort.cases}
+        shown_cases = [predictor(cases[subject]) for subject in telling_cases(evaluation.cases, study)]
+        write_cases(out / CASES, {"evaluated": evaluation})
+        write_evaluation_report(study, evaluation, shown_cases, out / REPORT)
+    return evaluation
+
+
+def _described(evaluation: Evaluation) -> dict[str, JsonValue]:
+    from wardround.engine.experiments.casetables import distributions
+
+    spreads = distributions(evaluation.cases)
+    return {
+        "cases": [{"subject": case.subject, "scores": dict(case.scores)} for case in evaluation.cases],
+        "summary": {
+            name: {"value": score.value, "count": score.count, "spread": _spread(spreads, name)}
+            for name, score in evaluation.summary.items()
+        },
+    }
+
+
+def _spread(spreads: Mapping[str, Distribution], name: str) -> float | None:
+    return spreads[name].spread if name in spreads else None
+
+
+def _text(evaluation: Evaluation, out: Path | None) -> str:
+    from wardround.engine.experiments.casetables import distributions, metric_names
+
+    names = metric_names(evaluation.cases)
+    width = max(12, *(len(case.subject) + 2 for case in evaluation.cases))
+    lines = ["".join(["case".ljust(width), *(name.rjust(max(10, len(name) + 2)) for name in names)])]
+    for case in evaluation.cases:
+        lines.append("".join([case.subject.ljust(width), *(_cell(case.scores, name) for name in names)]))
+    spreads = distributions(evaluation.cases)
+    lines += [f"mean {name}: {s.mean:.4f} ± {s.spread:.4f} (n = {s.count})" for name, s in spreads.items()]
+    alone = [name for name in evaluation.summary if name not in spreads]
+    lines += [f"{name} of the cohort: {evaluation.summary[name].value:.4f}" for name in alone]
+    return "\n".join([*lines, *([f"report: {out / 'report.html'}"] if out else [])])
+
+
+def _cell(scores: Mapping[str, float], name: str) -> str:
+    text = f"{scores[name]:.4f}" if name in scores else "-"
+    return text.rjust(max(10, len(name) + 2))

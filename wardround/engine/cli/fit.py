@@ -1,0 +1,160 @@
+"""`wardround fit`: train a study on a hospital's own cases."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pydantic import JsonValue
+
+from wardround.engine.basics.problems import InputError
+
+if TYPE_CHECKING:
+    from wardround.engine.experiments import Estimate, Folds, Leaderboard, Survey
+    from wardround.engine.experiments.folds import NamedSplit
+    from wardround.engine.study import Study
+
+
+def fit(
+    study: Annotated[Path, typer.Argument(help="The study file.", show_default=False)],
+    manifest: Annotated[Path, typer.Option(help="The CSV with one row per case.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The run's folder.", show_default=False)],
+    folds: Annotated[str, typer.Option(help="An outer fold's number, `all` of them, or `nested`.")] = "0",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    threads: Annotated[int | None, typer.Option(help="CPU threads; a result's last bits depend on it.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Train so many steps instead of the study's epochs.")] = None,
+    work: Annotated[Path | None, typer.Option(help="Where preprocessed cases are kept; default: the run.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result, or the problems, as JSON.")] = False,
+) -> None:
+    """Train, validate and test a model on the cases of a manifest.
+
+    Every voxel is read before anything is written, and an estimate of time and disk is printed first. Ctrl-C or SIGTERM
+    leaves a checkpoint and exit code 130: the same command goes on exactly there, and repeats nothing that is finished.
+    `all` runs each outer fold with its first inner fold, `nested` with all of its inner folds.
+
+    \b
+    Examples:
+      wardround fit study.yaml --manifest data.csv --out run
+      wardround fit study.yaml --manifest data.csv --out run --folds all --threads 8
+      wardround predict run/fold-0/model --folder images --out masks
+    """
+    from wardround.engine.cli.runner import ExitCode
+    from wardround.engine.experiments.signals import interrupts
+    from wardround.engine.training import Halted
+
+    chosen, wanted = _study(study, steps), _folds(folds)
+    try:
+        with interrupts():
+            survey, splits = _survey(chosen, manifest, wanted, out, device, threads)
+            board = _fit(survey, splits, out, work or out)
+    except Halted as halted:
+        print(f"stopped after {halted.step} steps; the same command goes on there", file=sys.stderr)
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    print(json.dumps(_described(board), indent=2) if as_json else _text(board, out))
+
+
+def _study(path: Path, steps: int | None) -> Study:
+    from wardround.engine.study import Study, load_study
+
+    study = load_study(path)
+    if steps is None:
+        return study
+    if steps < 1:
+        raise InputError.one("there is nothing to train", where="--steps", got=str(steps), expected="1 or more")
+    training = study.training.model_copy(update={"steps": steps})
+    return Study.model_validate(study.model_copy(update={"training": training}).model_dump(by_alias=True))
+
+
+def _folds(word: str) -> Folds | int:
+    from wardround.engine.experiments import Folds
+
+    if word in [*Folds]:
+        return Folds(word)
+    if not (word.isascii() and word.isdigit()):
+        raise InputError.one("unknown folds", where="--folds", got=repr(word), expected="a number, all or nested")
+    return int(word)
+
+
+def _survey(
+    study: Study, manifest: Path, folds: Folds | int, out: Path, device: str, threads: int | None
+) -> tuple[Survey, tuple[NamedSplit, ...]]:
+    """Check everything. A run that goes on has had its voxels read; the store knows the files by their content."""
+    from wardround.engine.experiments import Survey, chosen_splits
+    from wardround.engine.inspection import Depth
+
+    depth = Depth.HEADERS if (out / "store").exists() else Depth.VOXELS
+    fold = folds if isinstance(folds, int) else 0
+    survey = Survey.of(study, manifest, fold=fold, device=device, threads=threads, depth=depth)
+    return survey, chosen_splits(study, survey.cohort, folds)
+
+
+def _fit(survey: Survey, splits: tuple[NamedSplit, ...], out: Path, work: Path) -> Leaderboard:
+    from wardround.engine.basics.files import require_space
+    from wardround.engine.basics.progress import progress
+    from wardround.engine.experiments import Workbench, estimate, fit_splits
+    from wardround.engine.report.runs import write_leaderboard_report, write_run_report
+
+    for notice in survey.inspection.notices:
+        print(f"note: {notice.render()}", file=sys.stderr)
+    if not any((out / named.name).exists() for named in splits):
+        expected = estimate(survey, work)
+        print(_announcement(survey, expected, len(splits)), file=sys.stderr)
+        require_space(work, expected.store_bytes, "the preprocessed cases")
+        require_space(out, expected.run_bytes * len(splits), "checkpoints and weights")
+    workbench = Workbench.fill(survey, work)
+    board = fit_splits(workbench, splits, out, progress)
+    for named in splits:
+        write_run_report(workbench.with_split(named.split), board.results[named.name], named.name)
+    if len(splits) > 1:
+        write_leaderboard_report(survey.study, board, out)
+    return board
+
+
+def _announcement(survey: Survey, expected: Estimate, splits: int) -> str:
+    split = survey.split
+    counts = f"{len(split.train)} to train, {len(split.validation)} to validate, {len(split.test)} to test"
+    steps = f"{expected.total_steps} steps, {expected.validations} validations"
+    seconds = expected.prepare_seconds + splits * expected.train_seconds
+    disk = expected.store_bytes + splits * expected.run_bytes
+    many = f"{splits} splits, the first with " if splits > 1 else ""
+    return (
+        f"{len(survey.cohort.cases)} cases: {many}{counts}\n{steps}, {expected.step_seconds:.2f} s a step\n"
+        f"about {_duration(seconds)} and {disk / 1e6:,.0f} MB of disk"
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _described(board: Leaderboard) -> dict[str, JsonValue]:
+    return {
+        "splits": {
+            name: {"model": str(result.model), "metrics": result.metrics.model_dump(mode="json")}
+            for name, result in board.results.items()
+        },
+        "scores": {
+            name: {"mean": score.mean, "spread": score.spread, "splits": score.count}
+            for name, score in board.scores.items()
+        },
+    }
+
+
+def _text(board: Leaderboard, out: Path) -> str:
+    several = len(board.results) > 1
+    lines = [
+        f"{name:<24}{score.mean:10.4f}" + (f" ± {score.spread:.4f} over {score.count} splits" if several else "")
+        for name, score in board.scores.items()
+    ]
+    first = next(iter(board.results.values()))
+    scored = "test" if first.metrics.test else "validation"
+    reports = [str(out / "report.html")] if several else []
+    paths = [str(result.folder / "report.html") for result in board.results.values()]
+    models = [str(result.model) for result in board.results.values()]
+    head = f"{scored} scores of the best weights" + (", mean ± standard deviation" if several else "")
+    return "\n".join([head, *lines, "report:", *reports, *paths, "model:", *models])

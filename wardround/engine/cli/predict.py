@@ -1,0 +1,65 @@
+"""`wardround predict`: apply a trained model to new images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wardround.engine.basics.problems import InputError
+
+if TYPE_CHECKING:
+    from wardround.engine.cohort import Cohort
+    from wardround.engine.study import Study
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="A model folder, as `wardround fit` writes.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for the predictions.", show_default=False)],
+    manifest: Annotated[Path | None, typer.Option(help="The CSV with one row per case.", show_default=False)] = None,
+    folder: Annotated[Path | None, typer.Option(help="Or a folder of images.", show_default=False)] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was written, or the problems, as JSON.")] = False,
+) -> None:
+    """Write a mask for every image, on the image's own grid; or one table of classes and probabilities.
+
+    NIfTI gives NIfTI, PNG gives PNG. All headers are checked before anything is written. A case whose voxels turn out
+    to be damaged is left out, the others are written, and the exit code is 2.
+
+    \b
+    Examples:
+      wardround predict run/fold-0/model --folder images --out masks
+      wardround predict run/fold-0/model --manifest new.csv --out masks
+    """
+    from wardround.engine.basics.progress import progress
+    from wardround.engine.experiments import load_model, write_predictions
+    from wardround.engine.inspection import Depth, inspect_cohort
+    from wardround.engine.training import configure_threads
+
+    configure_threads(threads)
+    loaded = load_model(model, device=device)
+    cohort = _cohort(loaded.study, manifest, folder)
+    inspect_cohort(loaded.study, cohort, Depth.HEADERS)
+    with progress("Predicting", len(cohort.cases)) as shown:
+        written = write_predictions(loaded, cohort, out, shown)
+    if written.problems:
+        raise InputError(written.problems)
+    files = [str(path) for path in written.files]
+    print(json.dumps({"cases": written.cases, "files": files}, indent=2) if as_json else _text(written.cases, out))
+
+
+def _cohort(study: Study, manifest: Path | None, folder: Path | None) -> Cohort:
+    from wardround.engine.cohort import Truth, folder_cohort, read_manifest
+
+    if manifest is not None and folder is None:
+        return read_manifest(manifest, study, truth=Truth.OPTIONAL)
+    if folder is not None and manifest is None:
+        return folder_cohort(folder, study)
+    raise InputError.one("where are the images?", expected="either --manifest or --folder")
+
+
+def _text(cases: int, out: Path) -> str:
+    return f"{cases} cases predicted: {out}"

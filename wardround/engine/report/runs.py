@@ -1,0 +1,119 @@
+"""Reports of runs, of several folds, and of evaluations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from wardround.engine.basics.files import write_atomic
+from wardround.engine.experiments.casetables import CASES, read_cases
+from wardround.engine.experiments.fit import Metrics, RunResult
+from wardround.engine.experiments.folds import Leaderboard, scores_of
+from wardround.engine.experiments.history import HistoryRow
+from wardround.engine.experiments.models import load_model
+from wardround.engine.experiments.prediction import CasePrediction, predict_case
+from wardround.engine.experiments.workbench import Workbench
+from wardround.engine.metrics.types import Evaluation
+from wardround.engine.report.figures import curves
+from wardround.engine.report.page import Page, number
+from wardround.engine.report.scores import (
+    add_cases,
+    add_cohort_scores,
+    add_distributions,
+    add_overlays,
+    telling_cases,
+)
+from wardround.engine.study import Study
+
+Point = tuple[float, float]
+REPORT, CURVES = "report.html", "curves.png"
+
+
+def write_run_report(workbench: Workbench, result: RunResult, name: str) -> Path:
+    """Write `curves.png` and `report.html` of a finished run beside its history; returns the page's path.
+
+    The page names subjects: it is for the hospital that it was made at.
+    """
+    study, metrics = workbench.study, result.metrics
+    picture = history_curves(result.rows, study.validation.select)
+    write_atomic(result.folder / CURVES, picture)
+    page = Page(f"{study.study}: {name}", f"A {study.task} trained on {metrics.train_cases} cases.")
+    page.facts(_facts(metrics, study)).heading("Learning").figure(picture, "Loss and validation scores by step.")
+    cases = read_cases(result.folder / CASES)
+    for part, scored in cases.items():
+        page.heading(f"The {part} cases, by the best weights")
+        add_cases(page, scored, study, "Scores on the preprocessed grid; spread is the standard deviation over cases.")
+    scored = cases.get("test") or cases["validation"]
+    add_overlays(page, _predictions(workbench, result, telling_cases(scored, study)), study)
+    add_machine(page, metrics)
+    return page.save(result.folder / REPORT)
+
+
+def write_leaderboard_report(study: Study, board: Leaderboard, folder: Path) -> Path:
+    """Write `report.html` that compares the splits of a run; returns its path."""
+    lead = f"{len(board.results)} splits of one cohort, each trained and tested on its own."
+    page = Page(f"{study.study}: all folds", lead)
+    page.facts({name: f"{score.mean:.3f} ± {score.spread:.3f}" for name, score in board.scores.items()})
+    add_distributions(page, board.scores, "Test scores over the splits; spread is the standard deviation over them.")
+    names = list(board.scores)
+    rows = [
+        [name, str(result.metrics.best_step), *(_cell(scores_of(result), metric) for metric in names)]
+        for name, result in board.results.items()
+    ]
+    page.heading("Splits").table(["split", "best step", *names], rows)
+    return page.save(folder / REPORT)
+
+
+def write_evaluation_report(
+    study: Study, evaluation: Evaluation, predictions: Sequence[CasePrediction], path: Path
+) -> Path:
+    """Write the page of an evaluation in native geometry, with pictures of the given predictions."""
+    page = Page(f"{study.study}: evaluation", f"{len(evaluation.cases)} cases, scored on the grids of their files.")
+    page.facts({name: number(score.value) for name, score in evaluation.summary.items() if "." not in name})
+    add_cohort_scores(page, evaluation.summary, evaluation.cases)
+    add_cases(page, evaluation.cases, study, "Spread is the standard deviation over cases.")
+    add_overlays(page, predictions, study)
+    return page.save(path)
+
+
+def history_curves(rows: Sequence[HistoryRow], select: str) -> bytes:
+    """Training and validation loss, the selecting metric with its classes, and the learning rate, by step."""
+    losses: dict[str, list[Point]] = {"training": [(row.step, row.loss) for row in rows]}
+    if any("loss" in row.metrics for row in rows):
+        losses["validation"] = _points(rows, "loss")
+    names = sorted({name for row in rows for name in row.metrics if name.partition(".")[0] == select})
+    scores = {name: _points(rows, name) for name in names}
+    rates: dict[str, list[Point]] = {"learning rate": [(row.step, row.learning_rate) for row in rows]}
+    return curves({"loss": losses, f"validation {select}": scores, "learning rate": rates})
+
+
+def add_machine(page: Page, metrics: Metrics) -> None:
+    """On what a run ran: what its last bits depend on."""
+    machine = metrics.machine.model_dump()
+    rows = [[name, str(value)] for name, value in machine.items()]
+    page.heading("How it was made").table(["", ""], [*rows, ["study digest", metrics.study]])
+
+
+def _points(rows: Sequence[HistoryRow], name: str) -> list[Point]:
+    return [(row.step, row.metrics[name]) for row in rows if name in row.metrics]
+
+
+def _cell(scores: Mapping[str, float], name: str) -> str:
+    return number(scores[name]) if name in scores else "–"
+
+
+def _facts(metrics: Metrics, study: Study) -> dict[str, str]:
+    select = study.validation.select
+    facts = {"best step": f"{metrics.best_step} of {metrics.total_steps}"}
+    for part, scores in (("validation", metrics.validation), ("test", metrics.test)):
+        if scores is not None and select in scores.values:
+            facts[f"{select}, {scores.cases} {part} cases"] = number(scores.values[select])
+    return facts
+
+
+def _predictions(workbench: Workbench, result: RunResult, subjects: Sequence[str]) -> list[CasePrediction]:
+    if workbench.study.task != "segmentation":
+        return []
+    model = load_model(result.model, device=str(workbench.device))
+    cases = {case.subject: case for case in workbench.cohort.cases}
+    return [predict_case(model, cases[subject]) for subject in subjects]
