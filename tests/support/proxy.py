@@ -120,6 +120,8 @@ class FaultProxy:
                 pass
         except (OSError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.LimitOverrunError):
             writer.transport.abort()  # the client sees a cut line, as it would without a proxy
+        except asyncio.CancelledError:
+            writer.transport.abort()  # the proxy is stopping; nobody waits for this task's result
         finally:
             for end in (writer, upstream):
                 if end is not None:

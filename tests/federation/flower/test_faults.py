@@ -59,6 +59,7 @@ def test_a_cut_line_is_survived_within_one_exchange(world: World) -> None:
 def test_a_line_that_dies_silently_is_survived(world: World) -> None:
     with world.link() as link, proxied(world, link) as proxy, world.courier("north", proxy.port):
         assert link.exchange("north", question(), 20) is not None
+        wait_until(lambda: "sent" in world.node_kinds("north"), 5, "the courier is idle")
         proxy.stall()
         wait_until(lambda: "disconnected" in world.node_kinds("north"), 15, "the courier noticed")
         proxy.cut()

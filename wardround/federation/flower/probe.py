@@ -28,6 +28,7 @@ _HALF_A_TICK = 0.5
 CertificateState = Literal["ok", "expired", "not_yet_valid", "wrong_authority", "wrong_name", "invalid", "unchecked"]
 
 _VERIFY_CODES: dict[int, CertificateState] = {
+    7: "wrong_authority",
     9: "not_yet_valid",
     10: "expired",
     18: "wrong_authority",
@@ -139,16 +140,20 @@ def _ask_health(address: str, ca: bytes, headers: Mapping[str, str]) -> _Health:
     connection = http.client.HTTPSConnection(address, timeout=_SECONDS, context=client_context(ca))
     try:
         connection.connect()
-        asked = time.time()
+        asked = _local_time()
         connection.request("GET", HEALTH_PATH, headers=dict(headers))
         response = connection.getresponse()
-        answered = time.time()
+        answered = _local_time()
         response.read(1024)
     except http.client.HTTPException as error:
         raise ValueError(f"{address}: what answered does not speak HTTP") from error
     finally:
         connection.close()
     return _Health(response.status, _skew(response.headers.get("date"), (asked + answered) / 2))
+
+
+def _local_time() -> float:
+    return time.time()
 
 
 def _skew(date: str | None, here: float) -> float | None:

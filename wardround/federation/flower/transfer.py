@@ -29,7 +29,7 @@ def in_parallel(jobs: Sequence[Callable[[], Result]], workers: int, stop: thread
     """Run all jobs, at most `workers` at a time, and give their results in the order of the jobs.
 
     Raises:
-        AbandonedError: `stop` was set and a second was not enough; jobs under way are left to end by their own time limits.
+        AbandonedError: `stop` was set and a second more was not enough. Jobs under way end by their own limits.
         Exception: the first error of a job; no further job is started.
     """
     waiting: queue.SimpleQueue[tuple[int, Callable[[], Result]]] = queue.SimpleQueue()
