@@ -29,16 +29,16 @@ def _serve(
     version: Annotated[
         bool, typer.Option("--version", help="Show the version and stop.", callback=_print_version, is_eager=True)
     ] = False,
-) -> int:
+) -> None:
     """Coordinate a federation: `init`, `enroll` the sites, `invite` them, then run with `--config federation.yaml`."""
     if context.invoked_subcommand is not None:
-        return ExitCode.OK
+        return
     if config is None:
         print(context.get_help())
-        return ExitCode.BAD_INPUT
+        raise typer.Exit(ExitCode.BAD_INPUT)
     from wardround.aggregator.run import run_federation
 
-    return run_federation(config)
+    raise typer.Exit(run_federation(config))
 
 
 @app.command()

@@ -1,0 +1,84 @@
+"""What the aggregator did, by name: one line of JSON each, on disk before the work goes on. It holds no secret."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from wardround.engine.basics.files import append_durably
+
+
+class Event(StrEnum):
+    """Everything that is recorded."""
+
+    RUN_STARTED = "run_started"
+    RUN_RESUMED = "run_resumed"
+    RUN_FINISHED = "run_finished"
+    RUN_STOPPED = "run_stopped"
+    RUN_INTERRUPTED = "run_interrupted"
+    LISTENING = "listening"
+    SITE_ONLINE = "site_online"
+    SITE_OFFLINE = "site_offline"
+    TURNED_AWAY = "turned_away"
+    LIMIT_HIT = "limit_hit"
+    ROUND_STARTED = "round_started"
+    SITE_READY = "site_ready"
+    TASK_SENT = "task_sent"
+    SITE_STATE = "site_state"
+    SITE_TROUBLE = "site_trouble"
+    SITE_DECLINED = "site_declined"
+    ANSWER_REFUSED = "answer_refused"
+    UPDATE_REFUSED = "update_refused"
+    REPLY_STORED = "reply_stored"
+    REPLY_DAMAGED = "reply_damaged"
+    WAITING = "waiting"
+    ROUND_DECIDED = "round_decided"
+    MODEL_WRITTEN = "model_written"
+    ROUND_COMMITTED = "round_committed"
+    BEST_MODEL = "best_model"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One recorded event."""
+
+    time: str
+    event: str
+    facts: Mapping[str, JsonValue]
+
+
+class Journal:
+    """Writes events durably and then tells a listener. Thread-safe."""
+
+    def __init__(self, path: Path, listener: Callable[[Entry], None]) -> None:
+        self.path = path
+        self._listener = listener
+        self._lock = threading.Lock()
+
+    def record(self, event: Event, **facts: JsonValue) -> None:
+        """Write one event, then tell the listener."""
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+        content = {"time": now, "event": event.value, **facts}
+        with self._lock:
+            append_durably(self.path, json.dumps(content, ensure_ascii=False))
+            self._listener(Entry(now, event.value, facts))
+
+
+def read_journal(path: Path) -> Iterator[Entry]:
+    """The entries, oldest first. A line that a crash cut off is left out."""
+    if not path.exists():
+        return
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            content = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(content, dict):
+            yield Entry(str(content.pop("time", "")), str(content.pop("event", "")), content)

@@ -1,0 +1,81 @@
+"""What people take away from a run: history, and best and last model as folders that `wardround predict` reads."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wardround.aggregator.history import HistoryRow, history_rows, write_history
+from wardround.aggregator.rounds.arrays import ArrayStore
+from wardround.aggregator.rounds.records import RoundResult
+from wardround.aggregator.rounds.selection import Scored
+from wardround.aggregator.strategies.protocol import Arrays
+from wardround.engine.basics.files import write_atomic
+from wardround.engine.study import Study
+from wardround.federation.protocol import Plan
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MODEL_GROUP = "model/"
+BEST, LAST = "best", "last"
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Writes under `folder`. Everything here can be made again from the run's state."""
+
+    folder: Path
+    plan: Plan
+    study: Study
+    arrays: ArrayStore
+
+    def show(self, results: tuple[RoundResult, ...], best: Scored | None) -> None:
+        """Bring history and model folders up to the last result."""
+        rows = history_rows(results)
+        write_history(self.folder, rows)
+        self._write_model(LAST, rows[-1])
+        if best is not None:
+            self._write_model(BEST, rows[best.round])
+
+    def _write_model(self, name: str, row: HistoryRow) -> None:
+        """A model folder; `metrics.json` is written last and says which model the folder holds."""
+        from wardround.engine.experiments.models import write_study, write_weights
+
+        folder = self.folder / name
+        card = self._card(row)
+        held = _held_model(folder)
+        if held != row.model:
+            (folder / "metrics.json").unlink(missing_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
+            write_study(folder / "study.yaml", self.study)
+            step = row.round * self.plan.horizon.local_steps
+            write_weights(folder / "model.safetensors", self.study, as_tensors(self.arrays.get(row.model)), step)
+        write_atomic(folder / "metrics.json", card)
+
+    def _card(self, row: HistoryRow) -> bytes:
+        content = {"federation": self.plan.federation, "plan": self.plan.digest, **row.model_dump(mode="json")}
+        return (json.dumps(content, indent=2, sort_keys=True) + "\n").encode()
+
+
+def initial_arrays(study: Study) -> Arrays:
+    """The study's initial weights as a round's base: a function of the study alone."""
+    from wardround.engine.networks import build_network
+    from wardround.engine.training.weights import copy_weights
+
+    return {f"{MODEL_GROUP}{name}": tensor.numpy() for name, tensor in copy_weights(build_network(study)).items()}
+
+
+def as_tensors(arrays: Arrays) -> dict[str, Tensor]:
+    """The network's tensors among a round's arrays, by their names in the network."""
+    import torch
+
+    named = {name: array for name, array in arrays.items() if name.startswith(MODEL_GROUP)}
+    return {name.removeprefix(MODEL_GROUP): torch.from_numpy(array.copy()) for name, array in named.items()}
+
+
+def _held_model(folder: Path) -> str | None:
+    path = folder / "metrics.json"
+    return str(json.loads(path.read_bytes())["model"]) if path.exists() else None

@@ -1,0 +1,1 @@
+"""The round loop: a state machine on disk, conversations with the sites, and the rules for going on."""

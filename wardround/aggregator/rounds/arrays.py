@@ -1,0 +1,65 @@
+"""Global models and strategies' states as packed arrays, each in a file named by the SHA-256 of its bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from wardround.aggregator.strategies.protocol import Arrays
+from wardround.engine.basics.files import require_space, write_atomic
+from wardround.engine.basics.problems import InputError
+from wardround.federation.payload import pack, payload_digest, unpack
+
+_SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class ArrayStore:
+    """Packed arrays under `root`, by digest."""
+
+    root: Path
+
+    def put(self, arrays: Arrays) -> str:
+        """Keep arrays durably and return their digest. Equal arrays are kept once."""
+        content = pack(arrays)
+        digest = payload_digest(content)
+        path = self._path(digest)
+        if not path.exists():
+            require_space(self.root, len(content), "the global model")
+            write_atomic(path, content)
+        return digest
+
+    def read(self, digest: str) -> bytes:
+        """The packed bytes. Raises `InputError` when they are missing or damaged."""
+        path = self._path(digest)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise _unusable(path, error.strerror or "") from None
+        if payload_digest(content) != digest:
+            raise _unusable(path, "other bytes than its name says")
+        return content
+
+    def get(self, digest: str) -> Arrays:
+        """The arrays. Raises `InputError` when they are missing or damaged."""
+        return unpack(self.read(digest))
+
+    def prune(self, keep: Iterable[str]) -> None:
+        """Remove all but the named ones."""
+        kept = set(keep)
+        for path in self.root.glob(f"*{_SUFFIX}"):
+            if path.name.removesuffix(_SUFFIX) not in kept:
+                path.unlink()
+
+    def _path(self, digest: str) -> Path:
+        return self.root / f"{digest}{_SUFFIX}"
+
+
+def _unusable(path: Path, reason: str) -> InputError:
+    return InputError.one(
+        "a global model of the run cannot be used",
+        where=str(path),
+        got=reason,
+        remedy="Restore the state folder from a copy, or begin again with an empty one",
+    )

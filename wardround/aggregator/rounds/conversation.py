@@ -1,0 +1,337 @@
+"""One site's part in a round: what to ask it next, and what its answers mean. Knows neither threads nor sockets.
+
+The first question is a hello, unless the site's cohort is known; then the task, with its model the first time, and
+again without it under the same work key until the site is done. Any question may be repeated and any answer may be
+lost, delayed, duplicated or forged.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass, replace
+
+from wardround.aggregator.journal import Event, Journal
+from wardround.aggregator.rounds.inbox import Inbox
+from wardround.aggregator.rounds.inspection import AnswerError, Blame, Inspector
+from wardround.aggregator.rounds.patience import Patience
+from wardround.aggregator.rounds.records import Asked
+from wardround.aggregator.rounds.sites import SiteState, SiteStatus
+from wardround.federation.envelope import Envelope
+from wardround.federation.identities import CoordinatorKey, Member
+from wardround.federation.protocol import (
+    Done,
+    Missing,
+    Plan,
+    Ready,
+    RefusalCode,
+    Refused,
+    Reply,
+    Stage,
+    Task,
+    Working,
+    work_key,
+)
+from wardround.federation.sealing import seal_task
+
+FIXABLE = frozenset({RefusalCode.DISK_FULL, RefusalCode.INTERNAL, RefusalCode.BAD_MODEL, RefusalCode.COHORT_CHANGED})
+"""Refusals that may go away by themselves, or once the site's staff has acted; the site is asked again."""
+
+
+@dataclass(frozen=True)
+class RoundDesk:
+    """What all conversations of a round share.
+
+    Attributes:
+        plan: what the sites have accepted.
+        key: signs tasks.
+        inspector: checks answers; holds the round's order.
+        model: gives the packed bytes of the round's base model.
+        model_bytes: their number.
+        cohorts: what each site said at its last hello, kept from round to round.
+        accepted: work key of each site's last folded reply.
+        journal: the event log.
+        patience: how long to wait for what.
+    """
+
+    plan: Plan
+    key: CoordinatorKey
+    inspector: Inspector
+    model: Callable[[], bytes]
+    model_bytes: int
+    cohorts: MutableMapping[str, Ready]
+    accepted: dict[str, str]
+    journal: Journal
+    patience: Patience
+
+
+@dataclass(frozen=True)
+class Question:
+    """A sealed task, and how long to wait for its answer."""
+
+    task: Task
+    envelope: Envelope
+    timeout: float
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Bytes of signed messages and models, to the site and from it."""
+
+    sent: int = 0
+    received: int = 0
+
+    def plus(self, question: Question, answer: Envelope | None) -> Traffic:
+        """The traffic after one exchange."""
+        received = _size(answer) if answer is not None else 0
+        return Traffic(self.sent + _size(question.envelope), self.received + received)
+
+
+def _size(envelope: Envelope) -> int:
+    return len(envelope.body) + len(envelope.signature) + len(envelope.payload)
+
+
+class Conversation:
+    """With one site in one round. `next` and `heard` are called by one thread; all methods are safe beside them."""
+
+    def __init__(self, desk: RoundDesk, member: Member, inbox: Inbox, now: float) -> None:
+        self._desk = desk
+        self._member = member
+        self._inbox = inbox
+        self._lock = threading.RLock()
+        self._status = SiteStatus(member.name, SiteState.OFFLINE, now)
+        self._wake = self._asked_at = now
+        self._failures = 0
+        self._asked = inbox.asked()
+        self._greet = member.name not in desk.cohorts
+        self._send_model = self._asked is None
+        self._closed = False
+        self.traffic = Traffic()
+        self._recall_reply(now)
+
+    @property
+    def site(self) -> str:
+        """The site's name."""
+        return self._member.name
+
+    @property
+    def status(self) -> SiteStatus:
+        """How the site stands."""
+        return self._status
+
+    def close(self) -> None:
+        """The round is over: what is heard from now on changes nothing."""
+        with self._lock:
+            self._closed = True
+
+    def persuade(self, now: float) -> None:
+        """Ask a site that declined once more, if it was not asked for a while."""
+        with self._lock:
+            if self._status.state is SiteState.DECLINED and now >= self._status.since + self._desk.patience.persuade:
+                self._greet = True
+                self._wake = now
+                self._move(SiteState.WORKING, now, phase="", reason=self._status.reason)
+
+    def observe(self, now: float, silent: float | None) -> None:
+        """Note whether the link hears the site, `silent` seconds ago (None for never), between `next` and `heard`."""
+        if not self._lock.acquire(blocking=False):
+            return  # an answer is being taken in at this moment
+        try:
+            if not self._is_over:
+                self._note_presence(now, silent)
+        finally:
+            self._lock.release()
+
+    def next(self, now: float, silent: float | None) -> Question | None:
+        """What to ask now, or None. `silent`: seconds since the site was last heard by the link, None for never."""
+        with self._lock:
+            if self._is_over or not self._note_presence(now, silent) or now < self._wake:
+                return None
+            self._asked_at = now
+            return self._question()
+
+    def heard(self, question: Question, answer: Envelope | None, now: float) -> None:
+        """Take in what came back for a question; None when nothing did."""
+        with self._lock:
+            if self._closed or self._status.state is SiteState.DONE:
+                return
+            self.traffic = self.traffic.plus(question, answer)
+            if answer is None:
+                self._again("no answer", now)
+                return
+            try:
+                reply = self._desk.inspector.open(answer, self._member)
+                self._status = replace(self._status, heard=now)
+                self._understand(question, reply, answer, now)
+            except AnswerError as error:
+                self._refuse(error, now)
+
+    @property
+    def _is_over(self) -> bool:
+        return self._closed or self._status.state in (SiteState.DONE, SiteState.DECLINED)
+
+    def _note_presence(self, now: float, silent: float | None) -> bool:
+        """Whether the site is there."""
+        online = silent is not None and silent <= self._desk.patience.silence
+        self._move(SiteState.WORKING if online else SiteState.OFFLINE, now)
+        return online
+
+    # -- questions
+
+    def _question(self) -> Question:
+        return self._hello() if self._greet else self._work()
+
+    def _hello(self) -> Question:
+        plan = self._desk.plan
+        ask = secrets.token_hex(16)
+        return self._seal(Task(site=self.site, plan=plan.digest, stage=Stage.HELLO, round=0, ask=ask, offer=plan), b"")
+
+    def _work(self) -> Question:
+        asked, order = self._prepare(), self._desk.inspector.order
+        task = Task(
+            site=self.site,
+            plan=self._desk.plan.digest,
+            stage=order.stage,
+            round=order.round,
+            base=order.base,
+            work_key=asked.work_key,
+            accepted=self._desk.accepted.get(self.site),
+            ask=secrets.token_hex(16),
+        )
+        payload = self._desk.model() if self._send_model else b""
+        if self._send_model:
+            self._record(Event.TASK_SENT, bytes=len(payload), stage=order.stage.value)
+        self._send_model = False
+        return self._seal(task, payload)
+
+    def _seal(self, task: Task, payload: bytes) -> Question:
+        expected = self._desk.model_bytes if task.stage is Stage.TRAIN else 0
+        timeout = self._desk.patience.for_transfer(len(payload) + expected)
+        return Question(task, seal_task(task, payload, self._desk.key), timeout)
+
+    def _prepare(self) -> Asked:
+        """Write down what is asked before it is asked; a new cohort is new work, with a model of its own."""
+        ready, order = self._desk.cohorts[self.site], self._desk.inspector.order
+        asked = Asked(
+            site=self.site,
+            cohort=ready.cohort,
+            train_cases=ready.train_cases,
+            validation_cases=ready.validation_cases,
+            work_key=work_key(self._desk.plan.digest, order.stage, order.round, order.base, ready.cohort),
+        )
+        if asked != self._asked:
+            self._inbox.ask(asked)
+            self._send_model = True
+            self._asked = asked
+        return asked
+
+    # -- answers
+
+    def _understand(self, question: Question, reply: Reply, answer: Envelope, now: float) -> None:
+        if isinstance(reply, Done):
+            self._take(reply, answer, now)
+            return
+        if reply.ask != question.task.ask:
+            raise AnswerError(Blame.UNPROVEN, "the answer belongs to another question")
+        if isinstance(reply, Ready):
+            self._welcome(reply, now)
+        elif isinstance(reply, Working):
+            self._follow(reply, now)
+        elif isinstance(reply, Missing):
+            self._resend_model(question, now)
+        else:
+            self._accept_refusal(reply, now)
+
+    def _welcome(self, ready: Ready, now: float) -> None:
+        if ready.plan != self._desk.plan.digest:
+            self._decline("its answer names another plan", now)
+            return
+        self._desk.cohorts[self.site] = ready
+        self._greet = False
+        self._failures, self._wake = 0, now
+        self._status = replace(self._status, reason="")
+        cases = {"train_cases": ready.train_cases, "validation_cases": ready.validation_cases}
+        self._record(Event.SITE_READY, cohort=ready.cohort, version=ready.version, **cases)
+
+    def _follow(self, working: Working, now: float) -> None:
+        self._failures, self._wake = 0, max(now, self._asked_at + self._desk.patience.pause)
+        self._status = replace(
+            self._status,
+            phase=working.phase,
+            step=working.step,
+            steps=working.steps,
+            seconds_left=working.seconds_left,
+            reason="",
+        )
+
+    def _resend_model(self, question: Question, now: float) -> None:
+        self._send_model = True
+        self._wake = now
+        if question.envelope.payload:
+            self._again("the model that was sent has not arrived", now)
+
+    def _accept_refusal(self, refused: Refused, now: float) -> None:
+        reason = f"{refused.code.value}, id {refused.correlation}"
+        if refused.code not in FIXABLE:
+            self._decline(reason, now, code=refused.code.value, correlation=refused.correlation)
+            return
+        if refused.code is RefusalCode.BAD_MODEL:
+            self._send_model = True
+        if refused.code is RefusalCode.COHORT_CHANGED:
+            self._greet = True
+        self._again(reason, now)
+
+    def _take(self, done: Done, answer: Envelope, now: float) -> None:
+        if self._asked is None:
+            raise AnswerError(Blame.UNPROVEN, "the reply is to a task that was not sent")
+        self._desk.inspector.accept(done, answer.payload, self._asked)
+        self._inbox.put(answer)
+        self._record(
+            Event.REPLY_STORED, work_key=done.work_key, bytes=len(answer.payload), seconds=round(done.seconds, 3)
+        )
+        self._move(SiteState.DONE, now, phase="", reason="")
+
+    def _refuse(self, error: AnswerError, now: float) -> None:
+        if error.blame is Blame.SITE:
+            self._record(Event.UPDATE_REFUSED, detail=error.detail)
+            self._decline(f"its update was refused: {error.detail}", now)
+            return
+        self._record(Event.ANSWER_REFUSED, detail=error.detail)
+        self._again(error.detail, now)
+
+    def _decline(self, reason: str, now: float, **facts: str) -> None:
+        self._record(Event.SITE_DECLINED, reason=reason, **facts)
+        self._move(SiteState.DECLINED, now, phase="", reason=reason)
+
+    def _again(self, reason: str, now: float) -> None:
+        """Ask again after a while, a longer one each time."""
+        self._failures += 1
+        delay = self._desk.patience.retry(self._failures)
+        self._wake = now + delay
+        if reason != self._status.reason:
+            self._record(Event.SITE_TROUBLE, detail=reason, retry_in=delay)
+        self._status = replace(self._status, reason=reason)
+
+    def _recall_reply(self, now: float) -> None:
+        """After a restart: a reply that is here and sound is not asked for again."""
+        if not self._inbox.has_reply() or self._asked is None:
+            return
+        try:
+            envelope = self._inbox.get()
+            reply = self._desk.inspector.open(envelope, self._member)
+            if not isinstance(reply, Done):
+                raise AnswerError(Blame.UNPROVEN, "the stored answer is not a finished reply")
+            self._desk.inspector.accept(reply, envelope.payload, self._asked)
+        except (AnswerError, FileNotFoundError) as error:
+            self._record(Event.REPLY_DAMAGED, detail=str(error))
+            self._inbox.discard()
+            return
+        self._move(SiteState.DONE, now)
+
+    def _move(self, state: SiteState, now: float, **changes: str) -> None:
+        since = self._status.since if self._status.state is state else now
+        self._status = replace(self._status, state=state, since=since, **changes)  # type: ignore[arg-type]
+
+    def _record(self, event: Event, **facts: str | int | float) -> None:
+        self._desk.journal.record(event, round=self._desk.inspector.order.round, site=self.site, **facts)

@@ -1,0 +1,304 @@
+"""The round loop. Every step is written down before the next one, so that any crash leaves a run that goes on.
+
+A round: order -> conversations -> inbox -> decision -> fold -> new model -> result. The result's file is the commit;
+what comes after it (history, model folders, tidying) is made again from the results whenever a run starts.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from wardround.aggregator.journal import Event, Journal
+from wardround.aggregator.rounds.conversation import Conversation, RoundDesk
+from wardround.aggregator.rounds.gathering import Gathering
+from wardround.aggregator.rounds.inspection import Accepted, AnswerError, Inspector
+from wardround.aggregator.rounds.patience import Patience
+from wardround.aggregator.rounds.records import (
+    Absence,
+    FoldDecision,
+    RoundOrder,
+    RoundResult,
+    SiteResult,
+)
+from wardround.aggregator.rounds.rules import Action, Rules
+from wardround.aggregator.rounds.selection import Scored, Selection
+from wardround.aggregator.rounds.sites import SiteState, SiteStatus
+from wardround.aggregator.rounds.state import RoundFolder, StateFolder
+from wardround.aggregator.rounds.switchboard import Clock, Gatherer
+from wardround.aggregator.strategies.protocol import Arrays, Strategy
+from wardround.engine.basics.problems import InputError
+from wardround.engine.study import Study
+from wardround.federation.guards import describe
+from wardround.federation.identities import CoordinatorKey, Roster
+from wardround.federation.payload import unpack
+from wardround.federation.protocol import Done, Plan, Ready, Stage
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What a run is, apart from its state.
+
+    Attributes:
+        plan: what the sites have accepted.
+        study: the study.
+        roster: who takes part.
+        key: signs tasks.
+        strategy: folds the replies.
+        rules: when a round goes on.
+        patience: how long to wait for what.
+        final_evaluation: whether the last model is scored in a round of its own.
+        initial: makes the initial global arrays; called once in a run's life.
+    """
+
+    plan: Plan
+    study: Study
+    roster: Roster
+    key: CoordinatorKey
+    strategy: Strategy
+    rules: Rules
+    patience: Patience
+    final_evaluation: bool
+    initial: Callable[[], Arrays]
+
+
+class Showcase(Protocol):
+    """Makes the outputs that people use from what is committed; may be asked to make the same again."""
+
+    def show(self, results: tuple[RoundResult, ...], best: Scored | None) -> None:
+        """Bring history and model folders up to the last result."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: complete, or stopped for the reason in `line`."""
+
+    complete: bool
+    line: str
+
+
+@dataclass
+class RoundLoop:
+    """Plays all rounds of a run, or those that are left. `gathering` is the round that is open, for whoever watches."""
+
+    run_plan: RunPlan
+    state: StateFolder
+    gatherer: Gatherer
+    journal: Journal
+    clock: Clock
+    showcase: Showcase
+    gathering: Gathering | None = None
+    results: tuple[RoundResult, ...] = ()
+    _cohorts: dict[str, Ready] = field(default_factory=dict)
+
+    def run(self) -> Outcome:
+        """Play until the last round is committed or the rules say stop.
+
+        Raises:
+            InputError: the state belongs to another plan or is damaged, or a disk is full.
+        """
+        self.state.pin(self.run_plan.plan, self.run_plan.study)
+        self.results = self.state.results()
+        if self.results:
+            self._present()
+        while (order := self._next_order()) is not None:
+            line = self._play(order)
+            if line is not None:
+                return Outcome(False, line)
+        return Outcome(True, f"all {self.run_plan.plan.horizon.rounds} rounds are complete")
+
+    def best(self) -> Scored | None:
+        """The best model so far."""
+        return Selection.of(self.run_plan.study).best(self.results)
+
+    # -- which round is next
+
+    def _next_order(self) -> RoundOrder | None:
+        number = len(self.results) + 1
+        begun = self.state.round(number).order()
+        if begun is not None:
+            return begun
+        stage = self._stage(number)
+        if stage is None:
+            return None
+        base, state = self._incoming()
+        order = RoundOrder(round=number, stage=stage, base=base, state=state, sites=self.run_plan.roster.names)
+        self.state.round(number).begin(order)
+        return order
+
+    def _stage(self, number: int) -> Stage | None:
+        rounds = self.run_plan.plan.horizon.rounds
+        if number <= rounds:
+            return Stage.TRAIN
+        return Stage.EVALUATE if number == rounds + 1 and self.run_plan.final_evaluation else None
+
+    def _incoming(self) -> tuple[str, str]:
+        """Digests of the model and of the strategy's state that the next round begins with."""
+        if self.results:
+            return self.results[-1].model, self.results[-1].state
+        return self.state.arrays.put(self.run_plan.initial()), self.state.arrays.put({})
+
+    # -- one round
+
+    def _play(self, order: RoundOrder) -> str | None:
+        """Play one round to its commit; None, or why the run stops."""
+        started = self.clock.now()
+        folder = self.state.round(order.round)
+        model = self.state.arrays.read(order.base)
+        self.journal.record(
+            Event.ROUND_STARTED, round=order.round, stage=order.stage.value, base=order.base, bytes=len(model)
+        )
+        inspector = Inspector(order, describe(unpack(model)))
+        decision = folder.decision()
+        self.gathering = self._gathering(inspector, decision, model, started)
+        verdict = self.gatherer.gather(self.gathering)
+        if verdict.action is not Action.FOLD:
+            return verdict.line
+        if decision is None:
+            decision = FoldDecision(round=order.round, sites=verdict.sites, absent=self._absent(verdict.sites))
+            folder.decide(decision)
+            self.journal.record(Event.ROUND_DECIDED, round=order.round, sites=list(decision.sites), detail=verdict.line)
+        self._finish(inspector, decision, started)
+        return None
+
+    def _gathering(
+        self, inspector: Inspector, decision: FoldDecision | None, model: bytes, started: float
+    ) -> Gathering:
+        """The round's conversations. Once it is decided whose replies are folded, only theirs are wanted, and all."""
+        run, order = self.run_plan, inspector.order
+        desk = RoundDesk(
+            plan=run.plan,
+            key=run.key,
+            inspector=inspector,
+            model=lambda: model,
+            model_bytes=len(model),
+            cohorts=self._cohorts,
+            accepted=accepted_keys(self.results),
+            journal=self.journal,
+            patience=run.patience,
+        )
+        wanted = decision.sites if decision else order.sites
+        rules = replace(run.rules, quorum=len(wanted), deadline=None) if decision else run.rules
+        folder = self.state.round(order.round)
+        members = [member for member in run.roster.members if member.name in wanted]
+        conversations = {
+            member.name: Conversation(desk, member, folder.inbox(member.name), started) for member in members
+        }
+        return Gathering(order.round, conversations, rules, self.journal, started)
+
+    def _finish(self, inspector: Inspector, decision: FoldDecision, started: float) -> None:
+        order, folder = inspector.order, self.state.round(inspector.order.round)
+        model, state, sites = self._fold(order, decision, _Replies(folder, inspector, self.run_plan.roster))
+        self.journal.record(Event.MODEL_WRITTEN, round=order.round, model=model)
+        result = RoundResult(
+            round=order.round,
+            stage=order.stage,
+            base=order.base,
+            model=model,
+            state=state,
+            sites=tuple(self._with_traffic(site) for site in sites),
+            absent=decision.absent,
+            seconds=round(self.clock.now() - started, 3),
+            finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        )
+        folder.commit(result)
+        self.results = (*self.results, result)
+        self.journal.record(Event.ROUND_COMMITTED, round=order.round, model=model, seconds=result.seconds)
+        self._present()
+
+    def _fold(
+        self, order: RoundOrder, decision: FoldDecision, replies: _Replies
+    ) -> tuple[str, str, tuple[SiteResult, ...]]:
+        """Fold the replies one by one in roster order; digests of what came out, and what each site contributed."""
+        if order.stage is Stage.EVALUATE:
+            return order.base, order.state, tuple(replies.read(site)[1] for site in decision.sites)
+        arrays = self.state.arrays
+        fold = self.run_plan.strategy.begin(arrays.get(order.base), arrays.get(order.state))
+        sites: list[SiteResult] = []
+        for site in decision.sites:
+            accepted, result = replies.read(site)
+            fold.add(accepted.arrays, accepted.done.train_cases)
+            sites.append(result)
+        folded = fold.finish()
+        return arrays.put(folded.model), arrays.put(folded.state), tuple(sites)
+
+    def _absent(self, folded: tuple[str, ...]) -> tuple[Absence, ...]:
+        statuses = self.gathering.statuses(self.clock.now()) if self.gathering else ()
+        return tuple(_absence(status) for status in statuses if status.site not in folded)
+
+    def _with_traffic(self, result: SiteResult) -> SiteResult:
+        if self.gathering is None:
+            return result
+        traffic = self.gathering.conversations[result.site].traffic
+        return result.model_copy(update={"bytes_out": traffic.sent, "bytes_in": traffic.received})
+
+    # -- after the commit; made again at every start
+
+    def _present(self) -> None:
+        best = self.best()
+        self.showcase.show(self.results, best)
+        last = self.results[-1]
+        if best is not None and best.model == last.base:
+            self.journal.record(Event.BEST_MODEL, round=best.round, model=best.model, value=best.overall.value)
+        keep = [last.model, last.state, *([best.model] if best is not None else [])]
+        for site in self.run_plan.roster.names:
+            self.state.round(last.round).inbox(site).let_go()
+        self.state.arrays.prune(keep)
+
+
+@dataclass(frozen=True)
+class _Replies:
+    """The replies of a round as they lie in the inbox, checked again as they are read."""
+
+    folder: RoundFolder
+    inspector: Inspector
+    roster: Roster
+
+    def read(self, site: str) -> tuple[Accepted, SiteResult]:
+        """One site's reply. Raises `InputError` when what lies in the inbox is not what was put there."""
+        inbox, member = self.folder.inbox(site), self.roster.member(site)
+        asked = inbox.asked()
+        if member is None or asked is None:
+            raise _spoiled(self.folder, site, "no record of what it was asked")
+        try:
+            envelope = inbox.get()
+            reply = self.inspector.open(envelope, member)
+            if not isinstance(reply, Done):
+                raise _spoiled(self.folder, site, "not a finished reply")
+            accepted = self.inspector.accept(reply, envelope.payload, asked)
+        except (AnswerError, FileNotFoundError) as error:
+            raise _spoiled(self.folder, site, str(error)) from None
+        return accepted, _site_result(accepted.done)
+
+
+def accepted_keys(results: tuple[RoundResult, ...]) -> dict[str, str]:
+    """The work key of each site's last reply that became part of a global model."""
+    return {site.site: site.work_key for result in results if result.stage is Stage.TRAIN for site in result.sites}
+
+
+def _site_result(done: Done) -> SiteResult:
+    return SiteResult(
+        site=done.site,
+        work_key=done.work_key,
+        update=done.update,
+        train_cases=done.train_cases,
+        loss=done.loss,
+        metrics=done.metrics,
+        seconds=done.seconds,
+    )
+
+
+def _absence(status: SiteStatus) -> Absence:
+    state = "done, too late" if status.state is SiteState.DONE else status.state.value
+    return Absence(site=status.site, state=state, reason=status.reason)
+
+
+def _spoiled(folder: RoundFolder, site: str, reason: str) -> InputError:
+    return InputError.one(
+        "a reply that was to be folded cannot be used",
+        where=str(folder.inbox(site).folder),
+        got=reason,
+        remedy=f"Remove {folder.folder / 'fold.json'} and this folder: the site is then asked again",
+    )

@@ -1,0 +1,36 @@
+"""How long to wait for what, in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Waiting times of a conversation.
+
+    Attributes:
+        pause: shortest time between two questions to a site that works.
+        silence: a site that was not heard for this long is offline.
+        first_retry: first delay after something went wrong; it doubles each time.
+        last_retry: longest such delay.
+        persuade: between two questions to a site that declined, when nothing can follow without it.
+        answer: for an answer, without the transfer of a model.
+        bytes_per_second: of the slowest site's line.
+    """
+
+    pause: float = 1.0
+    silence: float = 20.0
+    first_retry: float = 1.0
+    last_retry: float = 60.0
+    persuade: float = 30.0
+    answer: float = 60.0
+    bytes_per_second: float = 64_000.0
+
+    def retry(self, failures: int) -> float:
+        """Delay after the n-th failure in a row, counted from 1."""
+        return min(self.last_retry, self.first_retry * 2.0 ** min(failures - 1, 16))
+
+    def for_transfer(self, size: int) -> float:
+        """Time for an exchange in which up to `size` bytes cross the line."""
+        return self.answer + size / self.bytes_per_second

@@ -1,0 +1,120 @@
+"""What is written down about a round: small frozen models, canonical JSON, one file each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, Field, ValidationError
+
+from wardround.engine.basics.canonical import canonical_model
+from wardround.engine.basics.files import write_atomic
+from wardround.engine.basics.problems import InputError
+from wardround.federation.protocol import Count, Digest, MetricName, MetricValue, SiteName, Stage, WireModel
+
+Seconds = Annotated[float, Field(ge=0)]
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class RoundOrder(WireModel):
+    """What a round is about, written before the first site is asked.
+
+    Attributes:
+        round: from 1.
+        stage: train, or evaluate for the last round.
+        base: digest of the global model that every site receives.
+        state: digest of what the strategy carries into this round.
+        sites: who is asked, in roster order.
+    """
+
+    round: Count
+    stage: Stage
+    base: Digest
+    state: Digest
+    sites: tuple[SiteName, ...]
+
+
+class Asked(WireModel):
+    """What one site is asked in a round, written before it is asked; its reply must name this work key."""
+
+    site: SiteName
+    cohort: Digest
+    train_cases: Count
+    validation_cases: Count
+    work_key: Digest
+
+
+class Absence(WireModel):
+    """A site whose reply is not part of the round, and why."""
+
+    site: SiteName
+    state: str
+    reason: str = ""
+
+
+class FoldDecision(WireModel):
+    """Whose replies make the next model, in roster order, written before they are folded."""
+
+    round: Count
+    sites: tuple[SiteName, ...] = Field(min_length=1)
+    absent: tuple[Absence, ...] = ()
+
+
+class SiteResult(WireModel):
+    """What one site contributed. `metrics` are of the round's incoming model on the site's validation cases.
+
+    bytes_out and bytes_in: signed messages and models to and from the site, in the process that committed the round.
+    """
+
+    site: SiteName
+    work_key: Digest
+    update: Digest | None
+    train_cases: Count
+    loss: float | None
+    metrics: dict[MetricName, MetricValue]
+    seconds: Seconds
+    bytes_out: Count = 0
+    bytes_in: Count = 0
+
+
+class RoundResult(WireModel):
+    """A finished round; writing it is what commits the round.
+
+    Attributes:
+        model: digest of the global model that came out; the base after an evaluation.
+        state: digest of what the strategy carries on.
+        sites: who contributed, in roster order.
+        absent: who did not.
+        seconds: from the first question to the commit, in the process that committed.
+        finished: UTC time of the commit.
+    """
+
+    round: Count
+    stage: Stage
+    base: Digest
+    model: Digest
+    state: Digest
+    sites: tuple[SiteResult, ...]
+    absent: tuple[Absence, ...]
+    seconds: Seconds
+    finished: str
+
+
+def write_record(path: Path, record: BaseModel) -> None:
+    """Write a record atomically and durably."""
+    write_atomic(path, canonical_model(record))
+
+
+def read_record(path: Path, model: type[Model]) -> Model | None:
+    """The record of a file; None when there is no such file. Raises `InputError` when it is damaged."""
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError:
+        raise InputError.one(
+            "a file of the run's state is damaged",
+            where=str(path),
+            expected=f"a {model.__name__} record",
+            remedy="Restore the state folder from a copy, or begin again with an empty one",
+        ) from None

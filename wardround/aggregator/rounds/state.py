@@ -1,0 +1,130 @@
+"""The folder that a run resumes from. Every file in it is written whole or not at all; a round is its `result.json`.
+
+plan.json  study.json                    what this run is; a changed plan is refused
+models/<digest>.safetensors              global models and strategies' states
+rounds/0001/order.json                   base model and named sites
+rounds/0001/inbox/<site>/                what was asked, and the signed reply
+rounds/0001/fold.json                    whose replies are folded
+rounds/0001/result.json                  the commit
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from wardround.aggregator.rounds.arrays import ArrayStore
+from wardround.aggregator.rounds.inbox import Inbox
+from wardround.aggregator.rounds.records import FoldDecision, RoundOrder, RoundResult, read_record, write_record
+from wardround.engine.basics.files import write_atomic
+from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.study import Study, study_to_bytes
+from wardround.federation.protocol import Plan
+
+
+@dataclass(frozen=True)
+class RoundFolder:
+    """One round on disk."""
+
+    folder: Path
+
+    def order(self) -> RoundOrder | None:
+        """What the round is about, once it has begun."""
+        return read_record(self.folder / "order.json", RoundOrder)
+
+    def begin(self, order: RoundOrder) -> None:
+        """Begin the round."""
+        write_record(self.folder / "order.json", order)
+
+    def inbox(self, site: str) -> Inbox:
+        """The place of a site's reply."""
+        return Inbox(self.folder / "inbox" / site)
+
+    def decision(self) -> FoldDecision | None:
+        """Whose replies are folded, once that is decided."""
+        return read_record(self.folder / "fold.json", FoldDecision)
+
+    def decide(self, decision: FoldDecision) -> None:
+        """Fix whose replies are folded."""
+        write_record(self.folder / "fold.json", decision)
+
+    def result(self) -> RoundResult | None:
+        """The outcome, once the round is committed."""
+        return read_record(self.folder / "result.json", RoundResult)
+
+    def commit(self, result: RoundResult) -> None:
+        """Commit the round."""
+        write_record(self.folder / "result.json", result)
+
+
+@dataclass(frozen=True)
+class StateFolder:
+    """A run's state under `root`."""
+
+    root: Path
+
+    @property
+    def arrays(self) -> ArrayStore:
+        """Global models and strategies' states."""
+        return ArrayStore(self.root / "models")
+
+    @property
+    def journal_path(self) -> Path:
+        """The event log."""
+        return self.root / "events.jsonl"
+
+    def round(self, number: int) -> RoundFolder:
+        """The folder of a round."""
+        return RoundFolder(self.root / "rounds" / f"{number:04d}")
+
+    def results(self) -> tuple[RoundResult, ...]:
+        """The committed rounds, from the first."""
+        found: list[RoundResult] = []
+        while (result := self.round(len(found) + 1).result()) is not None:
+            found.append(result)
+        return tuple(found)
+
+    def pinned(self) -> Plan | None:
+        """The plan of this run, once it has begun."""
+        return read_record(self.root / "plan.json", Plan)
+
+    def pin(self, plan: Plan, study: Study) -> None:
+        """Begin a run of `plan`, or go on with one. Raises `InputError` when the folder holds a run of another plan."""
+        held = self.pinned()
+        if held is None:
+            write_atomic(self.root / "study.json", study_to_bytes(study))
+            write_record(self.root / "plan.json", plan)
+        elif held != plan:
+            raise InputError(_differences(held, plan, self.root).problems)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for one process. Raises `InputError` when another one has it."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / "lock").open("ab") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError.one(
+                    "another aggregator runs on this state folder", where=str(self.root), remedy="Stop it first"
+                ) from None
+            yield
+
+
+def _differences(held: Plan, wanted: Plan, root: Path) -> Findings:
+    findings = Findings()
+    old, new = held.model_dump(mode="json"), wanted.model_dump(mode="json")
+    for key in old:
+        if old[key] != new[key]:
+            findings.add(
+                f"the run that has begun here has another {key}",
+                where=str(root),
+                got=str(new[key]),
+                expected=str(old[key]),
+                remedy="The sites accepted the old plan: undo the change, or name another state folder "
+                "(folders.state) and invite the sites anew",
+            )
+    return findings

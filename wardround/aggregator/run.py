@@ -1,0 +1,111 @@
+"""`aggregator --config federation.yaml`: run a federation, or go on with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from wardround.aggregator.coordination import CA_FILE, SERVER_FILE, SERVER_KEY_FILE, Coordination, load_coordination
+from wardround.aggregator.journal import Entry, Event, Journal
+from wardround.aggregator.outputs import BEST, LAST, Outputs, initial_arrays
+from wardround.aggregator.rounds.loop import Outcome, RoundLoop, RunPlan
+from wardround.aggregator.rounds.patience import Patience
+from wardround.aggregator.rounds.rules import Rules
+from wardround.aggregator.rounds.state import StateFolder
+from wardround.aggregator.rounds.switchboard import Switchboard, SystemClock
+from wardround.aggregator.sentences import sentence
+from wardround.aggregator.summary import describe_federation
+from wardround.engine.cli.runner import ExitCode
+from wardround.federation.flower import settings as transport
+from wardround.federation.flower.link import GateLimits, Link, LinkEvent, TlsFiles
+
+_LINK_EVENTS = {
+    "online": Event.SITE_ONLINE,
+    "offline": Event.SITE_OFFLINE,
+    "refused": Event.TURNED_AWAY,
+    "limited": Event.LIMIT_HIT,
+}
+
+
+def run_federation(path: Path) -> int:
+    """Run or resume a federation; the exit code. Raises `InputError` for what must be put right first."""
+    from wardround.engine.experiments.signals import interrupts
+
+    coordination = load_coordination(path)
+    print("\n".join(describe_federation(coordination)), flush=True)
+    state = StateFolder(coordination.folders.state)
+    with interrupts(), state.locked():
+        journal = Journal(state.journal_path, _say)
+        try:
+            outcome = _play(coordination, state, journal)
+        except KeyboardInterrupt:
+            journal.record(Event.RUN_INTERRUPTED)
+            return ExitCode.INTERRUPTED
+        return _conclude(coordination, outcome, journal)
+
+
+def _say(entry: Entry) -> None:
+    line = sentence(entry)
+    if line:
+        print(f"{entry.time[11:19]} {line}", flush=True)
+
+
+def _play(coordination: Coordination, state: StateFolder, journal: Journal) -> Outcome:
+    state.pin(coordination.plan, coordination.study)
+    _record_start(coordination, state, journal)
+    clock = SystemClock()
+    with _link(coordination, journal) as link, Switchboard(link, coordination.roster.names, clock) as switchboard:
+        journal.record(Event.LISTENING, host=coordination.settings.endpoint[0], port=link.port)
+        outputs = Outputs(coordination.folders.results, coordination.plan, coordination.study, state.arrays)
+        return RoundLoop(_run_plan(coordination), state, switchboard, journal, clock, outputs).run()
+
+
+def _record_start(coordination: Coordination, state: StateFolder, journal: Journal) -> None:
+    done = len(state.results())
+    begun = state.round(1).order() is not None
+    journal.record(Event.RUN_RESUMED if begun else Event.RUN_STARTED, plan=coordination.plan.digest, rounds=done)
+
+
+def _run_plan(coordination: Coordination) -> RunPlan:
+    settings = coordination.settings
+    return RunPlan(
+        plan=coordination.plan,
+        study=coordination.study,
+        roster=coordination.roster,
+        key=coordination.key,
+        strategy=settings.strategy.build(),
+        rules=Rules(coordination.quorum, settings.deadline, settings.below_quorum, settings.on_decline),
+        patience=Patience(bytes_per_second=settings.limits.slowest_line * 1000 / 8),
+        final_evaluation=settings.evaluation.final,
+        initial=lambda: initial_arrays(coordination.study),
+    )
+
+
+def _link(coordination: Coordination, journal: Journal) -> Link:
+    settings, keys = coordination.settings, coordination.folders.keys
+    transport.prepare(coordination.folders.state / "transport", settings.limits.chunk * 1024)
+    host, port = settings.endpoint
+
+    def note(event: LinkEvent) -> None:
+        journal.record(_LINK_EVENTS[event.kind], site=event.site, detail=event.detail)
+
+    return Link(
+        host=host,
+        port=port,
+        tls=TlsFiles(keys / CA_FILE, keys / SERVER_FILE, keys / SERVER_KEY_FILE),
+        sites=coordination.roster.transport_keys(),
+        limits=GateLimits(reply_bytes=settings.limits.reply * 2**20),
+        on_event=note,
+    )
+
+
+def _conclude(coordination: Coordination, outcome: Outcome, journal: Journal) -> int:
+    results = coordination.folders.results
+    if not outcome.complete:
+        journal.record(Event.RUN_STOPPED, detail=outcome.line)
+        print("the same command goes on where this left off")
+        return ExitCode.INCOMPLETE
+    journal.record(Event.RUN_FINISHED, detail=outcome.line)
+    print(outcome.line)
+    for label, path in {"best model": results / BEST, "last model": results / LAST, "history": results}.items():
+        print(f"{label:<12} {path}")
+    return ExitCode.OK

@@ -1,0 +1,47 @@
+"""Events as lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import JsonValue
+
+from wardround.aggregator.journal import Entry, Event
+
+_SENTENCES: Mapping[str, str] = {
+    Event.RUN_STARTED: "a new run of plan {plan:.16}",
+    Event.RUN_RESUMED: "the run goes on after {rounds} rounds",
+    Event.RUN_STOPPED: "{detail}",
+    Event.RUN_INTERRUPTED: "interrupted; the same command goes on where this left off",
+    Event.LISTENING: "listening on {host}:{port}",
+    Event.SITE_ONLINE: "{site} is online",
+    Event.SITE_OFFLINE: "{site} is offline: {detail}",
+    Event.TURNED_AWAY: "turned away {site}: {detail}",
+    Event.LIMIT_HIT: "limit hit by {site}: {detail}",
+    Event.ROUND_STARTED: "round {round} ({stage}) begins",
+    Event.SITE_READY: "{site} is ready: {train_cases} training and {validation_cases} validation cases",
+    Event.SITE_TROUBLE: "{site}: {detail}; asked again in {retry_in:.0f} s",
+    Event.SITE_DECLINED: "{site} declined: {reason}",
+    Event.ANSWER_REFUSED: "an answer in the name of {site} was refused: {detail}",
+    Event.UPDATE_REFUSED: "the update of {site} was refused: {detail}",
+    Event.REPLY_STORED: "{site} has finished round {round} ({seconds:.1f} s of work)",
+    Event.REPLY_DAMAGED: "the stored reply of {site} is damaged ({detail}); it is asked for again",
+    Event.WAITING: "{detail}",
+    Event.ROUND_DECIDED: "round {round}: {detail}",
+    Event.ROUND_COMMITTED: "round {round} is complete in {seconds:.1f} s",
+    Event.BEST_MODEL: "best model so far: round {round}, {value:.4f}",
+}
+
+
+def sentence(entry: Entry) -> str:
+    """An entry as a line, or an empty text for those that only programs want."""
+    template = _SENTENCES.get(entry.event)
+    return template.format_map(_Facts(entry.facts)) if template else ""
+
+
+class _Facts(dict[str, JsonValue]):
+    """Facts for a sentence; a missing name is a peer that is not known to be a site."""
+
+    def __getitem__(self, key: str) -> JsonValue:
+        value = super().get(key)
+        return "an unknown peer" if value is None else value
