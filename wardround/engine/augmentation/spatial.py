@@ -1,0 +1,140 @@
+"""Rotation, scaling and elastic deformation as one resampling.
+
+The elastic field is a free-form deformation: random displacements at the points of a coarse lattice, made smooth by
+cubic B-splines (Rueckert et al. 1999, doi:10.1109/42.796284). Splines of that kind reproduce linear functions, so the
+rotated and scaled positions are carried by the same lattice and the whole field comes out of one small matrix product
+per axis.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+
+from wardround.engine.augmentation.types import Drawn, active
+from wardround.engine.parts.augmentation import Spatial
+
+
+@dataclass(frozen=True)
+class SpatialDrawn(Drawn):
+    """What happens to one sample.
+
+    Attributes:
+        angles: degrees, one in 2D; about axes 0, 1 and 2 in turn in 3D.
+        scale: factor by which content grows.
+        elastic: standard deviation in voxels of the displacements at the control points.
+        seed: what the displacements grow from.
+    """
+
+    angles: tuple[float, ...]
+    scale: float
+    elastic: float
+    seed: int
+
+
+class SpatialTransform:
+    """Rotate and scale about the middle of the patch and deform, in voxel units, with one interpolation.
+
+    Linear for the image, nearest neighbour for the label, over the same positions. What lies outside the patch is 0 in
+    both, as in the padding of cases that are smaller than a patch: unknown, and background.
+    """
+
+    def __init__(self, parameters: Spatial) -> None:
+        self._parameters = parameters
+
+    def draw(self, random: np.random.Generator, dimensions: int) -> SpatialDrawn | None:
+        """Angles and scale from uniform distributions; None with probability 1 - p, or where nothing would move."""
+        given = self._parameters
+        chance = random.random()
+        angles = random.uniform(-given.rotation, given.rotation, 3 if dimensions == 3 else 1)
+        scale = float(random.uniform(*given.scale))
+        seed = int(random.integers(2**63 - 1))
+        still = given.elastic == 0 and scale == 1 and not angles.any()
+        return (
+            None
+            if chance >= given.probability or still
+            else SpatialDrawn(tuple(angles.tolist()), scale, given.elastic, seed)
+        )
+
+    def apply(
+        self, image: torch.Tensor, label: torch.Tensor | None, drawn: Sequence[SpatialDrawn | None]
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The batch with the drawn samples resampled, one after the other: a field needs three times their memory."""
+        moving = active(drawn)
+        if not moving:
+            return image, label
+        image, label = image.clone(), None if label is None else label.clone()
+        for place, parameters in moving:
+            grid = self._grid(parameters, tuple(image.shape[2:]), image.device)
+            image[place] = _sample(image[place], grid, "bilinear")
+            if label is not None:
+                label[place] = _sample(label[place][None].float(), grid, "nearest")[0].long()
+        return image, label
+
+    def _grid(self, drawn: SpatialDrawn, shape: tuple[int, ...], device: torch.device) -> torch.Tensor:
+        """Where each voxel of the outcome is taken from, as `grid_sample` wants it: shape (1, *shape, dimensions)."""
+        spacing = self._parameters.control_spacing if drawn.elastic > 0 else None
+        lattices = [_lattice(side, spacing) for side in shape]
+        positions = _positions(drawn, [points for points, _ in lattices], shape)
+        field = torch.from_numpy(positions.astype(np.float32)).to(device)
+        for axis, (_, weights) in reversed([*enumerate(lattices)]):  # so that the last product, the large one, is wide
+            field = _along(field, axis + 1, torch.from_numpy(weights).to(device))
+        return field.movedim(0, -1)[None]
+
+
+def _sample(channels: torch.Tensor, grid: torch.Tensor, mode: str) -> torch.Tensor:
+    return functional.grid_sample(channels[None], grid, mode=mode, padding_mode="zeros", align_corners=True)[0]
+
+
+def _positions(drawn: SpatialDrawn, points: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    """Source positions of the lattice points in `grid_sample`'s units (-1 and 1 are the outermost voxel centres), its
+    last axis first: shape (dimensions, *lattice)."""
+    half = (np.asarray(shape) - 1) / 2
+    lattice = np.stack(np.meshgrid(*points, indexing="ij"))
+    centred = lattice - half.reshape(-1, *(1,) * len(shape))
+    source = np.tensordot(_rotation(drawn.angles).T / drawn.scale, centred, axes=1)
+    if drawn.elastic > 0:
+        source += drawn.elastic * np.random.Generator(np.random.Philox(key=drawn.seed)).standard_normal(source.shape)
+    return (source / half.reshape(-1, *(1,) * len(shape)))[::-1]
+
+
+def _rotation(angles: tuple[float, ...]) -> np.ndarray:
+    """The rotation matrix of one angle in the plane, or of three about axes 0, 1 and 2 in turn."""
+    planes = ((0, 1),) if len(angles) == 1 else ((1, 2), (2, 0), (0, 1))
+    matrix = np.eye(2 if len(angles) == 1 else 3)
+    for angle, (first, second) in zip(angles, planes, strict=True):
+        turn = np.eye(len(matrix))
+        cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+        turn[first, first] = turn[second, second] = cosine
+        turn[second, first], turn[first, second] = sine, -sine
+        matrix = turn @ matrix
+    return matrix
+
+
+@lru_cache(maxsize=64)
+def _lattice(side: int, spacing: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of the control points along an axis of `side` voxels, and the float32 weights, of shape
+    (side, points), by which voxels mix them: cubic B-splines, or a straight line between two points without spacing."""
+    voxels = np.arange(side, dtype=np.float64)
+    if spacing is None:
+        share = voxels / (side - 1)
+        return np.array([0.0, side - 1.0]), np.stack([1 - share, share], axis=1).astype(np.float32)
+    points = np.arange(-1, math.ceil((side - 1) / spacing) + 2, dtype=np.float64)
+    distance = np.abs(voxels[:, None] / spacing - points)
+    near = 2 / 3 - distance**2 + distance**3 / 2
+    far = np.clip(2 - distance, 0, None) ** 3 / 6
+    return points * spacing, np.where(distance < 1, near, far).astype(np.float32)
+
+
+def _along(field: torch.Tensor, axis: int, weights: torch.Tensor) -> torch.Tensor:
+    """`field` with one axis of lattice points turned into voxels, by a matrix product."""
+    shape = field.shape
+    flat = field.reshape(math.prod(shape[:axis]), shape[axis], -1)
+    mixed = torch.matmul(weights, flat)
+    return mixed.reshape(*shape[:axis], weights.shape[0], *shape[axis + 1 :])

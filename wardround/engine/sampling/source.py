@@ -1,0 +1,79 @@
+"""The patch source: any step's batch, without a history."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.randomness import stream
+from wardround.engine.sampling.order import EpochOrder
+from wardround.engine.sampling.patches import PatchPlan, copy_patch
+from wardround.engine.sampling.types import Batch, SampleKey
+from wardround.engine.store.types import StoredCase
+from wardround.engine.study import Study
+
+
+class PatchSource:
+    """Batches of patches from stored cases.
+
+    Samples run through epoch after epoch without a gap, so that every batch is full; a batch may hold the end of one
+    epoch and the start of the next. A sample depends on the study's seed, its case's digest and its draw alone: not on
+    the order of the cases, nor on what was read before. Safe to use from several threads.
+    """
+
+    def __init__(self, study: Study, cases: Sequence[StoredCase]) -> None:
+        if not cases:
+            raise InputError.one("there is no case to take patches from")
+        self._seed, self._batch_size = study.seed, study.training.batch_size
+        self._cases = {case.digest: case for case in cases}
+        self._plan = PatchPlan(study.patches.size, study.patches.foreground)
+        self._order = EpochOrder(study.seed, self._cases, study.patches.per_case)
+        self._labelled = study.task == "segmentation"
+        self._channels = len(study.inputs)
+        self._require_truth(cases)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in which every sample of an epoch has been seen."""
+        return math.ceil(len(self._order) / self._batch_size)
+
+    def keys(self, step: int) -> tuple[SampleKey, ...]:
+        """The samples of a step, counted from 0."""
+        first = step * self._batch_size
+        return tuple(self._order.sample(number) for number in range(first, first + self._batch_size))
+
+    def batch(self, step: int) -> Batch:
+        """The patches of a step, in memory of their own. An error carries a note that names the case."""
+        keys = self.keys(step)
+        shape = (len(keys), *self._plan.size)
+        image = torch.empty((len(keys), self._channels, *self._plan.size), dtype=torch.float32)
+        label = torch.empty(shape, dtype=torch.int64) if self._labelled else None
+        for place, key in enumerate(keys):
+            try:
+                self._fill(key, image[place].numpy(), None if label is None else label[place].numpy())
+            except Exception as error:
+                error.add_note(f"while taking patch {key.draw} of case {key.case}")
+                raise
+        return Batch(keys, image, label, self._targets(keys))
+
+    def _fill(self, key: SampleKey, image: np.ndarray, label: np.ndarray | None) -> None:
+        case = self._cases[key.case]
+        corner = self._plan.corner(case, stream(self._seed, "patch", key.case, key.draw))
+        copy_patch(case.image, corner, image)
+        if label is not None and case.label is not None:
+            copy_patch(case.label, corner, label)
+
+    def _targets(self, keys: tuple[SampleKey, ...]) -> torch.Tensor | None:
+        if self._labelled:
+            return None
+        return torch.tensor([self._cases[key.case].target for key in keys], dtype=torch.int64)
+
+    def _require_truth(self, cases: Sequence[StoredCase]) -> None:
+        lacking = [case for case in cases if (case.label if self._labelled else case.target) is None]
+        if lacking:
+            what = "a mask" if self._labelled else "a value"
+            raise InputError.one(f"a case to learn from has not {what}", where=f"case {lacking[0].digest[:12]}")
