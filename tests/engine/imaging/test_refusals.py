@@ -138,3 +138,12 @@ def test_what_a_format_cannot_hold_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="70000"):
         write_label(tmp_path / "a.nii.gz", np.full((4, 5), 70000), plain_geometry((4, 5)))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_values_that_are_not_numbers_are_not_read_as_zero(tmp_path: Path, suffix: str, kind: type) -> None:
+    volume = np.ones((5, 6, 7), dtype=kind)
+    volume[1, 2, 3], volume[4, 5, 6] = np.nan, np.inf
+    nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), tmp_path / f"holes{suffix}")
+    assert "2 voxels are NaN or infinite" in _refusal(tmp_path / f"holes{suffix}")

@@ -1,68 +1,95 @@
 """Checks that a file holds all the bytes that its header announces.
 
-ITK's NIfTI reader returns whatever was in memory for the missing part of a file that was cut short, without an error,
-and its MetaImage reader writes to the terminal. So both are checked before ITK sees them.
+ITK's NIfTI reader returns whatever was in memory for the missing part of a file that was cut short, and turns values
+that are not numbers into 0, both without a word; its MetaImage reader writes to the terminal. So files of both formats
+are checked before ITK sees them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import math
 import re
 import struct
 import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
 
 from wardround.engine.basics.problems import InputError
 from wardround.engine.imaging.formats import Format, format_of, suffix_of, unreadable
 
 _BLOCK = 1 << 20
 _REMEDY = "Copy or export it again"
+_NIFTI_FLOATS = {16: "f4", 64: "f8"}
 _META_BYTES = {"CHAR": 1, "UCHAR": 1, "SHORT": 2, "USHORT": 2, "INT": 4, "UINT": 4, "LONG": 4, "ULONG": 4}
 _META_BYTES |= {"LONG_LONG": 8, "ULONG_LONG": 8, "FLOAT": 4, "DOUBLE": 8}
+
+
+@dataclass(frozen=True)
+class _Nifti:
+    """Where a NIfTI file's voxels lie: first byte, one past the last, and their type where it is a floating one."""
+
+    start: int
+    end: int
+    float_type: np.dtype[np.floating] | None
 
 
 def require_header(path: Path) -> None:
     """Raise `InputError` if the file does not start with a whole header of its format, or is plainly too short."""
     format_ = format_of(path)
     if format_ is Format.NIFTI:
-        _nifti_size(path)
+        _nifti_layout(path)
     elif format_ is Format.META:
         _require_meta(path)
 
 
 def require_intact(path: Path) -> None:
-    """Raise `InputError` if the file is shorter than its header says, or its compressed stream is damaged."""
+    """Raise `InputError` if the file is shorter than its header says, if its compressed stream is damaged, or, for
+    NIfTI, if voxels are not numbers."""
     require_header(path)
-    if suffix_of(path) == ".nii.gz":
-        _require_length(path, _decompressed_size(path), _nifti_size(path))
+    if format_of(path) is Format.NIFTI:
+        _require_voxels(path, _nifti_layout(path))
 
 
-def _nifti_size(path: Path) -> int:
-    """Bytes that a NIfTI file should have when decompressed; an uncompressed one is known to have them."""
+def _nifti_layout(path: Path) -> _Nifti:
+    """The layout that a header announces; an uncompressed file is known to be long enough."""
+    with _nifti_stream(path) as stream:
+        layout = _parse_nifti(stream.read(540))
+    if layout is None:
+        raise unreadable(path, "a file that is not NIfTI", _REMEDY)
+    if suffix_of(path) == ".nii":
+        _require_length(path, path.stat().st_size, layout.end)
+    return layout
+
+
+def _require_voxels(path: Path, layout: _Nifti) -> None:
+    broken = 0
+    with _nifti_stream(path) as stream:
+        total = len(stream.read(layout.start))
+        while block := stream.read(_BLOCK):
+            total += len(block)
+            if layout.float_type is not None:
+                count = len(block) // layout.float_type.itemsize
+                broken += count - np.count_nonzero(np.isfinite(np.frombuffer(block, layout.float_type, count)))
+    _require_length(path, total, layout.end)
+    if broken:
+        got = f"{broken:,} voxels are NaN or infinite"
+        raise InputError.one("the image has values that are not numbers", where=str(path), got=got)
+
+
+@contextlib.contextmanager
+def _nifti_stream(path: Path) -> Iterator[BinaryIO]:
     compressed = suffix_of(path) == ".nii.gz"
     try:
         with gzip.open(path) if compressed else path.open("rb") as stream:
-            start = stream.read(540)
+            yield cast(BinaryIO, stream)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise _damaged_stream(path, error) from None
-    announced = _nifti_bytes(start)
-    if announced is None:
-        raise unreadable(path, "a file that is not NIfTI", _REMEDY)
-    if not compressed:
-        _require_length(path, path.stat().st_size, announced)
-    return announced
-
-
-def _decompressed_size(path: Path) -> int:
-    total = 0
-    try:
-        with gzip.open(path) as stream:
-            while block := stream.read(_BLOCK):
-                total += len(block)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise _damaged_stream(path, error) from None
-    return total
 
 
 def _damaged_stream(path: Path, error: Exception) -> InputError:
@@ -74,23 +101,30 @@ def _require_length(path: Path, present: int, announced: int) -> None:
         raise unreadable(path, f"a file cut short: {present:,} of {announced:,} bytes", _REMEDY)
 
 
-def _nifti_bytes(start: bytes) -> int | None:
-    """Bytes of a whole file by its first 540: voxel offset plus voxels. None if it is no NIfTI header."""
+def _parse_nifti(start: bytes) -> _Nifti | None:
+    """The layout by a file's first 540 bytes; None if they are no NIfTI header, of version 1 or 2."""
     for order in "<>":
         if len(start) >= 348 and struct.unpack_from(f"{order}i", start)[0] == 348:
-            sizes, bits = struct.unpack_from(f"{order}8h", start, 40), struct.unpack_from(f"{order}h", start, 72)[0]
-            offset = int(struct.unpack_from(f"{order}f", start, 108)[0])
-            return _announced(sizes, bits, offset)
+            sizes, (code, bits) = (
+                struct.unpack_from(f"{order}8h", start, 40),
+                struct.unpack_from(f"{order}2h", start, 70),
+            )
+            return _layout(sizes, code, bits, int(struct.unpack_from(f"{order}f", start, 108)[0]), order)
         if len(start) >= 540 and struct.unpack_from(f"{order}i", start)[0] == 540:
-            sizes, bits = struct.unpack_from(f"{order}8q", start, 16), struct.unpack_from(f"{order}h", start, 14)[0]
-            return _announced(sizes, bits, struct.unpack_from(f"{order}q", start, 168)[0])
+            sizes, (code, bits) = (
+                struct.unpack_from(f"{order}8q", start, 16),
+                struct.unpack_from(f"{order}2h", start, 12),
+            )
+            return _layout(sizes, code, bits, struct.unpack_from(f"{order}q", start, 168)[0], order)
     return None
 
 
-def _announced(sizes: tuple[int, ...], bits: int, offset: int) -> int | None:
-    if not 1 <= sizes[0] <= 7:
+def _layout(sizes: tuple[int, ...], code: int, bits: int, offset: int, order: str) -> _Nifti | None:
+    if not 1 <= sizes[0] <= 7 or offset < 0 or bits < 1:
         return None
-    return offset + math.prod(max(size, 1) for size in sizes[1 : 1 + sizes[0]]) * bits // 8
+    end = offset + math.prod(max(size, 1) for size in sizes[1 : 1 + sizes[0]]) * bits // 8
+    float_name = _NIFTI_FLOATS.get(code)
+    return _Nifti(offset, end, None if float_name is None else np.dtype(order + float_name))
 
 
 def _require_meta(path: Path) -> None:
@@ -110,9 +144,10 @@ def _require_meta(path: Path) -> None:
 def _meta_bytes(fields: dict[str, str]) -> int | None:
     """Bytes of voxels that a MetaImage header announces; None when it lacks what is needed to tell."""
     size_of_type = _META_BYTES.get(fields.get("ElementType", "").removeprefix("MET_").removesuffix("_ARRAY"))
-    sizes = fields.get("DimSize", "").split()
-    if size_of_type is None or not sizes or not all(size.isdigit() for size in sizes):
+    sizes = [*fields.get("DimSize", "").split(), fields.get("ElementNumberOfChannels", "1")]
+    compressed = fields.get("CompressedDataSize", "0")
+    if size_of_type is None or len(sizes) < 2 or not all(number.isdigit() for number in (*sizes, compressed)):
         return None
     if fields.get("CompressedData", "False").lower() == "true":
-        return int(fields.get("CompressedDataSize", "0"))
-    return math.prod(map(int, (*sizes, fields.get("ElementNumberOfChannels", "1")))) * size_of_type
+        return int(compressed)
+    return math.prod(map(int, sizes)) * size_of_type
