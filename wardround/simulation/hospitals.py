@@ -56,12 +56,12 @@ HOSPITALS = (
     ),
     Hospital(
         "summit",
-        "proton-density contrast with bright grey matter, blurred and noisy",
+        "an old scanner: pale contrast, a strong bias field, blurred and noisy",
         Scanner(
-            contrast=((0, 0.2), (0.3, 0.75), (0.6, 0.9), (0.75, 0.85), (0.9, 0.6), (1, 0.5)),
-            bias=0.15,
-            blur=(1.2, 1.2, 1.2),
-            noise=0.04,
+            contrast=((0, 0), (0.3, 0.4), (0.65, 0.75), (0.85, 0.92), (1, 1)),
+            bias=0.3,
+            blur=(1.5, 1.5, 1.5),
+            noise=0.08,
             gain=4000,
             flipped=(1, 2),
         ),
