@@ -18,6 +18,11 @@ class NetworkParameters(Parameters):
     dimensions: Dimensions = 3
     norm: Norm = "instance"
 
+    @property
+    def reduction(self) -> int:
+        """How many voxels along each axis become one on the network's coarsest grid; 1 where no grid is reduced."""
+        return 1
+
 
 class UNet(NetworkParameters):
     """U-Net (Ronneberger et al. 2015; Cicek et al. 2016): encoder and decoder with skip connections.
@@ -29,6 +34,11 @@ class UNet(NetworkParameters):
     filters: Annotated[int, Field(ge=2, le=512)] = 16
     levels: Annotated[int, Field(ge=2, le=7)] = 4
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    @property
+    def reduction(self) -> int:
+        """2 ** (levels - 1)."""
+        return int(2 ** (self.levels - 1))
 
 
 class ResUNet(UNet):
@@ -46,6 +56,11 @@ class ResNet(NetworkParameters):
     filters: Annotated[int, Field(ge=4, le=256)] = 64
     stem: Literal["large", "small"] = "large"
     norm: Norm = "batch"
+
+    @property
+    def reduction(self) -> int:
+        """32, or 8 with the small stem."""
+        return 8 if self.stem == "small" else 32
 
 
 SEGMENTATION = frozenset({"segmentation"})

@@ -1,0 +1,181 @@
+"""Dense windows: constants stay constant, images stay images, and neither batches nor order matter."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Literal
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from wardround.engine.inference import mirrored, predict_windows, quick
+from wardround.engine.inference.windows import WindowGrid, _accumulate, _outer, gaussian_profile, window_starts
+from wardround.engine.study.models import Inference
+
+Blend = Literal["gaussian", "constant"]
+INFERENCES = st.builds(
+    Inference,
+    overlap=st.floats(0, 0.9),
+    blend=st.sampled_from(["gaussian", "constant"]),
+    mirror=st.booleans(),
+    batch_size=st.integers(1, 7),
+)
+AXES = st.lists(st.tuples(st.integers(1, 23), st.integers(4, 12)), min_size=2, max_size=3)
+
+
+def constant(windows: Tensor) -> Tensor:
+    """Two outputs, 0.25 and -3 everywhere."""
+    return (
+        torch.tensor([0.25, -3.0]).reshape(1, 2, *(1,) * (windows.ndim - 2)).expand(len(windows), 2, *windows.shape[2:])
+    )
+
+
+def image_of(shape: list[int], channels: int = 2) -> np.ndarray:
+    """Random voxels."""
+    return np.random.default_rng(sum(shape)).normal(size=(channels, *shape)).astype(np.float32)
+
+
+@settings(max_examples=60, deadline=None)
+@given(axes=AXES, inference=INFERENCES)
+def test_a_constant_model_gives_a_constant_volume(axes: list[tuple[int, int]], inference: Inference) -> None:
+    shape, window = [size for size, _ in axes], [side for _, side in axes]
+    found = predict_windows(constant, image_of(shape), window, inference)
+    assert found.shape == (2, *shape)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found[0], 0.25, rtol=1e-5)
+    np.testing.assert_allclose(found[1], -3.0, rtol=1e-5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(axes=AXES, inference=INFERENCES)
+def test_an_identity_model_gives_the_image(axes: list[tuple[int, int]], inference: Inference) -> None:
+    shape, window = [size for size, _ in axes], [side for _, side in axes]
+    image = image_of(shape)
+    np.testing.assert_allclose(predict_windows(lambda windows: windows, image, window, inference), image, atol=1e-5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(size=st.integers(1, 300), side=st.integers(1, 64), overlap=st.floats(0, 0.9))
+def test_windows_cover_the_axis_with_at_least_the_overlap(size: int, side: int, overlap: float) -> None:
+    size = max(size, side)
+    starts = window_starts(size, side, overlap)
+    assert starts[0] == 0
+    assert starts[-1] + side == size
+    steps = [after - before for before, after in itertools.pairwise(starts)]
+    assert all(0 < step <= max(1, int(side * (1 - overlap))) for step in steps)
+    assert max(steps, default=0) - min(steps, default=0) <= 1
+
+
+@pytest.mark.parametrize("blend", ["gaussian", "constant"])
+@pytest.mark.parametrize("shape", [(19, 22), (13, 17, 11)])
+def test_batches_equal_windows_one_by_one(shape: tuple[int, ...], blend: Blend) -> None:
+    network, window = random_network(len(shape)), [8] * len(shape)
+    one, many = (
+        predict_windows(network, image_of(list(shape), 1), window, Inference(blend=blend, batch_size=size))
+        for size in (1, 16)
+    )
+    np.testing.assert_allclose(many, one, atol=1e-5)
+
+
+def test_a_call_gets_at_most_the_batch_size() -> None:
+    sizes: list[int] = []
+
+    def watched(windows: Tensor) -> Tensor:
+        sizes.append(len(windows))
+        return windows
+
+    predict_windows(watched, image_of([16, 16]), [8, 8], Inference(overlap=0.5, batch_size=4))
+    assert sizes == [4, 4, 1]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_order_of_windows_does_not_matter(seed: int) -> None:
+    network, image = random_network(2), torch.from_numpy(image_of([19, 22], 1))
+    grid = WindowGrid.over(image.shape[1:], [8, 8], Inference())
+    positions = list(grid.positions())
+    shuffled = [positions[index] for index in np.random.default_rng(seed).permutation(len(positions))]
+    with torch.inference_mode():
+        expected, found = (_accumulate(network, image, grid, 1, order) for order in (positions, shuffled))
+    torch.testing.assert_close(found, expected)
+
+
+def random_network(dimensions: int) -> nn.Module:
+    """Three convolutions with norms, whose result depends on a window's borders."""
+    convolution = {2: nn.Conv2d, 3: nn.Conv3d}[dimensions]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        layers = [convolution(1, 6, 3, padding=1), nn.Tanh(), convolution(6, 6, 3, padding=1), nn.Tanh()]
+        return nn.Sequential(*layers, convolution(6, 3, 3, padding=1)).requires_grad_(False)
+
+
+@pytest.mark.parametrize("blend", ["gaussian", "constant"])
+@pytest.mark.parametrize("shape", [(32, 48), (16, 32, 24)])
+def test_windows_equal_monais(shape: tuple[int, ...], blend: Blend) -> None:
+    """With the same weights: MONAI lifts a Gaussian's corners to 0.001, so it is given ours, scaled beyond that."""
+    from monai.inferers import sliding_window_inference
+
+    network, image = random_network(len(shape)), image_of(list(shape), 1)
+    window, inference = [16] * len(shape), Inference(overlap=0.5, blend=blend)
+    weights = 1e8 * _outer(WindowGrid.over(shape, window, inference).profiles)
+    ours = predict_windows(network, image, window, inference)
+    theirs = sliding_window_inference(
+        torch.from_numpy(image)[None], window, 4, network, overlap=0.5, roi_weight_map=weights
+    )
+    np.testing.assert_allclose(ours, theirs[0].numpy(), atol=1e-4)
+
+
+def test_one_window_is_the_network_itself() -> None:
+    network, image = random_network(3), image_of([8, 10, 12], 1)
+    found = predict_windows(network, image, [8, 10, 12], Inference())
+    np.testing.assert_allclose(found, network(torch.from_numpy(image)[None])[0].numpy(), atol=1e-6)
+
+
+def test_a_small_case_is_padded_evenly() -> None:
+    seen: list[Tensor] = []
+
+    def watched(windows: Tensor) -> Tensor:
+        seen.append(windows)
+        return windows
+
+    predict_windows(watched, np.ones((1, 5, 8), np.float32), [8, 8], Inference())
+    assert seen[0].shape == (1, 1, 8, 8)
+    assert seen[0][0, 0, :, 0].tolist() == [0, 1, 1, 1, 1, 1, 0, 0]
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_mirroring_averages_all_flips(dimensions: int) -> None:
+    network = random_network(dimensions)
+    windows = torch.from_numpy(image_of([6, 7, 8][:dimensions], 1))[None]
+    flips = [
+        [axis for axis, chosen in zip(range(2, windows.ndim), choice, strict=True) if chosen]
+        for choice in itertools.product([False, True], repeat=dimensions)
+    ]
+    expected = torch.stack([network(windows.flip(flip)).flip(flip) for flip in flips]).mean(0)
+    torch.testing.assert_close(mirrored(network)(windows), expected)
+    for axis in range(2, windows.ndim):
+        torch.testing.assert_close(mirrored(network)(windows.flip(axis)), expected.flip(axis))
+
+
+def test_mirroring_of_vectors_averages_them() -> None:
+    windows = torch.arange(12.0).reshape(1, 1, 3, 4)
+    first_voxels = mirrored(lambda flipped: flipped[:, :, 0, 0])(windows)
+    assert first_voxels.tolist() == [[(0 + 3 + 8 + 11) / 4]]
+
+
+@pytest.mark.parametrize("side", [4, 7, 96])
+def test_the_profile_is_a_symmetric_gaussian_of_an_eighth(side: int) -> None:
+    profile = gaussian_profile(side).double()
+    torch.testing.assert_close(profile, profile.flip(0))
+    assert profile.min() > 0
+    ratio = torch.log(profile[side // 2] / profile[0]) * 2 * (side / 8) ** 2
+    near, far = side // 2 - (side - 1) / 2, (side - 1) / 2
+    assert ratio.item() == pytest.approx(far**2 - near**2, rel=1e-4)
+
+
+def test_quick_settings_are_lighter_and_never_heavier() -> None:
+    assert quick(Inference(overlap=0.5, mirror=True, batch_size=9)) == Inference(overlap=0.25, batch_size=9)
+    assert quick(Inference(overlap=0.1)).overlap == 0.1
