@@ -9,19 +9,32 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
+
+from wardround.engine.basics.canonical import canonical_json
 
 Label = str | int
 
 
+class _Key(ISeedSequence):
+    """Gives a generator its key. Without it numpy asks the system for entropy first, which takes most of the time."""
+
+    def __init__(self, key: int) -> None:
+        self._words = np.array([key & (2**64 - 1), key >> 64], dtype=np.uint64)
+
+    def generate_state(self, n_words: int, dtype: object = np.uint32) -> np.ndarray:
+        """The two 64-bit words that Philox asks for."""
+        return self._words[:n_words]
+
+
 def stream_key(seed: int, *labels: Label) -> int:
     """A 128-bit key for a seed and labels; every pair of different argument lists gets its own key."""
-    text = "\x1f".join(f"{type(label).__name__}:{label}" for label in (seed, *labels))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")
+    return int.from_bytes(hashlib.sha256(canonical_json([seed, *labels])).digest()[:16], "big")
 
 
 def stream(seed: int, *labels: Label) -> np.random.Generator:
     """A numpy generator for a seed and labels, such as `stream(42, "patch", case_digest, draw)`."""
-    return np.random.Generator(np.random.Philox(key=stream_key(seed, *labels)))
+    return np.random.Generator(np.random.Philox(_Key(stream_key(seed, *labels))))  # type: ignore[arg-type]
 
 
 def torch_seed(seed: int, *labels: Label) -> int:

@@ -65,7 +65,7 @@ def parse_document(text: str, path: Path) -> Document:
     try:
         content = _plain(YAML(typ="rt").load(text), (), lines)
     except RecursionError:
-        raise InputError.one("the file is nested too deeply, or an anchor contains itself", where=path.name) from None
+        raise InputError.one("the file is nested too deeply", where=path.name) from None
     except DuplicateKeyError as error:
         raise InputError.one(
             "a key stands twice", where=_mark(path, error), got=_headline(error), remedy="Remove one of the two"

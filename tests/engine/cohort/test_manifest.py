@@ -1,0 +1,216 @@
+"""Manifests: what is read, and every problem of a table at once, with its line and subject."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.manifests import touch, write_csv
+from tests.support.studies import CLASSIFICATION, SEGMENTATION, changed, study_of
+from wardround.engine.basics.problems import InputError
+from wardround.engine.cohort import Cohort, Truth, read_manifest
+from wardround.engine.study import Study
+
+STUDY = study_of(SEGMENTATION)
+PICTURES = study_of(CLASSIFICATION)
+TWO_INPUTS = study_of(changed(SEGMENTATION, inputs=["T1w", "T2w"]))
+
+
+def read(folder: Path, *lines: str, study: Study = STUDY, truth: Truth = Truth.REQUIRED) -> Cohort:
+    touch(folder, "a.nii", "b.nii", "c.nii", "ma.nii", "mb.nii", "mc.nii", "sub folder/ä b.nii")
+    return read_manifest(write_csv(folder / "data.csv", *lines), study, truth=truth)
+
+
+def problems(folder: Path, *lines: str, study: Study = STUDY, truth: Truth = Truth.REQUIRED) -> list[str]:
+    with pytest.raises(InputError) as caught:
+        read(folder, *lines, study=study, truth=truth)
+    return [problem.render() for problem in caught.value.problems]
+
+
+def test_rows_become_cases_in_their_order(tmp_path: Path) -> None:
+    cohort = read(
+        tmp_path,
+        "SubjectID,Channel_0,Label,PatientID,Split,Age,MPP,Time,Event",
+        "s2,b.nii,mb.nii,p,train,40,,1,0",
+        "s1,a.nii,ma.nii,p,train,,0.5,2,1",
+        'third,"sub folder/ä b.nii",mc.nii,q,test,,,,',
+    )
+    assert [case.subject for case in cohort.cases] == ["s2", "s1", "third"]
+    assert [case.patient for case in cohort.cases] == ["p", "p", "q"]
+    assert [case.split for case in cohort.cases] == ["train", "train", "test"]
+    assert [case.row for case in cohort.cases] == [2, 3, 4]
+    assert cohort.cases[0].channels == (tmp_path / "b.nii",)
+    assert cohort.cases[2].channels == (tmp_path / "sub folder" / "ä b.nii",)
+    assert cohort.cases[0].label == tmp_path / "mb.nii"
+    assert cohort.cases[0].value is None
+
+
+def test_without_a_patient_column_every_subject_is_a_patient(tmp_path: Path) -> None:
+    cohort = read(tmp_path, "SubjectID,Channel_0,Label", "s1,a.nii,ma.nii", "s2,b.nii,mb.nii")
+    assert [case.patient for case in cohort.cases] == ["s1", "s2"]
+    assert {case.split for case in cohort.cases} == {None}
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "bom"])
+def test_what_spreadsheets_write_is_read(tmp_path: Path, separator: str, end: str, mark: bytes) -> None:
+    touch(tmp_path, "im,a;ges/a.nii", "ma.nii")
+    rows = [
+        ["SubjectID", "Channel_0", "Label", ""],
+        [' "s ""1""" ', '"im,a;ges/a.nii"', "ma.nii", ""],
+        ["", "", "", ""],
+    ]
+    rows[1][0] = '"s ""1"""'
+    text = end.join(separator.join(row) for row in rows) + end + end
+    (tmp_path / "data.csv").write_bytes(mark + text.encode())
+    (case,) = read_manifest(tmp_path / "data.csv", STUDY, truth=Truth.REQUIRED).cases
+    assert case.subject == 's "1"'
+    assert case.channels[0].read_text() == "im,a;ges/a.nii"
+
+
+def test_backslashes_separate_folders_as_slashes_do(tmp_path: Path) -> None:
+    cohort = read(tmp_path, "SubjectID,Channel_0,Label", r"s1,sub folder\ä b.nii,.\ma.nii")
+    assert cohort.cases[0].channels[0].read_text() == "sub folder/ä b.nii"
+    assert cohort.cases[0].label is not None
+    assert cohort.cases[0].label.is_file()
+
+
+def test_a_backslash_in_a_name_stays_what_it_is(tmp_path: Path) -> None:
+    touch(tmp_path, "odd\\name.nii")
+    cohort = read(tmp_path, "SubjectID,Channel_0,Label", r"s1,odd\name.nii,ma.nii")
+    assert cohort.cases[0].channels[0].name == "odd\\name.nii"
+
+
+def test_absolute_paths_are_taken_as_they_are(tmp_path: Path) -> None:
+    cohort = read(tmp_path, "SubjectID,Channel_0,Label", f"s1,{tmp_path / 'a.nii'},ma.nii")
+    assert cohort.cases[0].channels == (tmp_path / "a.nii",)
+
+
+def test_channels_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    cohort = read(tmp_path, "Label,Channel_1,SubjectID,Channel_0", "ma.nii,b.nii,s1,a.nii", study=TWO_INPUTS)
+    assert [path.name for path in cohort.cases[0].channels] == ["a.nii", "b.nii"]
+
+
+def test_one_file_may_hold_all_inputs(tmp_path: Path) -> None:
+    cohort = read(tmp_path, "SubjectID,Channel_0,Label", "s1,a.nii,ma.nii", study=TWO_INPUTS)
+    assert len(cohort.cases[0].channels) == 1
+
+
+@pytest.mark.parametrize("cell", ["1", "1.0", "malignant", " 1 "])
+def test_a_value_is_the_class_by_number_or_name(tmp_path: Path, cell: str) -> None:
+    cohort = read(tmp_path, "SubjectID,Channel_0,ValueToPredict", f"s1,a.nii,{cell}", study=PICTURES)
+    assert cohort.cases[0].value == "1"
+    assert cohort.cases[0].label is None
+
+
+@pytest.mark.parametrize("lines", [("SubjectID,Channel_0", "s1,a.nii"), ("SubjectID,Channel_0,Label", "s1,a.nii,")])
+def test_prediction_needs_no_truth(tmp_path: Path, lines: tuple[str, str]) -> None:
+    assert read(tmp_path, *lines, truth=Truth.OPTIONAL).cases[0].label is None
+
+
+def test_truth_that_is_named_must_exist_even_for_prediction(tmp_path: Path) -> None:
+    assert "no such file" in problems(tmp_path, "SubjectID,Channel_0,Label", "s,a.nii,x.nii", truth=Truth.OPTIONAL)[0]
+
+
+def test_every_problem_comes_at_once_with_line_and_subject(tmp_path: Path) -> None:
+    found = problems(
+        tmp_path,
+        "SubjectID,Channel_0,Label,PatientID,Split",
+        "s1,a.nii,ma.nii,p1,train",
+        "s1,aa.nii,,p1,test",
+        ",sub folder,mb.nii,p2,trian",
+        "s4,b.nii",
+        "s5,c.nii,mc.nii,,",
+    )
+    assert found == [
+        "data.csv:5: the row does not fit the header (got 2 cells; expected 5 cells). "
+        "A cell that contains the separator must stand in quotation marks.",
+        "data.csv:3, subject 's1', Channel_0: there is no such file (got 'aa.nii'). "
+        "Its folder has 'a.nii' or 'ma.nii'.",
+        "data.csv:3, subject 's1', Label: the cell is empty.",
+        "data.csv:4, SubjectID: the cell is empty.",
+        "data.csv:4, Channel_0: this is a folder (got 'sub folder'; expected an image file).",
+        "data.csv:4, Split: unknown set 'trian'. Did you mean 'train'?",
+        "data.csv:6, subject 's5', PatientID: the cell is empty.",
+        "data.csv:6, subject 's5', Split: the cell is empty.",
+        "data.csv:3, SubjectID: the subject 's1' stands on line 2 already. "
+        "Give every row its own SubjectID; rows of one person share a PatientID.",
+        "data.csv, Split: the patient 'p1' is in 2 sets "
+        "(got train on line 2; test on line 3; expected all rows of a patient in one set).",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ("SubjectId,Channel_0,Label", "the column 'SubjectID' is missing. Is it 'SubjectId'? Rename that"),
+        ("Subject_ID,Channel_0,Label", "the column 'SubjectID' is missing. Is it 'Subject_ID'?"),
+        ("SubjectID,Channel_0,Mask", "the column 'Label' is missing. Known: Channel_0, Mask, SubjectID"),
+        ("SubjectID,Channel_0,label", "the column 'Label' is missing. Is it 'label'?"),
+        ("SubjectID,Channel_0,Label,patientid", "unknown column 'patientid'. Did you mean 'PatientID'?"),
+        ("SubjectID,Channel_0,Label,Patient ID", "unknown column 'Patient ID'. Did you mean 'PatientID'?"),
+        ("SubjectID,Channel_0,Label,split", "unknown column 'split'. Did you mean 'Split'?"),
+        ("SubjectID,Channel_0,Label,Label", "the column 'Label' stands twice"),
+        ("SubjectID,Channel_1,Label", "got 1 (Channel_1); expected 1 (Channel_0), one for each of T1w"),
+        ("SubjectID,channel_0,Label", "got none; expected 1 (Channel_0), one for each of T1w). Is it 'channel_0'?"),
+        ("SubjectID,Channel_0,Channel_1,Label", "got 2 (Channel_0, Channel_1); expected 1 (Channel_0)"),
+    ],
+)
+def test_columns_that_do_not_fit_are_named(tmp_path: Path, header: str, words: str) -> None:
+    found = problems(tmp_path, header, ",".join(["s1"] + ["a.nii"] * header.count(",")))
+    assert any(words in problem for problem in found), found
+
+
+def test_wrong_number_of_channel_columns_names_the_inputs(tmp_path: Path) -> None:
+    study = study_of(changed(SEGMENTATION, inputs=["T1w", "T2w", "FLAIR"]))
+    found = problems(tmp_path, "SubjectID,Channel_0,Channel_1,Label", "s,a.nii,b.nii,ma.nii", study=study)
+    assert "got 2 (Channel_0, Channel_1); expected 3 (Channel_0, Channel_1, Channel_2)" in found[0]
+    assert "one for each of T1w, T2w, FLAIR" in found[0]
+
+
+@pytest.mark.parametrize("cell", ["2", "0.5", "nan", "inf", "maligant", "yes", "1e400"])
+def test_a_value_that_is_no_class_is_told_with_the_classes(tmp_path: Path, cell: str) -> None:
+    (found,) = problems(tmp_path, "SubjectID,Channel_0,ValueToPredict", f"s1,a.nii,{cell}", study=PICTURES)
+    assert f"got '{cell}'; expected 0 (benign), 1 (malignant)" in found
+    assert "data.csv:2, subject 's1', ValueToPredict" in found
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "the file is empty"),
+        (b"\n\n", "the file is empty"),
+        (b"SubjectID,Channel_0,Label\n", "the manifest has no rows"),
+        ("SubjectID,Channel_0,Label\ns,ä,b\n".encode("latin-1"), r"data.csv:2: these bytes are not UTF-8 text"),
+        ("SubjectID,Channel_0,Label\n".encode("utf-16"), "the file is UTF-16 text"),
+        (b'SubjectID,Channel_0,Label\ns,"a.nii,ma.nii\n', r"data.csv:2: this row is not valid CSV"),
+        (b'SubjectID,Channel_0,Label\ns,"a"b.nii,ma.nii\n', r"data.csv:2: this row is not valid CSV"),
+    ],
+)
+def test_what_is_no_table_is_told(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "data.csv").write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        read_manifest(tmp_path / "data.csv", STUDY, truth=Truth.REQUIRED)
+
+
+def test_a_missing_manifest_or_folder_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cannot be read .*No such file"):
+        read_manifest(tmp_path / "none.csv", STUDY, truth=Truth.REQUIRED)
+    with pytest.raises(InputError, match=r"cannot be read .*directory"):
+        read_manifest(tmp_path, STUDY, truth=Truth.REQUIRED)
+    (found,) = problems(tmp_path, "SubjectID,Channel_0,Label", "s,images/a.nii,ma.nii")
+    assert "images does not exist either; paths are relative to the manifest" in found
+
+
+def test_lines_are_counted_as_an_editor_counts_them(tmp_path: Path) -> None:
+    found = problems(
+        tmp_path, "SubjectID,Channel_0,Label,Note", "", 's1,a.nii,ma.nii,"two', 'lines"', "s2,x.nii,ma.nii,"
+    )
+    assert found[0].startswith("data.csv:5, subject 's2', Channel_0")
+
+
+def test_a_name_that_no_disk_can_have_is_told(tmp_path: Path) -> None:
+    found = problems(tmp_path, "SubjectID,Channel_0,Label", f"s1,{'x' * 5000}.nii,ma.nii")
+    assert "name too long" in found[0]

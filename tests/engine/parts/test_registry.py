@@ -1,0 +1,75 @@
+"""The registry: every part is documented, typed, complete with defaults, and leads to code that exists."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterator
+
+import pytest
+
+from wardround.engine.basics.problems import InputError
+from wardround.engine.parts import Kind, Parameters, Part, Registry, builtin_and_plugins
+from wardround.engine.parts.registry import named
+
+PARTS = builtin_and_plugins().parts()
+
+
+class Sharpness(Parameters):
+    """How sharp."""
+
+    amount: float = 1.0
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: f"{part.kind}-{part.name}")
+def test_every_part_is_documented_and_closed(part: Part) -> None:
+    assert (part.parameters.__doc__ or "").strip().endswith(".") or "\n" in (part.parameters.__doc__ or "")
+    assert part.parameters.model_config["extra"] == "forbid"
+    assert part.parameters.model_config["frozen"] is True
+    shorthand = part.parameters.shorthand
+    assert shorthand is None or shorthand in part.parameters.model_fields
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: f"{part.kind}-{part.name}")
+def test_every_part_has_an_implementation(part: Part) -> None:
+    assert callable(part.load())
+
+
+def test_parts_are_found_by_kind_and_name_and_listed_in_order() -> None:
+    registry = builtin_and_plugins()
+    assert registry.find(Kind.LOSS, "dice_ce").name == "dice_ce"
+    assert list(registry.names(Kind.METRIC)) == sorted(registry.names(Kind.METRIC))
+    assert [(part.kind, part.name) for part in PARTS] == sorted((part.kind, part.name) for part in PARTS)
+    assert set(named(PARTS)) == {part.name for part in PARTS}
+
+
+def test_an_unknown_part_is_told_with_the_close_ones() -> None:
+    with pytest.raises(InputError, match=r"unknown loss \(got 'dice_c'\). Did you mean 'dice_ce'\?"):
+        builtin_and_plugins().find(Kind.LOSS, "dice_c")
+
+
+def test_two_parts_of_a_kind_cannot_share_a_name() -> None:
+    part = Part(Kind.LOSS, "a", Sharpness, "x:y")
+    with pytest.raises(InputError, match="two parts of kind loss are called 'a'"):
+        Registry([part, part])
+    assert len(Registry([part, Part(Kind.METRIC, "a", Sharpness, "x:y")]).parts()) == 2
+
+
+@pytest.fixture
+def plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    class Entry:
+        def load(self) -> tuple[Part, ...]:
+            return (Part(Kind.LOSS, "sharp", Sharpness, "json:loads"),)
+
+    monkeypatch.setattr("wardround.engine.parts.registry.entry_points", lambda group: [Entry()])
+    builtin_and_plugins.cache_clear()
+    yield
+    builtin_and_plugins.cache_clear()
+
+
+@pytest.mark.usefixtures("plugin")
+def test_an_installed_package_adds_parts_that_a_study_can_name() -> None:
+    assert builtin_and_plugins().find(Kind.LOSS, "sharp").load().__name__ == "loads"
+
+
+def test_the_package_itself_declares_no_plugins() -> None:
+    assert not [e for e in importlib.metadata.entry_points(group="wardround.parts") if e.value.startswith("wardround.")]
