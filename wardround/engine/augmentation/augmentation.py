@@ -7,10 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from wardround.engine.augmentation.types import Drawn, Transform
-from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.randomness import stream
 from wardround.engine.parts import Kind
-from wardround.engine.parts.augmentation import Flip
 from wardround.engine.sampling.types import Batch, SampleKey
 from wardround.engine.study import Study
 
@@ -30,7 +28,6 @@ class Augmentation:
         self._transforms: tuple[Transform[Any], ...] = tuple(
             use.part(Kind.AUGMENTATION).load()(use.parameters) for use in study.augmentation
         )
-        _require_axes(study)
 
     def __call__(self, batch: Batch) -> Batch:
         """The batch after all transforms, on the device where it lies."""
@@ -52,15 +49,3 @@ class Augmentation:
 
     def _stream(self, place: int, key: SampleKey) -> Any:
         return stream(self._seed, "augment", place, key.case, key.draw)
-
-
-def _require_axes(study: Study) -> None:
-    for use in study.augmentation:
-        parameters = use.parameters
-        if isinstance(parameters, Flip) and parameters.axes != "all" and max(parameters.axes) >= study.dimensions:
-            raise InputError.one(
-                "there is no such axis to flip",
-                where="augmentation.flip.axes",
-                got=str(list(parameters.axes)),
-                expected=f"numbers from 0 to {study.dimensions - 1}",
-            )

@@ -72,14 +72,19 @@ def _require_voxels(path: Path, layout: _Nifti) -> None:
     with _nifti_stream(path) as stream:
         total = len(stream.read(layout.start))
         while block := stream.read(_BLOCK):
+            broken += _not_numbers(block[: max(0, layout.end - total)], layout.float_type)
             total += len(block)
-            if layout.float_type is not None:
-                count = len(block) // layout.float_type.itemsize
-                broken += count - np.count_nonzero(np.isfinite(np.frombuffer(block, layout.float_type, count)))
     _require_length(path, total, layout.end)
     if broken:
         got = f"{broken:,} voxels are NaN or infinite"
         raise InputError.one("the image has values that are not numbers", where=str(path), got=got)
+
+
+def _not_numbers(block: bytes, float_type: np.dtype[np.floating] | None) -> int:
+    if float_type is None:
+        return 0
+    values = np.frombuffer(block, float_type, len(block) // float_type.itemsize)
+    return int(values.size - np.count_nonzero(np.isfinite(values)))
 
 
 @contextlib.contextmanager
