@@ -7,7 +7,7 @@ import pytest
 
 from wardround.federation.guards import GuardCode, GuardError, check_update, describe
 
-ARRAYS = {"a": np.ones((2, 3), np.float32), "n": np.array(4, np.int64)}
+ARRAYS: dict[str, np.ndarray] = {"a": np.ones((2, 3), np.float32), "n": np.array(4, np.int64)}
 SCHEMA = describe(ARRAYS)
 
 

@@ -55,7 +55,7 @@ def a_study() -> Study:
 
 
 @dataclass(frozen=True)
-class Stage0:
+class Site:
     """A coordinator and one enrolled site that has accepted its invitation."""
 
     folder: Path
@@ -119,7 +119,7 @@ class Stage0:
         return log_path(self.settings.work, role).read_text()
 
 
-def build_stage(folder: Path, *, address: str = "127.0.0.1:9", ca_pem: str = "", strategy: str = "fedavg") -> Stage0:
+def build_site(folder: Path, *, address: str = "127.0.0.1:9", ca_pem: str = "") -> Site:
     """Init, enrol, invite and accept, with a manifest that does not exist unless somebody writes it."""
     create_site(folder, "north", folder / "data.csv")
     quicken(folder / "site.yaml")
@@ -129,7 +129,7 @@ def build_stage(folder: Path, *, address: str = "127.0.0.1:9", ca_pem: str = "",
     invitation = invitation_for(coordinator, Roster.of((request.member,)), address=address, ca_pem=ca_pem)
     save_invitation(folder / "invitation.json", invitation, coordinator)
     pin(load_settings(folder / "site.yaml").accepted, invitation)
-    return Stage0(folder, coordinator, invitation)
+    return Site(folder, coordinator, invitation)
 
 
 def invitation_for(
@@ -157,7 +157,7 @@ def invitation_for(
 
 def quicken(config: Path) -> None:
     """Let the courier wait three seconds at most, and the worker use one thread."""
-    config.write_text(config.read_text() + "answer_seconds: 3\nthreads: 1\ndevice: cpu\n".replace("device: cpu\n", ""))
+    config.write_text(config.read_text() + "answer_seconds: 3\nthreads: 1\n")
 
 
 def allow_few(policy: Path) -> None:
@@ -252,17 +252,17 @@ class FakeLaboratory:
 
 
 @contextmanager
-def working_site(stage: Stage0, laboratory: FakeLaboratory) -> Iterator[Courier]:
+def working_site(site: Site, laboratory: FakeLaboratory) -> Iterator[Courier]:
     """A worker in a thread and a courier that talks to it over the real socket."""
     stop = threading.Event()
-    settings, agreement = stage.settings, stage.agreement
+    settings, agreement = site.settings, site.agreement
     thread = threading.Thread(
         target=run_worker,
         args=(settings, agreement, EventLog(settings.work, Role.WORKER), stop, lambda *_: laboratory),
     )
     thread.start()
     try:
-        yield courier_of(stage, stop)
+        yield courier_of(site, stop)
     finally:
         stop.set()
         laboratory.gate.set()
@@ -270,20 +270,15 @@ def working_site(stage: Stage0, laboratory: FakeLaboratory) -> Iterator[Courier]
         assert not thread.is_alive()
 
 
-def courier_of(stage: Stage0, stop: threading.Event | None = None) -> Courier:
+def courier_of(site: Site, stop: threading.Event | None = None) -> Courier:
     """The site's courier."""
-    settings = stage.settings
+    settings = site.settings
     office = Office(
-        settings, stage.agreement, stage.keys, EventLog(settings.work, Role.COURIER), stop or threading.Event()
+        settings, site.agreement, site.keys, EventLog(settings.work, Role.COURIER), stop or threading.Event()
     )
     return Courier(office, lambda ask: ask_worker(socket_path(settings.work), ask))
 
 
-def cohort_digest_of(laboratory: FakeLaboratory) -> str:
-    """The digest that goes into work keys."""
-    return laboratory.cohort.digest
-
-
-def write_cohort(stage: Stage0, cases: int = 9) -> Path:
+def write_cohort(site: Site, cases: int = 9) -> Path:
     """Real images for the real engine."""
-    return write_segmentation_cohort(stage.folder, cases=cases, shape=(18, 20, 16))
+    return write_segmentation_cohort(site.folder, cases=cases, shape=(18, 20, 16))

@@ -1,0 +1,113 @@
+"""`site-client init` and `accept`."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.site_client.support import Site, build_site, invitation_for
+from wardround.engine.cli.runner import ExitCode, run
+from wardround.federation.identities import EnrolmentRequest, Roster
+from wardround.federation.invitation import save_invitation
+from wardround.site_client.cli import app
+from wardround.site_client.settings import load_policy, load_settings
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    site = build_site(tmp_path / "site")
+    site.settings.accepted.unlink()
+    return site
+
+
+def _init(folder: Path, name: str = "north") -> int:
+    return run(app, ["init", "--name", name, "--manifest", str(folder / "data.csv"), "--folder", str(folder)])
+
+
+def _accept(site: Site, *more: str) -> int:
+    return run(app, ["accept", str(site.folder / "invitation.json"), "--config", str(site.config), *more])
+
+
+def test_init_makes_a_site_that_can_be_read_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _init(tmp_path) == ExitCode.OK
+    assert EnrolmentRequest.load(tmp_path / "north.pub").member.name == "north"
+    assert load_settings(tmp_path / "site.yaml").manifest == tmp_path / "data.csv"
+    assert load_policy(tmp_path / "policy.yaml").minimum_train_cases == 5
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "keys").iterdir()} == {0o600}
+    assert stat.S_IMODE((tmp_path / "keys").stat().st_mode) == 0o700
+    assert "Fingerprint" in capsys.readouterr().out
+
+
+def test_init_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _init(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert _init(tmp_path) == ExitCode.BAD_INPUT
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert capsys.readouterr().err.count("it exists already") == 4
+
+
+@pytest.mark.parametrize("name", ["North", "", "a b", "../north", "n" * 33])
+def test_init_refuses_a_name_before_it_writes(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _init(tmp_path, name) == ExitCode.BAD_INPUT
+    assert "such as north" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_manifest_with_an_odd_name_survives(tmp_path: Path) -> None:
+    manifest = tmp_path / "it's: data.csv"
+    run(app, ["init", "--name", "north", "--manifest", str(manifest), "--folder", str(tmp_path / "site")])
+    assert load_settings(tmp_path / "site/site.yaml").manifest == manifest
+
+
+def test_accept_shows_the_plan_and_pins_it(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _accept(site, "--yes") == ExitCode.OK
+    said = capsys.readouterr().out
+    for part in ("trial", "blobs: segmentation", "3 rounds of 4 steps", site.invitation.plan.digest, "Leaves", "Stays"):
+        assert part in said
+    assert site.agreement.invitation == site.invitation
+
+
+def test_accept_asks_first(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("typer.confirm", lambda question: False)
+    assert _accept(site) == ExitCode.INCOMPLETE
+    assert not site.settings.accepted.exists()
+
+
+def test_accept_says_everything_that_stands_against_it(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    site.settings.policy.write_text("schema: 1\nmaximum_rounds: 2\nmaximum_steps: 5\ntasks: [classification]\n")
+    save_invitation(
+        site.folder / "invitation.json", invitation_for(site.coordinator, Roster(members=())), site.coordinator
+    )
+    assert _accept(site, "--yes") == ExitCode.BAD_INPUT
+    said = capsys.readouterr().err
+    for part in ("more rounds", "more training steps", "does not allow this task", "not in the invitation's roster"):
+        assert part in said
+    assert not site.settings.accepted.exists()
+
+
+def test_accept_refuses_a_changed_invitation(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    path = site.folder / "invitation.json"
+    content = json.loads(path.read_text())
+    content["invitation"]["address"] = "attacker.example:443"
+    path.write_text(json.dumps(content))
+    assert _accept(site, "--yes") == ExitCode.BAD_INPUT
+    assert "signature does not hold" in capsys.readouterr().err
+    assert not site.settings.accepted.exists()
+
+
+def test_accept_refuses_a_roster_with_other_keys(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = build_site(tmp_path / "other")
+    save_invitation(site.folder / "invitation.json", other.invitation, other.coordinator)
+    assert _accept(site, "--yes") == ExitCode.BAD_INPUT
+    assert "other keys for this site" in capsys.readouterr().err
+
+
+def test_help_and_version_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(app, ["--version"]) == ExitCode.OK
+    assert run(app, []) == ExitCode.BAD_INPUT
+    assert "init" in capsys.readouterr().out

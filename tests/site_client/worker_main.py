@@ -1,0 +1,46 @@
+"""A worker process with the fake engine, slow enough to be killed between two steps: `worker_main.py site.yaml`."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from pathlib import Path
+
+from tests.site_client.support import FakeLaboratory
+from wardround.site_client.agreement import Agreement, load_agreement
+from wardround.site_client.events import EventLog, Role
+from wardround.site_client.laboratory import Trained, TrainingJob, Watch
+from wardround.site_client.processes import only_one, stopping
+from wardround.site_client.settings import SiteSettings, load_settings
+from wardround.site_client.worker import run_worker
+
+
+class SlowLaboratory(FakeLaboratory):
+    """A fake engine that takes a while after each checkpoint."""
+
+    def train(self, job: TrainingJob, watch: Watch) -> Trained:
+        """Train slowly."""
+
+        def pause(step: int) -> None:
+            watch.on_checkpoint(step)
+            time.sleep(0.3)
+
+        return super().train(job, Watch(watch.on_step, pause, watch.halt))
+
+
+def _open(settings: SiteSettings, agreement: Agreement) -> SlowLaboratory:
+    return SlowLaboratory()
+
+
+def main() -> None:
+    """Run until SIGTERM."""
+    settings = load_settings(Path(sys.argv[1]))
+    log = EventLog(settings.work, Role.WORKER)
+    with only_one(settings.work, Role.WORKER), stopping(follow_parent=False) as stop:
+        run_worker(settings, load_agreement(settings.accepted), log, stop, _open)
+    assert threading.active_count() >= 1
+
+
+if __name__ == "__main__":
+    main()
