@@ -23,6 +23,9 @@ class Silent:
         """Ignore the step."""
 
 
+SILENT: Progress = Silent()
+
+
 class _Lines:
     """At most one plain line every two seconds, with the time left."""
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from wardround.engine.basics.problems import Findings
-from wardround.engine.basics.progress import Progress, Silent
+from wardround.engine.basics.progress import SILENT, Progress
 from wardround.engine.inference import mirrored
 from wardround.engine.metrics import CaseScores, ClassificationMetric, Evaluation, Summary, build_metrics, summarise
 from wardround.engine.sampling.types import Batch
@@ -43,7 +43,7 @@ class ClassificationTask(Task):
         cases: Sequence[StoredCase],
         subjects: Sequence[str],
         device: torch.device,
-        progress: Progress = Silent(),  # noqa: B008
+        progress: Progress = SILENT,
         inference: Inference | None = None,
     ) -> Evaluation:
         """Each metric over the cohort, per case where it is defined, and the loss. Images run in batches."""

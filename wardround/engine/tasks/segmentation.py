@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from wardround.engine.basics.problems import Findings
-from wardround.engine.basics.progress import Progress, Silent
+from wardround.engine.basics.progress import SILENT, Progress
 from wardround.engine.inference import predict_windows
 from wardround.engine.metrics import CaseScores, Evaluation, SegmentationMetric, build_metrics, summarise
 from wardround.engine.sampling.types import Batch
@@ -50,7 +50,7 @@ class SegmentationTask(Task):
         cases: Sequence[StoredCase],
         subjects: Sequence[str],
         device: torch.device,
-        progress: Progress = Silent(),  # noqa: B008
+        progress: Progress = SILENT,
         inference: Inference | None = None,
     ) -> Evaluation:
         """Per case each metric over its classes, and the loss of the blended probabilities."""

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wardround.engine.basics.progress import Progress, Silent
+from wardround.engine.basics.progress import SILENT, Progress
 from wardround.engine.losses import build_loss
 from wardround.engine.metrics import Evaluation
 from wardround.engine.networks import build_network
@@ -69,7 +69,7 @@ class Task(ABC):
         cases: Sequence[StoredCase],
         subjects: Sequence[str],
         device: torch.device,
-        progress: Progress = Silent(),  # noqa: B008
+        progress: Progress = SILENT,
         inference: Inference | None = None,
     ) -> Evaluation:
         """Scores of cases with truth, on the preprocessed grid.

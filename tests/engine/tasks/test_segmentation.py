@@ -1,0 +1,90 @@
+"""Segmentation: probabilities on the case's grid, scores in its mm, the study's loss of the whole case."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.engine.tasks.cases import SEGMENTATION, stored_case, study
+from wardround.engine.inference import quick
+from wardround.engine.sampling.types import Batch
+from wardround.engine.study.models import Inference
+from wardround.engine.tasks import build_task
+
+CPU = torch.device("cpu")
+
+
+class Oracle(nn.Module):
+    """Logits that say class round(intensity), however the windows lie."""
+
+    def forward(self, windows: Tensor) -> Tensor:
+        """(samples, 1, *window) to (samples, 3, *window)."""
+        classes = torch.arange(3).reshape(1, 3, *(1,) * (windows.ndim - 2))
+        return -40.0 * (windows - classes).abs()
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (29, 21), (11, 30)])
+def test_probabilities_lie_on_the_cases_grid_and_sum_to_one(shape: tuple[int, int]) -> None:
+    task = build_task(study(SEGMENTATION, inference={"mirror": True}))
+    prediction = task.predict(task.network(), stored_case(0, shape), CPU)
+    assert prediction.probabilities.shape == (3, *shape)
+    np.testing.assert_allclose(prediction.probabilities.sum(0), 1, rtol=1e-5)
+    assert prediction.labels.shape == shape
+
+
+def test_a_perfect_network_scores_perfectly() -> None:
+    task = build_task(study(SEGMENTATION))
+    case = stored_case(0, (40, 21))
+    perfect = type(case)(**{**vars(case), "image": case.label[None].astype(np.float32)})  # type: ignore[index]
+    evaluation = task.evaluate(Oracle(), [perfect], ["a"], CPU)
+    values = {name: summary.value for name, summary in evaluation.summary.items()}
+    assert values["loss"] < 1e-4
+    assert values["dice"] == values["dice.disc"] == values["nsd.ring"] == 1
+    assert values["hd95"] == 0
+
+
+def test_distances_are_in_the_cases_millimetres() -> None:
+    task = build_task(study(SEGMENTATION))
+    network = task.network()
+    one, three = (
+        task.evaluate(network, [stored_case(0, spacing=spacing)], ["a"], CPU).summary["hd95"].value
+        for spacing in (1.0, 3.0)
+    )
+    assert three == pytest.approx(3 * one)
+
+
+def test_the_loss_is_the_studys_loss_of_the_whole_case() -> None:
+    task = build_task(study(SEGMENTATION))
+    network, case = task.network(), stored_case(0)
+    found = task.evaluate(network, [case], ["a"], CPU).summary["loss"].value
+    image, label = torch.from_numpy(case.image)[None], torch.from_numpy(np.asarray(case.label)).long()[None]
+    network.eval()
+    expected = task.losses(network(image), Batch((), image, label, None))
+    assert found == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_other_settings_replace_the_studys() -> None:
+    calls: list[int] = []
+
+    class Counted(Oracle):
+        def forward(self, windows: Tensor) -> Tensor:
+            calls.append(len(windows))
+            return super().forward(windows)
+
+    task = build_task(study(SEGMENTATION, inference={"overlap": 0.5, "mirror": True, "batch_size": 1}))
+    case = stored_case(0, (32, 32))
+    counts = []
+    for inference in (None, quick(task.study.inference), Inference(overlap=0, batch_size=64)):
+        calls.clear()
+        task.evaluate(Counted(), [case], ["a"], CPU, inference=inference)
+        counts.append(sum(calls))
+    assert counts == [9 * 4, 9, 4]
+
+
+def test_a_three_dimensional_case() -> None:
+    model = {"name": "resunet", "dimensions": 3, "filters": 4, "levels": 2}
+    task = build_task(study(SEGMENTATION, patches={"size": [16, 12, 16]}, model=model))
+    evaluation = task.evaluate(task.network(), [stored_case(0, (18, 10, 17))], ["a"], CPU)
+    assert 0 <= evaluation.summary["dice"].value <= 1
