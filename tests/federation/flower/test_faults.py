@@ -25,8 +25,11 @@ def proxied(world: World, link: Link) -> Iterator[FaultProxy]:
         yield proxy
 
 
-@pytest.mark.parametrize("status", [401, 500])
-@pytest.mark.parametrize("path", sorted(FLEET_PATHS - {"/v1/fleet/deactivate-node"}))
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [(path, 500) for path in sorted(FLEET_PATHS - {"/v1/fleet/deactivate-node"})]
+    + [("/v1/fleet/activate-node", 401), ("/v1/fleet/pull-messages", 401), ("/v1/fleet/push-object", 401)],
+)
 def test_one_error_on_any_path_is_survived(world: World, path: str, status: int) -> None:
     with world.link() as link, proxied(world, link) as proxy:
         proxy.fail_once(path, status)

@@ -14,9 +14,9 @@ import psutil
 import pytest
 
 from tests.federation.flower.world import World, question, wait_until
-from tests.support.certificates import new_key
+from tests.support.certificates import new_key, public_pem
 from wardround.federation.flower.gate import FLEET_PATHS
-from wardround.federation.flower.link import GateLimits
+from wardround.federation.flower.link import GateLimits, Link, TlsFiles
 from wardround.federation.flower.probe import _credentials, client_context
 
 FLEET = "/v1/fleet/pull-messages"
@@ -144,8 +144,6 @@ def test_a_site_cannot_speak_for_another(three: World) -> None:
     from flwr.proto.fleet_pb2 import ActivateNodeRequest, PullMessagesRequest
     from flwr.proto.node_pb2 import Node
 
-    from tests.support.certificates import public_pem
-
     signed = _credentials(three.keys["north"])
     with three.link() as link:
         assert link._state is not None
@@ -266,6 +264,21 @@ def test_the_oldest_connection_of_a_site_makes_room(world: World) -> None:
         assert not ended(connections[1], 0.3)
         assert not ended(connections[2], 0.3)
     assert world.said("north", "limited", "of one site")
+
+
+def test_a_key_file_may_have_other_line_ends(world: World) -> None:
+    files = world.certificates
+    roster = {"north": b"\r\n" + public_pem(world.keys["north"]).replace(b"\n", b"\r\n") + b"\r\n"}
+    tls_files = TlsFiles(files.ca, files.certificate, files.key)
+    with Link(host="127.0.0.1", port=0, tls=tls_files, sites=roster) as link, world.courier("north", link.port):
+        assert link.exchange("north", question(), 20) is not None
+
+
+def test_two_sites_cannot_share_a_key(world: World) -> None:
+    files, key = world.certificates, public_pem(world.keys["north"])
+    tls_files = TlsFiles(files.ca, files.certificate, files.key)
+    with pytest.raises(ValueError, match="has the key of another site"):
+        Link(host="127.0.0.1", port=0, tls=tls_files, sites={"north": key, "south": key})
 
 
 def test_an_address_that_is_taken_is_named(world: World) -> None:

@@ -21,7 +21,7 @@ from .events import Announcer, LinkEvent, ignore
 from .gate import Gate
 from .listener import Listener
 from .presence import Presence
-from .roster import Roster
+from .roster import Roster, canonical_keys
 
 if TYPE_CHECKING:
     from .link_state import Attempt, SiteLinkState
@@ -72,7 +72,7 @@ class Link:
         on_event: Callable[[LinkEvent], None] = ignore,
     ) -> None:
         self._limits = limits or GateLimits()
-        self._sites = dict(sites)
+        self._sites = canonical_keys(sites)
         self._roster = Roster(self._sites)
         self._announcer = Announcer(on_event)
         self._presence = Presence(self._sites, self._announcer)

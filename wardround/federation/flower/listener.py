@@ -92,10 +92,11 @@ class Listener:
         self._limits = limits
         self._admission = admission
         self._announcer = announcer
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="wardround-link", daemon=True)
         self._state = ServerState()
-        self._stopping: asyncio.Event | None = None
+        self._stopping = asyncio.Event()
+        self._running = threading.Event()
         self.port = port
 
     def start(self, application: Callable[..., Any]) -> None:
@@ -116,12 +117,12 @@ class Listener:
         )
         config.load()
         self._factory = partial(GuardedProtocol, config, self._state, self._admission, self._limits.header_seconds)
-        self._stopping = asyncio.Event()
         self._thread.start()
+        self._running.wait()
 
     def stop(self) -> None:
         """Close the socket and every connection. Returns when the thread is gone."""
-        if self._thread.is_alive() and self._stopping is not None:
+        if self._loop is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join()
 
@@ -137,15 +138,12 @@ class Listener:
         return listening
 
     def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        try:
-            self._loop.run_until_complete(self._serve())
-        finally:
-            self._loop.close()
+        asyncio.run(self._serve())
 
     async def _serve(self) -> None:
-        accepting = asyncio.create_task(self._accept_for_ever())
-        assert self._stopping is not None
+        self._loop = asyncio.get_running_loop()
+        self._running.set()
+        accepting = asyncio.create_task(self._accept_for_ever(self._loop))
         await self._stopping.wait()
         accepting.cancel()
         self._socket.close()
@@ -156,30 +154,34 @@ class Listener:
             task.cancel()
         await asyncio.wait([*running, asyncio.create_task(asyncio.sleep(0.05))], timeout=_SHUTDOWN_SECONDS)
 
-    async def _accept_for_ever(self) -> None:
+    async def _accept_for_ever(self, loop: asyncio.AbstractEventLoop) -> None:
         handshakes: set[asyncio.Task[None]] = set()
         while True:
             try:
-                connection, address = await self._loop.sock_accept(self._socket)
-            except OSError as error:  # out of file handles, or the peer was gone before it was accepted
+                connection, address = await loop.sock_accept(self._socket)
+            except Exception:  # out of file handles, for one; the link must not go deaf
                 self._announcer.limited("connection could not be accepted")
-                _log.warning("accept failed: errno %s", error.errno)
+                _log.exception("A connection could not be accepted")
                 await asyncio.sleep(0.2)
                 continue
             peer: Peer = (str(address[0]), int(address[1]))
             if not self._admission.admit(peer):
                 connection.close()
                 continue
-            task = asyncio.create_task(self._shake_hands(connection, peer))
+            task = asyncio.create_task(self._shake_hands(loop, connection, peer))
             handshakes.add(task)
             task.add_done_callback(handshakes.discard)
 
-    async def _shake_hands(self, connection: socket.socket, peer: Peer) -> None:
+    async def _shake_hands(self, loop: asyncio.AbstractEventLoop, connection: socket.socket, peer: Peer) -> None:
         try:
             # asyncio does this only for sockets whose protocol number is spelled out; without it answers wait 40 ms
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await self._loop.connect_accepted_socket(
-                self._factory, connection, ssl=self._tls, ssl_handshake_timeout=self._limits.header_seconds
+            await loop.connect_accepted_socket(
+                self._factory,
+                connection,
+                ssl=self._tls,
+                ssl_handshake_timeout=self._limits.header_seconds,
+                ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
             )
         except (OSError, ssl.SSLError, asyncio.CancelledError) as error:
             self._admission.release(peer)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -33,6 +34,7 @@ __all__ = ["NodeEvent", "ProbeResult", "clock_skew", "is_enrolled", "probe", "se
 
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 5.0
+_LASTING_SECONDS = 10.0
 _CLOCK_MARGIN = 1.0
 
 _log = logging.getLogger(__name__)
@@ -103,12 +105,14 @@ class _Courier:
         self._stop = stop
         self._poll_seconds = poll_seconds
         self._polled = False
+        self._answered = False
 
     def run_session(self) -> bool:
-        """Open a session and stay until a fault or `stop`. True if the link answered at least one poll."""
+        """Open a session and stay until a fault or `stop`. True if it was of use: an answer went out, or it lasted."""
         from .session import Session
 
-        self._polled = False
+        self._polled = self._answered = False
+        opened = time.monotonic()
         self._tell(NodeEvent("connecting"))
         try:
             with Session(self._line.address, self._line.tls, self._line.key, self._stop) as session:
@@ -116,7 +120,7 @@ class _Courier:
                 self._work(session)
         except Exception as error:  # a courier comes back whatever happens
             self._report(error)
-        return self._polled
+        return self._answered or time.monotonic() - opened > _LASTING_SECONDS
 
     def _work(self, session: Session) -> None:
         while not self._stop.is_set():
@@ -141,6 +145,7 @@ class _Courier:
         if answer is None:
             return
         if session.send(pack_reply(answer, message)):
+            self._answered = True
             self._tell(NodeEvent("sent", value=_size(answer)))
         else:
             self._tell(NodeEvent("refused", "the aggregator no longer waits for this answer"))

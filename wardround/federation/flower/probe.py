@@ -10,6 +10,8 @@ import http.client
 import socket
 import ssl
 import time
+import urllib.parse
+import urllib.request
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -137,7 +139,7 @@ def _credentials(key: ec.EllipticCurvePrivateKey) -> dict[str, str]:
 
 
 def _ask_health(address: str, ca: bytes, headers: Mapping[str, str]) -> _Health:
-    connection = http.client.HTTPSConnection(address, timeout=_SECONDS, context=client_context(ca))
+    connection = _connection(address, ca)
     try:
         connection.connect()
         asked = _local_time()
@@ -150,6 +152,18 @@ def _ask_health(address: str, ca: bytes, headers: Mapping[str, str]) -> _Health:
     finally:
         connection.close()
     return _Health(response.status, _skew(response.headers.get("date"), (asked + answered) / 2))
+
+
+def _connection(address: str, ca: bytes) -> http.client.HTTPSConnection:
+    """A connection to the link, through the proxy that the environment names (HTTPS_PROXY, NO_PROXY), if any."""
+    context = client_context(ca)
+    host, _, port = address.rpartition(":")
+    proxy = urllib.parse.urlsplit(urllib.request.getproxies().get("https", ""))
+    if not proxy.hostname or urllib.request.proxy_bypass(host):
+        return http.client.HTTPSConnection(address, timeout=_SECONDS, context=context)
+    connection = http.client.HTTPSConnection(proxy.hostname, proxy.port or 80, timeout=_SECONDS, context=context)
+    connection.set_tunnel(host, int(port))
+    return connection
 
 
 def _local_time() -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 KEY_HEADER = b"flwr-public-key"
 SIGNATURE_HEADER = b"flwr-signature"
@@ -77,6 +77,18 @@ class Roster:
         if ahead >= SECONDS_AHEAD:
             return f"clock {ahead:.0f} s ahead"
         return f"clock {-ahead:.0f} s behind" if -ahead >= SECONDS_BEHIND else ""
+
+
+def canonical_keys(sites: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The sites' public keys byte for byte as Flower's nodes send them, whatever line ends and blanks a file had.
+
+    Raises:
+        ValueError: a key is not an elliptic-curve public key in PEM form.
+    """
+    return {
+        name: _load(name, pem).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        for name, pem in sites.items()
+    }
 
 
 def _load(name: str, pem: bytes) -> ec.EllipticCurvePublicKey:
