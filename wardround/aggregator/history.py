@@ -20,8 +20,8 @@ from wardround.federation.protocol import MetricValue, Stage, WireModel
 class SiteRow(WireModel):
     """One site's part: training in the round that made the model, scores of that model."""
 
-    cases: int | None = None
-    loss: float | None = None
+    train_cases: int | None = None
+    train_loss: float | None = None
     seconds: float | None = None
     bytes_out: int = 0
     bytes_in: int = 0
@@ -34,7 +34,7 @@ class HistoryRow(WireModel):
     Attributes:
         round: the round that made it; 0 for the initial model.
         model: its digest.
-        loss: mean training loss of the sites, weighted by their cases.
+        train_loss: mean training loss of the sites, weighted by their cases.
         seconds: of that round.
         metrics: over the validation cases of all sites that scored it; empty until the next round has done so.
         sites: the same for each site.
@@ -42,7 +42,7 @@ class HistoryRow(WireModel):
 
     round: int
     model: str
-    loss: float | None
+    train_loss: float | None
     seconds: float | None
     metrics: dict[str, MetricValue]
     sites: dict[str, SiteRow]
@@ -65,7 +65,7 @@ def _row(number: int, model: str, made: RoundResult | None, scored: RoundResult 
     return HistoryRow(
         round=number,
         model=model,
-        loss=_mean_loss(made.sites) if made else None,
+        train_loss=_mean_loss(made.sites) if made else None,
         seconds=made.seconds if made else None,
         metrics={name: MetricValue(value=found.value, count=found.count) for name, found in metrics.items()},
         sites=_site_rows(made, scored),
@@ -82,8 +82,8 @@ def _site_row(trained: SiteResult | None, metrics: dict[str, MetricValue]) -> Si
     if trained is None:
         return SiteRow(metrics=metrics)
     return SiteRow(
-        cases=trained.train_cases,
-        loss=trained.loss,
+        train_cases=trained.train_cases,
+        train_loss=trained.loss,
         seconds=trained.seconds,
         bytes_out=trained.bytes_out,
         bytes_in=trained.bytes_in,
@@ -106,10 +106,10 @@ def _csv(rows: Sequence[HistoryRow]) -> str:
     names = sorted({name for row in rows for name in row.metrics})
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["round", "site", "cases", "loss", "seconds", "bytes_out", "bytes_in", *names])
+    writer.writerow(["round", "site", "train_cases", "train_loss", "seconds", "bytes_out", "bytes_in", *names])
     for row in rows:
         for site, line in {"all": _total(row), **row.sites}.items():
-            known = [line.cases, line.loss, line.seconds, line.bytes_out, line.bytes_in]
+            known = [line.train_cases, line.train_loss, line.seconds, line.bytes_out, line.bytes_in]
             scores = [line.metrics[name].value if name in line.metrics else "" for name in names]
             writer.writerow([row.round, site, *("" if value is None else value for value in known), *scores])
     return buffer.getvalue()
@@ -118,8 +118,8 @@ def _csv(rows: Sequence[HistoryRow]) -> str:
 def _total(row: HistoryRow) -> SiteRow:
     sites = row.sites.values()
     return SiteRow(
-        cases=sum(site.cases or 0 for site in sites),
-        loss=row.loss,
+        train_cases=sum(site.train_cases or 0 for site in sites) or None,
+        train_loss=row.train_loss,
         seconds=row.seconds,
         bytes_out=sum(site.bytes_out for site in sites),
         bytes_in=sum(site.bytes_in for site in sites),
