@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from tests.engine.networks.studies import network_study
@@ -100,9 +101,8 @@ def test_a_norm_that_the_study_does_not_name_is_refused_by_its_place() -> None:
 
 @pytest.mark.parametrize(("model_norm", "batch_size"), [("instance", 4), ("batch", 1)])
 def test_a_patch_that_shrinks_to_one_voxel_is_refused(model_norm: str, batch_size: int) -> None:
-    study = network_study(RESUNET | {"norm": model_norm}, size=[4, 4, 4], batch_size=batch_size)
-    with pytest.raises(InputError, match=r"single voxel.*an axis longer than 4"):
-        build_network(study)
+    with pytest.raises(ValidationError, match=r"one voxel.*no variance"):
+        network_study(RESUNET | {"norm": model_norm}, size=[4, 4, 4], batch_size=batch_size)
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,8 @@ def build_network(study: Study) -> nn.Module:
     Maps (samples, inputs, *patch) to logits: (samples, classes, *patch) for a segmentation, (samples, classes) for a
     classification. The initial weights are a function of the study's model, its channels and its seed; no random state
     outside is read or changed. Raises `InputError` if the network has a norm layer other than the one that the study
-    names, or if that norm could not be computed on the coarsest grid of a patch.
+    names.
     """
-    check_coarsest_grid(study)
     factory = study.model.part(Kind.NETWORK).load()
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(torch_seed(study.seed, "network"))
@@ -52,20 +51,4 @@ def check_norms(network: nn.Module, study: Study) -> None:
             got=found,
             expected=expected.__name__,
             remedy="Choose another norm, or a network that honours it",
-        )
-
-
-def check_coarsest_grid(study: Study) -> None:
-    """Raise `InputError` if a patch shrinks to one voxel under a norm that takes its statistics over voxels."""
-    parameters, size = study.model.parameters, study.patches.size
-    if not isinstance(parameters, NetworkParameters) or parameters.norm == "group":
-        return
-    samples = study.training.batch_size if parameters.norm == "batch" else 1
-    if samples == 1 and all(side <= parameters.reduction for side in size):
-        raise InputError.one(
-            f"the patch shrinks to a single voxel, of which {parameters.norm} norm has no variance",
-            where="patches.size",
-            got=str(list(size)),
-            expected=f"an axis longer than {parameters.reduction}",
-            remedy="Enlarge the patch, reduce the network's levels, or use `norm: group`",
         )

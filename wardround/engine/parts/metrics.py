@@ -14,7 +14,7 @@ class Dice(Parameters):
 
 
 class HD95(Parameters):
-    """95th percentile of the symmetric surface distances in mm (Huttenlocher et al. 1993), per class."""
+    """Larger of the two directed 95th percentiles of surface distance in mm (Huttenlocher et al. 1993), per class."""
 
 
 class NSD(Parameters):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from wardround.engine.parts import Kind, Parameters
 from wardround.engine.parts.augmentation import Flip
 from wardround.engine.parts.losses import CrossEntropy
-from wardround.engine.parts.networks import UNet
+from wardround.engine.parts.networks import NetworkParameters, UNet
 from wardround.engine.parts.preprocessing import Orient, Resample, Resize
 from wardround.engine.study.flaws import Flaw, Location, written
 from wardround.engine.study.uses import PartUse
@@ -24,6 +24,7 @@ def inconsistencies(study: Study) -> Iterator[Flaw]:
     yield from _axes(study)
     yield from _flips(study)
     yield from _patch(study)
+    yield from _coarsest_grid(study)
     yield from _class_weights(study)
 
 
@@ -91,6 +92,18 @@ def _patch(study: Study) -> Iterator[Flaw]:
         fitting = [max(step, -(-side // step) * step) for side in size]
         expected = f"multiples of {step} for {model.levels} levels, such as {fitting}"
         yield Flaw(("patches", "size"), "the network cannot halve this patch often enough", written(size), expected)
+
+
+def _coarsest_grid(study: Study) -> Iterator[Flaw]:
+    """Instance norm takes its variance over a sample's voxels, batch norm over those of the batch: one has none."""
+    model, size = study.model.parameters, study.patches.size
+    if not isinstance(model, NetworkParameters) or model.norm == "group":
+        return
+    samples = study.training.batch_size if model.norm == "batch" else 1
+    if samples == 1 and all(side <= model.reduction for side in size):
+        what = f"the network shrinks this patch to one voxel, of which {model.norm} norm has no variance"
+        expected = f"a side longer than {model.reduction}, or `norm: group`"
+        yield Flaw(("patches", "size"), what, written(size), expected)
 
 
 def _class_weights(study: Study) -> Iterator[Flaw]:
