@@ -54,8 +54,7 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
         error.show()
         return ExitCode.BAD_INPUT
     except (KeyboardInterrupt, click.Abort):
-        print("interrupted", file=sys.stderr)
-        return ExitCode.INTERRUPTED
+        return _exit_code(ExitCode.INTERRUPTED)
     except OSError as error:
         show_problems([_disk_problem(error)], as_json="--json" in words)
         return ExitCode.BAD_INPUT
@@ -72,8 +71,11 @@ def show_problems(problems: Sequence[Problem], *, as_json: bool) -> None:
 
 
 def _exit_code(result: Any) -> int:
-    # Outside its standalone mode click returns the code of `typer.Exit`, or what the command itself returned.
-    return int(result) if isinstance(result, int) else ExitCode.OK
+    # Outside its standalone mode click returns the code of `typer.Exit`, which typer makes of an interruption too.
+    code = int(result) if isinstance(result, int) else ExitCode.OK
+    if code == ExitCode.INTERRUPTED:
+        print("interrupted", file=sys.stderr)
+    return code
 
 
 def _disk_problem(error: OSError) -> Problem:

@@ -57,10 +57,9 @@ def _channel_is_flat(study: Study, where: str, path: Path, findings: Findings) -
 def _report_broken(broken: np.ndarray, where: str, findings: Findings) -> None:
     position = tuple(int(axis[0]) for axis in np.nonzero(broken))[1:]
     findings.add(
-        "the image is not finite",
+        "the image has values that are not numbers",
         where=where,
-        got=f"{int(broken.sum()):,} values that are NaN, infinite or beyond single precision, the first at {position}",
-        expected="numbers",
+        got=f"{int(broken.sum()):,} that are NaN, infinite or beyond single precision, the first at {position}",
         remedy="Replace them, for instance by 0 where they lie outside the body",
     )
 

@@ -1,0 +1,82 @@
+"""Exit codes and messages that every program shares."""
+
+from __future__ import annotations
+
+import errno
+import re
+import sys
+
+import pytest
+import typer
+
+from tests.support.commands import run_wardround
+from wardround.engine.basics.problems import InputError, Problem
+from wardround.engine.cli import runner
+
+
+def program(failure: BaseException | None) -> typer.Typer:
+    app = typer.Typer(pretty_exceptions_enable=False)
+
+    @app.command()
+    def work(number: int = 0, as_json: bool = typer.Option(False, "--json")) -> None:
+        if failure is not None:
+            raise failure
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "words"),
+    [
+        (None, 0, ""),
+        (InputError([Problem("one"), Problem("two")]), 2, "error: one.\nerror: two.\n"),
+        (typer.Exit(3), 3, ""),
+        (typer.Exit(), 0, ""),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+        (typer.Abort(), 130, "interrupted\n"),
+        (OSError(errno.ENOSPC, "No space left on device", "/data/store"), 2, "error: /data/store: the disk is full"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded", "/home"), 2, "error: /home: the disk is full"),
+    ],
+)
+def test_an_ending_has_its_code_and_its_words(failure: BaseException | None, code: int, words: str) -> None:
+    outcome = run_wardround(app=program(failure))
+    assert outcome.code == code
+    assert outcome.err.startswith(words)
+    assert "Traceback" not in outcome.err
+    assert outcome.out == ""
+
+
+@pytest.mark.parametrize("failure", [ZeroDivisionError("defect"), PermissionError(errno.EACCES, "no", "/x")])
+def test_a_defect_is_not_dressed_up(failure: Exception) -> None:
+    with pytest.raises(type(failure)):
+        run_wardround(app=program(failure))
+
+
+def test_problems_as_json_go_to_standard_output() -> None:
+    outcome = run_wardround("--json", app=program(InputError.one("bad", where="a", got="1", expected="2", remedy="Do")))
+    assert outcome.code == 2
+    assert outcome.json == {"problems": [{"what": "bad", "where": "a", "got": "1", "expected": "2", "remedy": "Do"}]}
+    assert outcome.err == ""
+
+
+def test_a_full_disk_as_json() -> None:
+    assert (
+        run_wardround("--json", app=program(OSError(errno.ENOSPC, "full", "/x"))).json["problems"][0]["where"] == "/x"
+    )
+
+
+@pytest.mark.parametrize("words", [("--numbre", "1"), ("--number", "many"), ("surplus",)])
+def test_a_wrong_command_line_is_bad_input(words: tuple[str, ...]) -> None:
+    outcome = run_wardround(*words, app=program(None))
+    assert outcome.code == 2
+    assert "Traceback" not in outcome.err
+
+
+def test_a_terminal_gets_colours_and_a_count(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    runner.show_problems([Problem("bad [b]cell[/b]", where="data.csv:2", got="[red]"), Problem("worse")], as_json=False)
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().err)
+    assert "2 problems" in shown
+    assert "data.csv:2: bad [b]cell[/b] (got [red])." in shown
