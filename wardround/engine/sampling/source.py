@@ -10,6 +10,7 @@ import torch
 
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.randomness import stream
+from wardround.engine.sampling.memory import BatchMemory
 from wardround.engine.sampling.order import EpochOrder
 from wardround.engine.sampling.patches import PatchPlan, copy_patch
 from wardround.engine.sampling.types import Batch, SampleKey
@@ -33,7 +34,9 @@ class PatchSource:
         self._plan = PatchPlan(study.patches.size, study.patches.foreground)
         self._order = EpochOrder(study.seed, self._cases, study.patches.per_case)
         self._labelled = study.task == "segmentation"
-        self._channels = len(study.inputs)
+        size = study.patches.size
+        self._images = BatchMemory((self._batch_size, len(study.inputs), *size), torch.float32)
+        self._labels = BatchMemory((self._batch_size, *size), torch.int64)
         self._require_truth(cases)
 
     @property
@@ -47,11 +50,13 @@ class PatchSource:
         return tuple(self._order.sample(number) for number in range(first, first + self._batch_size))
 
     def batch(self, step: int) -> Batch:
-        """The patches of a step, in memory of their own. An error carries a note that names the case."""
+        """The patches of a step, in memory that is theirs for as long as anything refers to it.
+
+        An error carries a note that names the case.
+        """
         keys = self.keys(step)
-        shape = (len(keys), *self._plan.size)
-        image = torch.empty((len(keys), self._channels, *self._plan.size), dtype=torch.float32)
-        label = torch.empty(shape, dtype=torch.int64) if self._labelled else None
+        image = self._images.tensor()
+        label = self._labels.tensor() if self._labelled else None
         for place, key in enumerate(keys):
             try:
                 self._fill(key, image[place].numpy(), None if label is None else label[place].numpy())
