@@ -1,0 +1,1 @@
+"""What deploy/ ships, as far as it can be checked without a container registry."""

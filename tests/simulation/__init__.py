@@ -1,0 +1,1 @@
+"""The lab, its baselines and matrices, and the demo."""
