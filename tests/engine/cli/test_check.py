@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,16 @@ from tests.support.commands import Outcome, run_wardround
 from tests.support.images import write_classification_cohort, write_segmentation_cohort, write_table
 from tests.support.shared_data import shared_data
 from tests.support.studies import CLASSIFICATION, SEGMENTATION, changed, write_study
-from wardround.engine.imaging import Geometry, Image, read_image, read_label, write_image, write_label
+from wardround.engine.imaging import (
+    Geometry,
+    Header,
+    Image,
+    read_header,
+    read_image,
+    read_label,
+    write_image,
+    write_label,
+)
 from wardround.engine.imaging.geometry import plain_geometry
 
 SHAPE = (24, 28, 20)
@@ -365,6 +376,31 @@ def test_a_format_that_cannot_be_read(hospital: Hospital) -> None:
     (hospital.folder / "images" / "scan.dcm").write_bytes(b"DICM")
     hospital.edit("images/case_000.nii.gz", "images/scan.dcm")
     hospital.refuse("case_000", "this file format is not supported", "got .dcm", "dcm2niix")
+
+
+def test_a_file_that_may_not_be_read(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(path: Path) -> Header:
+        if path == hospital.image(4):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return read_header(path)
+
+    monkeypatch.setattr("wardround.engine.inspection.headers.read_header", read)
+    hospital.refuse("data.csv:6, subject 'case_004', Channel_0", "the file cannot be read (got Permission denied)")
+
+
+def test_a_full_disk(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device", "/tmp")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
+    hospital.refuse("/tmp: the disk is full", "Free some space and run the same command again")
+
+
+def test_sets_that_the_manifest_states(hospital: Hospital) -> None:
+    lines = hospital.manifest.read_text().splitlines()
+    sets = ["Split", "train", "train", "train", "validation", "test", "test"]
+    hospital.manifest.write_text("\n".join(f"{line},{more}" for line, more in zip(lines, sets, strict=True)))
+    assert "train 3, validation 1, test 2, by the Split column" in hospital.check().out
 
 
 def test_files_that_do_not_exist(tmp_path: Path) -> None:

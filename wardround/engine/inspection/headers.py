@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.cohort.models import Case, Cohort
@@ -12,11 +14,13 @@ from wardround.engine.imaging.reading import Header, read_header
 from wardround.engine.inspection.notices import CaseFacts
 from wardround.engine.study.models import Study
 
+Read = TypeVar("Read")
+
 
 def inspect_headers(study: Study, cohort: Cohort, case: Case, findings: Findings) -> CaseFacts | None:
     """Check the headers of a case's channels and mask; None when its first channel cannot be read."""
     files = [(cohort.place(case, f"Channel_{index}"), path) for index, path in enumerate(case.channels)]
-    channels = [(where, _header(where, path, findings)) for where, path in files]
+    channels = [(where, attempt(read_header, where, path, findings)) for where, path in files]
     for where, header in channels:
         if header is not None:
             _check_shape(study, header, len(files), where, findings)
@@ -25,25 +29,28 @@ def inspect_headers(study: Study, cohort: Cohort, case: Case, findings: Findings
         return None
     if case.label is not None:
         where = cohort.place(case, "Label")
-        channels.append((where, _header(where, case.label, findings)))
+        channels.append((where, attempt(read_header, where, case.label, findings)))
     for where, header in channels[1:]:
         for difference in geometry_differences(first.geometry, header.geometry) if header is not None else ():
             findings.add("the grid differs from that of Channel_0", where=where, got=difference)
     return CaseFacts(first.geometry)
 
 
-def within(where: str, path: Path, problem: Problem) -> Problem:
+def attempt(read: Callable[[Path], Read], where: str, path: Path, findings: Findings) -> Read | None:
+    """What `read` makes of a file; None, and findings with the manifest's row, when it cannot be read."""
+    try:
+        return read(path)
+    except InputError as error:
+        findings.extend(_within(where, path, problem) for problem in error.problems)
+    except PermissionError as error:
+        findings.add("the file cannot be read", where=f"{where} ({path.name})", got=error.strerror or "")
+    return None
+
+
+def _within(where: str, path: Path, problem: Problem) -> Problem:
     """A problem of a file, told with the manifest's row that names it."""
     detail = problem.where.replace(str(path), path.name)
     return replace(problem, where=f"{where} ({detail or path.name})")
-
-
-def _header(where: str, path: Path, findings: Findings) -> Header | None:
-    try:
-        return read_header(path)
-    except InputError as error:
-        findings.extend(within(where, path, problem) for problem in error.problems)
-        return None
 
 
 def _check_shape(study: Study, header: Header, files: int, where: str, findings: Findings) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.basics.problems import Findings
 from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.imaging.reading import read_image, read_label
-from wardround.engine.inspection.headers import inspect_headers, within
+from wardround.engine.inspection.headers import attempt, inspect_headers
 from wardround.engine.inspection.notices import CaseFacts
 from wardround.engine.parts.preprocessing import Rescale, ZNormalize
 from wardround.engine.study.models import Study
@@ -35,17 +35,15 @@ def _channels(cohort: Cohort, case: Case) -> list[tuple[str, Path]]:
 
 def _channel_is_flat(study: Study, where: str, path: Path, findings: Findings) -> bool:
     """Check one file; whether a channel of it has equal voxels only, which no study can normalise."""
-    try:
-        voxels = read_image(path).data
-    except InputError as error:
-        findings.extend(within(where, path, problem) for problem in error.problems)
+    image = attempt(read_image, where, path, findings)
+    if image is None:
         return False
     place = f"{where} ({path.name})"
-    broken = ~np.isfinite(voxels)
+    broken = ~np.isfinite(image.data)
     if broken.any():
         _report_broken(broken, place, findings)
         return False
-    flat = any(_is_flat(study, channel) for channel in voxels)
+    flat = any(_is_flat(study, channel) for channel in image.data)
     if flat and _normalises(study):
         what = "the image has no contrast, so it cannot be normalised"
         findings.add(
@@ -78,11 +76,10 @@ def _is_flat(study: Study, channel: np.ndarray) -> bool:
 
 def _label(study: Study, where: str, path: Path, findings: Findings) -> frozenset[int]:
     """Check one mask; the values it holds."""
-    try:
-        mask, _ = read_label(path)
-    except InputError as error:
-        findings.extend(within(where, path, problem) for problem in error.problems)
+    read = attempt(read_label, where, path, findings)
+    if read is None:
         return frozenset()
+    mask, _ = read
     values, counts = np.unique(mask, return_counts=True)
     found = dict(zip(values.tolist(), counts.tolist(), strict=True))
     unknown = {value: count for value, count in found.items() if value not in study.class_values}
