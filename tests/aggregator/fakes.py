@@ -11,6 +11,7 @@ import heapq
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from wardround.aggregator.rounds.conversation import Question
 from wardround.aggregator.rounds.gathering import Gathering
 from wardround.aggregator.rounds.rules import Action, Verdict
+from wardround.aggregator.rounds.sites import SiteState
 from wardround.engine.basics.canonical import sha256_hex
 from wardround.federation.envelope import Envelope
 from wardround.federation.identities import CoordinatorKey, Member, Roster, SiteKeys
@@ -40,6 +42,7 @@ Heard = tuple[Question, Envelope | None]
 CORRELATION = "0123456789abcdef"
 
 
+@cache
 def seeded_keys(name: str) -> SiteKeys:
     """Keys that depend on the name alone: making fresh ones for each test costs more than the test."""
     seed = hashlib.sha256(name.encode()).digest()
@@ -255,13 +258,11 @@ class SteppedGatherer:
 
     def _turn(self, gathering: Gathering, site: str, heard: Heard | None) -> None:
         conversation, now = gathering.conversations[site], self._clock.now()
-        for name, other in gathering.conversations.items():
-            other.observe(now, self._link.seconds_since_seen(name))
         if heard is not None:
             conversation.heard(*heard, now)
         question = conversation.next(now, self._link.seconds_since_seen(site))
-        if question is None:
-            self._schedule(now + 0.5, site, None)
-        else:
+        if question is None and conversation.status.state is not SiteState.DONE:
+            self._schedule(now + 1.0, site, None)
+        elif question is not None:
             seconds, answer = self._link.carry(site, question.envelope)
             self._schedule(now + seconds, site, (question, answer))

@@ -7,7 +7,7 @@ import random
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from unittest import mock
 
@@ -19,10 +19,11 @@ from tests.aggregator.bench import Bench, expected_models
 from tests.aggregator.fakes import Weather, trained
 from wardround.aggregator.rounds.loop import accepted_keys
 from wardround.aggregator.rounds.records import RoundResult
+from wardround.aggregator.rounds.state import RoundFolder
 from wardround.federation.payload import pack, payload_digest
 from wardround.federation.protocol import Stage
 
-QUICK = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+QUICK = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 
 
 class SimulatedCrashError(BaseException):
@@ -54,6 +55,11 @@ def crashing_at(step: int) -> Iterator[Fuse]:
 
     with mock.patch.object(os, "fsync", fuse.step), mock.patch.object(Path, "unlink", remove):
         yield fuse
+
+
+def crash_instead_of(step: str) -> AbstractContextManager[mock.MagicMock]:
+    """Crash where a round would begin, decide or commit."""
+    return mock.patch.object(RoundFolder, step, side_effect=SimulatedCrashError)
 
 
 @pytest.fixture(scope="module")
@@ -111,9 +117,8 @@ def test_a_copy_of_the_folder_taken_at_any_event_resumes_to_the_same_end(tmp_pat
 
 def test_a_round_whose_replies_are_all_here_is_not_asked_again(tmp_path: Path) -> None:
     bench = Bench(tmp_path, names=("north", "south"), rounds=1, final=False)
-    with mock.patch.object(type(bench.state.round(1)), "decide", side_effect=SimulatedCrashError):
-        with pytest.raises(SimulatedCrashError):
-            bench.run()
+    with crash_instead_of("decide"), pytest.raises(SimulatedCrashError):
+        bench.run()
     asked = [len(site.tasks) for site in bench.sites.values()]
     assert bench.run().complete
     assert [len(site.tasks) for site in bench.sites.values()] == asked
@@ -122,9 +127,8 @@ def test_a_round_whose_replies_are_all_here_is_not_asked_again(tmp_path: Path) -
 @pytest.mark.parametrize("part", ["body.json", "signature", "update.safetensors"])
 def test_a_stored_reply_that_is_damaged_is_asked_for_again(tmp_path: Path, part: str) -> None:
     bench = Bench(tmp_path, names=("north", "south"), rounds=1)
-    with mock.patch.object(type(bench.state.round(1)), "commit", side_effect=SimulatedCrashError):
-        with pytest.raises(SimulatedCrashError):
-            bench.run()
+    with crash_instead_of("commit"), pytest.raises(SimulatedCrashError):
+        bench.run()
     path = tmp_path / "rounds" / "0001" / "inbox" / "north" / "reply" / part
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
@@ -136,9 +140,8 @@ def test_a_stored_reply_that_is_damaged_is_asked_for_again(tmp_path: Path, part:
 def test_a_decision_stands_even_if_more_replies_come_before_it_is_carried_out(tmp_path: Path) -> None:
     gone = [True]
     bench = Bench(tmp_path, quorum=2, deadline=50.0, rounds=1, away=lambda site, now: gone[0] and site == "north")
-    with mock.patch.object(type(bench.state.round(1)), "commit", side_effect=SimulatedCrashError):
-        with pytest.raises(SimulatedCrashError):
-            bench.run()
+    with crash_instead_of("commit"), pytest.raises(SimulatedCrashError):
+        bench.run()
     gone[0] = False
     assert bench.run().complete
     assert bench.models() == expected_models(bench, {1: {"north"}})

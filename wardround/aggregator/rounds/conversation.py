@@ -330,8 +330,10 @@ class Conversation:
         self._move(SiteState.DONE, now)
 
     def _move(self, state: SiteState, now: float, **changes: str) -> None:
-        since = self._status.since if self._status.state is state else now
-        self._status = replace(self._status, state=state, since=since, **changes)  # type: ignore[arg-type]
+        if self._status.state is not state:
+            self._status = replace(self._status, state=state, since=now)
+        if changes:
+            self._status = replace(self._status, **changes)  # type: ignore[arg-type]
 
     def _record(self, event: Event, **facts: str | int | float) -> None:
         self._desk.journal.record(event, round=self._desk.inspector.order.round, site=self.site, **facts)
