@@ -30,6 +30,7 @@ from wardround.site_client.channel import CohortReport, ask_worker, socket_path
 from wardround.site_client.courier import Courier, Office
 from wardround.site_client.events import EventLog, Role, log_path, read_log
 from wardround.site_client.laboratory import Arrays, HaltedError, Subset, Trained, TrainingJob, Watch
+from wardround.site_client.processes import StopRequest
 from wardround.site_client.settings import SiteSettings, load_settings
 from wardround.site_client.setup import create_site
 from wardround.site_client.worker import run_worker
@@ -254,7 +255,7 @@ class FakeLaboratory:
 @contextmanager
 def working_site(site: Site, laboratory: FakeLaboratory) -> Iterator[Courier]:
     """A worker in a thread and a courier that talks to it over the real socket."""
-    stop = threading.Event()
+    stop = StopRequest()
     settings, agreement = site.settings, site.agreement
     thread = threading.Thread(
         target=run_worker,

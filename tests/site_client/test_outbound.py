@@ -15,7 +15,7 @@ from wardround.site_client.outbound import Border
 from wardround.site_client.settings import Policy
 
 BASE = base_model()
-GOOD = {"model/weight": np.zeros((3, 2), np.float32), "model/count": np.array(8, np.int64)}
+GOOD: dict[str, np.ndarray] = {"model/weight": np.zeros((3, 2), np.float32), "model/count": np.array(8, np.int64)}
 DICE = MetricValue(value=0.5, count=4)
 
 

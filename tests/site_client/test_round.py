@@ -382,9 +382,10 @@ def test_a_cohort_that_cannot_be_opened_refuses_and_is_explained_at_the_site(sit
         raise RuntimeError(f"cannot read {CANARIES[1]}")
 
     from wardround.site_client.events import EventLog
+    from wardround.site_client.processes import StopRequest
     from wardround.site_client.worker import run_worker
 
-    stop = threading.Event()
+    stop = StopRequest()
     log = EventLog(site.settings.work, Role.WORKER)
     thread = threading.Thread(target=run_worker, args=(site.settings, site.agreement, log, stop, fail))
     thread.start()

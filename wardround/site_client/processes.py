@@ -53,21 +53,46 @@ def read_pid(work: Path, role: Role) -> int | None:
     return pid
 
 
+class StopRequest(threading.Event):
+    """Set when the process should end. A signal may also cut off a block whose work can be lost without harm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._interrupts = False
+
+    def request(self) -> None:
+        """Take a signal, in the main thread: ask to end, and cut off an `interruptible` block."""
+        self.set()
+        if self._interrupts:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """While the block runs, a signal ends it by `KeyboardInterrupt`."""
+        self._interrupts = True
+        try:
+            if self.is_set():
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._interrupts = False
+
+
 @contextmanager
-def stopping(*, follow_parent: bool) -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGINT set; with `follow_parent` also the end of standard input.
+def stopping(*, follow_parent: bool) -> Iterator[StopRequest]:
+    """A request to stop that SIGTERM and SIGINT make; with `follow_parent` also the end of standard input.
 
     A supervisor gives its children a pipe as standard input and never writes to it: when the supervisor is gone,
     however it went, the pipe ends and the children stop.
     """
-    stop = threading.Event()
+    stop = StopRequest()
 
     def request(number: int, frame: FrameType | None) -> None:
-        stop.set()
+        stop.request()
 
     before = {number: signal.signal(number, request) for number in (signal.SIGTERM, signal.SIGINT)}
     if follow_parent:
-        threading.Thread(target=_follow, args=(stop,), daemon=True).start()
+        threading.Thread(target=_follow_parent, daemon=True).start()
     try:
         yield stop
     finally:
@@ -75,7 +100,7 @@ def stopping(*, follow_parent: bool) -> Iterator[threading.Event]:
             signal.signal(number, old)
 
 
-def _follow(stop: threading.Event) -> None:
+def _follow_parent() -> None:
     while os.read(sys.stdin.fileno(), 1024):
         continue
-    stop.set()
+    os.kill(os.getpid(), signal.SIGTERM)

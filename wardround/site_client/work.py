@@ -24,6 +24,7 @@ from wardround.site_client.events import Event, EventLog
 from wardround.site_client.laboratory import MODEL_GROUP, Laboratory, Trained, TrainingJob, Watch
 from wardround.site_client.mailbox import Results, Tasks, WorkResult, entries
 from wardround.site_client.outbound import TEST_PREFIX
+from wardround.site_client.processes import StopRequest
 from wardround.site_client.settings import SiteSettings, load_policy
 
 _SPOKEN_EVERY = 10.0
@@ -36,12 +37,13 @@ class _Scores(WireModel):
 
 @dataclass(frozen=True)
 class Workroom:
-    """What the worker works with: files, log and desk."""
+    """What the worker works with: files, log, desk, and the request to end."""
 
     settings: SiteSettings
     agreement: Agreement
     log: EventLog
     desk: Desk
+    stop: StopRequest
 
     @property
     def tasks(self) -> Tasks:
@@ -176,16 +178,23 @@ def _evaluate(room: Workroom, laboratory: Laboratory, order: _Order) -> _Scores:
     except (FileNotFoundError, ValidationError):
         began = time.monotonic()
     room.desk.progress("evaluating")
-    metrics = laboratory.evaluate(order.model, "validation")
-    cases = laboratory.cohort.validation_cases
-    if _is_final(room, order.task):
-        found = laboratory.evaluate(order.model, "test")
-        metrics |= {TEST_PREFIX + name: value for name, value in found.items()}
-        cases += laboratory.cohort.test_cases
+    with room.stop.interruptible():
+        metrics, cases = _score(room, laboratory, order)
     scores = _Scores(metrics=metrics, seconds=time.monotonic() - began)
     write_atomic(path, canonical_model(scores))
     room.log.record(Event.EVALUATION_DONE, work_key=order.key, cases=cases)
     return scores
+
+
+def _score(room: Workroom, laboratory: Laboratory, order: _Order) -> tuple[dict[str, MetricValue], int]:
+    """The incoming model's metrics, and over how many cases."""
+    cohort = laboratory.cohort
+    metrics = laboratory.evaluate(order.model, "validation")
+    if not _is_final(room, order.task):
+        return metrics, cohort.validation_cases
+    found = laboratory.evaluate(order.model, "test")
+    tested = {TEST_PREFIX + name: value for name, value in found.items()}
+    return metrics | tested, cohort.validation_cases + cohort.test_cases
 
 
 def _is_final(room: Workroom, task: Task) -> bool:

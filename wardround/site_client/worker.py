@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import secrets
 import threading
@@ -18,6 +19,7 @@ from wardround.site_client.desk import Desk
 from wardround.site_client.events import Event, EventLog
 from wardround.site_client.laboratory import EngineLaboratory, HaltedError, Laboratory
 from wardround.site_client.mailbox import Results
+from wardround.site_client.processes import StopRequest
 from wardround.site_client.settings import SiteSettings
 from wardround.site_client.work import Workroom, allowed_training_cases, perform
 
@@ -36,7 +38,7 @@ class Worker:
     def run(self) -> None:
         """Work until the desk is closed. A cohort that cannot be used is tried again every 20 seconds."""
         self._resume()
-        while not self._room.desk.closed:
+        while not self._room.stop.is_set():
             laboratory = self._laboratory or self._prepare()
             if laboratory is None:
                 self._pause()
@@ -56,7 +58,8 @@ class Worker:
         room.desk.preparing()
         try:
             allowed_training_cases(room)
-            self._laboratory = self._open_laboratory(room.settings, room.agreement)
+            with room.stop.interruptible():
+                self._laboratory = self._open_laboratory(room.settings, room.agreement)
         except Exception as error:
             # Whatever keeps the cohort from being used is told to the courier as a code, and tried again.
             room.desk.broken(self._note(error, Event.COHORT_UNUSABLE))
@@ -67,10 +70,7 @@ class Worker:
         return self._laboratory
 
     def _pause(self) -> None:
-        for _ in range(2 * _SECONDS_BEFORE_ANOTHER_TRY):
-            if self._room.desk.closed:
-                return
-            threading.Event().wait(0.5)
+        self._room.stop.wait(_SECONDS_BEFORE_ANOTHER_TRY)
 
     def _work(self, laboratory: Laboratory, key: str) -> None:
         room, fault = self._room, None
@@ -107,21 +107,22 @@ def run_worker(
     settings: SiteSettings,
     agreement: Agreement,
     log: EventLog,
-    stop: threading.Event,
+    stop: StopRequest,
     open_laboratory: OpenLaboratory = EngineLaboratory.open,
 ) -> None:
     """Serve the courier until `stop` is set. The unfinished task of an earlier process is resumed by itself."""
     desk = Desk(Results(settings.work / "results").has)
-    room = Workroom(settings, agreement, log, desk)
+    room = Workroom(settings, agreement, log, desk, stop)
     with listening(socket_path(settings.work), desk.answer) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
         threading.Thread(target=_close_after, args=(stop, desk), daemon=True).start()
         log.record(Event.STARTED)
-        Worker(room, open_laboratory).run()
+        with contextlib.suppress(KeyboardInterrupt):
+            Worker(room, open_laboratory).run()
         server.shutdown()
     log.record(Event.STOPPED)
 
 
-def _close_after(stop: threading.Event, desk: Desk) -> None:
+def _close_after(stop: StopRequest, desk: Desk) -> None:
     stop.wait()
     desk.close()
