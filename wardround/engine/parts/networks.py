@@ -42,7 +42,7 @@ class UNet(NetworkParameters):
 
 
 class ResUNet(UNet):
-    """U-Net whose blocks are residual (He et al. 2016; Kerfoot et al. 2018)."""
+    """U-Net of residual blocks (He et al. 2016): two convolutions down, one up, skips added (Myronenko 2018)."""
 
 
 class ResNet(NetworkParameters):
