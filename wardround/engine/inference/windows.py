@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -63,15 +62,13 @@ class WindowGrid:
         return total
 
 
-def predict_windows(
-    predict: Predictor, image: npt.ArrayLike | Tensor, window: Sequence[int], inference: Inference
-) -> np.ndarray:
+def predict_windows(predict: Predictor, image: np.ndarray, window: Sequence[int], inference: Inference) -> np.ndarray:
     """Blend `predict`'s outputs over overlapping windows.
 
     Args:
         predict: maps (samples, channels, *window) on the CPU to (samples, outputs, *window) on any device; it is called
             with at most `inference.batch_size` windows. To average probabilities, it must give probabilities.
-        image: (channels, *spatial), of any size; where it is smaller than the window it is padded with zeros evenly on
+        image: (channels, *spatial), of any size; it may be a read-only memory map, and is copied; where it is smaller than the window it is padded with zeros evenly on
             both sides, and the prediction is cropped back.
         window: voxels per spatial axis.
         inference: overlap as a fraction of the window, blend, windows per call, mirroring.
@@ -79,7 +76,7 @@ def predict_windows(
     Returns:
         float32 (outputs, *spatial), a view of a channels-last array.
     """
-    padded, inside = _padded(torch.as_tensor(np.ascontiguousarray(image), dtype=torch.float32), window)
+    padded, inside = _padded(torch.from_numpy(np.array(image, dtype=np.float32)), window)
     grid = WindowGrid.over(padded.shape[1:], window, inference)
     averaged = mirrored(predict) if inference.mirror else predict
     total = _accumulate(averaged, padded, grid, inference.batch_size, grid.positions())
