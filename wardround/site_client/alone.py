@@ -9,22 +9,32 @@ from wardround.site_client.agreement import load_agreement
 from wardround.site_client.settings import load_settings
 
 
-def train_alone(config: Path, study_path: Path | None) -> Path:
-    """Train the accepted study, or that of a file, on this site's cases; returns the model's folder.
+def train_alone(config: Path, study_path: Path | None) -> None:
+    """Train the accepted study, or that of a file, on this site's cases, as `wardround fit` does.
 
-    The run goes on where an earlier one was interrupted. Raises `InputError` for bad input.
+    The run is kept under the work folder; the same command goes on where an earlier one was interrupted. Preprocessed
+    cases are shared with the federation's. Raises `InputError` for bad input.
     """
-    from wardround.engine.experiments import Workbench, fit
+    from wardround.engine.cli.fit import fit
+    from wardround.engine.experiments.models import write_study
 
     settings = load_settings(config)
     study, fold = _study(settings.accepted, study_path)
-    bench = Workbench.open(
-        study, settings.manifest, settings.work, fold=fold, device=settings.device, threads=settings.threads
+    run = settings.work / "local" / study.digest[:16]
+    write_study(run / "study.yaml", study)
+    fit(
+        run / "study.yaml",
+        settings.manifest,
+        run,
+        folds=str(fold),
+        device=settings.device,
+        threads=settings.threads,
+        work=settings.work,
     )
-    return fit(bench, settings.work / "local" / study.digest[:16]).model
 
 
 def _study(accepted: Path, study_path: Path | None) -> tuple[Study, int]:
+    """The study to train and its outer fold."""
     if study_path is not None:
         return load_study(study_path), 0
     agreement = load_agreement(accepted)

@@ -43,7 +43,7 @@ def _serve(
     if local:
         from wardround.site_client.alone import train_alone
 
-        print(f"{train_alone(config, study)}: the model")
+        train_alone(config, study)
         return ExitCode.OK
     from wardround.site_client.supervisor import supervise
 

@@ -1,0 +1,92 @@
+"""`--local`, `status` and `log`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.site_client.support import STUDY, FakeLaboratory, Site, base_model, build_site, working_site, write_cohort
+from wardround.engine.cli.runner import ExitCode, run
+from wardround.federation.protocol import Stage
+from wardround.site_client.cli import app
+from wardround.site_client.events import Event, EventLog, Role, log_path, read_log
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return build_site(tmp_path / "site")
+
+
+def _worked(site: Site) -> None:
+    laboratory, base = FakeLaboratory(), base_model()
+    with working_site(site, laboratory) as courier:
+        courier.handle(site.sealed(site.task(Stage.TRAIN, 1, base, laboratory.cohort.digest), base))
+
+
+def test_local_training_makes_a_model_of_the_accepted_study(site: Site) -> None:
+    write_cohort(site)
+    assert run(app, ["--config", str(site.config), "--local"]) == ExitCode.OK
+    (model,) = (site.settings.work / "local").rglob("model.safetensors")
+    assert (model.parent / "study.yaml").exists()
+
+
+def test_local_training_takes_another_study(site: Site) -> None:
+    write_cohort(site)
+    site.settings.accepted.unlink()
+    (site.folder / "other.yaml").write_text(STUDY.replace("study: blobs", "study: other"))
+    arguments = ["--config", str(site.config), "--local", "--study", str(site.folder / "other.yaml")]
+    assert run(app, arguments) == ExitCode.OK
+    assert list((site.settings.work / "local").rglob("model.safetensors"))
+
+
+def test_status_without_anything_running(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(app, ["status", "--config", str(site.config)]) == ExitCode.OK
+    said = capsys.readouterr().out
+    assert said.count("not running") == 3
+    assert "3 rounds of 4 steps" in said
+
+
+def test_status_while_the_worker_runs(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    laboratory, base = FakeLaboratory(), base_model()
+    with working_site(site, laboratory) as courier:
+        courier.handle(site.sealed(site.task(Stage.TRAIN, 1, base, laboratory.cohort.digest), base))
+        run(app, ["status", "--config", str(site.config)])
+    said = capsys.readouterr().out
+    assert "worker is ready" in said
+    assert "task: train round 1, finished" in said
+    assert "until the aggregator has accepted them: 1" in said
+
+
+def test_status_before_anything_was_accepted(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    site.settings.accepted.unlink()
+    run(app, ["status", "--config", str(site.config)])
+    assert "nothing yet" in capsys.readouterr().out
+
+
+def test_the_log_of_all_processes_in_order_of_time(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    _worked(site)
+    capsys.readouterr()
+    assert run(app, ["log", "--config", str(site.config), "--json"]) == ExitCode.OK
+    entries = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [entry["time"] for entry in entries] == sorted(entry["time"] for entry in entries)
+    assert {entry["role"] for entry in entries} == {"courier", "worker"}
+    run(app, ["log", "--config", str(site.config)])
+    said = capsys.readouterr().out
+    assert "task: train round 1" in said
+    assert "finished train round 1" in said
+
+
+def test_a_line_that_a_crash_cut_off_is_left_out(tmp_path: Path) -> None:
+    log = EventLog(tmp_path, Role.WORKER)
+    log.record(Event.STARTED)
+    with log.path.open("a") as file:
+        file.write('{"time": "2026-')
+    assert [entry.event for entry in read_log(log_path(tmp_path, Role.WORKER))] == ["started"]
+
+
+def test_the_terminal_shows_the_last_line_of_a_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reason = "Traceback (most recent call last):\n  File x\nValueError: odd"
+    EventLog(tmp_path, Role.WORKER).record(Event.TASK_FAILED, code="internal", reason=reason)
+    assert capsys.readouterr().out.rstrip().endswith("failed internal: ValueError: odd (id ?)")
