@@ -114,6 +114,18 @@ def check(config: Config = _DEFAULT) -> None:
 
 
 @app.command()
+def status(
+    config: Config = _DEFAULT,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say how the run stands: rounds, best model, every site."""
+    from wardround.aggregator.status import describe_status, read_status
+
+    found = read_status(config)
+    print(found.model_dump_json(indent=2) if as_json else "\n".join(describe_status(found)))
+
+
+@app.command()
 def sites(config: Config = _DEFAULT) -> None:
     """List the roster with fingerprints."""
     from wardround.aggregator.coordination import absolute_folders, read_federation

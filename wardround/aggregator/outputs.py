@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wardround.aggregator.history import HistoryRow, history_rows, write_history
+from wardround.aggregator.report import RunRecord, write_report
 from wardround.aggregator.rounds.arrays import ArrayStore
 from wardround.aggregator.rounds.records import RoundResult
 from wardround.aggregator.rounds.selection import Scored
+from wardround.aggregator.scalars import Scalars
 from wardround.aggregator.strategies.protocol import Arrays
 from wardround.engine.basics.files import write_atomic
 from wardround.engine.study import Study
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MODEL_GROUP = "model/"
-BEST, LAST = "best", "last"
+BEST, LAST, REPORT = "best", "last", "report.html"
 
 
 @dataclass(frozen=True)
@@ -30,15 +32,25 @@ class Outputs:
     folder: Path
     plan: Plan
     study: Study
+    sites: tuple[str, ...]
     arrays: ArrayStore
+    scalars: Scalars
 
     def show(self, results: tuple[RoundResult, ...], best: Scored | None) -> None:
-        """Bring history and model folders up to the last result."""
+        """Bring history, TensorBoard and model folders up to the last result."""
         rows = history_rows(results)
         write_history(self.folder, rows)
+        self.scalars.write(rows)
         self._write_model(LAST, rows[-1])
         if best is not None:
             self._write_model(BEST, rows[best.round])
+
+    def report(self, results: tuple[RoundResult, ...], best: Scored | None) -> Path | None:
+        """Write the page about the rounds so far; its path, or None when there is nothing to tell yet."""
+        if not results:
+            return None
+        record = RunRecord(self.plan, self.study, self.sites, results, history_rows(results), best)
+        return write_report(self.folder / REPORT, record)
 
     def _write_model(self, name: str, row: HistoryRow) -> None:
         """A model folder; `metrics.json` is written last and says which model the folder holds."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from wardround.aggregator.coordination import CA_FILE, SERVER_FILE, SERVER_KEY_FILE, Coordination, load_coordination
-from wardround.aggregator.journal import Entry, Event, Journal
-from wardround.aggregator.outputs import BEST, LAST, Outputs, initial_arrays
+from wardround.aggregator.health import health_service
+from wardround.aggregator.journal import Event, Journal
+from wardround.aggregator.outputs import BEST, LAST, REPORT, Outputs, initial_arrays
 from wardround.aggregator.rounds.loop import Outcome, RoundLoop, RunPlan
 from wardround.aggregator.rounds.patience import Patience
 from wardround.aggregator.rounds.rules import Rules
 from wardround.aggregator.rounds.state import StateFolder
 from wardround.aggregator.rounds.switchboard import Switchboard, SystemClock
-from wardround.aggregator.sentences import sentence
+from wardround.aggregator.scalars import Scalars
 from wardround.aggregator.summary import describe_federation
+from wardround.aggregator.view import View, Watched, open_view
 from wardround.engine.cli.runner import ExitCode
 from wardround.federation.flower import settings as transport
 from wardround.federation.flower.link import GateLimits, Link, LinkEvent, TlsFiles
@@ -33,30 +35,40 @@ def run_federation(path: Path) -> int:
     coordination = load_coordination(path)
     print("\n".join(describe_federation(coordination)), flush=True)
     state = StateFolder(coordination.folders.state)
-    with interrupts(), state.locked():
-        journal = Journal(state.journal_path, _say)
+    with interrupts(), state.locked(), open_view() as view:
+        journal = Journal(state.journal_path, view.tell)
         try:
-            outcome = _play(coordination, state, journal)
+            outcome = _play(coordination, state, journal, view)
         except KeyboardInterrupt:
             journal.record(Event.RUN_INTERRUPTED)
             return ExitCode.INTERRUPTED
-        return _conclude(coordination, outcome, journal)
+    return _conclude(coordination.folders.results, outcome)
 
 
-def _say(entry: Entry) -> None:
-    line = sentence(entry)
-    if line:
-        print(f"{entry.time[11:19]} {line}", flush=True)
-
-
-def _play(coordination: Coordination, state: StateFolder, journal: Journal) -> Outcome:
+def _play(coordination: Coordination, state: StateFolder, journal: Journal, view: View) -> Outcome:
     state.pin(coordination.plan, coordination.study)
     _record_start(coordination, state, journal)
-    clock = SystemClock()
-    with _link(coordination, journal) as link, Switchboard(link, coordination.roster.names, clock) as switchboard:
+    clock, names = SystemClock(), coordination.roster.names
+    with (
+        health_service(coordination.settings.health_port),
+        _link(coordination, journal) as link,
+        Switchboard(link, names, clock) as switchboard,
+    ):
         journal.record(Event.LISTENING, host=coordination.settings.endpoint[0], port=link.port)
-        outputs = Outputs(coordination.folders.results, coordination.plan, coordination.study, state.arrays)
-        return RoundLoop(_run_plan(coordination), state, switchboard, journal, clock, outputs).run()
+        outputs = _outputs(coordination, state)
+        loop = RoundLoop(_run_plan(coordination), state, switchboard, journal, clock, outputs)
+        view.watch(Watched(loop, link.seconds_since_seen))
+        outcome = loop.run()
+    journal.record(Event.RUN_FINISHED if outcome.complete else Event.RUN_STOPPED, detail=outcome.line)
+    outputs.report(loop.results, loop.best())
+    outputs.scalars.close()
+    return outcome
+
+
+def _outputs(coordination: Coordination, state: StateFolder) -> Outputs:
+    folder = coordination.folders.results
+    names, scalars = coordination.roster.names, Scalars(folder / "tensorboard")
+    return Outputs(folder, coordination.plan, coordination.study, names, state.arrays, scalars)
 
 
 def _record_start(coordination: Coordination, state: StateFolder, journal: Journal) -> None:
@@ -98,14 +110,11 @@ def _link(coordination: Coordination, journal: Journal) -> Link:
     )
 
 
-def _conclude(coordination: Coordination, outcome: Outcome, journal: Journal) -> int:
-    results = coordination.folders.results
+def _conclude(results: Path, outcome: Outcome) -> int:
     if not outcome.complete:
-        journal.record(Event.RUN_STOPPED, detail=outcome.line)
         print("the same command goes on where this left off")
         return ExitCode.INCOMPLETE
-    journal.record(Event.RUN_FINISHED, detail=outcome.line)
-    print(outcome.line)
-    for label, path in {"best model": results / BEST, "last model": results / LAST, "history": results}.items():
-        print(f"{label:<12} {path}")
+    made = {"best model": BEST, "last model": LAST, "report": REPORT, "history": "history.csv"}
+    for label, name in made.items():
+        print(f"{label:<12} {results / name}")
     return ExitCode.OK

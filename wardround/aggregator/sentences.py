@@ -11,6 +11,7 @@ from wardround.aggregator.journal import Entry, Event
 _SENTENCES: Mapping[str, str] = {
     Event.RUN_STARTED: "a new run of plan {plan:.16}",
     Event.RUN_RESUMED: "the run goes on after {rounds} rounds",
+    Event.RUN_FINISHED: "{detail}",
     Event.RUN_STOPPED: "{detail}",
     Event.RUN_INTERRUPTED: "interrupted; the same command goes on where this left off",
     Event.LISTENING: "listening on {host}:{port}",

@@ -9,6 +9,8 @@ from typing import Literal
 
 from wardround.aggregator.rounds.sites import SiteState, SiteStatus
 
+_MOST_NAMES = 8
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -64,15 +66,15 @@ class Waiting:
 
     def line(self, quorum: int) -> str:
         """For whom the round waits."""
-        awaited = [_standing(status) for status in (*self.pending, *self.declined)]
-        return f"waiting for {', '.join(awaited)} ({len(self.done)} of {quorum} needed are here)"
+        awaited = _named([*self.pending, *self.declined])
+        return f"waiting for {awaited} ({len(self.done)} of {quorum} needed are here)"
 
 
 def _below_quorum(statuses: Sequence[SiteStatus], rules: Rules, elapsed: float, waiting: Waiting) -> Verdict:
     out_of_reach = len(statuses) - len(waiting.declined) < rules.quorum
     overdue = rules.is_past_deadline(elapsed) and len(waiting.done) < rules.quorum
     if rules.below_quorum == "stop" and (out_of_reach or overdue):
-        lacking = ", ".join(_standing(status) for status in (*waiting.pending, *waiting.declined))
+        lacking = _named([*waiting.pending, *waiting.declined])
         return Verdict(
             Action.STOP, f"stopped below the quorum: {len(waiting.done)} of {rules.quorum} replies; lacking {lacking}"
         )
@@ -81,12 +83,18 @@ def _below_quorum(statuses: Sequence[SiteStatus], rules: Rules, elapsed: float, 
 
 
 def _fold_line(done: Sequence[str], missing: Sequence[SiteStatus]) -> str:
-    without = f", without {', '.join(_standing(status) for status in missing)}" if missing else ""
+    without = f", without {_named(missing)}" if missing else ""
     return f"{len(done)} replies{without}"
 
 
 def _reasons(declined: Sequence[SiteStatus]) -> str:
     return ", ".join(f"{status.site} declined ({status.reason})" for status in declined)
+
+
+def _named(statuses: Sequence[SiteStatus]) -> str:
+    shown = ", ".join(_standing(status) for status in statuses[:_MOST_NAMES])
+    more = len(statuses) - _MOST_NAMES
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _standing(status: SiteStatus) -> str:

@@ -100,6 +100,18 @@ class StateFolder:
         elif held != plan:
             raise InputError(_differences(held, plan, self.root).problems)
 
+    def is_locked(self) -> bool:
+        """Whether a process holds the folder now."""
+        path = self.root / "lock"
+        if not path.exists():
+            return False
+        with path.open("rb") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder for one process. Raises `InputError` when another one has it."""

@@ -1,0 +1,155 @@
+"""The page at the end of a run: curves over rounds, each site's part, what was computed and what it cost."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wardround.aggregator.history import HistoryRow
+from wardround.aggregator.rounds.records import RoundResult
+from wardround.aggregator.rounds.selection import Scored
+from wardround.engine.report.page import Page, number
+from wardround.engine.study import Study
+from wardround.federation.protocol import Plan, Stage
+
+Line = Sequence[tuple[float, float]]
+ALL = "all sites"
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run, complete or not, as its report sees it."""
+
+    plan: Plan
+    study: Study
+    sites: tuple[str, ...]
+    results: tuple[RoundResult, ...]
+    rows: tuple[HistoryRow, ...]
+    best: Scored | None
+
+    @property
+    def metric(self) -> str:
+        """The metric that selects the best model."""
+        return self.study.validation.select
+
+
+def write_report(path: Path, record: RunRecord) -> Path:
+    """Write the page; returns its path."""
+    done = sum(result.stage is Stage.TRAIN for result in record.results)
+    lead = f"{record.study.study}: {done} of {record.plan.horizon.rounds} rounds, {len(record.sites)} sites."
+    page = Page(f"Federation {record.plan.federation}", lead).facts(_facts(record))
+    _add_curves(page, record)
+    page.heading("Sites").table(*_site_table(record), caption="The best model at each site, and what the site gave.")
+    page.heading("Rounds").table(*_round_table(record), caption="Scores are those of the model that the round made.")
+    page.heading("Plan").table(["what", "value"], _plan_rows(record), caption="What every site accepted.")
+    return page.save(path)
+
+
+def _facts(record: RunRecord) -> dict[str, str]:
+    seconds = sum(result.seconds for result in record.results)
+    traffic = sum(site.bytes_out + site.bytes_in for result in record.results for site in result.sites)
+    facts = {"time in rounds": f"{seconds:,.0f} s", "moved in all": megabytes(traffic)}
+    if record.best is not None:
+        best = record.best
+        facts = {f"{record.metric} of the best model": number(best.overall.value), "its round": str(best.round)} | facts
+    return facts
+
+
+def _add_curves(page: Page, record: RunRecord) -> None:
+    panels = {
+        title: lines
+        for title, lines in {
+            record.metric: metric_lines(record.rows, record.metric),
+            "training loss": loss_lines(record.rows),
+        }.items()
+        if lines
+    }
+    if panels:
+        from wardround.engine.report.figures import curves
+
+        page.figure(curves(panels, x_label="round"), "Validation score and training loss over the rounds.")
+
+
+def metric_lines(rows: Sequence[HistoryRow], metric: str) -> Mapping[str, Line]:
+    """Points of a metric's curves: over all sites, then each site."""
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        for name, metrics in {ALL: row.metrics, **{site: line.metrics for site, line in row.sites.items()}}.items():
+            if metric in metrics and metrics[metric].count:
+                lines.setdefault(name, []).append((row.round, metrics[metric].value))
+    return lines
+
+
+def loss_lines(rows: Sequence[HistoryRow]) -> Mapping[str, Line]:
+    """Points of the training losses: the weighted mean, then each site."""
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        for name, loss in {ALL: row.train_loss, **{site: line.train_loss for site, line in row.sites.items()}}.items():
+            if loss is not None:
+                lines.setdefault(name, []).append((row.round, loss))
+    return lines
+
+
+def _site_table(record: RunRecord) -> tuple[list[str], list[list[str]]]:
+    row = record.rows[record.best.round] if record.best is not None else None
+    scored = {name for line in (row.sites.values() if row else ()) for name in line.metrics}
+    names = sorted(scored)
+    columns = ["site", "rounds", "training cases", "seconds a round", "sent", "received", *names]
+    return columns, [_site_row(record, row, site, names) for site in record.sites]
+
+
+def _site_row(record: RunRecord, row: HistoryRow | None, site: str, names: Sequence[str]) -> list[str]:
+    parts = [
+        part for result in record.results if result.stage is Stage.TRAIN for part in result.sites if part.site == site
+    ]
+    metrics = row.sites[site].metrics if row is not None and site in row.sites else {}
+    seconds = statistics.fmean(part.seconds for part in parts) if parts else None
+    return [
+        site,
+        str(len(parts)),
+        str(parts[-1].train_cases) if parts else "",
+        f"{seconds:.1f}" if seconds is not None else "",
+        megabytes(sum(part.bytes_in for part in parts)),
+        megabytes(sum(part.bytes_out for part in parts)),
+        *(number(metrics[name].value) if name in metrics else "" for name in names),
+    ]
+
+
+def _round_table(record: RunRecord) -> tuple[list[str], list[list[str]]]:
+    columns = ["round", "replies", "without", "training loss", record.metric, "seconds", "to sites", "from sites"]
+    return columns, [_round_row(record, result) for result in record.results]
+
+
+def _round_row(record: RunRecord, result: RoundResult) -> list[str]:
+    trained = result.stage is Stage.TRAIN
+    row = record.rows[result.round] if trained else None
+    score = row.metrics.get(record.metric) if row else None
+    return [
+        str(result.round) if trained else "evaluation",
+        str(len(result.sites)),
+        ", ".join(f"{absence.site} ({absence.state})" for absence in result.absent),
+        number(row.train_loss) if row and row.train_loss is not None else "",
+        number(score.value) if score else "",
+        f"{result.seconds:.1f}",
+        megabytes(sum(site.bytes_out for site in result.sites)),
+        megabytes(sum(site.bytes_in for site in result.sites)),
+    ]
+
+
+def _plan_rows(record: RunRecord) -> list[list[str]]:
+    plan = record.plan
+    return [
+        ["plan", plan.digest],
+        ["study", f"{record.study.study} ({plan.study})"],
+        ["horizon", f"{plan.horizon.rounds} rounds of {plan.horizon.local_steps} local steps"],
+        ["strategy", plan.strategy],
+        ["test fold", str(plan.fold)],
+        ["roster", f"{', '.join(record.sites)} ({plan.roster})"],
+    ]
+
+
+def megabytes(count: int) -> str:
+    """A number of bytes for people."""
+    return f"{count / 1e6:,.2f} MB" if count < 10e6 else f"{count / 1e6:,.0f} MB"

@@ -1,0 +1,112 @@
+"""`aggregator status`: how a run stands, read from its state folder while it runs or after."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from wardround.aggregator.coordination import absolute_folders, read_federation
+from wardround.aggregator.enrolment import read_roster
+from wardround.aggregator.journal import Entry, Event, read_journal
+from wardround.aggregator.progress import duration
+from wardround.aggregator.rounds.selection import Scored, Selection
+from wardround.aggregator.rounds.state import StateFolder
+from wardround.engine.basics.problems import InputError
+from wardround.engine.study import Study, study_from_bytes
+from wardround.federation.protocol import WireModel
+
+
+class SiteStanding(WireModel):
+    """What the log last said about a site."""
+
+    site: str
+    online: bool
+    state: str
+    reason: str
+
+
+class BestModel(WireModel):
+    """The best model so far."""
+
+    round: int
+    metric: str
+    value: float
+
+
+class RunStatus(WireModel):
+    """A run at one moment. `waiting` is the log's last word on whom it waits for."""
+
+    federation: str
+    process: Literal["running", "stopped"]
+    rounds: int
+    rounds_done: int
+    open_round: int | None
+    best: BestModel | None
+    waiting: str
+    sites: tuple[SiteStanding, ...]
+    seconds_in_rounds: float
+
+
+def read_status(config: Path) -> RunStatus:
+    """The status of the run of a federation file. Raises `InputError` when nothing has been run yet."""
+    home, settings = read_federation(config)
+    folders = absolute_folders(home, settings.folders)
+    state = StateFolder(folders.state)
+    plan = state.pinned()
+    if plan is None:
+        raise InputError.one(
+            "this federation has not been run yet", where=str(folders.state), remedy=f"aggregator --config {config}"
+        )
+    results = state.results()
+    study = study_from_bytes((state.root / "study.json").read_bytes())
+    is_running = state.is_locked()
+    journal = list(read_journal(state.journal_path))
+    order = state.round(len(results) + 1).order()
+    return RunStatus(
+        federation=plan.federation,
+        process="running" if is_running else "stopped",
+        rounds=plan.horizon.rounds,
+        rounds_done=min(len(results), plan.horizon.rounds),
+        open_round=order.round if order else None,
+        best=_best(Selection.of(study).best(results), study),
+        waiting=_last_detail(journal, order.round if order else None),
+        sites=tuple(_standing(name, journal, is_running) for name in read_roster(folders.roster).names),
+        seconds_in_rounds=sum(result.seconds for result in results),
+    )
+
+
+def describe_status(status: RunStatus) -> list[str]:
+    """The status in readable lines."""
+    best = f", best {status.best.metric} {status.best.value:.4f} (round {status.best.round})" if status.best else ""
+    done = f"{status.rounds_done} of {status.rounds} rounds done{best}"
+    lines = [
+        f"{status.federation}: {status.process}, {done}, {duration(status.seconds_in_rounds)} in rounds",
+        *([f"round {status.open_round}: {status.waiting}"] if status.open_round else []),
+    ]
+    for site in status.sites:
+        presence = "online" if site.online else "offline"
+        lines.append(f"  {site.site:<20} {presence:<8} {site.state:<10} {site.reason}".rstrip())
+    return lines
+
+
+def _best(best: Scored | None, study: Study) -> BestModel | None:
+    if best is None:
+        return None
+    return BestModel(round=best.round, metric=study.validation.select, value=best.overall.value)
+
+
+def _last_detail(journal: list[Entry], number: int | None) -> str:
+    said = [entry for entry in journal if entry.event == Event.WAITING and entry.facts.get("round") == number]
+    return str(said[-1].facts.get("detail", "")) if said else ""
+
+
+def _standing(site: str, journal: list[Entry], is_running: bool) -> SiteStanding:
+    own = [entry for entry in journal if entry.facts.get("site") == site]
+    presence = [entry.event for entry in own if entry.event in (Event.SITE_ONLINE, Event.SITE_OFFLINE)]
+    states = [entry.facts for entry in own if entry.event == Event.SITE_STATE]
+    return SiteStanding(
+        site=site,
+        online=is_running and bool(presence) and presence[-1] == Event.SITE_ONLINE,
+        state=str(states[-1].get("state", "")) if states else "",
+        reason=str(states[-1].get("reason", "")) if states else "",
+    )
