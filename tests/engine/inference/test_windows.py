@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -144,6 +145,15 @@ def test_a_small_case_is_padded_evenly() -> None:
     predict_windows(watched, np.ones((1, 5, 8), np.float32), [8, 8], Inference())
     assert seen[0].shape == (1, 1, 8, 8)
     assert seen[0][0, 0, :, 0].tolist() == [0, 1, 1, 1, 1, 1, 0, 0]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_read_only_memory_map_is_neither_warned_of_nor_changed(tmp_path: Path) -> None:
+    np.save(tmp_path / "image.npy", image_of([9, 9]))
+    mapped = np.load(tmp_path / "image.npy", mmap_mode="r")
+    found = predict_windows(lambda windows: windows.mul_(2), mapped, [8, 8], Inference(overlap=0))
+    np.testing.assert_allclose(found, 2 * image_of([9, 9]), rtol=1e-5)
+    assert np.array_equal(mapped, image_of([9, 9]))
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])

@@ -68,8 +68,8 @@ def predict_windows(predict: Predictor, image: np.ndarray, window: Sequence[int]
     Args:
         predict: maps (samples, channels, *window) on the CPU to (samples, outputs, *window) on any device; it is called
             with at most `inference.batch_size` windows. To average probabilities, it must give probabilities.
-        image: (channels, *spatial), of any size; it may be a read-only memory map, and is copied; where it is smaller than the window it is padded with zeros evenly on
-            both sides, and the prediction is cropped back.
+        image: (channels, *spatial), of any size; it may be a read-only memory map, and is copied. Where it is
+            smaller than the window it is padded with zeros evenly on both sides, and the prediction is cropped back.
         window: voxels per spatial axis.
         inference: overlap as a fraction of the window, blend, windows per call, mirroring.
 
