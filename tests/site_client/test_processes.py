@@ -21,7 +21,7 @@ from tests.support.certificates import CertificateFiles, write_certificates
 from wardround.federation.flower.link import Link, TlsFiles
 from wardround.federation.payload import pack, unpack
 from wardround.federation.protocol import Done, Ready, Reply, Stage, Working
-from wardround.site_client.events import Event, Role
+from wardround.site_client.events import Event, Role, log_path, read_log
 from wardround.site_client.processes import read_pid
 
 SECONDS = 120
@@ -166,12 +166,21 @@ def test_a_killed_supervisor_takes_its_children_along(site: Site) -> None:
         _until(lambda: not any(child.is_running() for child in children), "orphans are left")
 
 
-def test_new_settings_start_the_processes_again(site: Site) -> None:
+def test_new_settings_start_the_processes_again_unless_they_are_wrong(site: Site) -> None:
+    work = site.settings.work
+
+    def happened(event: Event) -> bool:
+        return any(entry.event == event for entry in read_log(log_path(work, Role.SUPERVISOR)))
+
     with _supervised(site):
-        first = _pid(site, Role.COURIER)
+        first = read_pid(work, Role.COURIER)
         site.config.write_text(site.config.read_text() + "checkpoint_seconds: 5\n")
-        _until(lambda: _pid(site, Role.COURIER) not in (None, first), "the courier kept its settings")
-    assert Event.SETTINGS_CHANGED in site.events(Role.SUPERVISOR)
+        _until(lambda: read_pid(work, Role.COURIER) not in (None, first), "the courier kept its settings")
+        assert happened(Event.SETTINGS_CHANGED)
+        second = read_pid(work, Role.COURIER)
+        site.config.write_text(site.config.read_text() + "checkpoint_secnds: 5\n")
+        _until(lambda: happened(Event.SETTINGS_REJECTED), "wrong settings went unnoticed")
+        assert read_pid(work, Role.COURIER) == second
 
 
 def test_the_courier_needs_an_accepted_invitation(site: Site) -> None:
@@ -213,6 +222,15 @@ def test_the_courier_imports_neither_torch_nor_what_reads_images() -> None:
     heavy = {"torch", "monai", "SimpleITK", "matplotlib", "pandas", "PIL", "tifffile", "sklearn"}
     assert loaded & heavy == set()
     assert not any(name.startswith(("wardround.engine.imaging", "wardround.engine.cohort")) for name in loaded)
+
+
+def test_a_check_imports_no_torch(site: Site) -> None:
+    program = (
+        "import sys; from wardround.site_client.preflight import check_site; from pathlib import Path;"
+        f"check_site(Path({str(site.config)!r}), online=True); print('torch' in sys.modules or 'flwr' in sys.modules)"
+    )
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert answer.stdout.strip() == b"False"
 
 
 def test_the_supervisor_and_a_worker_before_its_engine_import_no_transport() -> None:

@@ -421,3 +421,43 @@ def test_a_handler_never_raises(site: Site) -> None:
     reply, _ = site.open(courier_of(site).handle(Envelope(b"", b"", b"")))
     assert isinstance(reply, Refused)
     assert reply.code is RefusalCode.BAD_SIGNATURE
+
+
+def test_a_full_disk_is_said_even_when_the_log_cannot_be_written(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("wardround.site_client.events.append_durably", full)
+    base = base_model()
+    task = site.task(Stage.TRAIN, 1, base, "c" * 64)
+    reply, _ = _ask(site, courier_of(site), task, base)
+    assert isinstance(reply, Refused)
+    assert reply.code is RefusalCode.DISK_FULL
+
+
+def test_a_task_that_would_fill_the_disk_is_refused(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wardround.site_client.mailbox._HEADROOM", 2**60)
+    base = base_model()
+    task = site.task(Stage.TRAIN, 1, base, "c" * 64)
+    assert _refusal(site, courier_of(site), site.sealed(task, base)) is RefusalCode.DISK_FULL
+    assert not (site.settings.work / "tasks" / str(task.work_key)).exists()
+
+
+def test_a_result_is_signed_and_sent_while_the_worker_is_away(site: Site) -> None:
+    """The courier may die before the outbox is written, and the worker afterwards: nothing finished is lost."""
+    laboratory, base = FakeLaboratory(), base_model()
+    with working_site(site, laboratory) as courier:
+        task = site.task(Stage.TRAIN, 1, base, _ready(site, courier).cohort)
+        first = courier.handle(site.sealed(task, base))
+    (site.settings.work / "outbox" / str(task.work_key) / "body.json").unlink()
+    assert courier_of(site).handle(site.sealed(task)) == first
+
+
+def test_a_new_plan_clears_away_the_work_of_the_former_one(site: Site) -> None:
+    base = base_model()
+    former = site.task(Stage.TRAIN, 3, base, "c" * 64).model_copy(update={"plan": "d" * 64})
+    courier = courier_of(site)
+    courier._office.tasks.put(str(former.work_key), site.sealed(former, base))
+    task = site.task(Stage.TRAIN, 1, base, "c" * 64)
+    _ask(site, courier, task, base)
+    assert [path.name for path in (site.settings.work / "tasks").iterdir()] == [task.work_key]

@@ -248,7 +248,7 @@ class Courier:
         correlation, code = secrets.token_hex(8), _code(error)
         known = isinstance(error, Refusal | SealError)
         reason = str(error) if known else "".join(traceback.format_exception(error))
-        self._office.log.record(Event.TASK_REFUSED, code=code.value, correlation=correlation, reason=reason)
+        self._office.log.record_fault(Event.TASK_REFUSED, code=code.value, correlation=correlation, reason=reason)
         refused = Refused(
             site=self._office.settings.name,
             ask=task.ask if task is not None else _NO_ASK,

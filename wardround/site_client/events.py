@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -34,6 +35,7 @@ class Event(StrEnum):
     CHILD_STARTED = "child_started"
     CHILD_DIED = "child_died"
     SETTINGS_CHANGED = "settings_changed"
+    SETTINGS_REJECTED = "settings_rejected"
     CONNECTING = "connecting"
     CONNECTED = "connected"
     DISCONNECTED = "disconnected"
@@ -83,13 +85,29 @@ class EventLog:
         self.role = role
 
     def record(self, event: Event, **facts: JsonValue) -> None:
-        """Write one event durably, then say it on the terminal if people want to know."""
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-        content = {"time": now, "role": self.role.value, "event": event.value, **facts}
+        """Write one event durably, then say it on the terminal if people want to know. Raises OSError."""
+        entry = self._entry(event, facts)
+        content = {"time": entry.time, "role": entry.role, "event": entry.event, **facts}
         append_durably(self.path, json.dumps(content, ensure_ascii=False))
-        said = describe(Entry(now, self.role.value, event.value, facts))
-        if said:
-            print(said, flush=True)
+        _say(entry)
+
+    def record_fault(self, event: Event, **facts: JsonValue) -> None:
+        """Record what went wrong. Where even that cannot be written, as on a full disk, the terminal has to do."""
+        try:
+            self.record(event, **facts)
+        except OSError as error:
+            _say(self._entry(event, facts))
+            print(f"this could not be written to {self.path}: {error.strerror}", file=sys.stderr, flush=True)
+
+    def _entry(self, event: Event, facts: Mapping[str, JsonValue]) -> Entry:
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+        return Entry(now, self.role.value, event.value, facts)
+
+
+def _say(entry: Entry) -> None:
+    said = describe(entry)
+    if said:
+        print(said, flush=True)
 
 
 def log_path(work: Path, role: Role) -> Path:
@@ -117,6 +135,7 @@ _SENTENCES: Mapping[str, str] = {
     Event.STOPPED: "stopped",
     Event.CHILD_DIED: "{name} ended with exit code {code}; it starts again in {pause} s",
     Event.SETTINGS_CHANGED: "settings changed: starting again",
+    Event.SETTINGS_REJECTED: "the changed settings cannot be used, the former ones stay: {reason}",
     Event.CONNECTING: "connecting to {address}",
     Event.CONNECTED: "connected to {address}",
     Event.DISCONNECTED: "connection lost: {detail}",

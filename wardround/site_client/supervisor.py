@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode
 from wardround.site_client.events import Event, EventLog, Role
 from wardround.site_client.processes import only_one, stopping
@@ -72,12 +73,9 @@ class Supervisor:
     """Keeps the courier and the worker of one site alive."""
 
     def __init__(self, config: Path, settings: SiteSettings, log: EventLog) -> None:
-        self._log = log
-        self._watched = (config, settings.accepted)
+        self._config, self._settings, self._log = config, settings, log
         self._versions = self._look()
-        self._children = tuple(
-            _Child(role, _command(role, config), _environment(role, settings)) for role in (Role.WORKER, Role.COURIER)
-        )
+        self._children = self._make_children()
 
     def run(self, stop: threading.Event) -> None:
         """Supervise until `stop` is set, then end both children."""
@@ -94,20 +92,42 @@ class Supervisor:
         code = child.died()
         if code is not None:
             pause = round(child.pause, 1)
-            self._log.record(Event.CHILD_DIED, name=child.role.value, code=code, pause=pause)
+            self._log.record_fault(Event.CHILD_DIED, name=child.role.value, code=code, pause=pause)
             child.slow_down()
         if child.is_due():
-            self._log.record(Event.CHILD_STARTED, name=child.role.value, pid=child.start())
+            self._log.record_fault(Event.CHILD_STARTED, name=child.role.value, pid=child.start())
 
     def _restart_when_settings_change(self) -> None:
         versions = self._look()
-        if versions != self._versions:
-            self._versions = versions
-            self._log.record(Event.SETTINGS_CHANGED)
-            self._end_all()
+        if versions == self._versions:
+            return
+        self._versions = versions
+        try:
+            self._settings = self._changed_settings()
+        except InputError as error:
+            self._log.record_fault(Event.SETTINGS_REJECTED, reason=str(error))
+            return
+        self._log.record_fault(Event.SETTINGS_CHANGED)
+        self._end_all()
+        self._children = self._make_children()
+
+    def _changed_settings(self) -> SiteSettings:
+        settings = load_settings(self._config)
+        if settings.work != self._settings.work:
+            raise InputError.one(
+                "another work folder needs a new start",
+                where=f"{self._config.name}, work",
+                remedy="Stop the site client, then start it again",
+            )
+        return settings
+
+    def _make_children(self) -> tuple[_Child, ...]:
+        roles = (Role.WORKER, Role.COURIER)
+        return tuple(_Child(role, _command(role, self._config), _environment(role, self._settings)) for role in roles)
 
     def _look(self) -> tuple[int, ...]:
-        return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in self._watched)
+        watched = (self._config, self._settings.accepted)
+        return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in watched)
 
     def _end_all(self) -> None:
         running = [child.process for child in self._children if child.process is not None]
@@ -122,7 +142,6 @@ class Supervisor:
                 process.wait()
         for child in self._children:
             child.close()
-            child.pause = FIRST_PAUSE
 
 
 def supervise(config: Path) -> int:
@@ -130,9 +149,9 @@ def supervise(config: Path) -> int:
     settings = load_settings(config)
     with only_one(settings.work, Role.SUPERVISOR), stopping(follow_parent=False) as stop:
         log = EventLog(settings.work, Role.SUPERVISOR)
-        log.record(Event.STARTED)
+        log.record_fault(Event.STARTED)
         Supervisor(config, settings, log).run(stop)
-        log.record(Event.STOPPED)
+        log.record_fault(Event.STOPPED)
     return ExitCode.OK
 
 

@@ -91,7 +91,7 @@ class Worker:
         fault = Fault(code=_code(error), correlation=secrets.token_hex(8))
         known = isinstance(error, Refusal | InputError)
         reason = getattr(error, "reason", str(error)) if known else "".join(traceback.format_exception(error))
-        self._room.log.record(event, code=fault.code.value, correlation=fault.correlation, reason=reason, **facts)
+        self._room.log.record_fault(event, code=fault.code.value, correlation=fault.correlation, reason=reason, **facts)
         return fault
 
 
