@@ -1,14 +1,17 @@
 """How quickly patches reach the training loop: ours against TorchIO's Queue, MONAI's CacheDataset and a bare copy.
 
-Every supply gives 96^3 patches of image and label in batches of two, from the same generated cases of 240 x 240 x 155
-voxels on the same disk, with a warm page cache. They take turns; a supply's figure is the median over the turns, its
-ratio the median of the ratios within each turn.
+Every supply gives 96^3 patches of image and label in batches of two, oriented to RAS and z-normalised, from the same
+generated cases of 240 x 240 x 155 voxels on the same disk, with a warm page cache. They take turns; a supply's figure
+is the median over the turns, its ratio the median of the ratios within each turn.
 
-- wardround: the patch source with its reading-ahead thread, from the store; half of the patches centred on foreground.
+- wardround: the patch source over the store, in the calling thread; half of the patches are centred on foreground.
+- reading ahead: the same behind the thread that training uses, which works while the network does.
 - bare copy: uniform patches from numpy memory maps into fresh batches of the same types, in the calling thread.
-- TorchIO: `Queue` over `.nii.gz` with a uniform sampler and no transform, 4 or 16 patches a volume, 0 or 2 workers. A
-  turn is a whole pass over the cases, so that it pays for every volume that it loads.
-- MONAI: `CacheDataset` in memory with four random crops a case; filling the cache is not counted, as filling ours is not.
+- TorchIO: `Queue` over `.nii.gz` with a uniform sampler, 4 or 16 patches a volume, 0 or 2 workers. It orients and
+  normalises a volume whenever it loads one. A turn is a whole pass over the cases.
+- MONAI: `CacheDataset` in memory, which orients and normalises once, with four random crops a case.
+
+Filling our store and MONAI's cache happens before, once, and is not counted.
 
     python -m benchmarks.patch_supply --json patch_supply.json
 """
@@ -16,6 +19,7 @@ ratio the median of the ratios within each turn.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import logging
 import os
@@ -41,7 +45,7 @@ from wardround.engine.study import Study
 from wardround.engine.training import this_machine
 
 SHAPE, SIDE, BATCH = (240, 240, 155), 96, 2
-OURS, BARE = "wardround", "bare copy"
+OURS, AHEAD, BARE = "wardround", "wardround, reading ahead", "bare copy"
 
 Supply = Callable[[], Iterator[int]]
 """Starts a turn; gives the number of patches in each batch."""
@@ -74,13 +78,14 @@ class Turn:
 
 
 def study() -> Study:
-    """A segmentation without preprocessing: all supplies give the voxels as they are in the files."""
+    """A segmentation of one class."""
     content = {
         "schema": 1,
         "study": "patch-supply",
         "task": "segmentation",
         "inputs": ["image"],
         "classes": {"blob": 1},
+        "preprocessing": [{"orient": "RAS"}, "z_normalize"],
         "patches": {"size": [SIDE] * 3, "per_case": 4, "foreground": 0.5},
         "model": {"name": "unet", "dimensions": 3, "levels": 4},
         "training": {"loss": "dice_ce", "batch_size": BATCH},
@@ -109,12 +114,24 @@ def write_cases(folder: Path, count: int) -> list[Case]:
     return cases
 
 
-def ours(plan: Study, stored: Sequence[StoredCase], patches: int) -> Supply:
-    """The patch source behind its thread; each turn goes on where the last one stopped."""
-    source, position = PatchSource(plan, stored), iter(range(10**9))
+def ours(source: PatchSource, patches: int) -> Supply:
+    """The patch source; each turn goes on where the last one stopped."""
+    turns = itertools.count()
 
     def start() -> Iterator[int]:
-        first = next(position) * (patches // BATCH)
+        first = next(turns) * (patches // BATCH)
+        for step in range(first, first + patches // BATCH):
+            yield len(source.batch(step).image)
+
+    return start
+
+
+def ours_ahead(source: PatchSource, patches: int) -> Supply:
+    """The patch source behind its thread."""
+    turns = itertools.count()
+
+    def start() -> Iterator[int]:
+        first = next(turns) * (patches // BATCH)
         for batch in Prefetcher(source, first, first + patches // BATCH, lambda batch: batch):
             yield len(batch.image)
 
@@ -153,9 +170,11 @@ def torchio_queue(cases: Sequence[Case], per_volume: int, workers: int) -> Suppl
         for case in cases
     ]
 
+    prepare = torchio.Compose([torchio.ToCanonical(), torchio.ZNormalization()])
+
     def start() -> Iterator[int]:
         queue = torchio.Queue(
-            torchio.SubjectsDataset(subjects, load_getitem=True),
+            torchio.SubjectsDataset(subjects, transform=prepare),
             max_length=per_volume * len(cases),
             samples_per_volume=per_volume,
             sampler=torchio.UniformSampler(SIDE),
@@ -175,6 +194,8 @@ def monai_cache(cases: Sequence[Case], threaded: bool, patches: int) -> Supply:
     steps = [
         transforms.LoadImaged(keys),
         transforms.EnsureChannelFirstd(keys),
+        transforms.Orientationd(keys, axcodes="RAS"),
+        transforms.NormalizeIntensityd("image"),
         transforms.RandSpatialCropSamplesd(keys, SIDE, num_samples=4, random_size=False),
     ]
     files = [{"image": str(case.channels[0]), "label": str(case.label)} for case in cases]
@@ -205,12 +226,12 @@ def take_turn(supply: Supply) -> Turn:
 
 def measure(supplies: Mapping[str, Supply], turns: int) -> dict[str, list[Turn]]:
     """Every supply in turn, forwards and backwards; a first round of the quick ones warms up."""
-    for name in (OURS, BARE):
+    for name in (OURS, AHEAD, BARE):
         take_turn(supplies[name])
     taken: dict[str, list[Turn]] = {name: [] for name in supplies}
     with progress("Measuring", turns * len(supplies)) as shown:
         for turn in range(turns):
-            for place, name in enumerate(supplies if turn % 2 == 0 else reversed(supplies)):
+            for place, name in enumerate([*supplies] if turn % 2 == 0 else [*supplies][::-1]):
                 taken[name].append(take_turn(supplies[name]))
                 shown.advance(turn * len(supplies) + place + 1, name)
     return taken
@@ -236,7 +257,8 @@ def run(folder: Path, count: int, turns: int, patches: int) -> tuple[list[Result
     began = time.perf_counter()
     stored = CaseStore(folder / "store").open_cases(plan, cases)
     fill = (time.perf_counter() - began) / count
-    supplies: dict[str, Supply] = {OURS: ours(plan, stored, patches), BARE: bare_copy(stored, patches)}
+    source = PatchSource(plan, stored)
+    supplies = {OURS: ours(source, patches), AHEAD: ours_ahead(source, patches), BARE: bare_copy(stored, patches)}
     for per_volume in (4, 16):
         for workers in (0, 2):
             name = f"TorchIO Queue, {per_volume} a volume, {workers} workers"
