@@ -1,0 +1,54 @@
+"""Every ready file loads as the model that reads it, and says what its neighbours expect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.checkout import CHECKOUT
+from wardround.aggregator.settings import Federation
+from wardround.engine.networks import build_network
+from wardround.engine.study import load_study
+from wardround.engine.study.documents import read_document, validate_document
+from wardround.simulation.demo import STUDY, DemoPlan
+from wardround.site_client.settings import Policy, SiteSettings, load_settings
+
+CONFIGS = CHECKOUT / "configs"
+STUDIES = sorted(CONFIGS.glob("*/study.yaml"))
+
+
+def test_every_yaml_file_is_of_a_known_kind() -> None:
+    names = {path.name for path in CONFIGS.rglob("*.yaml")}
+    assert names == {"study.yaml", "site.yaml", "policy.yaml", "federation.yaml"}
+    assert {path.parent.name for path in STUDIES} == {"demo", "hippocampus", "pneumonia"}
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.parent.name)
+def test_studies_are_valid_and_their_networks_can_be_built(path: Path) -> None:
+    study = load_study(path)
+    assert sum(tensor.numel() for tensor in build_network(study).parameters()) > 1000
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*/federation.yaml")), ids=lambda path: path.parent.name)
+def test_federations_are_valid_and_name_a_study_beside_them(path: Path) -> None:
+    federation = validate_document(Federation, read_document(path))
+    load_study(path.parent / federation.study)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*/site.yaml")), ids=lambda path: path.parent.name)
+def test_sites_are_valid_and_their_policies_allow_the_federation(path: Path) -> None:
+    settings = load_settings(path)
+    policy = validate_document(Policy, read_document(settings.policy))
+    federation = validate_document(Federation, read_document(path.parent / "federation.yaml"))
+    study = load_study(path.parent / "study.yaml")
+    assert isinstance(settings, SiteSettings)
+    assert study.task in policy.tasks
+    assert federation.horizon.rounds <= policy.maximum_rounds
+    assert federation.horizon.total_steps <= policy.maximum_steps
+    assert all(policy.lets_out(metric.name) for metric in study.validation.metrics)
+
+
+def test_the_demos_study_is_the_one_that_the_package_carries() -> None:
+    assert (CONFIGS / "demo" / "study.yaml").read_bytes() == STUDY.read_bytes()
+    assert load_study(STUDY).training.steps == DemoPlan().horizon.total_steps
