@@ -69,7 +69,7 @@ def test_what_a_command_refuses_is_told_in_its_words(tmp_path: Path, study: Path
     forbidding = LabSettings(policy={"maximum_rounds": 1})
     lab = Lab(tmp_path / "lab", study, {"harbour": manifests["harbour"]}, Horizon(rounds=2, local_steps=1), forbidding)
     with pytest.raises(
-        InputError, match=r"(?s)site_client accept failed with exit code 2.*more rounds than the policy"
+        InputError, match=r"(?s)accept failed with exit code 2.*more rounds than the policy"
     ):
         lab.prepare()
 
