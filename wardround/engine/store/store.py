@@ -8,6 +8,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from pydantic import JsonValue
 from wardround.engine.basics.canonical import canonical_json, sha256_hex
 from wardround.engine.basics.files import fsync_folder, require_space
 from wardround.engine.basics.problems import Findings, InputError
-from wardround.engine.basics.progress import Progress, Silent
+from wardround.engine.basics.progress import SILENT, Progress
 from wardround.engine.cohort import Case
 from wardround.engine.preprocessing import Pipeline, read_sample, target_index
 from wardround.engine.preprocessing.cases import name_of
@@ -28,6 +29,10 @@ from wardround.engine.study import Study
 
 _MARGIN = 8 << 20
 """Bytes that must stay free beside the arrays of the case that is being written."""
+
+
+_BUILDERS = 4
+"""Cases that are read, preprocessed and written at once: most of the time goes into waiting for the disk."""
 
 
 class StoreFullError(InputError):
@@ -90,19 +95,20 @@ class CaseStore:
         os.utime(stored.folder / DESCRIPTION)
         return stored
 
-    def open_cases(
-        self, study: Study, cases: Sequence[Case], progress: Progress | None = None
-    ) -> tuple[StoredCase, ...]:
+    def open_cases(self, study: Study, cases: Sequence[Case], progress: Progress = SILENT) -> tuple[StoredCase, ...]:
         """Every case, in order. Raises one `InputError` with the problems of all cases."""
-        shown, findings, opened = progress or Silent(), Findings(), []
-        for done, case in enumerate(cases, start=1):
+        findings, opened = Findings(), []
+        with ThreadPoolExecutor(_BUILDERS, "store") as pool:
+            waiting = [pool.submit(self.open_case, study, case) for case in cases]
             try:
-                opened.append(self.open_case(study, case))
-            except StoreFullError:
+                for done, (case, future) in enumerate(zip(cases, waiting, strict=True), start=1):
+                    with findings.gather():
+                        opened.append(future.result())
+                    _require_disk(future)
+                    progress.advance(done, case.subject)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
                 raise
-            except InputError as error:
-                findings.extend(error.problems)
-            shown.advance(done, case.subject)
         findings.raise_if_any()
         return tuple(opened)
 
@@ -153,6 +159,13 @@ class CaseStore:
         if built is None:
             raise RuntimeError(f"the entry {key} cannot be read back")
         return built
+
+
+def _require_disk(future: Future[StoredCase]) -> None:
+    """A full disk ends the work at once; other problems are collected."""
+    error = future.exception()
+    if isinstance(error, StoreFullError):
+        raise error
 
 
 def _prepare(study: Study, case: Case, pipeline: Pipeline, digest: str) -> Content:
