@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -26,6 +27,7 @@ from wardround.site_client.events import Role
 from wardround.site_client.processes import read_pid
 
 AGGREGATOR, SITE_CLIENT = "wardround.aggregator", "wardround.site_client"
+_AT_ONCE = 4
 _SITE: Mapping[str, JsonValue] = {"device": "cpu"}
 _POLICY: Mapping[str, JsonValue] = {"minimum_train_cases": 1, "minimum_validation_cases": 1}
 
@@ -111,16 +113,16 @@ class Lab:
 
         Raises `InputError` with what a command said if one fails.
         """
-        for name in self.sites:
-            self._init_site(name)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(self._init_site, self.sites))
         self._init_aggregator()
         invitation = self.coordinator / "invitation.json"
         for name in self.sites:
             request = self.site_folder(name) / f"{name}.pub"
             self._run(AGGREGATOR, "enroll", name, request, "--config", self.federation_file)
         self._run(AGGREGATOR, "invite", "--out", invitation, "--config", self.federation_file)
-        for name in self.sites:
-            self._run(SITE_CLIENT, "accept", invitation, "--config", self.site_file(name), "--yes")
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(lambda name: self._accept(name, invitation), self.sites))
 
     def start(self, *, watched: Path | None = None) -> None:
         """Start the aggregator (its live view goes to `watched`, or to the terminal) and every site."""
@@ -181,6 +183,9 @@ class Lab:
         threads = {"threads": self.settings.machine.threads}
         change_settings(self.site_file(name), {**_SITE, **threads, **self.settings.site})
         change_settings(folder / "policy.yaml", {**_POLICY, **self.settings.policy})
+
+    def _accept(self, name: str, invitation: Path) -> None:
+        self._run(SITE_CLIENT, "accept", invitation, "--config", self.site_file(name), "--yes")
 
     def _init_aggregator(self) -> None:
         address = f"localhost:{self.port}"
