@@ -22,12 +22,22 @@ class FaultProxy:
         key: PEM file of its private key.
         port: port to listen on; 0 lets the system choose (see `port`).
         delay: seconds by which every request is held back; may be changed at any time.
+        upstream_name: host that the real server's certificate names.
     """
 
     def __init__(
-        self, upstream_port: int, *, ca: Path, certificate: Path, key: Path, port: int = 0, delay: float = 0.0
+        self,
+        upstream_port: int,
+        *,
+        ca: Path,
+        certificate: Path,
+        key: Path,
+        port: int = 0,
+        delay: float = 0.0,
+        upstream_name: str = "127.0.0.1",
     ) -> None:
         self.delay = delay
+        self._upstream_name = upstream_name
         self.port = port
         self.upstream_port = upstream_port
         self.requests: Counter[str] = Counter()
@@ -113,7 +123,7 @@ class FaultProxy:
         upstream: asyncio.StreamWriter | None = None
         try:
             server_reader, upstream = await asyncio.open_connection(
-                "127.0.0.1", self.upstream_port, ssl=self._to_server, server_hostname="127.0.0.1"
+                "127.0.0.1", self.upstream_port, ssl=self._to_server, server_hostname=self._upstream_name
             )
             self._writers.add(upstream)
             while await self._exchange(reader, writer, server_reader, upstream):
