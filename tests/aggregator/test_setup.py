@@ -1,0 +1,246 @@
+"""init, enroll, invite, check: what they make, and what they refuse."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import ssl
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from tests.aggregator.fakes import seeded_keys
+from tests.support.commands import Outcome, run_wardround
+from tests.support.studies import SEGMENTATION, write_study
+from wardround.aggregator.certificates import issue_authority, issue_server, serves
+from wardround.aggregator.cli import app
+from wardround.aggregator.coordination import load_coordination
+from wardround.engine.basics.problems import InputError
+from wardround.federation.identities import EnrolmentRequest
+from wardround.federation.invitation import load_invitation
+
+TODAY = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+
+
+def aggregator(*words: object) -> Outcome:
+    """Run `aggregator`."""
+    return run_wardround(*words, app=app)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A federation with two sites."""
+    study = write_study(tmp_path / "study.yaml", SEGMENTATION)
+    folder = tmp_path / "federation"
+    words = ("--name", "brains", "--study", study, "--address", "127.0.0.1:9443", "--folder", folder)
+    assert aggregator("init", *words, "--rounds", 3, "--local-steps", 7).code == 0
+    for name in ("south", "north"):
+        request(tmp_path, name)
+        config = folder / "federation.yaml"
+        assert aggregator("enroll", name, tmp_path / f"{name}.pub", "--config", config).code == 0
+    return folder
+
+
+def request(folder: Path, name: str, keys_of: str | None = None) -> Path:
+    """An enrolment request in a file."""
+    path = folder / f"{name}.pub"
+    EnrolmentRequest.create(name, seeded_keys(keys_of or name)).save(path)
+    return path
+
+
+def test_secrets_are_for_their_owner_only(home: Path) -> None:
+    for name in ("ca.key", "server.key", "coordinator.key"):
+        assert (home / "keys" / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_the_federation_is_what_was_asked_for(home: Path) -> None:
+    found = load_coordination(home / "federation.yaml")
+    assert (found.settings.federation, found.settings.horizon.rounds, found.settings.horizon.local_steps) == (
+        "brains",
+        3,
+        7,
+    )
+    assert found.settings.endpoint == ("0.0.0.0", 9443)
+    assert found.roster.names == ("north", "south")
+    assert found.quorum == 2
+    assert found.notes == ()
+
+
+def test_nothing_is_overwritten(home: Path, tmp_path: Path) -> None:
+    before = {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
+    words = ("--name", "other", "--study", tmp_path / "study.yaml", "--address", "127.0.0.1:1", "--folder", home)
+    outcome = aggregator("init", *words)
+    assert outcome.code == 2
+    assert outcome.err.count("exists already") == 7
+    assert {path: path.read_bytes() for path in home.rglob("*") if path.is_file()} == before
+
+
+def test_a_bad_beginning_writes_nothing(tmp_path: Path) -> None:
+    words = ("--name", "Brain Study", "--study", tmp_path / "none.yaml", "--address", "here", "--rounds", 0)
+    outcome = aggregator("init", *words, "--folder", tmp_path / "new")
+    assert outcome.code == 2
+    for part in ("none.yaml", "federation.yaml:4, federation", "address", "horizon.rounds"):
+        assert part in outcome.err
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_certificate_is_accepted_for_its_address_and_no_other(home: Path) -> None:
+    certificate = x509.load_pem_x509_certificate((home / "keys" / "server.pem").read_bytes())
+    assert serves(certificate, "127.0.0.1")
+    assert not serves(certificate, "127.0.0.2")
+    context = ssl.create_default_context(cafile=str(home / "keys" / "ca.pem"))
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(home / "keys" / "server.pem", home / "keys" / "server.key")
+    assert _handshake(context, server, "127.0.0.1")
+    assert not _handshake(context, server, "127.0.0.2")
+
+
+def _handshake(client: ssl.SSLContext, server: ssl.SSLContext, host: str) -> bool:
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    asking = client.wrap_bio(to_client, to_server, server_hostname=host)
+    answering = server.wrap_bio(to_server, to_client, server_side=True)
+    for _ in range(10):
+        for side in (asking, answering):
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+            except ssl.SSLCertVerificationError:
+                return False
+    return asking.version() is not None
+
+
+@pytest.mark.parametrize(("host", "other"), [("fed.example.org", "fed.example.com"), ("::1", "::2")])
+def test_certificates_for_names_and_ipv6(host: str, other: str) -> None:
+    issued = issue_server(issue_authority("x", TODAY), [host], TODAY)
+    certificate = x509.load_pem_x509_certificate(issued.certificate)
+    assert serves(certificate, host.upper())
+    assert not serves(certificate, other)
+
+
+def test_a_certificate_needs_a_host() -> None:
+    with pytest.raises(ValueError, match="at least one host"):
+        issue_server(issue_authority("x", TODAY), [], TODAY)
+
+
+def test_a_site_under_another_name_is_refused(home: Path, tmp_path: Path) -> None:
+    outcome = aggregator("enroll", "west", request(tmp_path, "east"), "--config", home / "federation.yaml")
+    assert outcome.code == 2
+    assert "got east; expected west" in outcome.err
+
+
+def test_a_site_is_enrolled_once(home: Path, tmp_path: Path) -> None:
+    outcome = aggregator("enroll", "north", tmp_path / "north.pub", "--config", home / "federation.yaml")
+    assert outcome.code == 2
+    assert "enrolled already" in outcome.err
+
+
+def test_two_sites_with_one_key_are_refused(home: Path, tmp_path: Path) -> None:
+    path = request(tmp_path, "west", keys_of="north")
+    outcome = aggregator("enroll", "west", path, "--config", home / "federation.yaml")
+    assert outcome.code == 2
+    assert "west with a key of north" in outcome.err
+
+
+def test_a_request_without_proof_is_refused(home: Path, tmp_path: Path) -> None:
+    path = request(tmp_path, "west")
+    content = json.loads(path.read_text())
+    content["member"]["name"] = "east"
+    path.write_text(json.dumps(content))
+    outcome = aggregator("enroll", "east", path, "--config", home / "federation.yaml")
+    assert outcome.code == 2
+    assert "signatures do not fit" in outcome.err
+
+
+def test_the_invitation_carries_the_plan_and_no_secret(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "invitation.json"
+    assert aggregator("invite", "--out", path, "--config", home / "federation.yaml").code == 0
+    invitation = load_invitation(path)
+    found = load_coordination(home / "federation.yaml")
+    assert invitation.plan == found.plan
+    assert invitation.roster == found.roster
+    assert invitation.open_study() == found.study
+    assert invitation.coordinator_key == found.key.public
+    assert b"PRIVATE" not in path.read_bytes()
+
+
+def test_every_problem_is_told_at_once(home: Path) -> None:
+    config = home / "federation.yaml"
+    text = config.read_text().replace("quorum: all", "quorum: 5").replace("fold: 0", "fold: 7")
+    config.write_text(text.replace("study.yaml", "absent.yaml"))
+    (home / "keys" / "ca.pem").unlink()
+    (home / "keys" / "server.key").chmod(0o644)
+    (home / "keys" / "coordinator.key").write_bytes(b"no key")
+    outcome = aggregator("check", "--config", config)
+    assert outcome.code == 2
+    for part in ("quorum is above", "absent.yaml", "ca.pem", "chmod 600", "coordinator.key"):
+        assert part in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("quorum: all", "quorom: all", "Did you mean 'quorum'"),
+        ("strategy: fedavg", "strategy: fedaverage", "Did you mean 'fedavg'?"),
+        ("strategy: fedavg", "strategy: {name: fedavg, mu: 1}", "mu"),
+        ("deadline: forever", "deadline: soon", "deadline"),
+        ("deadline: forever", "deadline: -3", "deadline"),
+        ("quorum: all", "quorum: 0", "quorum"),
+        ("below_quorum: wait", "below_quorum: hope", "'wait' or 'stop'"),
+        ("127.0.0.1:9443", "127.0.0.1:99999", "a port is a number"),
+        ("fold: 0", "fold: 2", "no such outer fold"),
+        ("127.0.0.1:9443", "127.0.0.9:9443", "does not name the address"),
+    ],
+)
+def test_a_wrong_value_is_explained(home: Path, old: str, new: str, said: str) -> None:
+    config = home / "federation.yaml"
+    config.write_text(config.read_text().replace(old, new))
+    outcome = aggregator("check", "--config", config)
+    assert outcome.code == 2
+    assert said in outcome.err
+
+
+def test_a_new_certificate_serves_a_new_address(home: Path) -> None:
+    config = home / "federation.yaml"
+    config.write_text(config.read_text().replace("127.0.0.1:9443", "fed.example.org:9443"))
+    assert aggregator("check", "--config", config).code == 2
+    assert aggregator("certificate", "--config", config).code == 0
+    assert aggregator("check", "--config", config).code == 0
+
+
+def test_an_empty_roster_is_a_problem(tmp_path: Path) -> None:
+    study = write_study(tmp_path / "study.yaml", SEGMENTATION)
+    words = ("--name", "brains", "--study", study, "--address", "127.0.0.1:9443", "--folder", tmp_path)
+    assert aggregator("init", *words).code == 0
+    with pytest.raises(InputError, match="the roster is empty"):
+        load_coordination(tmp_path / "federation.yaml")
+
+
+def test_certificates_expire_with_a_warning_before(home: Path) -> None:
+    config = home / "federation.yaml"
+    now = datetime.datetime.now(datetime.UTC)
+    found = load_coordination(config, today=now + datetime.timedelta(days=800))
+    assert any("server.pem is valid until" in note for note in found.notes)
+    with pytest.raises(InputError, match="not valid today"):
+        load_coordination(config, today=now + datetime.timedelta(days=900))
+
+
+def test_a_quorum_without_a_deadline_gets_a_note(home: Path) -> None:
+    config = home / "federation.yaml"
+    config.write_text(config.read_text().replace("quorum: all", "quorum: 1"))
+    outcome = aggregator("check", "--config", config)
+    assert outcome.code == 0
+    assert "without a deadline" in outcome.out
+
+
+def test_sites_lists_fingerprints(home: Path) -> None:
+    outcome = aggregator("sites", "--config", home / "federation.yaml")
+    assert [line.split()[0] for line in outcome.out.splitlines()] == ["north", "south"]
+
+
+def test_status_before_the_first_run_says_what_to_do(home: Path) -> None:
+    outcome = aggregator("status", "--config", home / "federation.yaml")
+    assert outcome.code == 2
+    assert "has not been run yet" in outcome.err
