@@ -109,3 +109,10 @@ def test_a_small_cohort_takes_no_part() -> None:
         _border().admit(cohort)
     assert caught.value.code is RefusalCode.COHORT_TOO_SMALL
     _border(minimum_train_cases=4).admit(cohort)
+
+
+def test_the_result_of_a_small_cohort_stays() -> None:
+    update = pack(GOOD)
+    with pytest.raises(Refusal) as caught:
+        _border(minimum_train_cases=10).release(_task(), _result(update), update, BASE)
+    assert caught.value.code is RefusalCode.COHORT_TOO_SMALL

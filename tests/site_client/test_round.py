@@ -41,7 +41,9 @@ from wardround.federation.protocol import (
 )
 from wardround.federation.sealing import seal_task
 from wardround.site_client.courier import Courier
-from wardround.site_client.events import Event, Role
+from wardround.site_client.events import Event, EventLog, Role
+from wardround.site_client.processes import StopRequest
+from wardround.site_client.worker import run_worker
 
 CANARIES = ("case_007", "/data/ward/patients", "Mueller")
 
@@ -377,26 +379,47 @@ def test_a_lasting_fault_is_tried_again_after_a_restart_only(site: Site) -> None
         assert isinstance(_until(site, courier, task, b"", Done), Done)
 
 
-def test_a_cohort_that_cannot_be_opened_refuses_and_is_explained_at_the_site(site: Site) -> None:
+def test_a_cohort_that_cannot_be_opened_refuses_and_is_tried_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[int] = []
+    monkeypatch.setattr("wardround.site_client.worker._SECONDS_BEFORE_ANOTHER_TRY", 0.1)
+
+    def fail_twice(*_: object) -> FakeLaboratory:
+        tries.append(1)
+        if len(tries) <= 2:
+            raise RuntimeError(f"cannot read {CANARIES[1]}")
+        return FakeLaboratory()
+
+    stop = StopRequest()
+    log = EventLog(site.settings.work, Role.WORKER)
+    thread = threading.Thread(target=run_worker, args=(site.settings, site.agreement, log, stop, fail_twice))
+    thread.start()
+    try:
+        courier = courier_of(site)
+        deadline = time.monotonic() + 30
+        while not isinstance(_ask(site, courier, site.hello())[0], Ready):
+            assert time.monotonic() < deadline
+    finally:
+        stop.set()
+        thread.join(20)
+    assert site.events(Role.WORKER).count(Event.COHORT_UNUSABLE) == 1
+    assert CANARIES[1] in site.log_text(Role.WORKER)
+
+
+def test_a_hello_to_a_site_without_a_usable_cohort_is_refused(site: Site) -> None:
     def fail(*_: object) -> FakeLaboratory:
         raise RuntimeError(f"cannot read {CANARIES[1]}")
-
-    from wardround.site_client.events import EventLog
-    from wardround.site_client.processes import StopRequest
-    from wardround.site_client.worker import run_worker
 
     stop = StopRequest()
     log = EventLog(site.settings.work, Role.WORKER)
     thread = threading.Thread(target=run_worker, args=(site.settings, site.agreement, log, stop, fail))
     thread.start()
     try:
-        courier = courier_of(site)
-        reply = _until(site, courier, site.hello(), b"", Refused)
+        reply = _until(site, courier_of(site), site.hello(), b"", Refused)
     finally:
         stop.set()
         thread.join(20)
     assert isinstance(reply, Refused)
-    assert CANARIES[1] in site.log_text(Role.WORKER)
+    assert reply.code is RefusalCode.INTERNAL
 
 
 def test_no_reply_contains_names_of_cases_or_paths(site: Site) -> None:

@@ -40,6 +40,7 @@ class Border:
         The update must have the names, shapes and types of the base model that came from the aggregator, and finite
         numbers only. Metrics must be the study's; those of fewer cases than the policy wants stay here.
         """
+        self._check_size(result.train_cases)
         self._check_update(task, result, update, base)
         metrics, withheld = self._metrics(result)
         if task.work_key is None:
@@ -57,10 +58,12 @@ class Border:
 
     def admit(self, cohort: CohortReport) -> None:
         """Raise `Refusal` when the cohort is smaller than the policy wants."""
+        self._check_size(cohort.train_cases)
+
+    def _check_size(self, train_cases: int) -> None:
         minimum = self.policy.minimum_train_cases
-        if cohort.train_cases < minimum:
-            reason = f"{cohort.train_cases} training cases, the policy wants {minimum}"
-            raise Refusal(RefusalCode.COHORT_TOO_SMALL, reason)
+        if train_cases < minimum:
+            raise Refusal(RefusalCode.COHORT_TOO_SMALL, f"{train_cases} training cases, the policy wants {minimum}")
 
     def _check_update(self, task: Task, result: WorkResult, update: bytes, base: bytes) -> None:
         if (task.stage is Stage.TRAIN) != (result.update is not None):

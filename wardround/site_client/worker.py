@@ -34,6 +34,7 @@ class Worker:
         self._room = room
         self._open_laboratory = open_laboratory
         self._laboratory: Laboratory | None = None
+        self._unusable: tuple[str, Fault] | None = None
 
     def run(self) -> None:
         """Work until the desk is closed. A cohort that cannot be used is tried again every 20 seconds."""
@@ -62,8 +63,9 @@ class Worker:
                 self._laboratory = self._open_laboratory(room.settings, room.agreement)
         except Exception as error:
             # Whatever keeps the cohort from being used is told to the courier as a code, and tried again.
-            room.desk.broken(self._note(error, Event.COHORT_UNUSABLE))
+            room.desk.broken(self._note_once(error))
             return None
+        self._unusable = None
         cohort = self._laboratory.cohort
         room.log.record(Event.COHORT_OPENED, **cohort.model_dump(mode="json"))
         room.desk.open_for(cohort)
@@ -86,6 +88,12 @@ class Worker:
             # One piece of work fails; the worker goes on. The reason stays in this site's log.
             fault = self._note(error, Event.TASK_FAILED, work_key=key)
         room.desk.done(fault)
+
+    def _note_once(self, error: Exception) -> Fault:
+        """Note why the cohort cannot be used; the same reason again, found by another try, is the same fault."""
+        if self._unusable is None or self._unusable[0] != str(error):
+            self._unusable = str(error), self._note(error, Event.COHORT_UNUSABLE)
+        return self._unusable[1]
 
     def _note(self, error: Exception, event: Event, **facts: JsonValue) -> Fault:
         fault = Fault(code=_code(error), correlation=secrets.token_hex(8))
