@@ -1,0 +1,207 @@
+"""The commands end to end: a run killed by the system goes on to the same bytes; bad input writes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.engine.experiments.cohorts import flat_cohort, flat_study, halves_cohort, halves_study, solid_cohort
+from wardround.engine.cli.main import app
+from wardround.engine.cli.runner import ExitCode, run
+from wardround.engine.experiments.models import write_study
+from wardround.engine.study import Study
+
+WEIGHTS = ("model.safetensors", "last.safetensors")
+PROGRAM = "import sys; from wardround.engine.cli.main import main; sys.exit(main())"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("commands")
+    write_study(folder / "study.yaml", flat_study())
+    flat_cohort(folder / "data")
+    return folder
+
+
+def _fit(place: Path, out: Path, *more: str) -> list[str]:
+    study, manifest = str(place / "study.yaml"), str(place / "data" / "data.csv")
+    return ["fit", study, "--manifest", manifest, "--out", str(out), "--threads", "1", "--device", "cpu", *more]
+
+
+@pytest.fixture(scope="module")
+def trained(place: Path) -> Path:
+    assert run(app, _fit(place, place / "run")) == ExitCode.OK
+    return place / "run" / "fold-0"
+
+
+def _weights(fold: Path) -> list[bytes]:
+    return [(fold / "model" / name).read_bytes() for name in WEIGHTS]
+
+
+def _start(arguments: list[str]) -> subprocess.Popen[bytes]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-c", PROGRAM, *arguments], env=environment, stderr=subprocess.PIPE)
+
+
+def _kill_at(process: subprocess.Popen[bytes], path: Path, number: signal.Signals) -> int:
+    """Wait for a file of the run, or the run's end; then send the signal."""
+    while process.poll() is None and not path.exists():
+        time.sleep(0.002)
+    process.send_signal(number)
+    process.communicate()
+    return process.returncode
+
+
+def test_a_killed_process_goes_on_to_the_same_bytes(place: Path, trained: Path, tmp_path: Path) -> None:
+    fold = tmp_path / "fold-0"
+    moments = ("checkpoint.safetensors", "checkpoint.safetensors.previous", "model/last.safetensors")
+    for moment in moments:
+        process = _start(_fit(place, tmp_path))
+        _kill_at(process, fold / moment, signal.SIGKILL)
+    assert run(app, _fit(place, tmp_path)) == ExitCode.OK
+    assert _weights(fold) == _weights(trained)
+
+
+def test_a_terminated_process_tells_how_to_go_on(place: Path, trained: Path, tmp_path: Path) -> None:
+    process = _start(_fit(place, tmp_path, "--steps", "4000"))
+    assert _kill_at(process, tmp_path / "fold-0" / "run.json", signal.SIGTERM) == ExitCode.INTERRUPTED
+    process = _start(_fit(place, tmp_path, "--steps", "4000"))
+    assert _kill_at(process, tmp_path / "fold-0" / "checkpoint.safetensors", signal.SIGINT) == ExitCode.INTERRUPTED
+    assert (tmp_path / "fold-0" / "checkpoint.safetensors").exists()
+
+
+def test_a_run_tells_what_it_made(place: Path, trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert run(app, _fit(place, trained.parent, "--json")) == ExitCode.OK
+    told = json.loads(capsys.readouterr().out)
+    assert told["splits"]["fold-0"]["metrics"]["total_steps"] == 12
+    assert set(told["scores"]) >= {"dice", "dice.blob", "hd95"}
+    assert "data:image/png" in (trained / "report.html").read_text()
+    assert (trained / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_estimate_comes_first(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(app, _fit(place, tmp_path, "--steps", "1")) == ExitCode.OK
+    told = capsys.readouterr().err
+    assert "9 cases: 3 to train, 3 to validate, 3 to test" in told
+    assert "1 steps, 1 validations" in told
+    assert "of disk" in told
+
+
+def test_all_folds_give_a_leaderboard(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(app, _fit(place, tmp_path, "--folds", "all", "--steps", "1")) == ExitCode.OK
+    assert "± " in capsys.readouterr().out
+    assert (tmp_path / "leaderboard.csv").exists()
+    assert (tmp_path / "report.html").exists()
+    assert all((tmp_path / f"fold-{number}" / "model").is_dir() for number in range(3))
+
+
+def _files(folder: Path) -> set[Path]:
+    return set(folder.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    "more", [("--folds", "9"), ("--folds", "some"), ("--steps", "0"), ("--device", "cuda:77"), ("--threads", "0")]
+)
+def test_bad_options_write_nothing(place: Path, tmp_path: Path, more: tuple[str, str]) -> None:
+    assert run(app, _fit(place, tmp_path / "run", *more)) == ExitCode.BAD_INPUT
+    assert _files(tmp_path) == set()
+
+
+def test_a_damaged_voxel_stops_a_run_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_study(tmp_path / "study.yaml", flat_study())
+    flat_cohort(tmp_path / "data")
+    for number in (2, 5):
+        picture = tmp_path / "data" / "images" / f"case_00{number}.png"
+        picture.write_bytes(picture.read_bytes()[:-60])
+    before = _files(tmp_path)
+    assert run(app, _fit(tmp_path, tmp_path / "run")) == ExitCode.BAD_INPUT
+    assert _files(tmp_path) == before
+    told = capsys.readouterr().err
+    assert "case_002" in told
+    assert "case_005" in told
+    assert "Traceback" not in told
+
+
+def test_prediction_and_evaluation_follow(place: Path, trained: Path, tmp_path: Path) -> None:
+    model, images, manifest = trained / "model", place / "data" / "images", place / "data" / "data.csv"
+    assert run(app, ["predict", str(model), "--folder", str(images), "--out", str(tmp_path / "a")]) == ExitCode.OK
+    assert run(app, ["predict", str(model), "--manifest", str(manifest), "--out", str(tmp_path / "b")]) == ExitCode.OK
+    for path in sorted((tmp_path / "a").iterdir()):
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+def test_scores_of_a_model_and_of_its_masks_agree(
+    place: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = ["evaluate", str(place / "study.yaml"), "--manifest", str(place / "data" / "data.csv"), "--json"]
+    predict = ["predict", str(trained / "model"), "--folder", str(place / "data" / "images")]
+    assert run(app, [*predict, "--out", str(tmp_path)]) == ExitCode.OK
+    capsys.readouterr()
+    assert run(app, [*start, "--predictions", str(tmp_path)]) == ExitCode.OK
+    masks = json.loads(capsys.readouterr().out)
+    assert run(app, [*start, "--model", str(trained / "model"), "--out", str(tmp_path / "scores")]) == ExitCode.OK
+    assert json.loads(capsys.readouterr().out) == masks
+    assert masks["summary"]["dice"]["count"] == 9
+    assert "case_004" in (tmp_path / "scores" / "report.html").read_text()
+    assert len((tmp_path / "scores" / "cases.csv").read_text().splitlines()) == 10
+
+
+def test_scores_are_printed_as_a_table(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    start = ["evaluate", str(place / "study.yaml"), "--manifest", str(place / "data" / "data.csv")]
+    assert run(app, [*start, "--predictions", str(place / "data" / "labels")]) == ExitCode.OK
+    told = capsys.readouterr().out
+    assert "mean dice: 1.0000 ± 0.0000 (n = 9)" in told
+    assert "case_008" in told
+
+
+def test_a_case_that_cannot_be_read_gives_2_and_the_rest(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flat_cohort(tmp_path / "new", cases=3)
+    picture = tmp_path / "new" / "images" / "case_001.png"
+    picture.write_bytes(picture.read_bytes()[:-60])
+    arguments = ["predict", str(trained / "model"), "--folder", str(picture.parent), "--out", str(tmp_path / "out")]
+    assert run(app, arguments) == ExitCode.BAD_INPUT
+    assert "case_001" in capsys.readouterr().err
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"case_000.png", "case_002.png"}
+
+
+def test_volumes_for_a_model_of_pictures_are_refused_at_once(trained: Path, tmp_path: Path) -> None:
+    solid_cohort(tmp_path / "solid", cases=2)
+    arguments = ["predict", str(trained / "model"), "--folder", str(tmp_path / "solid" / "images")]
+    assert run(app, [*arguments, "--out", str(tmp_path / "out")]) == ExitCode.BAD_INPUT
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("more", [[], ["--manifest", "a.csv", "--folder", "b"]])
+def test_predict_wants_one_source(trained: Path, tmp_path: Path, more: list[str]) -> None:
+    assert run(app, ["predict", str(trained / "model"), "--out", str(tmp_path / "out"), *more]) == ExitCode.BAD_INPUT
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("study", "write"), [(flat_study(), flat_cohort), (halves_study(), halves_cohort)])
+def test_a_preview_is_a_picture_and_leaves_nothing_else(study: Study, write: object, tmp_path: Path) -> None:
+    assert callable(write)
+    write_study(tmp_path / "study.yaml", study)
+    manifest = write(tmp_path / "data")
+    before = _files(tmp_path)
+    arguments = ["preview", str(tmp_path / "study.yaml"), "--manifest", str(manifest), "--count", "4"]
+    assert run(app, [*arguments, "--out", str(tmp_path / "patches.png")]) == ExitCode.OK
+    assert _files(tmp_path) - before == {tmp_path / "patches.png"}
+    assert run(app, [*arguments, "--out", str(tmp_path / "patches.svg")]) == ExitCode.BAD_INPUT
+
+
+@pytest.mark.parametrize("command", ["fit", "predict", "evaluate", "preview"])
+def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(app, [command, "--help"]) == ExitCode.OK
+    assert f"  wardround {command} " in capsys.readouterr().out
