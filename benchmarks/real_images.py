@@ -4,8 +4,9 @@
     python -m benchmarks.real_images pneumonia DATA --out results/pneumonia --seeds 3
 
 DATA is the folder with one manifest per hospital. The federation is the real one: an aggregator and a site client per
-hospital as processes over TLS on loopback. All models take the same number of optimiser steps; all are scored on the
-same cases, which no training has seen. A seed decides split, initial weights and the order of samples.
+hospital as processes over TLS on loopback. A hospital alone takes as many optimiser steps as it takes in the
+federation; the pooled training as many, or more where `--pooled-steps` says so (it has the data of all). All are scored
+on the same cases, which no training has seen. A seed decides split, initial weights and the order of samples.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from wardround.engine.basics.randomness import stream
 from wardround.engine.cli.runner import run
 from wardround.engine.study import Study, load_study
 from wardround.federation.protocol import Horizon
-from wardround.simulation.baselines import fit_baselines, plan_baselines
+from wardround.simulation.baselines import POOLED, fit_baselines, plan_baselines
 from wardround.simulation.lab import Lab, LabSettings
 from wardround.simulation.manifests import write_manifest
 from wardround.simulation.matrix import FEDERATED, Matrix, score_models
@@ -48,7 +49,7 @@ class DataSet:
         sites: names of the manifests, without `.csv`.
         study: the study's name under `configs`.
         truth: the column with the mask or the class.
-        rounds, local_steps, first_seed: defaults of the run.
+        rounds, local_steps, first_seed, pooled_steps: defaults of the run.
     """
 
     sites: tuple[str, ...]
@@ -57,14 +58,25 @@ class DataSet:
     rounds: int
     local_steps: int
     first_seed: int = 42
+    pooled_steps: int | None = None
 
 
 DATA_SETS: Mapping[str, DataSet] = {
-    "hippocampus": DataSet(("north", "east", "south", "west"), "hippocampus", "Label", rounds=12, local_steps=50),
+    "hippocampus": DataSet(
+        ("north", "east", "south", "west"), "hippocampus", "Label", rounds=16, local_steps=50, pooled_steps=1600
+    ),
     "pneumonia": DataSet(
         ("riverside", "lakeside", "hillside"), "pneumonia", "ValueToPredict", rounds=10, local_steps=30
     ),
 }
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Optimiser steps: of each hospital over all rounds, and of the pooled training."""
+
+    horizon: Horizon
+    pooled_steps: int
 
 
 @dataclass(frozen=True)
@@ -125,7 +137,7 @@ def seeded_study(name: str, seed: int, path: Path) -> Study:
     return study
 
 
-def run_seed(data: DataSet, source: Path, folder: Path, horizon: Horizon, machine: Machine, seed: int) -> Run:
+def run_seed(data: DataSet, source: Path, folder: Path, budget: Budget, machine: Machine, seed: int) -> Run:
     """Split, train alone, together and pooled, score. Raises `InputError` when a part fails."""
     manifests = {
         site: split_manifest(source / f"{site}.csv", folder / "manifests" / f"{site}.csv", data, Shares(), seed)
@@ -133,12 +145,15 @@ def run_seed(data: DataSet, source: Path, folder: Path, horizon: Horizon, machin
     }
     study = folder / "study.yaml"
     seeded_study(data.study, seed, study)
-    with Lab(folder / "federation", study, manifests, horizon, LabSettings(machine)) as lab:
+    with Lab(folder / "federation", study, manifests, budget.horizon, LabSettings(machine)) as lab:
         federation_seconds = _train_together(lab)
     baselines = plan_baselines(folder / "baselines", manifests)
     began = time.monotonic()
-    with progress("Baselines", len(baselines)) as shown:
-        fit_baselines(study, horizon.total_steps, baselines, machine, shown)
+    alone, pooled = [run for run in baselines if run.name != POOLED], [run for run in baselines if run.name == POOLED]
+    with progress("Alone", len(alone)) as shown:
+        fit_baselines(study, budget.horizon.total_steps, alone, machine, shown)
+    with progress("Pooled", 1) as shown:
+        fit_baselines(study, budget.pooled_steps, pooled, machine, shown)
     baselines_seconds = time.monotonic() - began
     models = {run.name: run.model for run in baselines} | {FEDERATED: lab.best_model}
     with progress("Scores", len(manifests)) as shown:
@@ -196,6 +211,7 @@ def compare(
     out: Annotated[Path, typer.Option(help="Where to write; must be new.")],
     rounds: Annotated[int | None, typer.Option(help="Rounds of the federation.")] = None,
     local_steps: Annotated[int | None, typer.Option(help="Steps of each hospital in a round.")] = None,
+    pooled_steps: Annotated[int | None, typer.Option(help="Steps of the pooled training.")] = None,
     seeds: Annotated[int, typer.Option(help="How many seeds, one after the other.")] = 1,
     threads: Annotated[int, typer.Option(help="CPU threads of each process.")] = 1,
 ) -> None:
@@ -204,20 +220,22 @@ def compare(
         raise InputError.one("unknown data set", got=repr(name), expected=" or ".join(DATA_SETS))
     data = DATA_SETS[name]
     horizon = Horizon(rounds=rounds or data.rounds, local_steps=local_steps or data.local_steps)
+    budget = Budget(horizon, pooled_steps or data.pooled_steps or horizon.total_steps)
     runs: list[Run] = []
     for seed in range(data.first_seed, data.first_seed + seeds):
         print(f"== {name}, seed {seed}, {horizon.rounds} rounds of {horizon.local_steps} steps", flush=True)
-        runs.append(run_seed(data, source, out / f"seed-{seed}", horizon, Machine(threads=threads), seed))
+        runs.append(run_seed(data, source, out / f"seed-{seed}", budget, Machine(threads=threads), seed))
         runs[-1].matrix.save(out / f"seed-{seed}", "table")
-        _write(out, runs, horizon, threads)
+        _write(out, runs, budget, threads)
     print(f"\n{markdown(runs)}\n{out / 'table.md'}\n{out / 'runs.json'}")
 
 
-def _write(out: Path, runs: Sequence[Run], horizon: Horizon, threads: int) -> None:
+def _write(out: Path, runs: Sequence[Run], budget: Budget, threads: int) -> None:
     write_atomic(out / "table.md", markdown(runs).encode())
     content = {
-        "rounds": horizon.rounds,
-        "local_steps": horizon.local_steps,
+        "rounds": budget.horizon.rounds,
+        "local_steps": budget.horizon.local_steps,
+        "pooled_steps": budget.pooled_steps,
         "threads": threads,
         "gain": [run.matrix.gain for run in runs],
         "runs": [asdict(run) for run in runs],
