@@ -30,6 +30,7 @@ from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.progress import progress
 from wardround.engine.basics.randomness import stream
 from wardround.engine.cli.runner import run
+from wardround.engine.experiments.signals import interrupts
 from wardround.engine.study import Study, load_study
 from wardround.federation.protocol import Horizon
 from wardround.simulation.baselines import POOLED, fit_baselines, plan_baselines
@@ -224,7 +225,8 @@ def compare(
     runs: list[Run] = []
     for seed in range(data.first_seed, data.first_seed + seeds):
         print(f"== {name}, seed {seed}, {horizon.rounds} rounds of {horizon.local_steps} steps", flush=True)
-        runs.append(run_seed(data, source, out / f"seed-{seed}", budget, Machine(threads=threads), seed))
+        with interrupts():
+            runs.append(run_seed(data, source, out / f"seed-{seed}", budget, Machine(threads=threads), seed))
         runs[-1].matrix.save(out / f"seed-{seed}", "table")
         _write(out, runs, budget, threads)
     print(f"\n{markdown(runs)}\n{out / 'table.md'}\n{out / 'runs.json'}")

@@ -26,7 +26,7 @@ def test_a_short_demo_leaves_table_figure_report_and_model(tmp_path: Path, capfd
     result = run_demo(tmp_path / "demo", DemoPlan(rounds=1, local_steps=2))
     _check_files(result)
     assert result.matrix.sites == ("harbour", "meadow", "summit")
-    said = capfd.readouterr().out
+    said = " ".join(capfd.readouterr().out.split())
     assert "average of 152 people" in said
     assert all(site in said for site in result.matrix.sites)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.progress import Silent
 from wardround.engine.basics.randomness import stream
 from wardround.engine.cohort import Truth, read_manifest, split_cohort
@@ -100,6 +102,13 @@ def test_the_engine_reads_what_a_hospital_has(manifests: dict[str, Path]) -> Non
             label, grid = read_label(case.label)
             assert grid == read_image(case.channels[0]).geometry
             assert set(np.unique(label)) == {0, 1, 2}
+
+
+def test_a_missing_template_is_said_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nilearn", None)
+    with pytest.raises(InputError, match=r"pip install 'wardround\[demo\]'"):
+        make_hospitals(tmp_path / "hospitals", Cases(), Silent())
+    assert not (tmp_path / "hospitals").exists()
 
 
 def test_subjects_are_unique_across_hospitals(manifests: dict[str, Path]) -> None:

@@ -68,9 +68,7 @@ def test_a_federation_runs_from_invitation_to_model_and_leaves_no_process(
 def test_what_a_command_refuses_is_told_in_its_words(tmp_path: Path, study: Path, manifests: dict[str, Path]) -> None:
     forbidding = LabSettings(policy={"maximum_rounds": 1})
     lab = Lab(tmp_path / "lab", study, {"harbour": manifests["harbour"]}, Horizon(rounds=2, local_steps=1), forbidding)
-    with pytest.raises(
-        InputError, match=r"(?s)accept failed with exit code 2.*more rounds than the policy"
-    ):
+    with pytest.raises(InputError, match=r"(?s)accept failed with exit code 2.*more rounds than the policy"):
         lab.prepare()
 
 

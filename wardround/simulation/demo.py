@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -79,7 +80,10 @@ def demo(
     Needs no download beyond the Python packages and takes a few minutes on two cores. The hospitals' images are made
     from the average of 152 brains: none shows a patient.
     """
-    result = run_demo(out, DemoPlan())
+    from wardround.engine.experiments.signals import interrupts
+
+    with interrupts():  # so that SIGTERM, too, ends every process that the demo started
+        result = run_demo(out, DemoPlan())
     print(f"\nDice of each model on each hospital's held-back cases\n\n{result.matrix.text()}\n")
     print(f"Training together gains {result.matrix.gain:+.3f} over the mean of the hospitals alone.")
     print(f"All of it took {sum(result.seconds.values()):.0f} s.\n")
@@ -97,7 +101,7 @@ def run_demo(out: Path, plan: DemoPlan) -> DemoResult:
 
     folder = _claim(out.resolve())
     seconds: dict[str, float] = {}
-    print(f"{NOTICE}\n")
+    print(f"{textwrap.fill(NOTICE, 100)}\n")
     with _part("Making three hospitals", seconds), progress("Hospitals", len(HOSPITALS)) as shown:
         manifests = make_hospitals(folder / "hospitals", plan.cases, shown, spacing=plan.spacing)
     lab = Lab(folder / "federation", STUDY, manifests, plan.horizon, LabSettings(plan.machine))
