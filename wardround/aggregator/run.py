@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from wardround.aggregator.coordination import CA_FILE, SERVER_FILE, SERVER_KEY_FILE, Coordination, load_coordination
@@ -16,6 +18,7 @@ from wardround.aggregator.rounds.switchboard import Switchboard, SystemClock
 from wardround.aggregator.scalars import Scalars
 from wardround.aggregator.summary import describe_federation
 from wardround.aggregator.view import View, Watched, open_view
+from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode
 from wardround.federation.flower import settings as transport
 from wardround.federation.flower.link import GateLimits, Link, LinkEvent, TlsFiles
@@ -51,7 +54,7 @@ def _play(coordination: Coordination, state: StateFolder, journal: Journal, view
     clock, names = SystemClock(), coordination.roster.names
     with (
         health_service(coordination.settings.health_port),
-        _link(coordination, journal) as link,
+        _listening(coordination, journal) as link,
         Switchboard(link, names, clock) as switchboard,
     ):
         journal.record(Event.LISTENING, host=coordination.settings.endpoint[0], port=link.port)
@@ -90,6 +93,22 @@ def _run_plan(coordination: Coordination) -> RunPlan:
         final_evaluation=settings.evaluation.final,
         initial=lambda: initial_arrays(coordination.study),
     )
+
+
+@contextmanager
+def _listening(coordination: Coordination, journal: Journal) -> Iterator[Link]:
+    with ExitStack() as stack:
+        try:
+            link = stack.enter_context(_link(coordination, journal))
+        except OSError as error:
+            host, port = coordination.settings.endpoint
+            raise InputError.one(
+                "the aggregator cannot listen",
+                where=f"{host}:{port}",
+                got=str(error.strerror or error),
+                remedy="Free the port, or choose another address with `listen`",
+            ) from None
+        yield link
 
 
 def _link(coordination: Coordination, journal: Journal) -> Link:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from wardround.aggregator.strategies.registry import StrategyField
 from wardround.engine.study.models import Frozen
@@ -16,15 +17,25 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 FederationName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 
 
-def _word_for_none(word: str) -> BeforeValidator:
+def _word_for_none(word: str, otherwise: str) -> BeforeValidator:
+    """Read `word` as None; refuse other text in terms of both."""
+
     def read(value: Any) -> Any:
-        return None if value == word else value
+        if value == word:
+            return None
+        if value is None or isinstance(value, str):
+            raise PydanticCustomError("word", "Input should be {word} or {otherwise}", _context(word, otherwise))
+        return value
 
     return BeforeValidator(read)
 
 
-Quorum = Annotated[Annotated[int, Field(ge=1)] | None, _word_for_none("all")]
-Deadline = Annotated[Annotated[float, Field(gt=0)] | None, _word_for_none("forever")]
+def _context(word: str, otherwise: str) -> dict[str, Any]:
+    return {"word": repr(word), "otherwise": otherwise}
+
+
+Quorum = Annotated[Annotated[int, Field(ge=1)] | None, _word_for_none("all", "a whole number of sites")]
+Deadline = Annotated[Annotated[float, Field(gt=0)] | None, _word_for_none("forever", "a number of seconds")]
 
 
 class Folders(Frozen):
@@ -72,8 +83,8 @@ class Federation(Frozen):
     folders: Folders = Folders()
     horizon: Horizon
     strategy: StrategyField = Field(default="fedavg", validate_default=True)
-    quorum: Quorum = None
-    deadline: Deadline = None
+    quorum: Quorum = Field(default="all", validate_default=True)
+    deadline: Deadline = Field(default="forever", validate_default=True)
     below_quorum: Literal["wait", "stop"] = "wait"
     on_decline: Literal["stop", "continue"] = "continue"
     fold: Annotated[int, Field(ge=0, le=49)] = 0

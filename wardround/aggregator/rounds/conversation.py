@@ -21,6 +21,7 @@ from wardround.aggregator.rounds.sites import SiteState, SiteStatus
 from wardround.federation.envelope import Envelope
 from wardround.federation.identities import CoordinatorKey, Member
 from wardround.federation.protocol import (
+    NO_ASK,
     Done,
     Missing,
     Plan,
@@ -102,7 +103,7 @@ class Conversation:
         self._lock = threading.RLock()
         self._status = SiteStatus(member.name, SiteState.OFFLINE, now)
         self._wake = self._asked_at = now
-        self._failures = 0
+        self._failures = self._refusals = 0
         self._asked = inbox.asked()
         self._greet = member.name not in desk.cohorts
         self._send_model = self._asked is None
@@ -128,7 +129,8 @@ class Conversation:
     def persuade(self, now: float) -> None:
         """Ask a site that declined once more, if it was not asked for a while."""
         with self._lock:
-            if self._status.state is SiteState.DECLINED and now >= self._status.since + self._desk.patience.persuade:
+            due = self._status.since + self._desk.patience.persuasion(self._refusals)
+            if self._status.state is SiteState.DECLINED and now >= due:
                 self._greet = True
                 self._wake = now
                 self._move(SiteState.WORKING, now, phase="", reason=self._status.reason)
@@ -232,6 +234,9 @@ class Conversation:
         if isinstance(reply, Done):
             self._take(reply, answer, now)
             return
+        if isinstance(reply, Refused) and reply.ask == NO_ASK:
+            reason = f"the site could not open the task: {reply.code.value}, id {reply.correlation}"
+            raise AnswerError(Blame.UNPROVEN, reason)
         if reply.ask != question.task.ask:
             raise AnswerError(Blame.UNPROVEN, "the answer belongs to another question")
         if isinstance(reply, Ready):
@@ -301,6 +306,7 @@ class Conversation:
         self._again(error.detail, now)
 
     def _decline(self, reason: str, now: float, **facts: str) -> None:
+        self._refusals += 1
         self._record(Event.SITE_DECLINED, reason=reason, **facts)
         self._move(SiteState.DECLINED, now, phase="", reason=reason)
 

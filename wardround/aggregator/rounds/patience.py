@@ -14,7 +14,8 @@ class Patience:
         silence: a site that was not heard for this long is offline.
         first_retry: first delay after something went wrong; it doubles each time.
         last_retry: longest such delay.
-        persuade: between two questions to a site that declined, when nothing can follow without it.
+        persuade: first delay before a site that declined is asked again, when nothing can follow without it.
+        last_persuade: longest such delay; it doubles each time.
         answer: for an answer, without the transfer of a model.
         bytes_per_second: of the slowest site's line.
     """
@@ -24,12 +25,17 @@ class Patience:
     first_retry: float = 1.0
     last_retry: float = 60.0
     persuade: float = 30.0
+    last_persuade: float = 600.0
     answer: float = 60.0
     bytes_per_second: float = 64_000.0
 
     def retry(self, failures: int) -> float:
         """Delay after the n-th failure in a row, counted from 1."""
         return min(self.last_retry, self.first_retry * 2.0 ** min(failures - 1, 16))
+
+    def persuasion(self, refusals: int) -> float:
+        """Delay after the n-th refusal of a round, counted from 1."""
+        return min(self.last_persuade, self.persuade * 2.0 ** min(refusals - 1, 16))
 
     def for_transfer(self, size: int) -> float:
         """Time for an exchange in which up to `size` bytes cross the line."""
