@@ -249,7 +249,9 @@ def test_messages_that_are_not_for_this_site_are_refused(site: Site, tmp_path: P
 def test_an_offered_plan_is_refused_for_what_differs(site: Site, changes: dict[str, object], code: RefusalCode) -> None:
     offer = type(site.invitation.plan).model_validate(site.invitation.plan.model_dump() | changes)
     hello = site.hello().model_copy(update={"plan": offer.digest, "offer": offer})
-    assert _refusal(site, courier_of(site), site.sealed(hello)) is code
+    refused, _ = site.open(courier_of(site).handle(site.sealed(hello)))
+    assert isinstance(refused, Refused)
+    assert (refused.code, refused.ask) == (code, hello.ask), "the aggregator must know to which question this belongs"
 
 
 def test_a_site_with_other_keys_than_the_rosters_refuses(site: Site, tmp_path: Path) -> None:

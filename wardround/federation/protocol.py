@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from wardround.engine.basics.canonical import canonical_json, digest_of, sha256_hex
 
 PROTOCOL = 1
+NO_ASK = "0" * 32
+"""What a refusal repeats instead of a task's `ask` when the task could not be opened."""
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 SiteName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 MetricName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._&+-]{0,127}$")]

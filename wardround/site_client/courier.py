@@ -17,6 +17,7 @@ from wardround.engine.basics.problems import InputError
 from wardround.federation.envelope import Envelope
 from wardround.federation.identities import SiteKeys
 from wardround.federation.protocol import (
+    NO_ASK,
     Digest,
     Done,
     Missing,
@@ -38,7 +39,6 @@ from wardround.site_client.mailbox import Outbox, Results, Tasks
 from wardround.site_client.outbound import Border
 from wardround.site_client.settings import Policy, SiteSettings, load_policy
 
-_NO_ASK = "0" * 32
 _SLICE_SECONDS = 0.5
 _ROUNDS_KEPT = 3
 
@@ -82,20 +82,16 @@ class Courier:
         """The signed answer to one message. Never raises: what fails is refused by code, and logged with its reason."""
         task: Task | None = None
         try:
-            task = self._open(envelope)
+            task = open_task(envelope, self._office.agreement.invitation.coordinator_key)
+            self._check(task)
             return self._answer(task, envelope)
         except Exception as error:
             # An exception must not end the courier, and its text must not leave the site.
             return self._refuse(task, error)
 
-    def _open(self, envelope: Envelope) -> Task:
-        task = open_task(envelope, self._office.agreement.invitation.coordinator_key)
+    def _check(self, task: Task) -> None:
         if task.site != self._office.settings.name:
             raise Refusal(RefusalCode.NOT_FOR_THIS_SITE, "the task names another site")
-        self._check_plan(task)
-        return task
-
-    def _check_plan(self, task: Task) -> None:
         plan = self._office.agreement.plan
         if task.plan != plan.digest:
             raise _other_plan(plan, task)
@@ -251,7 +247,7 @@ class Courier:
         self._office.log.record_fault(Event.TASK_REFUSED, code=code.value, correlation=correlation, reason=reason)
         refused = Refused(
             site=self._office.settings.name,
-            ask=task.ask if task is not None else _NO_ASK,
+            ask=task.ask if task is not None else NO_ASK,
             work_key=task.work_key if task is not None else None,
             code=code,
             correlation=correlation,
