@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from wardround.engine.basics.problems import InputError
 from wardround.engine.experiments import load_model
 from wardround.simulation.demo import DemoPlan, DemoResult, run_demo
+from wardround.simulation.hospitals import HOSPITALS
+from wardround.simulation.processes import Machine, Program, module_command
+from wardround.site_client.events import Role
+from wardround.site_client.processes import read_pid
 
 
 def _check_files(result: DemoResult) -> None:
@@ -37,6 +44,22 @@ def test_training_together_beats_training_alone(tmp_path: Path) -> None:
     result = run_demo(tmp_path / "demo", DemoPlan())
     _check_files(result)
     assert result.matrix.gain >= 0.02, result.matrix.text()
+
+
+@pytest.mark.slow
+def test_sigterm_ends_every_process_of_the_demo(tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    program = Program("demo", module_command("wardround.engine.cli", "demo", "--out", out), Machine(), tmp_path / "log")
+    works = [out / "federation" / "sites" / hospital.name / "work" for hospital in HOSPITALS]
+    while not all(read_pid(work, role) for work in works for role in Role):
+        assert program.exit_code is None, (tmp_path / "log").read_text()
+        time.sleep(0.2)
+    children = psutil.Process(program.pid).children(recursive=True)
+    assert len(children) >= 10
+    program.send(signal.SIGTERM)
+    assert program.wait(60) == 130
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive
 
 
 def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
