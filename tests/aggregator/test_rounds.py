@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from tests.aggregator.bench import NAMES, Bench, expected_models, initial
-from tests.aggregator.fakes import FakeSite, Weather, trained
+from tests.aggregator.fakes import CORRELATION, FakeSite, Weather, seeded_keys, trained
 from wardround.aggregator.rounds.records import RoundResult
 from wardround.engine.basics.canonical import sha256_hex
 from wardround.engine.basics.problems import InputError
 from wardround.federation.envelope import Envelope
 from wardround.federation.payload import pack, payload_digest
-from wardround.federation.protocol import RefusalCode, Stage
+from wardround.federation.protocol import NO_ASK, RefusalCode, Refused, Stage
+from wardround.federation.sealing import seal_reply
 
 
 def last(bench: Bench) -> RoundResult:
@@ -145,6 +146,25 @@ def test_when_a_refusal_puts_the_quorum_out_of_reach_the_run_stops_if_it_is_told
     outcome = bench.run()
     assert not outcome.complete
     assert "north (declined: policy" in outcome.line
+
+
+@pytest.mark.parametrize(("times", "absent"), [(1, {}), (2, {}), (3, {1: {"north"}})])
+def test_a_task_that_cannot_be_opened_is_sent_again_before_it_counts_as_a_refusal(
+    tmp_path: Path, times: int, absent: dict[int, set[str]]
+) -> None:
+    bench = Bench(tmp_path, quorum=2)
+    left = [times]
+
+    def unopened(site: str, envelope: Envelope) -> Envelope:
+        if site != "north" or not left[0]:
+            return envelope
+        left[0] -= 1
+        refused = Refused(site=site, ask=NO_ASK, code=RefusalCode.BAD_SIGNATURE, correlation=CORRELATION)
+        return seal_reply(refused, b"", seeded_keys(site).signing)
+
+    bench.link.tamper = unopened
+    assert bench.run().complete
+    assert bench.models() == expected_models(bench, absent)
 
 
 @pytest.mark.parametrize("code", [RefusalCode.DISK_FULL, RefusalCode.INTERNAL, RefusalCode.BAD_MODEL])

@@ -81,17 +81,16 @@ def load_coordination(path: Path, *, today: datetime.datetime | None = None) -> 
         settings = validate_document(Federation, document)
     with findings.gather():
         study = load_study(_study_path(document, home))
-    folders = absolute_folders(home, settings.folders if settings else Folders())
+    folders = absolute_folders(home, settings.folders if settings is not None else Folders())
     with findings.gather():
         roster = read_roster(folders.roster)
     with findings.gather():
         key = CoordinatorKey.load(folders.keys)
     notes: list[str] = []
     if settings is not None:
-        _check_certificates(settings, folders.keys, today or datetime.datetime.now(datetime.UTC), findings, notes)
-    if settings is not None and roster is not None:
+        now = today or datetime.datetime.now(datetime.UTC)
+        _check_certificates(settings, folders.keys, now, findings, notes)
         _check_quorum(settings, roster, document, findings, notes)
-    if settings is not None and study is not None:
         _check_fold(settings, study, document, findings)
     findings.raise_if_any()
     if settings is None or study is None or roster is None or key is None:
@@ -112,8 +111,10 @@ def _study_path(document: Document, home: Path) -> Path:
 
 
 def _check_quorum(
-    settings: Federation, roster: Roster, document: Document, findings: Findings, notes: list[str]
+    settings: Federation, roster: Roster | None, document: Document, findings: Findings, notes: list[str]
 ) -> None:
+    if roster is None:
+        return
     count = len(roster.members)
     if not count:
         findings.add(
@@ -132,8 +133,8 @@ def _check_quorum(
         notes.append("the quorum is below the roster, but without a deadline a round waits for every site all the same")
 
 
-def _check_fold(settings: Federation, study: Study, document: Document, findings: Findings) -> None:
-    if settings.fold >= study.validation.outer_folds:
+def _check_fold(settings: Federation, study: Study | None, document: Document, findings: Findings) -> None:
+    if study is not None and settings.fold >= study.validation.outer_folds:
         findings.add(
             "the study has no such outer fold",
             where=document.place(("fold",)),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wardround.aggregator.history import HistoryRow
-from wardround.aggregator.rounds.records import RoundResult
+from wardround.aggregator.rounds.records import RoundResult, SiteResult
 from wardround.aggregator.rounds.selection import Scored
 from wardround.engine.report.page import Page, number
 from wardround.engine.study import Study
@@ -101,20 +101,23 @@ def _site_table(record: RunRecord) -> tuple[list[str], list[list[str]]]:
 
 
 def _site_row(record: RunRecord, row: HistoryRow | None, site: str, names: Sequence[str]) -> list[str]:
-    parts = [
-        part for result in record.results if result.stage is Stage.TRAIN for part in result.sites if part.site == site
-    ]
+    parts = _parts(record, site)
     metrics = row.sites[site].metrics if row is not None and site in row.sites else {}
-    seconds = statistics.fmean(part.seconds for part in parts) if parts else None
     return [
         site,
         str(len(parts)),
         str(parts[-1].train_cases) if parts else "",
-        f"{seconds:.1f}" if seconds is not None else "",
+        f"{statistics.fmean(part.seconds for part in parts):.1f}" if parts else "",
         megabytes(sum(part.bytes_in for part in parts)),
         megabytes(sum(part.bytes_out for part in parts)),
         *(number(metrics[name].value) if name in metrics else "" for name in names),
     ]
+
+
+def _parts(record: RunRecord, site: str) -> list[SiteResult]:
+    """What a site gave to the rounds of training."""
+    trained = (result for result in record.results if result.stage is Stage.TRAIN)
+    return [part for result in trained for part in result.sites if part.site == site]
 
 
 def _round_table(record: RunRecord) -> tuple[list[str], list[list[str]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -105,7 +106,7 @@ def _listening(coordination: Coordination, journal: Journal) -> Iterator[Link]:
             raise InputError.one(
                 "the aggregator cannot listen",
                 where=f"{host}:{port}",
-                got=str(error.strerror or error),
+                got=os.strerror(error.errno) if error.errno else str(error),
                 remedy="Free the port, or choose another address with `listen`",
             ) from None
         yield link

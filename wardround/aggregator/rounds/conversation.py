@@ -39,6 +39,8 @@ from wardround.federation.sealing import seal_task
 FIXABLE = frozenset({RefusalCode.DISK_FULL, RefusalCode.INTERNAL, RefusalCode.BAD_MODEL, RefusalCode.COHORT_CHANGED})
 """Refusals that may go away by themselves, or once the site's staff has acted; the site is asked again."""
 
+_UNOPENED_LIMIT = 3
+
 
 @dataclass(frozen=True)
 class RoundDesk:
@@ -237,6 +239,9 @@ class Conversation:
         if isinstance(reply, Refused) and reply.ask == NO_ASK:
             reason = f"the site could not open the task: {reply.code.value}, id {reply.correlation}"
             raise AnswerError(Blame.UNPROVEN, reason)
+        if isinstance(reply, Refused) and reply.ask == NO_ASK:
+            self._accept_unopened(reply, now)
+            return
         if reply.ask != question.task.ask:
             raise AnswerError(Blame.UNPROVEN, "the answer belongs to another question")
         if isinstance(reply, Ready):
@@ -286,6 +291,13 @@ class Conversation:
         if refused.code is RefusalCode.COHORT_CHANGED:
             self._greet = True
         self._again(reason, now)
+
+    def _accept_unopened(self, refused: Refused, now: float) -> None:
+        """The site could not open a task: it may have been damaged on the way, so one refusal of this kind is none."""
+        if self._failures + 1 < _UNOPENED_LIMIT:
+            self._again(f"{refused.code.value}, id {refused.correlation}", now)
+        else:
+            self._accept_refusal(refused, now)
 
     def _take(self, done: Done, answer: Envelope, now: float) -> None:
         if self._asked is None:
