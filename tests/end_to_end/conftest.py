@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from pydantic import JsonValue
 
-from tests.end_to_end.federation import Federation, Template
-
-Start = Callable[..., Federation]
+from tests.end_to_end.federation import Copy, Federation, Template
 
 
 @pytest.fixture(scope="session")
@@ -28,14 +26,22 @@ def lone_template(tmp_path_factory: pytest.TempPathFactory) -> Template:
 
 @pytest.fixture(scope="session")
 def undisturbed(template: Template, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """SHA-256 of the final weights of three sites that nothing disturbs."""
+    """Digest of the final weights of three sites that nothing disturbs."""
     with template.copy(tmp_path_factory.mktemp("undisturbed") / "federation") as federation:
         federation.start()
         return federation.finish()
 
 
+@pytest.fixture(scope="session")
+def lone_undisturbed(lone_template: Template, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Digest of the final weights of one site that nothing disturbs."""
+    with lone_template.copy(tmp_path_factory.mktemp("alone") / "federation") as federation:
+        federation.start()
+        return federation.finish()
+
+
 @pytest.fixture
-def federation_of(tmp_path: Path) -> Iterator[Callable[[Template, Mapping[str, JsonValue] | None], Federation]]:
+def federation_of(tmp_path: Path) -> Iterator[Copy]:
     """Makes copies of a template that end with the test."""
     with ExitStack() as stack:
 
@@ -46,6 +52,6 @@ def federation_of(tmp_path: Path) -> Iterator[Callable[[Template, Mapping[str, J
 
 
 @pytest.fixture
-def federation(template: Template, federation_of: Start) -> Federation:
+def federation(template: Template, federation_of: Copy) -> Federation:
     """A copy of the three sites' federation, not started."""
     return federation_of(template)

@@ -20,10 +20,11 @@ from typing import Any, Self
 
 import psutil
 from pydantic import JsonValue
+from safetensors.numpy import load_file
 
 from tests.support.images import write_segmentation_cohort
 from tests.support.proxy import FaultProxy
-from wardround.engine.basics.canonical import file_sha256
+from wardround.federation.payload import pack, payload_digest
 from wardround.federation.protocol import Horizon
 from wardround.simulation.lab import Lab, LabSettings
 from wardround.simulation.processes import Machine, Program, free_port, module_command
@@ -75,8 +76,8 @@ class Template:
         return template
 
     def lab(self, folder: Path) -> Lab:
-        """The lab in a folder: the template's own, or a copy's."""
-        settings = LabSettings(Machine(threads=1), site={"checkpoint_seconds": 0.05, "answer_seconds": 3})
+        """The lab in a folder: the template's own, or a copy's. Every step is checkpointed."""
+        settings = LabSettings(Machine(threads=1), site={"checkpoint_seconds": 0.001, "answer_seconds": 3})
         return Lab(folder, self.study, self.manifests, self.horizon, settings)
 
     def copy(self, folder: Path, federation: Mapping[str, JsonValue] | None = None) -> Federation:
@@ -101,6 +102,8 @@ class Party:
 
 
 AGGREGATOR = Party()
+Copy = Callable[..., "Federation"]
+"""Makes a copy of a template that ends with the test: `Template.copy` without the folder."""
 
 
 def courier(site: str) -> Party:
@@ -294,11 +297,12 @@ class Federation:
         return self.final_weights()
 
     def final_weights(self) -> str:
-        """SHA-256 of the last model's file, which is the model that the journal names."""
+        """Digest of the last model's weights, which is the digest that the journal names."""
         committed = self.said(AGGREGATOR, "round_committed")
         assert [line.facts["round"] for line in committed] == list(range(1, self.lab.horizon.rounds + 2)), self.story()
-        assert json.loads((self.lab.last_model / "metrics.json").read_text())["model"] == committed[-1].facts["model"]
-        return file_sha256(self.lab.last_model / "model.safetensors")
+        digest = weights_digest(self.lab.last_model / "model.safetensors")
+        assert digest == committed[-1].facts["model"]
+        return digest
 
     def story(self) -> str:
         """The last lines of every log, for a failure's message."""
@@ -327,6 +331,11 @@ class Strike:
     def is_due(self, federation: Federation) -> bool:
         """Whether the moment has come."""
         return len(federation.said(self.witness or self.victim, self.event)) >= self.nth
+
+
+def weights_digest(path: Path) -> str:
+    """SHA-256 of a weights file's tensors as they cross the wire: names, types, shapes and bytes, without a header."""
+    return payload_digest(pack({f"model/{name}": array for name, array in load_file(path).items()}))
 
 
 def _parse(text: bytes) -> Line | None:

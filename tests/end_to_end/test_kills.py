@@ -25,7 +25,7 @@ BOUNDARIES = (
     (courier("south"), Event.REPLY_SENT, 1),
     (courier("west"), Event.TASK_PULLED, 2),
     (worker("north"), Event.TASK_CLAIMED, 3),
-    (worker("south"), Event.CHECKPOINT_SAVED, 12),
+    (worker("south"), Event.CHECKPOINT_SAVED, 30),
 )
 OWN = (
     Journal.ROUND_STARTED,

@@ -1,0 +1,29 @@
+"""`site-client courier` on a machine whose clock is some seconds ahead: `... late_courier SECONDS CONFIG`."""
+
+from __future__ import annotations
+
+import datetime
+import sys
+import time
+
+from wardround.engine.cli.runner import run
+from wardround.site_client.cli import app
+
+
+def main() -> int:
+    """Shift the two clocks that a courier reads, then run it."""
+    ahead, config = float(sys.argv[1]), sys.argv[2]
+    from wardround.federation.flower import settings
+
+    settings.ensure()
+    from flwr.supernode import node_auth_http_interceptor as signer
+
+    from wardround.federation.flower import probe
+
+    signer.now = lambda: datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=ahead)
+    probe._local_time = lambda: time.time() + ahead
+    return run(app, ["courier", "--config", config])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""`site-client worker` whose engine gives numbers that are none: `... spoiled_worker CONFIG`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from wardround.site_client.agreement import Agreement, load_agreement
+from wardround.site_client.events import EventLog, Role
+from wardround.site_client.laboratory import EngineLaboratory, Trained, TrainingJob, Watch
+from wardround.site_client.processes import only_one, stopping
+from wardround.site_client.settings import SiteSettings, load_settings
+from wardround.site_client.worker import run_worker
+
+
+class SpoiledLaboratory(EngineLaboratory):
+    """Trains as it should, then puts NaN into the first tensor."""
+
+    def train(self, job: TrainingJob, watch: Watch) -> Trained:
+        """The update with one tensor that is not a number."""
+        trained = super().train(job, watch)
+        name, array = next((name, array) for name, array in trained.model.items() if array.dtype == np.float32)
+        return replace(trained, model={**trained.model, name: np.full_like(array, np.nan)})
+
+
+def open_laboratory(settings: SiteSettings, agreement: Agreement) -> SpoiledLaboratory:
+    """The spoiled engine on the site's own cohort."""
+    laboratory = SpoiledLaboratory.open(settings, agreement)
+    assert isinstance(laboratory, SpoiledLaboratory)
+    return laboratory
+
+
+def main() -> None:
+    """Run the worker until SIGTERM."""
+    settings = load_settings(Path(sys.argv[1]))
+    with only_one(settings.work, Role.WORKER), stopping(follow_parent=False) as stop:
+        log = EventLog(settings.work, Role.WORKER)
+        run_worker(settings, load_agreement(settings.accepted), log, stop, open_laboratory)
+
+
+if __name__ == "__main__":
+    main()
