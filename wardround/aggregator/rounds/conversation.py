@@ -237,9 +237,6 @@ class Conversation:
             self._take(reply, answer, now)
             return
         if isinstance(reply, Refused) and reply.ask == NO_ASK:
-            reason = f"the site could not open the task: {reply.code.value}, id {reply.correlation}"
-            raise AnswerError(Blame.UNPROVEN, reason)
-        if isinstance(reply, Refused) and reply.ask == NO_ASK:
             self._accept_unopened(reply, now)
             return
         if reply.ask != question.task.ask:
@@ -295,7 +292,7 @@ class Conversation:
     def _accept_unopened(self, refused: Refused, now: float) -> None:
         """The site could not open a task: it may have been damaged on the way, so one refusal of this kind is none."""
         if self._failures + 1 < _UNOPENED_LIMIT:
-            self._again(f"{refused.code.value}, id {refused.correlation}", now)
+            self._again(f"it could not open the task: {refused.code.value}, id {refused.correlation}", now)
         else:
             self._accept_refusal(refused, now)
 
