@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from wardround.engine.basics.files import append_durably
+from wardround.engine.basics.files import append_durably, read_json_lines
 
 
 class Event(StrEnum):
@@ -73,12 +73,5 @@ class Journal:
 
 def read_journal(path: Path) -> Iterator[Entry]:
     """The entries, oldest first. A line that a crash cut off is left out."""
-    if not path.exists():
-        return
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            content = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(content, dict):
-            yield Entry(str(content.pop("time", "")), str(content.pop("event", "")), content)
+    for content in read_json_lines(path):
+        yield Entry(str(content.pop("time", "")), str(content.pop("event", "")), content)

@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from wardround.aggregator.coordination import CA_FILE, SERVER_FILE, SERVER_KEY_FILE, Coordination, load_coordination
-from wardround.aggregator.health import health_service
 from wardround.aggregator.journal import Event, Journal
 from wardround.aggregator.outputs import BEST, LAST, REPORT, Outputs, initial_arrays
 from wardround.aggregator.rounds.loop import Outcome, RoundLoop, RunPlan
@@ -23,6 +22,7 @@ from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode
 from wardround.federation.flower import settings as transport
 from wardround.federation.flower.link import GateLimits, Link, LinkEvent, TlsFiles
+from wardround.federation.health import health_service
 
 _LINK_EVENTS = {
     "online": Event.SITE_ONLINE,
@@ -54,10 +54,11 @@ def _play(coordination: Coordination, state: StateFolder, journal: Journal, view
     _record_start(coordination, state, journal)
     clock, names = SystemClock(), coordination.roster.names
     with (
-        health_service(coordination.settings.health_port),
+        health_service(coordination.settings.health_port) as tell_health,
         _listening(coordination, journal) as link,
         Switchboard(link, names, clock) as switchboard,
     ):
+        tell_health(True)
         journal.record(Event.LISTENING, host=coordination.settings.endpoint[0], port=link.port)
         outputs = _outputs(coordination, state)
         loop = RoundLoop(_run_plan(coordination), state, switchboard, journal, clock, outputs)

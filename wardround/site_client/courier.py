@@ -189,10 +189,10 @@ class Courier:
         while not self._office.results.has(key) and time.monotonic() < deadline and not self._office.stop.is_set():
             if report is None:
                 self._office.stop.wait(_SLICE_SECONDS)
-            elif report.readiness == "broken" or (report.work is not None and report.work.state == "refused"):
+            elif report.readiness == "broken" or _state(report) == "refused":
                 break
             report = self._reach(Ask(do="wait", work_key=key, seconds=_SLICE_SECONDS))
-            if report is not None and report.work is not None and report.work.state == "unknown":
+            if _state(report) == "unknown":
                 self._reach(Ask(do="start", work_key=key))
         return report
 
@@ -278,6 +278,10 @@ def _other_plan(accepted: Plan, task: Task) -> Refusal:
     if offered.roster != accepted.roster:
         return Refusal(RefusalCode.ROSTER_NOT_ACCEPTED, "the task names a roster that was not accepted")
     return Refusal(RefusalCode.PLAN_NOT_ACCEPTED, "federation, strategy or fold differ from the accepted plan")
+
+
+def _state(report: WorkerReport | None) -> str | None:
+    return report.work.state if report is not None and report.work is not None else None
 
 
 def _working(task: Task, key: Digest, report: WorkerReport) -> Working:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from wardround.engine.basics.files import append_durably
+from wardround.engine.basics.files import append_durably, read_json_lines
 
 
 class Role(StrEnum):
@@ -117,17 +117,9 @@ def log_path(work: Path, role: Role) -> Path:
 
 def read_log(path: Path) -> Iterator[Entry]:
     """The entries of one log, oldest first. A line that a crash cut off is left out."""
-    if not path.exists():
-        return
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            content = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(content, dict):
-            yield Entry(
-                str(content.pop("time", "")), str(content.pop("role", "")), str(content.pop("event", "")), content
-            )
+    for content in read_json_lines(path):
+        time, role, event = (str(content.pop(key, "")) for key in ("time", "role", "event"))
+        yield Entry(time, role, event, content)
 
 
 _SENTENCES: Mapping[str, str] = {

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 
 from wardround.federation.flower import settings as transport
 from wardround.federation.flower.events import NodeEvent
+from wardround.federation.health import health_service
 from wardround.federation.identities import SiteKeys
 from wardround.site_client.agreement import Agreement
 from wardround.site_client.courier import Courier, Office, worker_at
 from wardround.site_client.events import Event, EventLog
-from wardround.site_client.health import health_service
 from wardround.site_client.settings import SiteSettings
 
 _EVENTS: Mapping[str, Event] = {
@@ -38,7 +37,7 @@ def run_courier(
     address = settings.address or agreement.address
     courier = Courier(Office(settings, agreement, keys, log, stop), worker_at(settings))
     log.record(Event.STARTED)
-    with _health(settings.health_port) as tell:
+    with health_service(settings.health_port) as tell:
         node.serve(
             address=address,
             ca=agreement.invitation.ca_pem.encode(),
@@ -72,16 +71,3 @@ class _Listener:
         elif event not in self._seen:
             self._seen.add(event)
             self._log.record(_EVENTS[event.kind], detail=event.detail, value=event.value, address=self._address)
-
-
-@contextmanager
-def _health(port: int | None) -> Iterator[Callable[[bool], None]]:
-    if port is None:
-        yield _tell_nobody
-        return
-    with health_service(port) as tell:
-        yield tell
-
-
-def _tell_nobody(is_serving: bool) -> None:
-    """Nobody asked for a health service."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from pydantic import JsonValue
 
 from wardround.engine.basics.problems import InputError
 
@@ -63,6 +66,17 @@ def append_durably(path: Path, line: str) -> None:
         handle.write(line.encode() + b"\n")
         handle.flush()
         os.fsync(handle.fileno())
+
+
+def read_json_lines(path: Path) -> Iterator[dict[str, JsonValue]]:
+    """The objects of a file of JSON lines, oldest first; none if it is absent. A line that a crash cut is left out."""
+    if not path.exists():
+        return
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            content = json.loads(line)
+            if isinstance(content, dict):
+                yield content
 
 
 def require_space(folder: Path, needed_bytes: int, purpose: str) -> None:

@@ -10,12 +10,17 @@ from wardround.engine.basics.problems import InputError
 
 
 @contextmanager
-def health_service(port: int) -> Iterator[Callable[[bool], None]]:
-    """Serve `grpc.health.v1` on 127.0.0.1:`port`; the yielded function sets SERVING or NOT_SERVING.
+def health_service(port: int | None) -> Iterator[Callable[[bool], None]]:
+    """Serve `grpc.health.v1` on 127.0.0.1:`port`; the yielded function sets SERVING or NOT_SERVING (at first).
+
+    Without a port nothing is served, and the function does nothing.
 
     Raises:
         InputError: the port is in use.
     """
+    if port is None:
+        yield _tell_nobody
+        return
     import grpc
     from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
@@ -26,7 +31,7 @@ def health_service(port: int) -> Iterator[Callable[[bool], None]]:
         server.add_insecure_port(f"127.0.0.1:{port}")
     except RuntimeError:
         raise InputError.one(
-            "the health port cannot be opened", got=str(port), remedy="Choose another `health_port` in site.yaml"
+            "the health port cannot be opened", got=str(port), remedy="Choose another `health_port`"
         ) from None
 
     def tell(is_serving: bool) -> None:
@@ -39,3 +44,7 @@ def health_service(port: int) -> Iterator[Callable[[bool], None]]:
         yield tell
     finally:
         server.stop(grace=None)
+
+
+def _tell_nobody(is_serving: bool) -> None:
+    """Nobody asked for a health service."""
