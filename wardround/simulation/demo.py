@@ -104,7 +104,7 @@ def run_demo(out: Path, plan: DemoPlan) -> DemoResult:
     print(f"{textwrap.fill(NOTICE, 100)}\n")
     with _part("Making three hospitals", seconds), progress("Hospitals", len(HOSPITALS)) as shown:
         manifests = make_hospitals(folder / "hospitals", plan.cases, shown, spacing=plan.spacing)
-    lab = Lab(folder / "federation", STUDY, manifests, plan.horizon, LabSettings(plan.machine))
+    lab = Lab(folder / "federation", STUDY, manifests, plan.horizon, LabSettings(plan.machine, name="demo"))
     with _part("Founding the federation: keys, certificates, enrolment, invitation", seconds):
         lab.prepare()
     with _part("Training together: one aggregator and three sites over TLS on loopback", seconds):

@@ -40,12 +40,14 @@ class LabSettings:
         machine: what each process may use.
         federation, site, policy: keys to set in `federation.yaml`, in every `site.yaml` and in every `policy.yaml`.
             A lab's cohorts may be tiny, so its policies allow single cases unless told otherwise.
+        name: the federation's name.
     """
 
     machine: Machine = field(default_factory=Machine)
     federation: Mapping[str, JsonValue] = field(default_factory=dict)
     site: Mapping[str, JsonValue] = field(default_factory=dict)
     policy: Mapping[str, JsonValue] = field(default_factory=dict)
+    name: str = "lab"
 
 
 class Lab:
@@ -190,7 +192,7 @@ class Lab:
     def _init_aggregator(self) -> None:
         address = f"localhost:{self.port}"
         horizon = ("--rounds", str(self.horizon.rounds), "--local-steps", str(self.horizon.local_steps))
-        named = ("--name", "lab", "--study", self.study, "--address", address)
+        named = ("--name", self.settings.name, "--study", self.study, "--address", address)
         self._run(AGGREGATOR, "init", *named, *horizon, "--folder", self.coordinator)
         change_settings(self.federation_file, {"listen": f"127.0.0.1:{self.port}", **self.settings.federation})
 
