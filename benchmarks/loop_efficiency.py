@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import tempfile
 import time
@@ -98,7 +99,7 @@ def bare_loop(study: Study, batches: Sequence[Batch]) -> Callable[[int, int], No
             batch = batches[step % len(batches)]
             optimizer.zero_grad(set_to_none=True)
             loss = learner.task.losses(network(batch.image), batch).mean()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
             loss.item()
 
@@ -168,13 +169,15 @@ def main() -> None:
     arguments = parser.parse_args()
     results = run(arguments.threads, arguments.blocks, arguments.steps)
     machine = this_machine(torch.device("cpu"), "fp32")
+    load = os.getloadavg()[0]
     print(f"{machine.processor}, {machine.instructions}, torch {machine.torch}, {machine.threads} threads")
+    print(f"load average {load:.1f} on {os.cpu_count()} CPUs; more than one program's worth blurs the wall times")
     print(f"{'':<12}{'ms a step':>12}{'CPU ms':>12}{'steps/s of bare':>18}{'CPU of bare':>14}")
     for result in results:
         wall, cpu = result.timing.wall * 1e3, result.timing.cpu * 1e3
         print(f"{result.name:<12}{wall:>12.1f}{cpu:>12.1f}{result.speed:>18.3f}{result.cpu:>14.3f}")
     if arguments.json:
-        content = {"machine": machine.model_dump(), "results": [asdict(result) for result in results]}
+        content = {"machine": machine.model_dump(), "load": load, "results": [asdict(result) for result in results]}
         arguments.json.write_text(json.dumps(content, indent=2) + "\n")
 
 

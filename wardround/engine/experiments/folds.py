@@ -72,10 +72,9 @@ def chosen_splits(study: Study, cohort: Cohort, folds: Folds | int) -> tuple[Nam
 def fit_splits(workbench: Workbench, splits: Sequence[NamedSplit], folder: Path, show: ShowProgress) -> Leaderboard:
     """Fit every split into its own folder under `folder`; finished ones are not done again."""
     results: dict[str, RunResult] = {}
-    for named in splits:
-        bench = workbench.with_split(named.split)
-        with show(f"Training {named.name}", planned_length(bench).total_steps) as shown:
-            results[named.name] = fit(bench, folder / named.name, shown)
+    for name, bench in {named.name: workbench.with_split(named.split) for named in splits}.items():
+        with show(f"Training {name}", planned_length(bench).total_steps) as shown:
+            results[name] = fit(bench, folder / name, shown)
     board = Leaderboard(results, _across(tuple(results.values())))
     if len(splits) > 1:
         write_atomic(folder / LEADERBOARD, _csv(board).encode())

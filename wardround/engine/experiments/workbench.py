@@ -10,7 +10,7 @@ from typing import Literal
 
 import torch
 
-from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.progress import Progress, Silent, progress
 from wardround.engine.cohort import Case, Cohort, Split, cohort_digest, split_cohort
 from wardround.engine.inspection import Depth, Inspection, check_manifest
@@ -108,11 +108,14 @@ class Workbench:
         """
         store = CaseStore(work / "store")
         stored = fill_store(survey.study, survey.cohort, store)
-        return cls(survey.study, survey.cohort, survey.split, stored, survey.device)
+        bench = cls(survey.study, survey.cohort, survey.split, stored, survey.device)
+        return bench.with_split(survey.split)
 
     def with_split(self, split: Split) -> Workbench:
-        """The same cohort, split in another way."""
-        return replace(self, split=split)
+        """The same cohort, split in another way. Raises `InputError` where two sets hold the same images."""
+        bench = replace(self, split=split)
+        _refuse_leaks(bench)
+        return bench
 
     @cached_property
     def cohort_digest(self) -> str:
@@ -168,3 +171,21 @@ def fill_store(study: Study, cohort: Cohort, store: CaseStore) -> dict[str, Stor
     with progress("Preprocessing", len(cohort.cases)) as shown:
         cases = store.open_cases(study, cohort.cases, shown)
     return {case.subject: stored for case, stored in zip(cohort.cases, cases, strict=True)}
+
+
+def _refuse_leaks(bench: Workbench) -> None:
+    """Equal files under two subjects would let a model be tested on what it learned."""
+    findings = Findings()
+    first: dict[str, tuple[str, str]] = {}
+    sets = {"training": bench.split.train, "validation": bench.split.validation, "test": bench.split.test}
+    for name, cases in sets.items():
+        for case in cases:
+            other, subject = first.setdefault(bench.stored[case.subject].digest, (name, case.subject))
+            if other != name:
+                findings.add(
+                    f"this case has the same files as {subject!r} of the {other} set",
+                    where=bench.cohort.place(case, ""),
+                    got=f"a {name} case",
+                    remedy="Remove one of them, or give both the same PatientID",
+                )
+    findings.raise_if_any()

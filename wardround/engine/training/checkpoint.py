@@ -12,7 +12,7 @@ from torch import Tensor
 
 from wardround.engine.basics.files import fsync_folder
 from wardround.engine.basics.problems import InputError
-from wardround.engine.training.weights import DamagedFileError, read_tensors, write_tensors
+from wardround.engine.training.weights import DamagedFileError, read_header, read_tensors, write_tensors
 
 _LOG = logging.getLogger(__name__)
 _MODEL, _OPTIMIZER = "model/", "optimizer/"
@@ -85,8 +85,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     write_tensors(path, tensors, checkpoint.position.model_dump(mode="json"))
 
 
-def load_checkpoint(path: Path, identity: str) -> Checkpoint | None:
-    """The newest whole checkpoint of the work called `identity`, or None.
+def load_checkpoint(path: Path, identity: str, steps: range | None = None) -> Checkpoint | None:
+    """The newest whole checkpoint of the work called `identity`, or None; with `steps`, only one at such a step.
 
     A damaged file is logged, renamed to `<name>.damaged`, and the previous checkpoint is used instead.
     """
@@ -94,6 +94,8 @@ def load_checkpoint(path: Path, identity: str) -> Checkpoint | None:
         if not candidate.exists():
             continue
         try:
+            if steps is not None and _position(read_header(candidate), candidate).step not in steps:
+                return None
             checkpoint = _read(candidate)
         except DamagedFileError as error:
             _set_aside(candidate, error)
@@ -110,11 +112,15 @@ def remove_checkpoint(path: Path) -> None:
 
 def _read(path: Path) -> Checkpoint:
     file = read_tensors(path)
+    position = _position(file.header, path)
+    return Checkpoint(position, _group(file.tensors, _MODEL), _group(file.tensors, _OPTIMIZER))
+
+
+def _position(header: JsonValue, path: Path) -> Position:
     try:
-        position = Position.model_validate(file.header)
+        return Position.model_validate(header)
     except ValidationError:
         raise DamagedFileError(InputError.one("this is not a checkpoint", where=str(path)).problems) from None
-    return Checkpoint(position, _group(file.tensors, _MODEL), _group(file.tensors, _OPTIMIZER))
 
 
 def _group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

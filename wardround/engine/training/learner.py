@@ -160,8 +160,8 @@ class Learner:
         if not 0 <= start <= stop <= self.total_steps:
             raise ValueError(f"steps {start} to {stop} do not lie within the horizon of {self.total_steps}")
         fresh = Position(identity="" if plan is None else plan.identity, step=start)
-        found = None if plan is None else load_checkpoint(plan.path, plan.identity)
-        if found is None or not start < found.position.step <= stop:
+        found = None if plan is None else load_checkpoint(plan.path, plan.identity, range(start + 1, stop + 1))
+        if found is None:
             return fresh
         self._restore(found)
         return found.position

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,18 +82,35 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: JsonValue) 
 
 def read_tensors(path: Path) -> TensorFile:
     """Read a tensor file and check its digest. Raises `DamagedFileError` (an `InputError`) unless it is whole."""
-    try:
+    with _readable(path):
         content = path.read_bytes()
-        with safe_open(path, framework="pt") as handle:
-            stated = json.loads((handle.metadata() or {})[_HEADER])
+        stated = _stated(path)
         tensors, header, digest = load(content), stated["header"], stated["digest"]
+    if tensors_digest(tensors, header) != digest:
+        raise _damaged(path, "its content does not have the digest that it states")
+    return TensorFile(tensors, header)
+
+
+def read_header(path: Path) -> JsonValue:
+    """The header alone, unchecked: to decide whether a file is worth reading. Raises as `read_tensors` does."""
+    with _readable(path):
+        header: JsonValue = _stated(path)["header"]
+    return header
+
+
+def _stated(path: Path) -> Any:
+    with safe_open(path, framework="pt") as handle:
+        return json.loads((handle.metadata() or {})[_HEADER])
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise InputError.one("the file cannot be read", where=str(path), got=error.strerror or "") from None
     except (SafetensorError, KeyError, TypeError, ValueError):
         raise _damaged(path, "it is not a complete tensor file") from None
-    if tensors_digest(tensors, header) != digest:
-        raise _damaged(path, "its content does not have the digest that it states")
-    return TensorFile(tensors, header)
 
 
 def _damaged(path: Path, reason: str) -> DamagedFileError:

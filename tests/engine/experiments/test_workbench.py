@@ -1,0 +1,62 @@
+"""The workbench: what it holds, what it refuses, and what it expects a run to take."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.engine.experiments.cohorts import flat_cohort, flat_study
+from wardround.engine.basics.problems import InputError
+from wardround.engine.cohort import Split
+from wardround.engine.experiments import Survey, Workbench, estimate
+from wardround.engine.experiments.fit import planned_length
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("workbench")
+    flat_cohort(folder / "data")
+    return folder
+
+
+def test_it_holds_every_case_in_its_set(place: Path, tmp_path: Path) -> None:
+    bench = Workbench.open(flat_study(), place / "data" / "data.csv", tmp_path, device="cpu")
+    assert [len(cases) for cases in (bench.train_cases, bench.validation_cases, bench.test_cases)] == [3, 3, 3]
+    assert len({case.digest for case in bench.stored.values()}) == 9
+    assert bench.cohort_digest == Workbench.open(flat_study(), place / "data" / "data.csv", tmp_path).cohort_digest
+
+
+def test_an_estimate_knows_the_runs_length(place: Path, tmp_path: Path) -> None:
+    training = flat_study().training.model_copy(update={"steps": None, "epochs": 6})
+    study = flat_study().model_copy(update={"training": training})
+    survey = Survey.of(study, place / "data" / "data.csv", device="cpu")
+    expected = estimate(survey, tmp_path)
+    bench = Workbench.fill(survey, tmp_path)
+    length = planned_length(bench)
+    assert (expected.total_steps, expected.validations) == (length.total_steps, length.validations)
+    stored = sum(file.stat().st_size for case in bench.stored.values() for file in case.folder.iterdir())
+    assert expected.store_bytes == pytest.approx(stored, rel=0.1)
+    assert expected.seconds > 0
+    assert expected.disk_bytes > expected.store_bytes
+
+
+def test_the_same_files_in_two_sets_are_refused(place: Path, tmp_path: Path) -> None:
+    shutil.copytree(place / "data", tmp_path / "data")
+    for folder in ("images", "labels"):
+        shutil.copy(tmp_path / "data" / folder / "case_000.png", tmp_path / "data" / folder / "case_001.png")
+    rows = (tmp_path / "data" / "data.csv").read_text().splitlines()
+    sets = ["Split", "train", "test", *["validation"] * 3, *["train"] * 4]
+    (tmp_path / "data" / "data.csv").write_text(
+        "\n".join(f"{row},{name}" for row, name in zip(rows, sets, strict=True))
+    )
+    with pytest.raises(InputError, match=r"same files as 'case_000' of the training set"):
+        Workbench.open(flat_study(), tmp_path / "data" / "data.csv", tmp_path, device="cpu")
+
+
+def test_an_empty_set_cannot_be_scored(place: Path, tmp_path: Path) -> None:
+    bench = Workbench.open(flat_study(), place / "data" / "data.csv", tmp_path, device="cpu")
+    bare = bench.with_split(Split(bench.split.train, bench.split.validation, ()))
+    with pytest.raises(InputError, match="the test set is empty"):
+        bare.evaluate(bare.learner(1), "test")
