@@ -338,6 +338,10 @@ def test_a_result_that_is_not_as_declared_does_not_leave(site: Site, spoil: Call
         task = site.task(Stage.TRAIN, 1, base, _ready(site, courier).cohort)
         assert _refusal(site, courier, site.sealed(task, base)) is RefusalCode.REPLY_BLOCKED
     assert not (site.settings.work / "outbox").exists()
+    with working_site(site, FakeLaboratory()) as courier:
+        _ready(site, courier)
+        reply, _ = site.open(courier.handle(site.sealed(task)))
+    assert isinstance(reply, Done), "a worker that has been put right does the work anew"
 
 
 @pytest.mark.parametrize(

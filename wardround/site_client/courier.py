@@ -36,7 +36,7 @@ from wardround.site_client.agreement import Agreement, Refusal, check_membership
 from wardround.site_client.channel import Ask, WorkerReport, WorkerUnreachableError, WorkReport, ask_worker, socket_path
 from wardround.site_client.events import Event, EventLog
 from wardround.site_client.mailbox import Outbox, Results, Tasks
-from wardround.site_client.outbound import Border
+from wardround.site_client.outbound import Border, Outgoing
 from wardround.site_client.settings import Policy, SiteSettings, load_policy
 
 _SLICE_SECONDS = 0.5
@@ -200,11 +200,11 @@ class Courier:
         """Pass a result through the guard, sign it, and keep it: from now on these bytes are the answer."""
         office = self._office
         try:
-            result = office.results.get(key)
-            update = office.results.update(key) if result.update is not None else b""
-        except ValidationError as error:
-            raise Refusal(RefusalCode.REPLY_BLOCKED, "the worker's result is not of the declared form") from error
-        outgoing = border.release(task, result, update, office.tasks.base(key))
+            outgoing = self._release(task, key, border)
+        except Refusal:
+            # What may not leave is of no use: when it is asked for again, the worker does it anew.
+            office.results.remove(key)
+            raise
         if outgoing.withheld:
             office.log.record(Event.METRICS_WITHHELD, work_key=key, names=", ".join(outgoing.withheld))
         sealed = seal_reply(outgoing.reply, outgoing.update, office.keys.signing)
@@ -212,6 +212,15 @@ class Courier:
         office.outbox.put(key, sealed)
         office.log.record(Event.OUTBOX_WRITTEN, work_key=key, round=task.round, digest=outgoing.reply.update)
         return self._send(task, key, sealed)
+
+    def _release(self, task: Task, key: Digest, border: Border) -> Outgoing:
+        office = self._office
+        try:
+            result = office.results.get(key)
+            update = office.results.update(key) if result.update is not None else b""
+        except ValidationError as error:
+            raise Refusal(RefusalCode.REPLY_BLOCKED, "the worker's result is not of the declared form") from error
+        return border.release(task, result, update, office.tasks.base(key))
 
     def _send(self, task: Task, key: Digest, sealed: Envelope) -> Envelope:
         self._office.log.record(Event.REPLY_SENT, work_key=key, round=task.round, megabytes=_megabytes(sealed.payload))

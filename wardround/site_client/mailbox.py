@@ -127,6 +127,10 @@ class Results:
         """The packed update."""
         return (self.root / task_key / _UPDATE).read_bytes()
 
+    def remove(self, task_key: str) -> bool:
+        """Forget a result; whether there was one."""
+        return remove_entry(self.root, task_key)
+
 
 @dataclass(frozen=True)
 class Outbox:
