@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from wardround.engine.basics import files
-from wardround.engine.basics.files import append_durably, replacing, require_space, write_atomic, write_private
+from wardround.engine.basics.files import (
+    append_durably,
+    read_json_lines,
+    replacing,
+    require_space,
+    write_atomic,
+    write_private,
+)
 from wardround.engine.basics.problems import InputError
 
 
@@ -64,3 +71,19 @@ def test_space_is_asked_for_before_anything_is_written(tmp_path: Path) -> None:
         require_space(tmp_path / "not" / "yet", status.f_frsize * status.f_blocks * 10, "the store")
     assert "MB free" in caught.value.problems[0].got
     assert not (tmp_path / "not").exists()
+
+
+def test_a_line_after_a_torn_one_stands_alone(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    append_durably(path, '{"n": 1}')
+    with path.open("ab") as handle:
+        handle.write(b'{"n": 2, "cut o')
+    append_durably(path, '{"n": 3}')
+    assert [entry["n"] for entry in read_json_lines(path)] == [1, 3]
+
+
+def test_other_files_have_the_permissions_that_the_user_gives_to_new_files(tmp_path: Path) -> None:
+    plain, atomic = tmp_path / "plain", tmp_path / "atomic"
+    plain.write_bytes(b"x")
+    write_atomic(atomic, b"x")
+    assert atomic.stat().st_mode == plain.stat().st_mode

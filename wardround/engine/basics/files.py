@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from pydantic import JsonValue
 
@@ -33,9 +34,8 @@ def fsync_file(path: Path) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is fsynced and renamed to `path`, on failure removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".tmp", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}.tmp")
+    temporary.touch(exist_ok=False)  # with the permissions that the user's umask gives to any new file
     try:
         yield temporary
         fsync_file(temporary)
@@ -60,12 +60,19 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 def append_durably(path: Path, line: str) -> None:
-    """Append one line and fsync. A line cut off by a crash is what a reader of such files must expect at the end."""
+    """Append one line and fsync. What a crash cut off before stays a line of its own, which readers leave out."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as handle:
-        handle.write(line.encode() + b"\n")
+    with path.open("ab+") as handle:
+        handle.write((b"" if _ends_with_newline(handle) else b"\n") + line.encode() + b"\n")
         handle.flush()
         os.fsync(handle.fileno())
+
+
+def _ends_with_newline(handle: BinaryIO) -> bool:
+    if handle.seek(0, os.SEEK_END) == 0:
+        return True
+    handle.seek(-1, os.SEEK_END)
+    return handle.read(1) == b"\n"
 
 
 def read_json_lines(path: Path) -> Iterator[dict[str, JsonValue]]:
