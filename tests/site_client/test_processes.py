@@ -22,7 +22,7 @@ from wardround.federation.flower.link import Link, TlsFiles
 from wardround.federation.payload import pack, unpack
 from wardround.federation.protocol import Done, Ready, Reply, Stage, Working
 from wardround.site_client.events import Event, Role, log_path, read_log
-from wardround.site_client.processes import read_pid
+from wardround.site_client.processes import read_pid, stopping
 
 SECONDS = 120
 COURIER_MODULES = """
@@ -148,6 +148,13 @@ def test_a_killed_process_is_started_again_and_all_stop_together(site: Site) -> 
         assert supervisor.wait(SECONDS) == 0
     assert not any(child.is_running() for child in children)
     assert not list(site.settings.work.glob("*.pid"))
+
+
+def test_a_signal_is_taken_at_any_moment_of_a_wait() -> None:
+    with stopping(follow_parent=False) as stop:
+        with stop._cond:  # as `wait` holds it between two of its steps
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.wait(SECONDS)
 
 
 def test_a_second_supervisor_is_refused(site: Site) -> None:

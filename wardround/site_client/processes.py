@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 from types import FrameType
 
 from wardround.engine.basics.files import write_atomic
@@ -58,20 +59,31 @@ class StopRequest(threading.Event):
 
     def __init__(self) -> None:
         super().__init__()
-        self._interrupts = False
+        self._interrupts = self._requested = False
+        self._bell: SimpleQueue[None] = SimpleQueue()
 
     def request(self) -> None:
-        """Take a signal, in the main thread: ask to end, and cut off an `interruptible` block."""
-        self.set()
+        """Take a signal, in the main thread: ask to end, and cut off an `interruptible` block.
+
+        No lock is taken here: the signal may come while the main thread holds the event's own, in `wait`. `obey` sets
+        the event, in another thread.
+        """
+        self._requested = True
+        self._bell.put(None)
         if self._interrupts:
             raise KeyboardInterrupt
+
+    def obey(self) -> None:
+        """Wait for a request, then set the event. Runs in a thread of its own."""
+        self._bell.get()
+        self.set()
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
         """While the block runs, a signal ends it by `KeyboardInterrupt`."""
         self._interrupts = True
         try:
-            if self.is_set():
+            if self._requested or self.is_set():
                 raise KeyboardInterrupt
             yield
         finally:
@@ -90,6 +102,7 @@ def stopping(*, follow_parent: bool) -> Iterator[StopRequest]:
     def request(number: int, frame: FrameType | None) -> None:
         stop.request()
 
+    threading.Thread(target=stop.obey, daemon=True).start()
     before = {number: signal.signal(number, request) for number in (signal.SIGTERM, signal.SIGINT)}
     if follow_parent:
         threading.Thread(target=_follow_parent, daemon=True).start()
