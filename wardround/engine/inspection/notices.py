@@ -34,12 +34,23 @@ class CaseFacts:
 def cohort_notices(study: Study, cohort: Cohort, facts: Mapping[str, CaseFacts]) -> tuple[Problem, ...]:
     """Everything worth knowing of a cohort whose cases are `facts`, by subject."""
     return (
+        *_unlearnt_mirroring(study),
         *_smaller_than_patch(study, cohort, facts),
         *_shared_files(cohort),
         *_rare_classes(study, cohort),
         *_flat(cohort, facts),
         *_masks(study, cohort, facts),
     )
+
+
+def _unlearnt_mirroring(study: Study) -> Iterator[Problem]:
+    """Averaging over mirror images ruins the predictions of a model that has never seen one."""
+    if study.inference.mirror and not any(use.name == "flip" for use in study.augmentation):
+        yield Problem(
+            "predictions are averaged over mirror images, which training never shows to the model",
+            where="inference.mirror",
+            remedy="Add `flip` to the augmentation, or leave mirror out where left and right or front and back matter",
+        )
 
 
 def _notice(cohort: Cohort, subjects: Sequence[str], what: str, remedy: str = "") -> Problem:
