@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "deploy").glob("*.md")])
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
+FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^(?:\$ )?(wardround|site-client|aggregator) ([a-z]+)\b", re.MULTILINE)
 
 
@@ -43,5 +44,6 @@ def _subcommands(program: str) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_in_the_pages_exist(page: Path) -> None:
-    unknown = [found for found in COMMAND.findall(page.read_text()) if found[1] not in _subcommands(found[0])]
+    blocks = "\n".join(FENCED.findall(page.read_text()))
+    unknown = [found for found in COMMAND.findall(blocks) if found[1] not in _subcommands(found[0])]
     assert not unknown
