@@ -139,11 +139,15 @@ class EngineLaboratory:
         return _fingerprint(self._bench, self._manifest) == self._opened
 
     def evaluate(self, model: Arrays, subset: Subset) -> dict[str, MetricValue]:
-        """Score weights on a set of cases; empty when the set is."""
+        """Score weights on a set of cases; empty when the set is. Validation predicts with `inference.quick`."""
+        from wardround.engine.inference import quick
+
         if not self._bench.cases(subset):
             return {}
         self._learner.load_weights(_tensors(model))
-        summary = self._bench.evaluate(self._learner, subset).summary
+        full = self._bench.study.inference
+        settings = full if subset == "test" else quick(full)
+        summary = self._bench.evaluate(self._learner, subset, inference=settings).summary
         return {name: MetricValue(value=found.value, count=found.count) for name, found in summary.items()}
 
     def train(self, job: TrainingJob, watch: Watch) -> Trained:
