@@ -30,7 +30,7 @@ def _check_files(result: DemoResult) -> None:
 
 
 def test_a_short_demo_leaves_table_figure_report_and_model(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    result = run_demo(tmp_path / "demo", DemoPlan(rounds=1, local_steps=2))
+    result = run_demo(tmp_path / "demo", DemoPlan(rounds=1, local_steps=2, train=1, test=1))
     _check_files(result)
     assert result.matrix.sites == ("harbour", "meadow", "summit")
     said = " ".join(capfd.readouterr().out.split())

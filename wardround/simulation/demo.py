@@ -31,10 +31,13 @@ _MARK = ".wardround-demo"
 
 @dataclass(frozen=True)
 class DemoPlan:
-    """How much the demo does. `spacing` is the voxels' size in mm."""
+    """How much the demo does: the horizon, each hospital's cases by split, the voxels' size in mm, threads a process."""
 
     rounds: int = 6
     local_steps: int = 40
+    train: int = 2
+    validation: int = 1
+    test: int = 2
     spacing: int = 3
     threads: int = 1
 
@@ -57,7 +60,7 @@ class DemoPlan:
         """Each hospital's cases."""
         from wardround.simulation.hospitals import Cases
 
-        return Cases()
+        return Cases(self.train, self.validation, self.test)
 
 
 @dataclass(frozen=True)
