@@ -33,8 +33,8 @@ from wardround.site_client.events import Role, log_path
 
 SITES = ("north", "south", "west")
 HORIZON = Horizon(rounds=2, local_steps=24)
-PATIENCE = 400.0
-"""Seconds for anything that must happen; a quiet machine needs a tenth of it."""
+PATIENCE = 900.0
+"""Seconds for anything that must happen; a quiet machine needs a few per cent of it."""
 
 STUDY = """\
 schema: 1

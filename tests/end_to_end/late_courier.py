@@ -20,7 +20,8 @@ def main() -> int:
 
     from wardround.federation.flower import probe
 
-    signer.now = lambda: datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=ahead)
+    shift = datetime.timedelta(seconds=ahead)
+    signer.now = lambda: datetime.datetime.now(datetime.UTC) + shift  # type: ignore[attr-defined]
     probe._local_time = lambda: time.time() + ahead
     return run(app, ["courier", "--config", config])
 
