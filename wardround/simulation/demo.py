@@ -31,7 +31,7 @@ _MARK = ".wardround-demo"
 
 @dataclass(frozen=True)
 class DemoPlan:
-    """How much the demo does: the horizon, each hospital's cases by split, the voxels' size in mm, threads a process."""
+    """How much the demo does: horizon, cases of each hospital by split, size of a voxel in mm, threads a process."""
 
     rounds: int = 6
     local_steps: int = 40
