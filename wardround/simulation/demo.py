@@ -33,7 +33,7 @@ _MARK = ".wardround-demo"
 class DemoPlan:
     """How much the demo does: horizon, cases of each hospital by split, size of a voxel in mm, threads a process."""
 
-    rounds: int = 6
+    rounds: int = 8
     local_steps: int = 40
     train: int = 2
     validation: int = 1
