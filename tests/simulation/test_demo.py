@@ -29,6 +29,7 @@ def _check_files(result: DemoResult) -> None:
     assert result.table.read_text().count("alone") == 4
 
 
+@pytest.mark.timeout(900)
 def test_a_short_demo_leaves_table_figure_report_and_model(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     result = run_demo(tmp_path / "demo", DemoPlan(rounds=1, local_steps=2, train=1, test=1))
     _check_files(result)
@@ -47,6 +48,7 @@ def test_training_together_beats_training_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_sigterm_ends_every_process_of_the_demo(tmp_path: Path) -> None:
     out = tmp_path / "demo"
     program = Program("demo", module_command("wardround.engine.cli", "demo", "--out", out), Machine(), tmp_path / "log")
