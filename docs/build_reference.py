@@ -1,4 +1,4 @@
-"""Write docs/reference.md from the typed models and the registry of parts: `python docs/build_reference.py [--check]`."""
+"""Write docs/reference.md from the typed models and the parts: `python docs/build_reference.py [--check]`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,14 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("federation.yaml: limits", Limits),
 )
 PLAIN: dict[Any, str] = {int: "integer", float: "number", str: "text", bool: "true or false", Path: "path"}
-SIGNS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below", "min_length": "length from", "max_length": "to"}
+SIGNS = {
+    "ge": "at least",
+    "gt": "above",
+    "le": "at most",
+    "lt": "below",
+    "min_length": "length from",
+    "max_length": "to",
+}
 
 
 def _limits(metadata: Any) -> Iterator[str]:
@@ -113,7 +120,7 @@ def _parts(kind: Kind) -> Iterator[str]:
 
 def reference() -> str:
     """The whole page."""
-    head = "# Reference\n\nMade from the code by `python docs/build_reference.py`; a test fails when it is out of date.\n"
+    head = "# Reference\n\nMade from the code by `python docs/build_reference.py`, and checked by a test.\n"
     sections = [_table(title, model, 2) for title, model in SECTIONS]
     return "\n".join([head, *sections, *(text for kind in Kind for text in _parts(kind))])
 

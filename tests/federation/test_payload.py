@@ -15,7 +15,9 @@ from hypothesis.extra import numpy as hnp
 from wardround.federation import payload
 from wardround.federation.payload import PayloadError, pack, payload_digest, unpack
 
-_DTYPES: st.SearchStrategy[np.dtype[Any]] = st.sampled_from([np.dtype("f4"), np.dtype("f2"), np.dtype("i8"), np.dtype("u1")])
+_DTYPES: st.SearchStrategy[np.dtype[Any]] = st.sampled_from(
+    [np.dtype("f4"), np.dtype("f2"), np.dtype("i8"), np.dtype("u1")]
+)
 _ARRAYS = _DTYPES.flatmap(
     lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=0, max_dims=4, max_side=4, min_side=0))
 )

@@ -37,7 +37,8 @@ th, td { padding: 7px 14px; border-bottom: 1px solid var(--line); white-space: n
 th { color: var(--soft); font-weight: 600; font-size: 13px; } tbody tr:last-child td { border-bottom: 0; }
 th:first-child, td:first-child { text-align: left; }
 figure { margin: 16px 0; background: #fff; border: 1px solid var(--line); border-radius: 10px; padding: 10px; }
-figure img { max-width: 100%; height: auto; display: block; margin: 0 auto; } figcaption { color: #5b6876; padding-top: 6px; }
+figure img { max-width: 100%; height: auto; display: block; margin: 0 auto; }
+figcaption { color: #5b6876; padding-top: 6px; }
 footer { margin-top: 40px; color: var(--soft); font-size: 13px; }
 @media print { body { background: #fff; } .scroll, .fact, figure { break-inside: avoid; } }
 """
