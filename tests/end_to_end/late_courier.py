@@ -5,17 +5,21 @@ from __future__ import annotations
 import datetime
 import sys
 import time
+from pathlib import Path
+from pathlib import Path
 
 from wardround.engine.cli.runner import run
 from wardround.site_client.cli import app
+from wardround.site_client.settings import load_settings
 
 
 def main() -> int:
     """Shift the two clocks that a courier reads, then run it."""
     ahead, config = float(sys.argv[1]), sys.argv[2]
     from wardround.federation.flower import settings
+    from wardround.site_client.settings import load_settings
 
-    settings.ensure()
+    settings.prepare(load_settings(Path(config)).work / "transport")  # as the courier will, before Flower is imported
     from flwr.supernode import node_auth_http_interceptor as signer
 
     from wardround.federation.flower import probe
