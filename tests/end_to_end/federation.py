@@ -24,6 +24,7 @@ from safetensors.numpy import load_file
 
 from tests.support.images import write_segmentation_cohort
 from tests.support.proxy import FaultProxy
+from wardround.engine.cli.runner import ExitCode
 from wardround.federation.payload import pack, payload_digest
 from wardround.federation.protocol import Horizon
 from wardround.simulation.lab import Lab, LabSettings
@@ -284,6 +285,8 @@ class Federation:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, f"not within {seconds} s: {what}\n{self.story()}"
+            ended = [program.name for program in self._others if program.exit_code == ExitCode.INTERNAL]
+            assert not ended, f"{ended} failed while the test waited for: {what}"
             time.sleep(0.01)
 
     def finish(self, strikes: Sequence[Strike] = ()) -> str:

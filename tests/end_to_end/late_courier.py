@@ -6,7 +6,6 @@ import datetime
 import sys
 import time
 from pathlib import Path
-from pathlib import Path
 
 from wardround.engine.cli.runner import run
 from wardround.site_client.cli import app
@@ -17,7 +16,6 @@ def main() -> int:
     """Shift the two clocks that a courier reads, then run it."""
     ahead, config = float(sys.argv[1]), sys.argv[2]
     from wardround.federation.flower import settings
-    from wardround.site_client.settings import load_settings
 
     settings.prepare(load_settings(Path(config)).work / "transport")  # as the courier will, before Flower is imported
     from flwr.supernode import node_auth_http_interceptor as signer
