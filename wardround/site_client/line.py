@@ -57,7 +57,7 @@ class _Listener:
 
     def __init__(self, address: str, log: EventLog, tell: Callable[[bool], None]) -> None:
         self._address, self._log, self._tell = address, log, tell
-        self._seen: set[NodeEvent] = set()
+        self._seen: set[tuple[str, str]] = set()
 
     def hear(self, event: NodeEvent) -> None:
         """Take one event of the transport."""
@@ -68,6 +68,6 @@ class _Listener:
             self._tell(False)
         if event.kind in ("pulled", "sent"):
             self._log.record(_EVENTS[event.kind], bytes=event.value)
-        elif event not in self._seen:
-            self._seen.add(event)
+        elif (event.kind, event.detail) not in self._seen:
+            self._seen.add((event.kind, event.detail))
             self._log.record(_EVENTS[event.kind], detail=event.detail, value=event.value, address=self._address)
