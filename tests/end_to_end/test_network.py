@@ -31,18 +31,31 @@ def test_one_error_500_on_every_fleet_path_is_survived(federation: Federation, u
 
 @pytest.mark.slow
 def test_errors_after_everything_has_worked_are_survived(federation: Federation, undisturbed: str) -> None:
-    """Every path fails once in the second round, from one connection to the next."""
-    restart = {"/v1/fleet/activate-node", SIGNING_OFF}
+    """Every path fails once in the middle of a round, from one session to the next, and signing off at a restart.
+
+    South comes late, so that the round lasts until north has met every error.
+    """
+    amid = FLEET_PATHS - {SIGNING_OFF}
     with federation.behind_proxy(["north"]) as proxy:
-        federation.start()
-        federation.wait_for(AGGREGATOR, Journal.ROUND_COMMITTED, round=1)
-        for path in [*sorted(FLEET_PATHS - restart), *sorted(restart)]:
+        federation.start(without=["south"])
+        federation.wait_for(courier("north"), Event.TASK_PULLED, round=1)
+        for path in sorted(amid):
             proxy.fail_once(path)
-        federation.wait_for(courier("north"), Event.DISCONNECTED, detail="http 500")
+        federation.wait_until(lambda: all(proxy.injected[path] for path in amid), "an error on every path")
+        federation.wait_until(lambda: _is_connected(federation, "north"), "north is connected again")
+        proxy.fail_once(SIGNING_OFF)
         federation.lab.stop_site("north")
-        federation.lab.start_site("north")
+        assert proxy.injected[SIGNING_OFF] == 1
+        for site in ("north", "south"):
+            federation.lab.start_site(site)
         assert federation.finish() == undisturbed
         assert {path: proxy.injected[path] for path in FLEET_PATHS} == dict.fromkeys(FLEET_PATHS, 1)
+
+
+def _is_connected(federation: Federation, site: str) -> bool:
+    changes = (Event.CONNECTED, Event.DISCONNECTED)
+    states = [line.event for line in federation.log(courier(site)) if line.event in changes]
+    return bool(states) and states[-1] == Event.CONNECTED
 
 
 @pytest.mark.slow
