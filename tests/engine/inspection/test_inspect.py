@@ -61,10 +61,8 @@ def test_a_site_checks_its_manifest_against_a_study_it_was_sent(manifest: Path) 
         check_manifest(STUDY, manifest, Depth.HEADERS)
 
 
-@pytest.mark.parametrize(("augmentation", "said"), [([], True), (["flip"], False)])
-def test_mirrored_predictions_of_a_model_that_saw_no_mirror_image_are_told(
-    manifest: Path, augmentation: list[str], said: bool
-) -> None:
+@pytest.mark.parametrize(("augmentation", "said"), [([], True), ([{"flip": []}], True), (["flip"], False)])
+def test_mirroring_that_has_no_effect_is_told(manifest: Path, augmentation: list[str], said: bool) -> None:
     study = study_of({**SEGMENTATION, "augmentation": augmentation, "inference": {"mirror": True}})
     notices = inspect_cohort(study, read_manifest(manifest, study, truth=Truth.REQUIRED), Depth.HEADERS).notices
     assert any(notice.where == "inference.mirror" for notice in notices) is said

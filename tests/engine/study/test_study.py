@@ -259,3 +259,11 @@ def test_a_study_written_by_hand_and_read_is_the_same(tmp_path: Path) -> None:
     path = write_study(tmp_path / "study.yaml", SEGMENTATION)
     assert YAML(typ="safe").load(path) == SEGMENTATION
     assert load_study(path) == study_of(SEGMENTATION)
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "axes"),
+    [([], ()), (["flip"], (0, 1, 2)), ([{"flip": [2]}, {"noise": {}}, {"flip": [0]}], (0, 2)), ([{"flip": []}], ())],
+)
+def test_the_flipped_axes_are_those_of_all_flips(augmentation: list[object], axes: tuple[int, ...]) -> None:
+    assert study_of(changed(SEGMENTATION, augmentation=augmentation)).flipped_axes == axes

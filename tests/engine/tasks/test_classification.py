@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.engine.tasks.cases import CLASSIFICATION, stored_case, study
+from wardround.engine.store.types import StoredCase
 from wardround.engine.tasks import build_task
 from wardround.engine.tasks.classification import centred
 
@@ -46,15 +47,20 @@ def test_the_summary_has_the_cohorts_auc() -> None:
     assert "auc" not in one_class
 
 
-def test_mirroring_averages_probabilities_over_flips() -> None:
+def mirrored_prediction(case: StoredCase, *axes: int) -> np.ndarray:
+    """Probabilities where augmentation flips these axes."""
+    mirroring = study(CLASSIFICATION, augmentation=[{"flip": list(axes)}], inference={"mirror": True})
+    return build_task(mirroring).predict(TopHalf(), case, CPU).probabilities
+
+
+def test_mirroring_averages_probabilities_over_the_flips_of_augmentation() -> None:
     case = stored_case(3)
-    plain, mirrored = (
-        build_task(study(CLASSIFICATION, inference={"mirror": mirror})).predict(TopHalf(), case, CPU).probabilities
-        for mirror in (False, True)
-    )
+    plain = build_task(study(CLASSIFICATION)).predict(TopHalf(), case, CPU).probabilities
+    mirrored = mirrored_prediction(case, 0)
     upper, lower = case.image[0, :8].mean(), case.image[0, 8:].mean()
     assert plain[1] == pytest.approx(1 / (1 + np.exp(-upper)), rel=1e-5)
     assert mirrored[1] == pytest.approx(np.mean([1 / (1 + np.exp(-upper)), 1 / (1 + np.exp(-lower))]), rel=1e-5)
+    np.testing.assert_allclose(mirrored_prediction(case, 1), plain, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("size", "side"), [(5, 8), (8, 8), (11, 8), (4, 7), (9, 4)])

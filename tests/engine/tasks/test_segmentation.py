@@ -73,7 +73,8 @@ def test_other_settings_replace_the_studys() -> None:
             calls.append(len(windows))
             return super().forward(windows)
 
-    task = build_task(study(SEGMENTATION, inference={"overlap": 0.5, "mirror": True, "batch_size": 1}))
+    inference = {"overlap": 0.5, "mirror": True, "batch_size": 1}
+    task = build_task(study(SEGMENTATION, augmentation=["flip"], inference=inference))
     case = stored_case(0, (32, 32))
     counts = []
     for inference in (None, quick(task.study.inference), Inference(overlap=0, batch_size=64)):

@@ -23,13 +23,14 @@ class FlipTransform:
     """Mirror each of the named axes independently."""
 
     def __init__(self, parameters: Flip) -> None:
-        self._axes, self._probability = parameters.axes, parameters.probability
+        self._flip = parameters
 
     def draw(self, random: np.random.Generator, dimensions: int) -> FlipDrawn | None:
         """One chance per axis of the patch, whether it may be mirrored or not; None if no axis is."""
         chances = random.random(dimensions)
-        allowed = range(dimensions) if self._axes == "all" else self._axes
-        axes = tuple(axis for axis in range(dimensions) if axis in allowed and chances[axis] < self._probability)
+        axes = tuple(
+            axis for axis, chance in enumerate(chances) if self._flip.allows(axis) and chance < self._flip.probability
+        )
         return FlipDrawn(axes) if axes else None
 
     def apply(

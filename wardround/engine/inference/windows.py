@@ -71,28 +71,28 @@ def predict_windows(predict: Predictor, image: np.ndarray, window: Sequence[int]
         image: (channels, *spatial), of any size; it may be a read-only memory map, and is copied. Where it is
             smaller than the window it is padded with zeros evenly on both sides, and the prediction is cropped back.
         window: voxels per spatial axis.
-        inference: overlap as a fraction of the window, blend, windows per call, mirroring.
+        inference: overlap as a fraction of the window, blend, windows per call. To average over mirror images, pass a
+            `mirrored` predictor.
 
     Returns:
         float32 (outputs, *spatial), a view of a channels-last array.
     """
     padded, inside = _padded(torch.from_numpy(np.array(image, dtype=np.float32)), window)
     grid = WindowGrid.over(padded.shape[1:], window, inference)
-    averaged = mirrored(predict) if inference.mirror else predict
-    total = _accumulate(averaged, padded, grid, inference.batch_size, grid.positions())
+    total = _accumulate(predict, padded, grid, inference.batch_size, grid.positions())
     _normalise(total, grid)
     return np.moveaxis(total[inside].cpu().numpy(), -1, 0)
 
 
-def mirrored(predict: Predictor) -> Predictor:
-    """`predict` averaged over all 2 ** dimensions flips of its input's spatial axes (test-time augmentation).
+def mirrored(predict: Predictor, axes: Sequence[int]) -> Predictor:
+    """`predict` averaged over all 2 ** len(axes) flips of these spatial axes, counted from 0 (test-time augmentation).
 
     Outputs with a grid are flipped back before they are averaged; vectors, one per sample, have none.
     """
+    moved = [axis + 2 for axis in axes]
+    flips = [flip for count in range(len(moved) + 1) for flip in itertools.combinations(moved, count)]
 
     def average(windows: Tensor) -> Tensor:
-        axes = range(2, windows.ndim)
-        flips = [flip for count in range(windows.ndim - 1) for flip in itertools.combinations(axes, count)]
         outputs = (_flip_grid(predict(windows.flip(flip)), flip) for flip in flips)
         return reduce(torch.add, outputs) / len(flips)
 

@@ -44,12 +44,12 @@ def cohort_notices(study: Study, cohort: Cohort, facts: Mapping[str, CaseFacts])
 
 
 def _unlearnt_mirroring(study: Study) -> Iterator[Problem]:
-    """Averaging over mirror images ruins the predictions of a model that has never seen one."""
-    if study.inference.mirror and not any(use.name == "flip" for use in study.augmentation):
+    """Only mirror images that training shows to the model are of use to its predictions."""
+    if study.inference.mirror and not study.flipped_axes:
         yield Problem(
-            "predictions are averaged over mirror images, which training never shows to the model",
+            "mirror has no effect: predictions are averaged over the axes that augmentation flips, and it flips none",
             where="inference.mirror",
-            remedy="Add `flip` to the augmentation, or leave mirror out where left and right or front and back matter",
+            remedy="Add `flip` with the axes along which a mirror image is as good as the image, or leave mirror out",
         )
 
 

@@ -39,6 +39,10 @@ class Flip(Parameters):
     axes: Literal["all"] | tuple[Annotated[int, Field(ge=0, le=2)], ...] = "all"
     probability: Probability = 0.5
 
+    def allows(self, axis: int) -> bool:
+        """Whether this axis may be mirrored."""
+        return self.axes == "all" or axis in self.axes
+
 
 class Noise(Parameters):
     """Additive Gaussian noise; its standard deviation is drawn uniformly from `std`, in units of the input."""

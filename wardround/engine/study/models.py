@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from wardround.engine.basics.canonical import digest_of
+from wardround.engine.parts.augmentation import Flip
 from wardround.engine.parts.networks import NetworkParameters
 from wardround.engine.study.consistency import inconsistencies
 from wardround.engine.study.flaws import Flaw, flawed
@@ -80,7 +81,10 @@ class Validation(Frozen):
 
 
 class Inference(Frozen):
-    """Dense windows of the patch size, and how overlapping predictions are blended."""
+    """Dense windows of the patch size, and how overlapping predictions are blended.
+
+    With `mirror`, predictions are averaged over the mirror images that training shows: the axes that `flip` names.
+    """
 
     overlap: Annotated[float, Field(ge=0, le=0.9)] = 0.5
     blend: Literal["gaussian", "constant"] = "gaussian"
@@ -116,6 +120,12 @@ class Study(Frozen):
         """2 or 3: the spatial axes that the network works on."""
         parameters = self.model.parameters
         return parameters.dimensions if isinstance(parameters, NetworkParameters) else len(self.patches.size)
+
+    @property
+    def flipped_axes(self) -> tuple[int, ...]:
+        """The axes of the patch that augmentation flips, counted from 0."""
+        flips = [use.parameters for use in self.augmentation if isinstance(use.parameters, Flip)]
+        return tuple(axis for axis in range(self.dimensions) if any(flip.allows(axis) for flip in flips))
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from wardround.engine.tasks.task import Prediction, Task, frozen, log_probabilit
 class ClassificationTask(Task):
     """Softmax of the whole image, cropped or zero-padded about its centre to the patch's size where they differ.
 
-    With `inference.mirror`, probabilities are averaged over all flips. Overlap and blend have no effect.
+    With `inference.mirror`, probabilities are averaged over the flips of augmentation. Overlap and blend do nothing.
     """
 
     def __init__(self, study: Study) -> None:
@@ -71,7 +71,7 @@ class ClassificationTask(Task):
             return logits.float().softmax(dim=1)
 
         whole = np.stack([centred(case.image, self.study.patches.size) for case in cases])
-        averaged = mirrored(probabilities) if settings.mirror else probabilities
+        averaged = mirrored(probabilities, self.study.flipped_axes) if settings.mirror else probabilities
         return averaged(torch.from_numpy(whole)).cpu().numpy()
 
     def _scores(self, probabilities: np.ndarray, target: int) -> dict[str, float]:

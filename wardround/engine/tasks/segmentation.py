@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from wardround.engine.basics.problems import Findings
 from wardround.engine.basics.progress import SILENT, Progress
-from wardround.engine.inference import predict_windows
+from wardround.engine.inference import mirrored, predict_windows
 from wardround.engine.metrics import CaseScores, Evaluation, SegmentationMetric, build_metrics, summarise
 from wardround.engine.sampling.types import Batch
 from wardround.engine.store.types import StoredCase
@@ -41,8 +41,9 @@ class SegmentationTask(Task):
             return logits.float().softmax(dim=1)
 
         settings = self.study.inference if inference is None else inference
+        averaged = mirrored(probabilities, self.study.flipped_axes) if settings.mirror else probabilities
         with frozen(network):
-            return Prediction(predict_windows(probabilities, case.image, self.study.patches.size, settings))
+            return Prediction(predict_windows(averaged, case.image, self.study.patches.size, settings))
 
     def evaluate(
         self,
