@@ -44,5 +44,7 @@ def test_a_page_is_saved_whole(tmp_path: Path) -> None:
     assert path.read_text().rstrip().endswith("</html>")
 
 
-def test_numbers_have_four_digits() -> None:
-    assert [number(value) for value in (0.87654321, 12.0, 1e-9)] == ["0.8765", "12", "1e-09"]
+def test_numbers_line_up_and_keep_the_digits_that_count() -> None:
+    values = (0.87654321, 0.875, 0.0, 12.0, -0.5, 1e-9, 12345.678, float("nan"))
+    shown = ["0.8765", "0.8750", "0.0000", "12.0000", "-0.5000", "1e-09", "1.235e+04", "nan"]
+    assert [number(value) for value in values] == shown
