@@ -112,5 +112,5 @@ def _row(cells: Sequence[str], columns: int) -> str:
 
 
 def number(value: float) -> str:
-    """A score as people read it: four decimals, which line up in a column; digits that count where those would not do."""
+    """A score as people read it: four decimals, which line up in a column, or the digits that count."""
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e3 else f"{value:.4g}"

@@ -7,11 +7,10 @@ from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from wardround.engine.basics.problems import Findings
 from wardround.engine.basics.progress import SILENT, Progress
-from wardround.engine.inference import mirrored
 from wardround.engine.metrics import CaseScores, ClassificationMetric, Evaluation, Summary, build_metrics, summarise
 from wardround.engine.sampling.types import Batch
 from wardround.engine.store.types import StoredCase
@@ -65,14 +64,8 @@ class ClassificationTask(Task):
     ) -> np.ndarray:
         """(cases, classes) probabilities."""
         settings = self.study.inference if inference is None else inference
-
-        def probabilities(images: Tensor) -> Tensor:
-            logits: Tensor = network(images.to(device))
-            return logits.float().softmax(dim=1)
-
         whole = np.stack([centred(case.image, self.study.patches.size) for case in cases])
-        averaged = mirrored(probabilities, self.study.flipped_axes) if settings.mirror else probabilities
-        return averaged(torch.from_numpy(whole)).cpu().numpy()
+        return self.probabilities(network, device, settings)(torch.from_numpy(whole)).cpu().numpy()
 
     def _scores(self, probabilities: np.ndarray, target: int) -> dict[str, float]:
         truth = torch.tensor([target])

@@ -7,11 +7,11 @@ from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from wardround.engine.basics.problems import Findings
 from wardround.engine.basics.progress import SILENT, Progress
-from wardround.engine.inference import mirrored, predict_windows
+from wardround.engine.inference import predict_windows
 from wardround.engine.metrics import CaseScores, Evaluation, SegmentationMetric, build_metrics, summarise
 from wardround.engine.sampling.types import Batch
 from wardround.engine.store.types import StoredCase
@@ -35,15 +35,10 @@ class SegmentationTask(Task):
         self, network: nn.Module, case: StoredCase, device: torch.device, inference: Inference | None = None
     ) -> Prediction:
         """(classes, *spatial) probabilities on the preprocessed grid."""
-
-        def probabilities(windows: Tensor) -> Tensor:
-            logits: Tensor = network(windows.to(device))
-            return logits.float().softmax(dim=1)
-
         settings = self.study.inference if inference is None else inference
-        averaged = mirrored(probabilities, self.study.flipped_axes) if settings.mirror else probabilities
+        predict = self.probabilities(network, device, settings)
         with frozen(network):
-            return Prediction(predict_windows(averaged, case.image, self.study.patches.size, settings))
+            return Prediction(predict_windows(predict, case.image, self.study.patches.size, settings))
 
     def evaluate(
         self,

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from wardround.engine.basics.progress import SILENT, Progress
+from wardround.engine.inference import Predictor, mirrored
 from wardround.engine.losses import build_loss
 from wardround.engine.metrics import Evaluation
 from wardround.engine.networks import build_network
@@ -78,6 +79,15 @@ class Task(ABC):
         summary has the study's metrics and `loss`: the study's loss of each whole case, taken on the logarithm of the
         predicted probabilities. Raises `InputError` naming every case that has no truth.
         """
+
+    def probabilities(self, network: nn.Module, device: torch.device, inference: Inference) -> Predictor:
+        """Maps images on the CPU to the softmax of the network's logits, averaged over mirror images if so set."""
+
+        def softmax(images: Tensor) -> Tensor:
+            logits: Tensor = network(images.to(device))
+            return logits.float().softmax(dim=1)
+
+        return mirrored(softmax, self.study.flipped_axes) if inference.mirror else softmax
 
 
 @contextmanager
