@@ -125,6 +125,27 @@ def test_bytes_that_are_no_study_are_refused(content: bytes) -> None:
         study_from_bytes(content)
 
 
+def test_a_study_that_asks_for_what_is_not_installed_is_told_in_full() -> None:
+    content = json.loads(study_to_bytes(study_of(SEGMENTATION)))
+    content["model"] = {"name": "unett", "parameters": content["model"]["parameters"]}
+    content["augmentation"] = [{"name": "sharpen", "parameters": {}}]
+    content["training"]["batch_size"] = 0
+    with pytest.raises(InputError) as caught:
+        study_from_bytes(json.dumps(content).encode())
+    said = [problem.render() for problem in caught.value.problems]
+    assert len(said) == 3
+    assert any("study, model" in line and "'unett'" in line and "Did you mean 'unet'" in line for line in said)
+    assert any("study, augmentation.0" in line and "'sharpen'" in line for line in said)
+    assert any("study, training.batch_size" in line for line in said)
+
+
+@pytest.mark.parametrize("depth", [50, 600, 100_000])
+def test_values_nested_deeply_are_refused(depth: int) -> None:
+    content = study_to_bytes(study_of(SEGMENTATION))
+    with pytest.raises(InputError):
+        study_from_bytes(content.replace(b'"seed":42', b'"seed":' + b"[" * depth + b"]" * depth))
+
+
 def test_only_canonical_bytes_are_a_study() -> None:
     content = study_to_bytes(study_of(SEGMENTATION))
     pretty = json.dumps(json.loads(content), indent=1).encode()

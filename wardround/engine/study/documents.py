@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,11 +23,16 @@ Model = TypeVar("Model", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Document:
-    """A parsed file: plain values and the line, counted from 1, of every key and item."""
+    """A parsed file: plain values and the line, counted from 1, of every key and item; 0 where there are no lines."""
 
     path: Path
     content: JsonValue
     lines: Mapping[Location, int]
+
+    @classmethod
+    def of_values(cls, path: Path, content: JsonValue) -> Document:
+        """A document without lines, for values that did not come from YAML."""
+        return cls(path, content, dict.fromkeys(_locations(content, ()), 0))
 
     def line(self, location: Location) -> int:
         """The line of the key or item, or of the nearest one around it; 0 for the document as a whole."""
@@ -135,6 +140,17 @@ def _child(parent: Any, key: Any, location: Location, lines: dict[Location, int]
     if key in marks:
         lines[location] = marks[key][0] + 1
     return _plain(parent[key], location, lines)
+
+
+def _locations(content: JsonValue, here: Location) -> Iterator[Location]:
+    items: Iterable[tuple[str | int, JsonValue]] = ()
+    if isinstance(content, dict):
+        items = content.items()
+    elif isinstance(content, list):
+        items = enumerate(content)
+    for key, item in items:
+        yield (*here, key)
+        yield from _locations(item, (*here, key))
 
 
 def _key(key: Any) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import JsonValue
 
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.problems import InputError
-from wardround.engine.study.documents import read_document, validate_document
-from wardround.engine.study.flaws import as_tuples
+from wardround.engine.study.documents import Document, read_document, validate_document
 from wardround.engine.study.models import Study
 
 
@@ -25,12 +24,30 @@ def study_to_bytes(study: Study) -> bytes:
 
 
 def study_from_bytes(content: bytes) -> Study:
-    """The study of a canonical form. Raises `InputError` when it is not one, or not in canonical bytes."""
+    """The study of a canonical form.
+
+    Raises:
+        InputError: it is not one, or not in canonical bytes; or, with every problem, it asks for what this installation
+            does not have, such as a part of a package that is not installed.
+    """
     try:
-        study = Study.model_validate(as_tuples(json.loads(content)), strict=True)
-    except (ValidationError, ValueError, RecursionError) as error:
-        kind = type(error).__name__
-        raise InputError.one("this is not a study in canonical form", got=kind, expected="JSON of schema 1") from None
+        study = validate_document(Study, Document.of_values(Path("study"), _values(content)), strict=True)
+    except RecursionError:
+        raise _not_canonical("values nested too deeply") from None
     if study_to_bytes(study) != content:
         raise InputError.one("the study's bytes are not canonical", expected="sorted keys, all defaults filled in")
     return study
+
+
+def _values(content: bytes) -> JsonValue:
+    try:
+        values: JsonValue = json.loads(content)
+    except ValueError as error:
+        raise _not_canonical(type(error).__name__) from None
+    if not isinstance(values, dict) or values.get("schema") != 1:
+        raise _not_canonical("other values")
+    return values
+
+
+def _not_canonical(got: str) -> InputError:
+    return InputError.one("this is not a study in canonical form", got=got, expected="JSON of schema 1")

@@ -1,0 +1,105 @@
+"""The developers' guide is true: its package, installed as it says, adds a part that a study can train with."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from ruamel.yaml import YAML
+
+from tests.support.images import write_segmentation_cohort
+from tests.support.studies import SEGMENTATION, changed, write_study
+from wardround.engine.cli.runner import ExitCode
+
+GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "developer.md").read_text()
+PATCHES = {"size": [16, 16, 16], "per_case": 1}
+MODEL = {"name": "unet", "dimensions": 3, "filters": 4, "levels": 2}
+
+
+def blocks(language: str) -> list[str]:
+    """The guide's fenced blocks in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """A folder for PYTHONPATH with the guide's package, and what an installer writes beside it."""
+    site = tmp_path / "site"
+    package, metadata = site / "contrast_parts", site / "contrast_parts-1.dist-info"
+    package.mkdir(parents=True)
+    metadata.mkdir()
+    rows, transforms = blocks("python")
+    (package / "__init__.py").touch()
+    (package / "rows.py").write_text(rows)
+    (package / "transforms.py").write_text(transforms)
+    groups = tomllib.loads(blocks("toml")[0])["project"]["entry-points"]
+    entries = [
+        f"[{group}]\n" + "\n".join(f"{name} = {value}" for name, value in group_entries.items())
+        for group, group_entries in groups.items()
+    ]
+    (metadata / "entry_points.txt").write_text("\n".join(entries))
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: contrast-parts\nVersion: 1\n")
+    return site
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """A small study with the guide's augmentation."""
+    augmentation: Any = YAML(typ="safe").load(blocks("yaml")[0])["augmentation"]
+    content = changed(SEGMENTATION, augmentation=augmentation, patches=PATCHES, model=MODEL)
+    return write_study(tmp_path / "study.yaml", content)
+
+
+def wardround(*words: object, path: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `wardround` as a process, with a folder of packages if one is given."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **({"PYTHONPATH": str(path)} if path else {})}
+    command = [sys.executable, "-m", "wardround.engine.cli", *map(str, words)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def test_a_study_trains_with_the_part_of_the_guide(tmp_path: Path, installed: Path, study: Path) -> None:
+    manifest = write_segmentation_cohort(tmp_path / "data", cases=6)
+    assert re.search(r"\binvert\b", wardround("parts", path=installed).stdout)
+    out = tmp_path / "run"
+    arguments = ["fit", study, "--manifest", manifest, "--out", out, "--steps", 2, "--threads", 1, "--device", "cpu"]
+    finished = wardround(*arguments, path=installed)
+    assert finished.returncode == ExitCode.OK, finished.stderr
+    assert (out / "fold-0" / "model" / "model.safetensors").exists()
+
+
+def test_a_hospital_without_the_part_says_so(tmp_path: Path, study: Path) -> None:
+    manifest = write_segmentation_cohort(tmp_path / "data", cases=2)
+    finished = wardround("check", study, "--manifest", manifest)
+    assert finished.returncode == ExitCode.BAD_INPUT
+    assert "'invert'" in finished.stderr
+
+
+@pytest.fixture
+def importable(installed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.syspath_prepend(str(installed))
+    yield
+    for name in [name for name in sys.modules if name.startswith("contrast_parts")]:
+        del sys.modules[name]
+
+
+@pytest.mark.usefixtures("importable")
+def test_the_guides_transform_keeps_the_range_and_the_other_samples() -> None:
+    from contrast_parts.rows import Invert  # type: ignore[import-not-found]
+    from contrast_parts.transforms import InvertTransform  # type: ignore[import-not-found]
+
+    transform = InvertTransform(Invert(probability=1))
+    image = torch.from_numpy(np.random.default_rng(0).normal(size=(2, 3, 4, 5, 6)).astype(np.float32))
+    found, _ = transform.apply(image, None, [None, transform.draw(np.random.default_rng(0), 3)])
+    assert torch.equal(found[0], image[0])
+    torch.testing.assert_close(found[1].amin((1, 2, 3)), image[1].amin((1, 2, 3)))
+    once_more, _ = transform.apply(found, None, [None, transform.draw(np.random.default_rng(0), 3)])
+    torch.testing.assert_close(once_more, image)
