@@ -64,7 +64,7 @@ class DataSet:
 
 DATA_SETS: Mapping[str, DataSet] = {
     "hippocampus": DataSet(
-        ("north", "east", "south", "west"), "hippocampus", "Label", rounds=16, local_steps=50, pooled_steps=1600
+        ("north", "east", "south", "west"), "hippocampus", "Label", rounds=16, local_steps=50, pooled_steps=2400
     ),
     "pneumonia": DataSet(
         ("riverside", "lakeside", "hillside"), "pneumonia", "ValueToPredict", rounds=10, local_steps=30
