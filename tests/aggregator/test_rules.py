@@ -14,7 +14,7 @@ LETTERS = {
     "W": SiteState.WORKING,
     "L": SiteState.LATE,
     "O": SiteState.OFFLINE,
-    "X": SiteState.DECLINED,
+    "N": SiteState.DECLINED,
 }
 
 
@@ -45,11 +45,11 @@ def verdict_of(
         ("DDO", 2, 100, Action.FOLD),
         ("DLL", 2, 1e6, Action.WAIT),
         ("OOO", 3, 1e6, Action.WAIT),
-        ("DDX", 2, 0, Action.FOLD),
-        ("DWX", 2, 0, Action.WAIT),
-        ("DXX", 2, 0, Action.PERSUADE),
-        ("DDX", 3, 0, Action.PERSUADE),
-        ("XXX", 1, 0, Action.PERSUADE),
+        ("DDN", 2, 0, Action.FOLD),
+        ("DWN", 2, 0, Action.WAIT),
+        ("DNN", 2, 0, Action.PERSUADE),
+        ("DDN", 3, 0, Action.PERSUADE),
+        ("NNN", 1, 0, Action.PERSUADE),
     ],
 )
 def test_waiting_rules(word: str, quorum: int, elapsed: float, action: Action) -> None:
@@ -62,8 +62,8 @@ def test_waiting_rules(word: str, quorum: int, elapsed: float, action: Action) -
         ("DLL", 2, 99, Action.WAIT),
         ("DLL", 2, 100, Action.STOP),
         ("DDL", 2, 100, Action.FOLD),
-        ("DWX", 2, 0, Action.WAIT),
-        ("DXX", 2, 0, Action.STOP),
+        ("DWN", 2, 0, Action.WAIT),
+        ("DNN", 2, 0, Action.STOP),
     ],
 )
 def test_stopping_rules(word: str, quorum: int, elapsed: float, action: Action) -> None:
@@ -71,7 +71,7 @@ def test_stopping_rules(word: str, quorum: int, elapsed: float, action: Action) 
 
 
 def test_a_refusal_can_stop_everything_even_with_a_quorum() -> None:
-    assert verdict_of("DDX", 1, 0, decline="stop") is Action.STOP
+    assert verdict_of("DDN", 1, 0, decline="stop") is Action.STOP
 
 
 def test_without_a_deadline_time_changes_nothing() -> None:

@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 from tests.support.images import write_segmentation_cohort
 from tests.support.studies import SEGMENTATION, changed, write_study
 from wardround.engine.cli.runner import ExitCode
+from wardround.simulation.processes import module_command
 
 GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "developer.md").read_text()
 PATCHES = {"size": [16, 16, 16], "per_case": 1}
@@ -62,7 +63,7 @@ def study(tmp_path: Path) -> Path:
 def wardround(*words: object, path: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run `wardround` as a process, with a folder of packages if one is given."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **({"PYTHONPATH": str(path)} if path else {})}
-    command = [sys.executable, "-m", "wardround.engine.cli", *map(str, words)]
+    command = module_command("wardround.engine.cli", *map(str, words))
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
 
