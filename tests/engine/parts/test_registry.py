@@ -71,5 +71,13 @@ def test_an_installed_package_adds_parts_that_a_study_can_name() -> None:
     assert builtin_and_plugins().find(Kind.LOSS, "sharp").load().__name__ == "loads"
 
 
+def test_a_package_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = importlib.metadata.EntryPoint("contrast", "nowhere.rows:PARTS", "wardround.parts")
+    monkeypatch.setattr("wardround.engine.parts.registry.entry_points", lambda group: [broken])
+    builtin_and_plugins.cache_clear()
+    with pytest.raises(InputError, match=r"entry point contrast = nowhere.rows:PARTS.*No module named 'nowhere'"):
+        builtin_and_plugins()
+
+
 def test_the_package_itself_declares_no_plugins() -> None:
     assert not [e for e in importlib.metadata.entry_points(group="wardround.parts") if e.value.startswith("wardround.")]

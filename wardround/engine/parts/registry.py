@@ -98,7 +98,16 @@ class Registry:
 
 def _plugins() -> Iterable[Part]:
     for entry in entry_points(group=ENTRY_POINT_GROUP):
-        yield from entry.load()
+        try:
+            rows = tuple(entry.load())
+        except Exception as error:  # whatever a foreign package raises, the user can only repair or remove it
+            raise InputError.one(
+                "an installed package's parts cannot be loaded",
+                where=f"entry point {entry.name} = {entry.value}",
+                got=f"{type(error).__name__}: {error}",
+                remedy="Repair or uninstall the package",
+            ) from error
+        yield from rows
 
 
 @cache
