@@ -9,9 +9,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from wardround.engine.basics.canonical import canonical_json, digest_of, sha256_hex
+from wardround.engine.basics.closed import Closed
 
 PROTOCOL = 1
 NO_ASK = "0" * 32
@@ -22,10 +23,10 @@ MetricName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._&+-]{0,127}
 Count = Annotated[int, Field(ge=0, le=2**53)]
 
 
-class WireModel(BaseModel):
+class WireModel(Closed):
     """Base of what crosses the wire: frozen, closed, finite numbers only."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False)
 
 
 class Horizon(WireModel):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study.documents import read_document, validate_document
 from wardround.federation.invitation import Address
@@ -15,8 +16,8 @@ from wardround.federation.protocol import SiteName
 _OTHERS_MAY_WRITE = 0o022
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+class _Section(Closed):
+    model_config = ConfigDict(populate_by_name=True)
 
 
 class SiteSettings(_Section):

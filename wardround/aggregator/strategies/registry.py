@@ -9,12 +9,13 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Annotated, Any, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializeAsAny
+from pydantic import BeforeValidator, SerializeAsAny
 from pydantic_core import PydanticCustomError
 
 from wardround.aggregator.strategies.fedavg import FedAvgParameters
 from wardround.aggregator.strategies.protocol import Strategy
 from wardround.engine.basics.canonical import canonical_model
+from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.problems import InputError, did_you_mean
 from wardround.engine.parts import Parameters
 
@@ -55,10 +56,9 @@ def known_strategies() -> Mapping[str, StrategyPart]:
     return found
 
 
-class StrategyUse(BaseModel):
+class StrategyUse(Closed):
     """A strategy that a federation uses, with typed parameters, defaults filled in."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
     parameters: SerializeAsAny[Parameters]
 

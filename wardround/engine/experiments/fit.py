@@ -7,9 +7,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from wardround.engine.basics.canonical import canonical_json, canonical_model, sha256_hex
+from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.progress import Progress
@@ -38,13 +39,12 @@ _LOG = logging.getLogger(__name__)
 _CHECKPOINT, _RUN = "checkpoint.safetensors", "run.json"
 
 
-class RunRecord(BaseModel):
+class RunRecord(Closed):
     """What a run folder holds, so that the same command goes on and another one is refused.
 
     `identity` covers study, cohort, split and steps. The machine is not part of it, but decides the last bits.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     identity: str
     study: str
     cohort: str
@@ -53,18 +53,16 @@ class RunRecord(BaseModel):
     machine: Machine
 
 
-class Scores(BaseModel):
+class Scores(Closed):
     """Mean scores of a set of cases by name, and how many cases there were."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     cases: int
     values: dict[str, float]
 
 
-class Metrics(BaseModel):
+class Metrics(Closed):
     """`metrics.json` of a model folder: how well the best weights do. Names neither subject nor path."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     study: str
     best_step: int
     total_steps: int

@@ -10,14 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict
-
 from wardround.engine.basics.canonical import canonical_model
+from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.files import write_atomic
 from wardround.engine.metrics.types import Evaluation, Summary
 
 
-class HistoryRow(BaseModel):
+class HistoryRow(Closed):
     """One validation.
 
     Attributes:
@@ -29,7 +28,6 @@ class HistoryRow(BaseModel):
         metrics: mean scores of the validation cases by name.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     step: int
     epoch: float
     loss: float
@@ -38,10 +36,9 @@ class HistoryRow(BaseModel):
     metrics: dict[str, float]
 
 
-class Memory(BaseModel):
+class Memory(Closed):
     """A run's memory, kept in its checkpoint: the rows so far, and the best validation."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     rows: tuple[HistoryRow, ...] = ()
     best_step: int | None = None
     best_score: float | None = None

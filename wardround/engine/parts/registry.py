@@ -14,8 +14,9 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
+from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.problems import InputError, did_you_mean
 
 ENTRY_POINT_GROUP = "wardround.parts"
@@ -33,13 +34,13 @@ class Kind(StrEnum):
     SCHEDULE = "schedule"
 
 
-class Parameters(BaseModel):
+class Parameters(Closed):
     """Base of every part's parameters: frozen, complete with defaults, closed to unknown keys.
 
     `shorthand` names the field that a bare value fills, so that `orient: RAS` means `orient: {axes: RAS}`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=False)
+    model_config = ConfigDict(allow_inf_nan=False, strict=False)
     shorthand: ClassVar[str | None] = None
 
 

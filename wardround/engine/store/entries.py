@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from wardround.engine.basics.canonical import canonical_model
+from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.files import fsync_file, fsync_folder
 from wardround.engine.basics.randomness import stream
 from wardround.engine.imaging.types import Geometry
@@ -24,13 +25,12 @@ COORDINATES_PER_CLASS = 10_000
 DESCRIPTION = "case.json"
 
 
-class Description(BaseModel):
+class Description(Closed):
     """What `case.json` says.
 
     `foreground` is the number of coordinates of each class index, in the order in which they lie in `foreground.npy`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     format: Literal[1] = FORMAT
     study: str
     digest: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from wardround.engine.basics.canonical import digest_of
+from wardround.engine.basics.closed import Closed
 from wardround.engine.parts.augmentation import Flip
 from wardround.engine.parts.networks import NetworkParameters
 from wardround.engine.study.consistency import inconsistencies
@@ -25,10 +26,10 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._&+-]{0,63}$")]
 PositiveInt = Annotated[int, Field(ge=1)]
 
 
-class Frozen(BaseModel):
+class Frozen(Closed):
     """Base of every section: frozen, closed to unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+    model_config = ConfigDict(allow_inf_nan=False, populate_by_name=True)
 
 
 class Patches(Frozen):

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializeAsAny, ValidationError
+from pydantic import BeforeValidator, SerializeAsAny, ValidationError
 
+from wardround.engine.basics.closed import Closed
 from wardround.engine.parts import Kind, Parameters, Part, builtin_and_plugins
 from wardround.engine.study.flaws import Flaw, Location, as_tuples, flawed, flaws_of, written
 
@@ -15,10 +16,9 @@ _NOT_A_PART = "this does not name a part"
 _NOT_PARAMETERS = "these are no parameters"
 
 
-class PartUse(BaseModel):
+class PartUse(Closed):
     """A part that a study uses, with typed parameters, defaults filled in."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
     parameters: SerializeAsAny[Parameters]
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import JsonValue, ValidationError
 from torch import Tensor
 
+from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.files import fsync_folder
 from wardround.engine.basics.problems import InputError
 from wardround.engine.training.weights import DamagedFileError, read_header, read_tensors, write_tensors
@@ -18,7 +19,7 @@ _LOG = logging.getLogger(__name__)
 _MODEL, _OPTIMIZER = "model/", "optimizer/"
 
 
-class Position(BaseModel):
+class Position(Closed):
     """Where a piece of work stands.
 
     Attributes:
@@ -29,7 +30,6 @@ class Position(BaseModel):
         note: what the caller wants to find again, such as the best score so far.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     identity: str
     step: int
     loss_sum: float = 0.0

@@ -6,10 +6,11 @@ import platform
 from pathlib import Path
 
 import torch
-from pydantic import BaseModel, ConfigDict
+
+from wardround.engine.basics.closed import Closed
 
 
-class Machine(BaseModel):
+class Machine(Closed):
     """What a result's last bits depend on. Names no host, user or path.
 
     Attributes:
@@ -22,7 +23,6 @@ class Machine(BaseModel):
         threads: thread budget of the process.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     wardround: str
     torch: str
     processor: str

@@ -1,0 +1,55 @@
+"""Typed models that outlive a release: closed to unknown keys, and able to take on a key without changing old digests.
+
+A key that joins a schema after that schema was released carries the mark `Added`:
+
+    test_time_scale: Annotated[bool, Added("0.2.0")] = False
+
+While it has its default it is left out of every written form, so that digests, bodies and files stay, byte for byte,
+what the earlier release wrote; and an earlier release reads what a later one writes, as long as nothing new is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic.fields import FieldInfo
+
+
+@dataclass(frozen=True)
+class Added:
+    """Marks a key that was added in `release`, after its schema had been released. It must have a default."""
+
+    release: str
+
+
+class Closed(BaseModel):
+    """Base of everything that is hashed, sent or kept: frozen, no unknown keys, added keys left out while default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_serializer(mode="wrap")
+    def _without_unused_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = handler(self)
+        for name, field in added_fields(type(self)):
+            if getattr(self, name) == field.get_default(call_default_factory=True, validated_data={}):
+                # The key stands under its alias only where the caller asked for aliases.
+                written.pop(name, None)
+                written.pop(field.serialization_alias or name, None)
+        return written
+
+
+def added_fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
+    """The keys of a model that joined it after its first release."""
+    for name, field in model.model_fields.items():
+        if any(isinstance(mark, Added) for mark in field.metadata):
+            yield name, field
+
+
+def every_closed_model(root: type[Closed] = Closed) -> Iterator[type[Closed]]:
+    """All models of the modules that are imported, for tests that look at every schema."""
+    for model in root.__subclasses__():
+        yield model
+        yield from every_closed_model(model)
