@@ -6,13 +6,14 @@ content, so that any message may be sent again: the answer to the same work key 
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from wardround.engine.basics.canonical import canonical_json, digest_of, sha256_hex
-from wardround.engine.basics.closed import Closed
+from wardround.engine.basics.closed import Added, Closed
 
 PROTOCOL = 1
 NO_ASK = "0" * 32
@@ -21,6 +22,10 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 SiteName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 MetricName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._&+-]{0,127}$")]
 Count = Annotated[int, Field(ge=0, le=2**53)]
+FeatureName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+Features = Annotated[tuple[FeatureName, ...], Field(max_length=64)]
+FEATURES: tuple[str, ...] = ()
+"""What this release can do beyond the first protocol. Each end names its own at the hello, and uses what both have."""
 
 
 class WireModel(Closed):
@@ -80,6 +85,7 @@ class Task(WireModel):
         ask: random hex that the answer repeats (except `done`, whose bytes never change).
         offer: the plan itself, if the aggregator sends it (with a hello), so that a site that has accepted another
             one can say in what they differ.
+        features: with a hello, what the aggregator can do beyond the first protocol.
     """
 
     type: Literal["task"] = "task"
@@ -93,10 +99,14 @@ class Task(WireModel):
     accepted: Digest | None = None
     ask: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     offer: Plan | None = None
+    features: Annotated[Features, Added("0.2.0")] = ()
 
 
 class RefusalCode(StrEnum):
-    """Why a site does not do what it is asked. The only words about a fault that ever leave a site."""
+    """Why a site does not do what it is asked. The only words about a fault that ever leave a site.
+
+    `OTHER` stands for a code of a later release, which this one does not know; no site of this release sends it.
+    """
 
     BAD_SIGNATURE = "bad_signature"
     NOT_FOR_THIS_SITE = "not_for_this_site"
@@ -114,6 +124,21 @@ class RefusalCode(StrEnum):
     REPLY_BLOCKED = "reply_blocked"
     DISK_FULL = "disk_full"
     INTERNAL = "internal"
+    OTHER = "other"
+
+
+_LATER_CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+def _known_code(value: Any) -> Any:
+    """A later release may have more codes: reading one as `other` keeps a federation of mixed releases alive."""
+    if isinstance(value, str) and value not in RefusalCode.__members__.values() and _LATER_CODE.fullmatch(value):
+        return RefusalCode.OTHER
+    return value
+
+
+AnyRefusalCode = Annotated[RefusalCode, BeforeValidator(_known_code)]
+"""A refusal code as it is read from the wire."""
 
 
 class MetricValue(WireModel):
@@ -124,7 +149,7 @@ class MetricValue(WireModel):
 
 
 class Ready(WireModel):
-    """Answer to a hello: the site is willing, and this is what it holds."""
+    """Answer to a hello: the site is willing, and this is what it holds, and can do beyond the first protocol."""
 
     type: Literal["ready"] = "ready"
     site: SiteName
@@ -134,6 +159,7 @@ class Ready(WireModel):
     train_cases: Count
     validation_cases: Count
     version: Annotated[str, Field(pattern=r"^[0-9A-Za-z.+-]{1,32}$")]
+    features: Annotated[Features, Added("0.2.0")] = ()
 
 
 class Missing(WireModel):
@@ -168,7 +194,7 @@ class Refused(WireModel):
     site: SiteName
     ask: str
     work_key: Digest | None = None
-    code: RefusalCode
+    code: AnyRefusalCode
     correlation: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 
 

@@ -17,6 +17,7 @@ from wardround.engine.basics.problems import InputError
 from wardround.federation.envelope import Envelope
 from wardround.federation.identities import SiteKeys
 from wardround.federation.protocol import (
+    FEATURES,
     NO_ASK,
     Digest,
     Done,
@@ -141,7 +142,13 @@ class Courier:
         }
         self._office.log.record(Event.HELLO_ANSWERED, **counts)
         return Ready(
-            site=task.site, ask=task.ask, plan=task.plan, cohort=report.cohort.digest, version=__version__, **counts
+            site=task.site,
+            ask=task.ask,
+            plan=task.plan,
+            cohort=report.cohort.digest,
+            version=__version__,
+            features=FEATURES,
+            **counts,
         )
 
     def _take(self, task: Task, key: Digest, envelope: Envelope) -> bool:

@@ -21,6 +21,7 @@ from wardround.aggregator.rounds.sites import SiteState, SiteStatus
 from wardround.federation.envelope import Envelope
 from wardround.federation.identities import CoordinatorKey, Member
 from wardround.federation.protocol import (
+    FEATURES,
     NO_ASK,
     Done,
     Missing,
@@ -36,7 +37,9 @@ from wardround.federation.protocol import (
 )
 from wardround.federation.sealing import seal_task
 
-FIXABLE = frozenset({RefusalCode.DISK_FULL, RefusalCode.INTERNAL, RefusalCode.BAD_MODEL, RefusalCode.COHORT_CHANGED})
+FIXABLE = frozenset(
+    {RefusalCode.DISK_FULL, RefusalCode.INTERNAL, RefusalCode.BAD_MODEL, RefusalCode.COHORT_CHANGED, RefusalCode.OTHER}
+)
 """Refusals that may go away by themselves, or once the site's staff has acted; the site is asked again."""
 
 _UNOPENED_LIMIT = 3
@@ -188,8 +191,16 @@ class Conversation:
 
     def _hello(self) -> Question:
         plan = self._desk.plan
-        ask = secrets.token_hex(16)
-        return self._seal(Task(site=self.site, plan=plan.digest, stage=Stage.HELLO, round=0, ask=ask, offer=plan), b"")
+        hello = Task(
+            site=self.site,
+            plan=plan.digest,
+            stage=Stage.HELLO,
+            round=0,
+            ask=secrets.token_hex(16),
+            offer=plan,
+            features=FEATURES,
+        )
+        return self._seal(hello, b"")
 
     def _work(self) -> Question:
         asked, order = self._prepare(), self._desk.inspector.order
