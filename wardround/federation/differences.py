@@ -1,0 +1,168 @@
+"""In what two plans, studies, rosters or invitations differ, in lines for people.
+
+    rounds 10 -> 20
+    study training.optimizer.learning_rate 0.001 -> 0.0005
+    west was added
+
+Values and keys that are not plain words are shown as ASCII JSON, so that no text of a peer can pass for another line.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import TypeGuard
+
+from wardround.engine.basics.canonical import sha256_hex
+from wardround.federation.identities import Member, Roster, fingerprint
+from wardround.federation.invitation import Invitation
+from wardround.federation.protocol import Plan
+
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/+-]*")
+_LITERALS = frozenset({"null", "true", "false", "NaN", "Infinity"})
+_TOLD_ELSEWHERE = frozenset({"study", "roster"})
+_GROUPING = frozenset({"parameters", "horizon"})
+"""Keys that only group others, and say nothing to people."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a site agrees to. `study` is canonical JSON. Study and roster are None where only their digest is known."""
+
+    plan: Plan
+    study: str | None = None
+    roster: Roster | None = None
+
+    @classmethod
+    def of(cls, invitation: Invitation) -> Terms:
+        """What an invitation offers."""
+        return cls(invitation.plan, invitation.study, invitation.roster)
+
+
+def differences(old: Terms, new: Terms) -> tuple[str, ...]:
+    """Every difference, a line each; none when the two are the same."""
+    return (*_plan_lines(old.plan, new.plan), *_study_lines(old, new), *_roster_lines(old, new))
+
+
+def invitation_differences(old: Invitation, new: Invitation) -> tuple[str, ...]:
+    """In what a new invitation differs from an accepted one; who the coordinator is, and where, comes first."""
+    return (*_coordinator_lines(old, new), *differences(Terms.of(old), Terms.of(new)))
+
+
+def roster_differences(old: Roster, new: Roster) -> tuple[str, ...]:
+    """Who was added, who was removed, and whose keys are others."""
+    before, after = ({member.name: member for member in roster.members} for roster in (old, new))
+    added = [f"{name} was added" for name in after if name not in before]
+    removed = [f"{name} was removed" for name in before if name not in after]
+    changed = [line for name in before if name in after for line in _key_lines(before[name], after[name])]
+    return (*added, *removed, *changed)
+
+
+def _key_lines(old: Member, new: Member) -> Iterator[str]:
+    if old.signing_key != new.signing_key:
+        yield f"{old.name} has another signing key: {fingerprint(old.signing_key)} -> {fingerprint(new.signing_key)}"
+    if old.transport_key != new.transport_key:
+        yield f"{old.name} has another transport key"
+
+
+def _coordinator_lines(old: Invitation, new: Invitation) -> Iterator[str]:
+    if old.coordinator_key != new.coordinator_key:
+        yield (
+            f"the coordinator has another key: {fingerprint(old.coordinator_key)} -> {fingerprint(new.coordinator_key)}"
+        )
+    if old.ca_pem != new.ca_pem:
+        shown = (sha256_hex(pem.encode())[:16] for pem in (old.ca_pem, new.ca_pem))
+        yield f"the authority's certificate is another one: {' -> '.join(shown)}"
+    if old.address != new.address:
+        yield f"address {_shown(old.address)} -> {_shown(new.address)}"
+
+
+def _plan_lines(old: Plan, new: Plan) -> Iterator[str]:
+    before, after = (plan.model_dump(mode="json", exclude=set(_TOLD_ELSEWHERE)) for plan in (old, new))
+    yield from _compare((), before, after)
+
+
+def _study_lines(old: Terms, new: Terms) -> Iterator[str]:
+    if old.plan.study == new.plan.study:
+        return
+    if old.study is None or new.study is None:
+        yield _unknown("study", old.plan.study, new.plan.study)
+        return
+    yield from _compare(("study",), json.loads(old.study), json.loads(new.study))
+
+
+def _roster_lines(old: Terms, new: Terms) -> Iterator[str]:
+    if old.plan.roster == new.plan.roster:
+        return
+    if old.roster is None or new.roster is None:
+        yield _unknown("roster", old.plan.roster, new.plan.roster)
+        return
+    yield from roster_differences(old.roster, new.roster)
+
+
+def _unknown(what: str, old: str, new: str) -> str:
+    return f"another {what} ({old[:16]} -> {new[:16]}; only its digest is known here)"
+
+
+_UNSET = object()
+
+
+def _compare(path: tuple[str, ...], old: object, new: object) -> Iterator[str]:
+    """The differences below `path`, down to single values."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in (*old, *(key for key in new if key not in old)):
+            yield from _compare((*path, str(key)), old.get(key, _UNSET), new.get(key, _UNSET))
+    elif _is_list_of_parts(old) and _is_list_of_parts(new):
+        yield from _compare_lists(path, old, new)
+    elif _shown(old) != _shown(new):
+        yield f"{_named(path)} {_shown(old)} -> {_shown(new)}"
+
+
+def _is_list_of_parts(value: object) -> TypeGuard[list[object]]:
+    return isinstance(value, list) and any(isinstance(item, Mapping) for item in value)
+
+
+def _compare_lists(path: tuple[str, ...], old: list[object], new: list[object]) -> Iterator[str]:
+    """Parts of the same name are compared with each other; the others came or went."""
+    labels = [_label(item) for item in old], [_label(item) for item in new]
+    for kind, first, last, new_first, new_last in SequenceMatcher(None, *labels, autojunk=False).get_opcodes():
+        if kind == "equal":
+            for before, after in zip(old[first:last], new[new_first:new_last], strict=True):
+                yield from _compare((*path, _label(before)), before, after)
+            continue
+        yield from (f"{_named(path)}: {_described(item)} was removed" for item in old[first:last])
+        yield from (f"{_named(path)}: {_described(item)} was added" for item in new[new_first:new_last])
+
+
+def _label(item: object) -> str:
+    return str(item["name"]) if isinstance(item, Mapping) and "name" in item else _json(item)
+
+
+def _described(item: object) -> str:
+    """A part by its name and parameters, anything else as it is."""
+    if not isinstance(item, Mapping) or "name" not in item:
+        return _shown(item)
+    rest: Sequence[object] = [item[key] for key in item if key != "name" and item[key]]
+    return " ".join([_shown(item["name"]), *map(_json, rest)])
+
+
+def _named(path: tuple[str, ...]) -> str:
+    group = "study " if path[0] == "study" else ""
+    *above, last = path[1:] if group else path
+    return group + ".".join(_shown(key) for key in (*(key for key in above if key not in _GROUPING), last))
+
+
+def _shown(value: object) -> str:
+    """A value so that any two that differ look different: a text is bare where it cannot be taken for another value."""
+    if value is _UNSET:
+        return "not set"
+    if isinstance(value, str) and _PLAIN.fullmatch(value) and value not in _LITERALS:
+        return value
+    return _json(value)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=True, sort_keys=True)
