@@ -105,7 +105,7 @@ def test_the_gates_paths_are_flowers_fleet_paths_without_registration_and_bundle
     assert fleet - withheld == FLEET_PATHS
     with world.link() as link:
         assert link._state is not None
-        routes = Fleet(link._state, {}, link._caller).routes
+        routes = Fleet(link._state, lambda _site: None, link._caller).routes
     assert set(routes) == FLEET_PATHS
     assert {path: kind for path, (kind, _) in routes.items()} == {
         path: PROTOBUF_REQUEST_TYPES["POST", path] for path in FLEET_PATHS

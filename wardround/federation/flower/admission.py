@@ -81,6 +81,11 @@ class Admission:
         if len(own) > self._limits.connections_per_site:
             self._drop(next(iter(own)), site)
 
+    def expel(self, site: str) -> None:
+        """Drop every connection of a site."""
+        for peer in list(self._sites.get(site, ())):
+            self._close(peer)
+
     def release(self, peer: Peer) -> None:
         """Count a connection out. May be called more than once."""
         self._strangers.pop(peer, None)
@@ -91,6 +96,9 @@ class Admission:
 
     def _drop(self, peer: Peer, site: str) -> None:
         self._announcer.limited("too many connections of one site", site)
+        self._close(peer)
+
+    def _close(self, peer: Peer) -> None:
         closer = self._closers.get(peer)
         self.release(peer)
         if closer is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -43,13 +43,15 @@ class Fleet:
 
     Args:
         state: the link's state.
-        keys: site name -> public key, as in the roster.
+        key_of: the public key with which a site may speak now, if it may.
         caller: set to the asking site's name while a handler runs.
     """
 
-    def __init__(self, state: SiteLinkState, keys: Mapping[str, bytes], caller: ContextVar[str | None]) -> None:
+    def __init__(
+        self, state: SiteLinkState, key_of: Callable[[str], bytes | None], caller: ContextVar[str | None]
+    ) -> None:
         self._state = state
-        self._keys = keys
+        self._key_of = key_of
         self._caller = caller
         self.routes = _routes(state)
 
@@ -75,7 +77,7 @@ class Fleet:
     def _speaks_for_itself(self, site: str, request: Any) -> bool:
         """Whether the node that a request names is the one whose key signed it."""
         if isinstance(request, ActivateNodeRequest):
-            return request.public_key == self._keys[site]
+            return request.public_key == self._key_of(site)
         named = request.node_id if isinstance(request, DeactivateNodeRequest) else request.node.node_id
         return bool(named == self._state.node_id(site))
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -95,7 +96,7 @@ class Link:
         from .link_state import SiteLinkState
 
         self._state = SiteLinkState(self._sites, self._caller, self._presence.left, self._limits.reply_bytes)
-        answer = Fleet(self._state, self._sites, self._caller).answer
+        answer = Fleet(self._state, self._roster.key_of, self._caller).answer
         limits, admission, announcer = self._limits, self._admission, self._announcer
         self._listener.start(Gate(answer, self._roster, limits, admission, announcer, self._presence.seen))
         self._presence.start()
@@ -141,6 +142,46 @@ class Link:
             finally:
                 state.withdraw(attempt)
         return None
+
+    def enrol(self, sites: Mapping[str, bytes]) -> None:
+        """Let these sites take part from now on, each with this key only. Thread-safe; works on an open link.
+
+        A site that is here already with another key loses its open connections, and comes back with the new one.
+
+        Raises:
+            ValueError: a key cannot be read, or two sites would share one; then nothing is changed.
+        """
+        keys = canonical_keys(sites)
+        changed = [site for site, key in keys.items() if self._roster.key_of(site) != key]
+        self._roster.enrol(keys)
+        self._presence.add(keys)
+        self._sites.update(keys)
+        for site in changed:
+            if self._state is not None:
+                self._state.enrol(site, keys[site])
+            self._expel(site, "key replaced")
+
+    def revoke(self, site: str) -> None:
+        """From now on nobody can speak for this site: its key is refused and its connections are dropped. Thread-safe.
+
+        Exchanges that wait for it return None, and so does every later one when its time is up, until the site is
+        enrolled again.
+
+        Raises:
+            KeyError: the site was never enrolled.
+        """
+        if site not in self._sites:
+            raise KeyError(site)
+        self._roster.revoke(site)
+        if self._state is not None:
+            from .link_state import Outcome
+
+            self._state.end_session(site, Outcome.CLOSED)
+        self._expel(site, "key revoked")
+
+    def _expel(self, site: str, detail: str) -> None:
+        self._listener.soon(partial(self._admission.expel, site))
+        self._presence.left(site, detail)
 
     def seconds_since_seen(self, site: str) -> float | None:
         """Seconds since the site was last heard with valid credentials; None if it never was since the link opened."""

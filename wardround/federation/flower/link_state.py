@@ -94,8 +94,10 @@ class SiteLinkState(InMemoryLinkState):
         self._attempts_lock = threading.Lock()
         self._attempts: dict[str, Attempt] = {}
         self._sessions: dict[str, Attempt] = {}
-        self._node_ids = {name: self._enrol(key) for name, key in sites.items()}
-        self._names = {node_id: name for name, node_id in self._node_ids.items()}
+        self._node_ids: dict[str, int] = {}
+        self._names: dict[int, str] = {}
+        for name, key in sites.items():
+            self.enrol(name, key)
         self.run_id = self._open_run()
 
     # -- the aggregator's side
@@ -103,6 +105,28 @@ class SiteLinkState(InMemoryLinkState):
     def node_id(self, site: str) -> int:
         """Flower's id of a site in the roster. Raises KeyError for other names."""
         return self._node_ids[site]
+
+    def enrol(self, site: str, key: bytes) -> None:
+        """Let a site take part with this key. One that did so with another key keeps its id; its session ends."""
+        node_id = self._node_ids.get(site)
+        if node_id is None:
+            node_id = self._enrol(key)
+            self._node_ids[site], self._names[node_id] = node_id, site
+            return
+        with self.lock:
+            known = {pem: other for pem, other in self.node_public_key_to_node_id.items() if other != node_id}
+            self.node_public_key_to_node_id = {**known, key: node_id}
+            self.nodes[node_id].public_key = key
+        self.end_session(site, Outcome.LOST)
+
+    def end_session(self, site: str, outcome: Outcome) -> None:
+        """End a site's session; what it was asked and has not answered settles as `outcome`."""
+        node_id = self._node_ids[site]
+        super().deactivate_node(node_id)
+        with self._attempts_lock:
+            asked = [one for one in self._attempts.values() if one.message.metadata.dst_node_id == node_id]
+        for attempt in asked:
+            attempt.settle(outcome)
 
     def post(self, parcel: Parcel) -> Attempt:
         """Store a message with all its objects, so that a site that pulls it finds them complete."""

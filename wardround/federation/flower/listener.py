@@ -126,6 +126,11 @@ class Listener:
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join()
 
+    def soon(self, action: Callable[[], None]) -> None:
+        """Have the listener's own thread do something, such as drop connections. Does nothing once it has stopped."""
+        if self._loop is not None and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(action)
+
     def _bind(self) -> socket.socket:
         host, port = self._address
         family = socket.AF_INET6 if ":" in host else socket.AF_INET

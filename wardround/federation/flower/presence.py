@@ -42,9 +42,14 @@ class Presence:
         if came:
             self._announcer.presence(LinkEvent("online", site, "authenticated"))
 
-    def left(self, site: str) -> None:
-        """Note that this site signed off."""
-        self._leave([site], "signed off")
+    def left(self, site: str, detail: str = "signed off") -> None:
+        """Note that this site signed off, or why else it is gone."""
+        self._leave([site], detail)
+
+    def add(self, sites: Iterable[str]) -> None:
+        """Watch these sites as well; those that are watched already stay as they are."""
+        with self._lock:
+            self._last = {**dict.fromkeys(sites), **self._last}
 
     def seconds_since_seen(self, site: str) -> float | None:
         """Seconds since the site was heard, or None if it never was. Raises KeyError for names not in the roster."""

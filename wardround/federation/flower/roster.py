@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import datetime
+import threading
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,8 +36,16 @@ class Verdict:
     fault: str = ""
 
 
+@dataclass(frozen=True)
+class _Enrolled:
+    """A site's name and its public key, ready to check signatures with."""
+
+    name: str
+    key: ec.EllipticCurvePublicKey
+
+
 class Roster:
-    """The sites that may speak, by public key.
+    """The sites that may speak, by public key. It may change while the link is open. Thread-safe.
 
     Args:
         sites: name -> public key as PEM, as Flower's nodes send it.
@@ -46,11 +55,24 @@ class Roster:
     """
 
     def __init__(self, sites: Mapping[str, bytes]) -> None:
-        self._names = {key: name for name, key in sites.items()}
-        self._keys = {key: _load(name, key) for name, key in sites.items()}
-        if len(self._names) != len(sites):
-            shared = sorted(set(sites) - set(self._names.values()))
-            raise ValueError(f"roster: site {', '.join(shared)} has the key of another site; each needs its own")
+        self._lock = threading.Lock()
+        # A reader takes the whole table once: it is replaced, never changed.
+        self._enrolled: Mapping[bytes, _Enrolled] = _table(sites)
+
+    def enrol(self, sites: Mapping[str, bytes]) -> None:
+        """Let these sites speak as well, each with this key only. Raises ValueError as the constructor does."""
+        with self._lock:
+            kept = {entry.name: pem for pem, entry in self._enrolled.items()}
+            self._enrolled = _table({**kept, **sites})
+
+    def revoke(self, site: str) -> None:
+        """From now on nobody speaks for this site."""
+        with self._lock:
+            self._enrolled = {pem: entry for pem, entry in self._enrolled.items() if entry.name != site}
+
+    def key_of(self, site: str) -> bytes | None:
+        """The key with which a site may speak, or None when it may not."""
+        return next((pem for pem, entry in self._enrolled.items() if entry.name == site), None)
 
     def examine(self, headers: Mapping[bytes, bytes], now: datetime.datetime) -> Verdict:
         """Judge a request by its headers alone, before a byte of its body is read."""
@@ -64,19 +86,28 @@ class Roster:
             ahead = (signed_at - now).total_seconds()
         except (KeyError, ValueError, TypeError, binascii.Error):
             return Verdict(None, "malformed credentials")
-        site = self._names.get(pem)
-        if site is None:
+        entry = self._enrolled.get(pem)
+        if entry is None:
             return Verdict(None, "unknown key")
-        return Verdict(site, self._fault(pem, signature, stamp, ahead))
+        return Verdict(entry.name, _fault(entry.key, signature, stamp, ahead))
 
-    def _fault(self, pem: bytes, signature: bytes, stamp: str, ahead: float) -> str:
-        try:
-            self._keys[pem].verify(signature, stamp.encode("ascii"), ec.ECDSA(hashes.SHA256()))
-        except InvalidSignature:
-            return "signature invalid"
-        if ahead >= SECONDS_AHEAD:
-            return f"clock {ahead:.0f} s ahead"
-        return f"clock {-ahead:.0f} s behind" if -ahead >= SECONDS_BEHIND else ""
+
+def _fault(key: ec.EllipticCurvePublicKey, signature: bytes, stamp: str, ahead: float) -> str:
+    try:
+        key.verify(signature, stamp.encode("ascii"), ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        return "signature invalid"
+    if ahead >= SECONDS_AHEAD:
+        return f"clock {ahead:.0f} s ahead"
+    return f"clock {-ahead:.0f} s behind" if -ahead >= SECONDS_BEHIND else ""
+
+
+def _table(sites: Mapping[str, bytes]) -> Mapping[bytes, _Enrolled]:
+    table = {pem: _Enrolled(name, _load(name, pem)) for name, pem in sites.items()}
+    if len(table) != len(sites):
+        shared = sorted(set(sites) - {entry.name for entry in table.values()})
+        raise ValueError(f"roster: site {', '.join(shared)} has the key of another site; each needs its own")
+    return table
 
 
 def canonical_keys(sites: Mapping[str, bytes]) -> dict[str, bytes]:
