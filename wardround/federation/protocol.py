@@ -24,6 +24,7 @@ MetricName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._&+-]{0,127}
 Count = Annotated[int, Field(ge=0, le=2**53)]
 FeatureName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 Features = Annotated[tuple[FeatureName, ...], Field(max_length=64)]
+CONCLUDE, STATE_LOST = "conclude", "state_lost"
 FEATURES: tuple[str, ...] = ()
 """What this release can do beyond the first protocol. Each end names its own at the hello, and uses what both have."""
 
@@ -46,8 +47,28 @@ class Horizon(WireModel):
         return self.rounds * self.local_steps
 
 
+class Leaves(WireModel):
+    """Which scores of a site may leave it. The training loss and the validation loss both go by the name `loss`.
+
+    Attributes:
+        metrics: names such as `dice`, which covers `dice.anterior`, or None for all of the study's and the loss.
+        test: whether the test cases are scored, once, after the last round.
+    """
+
+    metrics: Annotated[tuple[MetricName, ...], Field(max_length=256)] | None = None
+    test: bool = True
+
+    def lets_out(self, metric: str) -> bool:
+        """Whether a metric of this name, without the mark of the test cases, may leave."""
+        return self.metrics is None or metric.split(".")[0] in self.metrics or metric in self.metrics
+
+
 class Plan(WireModel):
-    """What a site's staff accepts before anything runs. Its digest is part of every work key."""
+    """What a site's staff accepts before anything runs. Its digest is part of every work key.
+
+    Attributes:
+        leaves: which scores leave a site; None is the study's metrics and the loss, of validation and test cases.
+    """
 
     protocol: Literal[1] = 1
     federation: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
@@ -56,19 +77,29 @@ class Plan(WireModel):
     strategy: str
     fold: Annotated[int, Field(ge=0, le=49)] = 0
     roster: Digest
+    leaves: Annotated[Leaves | None, Added("0.2.0")] = None
 
     @property
     def digest(self) -> str:
         """SHA-256 of the canonical form."""
         return digest_of(self)
 
+    @property
+    def outgoing(self) -> Leaves:
+        """Which scores leave a site."""
+        return self.leaves or Leaves()
+
 
 class Stage(StrEnum):
-    """What a task asks for. `HELLO` computes nothing; `TRAIN` evaluates the incoming model, then trains it."""
+    """What a task asks for. `HELLO` computes nothing; `TRAIN` evaluates the incoming model, then trains it.
+
+    `CONCLUDE` tells that the run is complete. Only sites that named the feature `conclude` are told.
+    """
 
     HELLO = "hello"
     TRAIN = "train"
     EVALUATE = "evaluate"
+    CONCLUDE = "conclude"
 
 
 class Task(WireModel):
@@ -77,9 +108,10 @@ class Task(WireModel):
     Attributes:
         site: the site that it is meant for.
         plan: digest of the accepted plan.
-        round: 1 to `rounds`; the final evaluation-only round is `rounds + 1`; a hello has 0.
-        base: digest of the incoming model's packed bytes; None for a hello.
-        work_key: see `work_key`; None for a hello.
+        round: 1 to `rounds`; the final evaluation-only round is `rounds + 1`; a hello has 0; a conclusion has the
+            number of training rounds that were done.
+        base: digest of the incoming model's packed bytes; None for a hello; with a conclusion the final model's.
+        work_key: see `work_key`; None for a hello and a conclusion.
         accepted: work key of this site's last reply that the aggregator folded into the global model, if any; the
             site then commits the state that it carried over from that work, and rolls back any other.
         ask: random hex that the answer repeats (except `done`, whose bytes never change).
@@ -106,6 +138,13 @@ class RefusalCode(StrEnum):
     """Why a site does not do what it is asked. The only words about a fault that ever leave a site.
 
     `OTHER` stands for a code of a later release, which this one does not know; no site of this release sends it.
+
+    From `CASES_UNUSABLE` to `FILES_UNUSABLE` something at the site is out of order and may be mended there:
+    `CASES_UNUSABLE` its table or files, `WORKER_FAILED` a worker that ends again and again, `DEVICE_FAULT` its
+    accelerator, `OUT_OF_MEMORY` memory of device or machine, `FILES_UNUSABLE` a file system. `ACCOUNT_DAMAGED`: what
+    the site has written down about the work done cannot be read. `BEYOND_AGREEMENT`: more work was asked for than the
+    accepted plan and the site's allowance cover. `TEST_ALREADY_SCORED` and `TEST_TOO_EARLY`: test cases are scored for
+    one model, after training.
     """
 
     BAD_SIGNATURE = "bad_signature"
@@ -124,6 +163,15 @@ class RefusalCode(StrEnum):
     REPLY_BLOCKED = "reply_blocked"
     DISK_FULL = "disk_full"
     INTERNAL = "internal"
+    CASES_UNUSABLE = "cases_unusable"
+    WORKER_FAILED = "worker_failed"
+    DEVICE_FAULT = "device_fault"
+    OUT_OF_MEMORY = "out_of_memory"
+    FILES_UNUSABLE = "files_unusable"
+    ACCOUNT_DAMAGED = "account_damaged"
+    BEYOND_AGREEMENT = "beyond_agreement"
+    TEST_ALREADY_SCORED = "test_already_scored"
+    TEST_TOO_EARLY = "test_too_early"
     OTHER = "other"
 
 
@@ -160,6 +208,15 @@ class Ready(WireModel):
     validation_cases: Count
     version: Annotated[str, Field(pattern=r"^[0-9A-Za-z.+-]{1,32}$")]
     features: Annotated[Features, Added("0.2.0")] = ()
+
+
+class Concluded(WireModel):
+    """Answer to a conclusion: the site knows that the run is complete, and has tidied up after it."""
+
+    type: Literal["concluded"] = "concluded"
+    site: SiteName
+    ask: str
+    plan: Digest
 
 
 class Missing(WireModel):
@@ -207,6 +264,8 @@ class Done(WireModel):
         loss: mean training loss over the steps of this round, or None.
         metrics: of the *incoming* model on the site's validation cases.
         seconds: time spent computing.
+        state_lost: the optimiser's state of the accepted round was lost or damaged at the site, so that this round
+            began with a fresh one. Said only to an aggregator that named the feature `state_lost`.
     """
 
     type: Literal["done"] = "done"
@@ -217,9 +276,10 @@ class Done(WireModel):
     loss: float | None = None
     metrics: dict[MetricName, MetricValue]
     seconds: Annotated[float, Field(ge=0)]
+    state_lost: Annotated[bool, Added("0.2.0")] = False
 
 
-Reply = Annotated[Ready | Missing | Working | Refused | Done, Field(discriminator="type")]
+Reply = Annotated[Ready | Concluded | Missing | Working | Refused | Done, Field(discriminator="type")]
 REPLY: TypeAdapter[Reply] = TypeAdapter(Reply)
 
 

@@ -258,8 +258,10 @@ class Conversation:
             self._follow(reply, now)
         elif isinstance(reply, Missing):
             self._resend_model(question, now)
-        else:
+        elif isinstance(reply, Refused):
             self._accept_refusal(reply, now)
+        else:
+            raise AnswerError(Blame.UNPROVEN, "the answer does not belong to a round")
 
     def _welcome(self, ready: Ready, now: float) -> None:
         if ready.plan != self._desk.plan.digest:
