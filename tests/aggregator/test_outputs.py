@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,8 @@ from wardround.aggregator.rounds.sites import SiteState, SiteStatus
 from wardround.aggregator.scalars import Scalars, scalars_of
 from wardround.aggregator.sentences import sentence
 from wardround.aggregator.status import describe_status, read_status
-from wardround.aggregator.view import LiveView, Watched, overview, site_cells
+from wardround.aggregator.view import LiveView, Watched, overview, site_cells, site_table
+from wardround.engine.basics.printable import printable
 from wardround.federation.payload import pack, payload_digest
 
 RISING = {1: 0.125, 2: 0.75, 3: 0.25, 4: 0.5}
@@ -192,7 +194,7 @@ def test_a_sites_line_counts_down_between_answers() -> None:
     cells = site_cells(status, 120.0, 2.0)
     assert cells[0] == "north"
     assert "late" in cells[1]
-    assert cells[2:] == ["1 min 50 s", "training", "3 of 9", "40 s", "2 s ago", "disk_full \\[1]"]
+    assert cells[2:] == ["1 min 50 s", "training", "3 of 9", "40 s", "2 s ago", "disk_full [1]"]
 
 
 def test_every_event_that_people_want_has_a_sentence() -> None:
@@ -226,3 +228,18 @@ def test_initial_arrays_are_a_function_of_the_study(network: dict[str, np.ndarra
     assert pack(again) == pack(network)
     assert all(name.startswith("model/") for name in network)
     assert set(initial()) != set(network)
+
+
+@pytest.mark.parametrize("reason", ["[bold red]done[/]", "\\[link=x]y[/link]", "disk\x1b[2Jfull\r\nnorth  done"])
+def test_a_sites_reason_is_shown_as_it_is(tmp_path: Path, reason: str) -> None:
+    from rich.console import Console
+
+    bench = Bench(tmp_path)
+    loop = bench.loop()
+    loop.run()
+    assert loop.gathering is not None
+    conversation = loop.gathering.conversations["north"]
+    conversation._status = replace(conversation._status, reason=reason)
+    console = Console(record=True, width=200)
+    console.print(site_table(Watched(loop, lambda site: 1.0)))
+    assert printable(reason) in console.export_text()

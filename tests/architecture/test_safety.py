@@ -73,3 +73,14 @@ def test_nothing_is_left_unfinished() -> None:
         if UNFINISHED.search(line)
     ]
     assert not found
+
+
+def test_text_reaches_people_through_one_module_only() -> None:
+    found = [
+        f"{place(module, call.lineno)} {_dotted(call.func)}"
+        for module in modules()
+        if not module.name.endswith("basics.printable")
+        for call in _calls(module)
+        if _dotted(call.func) in {"print", "typer.echo", "click.echo", "sys.stdout.write", "sys.stderr.write"}
+    ]
+    assert not found

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import wardround
+from wardround.engine.basics.printable import say, say_json, say_text
 from wardround.engine.cli.runner import ExitCode, run
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -18,7 +19,7 @@ _DEFAULT = Path("federation.yaml")
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"wardround {wardround.__version__}")
+        say(f"wardround {wardround.__version__}")
         raise typer.Exit
 
 
@@ -34,7 +35,7 @@ def _serve(
     if context.invoked_subcommand is not None:
         return
     if config is None:
-        print(context.get_help())
+        say_text(context.get_help())
         raise typer.Exit(ExitCode.BAD_INPUT)
     from wardround.aggregator.run import run_federation
 
@@ -55,9 +56,9 @@ def init(
     from wardround.aggregator.setup import NewFederation, create_federation
 
     path = create_federation(folder, NewFederation(name, study, address, rounds, local_steps))
-    print(f"{path}: the federation; read it, and change what does not fit")
-    print(f"{folder / 'keys'}: secrets that must not leave this machine (only {CA_FILE} is public)")
-    print("Next: `aggregator enroll NAME NAME.pub` for every site, then `aggregator invite`")
+    say(f"{path}: the federation; read it, and change what does not fit")
+    say(f"{folder / 'keys'}: secrets that must not leave this machine (only {CA_FILE} is public)")
+    say("Next: `aggregator enroll NAME NAME.pub` for every site, then `aggregator invite`")
 
 
 @app.command()
@@ -73,8 +74,8 @@ def enroll(
 
     home, settings = read_federation(config)
     member = enrol(absolute_folders(home, settings.folders).roster, name, request)
-    print(f"{member.name} is enrolled. Compare its fingerprint with the site's staff over the telephone:")
-    print(f"  {fingerprint(member.signing_key)}")
+    say(f"{member.name} is enrolled. Compare its fingerprint with the site's staff over the telephone:")
+    say(f"  {fingerprint(member.signing_key)}")
 
 
 @app.command()
@@ -88,9 +89,9 @@ def invite(
     from wardround.federation.identities import fingerprint
 
     invitation = write_invitation(load_coordination(config), out)
-    print(f"{out}: send it to {', '.join(invitation.roster.names)}; each runs `site-client accept {out.name}`")
-    print(f"Coordinator's fingerprint, for the telephone: {fingerprint(invitation.coordinator_key)}")
-    print(f"Plan: {invitation.plan.digest}")
+    say(f"{out}: send it to {', '.join(invitation.roster.names)}; each runs `site-client accept {out.name}`")
+    say(f"Coordinator's fingerprint, for the telephone: {fingerprint(invitation.coordinator_key)}")
+    say(f"Plan: {invitation.plan.digest}")
 
 
 @app.command()
@@ -100,7 +101,7 @@ def certificate(config: Config = _DEFAULT) -> None:
     from wardround.aggregator.setup import renew_certificate
 
     home, settings = read_federation(config)
-    print(f"{renew_certificate(absolute_folders(home, settings.folders).keys, settings.address)}: issued")
+    say(f"{renew_certificate(absolute_folders(home, settings.folders).keys, settings.address)}: issued")
 
 
 @app.command()
@@ -110,7 +111,7 @@ def check(config: Config = _DEFAULT) -> None:
     from wardround.aggregator.summary import describe_federation
 
     for line in describe_federation(load_coordination(config)):
-        print(line)
+        say(line)
 
 
 @app.command()
@@ -122,7 +123,10 @@ def status(
     from wardround.aggregator.status import describe_status, read_status
 
     found = read_status(config)
-    print(found.model_dump_json(indent=2) if as_json else "\n".join(describe_status(found)))
+    if as_json:
+        say_json(found.model_dump(mode="json"))
+    else:
+        say(*describe_status(found))
 
 
 @app.command()
@@ -135,9 +139,9 @@ def sites(config: Config = _DEFAULT) -> None:
     home, settings = read_federation(config)
     roster = read_roster(absolute_folders(home, settings.folders).roster)
     for member in roster.members:
-        print(f"{member.name:<32}  {fingerprint(member.signing_key)}")
+        say(f"{member.name:<32}  {fingerprint(member.signing_key)}")
     if not roster.members:
-        print("nobody is enrolled yet: `aggregator enroll NAME NAME.pub`")
+        say("nobody is enrolled yet: `aggregator enroll NAME NAME.pub`")
 
 
 def main() -> int:

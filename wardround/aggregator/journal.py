@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from wardround.engine.basics.files import append_durably, read_json_lines
+from wardround.engine.basics.printable import json_text
 
 
 class Event(StrEnum):
@@ -67,7 +67,7 @@ class Journal:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         content = {"time": now, "event": event.value, **facts}
         with self._lock:
-            append_durably(self.path, json.dumps(content, ensure_ascii=False))
+            append_durably(self.path, json_text(content))
             self._listener(Entry(now, event.value, facts))
 
 

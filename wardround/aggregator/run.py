@@ -18,6 +18,7 @@ from wardround.aggregator.rounds.switchboard import Switchboard, SystemClock
 from wardround.aggregator.scalars import Scalars
 from wardround.aggregator.summary import describe_federation
 from wardround.aggregator.view import View, Watched, open_view
+from wardround.engine.basics.printable import say
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode
 from wardround.federation.flower import settings as transport
@@ -37,7 +38,7 @@ def run_federation(path: Path) -> int:
     from wardround.engine.experiments.signals import interrupts
 
     coordination = load_coordination(path)
-    print("\n".join(describe_federation(coordination)), flush=True)
+    say(*describe_federation(coordination))
     state = StateFolder(coordination.folders.state)
     with interrupts(), state.locked(), open_view() as view:
         journal = Journal(state.journal_path, view.tell)
@@ -133,9 +134,9 @@ def _link(coordination: Coordination, journal: Journal) -> Link:
 
 def _conclude(results: Path, outcome: Outcome) -> int:
     if not outcome.complete:
-        print("the same command goes on where this left off")
+        say("the same command goes on where this left off")
         return ExitCode.INCOMPLETE
     made = {"best model": BEST, "last model": LAST, "report": REPORT, "history": "history.csv"}
     for label, name in made.items():
-        print(f"{label:<12} {results / name}")
+        say(f"{label:<12} {results / name}")
     return ExitCode.OK

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pydantic import JsonValue
 
 from wardround.aggregator.journal import Entry, Event
+from wardround.engine.basics.printable import printable
 
 _SENTENCES: Mapping[str, str] = {
     Event.RUN_STARTED: "a new run of plan {plan:.16}",
@@ -35,9 +36,9 @@ _SENTENCES: Mapping[str, str] = {
 
 
 def sentence(entry: Entry) -> str:
-    """An entry as a line, or an empty text for those that only programs want."""
+    """An entry as a printable line, or an empty text for those that only programs want."""
     template = _SENTENCES.get(entry.event)
-    return template.format_map(_Facts(entry.facts)) if template else ""
+    return printable(template.format_map(_Facts(entry.facts)).replace("\n", " ")) if template else ""
 
 
 class _Facts(dict[str, JsonValue]):

@@ -13,6 +13,7 @@ from wardround.aggregator.progress import duration, headline, seconds_left
 from wardround.aggregator.rounds.loop import RoundLoop
 from wardround.aggregator.rounds.sites import SiteState, SiteStatus
 from wardround.aggregator.sentences import sentence
+from wardround.engine.basics.printable import printable, say
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -25,6 +26,10 @@ _COLOURS = {
     SiteState.DECLINED: "red",
     SiteState.DONE: "green",
 }
+
+
+_STATE = 1
+"""The cell that is coloured."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class PlainView:
     def tell(self, entry: Entry) -> None:
         """Print the event's line, if it has one."""
         if line := sentence(entry):
-            print(f"{entry.time[11:19]} {line}", flush=True)
+            say(f"{entry.time[11:19]} {line}")
 
     def watch(self, watched: Watched) -> None:
         """Lines need nothing to look at."""
@@ -106,12 +111,16 @@ def overview(loop: RoundLoop) -> str:
 def site_table(watched: Watched) -> Table:
     """One line per site."""
     from rich.table import Table
+    from rich.text import Text
 
     loop = watched.loop
     table = Table("site", "state", "since", "doing", "step", "left", "seen", "note", box=None, pad_edge=False)
     now = loop.clock.now()
     for status in loop.gathering.statuses(now) if loop.gathering else ():
-        table.add_row(*site_cells(status, now, watched.seconds_since_seen(status.site)))
+        # As `Text` no cell is taken for markup.
+        cells = [Text(printable(cell)) for cell in site_cells(status, now, watched.seconds_since_seen(status.site))]
+        cells[_STATE].stylize(_COLOURS[status.state])
+        table.add_row(*cells)
     return table
 
 
@@ -121,16 +130,15 @@ def site_cells(status: SiteStatus, now: float, silent: float | None) -> list[str
     left = status.seconds_left
     if left is not None and status.heard is not None:
         left = max(0.0, left - (now - status.heard))
-    colour = _COLOURS[status.state]
     return [
         status.site,
-        f"[{colour}]{status.state.value}[/]",
+        status.state.value,
         duration(now - status.since),
         status.phase if active else "",
         f"{status.step} of {status.steps}" if active and status.steps else "",
         duration(left) if active else "",
         "never" if silent is None else f"{duration(silent)} ago",
-        status.reason.replace("[", "\\["),
+        status.reason,
     ]
 
 

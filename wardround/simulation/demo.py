@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import textwrap
 import time
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wardround.engine.basics.files import write_atomic
+from wardround.engine.basics.printable import complain, say, say_text
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.progress import progress
 
@@ -87,11 +87,11 @@ def demo(
 
     with interrupts():  # so that SIGTERM, too, ends every process that the demo started
         result = run_demo(out, DemoPlan())
-    print(f"\nDice of each model on each hospital's held-back cases\n\n{result.matrix.text()}\n")
-    print(f"Training together gains {result.matrix.gain:+.3f} over the mean of the hospitals alone.")
-    print(f"All of it took {sum(result.seconds.values()):.0f} s.\n")
+    say_text(f"\nDice of each model on each hospital's held-back cases\n\n{result.matrix.text()}\n")
+    say(f"Training together gains {result.matrix.gain:+.3f} over the mean of the hospitals alone.")
+    say(f"All of it took {sum(result.seconds.values()):.0f} s.", "")
     paths = {"global model": result.model, "table": result.table, "figure": result.figure, "report": result.report}
-    print("\n".join(f"{name:<12} {path}" for name, path in paths.items()))
+    say(*(f"{name:<12} {path}" for name, path in paths.items()))
 
 
 def run_demo(out: Path, plan: DemoPlan) -> DemoResult:
@@ -104,7 +104,7 @@ def run_demo(out: Path, plan: DemoPlan) -> DemoResult:
 
     folder = _claim(out.resolve())
     seconds: dict[str, float] = {}
-    print(f"{textwrap.fill(NOTICE, 100)}\n")
+    say(*textwrap.wrap(NOTICE, 100), "")
     with _part("Making three hospitals", seconds), progress("Hospitals", len(HOSPITALS)) as shown:
         manifests = make_hospitals(folder / "hospitals", plan.cases, shown, spacing=plan.spacing)
     lab = Lab(folder / "federation", STUDY, manifests, plan.horizon, LabSettings(plan.machine, name="demo"))
@@ -155,11 +155,11 @@ def _write_up(
 
 @contextmanager
 def _part(title: str, seconds: dict[str, float]) -> Iterator[None]:
-    print(f"== {title}", flush=True)
+    say(f"== {title}")
     began = time.monotonic()
     yield
     seconds[title] = time.monotonic() - began
-    print(f"   {seconds[title]:.0f} s\n", file=sys.stderr, flush=True)
+    complain(f"   {seconds[title]:.0f} s", "")
 
 
 def _claim(folder: Path) -> Path:

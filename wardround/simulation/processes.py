@@ -104,5 +104,5 @@ def free_port() -> int:
 
 
 def _failed(purpose: str, code: int, output: str, log: Path | None = None) -> InputError:
-    last = "\n".join(output.strip().splitlines()[-_LAST_LINES:])
-    return InputError.one(f"{purpose} failed with exit code {code}", where=str(log or ""), remedy=f"It said:\n{last}")
+    last = " / ".join(output.strip().splitlines()[-_LAST_LINES:])
+    return InputError.one(f"{purpose} failed with exit code {code}", where=str(log or ""), remedy=f"It said: {last}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import wardround
+from wardround.engine.basics.printable import say, say_json, say_text
 from wardround.engine.cli.runner import ExitCode, run
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -20,7 +20,7 @@ _DEFAULT = Path("site.yaml")
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"wardround {wardround.__version__}")
+        say(f"wardround {wardround.__version__}")
         raise typer.Exit
 
 
@@ -38,7 +38,7 @@ def _serve(
     if context.invoked_subcommand is not None:
         return ExitCode.OK
     if config is None:
-        print(context.get_help())
+        say_text(context.get_help())
         return ExitCode.BAD_INPUT
     if local:
         from wardround.site_client.alone import train_alone
@@ -61,10 +61,12 @@ def init(
 
     made = create_site(folder, name, manifest)
     for path in made.files:
-        print(f"{path}: read it, and change what does not fit")
-    print(f"{made.request}: send it to the coordinator")
-    print(f"Fingerprint, for the telephone: {made.fingerprint}")
-    print("Next: `site-client accept invitation.json` when the invitation has come")
+        say(f"{path}: read it, and change what does not fit")
+    say(
+        f"{made.request}: send it to the coordinator",
+        f"Fingerprint, for the telephone: {made.fingerprint}",
+        "Next: `site-client accept invitation.json` when the invitation has come",
+    )
 
 
 @app.command()
@@ -77,11 +79,11 @@ def accept(
     from wardround.site_client.setup import describe_offer, open_offer
 
     offer = open_offer(invitation, config)
-    print(describe_offer(offer))
+    say(*describe_offer(offer))
     if not yes and not typer.confirm("Do you accept this plan for this site?"):
-        print("Nothing was accepted.")
+        say("Nothing was accepted.")
         return ExitCode.INCOMPLETE
-    print(f"{offer.accept()}: accepted. Next: `site-client check`, then `site-client --config {config}`")
+    say(f"{offer.accept()}: accepted. Next: `site-client check`, then `site-client --config {config}`")
     return ExitCode.OK
 
 
@@ -96,9 +98,9 @@ def check(
 
     flight = check_site(config, online=not offline)
     if as_json and not flight.findings.problems:
-        print(json.dumps({"problems": [], "notes": flight.notes}, indent=2))
+        say_json({"problems": [], "notes": flight.notes})
     elif not as_json:
-        print("\n".join(flight.notes))
+        say(*flight.notes)
     raise_problems(flight)
 
 
@@ -108,7 +110,7 @@ def status(config: Config = _DEFAULT) -> None:
     from wardround.site_client.settings import load_settings
     from wardround.site_client.status import describe_status
 
-    print("\n".join(describe_status(load_settings(config))))
+    say(*describe_status(load_settings(config)))
 
 
 @app.command()
@@ -124,9 +126,9 @@ def log(
     for entry in whole_log(load_settings(config).work):
         if as_json:
             head = {"time": entry.time, "role": entry.role, "event": entry.event}
-            print(json.dumps({**head, **entry.facts}, ensure_ascii=False))
+            say_json({**head, **entry.facts}, indent=None)
         elif described := describe(entry):
-            print(f"{entry.time[:10]} {described}")
+            say(f"{entry.time[:10]} {described}")
 
 
 @app.command()

@@ -7,8 +7,6 @@ code and the `correlation` that the line repeats.
 from __future__ import annotations
 
 import datetime
-import json
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,6 +15,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from wardround.engine.basics.files import append_durably, read_json_lines
+from wardround.engine.basics.printable import complain, json_text, printable, say
 
 
 class Role(StrEnum):
@@ -88,7 +87,7 @@ class EventLog:
         """Write one event durably, then say it on the terminal if people want to know. Raises OSError."""
         entry = self._entry(event, facts)
         content = {"time": entry.time, "role": entry.role, "event": entry.event, **facts}
-        append_durably(self.path, json.dumps(content, ensure_ascii=False))
+        append_durably(self.path, json_text(content))
         _say(entry)
 
     def record_fault(self, event: Event, **facts: JsonValue) -> None:
@@ -97,7 +96,7 @@ class EventLog:
             self.record(event, **facts)
         except OSError as error:
             _say(self._entry(event, facts))
-            print(f"this could not be written to {self.path}: {error.strerror}", file=sys.stderr, flush=True)
+            complain(f"this could not be written to {self.path}: {error.strerror}")
 
     def _entry(self, event: Event, facts: Mapping[str, JsonValue]) -> Entry:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
@@ -107,7 +106,7 @@ class EventLog:
 def _say(entry: Entry) -> None:
     said = describe(entry)
     if said:
-        print(said, flush=True)
+        say(said)
 
 
 def log_path(work: Path, role: Role) -> Path:
@@ -152,12 +151,12 @@ _SENTENCES: Mapping[str, str] = {
 
 
 def describe(entry: Entry) -> str:
-    """An entry as a line for people, or an empty text for those that only programs want."""
+    """An entry as a printable line for people, or an empty text for those that only programs want."""
     sentence = _SENTENCES.get(entry.event)
     if sentence is None:
         return ""
     clock = entry.time[11:19]
-    return f"{clock} {entry.role}: {sentence.format_map(_Facts(entry.facts))}"
+    return printable(f"{clock} {entry.role}: {sentence.format_map(_Facts(entry.facts))}".replace("\n", " "))
 
 
 class _Facts(dict[str, JsonValue]):

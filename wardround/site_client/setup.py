@@ -161,13 +161,13 @@ def open_offer(invitation_path: Path, config: Path) -> Offer:
     return Offer(settings, policy, invitation)
 
 
-def describe_offer(offer: Offer) -> str:
+def describe_offer(offer: Offer) -> tuple[str, ...]:
     """What the staff agrees to, in plain words."""
     invitation, policy = offer.invitation, offer.policy
     study, horizon = invitation.open_study(), invitation.plan.horizon
     others = [name for name in invitation.roster.names if name != offer.settings.name]
     metrics = "the study's metrics" if policy.metrics == "all" else f"the metrics {', '.join(policy.metrics)}"
-    lines = (
+    return (
         f"Federation   {invitation.federation}, aggregator at {offer.settings.address or invitation.address}",
         f"Coordinator  {fingerprint(invitation.coordinator_key)}  (compare over the telephone)",
         f"Study        {study.study}: {study.task} of {', '.join(study.class_names)} from {', '.join(study.inputs)}",
@@ -179,4 +179,3 @@ def describe_offer(offer: Offer) -> str:
         "Stays        images, masks, tables, names, and the scores of single cases",
         f"Plan digest  {invitation.plan.digest}",
     )
-    return "\n".join(lines)

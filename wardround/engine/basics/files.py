@@ -79,7 +79,8 @@ def read_json_lines(path: Path) -> Iterator[dict[str, JsonValue]]:
     """The objects of a file of JSON lines, oldest first; none if it is absent. A line that a crash cut is left out."""
     if not path.exists():
         return
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    # Not `splitlines`, which would also part a line at characters that may stand inside a text.
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         with contextlib.suppress(json.JSONDecodeError):
             content = json.loads(line)
             if isinstance(content, dict):

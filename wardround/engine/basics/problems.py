@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from wardround.engine.basics.printable import printable
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -27,12 +29,12 @@ class Problem:
     remedy: str = ""
 
     def render(self) -> str:
-        """The problem as one paragraph: `where: what (got ...; expected ...). Remedy.`"""
+        """The problem as one printable paragraph: `where: what (got ...; expected ...). Remedy.`"""
         head = f"{self.where}: {self.what}" if self.where else self.what
         details = (("got", self.got), ("expected", self.expected))
         body = "; ".join(f"{word} {value}" for word, value in details if value)
         sentences = (f"{head} ({body})" if body else head, self.remedy)
-        return " ".join(_with_stop(sentence) for sentence in sentences if sentence)
+        return printable(" ".join(_with_stop(sentence) for sentence in sentences if sentence))
 
 
 def _with_stop(sentence: str) -> str:

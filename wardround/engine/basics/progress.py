@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from wardround.engine.basics.printable import complain, printable
+
 
 class Progress(Protocol):
     """What long-running work tells whoever watches."""
@@ -40,9 +42,7 @@ class _Lines:
             return
         self._last = now
         left = (now - self._start) / done * (self._total - done)
-        print(
-            f"{self._title}: {done}/{self._total}, about {left:.0f} s left {note}".rstrip(), file=sys.stderr, flush=True
-        )
+        complain(f"{self._title}: {done}/{self._total}, about {left:.0f} s left {note}".rstrip())
 
 
 class _Bar:
@@ -53,13 +53,16 @@ class _Bar:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self.bar = RichProgress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True))
-        self._task = self.bar.add_task(title, total=total, note="")
+        title_column, note_column = (
+            TextColumn(text, markup=False) for text in ("{task.description}", "{task.fields[note]}")
+        )
+        columns = (title_column, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), note_column)
+        self.bar = RichProgress(*columns, console=Console(stderr=True))
+        self._task = self.bar.add_task(printable(title), total=total, note="")
 
     def advance(self, done: int, note: str = "") -> None:
         """Move the bar to `done`."""
-        self.bar.update(self._task, completed=done, note=note)
+        self.bar.update(self._task, completed=done, note=printable(note))
 
 
 @contextmanager

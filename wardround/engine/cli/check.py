@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import JsonValue
+
+from wardround.engine.basics.printable import say_json, say_text
 
 if TYPE_CHECKING:
     from wardround.engine.inspection import Preflight
@@ -27,9 +28,9 @@ def check(
     depth = Depth.VOXELS if full else Depth.HEADERS
     result = check_files(study, manifest, depth)
     if as_json:
-        print(json.dumps(_described(result, depth.value), indent=2, ensure_ascii=False))
+        say_json(_described(result, depth.value))
     else:
-        print(_text(result, depth.value))
+        say_text(_text(result, depth.value))
 
 
 def _text(result: Preflight, depth: str) -> str:

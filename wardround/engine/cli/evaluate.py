@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import JsonValue
 
+from wardround.engine.basics.printable import say_json, say_text
 from wardround.engine.basics.problems import InputError
 
 if TYPE_CHECKING:
@@ -46,7 +46,10 @@ def evaluate(
     chosen = load_study(study)
     cohort = _cohort(chosen, manifest)
     evaluation = _evaluate(chosen, cohort, _predictor(chosen, cohort, model, predictions, device), out)
-    print(json.dumps(_described(evaluation), indent=2) if as_json else _text(evaluation, out))
+    if as_json:
+        say_json(_described(evaluation))
+    else:
+        say_text(_text(evaluation, out))
 
 
 def _cohort(study: Study, manifest: Path) -> Cohort:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import JsonValue
 
+from wardround.engine.basics.printable import complain, say_json, say_text
 from wardround.engine.basics.problems import InputError
 
 if TYPE_CHECKING:
@@ -51,9 +50,12 @@ def fit(
             survey, splits = _survey(chosen, manifest, wanted, out, device, threads)
             board = _fit(survey, splits, out, work or out)
     except Halted as halted:
-        print(f"stopped after {halted.step} steps; the same command goes on there", file=sys.stderr)
+        complain(f"stopped after {halted.step} steps; the same command goes on there")
         raise typer.Exit(ExitCode.INTERRUPTED) from None
-    print(json.dumps(_described(board), indent=2) if as_json else _text(board, out))
+    if as_json:
+        say_json(_described(board))
+    else:
+        say_text(_text(board, out))
 
 
 def _study(path: Path, steps: int | None) -> Study:
@@ -98,10 +100,10 @@ def _fit(survey: Survey, splits: tuple[NamedSplit, ...], out: Path, work: Path) 
     from wardround.engine.report.runs import write_leaderboard_report, write_run_report
 
     for notice in survey.inspection.notices:
-        print(f"note: {notice.render()}", file=sys.stderr)
+        complain(f"note: {notice.render()}")
     if not any((out / named.name).exists() for named in splits):
         expected = estimate(survey, work)
-        print(_announcement(survey, expected, len(splits)), file=sys.stderr)
+        complain(_announcement(survey, expected, len(splits)))
         require_space(work, expected.store_bytes, "the preprocessed cases")
         require_space(out, expected.run_bytes * len(splits), "checkpoints and weights")
     workbench = Workbench.fill(survey, work)

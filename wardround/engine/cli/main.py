@@ -19,6 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 import wardround
+from wardround.engine.basics.printable import say
 from wardround.engine.basics.problems import InputError, did_you_mean
 from wardround.engine.cli.runner import run
 
@@ -69,7 +70,7 @@ def _load(name: str, target: str) -> click.Command:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"wardround {wardround.__version__}")
+        say(f"wardround {wardround.__version__}")
         raise typer.Exit
 
 

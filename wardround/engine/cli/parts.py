@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from wardround.engine.basics.printable import say, say_json, say_text
 from wardround.engine.basics.problems import InputError, did_you_mean
 from wardround.engine.parts import Kind, Part, builtin_and_plugins
 
@@ -19,13 +20,13 @@ def parts(
     chosen = _kinds(kind)
     found = [part for part in builtin_and_plugins().parts() if part.kind in chosen]
     if as_json:
-        print(json.dumps({"parts": [_described(part) for part in found]}, indent=2, ensure_ascii=False))
+        say_json({"parts": [_described(part) for part in found]})
         return
     for each in chosen:
-        print(f"{each}:")
+        say(f"{each}:")
         for part in found:
             if part.kind is each:
-                print(_text(part))
+                say_text(_text(part))
 
 
 def _kinds(word: str | None) -> tuple[Kind, ...]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wardround.engine.basics.printable import say_json, say_text
 from wardround.engine.basics.problems import InputError
 
 if TYPE_CHECKING:
@@ -48,7 +48,10 @@ def predict(
     if written.problems:
         raise InputError(written.problems)
     files = [str(path) for path in written.files]
-    print(json.dumps({"cases": written.cases, "files": files}, indent=2) if as_json else _text(written.cases, out))
+    if as_json:
+        say_json({"cases": written.cases, "files": files})
+    else:
+        say_text(_text(written.cases, out))
 
 
 def _cohort(study: Study, manifest: Path | None, folder: Path | None) -> Cohort:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wardround.engine.basics.printable import say, say_json
 from wardround.engine.basics.problems import InputError
 
 if TYPE_CHECKING:
@@ -43,7 +43,10 @@ def preview(
     chosen = load_study(study)
     batches = _batches(chosen, manifest, work, count)
     write_atomic(out, patch_montage(chosen, batches))
-    print(json.dumps({"file": str(out)}) if as_json else f"patches: {out}")
+    if as_json:
+        say_json({"file": str(out)})
+    else:
+        say(f"patches: {out}")
 
 
 def _batches(study: Study, manifest: Path, work: Path | None, count: int) -> list[Batch]:

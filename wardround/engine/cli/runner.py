@@ -15,7 +15,6 @@ with `main` named as the program's entry point, whose wrapper hands the number t
 from __future__ import annotations
 
 import errno
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -25,6 +24,7 @@ from typing import Any
 import click
 import typer
 
+from wardround.engine.basics.printable import complain, guard_tracebacks, printable, say_json
 from wardround.engine.basics.problems import InputError, Problem
 
 
@@ -42,8 +42,10 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     """Run `app` on `arguments` (default: those of the process) and return its exit code.
 
     Bad input and a full disk are printed without a traceback and give 2, an interruption gives 130. Any other
-    exception is a defect of the program and propagates, so that Python prints its traceback and exits with 1.
+    exception is a defect of the program and propagates, so that its traceback is printed and the exit code is 1.
     """
+    if arguments is None:
+        guard_tracebacks()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         return _exit_code(typer.main.get_command(app).main(words, standalone_mode=False))
@@ -63,18 +65,18 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
 def show_problems(problems: Sequence[Problem], *, as_json: bool) -> None:
     """Print problems: as one JSON object on standard output, or as text on standard error."""
     if as_json:
-        print(json.dumps({"problems": [asdict(problem) for problem in problems]}, indent=2, ensure_ascii=False))
+        say_json({"problems": [asdict(problem) for problem in problems]})
     elif sys.stderr.isatty():
         _show_in_colour(problems)
     else:
-        print("\n".join(f"error: {problem.render()}" for problem in problems), file=sys.stderr)
+        complain(*(f"error: {problem.render()}" for problem in problems))
 
 
 def _exit_code(result: Any) -> int:
     # Outside its standalone mode click returns the code of `typer.Exit`, which typer makes of an interruption too.
     code = int(result) if isinstance(result, int) else ExitCode.OK
     if code == ExitCode.INTERRUPTED:
-        print("interrupted", file=sys.stderr)
+        complain("interrupted")
     return code
 
 
@@ -104,6 +106,7 @@ def _coloured(problem: Problem) -> Any:
     from rich.text import Text
 
     text = Text(problem.render())
-    text.stylize("cyan", 0, len(problem.where))
-    text.stylize("bold", len(problem.where), len(problem.where) + 2 + len(problem.what))
+    place = len(printable(problem.where))
+    text.stylize("cyan", 0, place)
+    text.stylize("bold", place, place + 2 + len(printable(problem.what)))
     return text

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from wardround.engine.basics.files import write_atomic
+from wardround.engine.basics.printable import printable
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2530; --soft: #5b6876; --line: #dfe4ea; --paper: #f6f7f9; --card: #fff;
@@ -54,38 +55,37 @@ class Page:
 
     def heading(self, text: str) -> Self:
         """A section's heading."""
-        return self._add(f"<h2>{html.escape(text)}</h2>")
+        return self._add(f"<h2>{_text(text)}</h2>")
 
     def text(self, text: str) -> Self:
         """A paragraph."""
-        return self._add(f"<p>{html.escape(text)}</p>")
+        return self._add(f"<p>{_text(text)}</p>")
 
     def facts(self, facts: Mapping[str, str]) -> Self:
         """Tiles with one figure each: what it is, and its value."""
         tiles = (
-            f'<div class="fact"><b>{html.escape(value)}</b><span>{html.escape(name)}</span></div>'
-            for name, value in facts.items()
+            f'<div class="fact"><b>{_text(value)}</b><span>{_text(name)}</span></div>' for name, value in facts.items()
         )
         return self._add(f'<div class="facts">{"".join(tiles)}</div>')
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "") -> Self:
         """A table; a row must have as many cells as there are columns (ValueError)."""
-        head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in columns)
+        head = "".join(f'<th scope="col">{_text(column)}</th>' for column in columns)
         body = "".join(_row(row, len(columns)) for row in rows)
-        above = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+        above = f"<caption>{_text(caption)}</caption>" if caption else ""
         table = f"<table>{above}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         return self._add(f'<div class="scroll">{table}</div>')
 
     def figure(self, png: bytes, caption: str) -> Self:
         """A picture, embedded; the caption is also its text for readers who do not see it."""
         source = "data:image/png;base64," + base64.b64encode(png).decode()
-        said = html.escape(caption)
+        said = _text(caption)
         return self._add(f'<figure><img src="{source}" alt="{said}"><figcaption>{said}</figcaption></figure>')
 
     def render(self) -> str:
         """The page as HTML."""
-        title = html.escape(self.title)
-        lead = f'<p class="lead">{html.escape(self.lead)}</p>' if self.lead else ""
+        title = _text(self.title)
+        lead = f'<p class="lead">{_text(self.lead)}</p>' if self.lead else ""
         head = (
             '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
             '<meta http-equiv="Content-Security-Policy" '
@@ -105,10 +105,15 @@ class Page:
         return self
 
 
+def _text(text: str) -> str:
+    """Text as HTML that shows all of it and obeys none."""
+    return html.escape(printable(text))
+
+
 def _row(cells: Sequence[str], columns: int) -> str:
     if len(cells) != columns:
         raise ValueError(f"a row has {len(cells)} cells for {columns} columns")
-    return "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"
+    return "<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in cells) + "</tr>"
 
 
 def number(value: float) -> str:
