@@ -335,9 +335,9 @@ def test_a_site_with_another_plan_declines(tmp_path: Path) -> None:
 def test_a_changed_plan_is_refused_with_what_changed(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.run()
-    with pytest.raises(InputError, match=r"another horizon"):
+    with pytest.raises(InputError, match=r"rounds 3 -> 5"):
         Bench(tmp_path, rounds=5).run()
-    with pytest.raises(InputError, match=r"another roster"):
+    with pytest.raises(InputError, match=r"west was added"):
         Bench(tmp_path, names=(*NAMES, "west")).run()
 
 

@@ -51,14 +51,16 @@ def run_federation(path: Path) -> int:
 
 
 def _play(coordination: Coordination, state: StateFolder, journal: Journal, view: View) -> Outcome:
-    state.pin(coordination.plan, coordination.study)
-    _record_start(coordination, state, journal)
+    state.require(coordination.plan, coordination.study, coordination.roster)
     clock, names = SystemClock(), coordination.roster.names
     with (
         health_service(coordination.settings.health_port) as tell_health,
         _listening(coordination, journal) as link,
         Switchboard(link, names, clock) as switchboard,
     ):
+        # Only now that sites can be served is the plan pinned: a start that came to nothing binds nobody.
+        state.pin(coordination.plan, coordination.study, coordination.roster)
+        _record_start(coordination, state, journal)
         tell_health(True)
         journal.record(Event.LISTENING, host=coordination.settings.endpoint[0], port=link.port)
         outputs = _outputs(coordination, state)
@@ -79,8 +81,9 @@ def _outputs(coordination: Coordination, state: StateFolder) -> Outputs:
 
 def _record_start(coordination: Coordination, state: StateFolder, journal: Journal) -> None:
     done = len(state.results())
-    begun = state.round(1).order() is not None
-    journal.record(Event.RUN_RESUMED if begun else Event.RUN_STARTED, plan=coordination.plan.digest, rounds=done)
+    journal.record(
+        Event.RUN_RESUMED if state.has_begun else Event.RUN_STARTED, plan=coordination.plan.digest, rounds=done
+    )
 
 
 def _run_plan(coordination: Coordination) -> RunPlan:

@@ -30,11 +30,17 @@ _GROUPING = frozenset({"parameters", "horizon"})
 
 @dataclass(frozen=True)
 class Terms:
-    """What a site agrees to. `study` is canonical JSON. Study and roster are None where only their digest is known."""
+    """What a site agrees to. Study and roster are None where only their digest is known.
+
+    Attributes:
+        study: canonical JSON.
+        names: of the roster's sites, where more of it is not known.
+    """
 
     plan: Plan
     study: str | None = None
     roster: Roster | None = None
+    names: tuple[str, ...] | None = None
 
     @classmethod
     def of(cls, invitation: Invitation) -> Terms:
@@ -55,10 +61,13 @@ def invitation_differences(old: Invitation, new: Invitation) -> tuple[str, ...]:
 def roster_differences(old: Roster, new: Roster) -> tuple[str, ...]:
     """Who was added, who was removed, and whose keys are others."""
     before, after = ({member.name: member for member in roster.members} for roster in (old, new))
-    added = [f"{name} was added" for name in after if name not in before]
-    removed = [f"{name} was removed" for name in before if name not in after]
     changed = [line for name in before if name in after for line in _key_lines(before[name], after[name])]
-    return (*added, *removed, *changed)
+    return (*_name_lines(tuple(before), tuple(after)), *changed)
+
+
+def _name_lines(old: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, ...]:
+    added = [f"{name} was added" for name in new if name not in old]
+    return (*added, *(f"{name} was removed" for name in old if name not in new))
 
 
 def _key_lines(old: Member, new: Member) -> Iterator[str]:
@@ -97,10 +106,14 @@ def _study_lines(old: Terms, new: Terms) -> Iterator[str]:
 def _roster_lines(old: Terms, new: Terms) -> Iterator[str]:
     if old.plan.roster == new.plan.roster:
         return
-    if old.roster is None or new.roster is None:
+    if old.roster is not None and new.roster is not None:
+        yield from roster_differences(old.roster, new.roster)
+        return
+    before, after = (terms.roster.names if terms.roster else terms.names for terms in (old, new))
+    if before is None or after is None:
         yield _unknown("roster", old.plan.roster, new.plan.roster)
         return
-    yield from roster_differences(old.roster, new.roster)
+    yield from _name_lines(before, after) or ("a site has other keys than before",)
 
 
 def _unknown(what: str, old: str, new: str) -> str:

@@ -99,7 +99,7 @@ class RoundLoop:
         Raises:
             InputError: the state belongs to another plan or is damaged, or a disk is full.
         """
-        self.state.pin(self.run_plan.plan, self.run_plan.study)
+        self.state.pin(self.run_plan.plan, self.run_plan.study, self.run_plan.roster)
         self.results = self.state.results()
         if self.results:
             self._present()

@@ -1,6 +1,6 @@
 """The folder that a run resumes from. Every file in it is written whole or not at all; a round is its `result.json`.
 
-plan.json  study.json                    what this run is; a changed plan is refused
+plan.json  study.json  roster.json       what this run is; a changed plan is refused
 models/<digest>.safetensors              global models and strategies' states
 rounds/0001/order.json                   base model and named sites
 rounds/0001/inbox/<site>/                what was asked, and the signed reply
@@ -20,9 +20,13 @@ from wardround.aggregator.rounds.arrays import ArrayStore
 from wardround.aggregator.rounds.inbox import Inbox
 from wardround.aggregator.rounds.records import FoldDecision, RoundOrder, RoundResult, read_record, write_record
 from wardround.engine.basics.files import write_atomic
-from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.basics.problems import InputError
 from wardround.engine.study import Study, study_to_bytes
+from wardround.federation.differences import Terms, differences
+from wardround.federation.identities import Roster
 from wardround.federation.protocol import Plan
+
+_PLAN, _STUDY, _ROSTER = "plan.json", "study.json", "roster.json"
 
 
 @dataclass(frozen=True)
@@ -89,16 +93,46 @@ class StateFolder:
 
     def pinned(self) -> Plan | None:
         """The plan of this run, once it has begun."""
-        return read_record(self.root / "plan.json", Plan)
+        return read_record(self.root / _PLAN, Plan)
 
-    def pin(self, plan: Plan, study: Study) -> None:
-        """Begin a run of `plan`, or go on with one. Raises `InputError` when the folder holds a run of another plan."""
+    @property
+    def has_begun(self) -> bool:
+        """Whether a first round was ever begun: before that nobody was asked for anything, and no plan is binding."""
+        return self.round(1).order() is not None
+
+    def require(self, plan: Plan, study: Study, roster: Roster) -> None:
+        """Raise `InputError`, saying what differs, when a run of another plan has begun in the folder."""
         held = self.pinned()
-        if held is None:
-            write_atomic(self.root / "study.json", study_to_bytes(study))
-            write_record(self.root / "plan.json", plan)
-        elif held != plan:
-            raise InputError(_differences(held, plan, self.root).problems)
+        if held is None or held == plan or not self.has_begun:
+            return
+        lines = differences(self._held_terms(held), Terms(plan, study_to_bytes(study).decode(), roster))
+        raise InputError.one(
+            f"the run that has begun here has another plan: {'; '.join(lines)}",
+            where=str(self.root),
+            remedy="The sites accepted the old plan: undo the change, or name another state folder "
+            "(folders.state) and invite the sites anew",
+        )
+
+    def pin(self, plan: Plan, study: Study, roster: Roster) -> None:
+        """Begin a run of `plan`, or go on with one. Raises `InputError` when a run of another plan has begun here."""
+        self.require(plan, study, roster)
+        held = self.pinned()
+        if held != plan or not (self.root / _ROSTER).exists():
+            write_record(self.root / _ROSTER, roster)
+        if held != plan:
+            write_atomic(self.root / _STUDY, study_to_bytes(study))
+            write_record(self.root / _PLAN, plan)
+
+    def _held_terms(self, held: Plan) -> Terms:
+        """The terms of the run that has begun here; one of release 0.1.0 has kept only the names of its roster."""
+        study = self.root / _STUDY
+        order = self.round(1).order()
+        return Terms(
+            held,
+            study.read_text() if study.exists() else None,
+            read_record(self.root / _ROSTER, Roster),
+            order.sites if order is not None else None,
+        )
 
     def is_locked(self) -> bool:
         """Whether a process holds the folder now."""
@@ -124,19 +158,3 @@ class StateFolder:
                     "another aggregator runs on this state folder", where=str(self.root), remedy="Stop it first"
                 ) from None
             yield
-
-
-def _differences(held: Plan, wanted: Plan, root: Path) -> Findings:
-    findings = Findings()
-    old, new = held.model_dump(mode="json"), wanted.model_dump(mode="json")
-    for key in old:
-        if old[key] != new[key]:
-            findings.add(
-                f"the run that has begun here has another {key}",
-                where=str(root),
-                got=str(new[key]),
-                expected=str(old[key]),
-                remedy="The sites accepted the old plan: undo the change, or name another state folder "
-                "(folders.state) and invite the sites anew",
-            )
-    return findings
