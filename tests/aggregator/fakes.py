@@ -20,11 +20,12 @@ from wardround.aggregator.rounds.conversation import Question
 from wardround.aggregator.rounds.gathering import Gathering
 from wardround.aggregator.rounds.rules import Action, Verdict
 from wardround.aggregator.rounds.sites import SiteState
-from wardround.engine.basics.canonical import sha256_hex
+from wardround.engine.basics.canonical import canonical_model, sha256_hex
 from wardround.federation.envelope import Envelope
 from wardround.federation.identities import CoordinatorKey, Member, Roster, SiteKeys
 from wardround.federation.payload import pack, payload_digest, unpack
 from wardround.federation.protocol import (
+    TEST_CASES,
     Done,
     MetricValue,
     Missing,
@@ -36,7 +37,7 @@ from wardround.federation.protocol import (
     Task,
     Working,
 )
-from wardround.federation.sealing import open_task, seal_reply
+from wardround.federation.sealing import open_task
 
 Heard = tuple[Question, Envelope | None]
 CORRELATION = "0123456789abcdef"
@@ -102,15 +103,18 @@ class FakeSite:
         refusals: what it answers to its next tasks instead of working, in order.
         spoil: changes an update before it is sealed.
         metric: gives its score of the incoming model in a round.
+        write: gives the body that it signs for a reply.
     """
 
     name: str
     plan: str
     cases: int = 10
+    test_cases: int = 3
     steps: int = 1
     refusals: list[RefusalCode] = field(default_factory=list)
     spoil: Callable[[dict[str, np.ndarray], int], dict[str, np.ndarray]] | None = None
     metric: Callable[[int], float] = lambda number: 0.5
+    write: Callable[[Reply], bytes] = canonical_model
     cohort: str = sha256_hex(b"cohort")
     models: dict[str, bytes] = field(default_factory=dict)
     outbox: dict[str, Envelope] = field(default_factory=dict)
@@ -140,6 +144,7 @@ class FakeSite:
             cohort=self.cohort,
             train_cases=self.cases,
             validation_cases=4,
+            test_cases=self.test_cases if TEST_CASES in task.features else None,
             version="1.0",
         )
 
@@ -172,7 +177,7 @@ class FakeSite:
             metrics=self._scores(task),
             seconds=1.0,
         )
-        return seal_reply(done, payload, seeded_keys(self.name).signing)
+        return self._seal(done, payload)
 
     def _evaluate(self, task: Task, key: str) -> Envelope:
         return self._say(
@@ -183,7 +188,11 @@ class FakeSite:
         return {"dice": MetricValue(value=self.metric(task.round), count=4)}
 
     def _say(self, reply: Reply) -> Envelope:
-        return seal_reply(reply, b"", seeded_keys(self.name).signing)
+        return self._seal(reply, b"")
+
+    def _seal(self, reply: Reply, payload: bytes) -> Envelope:
+        body = self.write(reply)
+        return Envelope(body, seeded_keys(self.name).signing.sign(b"wardround reply\n" + body), payload)
 
 
 @dataclass(frozen=True)

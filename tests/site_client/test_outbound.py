@@ -89,18 +89,39 @@ def test_a_metric_that_the_study_does_not_have_stays(name: str) -> None:
 
 def test_metrics_of_few_cases_stay_and_are_named_in_the_log() -> None:
     update = pack(GOOD)
-    metrics = {"dice": DICE, "dice.inner": MetricValue(value=1, count=2), "test.loss": MetricValue(value=1, count=3)}
+    metrics = {"dice": DICE, "dice.inner": MetricValue(value=1, count=2), "loss": MetricValue(value=1, count=3)}
     outgoing = _border(minimum_validation_cases=3).release(_task(), _result(update, metrics), update, BASE)
-    assert set(outgoing.reply.metrics) == {"dice", "test.loss"}
+    assert set(outgoing.reply.metrics) == {"dice", "loss"}
     assert outgoing.withheld == ("dice.inner",)
 
 
 def test_the_policy_decides_which_metrics_leave() -> None:
-    update = pack(GOOD)
     metrics = {"dice": DICE, "loss": DICE, "test.dice.outer": DICE}
-    outgoing = _border(metrics=["dice"]).release(_task(), _result(update, metrics), update, BASE)
+    outgoing = _border(metrics=["dice"]).release(_task(Stage.EVALUATE), _result(None, metrics), b"", BASE)
     assert set(outgoing.reply.metrics) == {"dice", "test.dice.outer"}
     assert outgoing.reply.loss is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("dice", 1.5, "outside 0 to 1"),
+        ("dice.outer", -0.1, "outside 0 to 1"),
+        ("loss", 1.7e308, "outside"),
+        ("recall", 0.5, "does not have"),
+        ("test.dice", 0.5, "before the last round"),
+    ],
+)
+def test_a_number_that_is_not_declared_stays(name: str, value: float, said: str) -> None:
+    update = pack(GOOD)
+    result = _result(update, {name: MetricValue(value=value, count=4)})
+    assert said in _blocked(_border(), _task(), result, update)
+
+
+def test_a_training_loss_beyond_all_bounds_stays() -> None:
+    update = pack(GOOD)
+    result = _result(update).model_copy(update={"loss": 1.7e308})
+    assert "training loss" in _blocked(_border(), _task(), result, update)
 
 
 def test_a_small_cohort_takes_no_part() -> None:

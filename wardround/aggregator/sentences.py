@@ -25,7 +25,7 @@ _SENTENCES: Mapping[str, str] = {
     Event.SITE_TROUBLE: "{site}: {detail}; asked again in {retry_in:.0f} s",
     Event.SITE_DECLINED: "{site} declined: {reason}",
     Event.ANSWER_REFUSED: "an answer in the name of {site} was refused: {detail}",
-    Event.UPDATE_REFUSED: "the update of {site} was refused: {detail}",
+    Event.UPDATE_REFUSED: "what {site} sent was refused: {detail}",
     Event.REPLY_STORED: "{site} has finished round {round} ({seconds:.1f} s of work)",
     Event.REPLY_DAMAGED: "the stored reply of {site} is damaged ({detail}); it is asked for again",
     Event.WAITING: "{detail}",

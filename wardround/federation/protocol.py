@@ -24,8 +24,8 @@ MetricName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._&+-]{0,127}
 Count = Annotated[int, Field(ge=0, le=2**53)]
 FeatureName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 Features = Annotated[tuple[FeatureName, ...], Field(max_length=64)]
-CONCLUDE, STATE_LOST = "conclude", "state_lost"
-FEATURES: tuple[str, ...] = ()
+CONCLUDE, STATE_LOST, TEST_CASES = "conclude", "state_lost", "test_cases"
+FEATURES: tuple[str, ...] = (TEST_CASES,)
 """What this release can do beyond the first protocol. Each end names its own at the hello, and uses what both have."""
 
 
@@ -208,6 +208,7 @@ class Ready(WireModel):
     validation_cases: Count
     version: Annotated[str, Field(pattern=r"^[0-9A-Za-z.+-]{1,32}$")]
     features: Annotated[Features, Added("0.2.0")] = ()
+    test_cases: Annotated[Count | None, Added("0.2.0")] = None
 
 
 class Concluded(WireModel):

@@ -23,6 +23,10 @@ class SealError(Exception):
         super().__init__(f"{code.value}: {detail}")
 
 
+class SignedNonsenseError(SealError):
+    """A body that its sender has signed and that cannot be used: nobody else can have made it."""
+
+
 class _Head(BaseModel):
     """The part of a task that every version of the protocol has."""
 
@@ -61,7 +65,7 @@ def open_reply(envelope: Envelope, site_public: str) -> tuple[Reply, bytes]:
     try:
         reply: Reply = REPLY.validate_json(envelope.body)
     except ValidationError:
-        raise SealError(RefusalCode.MALFORMED, "the body is not a reply of this protocol") from None
+        raise SignedNonsenseError(RefusalCode.MALFORMED, "the body is not a reply of this protocol") from None
     named = reply.update if isinstance(reply, Done) else None
     held = payload_digest(envelope.payload) if envelope.payload else None
     if named != held:

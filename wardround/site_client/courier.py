@@ -19,6 +19,7 @@ from wardround.federation.identities import SiteKeys
 from wardround.federation.protocol import (
     FEATURES,
     NO_ASK,
+    TEST_CASES,
     Digest,
     Done,
     Missing,
@@ -148,6 +149,7 @@ class Courier:
             cohort=report.cohort.digest,
             version=__version__,
             features=FEATURES,
+            test_cases=report.cohort.test_cases if TEST_CASES in task.features else None,
             **counts,
         )
 

@@ -5,6 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wardround.engine.study import Study
+from wardround.federation.declared import (
+    LOSS,
+    LOSSES,
+    MOST_CASES,
+    TEST_PREFIX,
+    Declared,
+    Subsets,
+    UndeclaredError,
+    check_number,
+)
 from wardround.federation.guards import GuardError, check_update, describe
 from wardround.federation.payload import PayloadError, payload_digest, unpack
 from wardround.federation.protocol import Done, MetricValue, RefusalCode, Stage, Task
@@ -12,9 +22,6 @@ from wardround.site_client.agreement import Refusal
 from wardround.site_client.channel import CohortReport
 from wardround.site_client.mailbox import WorkResult
 from wardround.site_client.settings import Policy
-
-TEST_PREFIX = "test."
-_LOSS = "loss"
 
 
 @dataclass(frozen=True)
@@ -38,11 +45,12 @@ class Border:
         """The reply to `task`. Raises `Refusal` with REPLY_BLOCKED when anything is not as declared.
 
         The update must have the names, shapes and types of the base model that came from the aggregator, and finite
-        numbers only. Metrics must be the study's; those of fewer cases than the policy wants stay here.
+        numbers only. Metrics and loss must be the study's, within their ranges; metrics of fewer cases than the policy
+        wants stay here.
         """
         self._check_size(result.train_cases)
         self._check_update(task, result, update, base)
-        metrics, withheld = self._metrics(result)
+        metrics, withheld = self._metrics(task, result)
         if task.work_key is None:
             raise Refusal(RefusalCode.MALFORMED, "the task names no work")
         reply = Done(
@@ -50,7 +58,7 @@ class Border:
             work_key=task.work_key,
             update=result.update,
             train_cases=result.train_cases,
-            loss=result.loss if self.policy.lets_out(_LOSS) else None,
+            loss=result.loss if self.policy.lets_out(LOSS) else None,
             metrics=metrics,
             seconds=result.seconds,
         )
@@ -79,18 +87,15 @@ class Border:
         except (PayloadError, GuardError) as error:
             raise _blocked(str(error)) from error
 
-    def _metrics(self, result: WorkResult) -> tuple[dict[str, MetricValue], tuple[str, ...]]:
-        unknown = [name for name in result.metrics if not self._is_declared(name)]
-        if unknown:
-            raise _blocked(f"metrics that the study does not have: {', '.join(unknown)}")
+    def _metrics(self, task: Task, result: WorkResult) -> tuple[dict[str, MetricValue], tuple[str, ...]]:
+        subsets = Subsets(MOST_CASES, MOST_CASES if task.stage is Stage.EVALUATE else None)
+        try:
+            Declared.of(self.study).check_scores(result.metrics, subsets)
+            check_number("the training loss", result.loss or 0.0, LOSSES)
+        except UndeclaredError as error:
+            raise _blocked(str(error)) from error
         kept = {name: value for name, value in sorted(result.metrics.items()) if self._may_leave(name, value)}
         return kept, tuple(sorted(set(result.metrics) - set(kept)))
-
-    def _is_declared(self, name: str) -> bool:
-        plain = name.removeprefix(TEST_PREFIX)
-        names = [metric.name for metric in self.study.validation.metrics]
-        declared = {_LOSS, *names, *(f"{metric}.{label}" for metric in names for label in self.study.class_names)}
-        return plain in declared
 
     def _may_leave(self, name: str, value: MetricValue) -> bool:
         enough = value.count >= self.policy.minimum_validation_cases

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.problems import InputError
+from wardround.federation.declared import TEST_PREFIX
 from wardround.federation.guards import GuardError, check_update
 from wardround.federation.payload import PayloadError, pack, payload_digest, unpack
 from wardround.federation.protocol import MetricName, MetricValue, RefusalCode, Stage, Task, WireModel, work_key
@@ -23,7 +24,6 @@ from wardround.site_client.desk import Desk, Pace
 from wardround.site_client.events import Event, EventLog
 from wardround.site_client.laboratory import MODEL_GROUP, Laboratory, Trained, TrainingJob, Watch
 from wardround.site_client.mailbox import Results, Tasks, WorkResult, entries
-from wardround.site_client.outbound import TEST_PREFIX
 from wardround.site_client.processes import StopRequest
 from wardround.site_client.settings import SiteSettings, load_policy
 

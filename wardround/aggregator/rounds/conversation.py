@@ -233,6 +233,7 @@ class Conversation:
             cohort=ready.cohort,
             train_cases=ready.train_cases,
             validation_cases=ready.validation_cases,
+            test_cases=ready.test_cases,
             work_key=work_key(self._desk.plan.digest, order.stage, order.round, order.base, ready.cohort),
         )
         if asked != self._asked:
@@ -267,6 +268,7 @@ class Conversation:
         if ready.plan != self._desk.plan.digest:
             self._decline("its answer names another plan", now)
             return
+        self._desk.inspector.check_ready(ready)
         self._desk.cohorts[self.site] = ready
         self._greet = False
         self._failures, self._wake = 0, now
@@ -275,6 +277,7 @@ class Conversation:
         self._record(Event.SITE_READY, cohort=ready.cohort, version=ready.version, **cases)
 
     def _follow(self, working: Working, now: float) -> None:
+        self._desk.inspector.check_progress(working)
         self._failures, self._wake = 0, max(now, self._asked_at + self._desk.patience.pause)
         self._status = replace(
             self._status,
@@ -322,7 +325,7 @@ class Conversation:
     def _refuse(self, error: AnswerError, now: float) -> None:
         if error.blame is Blame.SITE:
             self._record(Event.UPDATE_REFUSED, detail=error.detail)
-            self._decline(f"its update was refused: {error.detail}", now)
+            self._decline(f"what it sent was refused: {error.detail}", now)
             return
         self._record(Event.ANSWER_REFUSED, detail=error.detail)
         self._again(error.detail, now)

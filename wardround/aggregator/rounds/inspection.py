@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
 from wardround.aggregator.rounds.records import Asked, RoundOrder
 from wardround.aggregator.strategies.protocol import Arrays
+from wardround.engine.parts import Bounds
+from wardround.federation.declared import (
+    LOSSES,
+    MOST_CASES,
+    SECONDS,
+    Declared,
+    Subsets,
+    UndeclaredError,
+    check_cases,
+    check_number,
+)
 from wardround.federation.envelope import Envelope
 from wardround.federation.guards import GuardError, Schema, check_update
 from wardround.federation.identities import Member
 from wardround.federation.payload import PayloadError, unpack
-from wardround.federation.protocol import Done, Reply, Stage
-from wardround.federation.sealing import SealError, open_reply
+from wardround.federation.protocol import Done, Ready, Reply, Stage, Working
+from wardround.federation.sealing import SealError, SignedNonsenseError, open_reply
+
+
+_STEPS = Bounds(0, 10_000_000)
 
 
 class Blame(StrEnum):
@@ -41,37 +57,74 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Inspector:
-    """Checks answers in one round. `schema` is that of the base model."""
+    """Checks answers in one round.
+
+    Attributes:
+        order: what the round is about.
+        schema: that of the base model.
+        declared: the study's scores.
+        is_final: whether this round scores the model that the last round of training has made.
+    """
 
     order: RoundOrder
     schema: Schema
+    declared: Declared
+    is_final: bool
 
     def open(self, envelope: Envelope, member: Member) -> Reply:
-        """The reply in an envelope, its signature checked. Raises `AnswerError` with blame unproven."""
+        """The reply in an envelope, its signature checked. Raises `AnswerError`."""
         try:
             reply, _ = open_reply(envelope, member.signing_key)
+        except SignedNonsenseError as error:
+            raise AnswerError(Blame.SITE, f"{error.code.value}: {error.detail}") from None
         except SealError as error:
             raise AnswerError(Blame.UNPROVEN, f"{error.code.value}: {error.detail}") from None
         if reply.site != member.name:
             raise AnswerError(Blame.UNPROVEN, "the answer names another site")
         return reply
 
+    def check_ready(self, ready: Ready) -> None:
+        """Raise `AnswerError` when a site says that it holds what no site can hold."""
+        with _blaming_the_site():
+            check_cases("training", ready.train_cases)
+            check_cases("validation", ready.validation_cases)
+            check_cases("test", ready.test_cases or 0)
+
+    def check_progress(self, working: Working) -> None:
+        """Raise `AnswerError` when a site's progress cannot be true."""
+        if working.step > working.steps:
+            raise AnswerError(Blame.SITE, f"it is at step {working.step} of {working.steps}")
+        with _blaming_the_site():
+            check_number("the number of steps", working.steps, _STEPS)
+            check_number("its estimate in seconds", working.seconds_left or 0.0, SECONDS)
+
     def accept(self, done: Done, payload: bytes, asked: Asked) -> Accepted:
         """A finished piece of work, ready to be stored or folded. Raises `AnswerError`."""
         if done.work_key != asked.work_key:
             raise AnswerError(Blame.UNPROVEN, "the reply is of another round, model or cohort")
+        self._check_numbers(done, asked)
         if self.order.stage is Stage.EVALUATE:
             if done.update is not None:
                 raise AnswerError(Blame.SITE, "the reply to an evaluation has an update")
             return Accepted(done, {})
         return Accepted(done, self._update(done, payload, asked))
 
+    def _check_numbers(self, done: Done, asked: Asked) -> None:
+        most_tested = MOST_CASES if asked.test_cases is None else asked.test_cases
+        with _blaming_the_site():
+            self.declared.check_scores(
+                done.metrics, Subsets(asked.validation_cases, most_tested if self.is_final else None)
+            )
+            check_number("the training loss", done.loss or 0.0, LOSSES)
+            check_number("its time of work in seconds", done.seconds, SECONDS)
+        if self.order.stage is Stage.EVALUATE and done.train_cases > asked.train_cases:
+            raise AnswerError(Blame.SITE, _other_cases(done, asked))
+
     def _update(self, done: Done, payload: bytes, asked: Asked) -> Arrays:
         if done.update is None:
             raise AnswerError(Blame.SITE, "the reply has no update")
         if not done.train_cases or done.train_cases != asked.train_cases:
-            expected = f"the {asked.train_cases} of its hello"
-            raise AnswerError(Blame.SITE, f"it counts {done.train_cases} training cases, not {expected}")
+            raise AnswerError(Blame.SITE, _other_cases(done, asked))
         try:
             arrays = unpack(payload)
             check_update(arrays, self.schema)
@@ -80,3 +133,16 @@ class Inspector:
         except GuardError as error:
             raise AnswerError(Blame.SITE, f"{error.code.value}: {error.detail}") from None
         return arrays
+
+
+@contextmanager
+def _blaming_the_site() -> Iterator[None]:
+    """Numbers of a signed body that may not pass are the doing of the site that signed it."""
+    try:
+        yield
+    except UndeclaredError as error:
+        raise AnswerError(Blame.SITE, str(error)) from None
+
+
+def _other_cases(done: Done, asked: Asked) -> str:
+    return f"it counts {done.train_cases} training cases, not the {asked.train_cases} of its hello"

@@ -31,6 +31,7 @@ from wardround.aggregator.rounds.switchboard import Clock, Gatherer
 from wardround.aggregator.strategies.protocol import Arrays, Strategy
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study import Study
+from wardround.federation.declared import Declared
 from wardround.federation.guards import describe
 from wardround.federation.identities import CoordinatorKey, Roster
 from wardround.federation.payload import unpack
@@ -150,7 +151,7 @@ class RoundLoop:
         self.journal.record(
             Event.ROUND_STARTED, round=order.round, stage=order.stage.value, base=order.base, bytes=len(model)
         )
-        inspector = Inspector(order, describe(unpack(model)))
+        inspector = self._inspector(order, model)
         decision = folder.decision()
         self.gathering = self._gathering(inspector, decision, model, started)
         verdict = self.gatherer.gather(self.gathering)
@@ -162,6 +163,11 @@ class RoundLoop:
             self.journal.record(Event.ROUND_DECIDED, round=order.round, sites=list(decision.sites), detail=verdict.line)
         self._finish(inspector, decision, started)
         return None
+
+    def _inspector(self, order: RoundOrder, model: bytes) -> Inspector:
+        run = self.run_plan
+        is_final = order.round == run.plan.horizon.rounds + 1
+        return Inspector(order, describe(unpack(model)), Declared.of(run.study), is_final)
 
     def _gathering(
         self, inspector: Inspector, decision: FoldDecision | None, model: bytes, started: float

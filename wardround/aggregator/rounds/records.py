@@ -8,6 +8,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from wardround.engine.basics.canonical import canonical_model
+from wardround.engine.basics.closed import Added
 from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.problems import InputError
 from wardround.federation.protocol import Count, Digest, MetricName, MetricValue, SiteName, Stage, WireModel
@@ -42,6 +43,7 @@ class Asked(WireModel):
     train_cases: Count
     validation_cases: Count
     work_key: Digest
+    test_cases: Annotated[Count | None, Added("0.2.0")] = None
 
 
 class Absence(WireModel):

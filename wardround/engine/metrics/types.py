@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -40,4 +41,13 @@ def merge(summaries: list[Summary]) -> Summary:
     total = sum(summary.count for summary in counted)
     if total == 0:
         return Summary(0.0, 0)
-    return Summary(sum(summary.value * summary.count for summary in counted) / total, total)
+    return Summary(_mean(counted, total), total)
+
+
+def _mean(counted: Sequence[Summary], total: int) -> float:
+    """The weighted mean, which lies between the least and the greatest value, however large they are."""
+    mean = sum(summary.value * summary.count for summary in counted) / total
+    if not math.isfinite(mean):
+        mean = sum(summary.value * (summary.count / total) for summary in counted)
+    values = [summary.value for summary in counted]
+    return min(max(mean, min(values)), max(values))

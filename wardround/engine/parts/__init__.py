@@ -1,5 +1,5 @@
 """The registry of parts: names and typed parameters of everything a study can choose. Imports no torch."""
 
-from wardround.engine.parts.registry import Kind, Parameters, Part, Registry, builtin_and_plugins
+from wardround.engine.parts.registry import Bounds, Kind, Parameters, Part, Registry, builtin_and_plugins
 
-__all__ = ["Kind", "Parameters", "Part", "Registry", "builtin_and_plugins"]
+__all__ = ["Bounds", "Kind", "Parameters", "Part", "Registry", "builtin_and_plugins"]

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from wardround.engine.parts.registry import Kind, Parameters, Part
+from wardround.engine.parts.registry import FRACTION, MILLIMETRES, Kind, Parameters, Part
 
 
 class Dice(Parameters):
@@ -37,9 +37,9 @@ CLASSIFICATION = frozenset({"classification"})
 _SURFACE = "wardround.engine.metrics.segmentation"
 _SCALAR = "wardround.engine.metrics.classification"
 PARTS = (
-    Part(Kind.METRIC, "dice", Dice, f"{_SURFACE}:DiceMetric", SEGMENTATION),
-    Part(Kind.METRIC, "hd95", HD95, f"{_SURFACE}:HD95Metric", SEGMENTATION, higher_is_better=False),
-    Part(Kind.METRIC, "nsd", NSD, f"{_SURFACE}:NSDMetric", SEGMENTATION),
-    Part(Kind.METRIC, "accuracy", Accuracy, f"{_SCALAR}:AccuracyMetric", CLASSIFICATION),
-    Part(Kind.METRIC, "auc", AUC, f"{_SCALAR}:AUCMetric", CLASSIFICATION),
+    Part(Kind.METRIC, "dice", Dice, f"{_SURFACE}:DiceMetric", SEGMENTATION, bounds=FRACTION),
+    Part(Kind.METRIC, "hd95", HD95, f"{_SURFACE}:HD95Metric", SEGMENTATION, False, MILLIMETRES),
+    Part(Kind.METRIC, "nsd", NSD, f"{_SURFACE}:NSDMetric", SEGMENTATION, bounds=FRACTION),
+    Part(Kind.METRIC, "accuracy", Accuracy, f"{_SCALAR}:AccuracyMetric", CLASSIFICATION, bounds=FRACTION),
+    Part(Kind.METRIC, "auc", AUC, f"{_SCALAR}:AUCMetric", CLASSIFICATION, bounds=FRACTION),
 )

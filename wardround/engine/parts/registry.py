@@ -45,6 +45,23 @@ class Parameters(Closed):
 
 
 @dataclass(frozen=True)
+class Bounds:
+    """The least and the greatest value that a number can have."""
+
+    least: float
+    most: float
+
+    def hold(self, value: float) -> bool:
+        """Whether a value lies within; NaN does not."""
+        return self.least <= value <= self.most
+
+
+ANY_SCORE = Bounds(-1e9, 1e9)
+FRACTION = Bounds(0.0, 1.0)
+MILLIMETRES = Bounds(0.0, 1e6)
+
+
+@dataclass(frozen=True)
 class Part:
     """One registered part.
 
@@ -55,6 +72,7 @@ class Part:
         implementation: `module:attribute`; called as `attribute(parameters, ...)` with arguments set by its kind.
         tasks: the tasks that it serves; empty means all.
         higher_is_better: for metrics, which direction is better.
+        bounds: for metrics, the range of a score; what lies outside it neither leaves a hospital nor is believed.
     """
 
     kind: Kind
@@ -63,6 +81,7 @@ class Part:
     implementation: str
     tasks: frozenset[str] = frozenset()
     higher_is_better: bool = True
+    bounds: Bounds = ANY_SCORE
 
     def load(self) -> Any:
         """Import and return the implementation."""

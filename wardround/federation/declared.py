@@ -1,0 +1,78 @@
+"""Which numbers may cross from a site to the aggregator: by name, each within its range.
+
+The site's border and the aggregator's inspector both read it here, so that what one lets out the other takes in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from wardround.engine.parts import Bounds, Kind
+from wardround.engine.study import Study
+from wardround.federation.protocol import MetricValue
+
+TEST_PREFIX = "test."
+"""Marks a metric over test cases, which are scored once, after the last round."""
+LOSS = "loss"
+LOSSES = Bounds(-1e12, 1e12)
+SECONDS = Bounds(0.0, 1e12)
+MOST_CASES = 10_000_000
+"""No hospital has as many; sums over all hospitals and rounds stay far from any overflow."""
+
+
+class UndeclaredError(Exception):
+    """A number that may not pass. The text is made of fixed words, numbers and names of the study's own."""
+
+
+@dataclass(frozen=True)
+class Subsets:
+    """Over how many cases metrics may be at most. `test` is None where no metric of test cases belongs."""
+
+    validation: int
+    test: int | None = None
+
+
+@dataclass(frozen=True)
+class Declared:
+    """The scores of a study by name (`dice`, `dice.anterior`, `loss`), each with its range."""
+
+    scores: Mapping[str, Bounds]
+
+    @classmethod
+    def of(cls, study: Study) -> Declared:
+        """What a study declares: each metric, each metric of each class, and the loss."""
+        scores = {LOSS: LOSSES}
+        for use in study.validation.metrics:
+            bounds = use.part(Kind.METRIC).bounds
+            scores |= {name: bounds for name in (use.name, *(f"{use.name}.{label}" for label in study.class_names))}
+        return cls(scores)
+
+    def check_scores(self, metrics: Mapping[str, MetricValue], subsets: Subsets) -> None:
+        """Raise `UndeclaredError` unless every name, value and count is one that the study can have."""
+        unknown = [name for name in metrics if name.removeprefix(TEST_PREFIX) not in self.scores]
+        if unknown:
+            raise UndeclaredError(f"{len(unknown)} metrics that the study does not have")
+        for name, metric in metrics.items():
+            self._check_score(name, metric, subsets)
+
+    def _check_score(self, name: str, metric: MetricValue, subsets: Subsets) -> None:
+        tested = name.startswith(TEST_PREFIX)
+        most = subsets.test if tested else subsets.validation
+        if most is None:
+            raise UndeclaredError(f"{name}, a metric of test cases, before the last round is over")
+        if metric.count > most:
+            raise UndeclaredError(f"{name} over {metric.count} cases, where the site has {most}")
+        check_number(name, metric.value, self.scores[name.removeprefix(TEST_PREFIX)])
+
+
+def check_number(name: str, value: float, bounds: Bounds) -> None:
+    """Raise `UndeclaredError` unless `value` lies within `bounds`."""
+    if not bounds.hold(value):
+        raise UndeclaredError(f"{name} is {value:g}, outside {bounds.least:g} to {bounds.most:g}")
+
+
+def check_cases(name: str, count: int) -> None:
+    """Raise `UndeclaredError` for a number of cases that no hospital has."""
+    if count > MOST_CASES:
+        raise UndeclaredError(f"it counts {count} {name} cases, more than the {MOST_CASES} that are allowed")
