@@ -45,7 +45,7 @@ class Declared:
         scores = {LOSS: LOSSES}
         for use in study.validation.metrics:
             bounds = use.part(Kind.METRIC).bounds
-            scores |= {name: bounds for name in (use.name, *(f"{use.name}.{label}" for label in study.class_names))}
+            scores |= dict.fromkeys((use.name, *(f"{use.name}.{label}" for label in study.class_names)), bounds)
         return cls(scores)
 
     def check_scores(self, metrics: Mapping[str, MetricValue], subsets: Subsets) -> None:

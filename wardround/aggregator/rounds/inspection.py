@@ -27,7 +27,6 @@ from wardround.federation.payload import PayloadError, unpack
 from wardround.federation.protocol import Done, Ready, Reply, Stage, Working
 from wardround.federation.sealing import SealError, SignedNonsenseError, open_reply
 
-
 _STEPS = Bounds(0, 10_000_000)
 
 
