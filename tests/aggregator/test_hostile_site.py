@@ -1,4 +1,4 @@
-"""An enrolled site that signs what it likes: it is refused by name, and the others' run ends as if it were not there."""
+"""An enrolled site that signs what it likes: it is refused by name, and the others go on as if it were not there."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ TRAINING = {
     "dice below zero": (score("dice", -0.5), "dice is -0.5"),
     "a class above one": (score("dice.left", 1e300), "dice.left is 1e+300"),
     "validation loss": (score("loss", 1e300), "loss is 1e+300"),
-    "other metric": (score("recall", 0.5), "1 metrics that the study does not have"),
-    "many metrics": (crowd, "15000 metrics that the study does not have"),
+    "other metric": (score("recall", 0.5), "1 metrics that the plan does not declare"),
+    "many metrics": (crowd, "15000 metrics that the plan does not declare"),
     "test too early": (score("test.dice", 0.5, 3), "before the last round"),
     "too many cases": (score("dice", 0.5, 5), "over 5 cases, where the site has 4"),
     "seconds": (claim(seconds=1e308), "time of work"),

@@ -12,7 +12,7 @@ from tests.support.studies import CLASSIFICATION, SEGMENTATION, study_of
 from wardround.engine.metrics.types import Summary, merge
 from wardround.engine.parts import Kind, builtin_and_plugins
 from wardround.federation.declared import LOSS, TEST_PREFIX, Declared, Subsets, UndeclaredError
-from wardround.federation.protocol import MetricValue
+from wardround.federation.protocol import Leaves, MetricValue
 
 STUDIES = {"segmentation": study_of(SEGMENTATION), "classification": study_of(CLASSIFICATION)}
 NAMES = [(task, name) for task, study in STUDIES.items() for name in Declared.of(study).scores]
@@ -82,3 +82,16 @@ def test_a_mean_of_finite_numbers_is_finite_and_lies_between_them(found: list[tu
     if values:
         assert min(values) <= merged.value <= max(values)
         assert merged.count == sum(count for _, count in found)
+
+
+def test_the_plan_narrows_what_is_declared() -> None:
+    study, dice = STUDIES["segmentation"], {"dice": MetricValue(value=0.5, count=4)}
+    narrow = Declared.of(study, Leaves(metrics=("dice",), test=False))
+    narrow.check_scores(dice, Subsets(4))
+    narrow.check_loss(None)
+    with pytest.raises(UndeclaredError, match="training loss"):
+        narrow.check_loss(0.5)
+    with pytest.raises(UndeclaredError, match="does not declare"):
+        narrow.check_scores({"loss": dice["dice"]}, Subsets(4))
+    with pytest.raises(UndeclaredError, match="test cases, which the plan"):
+        narrow.check_scores({"test.dice": dice["dice"]}, Subsets(4, 4))

@@ -108,7 +108,7 @@ def test_the_policy_decides_which_metrics_leave() -> None:
         ("dice", 1.5, "outside 0 to 1"),
         ("dice.outer", -0.1, "outside 0 to 1"),
         ("loss", 1.7e308, "outside"),
-        ("recall", 0.5, "does not have"),
+        ("recall", 0.5, "does not declare"),
         ("test.dice", 0.5, "before the last round"),
     ],
 )

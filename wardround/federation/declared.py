@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from wardround.engine.parts import Bounds, Kind
 from wardround.engine.study import Study
-from wardround.federation.protocol import MetricValue
+from wardround.federation.protocol import Leaves, MetricValue
 
 TEST_PREFIX = "test."
 """Marks a metric over test cases, which are scored once, after the last round."""
@@ -35,29 +35,41 @@ class Subsets:
 
 @dataclass(frozen=True)
 class Declared:
-    """The scores of a study by name (`dice`, `dice.anterior`, `loss`), each with its range."""
+    """The scores that leave a site, by name (`dice`, `dice.anterior`, `loss`), each with its range."""
 
     scores: Mapping[str, Bounds]
+    tests: bool
 
     @classmethod
-    def of(cls, study: Study) -> Declared:
-        """What a study declares: each metric, each metric of each class, and the loss."""
+    def of(cls, study: Study, leaves: Leaves | None = None) -> Declared:
+        """A study's metrics, each of them by class, and the loss; of these what the plan lets leave, or all."""
+        allowed = leaves or Leaves()
         scores = {LOSS: LOSSES}
         for use in study.validation.metrics:
             bounds = use.part(Kind.METRIC).bounds
             scores |= dict.fromkeys((use.name, *(f"{use.name}.{label}" for label in study.class_names)), bounds)
-        return cls(scores)
+        return cls({name: bounds for name, bounds in scores.items() if allowed.lets_out(name)}, allowed.test)
 
     def check_scores(self, metrics: Mapping[str, MetricValue], subsets: Subsets) -> None:
-        """Raise `UndeclaredError` unless every name, value and count is one that the study can have."""
+        """Raise `UndeclaredError` unless every name, value and count is one that may leave a site."""
         unknown = [name for name in metrics if name.removeprefix(TEST_PREFIX) not in self.scores]
         if unknown:
-            raise UndeclaredError(f"{len(unknown)} metrics that the study does not have")
+            raise UndeclaredError(f"{len(unknown)} metrics that the plan does not declare")
         for name, metric in metrics.items():
             self._check_score(name, metric, subsets)
 
+    def check_loss(self, loss: float | None) -> None:
+        """Raise `UndeclaredError` unless a training loss may leave a site."""
+        if loss is None:
+            return
+        if LOSS not in self.scores:
+            raise UndeclaredError("a training loss, which the plan does not declare")
+        check_number("the training loss", loss, LOSSES)
+
     def _check_score(self, name: str, metric: MetricValue, subsets: Subsets) -> None:
         tested = name.startswith(TEST_PREFIX)
+        if tested and not self.tests:
+            raise UndeclaredError(f"{name}, a metric of test cases, which the plan does not declare")
         most = subsets.test if tested else subsets.validation
         if most is None:
             raise UndeclaredError(f"{name}, a metric of test cases, before the last round is over")

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from wardround.engine.study import Study
 from wardround.federation.declared import (
     LOSS,
-    LOSSES,
     MOST_CASES,
     TEST_PREFIX,
     Declared,
     Subsets,
     UndeclaredError,
-    check_number,
 )
 from wardround.federation.guards import GuardError, check_update, describe
 from wardround.federation.payload import PayloadError, payload_digest, unpack
@@ -90,8 +88,9 @@ class Border:
     def _metrics(self, task: Task, result: WorkResult) -> tuple[dict[str, MetricValue], tuple[str, ...]]:
         subsets = Subsets(MOST_CASES, MOST_CASES if task.stage is Stage.EVALUATE else None)
         try:
-            Declared.of(self.study).check_scores(result.metrics, subsets)
-            check_number("the training loss", result.loss or 0.0, LOSSES)
+            declared = Declared.of(self.study)
+            declared.check_scores(result.metrics, subsets)
+            declared.check_loss(result.loss)
         except UndeclaredError as error:
             raise _blocked(str(error)) from error
         kept = {name: value for name, value in sorted(result.metrics.items()) if self._may_leave(name, value)}

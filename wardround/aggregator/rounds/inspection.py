@@ -11,7 +11,6 @@ from wardround.aggregator.rounds.records import Asked, RoundOrder
 from wardround.aggregator.strategies.protocol import Arrays
 from wardround.engine.parts import Bounds
 from wardround.federation.declared import (
-    LOSSES,
     MOST_CASES,
     SECONDS,
     Declared,
@@ -114,7 +113,7 @@ class Inspector:
             self.declared.check_scores(
                 done.metrics, Subsets(asked.validation_cases, most_tested if self.is_final else None)
             )
-            check_number("the training loss", done.loss or 0.0, LOSSES)
+            self.declared.check_loss(done.loss)
             check_number("its time of work in seconds", done.seconds, SECONDS)
         if self.order.stage is Stage.EVALUATE and done.train_cases > asked.train_cases:
             raise AnswerError(Blame.SITE, _other_cases(done, asked))

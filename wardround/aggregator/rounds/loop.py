@@ -167,7 +167,7 @@ class RoundLoop:
     def _inspector(self, order: RoundOrder, model: bytes) -> Inspector:
         run = self.run_plan
         is_final = order.round == run.plan.horizon.rounds + 1
-        return Inspector(order, describe(unpack(model)), Declared.of(run.study), is_final)
+        return Inspector(order, describe(unpack(model)), Declared.of(run.study, run.plan.outgoing), is_final)
 
     def _gathering(
         self, inspector: Inspector, decision: FoldDecision | None, model: bytes, started: float
