@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -162,5 +163,6 @@ def worker(config: Config = _DEFAULT, follow_parent: FollowParent = False) -> No
 
 
 def main() -> int:
-    """Run `site-client`; returns the exit code."""
+    """Run `site-client`; returns the exit code. What it writes is its user's alone, whatever the umask was."""
+    os.umask(0o077)
     return run(app)

@@ -13,7 +13,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from types import FrameType
 
-from wardround.engine.basics.files import write_atomic
+from wardround.engine.basics.files import private_folder, write_atomic
 from wardround.engine.basics.problems import InputError
 from wardround.site_client.events import Role
 
@@ -21,7 +21,7 @@ from wardround.site_client.events import Role
 @contextmanager
 def only_one(work: Path, role: Role) -> Iterator[None]:
     """Hold the work folder's lock for a role, and its pid file. Raises `InputError` when another process holds it."""
-    work.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(work)
     with (work / f"{role.value}.lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

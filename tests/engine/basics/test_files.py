@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import os
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wardround.engine.basics import files
 from wardround.engine.basics.files import (
+    DamagedError,
+    Rotation,
     append_durably,
+    private_folder,
+    read_checked,
     read_json_lines,
     replacing,
     require_space,
+    rotate,
+    rotated_files,
+    sweep_left_overs,
     write_atomic,
+    write_checked,
     write_private,
 )
 from wardround.engine.basics.problems import InputError
@@ -87,3 +100,62 @@ def test_other_files_have_the_permissions_that_the_user_gives_to_new_files(tmp_p
     plain.write_bytes(b"x")
     write_atomic(atomic, b"x")
     assert atomic.stat().st_mode == plain.stat().st_mode
+
+
+@given(content=st.binary(max_size=200), position=st.integers(0, 10**6), bit=st.integers(0, 7))
+def test_a_checked_file_gives_its_bytes_or_says_that_it_is_damaged(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, position: int, bit: int
+) -> None:
+    path = tmp_path_factory.mktemp("checked") / "file"
+    write_checked(path, content)
+    assert read_checked(path) == content
+    written = bytearray(path.read_bytes())
+    written[position % len(written)] ^= 1 << bit
+    path.write_bytes(written)
+    with pytest.raises(DamagedError) as caught:
+        read_checked(path)
+    assert caught.value.path == path
+
+
+def test_a_record_of_the_first_release_is_read_without_a_digest(tmp_path: Path) -> None:
+    (tmp_path / "old.json").write_bytes(b'{"a":1}')
+    assert read_checked(tmp_path / "old.json") == b'{"a":1}'
+
+
+def test_the_temporary_file_of_a_killed_process_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from wardround.engine.basics.files import replacing\n"
+        "with replacing(Path(sys.argv[1]) / 'inner' / ('x' * 60)):\n    os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == 9
+    (left,) = (tmp_path / "inner").iterdir()
+    own = [tmp_path / "inner" / name for name in ("notes.tmp", ".model.bin.tmp", ".hidden", "model.bin")]
+    for path in own:
+        path.write_bytes(b"somebody's own file")
+    assert sweep_left_overs(tmp_path, older_than=3600) == ()
+    assert sweep_left_overs(tmp_path) == (left,)
+    assert sorted((tmp_path / "inner").iterdir()) == sorted(own)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_a_private_folder_is_its_owners_alone_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        (tmp_path / "open").mkdir(mode=0o777)
+        for name in ("open", "new"):
+            assert stat.S_IMODE(private_folder(tmp_path / name).stat().st_mode) == 0o700
+    finally:
+        os.umask(before)
+
+
+def test_a_full_log_is_set_aside_and_read_in_order(tmp_path: Path) -> None:
+    path, rotation = tmp_path / "log.jsonl", Rotation(limit=100, kept=3)
+    for number in range(60):
+        rotate(path, rotation)
+        append_durably(path, f'{{"number": {number}}}')
+    files = rotated_files(path)
+    assert [file.name for file in files] == ["log.jsonl.3", "log.jsonl.2", "log.jsonl.1", "log.jsonl"]
+    assert all(file.stat().st_size < 120 for file in files)
+    numbers = [content["number"] for file in files for content in read_json_lines(file)]
+    assert numbers == list(range(60 - len(numbers), 60))
+    assert len(numbers) > 20

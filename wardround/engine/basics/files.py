@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
+import re
 import secrets
+import stat
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from pydantic import JsonValue
 
-from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.problems import InputError, Problem
+
+_LEFT_OVER = re.compile(r"\..{0,40}\.[0-9a-f]{12}\.tmp", re.DOTALL)
+_DIGEST_LENGTH = 64
+
+
+class DiskFullError(InputError):
+    """There is no room for what is about to be written."""
+
+
+class DamagedError(Exception):
+    """A file does not hold the bytes that were written to it; `path` is the file."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} is damaged: its bytes are not those that were written")
+        self.path = path
 
 
 def fsync_folder(folder: Path) -> None:
@@ -59,6 +79,59 @@ def write_private(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
+def write_checked(path: Path, content: bytes) -> None:
+    """Write `content` durably behind its SHA-256, for `read_checked`."""
+    write_atomic(path, hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+
+
+def read_checked(path: Path) -> bytes:
+    """The content of a file of `write_checked`; of a JSON object that release 0.1.0 wrote without a digest as well.
+
+    Raises:
+        DamagedError: the content does not have its digest.
+        FileNotFoundError: there is no such file.
+    """
+    written = path.read_bytes()
+    if written[:1] == b"{":
+        return written
+    digest, content = written[:_DIGEST_LENGTH], written[_DIGEST_LENGTH + 1 :]
+    if hashlib.sha256(content).hexdigest().encode() != digest or written[_DIGEST_LENGTH : _DIGEST_LENGTH + 1] != b"\n":
+        raise DamagedError(path)
+    return content
+
+
+def private_folder(path: Path) -> Path:
+    """The folder, made if it is absent, and closed to all but its owner (mode 0700), whatever the umask."""
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        with contextlib.suppress(PermissionError):  # somebody else's folder is not ours to close
+            path.chmod(0o700)
+    return path
+
+
+def sweep_left_overs(root: Path, *, older_than: float = 0.0) -> tuple[Path, ...]:
+    """Remove the temporary files that killed processes left under `root`; what was removed.
+
+    `older_than` is the age in seconds that marks one as left over. With 0 the caller must hold the lock of everybody
+    who writes there; without such a lock an age of a day is safe. Links are not followed.
+    """
+    removed = []
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = Path(folder, name)
+            if _LEFT_OVER.fullmatch(name) and _age(path) >= older_than:
+                path.unlink(missing_ok=True)
+                removed.append(path)
+    return tuple(removed)
+
+
+def _age(path: Path) -> float:
+    try:
+        return max(0.0, time.time() - path.lstat().st_mtime)
+    except FileNotFoundError:
+        return -1.0
+
+
 def append_durably(path: Path, line: str) -> None:
     """Append one line and fsync. What a crash cut off before stays a line of its own, which readers leave out."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,6 +139,38 @@ def append_durably(path: Path, line: str) -> None:
         handle.write((b"" if _ends_with_newline(handle) else b"\n") + line.encode() + b"\n")
         handle.flush()
         os.fsync(handle.fileno())
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """When a log begins a new file: at `limit` bytes; `kept` full files stay beside it, as `<name>.1` (newest) on."""
+
+    limit: int = 8 * 2**20
+    kept: int = 8
+
+
+def rotate(path: Path, rotation: Rotation) -> None:
+    """Set a log aside that is full, so that the next line begins a new file; the oldest set aside is removed.
+
+    For the one process that writes the log. A log that is not full is left alone.
+    """
+    if path.exists() and path.stat().st_size >= rotation.limit:
+        _set_aside(path, rotation.kept)
+
+
+def _set_aside(path: Path, kept: int) -> None:
+    files = [path, *(path.with_name(f"{path.name}.{number}") for number in range(1, kept + 1))]
+    for older, newer in reversed(list(zip(files[1:], files[:-1], strict=True))):
+        if newer.exists():
+            newer.replace(older)
+    fsync_folder(path.parent)
+
+
+def rotated_files(path: Path) -> tuple[Path, ...]:
+    """The files of a log, oldest first: those set aside, then the one that is written to. Only those that exist."""
+    aside = [found for found in path.parent.glob(f"{path.name}.*") if found.suffix[1:].isdecimal()]
+    aside.sort(key=lambda found: -int(found.suffix[1:]))
+    return (*aside, *([path] if path.exists() else []))
 
 
 def _ends_with_newline(handle: BinaryIO) -> bool:
@@ -88,15 +193,16 @@ def read_json_lines(path: Path) -> Iterator[dict[str, JsonValue]]:
 
 
 def require_space(folder: Path, needed_bytes: int, purpose: str) -> None:
-    """Raise `InputError` unless `folder`'s disk has `needed_bytes` free; call it before anything is written."""
+    """Raise `DiskFullError`, an `InputError`, unless `folder`'s disk has `needed_bytes` free; to be called first."""
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     status = os.statvfs(existing)
     free = status.f_bavail * status.f_frsize
     if free < needed_bytes:
-        raise InputError.one(
+        problem = Problem(
             f"the disk is too full for {purpose}",
             where=str(folder),
             got=f"{free / 1e6:,.0f} MB free",
             expected=f"{needed_bytes / 1e6:,.0f} MB",
             remedy="Free some space or choose another folder",
         )
+        raise DiskFullError([problem])
