@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from wardround.federation import payload
+from wardround.federation.guards import describe
 from wardround.federation.payload import PayloadError, pack, payload_digest, unpack
 
 _DTYPES: st.SearchStrategy[np.dtype[Any]] = st.sampled_from(
@@ -122,17 +123,60 @@ def test_a_length_that_is_not_aligned_is_refused() -> None:
         unpack((2).to_bytes(8, "little") + b"{}")
 
 
-def test_too_many_tensors_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(payload, "MAX_TENSORS", 2)
-    content = pack({f"model/{n}": np.zeros(1, np.float32) for n in range(3)})
-    with pytest.raises(PayloadError, match="number"):
-        unpack(content)
+def _empty_tensors(count: int) -> bytes:
+    return _bytes({f"model/{number}": _entry(shape=[0], offsets=(0, 0)) for number in range(count)}, b"")
 
 
-def test_a_long_header_is_refused_before_it_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(payload, "MAX_HEADER_BYTES", 64)
-    with pytest.raises(PayloadError, match="impossible length"):
-        unpack(pack({"model/a": np.zeros(1, np.float32), "model/b": np.zeros(1, np.float32)}))
+_JUNK = {
+    "empty tensors": lambda size: _empty_tensors(size // 60),
+    "nested lists": lambda size: _bytes(b"[" * size, b""),
+    "nested mappings": lambda size: _bytes(b'{"a":' * (size // 5), b""),
+    "a flat list": lambda size: _bytes(b"[" + b"1," * (size // 2) + b"1]", b""),
+    "many keys": lambda size: _bytes({str(number): 1 for number in range(size // 8)}, b""),
+    "one key again and again": lambda size: _bytes(b"{" + b'"a":1,' * (size // 6) + b'"a":1}', b""),
+    "one shape without end": lambda size: _bytes(b'{"model/a":{"shape":[' + b"1," * (size // 2) + b"1]}}", b""),
+}
+_CHEAP_JUNK = {
+    "a long number": lambda size: _bytes(b'{"model/a":' + b"9" * size + b"}", b""),
+    "a long name": lambda size: _bytes(b'{"' + b"a" * size + b'":1}', b""),
+    "blanks": lambda size: _bytes(b" " * size, b""),
+}
+
+
+@pytest.mark.parametrize("kind", _JUNK)
+@pytest.mark.parametrize("known", [True, False], ids=["of a known model", "of any model"])
+def test_junk_of_many_parts_is_refused_before_it_is_parsed(
+    monkeypatch: pytest.MonkeyPatch, kind: str, known: bool
+) -> None:
+    monkeypatch.setattr(payload, "_parse", lambda text: pytest.fail("the header was parsed"))
+    schema = describe({"model/a": np.zeros(2, np.float32)}) if known else None
+    with pytest.raises(PayloadError):
+        unpack(_JUNK[kind](3_600_000), schema)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in _JUNK | _CHEAP_JUNK if kind != "empty tensors"])
+def test_junk_of_any_length_is_refused(kind: str) -> None:
+    for size in (100, 1_000, 30_000):
+        for schema in (None, describe({"model/a": np.zeros(2, np.float32)})):
+            with pytest.raises(PayloadError):
+                unpack((_JUNK | _CHEAP_JUNK)[kind](size), schema)
+
+
+@given(st.dictionaries(_NAMES, _ARRAYS, max_size=6))
+def test_what_a_schema_describes_has_room(arrays: dict[str, np.ndarray]) -> None:
+    assert unpack(pack(arrays), describe(arrays)).keys() == arrays.keys()
+
+
+def test_a_large_model_with_long_names_has_room() -> None:
+    arrays = {"model/" + f"{number:0>255}": np.zeros([1] * 8, np.float32) for number in range(payload.MAX_TENSORS)}
+    content = pack(arrays)
+    assert len(unpack(content)) == len(arrays)
+    assert len(unpack(content, describe(arrays))) == len(arrays)
+
+
+def test_a_payload_with_more_data_than_the_model_is_refused() -> None:
+    with pytest.raises(PayloadError, match="size"):
+        unpack(pack({"model/a": np.zeros(2000, np.float32)}), describe({"model/a": np.zeros(2, np.float32)}))
 
 
 def test_an_error_repeats_nothing_of_the_sender() -> None:

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
+from hypothesis import given
+from hypothesis import strategies as st
 
-from wardround.engine.basics.canonical import canonical_json
+from wardround.engine.basics.canonical import canonical_json, canonical_model
 from wardround.federation.envelope import Envelope
 from wardround.federation.identities import CoordinatorKey, sign, signing_public_hex
 from wardround.federation.payload import pack, payload_digest
 from wardround.federation.protocol import Done, RefusalCode, Stage, Task, Working
-from wardround.federation.sealing import MAX_BODY_BYTES, SealError, open_reply, open_task, seal_reply, seal_task
+from wardround.federation.sealing import (
+    MAX_BODY_BYTES,
+    MAX_REPLY_BYTES,
+    SealError,
+    SignedNonsenseError,
+    open_reply,
+    open_task,
+    seal_reply,
+    seal_task,
+)
 
 MODEL = pack({"model/a": np.ones(3, np.float32)})
 TASK = Task(
@@ -104,3 +117,63 @@ def test_what_is_not_a_reply_is_refused(site: ed25519.Ed25519PrivateKey) -> None
     with pytest.raises(SealError) as caught:
         open_reply(envelope, signing_public_hex(site))
     assert caught.value.code is RefusalCode.MALFORMED
+
+
+_KEY = ed25519.Ed25519PrivateKey.from_private_bytes(b"7" * 32)
+_KINDS = st.sampled_from(["ready", "missing", "working", "refused", "done", "concluded", "task", "other"])
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just("0" * 64),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+)
+_FIELDS = st.sampled_from(
+    sorted({name for kind in (Done, Working, Task) for name in kind.model_fields} | {"code", "cohort", "correlation"})
+)
+
+
+def _signed(body: bytes, payload: bytes = b"") -> Envelope:
+    return Envelope(body, sign(_KEY, b"wardround reply\n" + body), payload)
+
+
+def _open(envelope: Envelope) -> None:
+    """Open a reply; nothing but `SealError` may come of it."""
+    with contextlib.suppress(SealError):
+        open_reply(envelope, signing_public_hex(_KEY))
+
+
+@given(st.binary(max_size=300), st.binary(max_size=80), st.binary(max_size=20))
+def test_any_bytes_are_a_reply_or_refused(body: bytes, signature: bytes, payload: bytes) -> None:
+    _open(Envelope(body, signature, payload))
+    _open(_signed(body, payload))
+
+
+@given(_KINDS, st.dictionaries(_FIELDS, _VALUES, max_size=6))
+def test_any_signed_json_is_a_reply_or_refused(kind: str, fields: dict[str, object]) -> None:
+    _open(_signed(json.dumps({**fields, "type": kind}).encode()))
+
+
+@given(_FIELDS, _VALUES)
+def test_any_value_in_any_field_of_a_finished_reply_is_a_reply_or_refused(name: str, value: object) -> None:
+    body = json.loads(canonical_model(_done(None)))
+    _open(_signed(json.dumps({**body, name: value}).encode()))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 300_000,
+        b'{"type":"done","loss":' + b"9" * 300_000 + b"}",
+        b'{"type":"done","loss":1e999}',
+        b'{"type":"done","metrics":{' + b",".join(b'"%d":{}' % number for number in range(30_000)) + b"}}",
+        b'{"type":"\xff"}',
+        b'{"type":"\\ud800"}',
+    ],
+    ids=["nested", "long number", "infinite", "many metrics", "bad text", "half a character"],
+)
+def test_nonsense_that_a_site_has_signed_is_held_against_it(body: bytes) -> None:
+    with pytest.raises(SignedNonsenseError):
+        open_reply(_signed(body), signing_public_hex(_KEY))
+
+
+def test_a_reply_that_is_too_long_is_refused_before_its_signature_is_checked() -> None:
+    with pytest.raises(SealError, match="too long"):
+        open_reply(Envelope(b" " * (MAX_REPLY_BYTES + 1), b""), signing_public_hex(_KEY))

@@ -10,19 +10,23 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NoReturn
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from wardround.engine.basics.canonical import sha256_hex
+from wardround.federation.guards import Schema
 
 MAX_PAYLOAD_BYTES = 4 * 2**30
-MAX_HEADER_BYTES = 8 * 2**20
-MAX_TENSORS = 65_536
+MAX_TENSORS = 16_384
 MAX_AXES = 8
 _LENGTH_BYTES = 8
 _ALIGNMENT = 8
+_NAME_BYTES = 32 + 1 + 255
+_ENTRY_BYTES = 64 + MAX_AXES * 11 + 2 * 11
+"""What an entry takes in a header beside its name: keys, type, axes and offsets, each number below 10 ** 10."""
 _METADATA = "__metadata__"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}/[A-Za-z0-9_.\-/]{1,255}")
 _DTYPES: dict[str, np.dtype[Any]] = {
@@ -40,6 +44,28 @@ class PayloadError(ValueError):
     """Bytes that are not a payload. The message is made of fixed words: nothing of the sender's is repeated."""
 
 
+@dataclass(frozen=True)
+class Room:
+    """How large a payload may be, known before a byte of it is parsed. The default is what `pack` can write at all."""
+
+    tensors: int = MAX_TENSORS
+    header: int = MAX_TENSORS * (_NAME_BYTES + _ENTRY_BYTES)
+    data: int = MAX_PAYLOAD_BYTES
+
+    @classmethod
+    def of(cls, schema: Schema) -> Room:
+        """For tensors of a schema."""
+        names = sum(len(name) + _ENTRY_BYTES for name in schema.tensors)
+        sizes = (math.prod(spec.shape) * np.dtype(spec.dtype).itemsize for spec in schema.tensors.values())
+        return cls(len(schema.tensors), names + _ENTRY_BYTES, sum(sizes))
+
+    @property
+    def marks(self) -> Mapping[bytes, int]:
+        """How often the marks that cost a parser time stand in a header of so many tensors, at most."""
+        axes = self.tensors * (MAX_AXES + 4)
+        return {b"{": self.tensors + 1, b"[": 2 * self.tensors, b":": 4 * self.tensors, b",": axes}
+
+
 class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     dtype: Literal["F32", "F16", "I64", "U8"]
@@ -53,6 +79,7 @@ class _Entry(BaseModel):
 
 
 _HEADER: TypeAdapter[dict[str, _Entry]] = TypeAdapter(dict[str, _Entry])
+_ANY = Room()
 
 
 def payload_digest(content: bytes) -> str:
@@ -78,27 +105,34 @@ def pack(arrays: Arrays) -> bytes:
     return content
 
 
-def unpack(content: bytes) -> dict[str, np.ndarray]:
+def unpack(content: bytes, schema: Schema | None = None) -> dict[str, np.ndarray]:
     """Read-only arrays over `content`, by name in sorted order. Safe on hostile bytes: all is checked before use.
+
+    With the `schema` that the tensors should have, bytes that cannot have it are refused before they are parsed; that
+    they do have it is for `guards.check_update` to say.
 
     Raises:
         PayloadError: size, header, names, types, shapes or offsets are not what `pack` writes.
     """
-    header, start = _header(content)
+    header, start = _header(content, Room.of(schema) if schema is not None else _ANY)
     _check_layout(header, len(content) - start)
     return {name: _array(content, start, header[name]) for name in sorted(header)}
 
 
-def _header(content: bytes) -> tuple[dict[str, _Entry], int]:
-    if not _LENGTH_BYTES <= len(content) <= MAX_PAYLOAD_BYTES:
+def _header(content: bytes, room: Room) -> tuple[dict[str, _Entry], int]:
+    most = min(MAX_PAYLOAD_BYTES, _LENGTH_BYTES + room.header + room.data)
+    if not _LENGTH_BYTES <= len(content) <= most:
         raise PayloadError("the payload's size is out of bounds")
     length = int.from_bytes(content[:_LENGTH_BYTES], "little")
     start = _LENGTH_BYTES + length
-    if length > MAX_HEADER_BYTES or start > len(content) or length % _ALIGNMENT:
+    if length > room.header or start > len(content) or length % _ALIGNMENT:
         raise PayloadError("the payload's header has an impossible length")
-    header = _parse(content[_LENGTH_BYTES:start])
-    if len(header) > MAX_TENSORS or not all(_NAME.fullmatch(name) for name in header):
-        raise PayloadError("the payload's names or their number cannot be used")
+    text = content[_LENGTH_BYTES:start]
+    if any(text.count(mark) > most for mark, most in room.marks.items()):
+        raise PayloadError("the payload's header is for a larger number of tensors")
+    header = _parse(text)
+    if not all(_NAME.fullmatch(name) for name in header):
+        raise PayloadError("the payload's names cannot be used")
     return header, start
 
 

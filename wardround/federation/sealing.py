@@ -12,6 +12,8 @@ from wardround.federation.payload import payload_digest
 from wardround.federation.protocol import PROTOCOL, REPLY, Done, RefusalCode, Reply, Task
 
 MAX_BODY_BYTES = 2**20
+MAX_REPLY_BYTES = 2**19
+"""More than any study's scores need; it bounds what reading a reply can cost."""
 
 
 class SealError(Exception):
@@ -61,6 +63,8 @@ def seal_reply(reply: Reply, payload: bytes, key: ed25519.Ed25519PrivateKey) -> 
 
 def open_reply(envelope: Envelope, site_public: str) -> tuple[Reply, bytes]:
     """The reply and its payload, the signature and the payload's digest checked. Raises `SealError`."""
+    if len(envelope.body) > MAX_REPLY_BYTES:
+        raise SealError(RefusalCode.MALFORMED, "the body is too long")
     _check_signature(b"reply", envelope, site_public)
     try:
         reply: Reply = REPLY.validate_json(envelope.body)

@@ -81,7 +81,8 @@ class Border:
         if payload_digest(update) != result.update:
             raise _blocked("the update's bytes are not those that the result names")
         try:
-            check_update(unpack(update), describe(unpack(base)))
+            schema = describe(unpack(base))
+            check_update(unpack(update, schema), schema)
         except (PayloadError, GuardError) as error:
             raise _blocked(str(error)) from error
 

@@ -14,7 +14,7 @@ from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.problems import InputError
 from wardround.federation.declared import TEST_PREFIX
-from wardround.federation.guards import GuardError, check_update
+from wardround.federation.guards import GuardError, Schema, check_update
 from wardround.federation.payload import PayloadError, pack, payload_digest, unpack
 from wardround.federation.protocol import MetricName, MetricValue, RefusalCode, Stage, Task, WireModel, work_key
 from wardround.federation.sealing import SealError, open_task
@@ -150,12 +150,13 @@ def allowed_training_cases(room: Workroom) -> int:
 
 
 def _open_model(payload: bytes, laboratory: Laboratory) -> dict[str, np.ndarray]:
+    schema = laboratory.schema
     try:
-        arrays = unpack(payload)
+        arrays = unpack(payload, Schema({MODEL_GROUP + name: spec for name, spec in schema.tensors.items()}))
         model = {name.removeprefix(MODEL_GROUP): array for name, array in arrays.items()}
         if len(model) != len(arrays) or any(not name.startswith(MODEL_GROUP) for name in arrays):
             raise Refusal(RefusalCode.BAD_MODEL, "the payload has tensors that are not of the model")
-        check_update(model, laboratory.schema)
+        check_update(model, schema)
     except (PayloadError, GuardError) as error:
         raise Refusal(RefusalCode.BAD_MODEL, str(error)) from error
     return model

@@ -124,7 +124,7 @@ class Inspector:
         if not done.train_cases or done.train_cases != asked.train_cases:
             raise AnswerError(Blame.SITE, _other_cases(done, asked))
         try:
-            arrays = unpack(payload)
+            arrays = unpack(payload, self.schema)
             check_update(arrays, self.schema)
         except PayloadError as error:
             raise AnswerError(Blame.SITE, f"malformed update: {error}") from None
