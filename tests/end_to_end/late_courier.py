@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import sys
 import time
 from pathlib import Path
@@ -18,12 +17,9 @@ def main() -> int:
     from wardround.federation.flower import settings
 
     settings.prepare(load_settings(Path(config)).work / "transport")  # as the courier will, before Flower is imported
-    from flwr.supernode import node_auth_http_interceptor as signer
+    from wardround.federation.flower import probe, signing
 
-    from wardround.federation.flower import probe
-
-    shift = datetime.timedelta(seconds=ahead)
-    signer.now = lambda: datetime.datetime.now(datetime.UTC) + shift  # type: ignore[attr-defined]
+    signing._milliseconds = lambda: int((time.time() + ahead) * 1000)
     probe._local_time = lambda: time.time() + ahead
     return run(app, ["courier", "--config", config])
 

@@ -16,7 +16,7 @@ from tests.end_to_end.federation import AGGREGATOR, PATIENCE, Copy, Federation, 
 from tests.federation.flower.test_gate import stock_paths
 from wardround.aggregator.journal import Event as Journal
 from wardround.federation.flower.gate import FLEET_PATHS, HEALTH_PATH
-from wardround.federation.flower.probe import _credentials
+from wardround.federation.flower.signing import Signer
 from wardround.federation.identities import SiteKeys
 from wardround.simulation.processes import free_port
 
@@ -70,15 +70,15 @@ def test_the_health_service_if_wanted_listens_on_the_loopback_interface(
 
 def test_without_an_enrolled_key_no_call_does_anything(alone: Federation) -> None:
     """Every route that Flower knows, without a key and with a stranger's; the closed ones with the site's own, too."""
-    stranger = _credentials(ec.generate_private_key(ec.SECP384R1()))
-    site = SiteKeys.load(alone.lab.site_folder("north") / "keys").transport
+    stranger = Signer(ec.generate_private_key(ec.SECP384R1())).headers("POST", HEALTH_PATH)
+    site = Signer(SiteKeys.load(alone.lab.site_folder("north") / "keys").transport)
     paths = stock_paths() | FLEET_PATHS
     assert {path.split("/")[2] for path in paths if path.startswith("/v1/")} >= {"control", "runtime", "fleet"}
     for path in sorted(paths - {HEALTH_PATH}):
         for headers in ({}, stranger):
             assert ask(alone, "POST", path, headers) == (401 if path in FLEET_PATHS else 404, b""), path
         if path not in FLEET_PATHS:
-            assert ask(alone, "POST", path, _credentials(site)) == (404, b""), path
+            assert ask(alone, "POST", path, site.headers("POST", path)) == (404, b""), path
     assert ask(alone, "GET", HEALTH_PATH, {}) == (200, b"ok\n")
     assert ask(alone, "GET", HEALTH_PATH, stranger) == (401, b"")
     for detail in ("unknown key", "no key", "unknown path"):

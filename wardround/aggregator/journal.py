@@ -26,6 +26,8 @@ class Event(StrEnum):
     LISTENING = "listening"
     SITE_ONLINE = "site_online"
     SITE_OFFLINE = "site_offline"
+    SITE_DOUBLED = "site_doubled"
+    SITE_ALONE = "site_alone"
     TURNED_AWAY = "turned_away"
     LIMIT_HIT = "limit_hit"
     ROUND_STARTED = "round_started"

@@ -30,6 +30,8 @@ _LINK_EVENTS = {
     "offline": Event.SITE_OFFLINE,
     "refused": Event.TURNED_AWAY,
     "limited": Event.LIMIT_HIT,
+    "doubled": Event.SITE_DOUBLED,
+    "alone": Event.SITE_ALONE,
 }
 
 

@@ -18,6 +18,8 @@ _SENTENCES: Mapping[str, str] = {
     Event.LISTENING: "listening on {host}:{port}",
     Event.SITE_ONLINE: "{site} is online",
     Event.SITE_OFFLINE: "{site} is offline: {detail}",
+    Event.SITE_DOUBLED: "{site}: {detail}",
+    Event.SITE_ALONE: "{site}: {detail}",
     Event.TURNED_AWAY: "turned away {site}: {detail}",
     Event.LIMIT_HIT: "limit hit by {site}: {detail}",
     Event.ROUND_STARTED: "round {round} ({stage}) begins",

@@ -12,6 +12,7 @@ from wardround.federation.identities import SiteKeys
 from wardround.site_client.agreement import Agreement
 from wardround.site_client.courier import Courier, Office, worker_at
 from wardround.site_client.events import Event, EventLog
+from wardround.site_client.installation import installation_of
 from wardround.site_client.settings import SiteSettings
 
 _EVENTS: Mapping[str, Event] = {
@@ -45,6 +46,7 @@ def run_courier(
             handler=courier.handle,
             on_event=_Listener(address, log, tell).hear,
             stop=stop,
+            installation=installation_of(settings.work),
         )
     log.record(Event.STOPPED)
 

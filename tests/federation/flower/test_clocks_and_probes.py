@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
 import socket
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,9 +14,9 @@ from wardround.federation.flower.node import clock_skew, is_enrolled, probe
 
 
 def shift_node_clock(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    shift = datetime.timedelta(seconds=seconds)
-    now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC) + shift  # noqa: E731
-    monkeypatch.setattr("flwr.supernode.node_auth_http_interceptor.now", now)
+    monkeypatch.setattr(
+        "wardround.federation.flower.signing._milliseconds", lambda: int((time.time() + seconds) * 1000)
+    )
     monkeypatch.setattr("wardround.federation.flower.probe._local_time", lambda: time.time() + seconds)
 
 

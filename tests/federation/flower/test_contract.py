@@ -12,13 +12,13 @@ from importlib.metadata import version
 import pytest
 
 from tests.federation.flower.world import World
-from wardround.federation.flower import roster, wire
+from wardround.federation.flower import signing, wire
 from wardround.federation.flower.gate import FLEET_PATHS
 from wardround.federation.flower.stub import STUB_SHA256, stub_bundle
 
 SIGNATURES = {
     "flwr.supernode.fleet_http_client:FleetHttpClient.__init__": {"base_url", "interceptors", "verify", "timeout"},
-    "flwr.supernode.node_auth_http_interceptor:NodeAuthHttpInterceptor.__init__": {"private_key", "public_key"},
+    "flwr.supercore.protobuf.client:ProtobufRequestContext.__init__": {"rpc_method", "message", "request"},
     "flwr.superlink.servicer.fleet.fleet_handlers:activate_node": {"request", "state"},
     "flwr.superlink.servicer.fleet.fleet_handlers:deactivate_node": {"request", "state"},
     "flwr.superlink.servicer.fleet.fleet_handlers:send_node_heartbeat": {"request", "state"},
@@ -86,11 +86,7 @@ def test_constants_agree_with_flowers() -> None:
     from flwr.common import constant
     from flwr.supercore import constant as core
 
-    assert core.FLEET_HTTP_PUBLIC_KEY_HEADER.encode() == roster.KEY_HEADER
-    assert core.FLEET_HTTP_SIGNATURE_HEADER.encode() == roster.SIGNATURE_HEADER
-    assert constant.TIMESTAMP_HEADER.encode() == roster.TIME_HEADER
-    assert constant.SYSTEM_TIME_TOLERANCE == roster.SECONDS_AHEAD
-    assert constant.SYSTEM_TIME_TOLERANCE + constant.TIMESTAMP_TOLERANCE == roster.SECONDS_BEHIND
+    assert core.FLEET_HTTP_PUBLIC_KEY_HEADER.encode() == signing.FORMER_KEY_HEADER
     assert constant.SUPERLINK_NODE_ID == wire.AGGREGATOR_NODE_ID
     assert constant.HEARTBEAT_MIN_INTERVAL <= 10
 

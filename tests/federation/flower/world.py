@@ -17,6 +17,9 @@ from tests.support.certificates import CertificateFiles, new_key, private_pem, p
 from wardround.federation.envelope import Envelope
 from wardround.federation.flower.link import GateLimits, Link, LinkEvent, TlsFiles
 from wardround.federation.flower.node import NodeEvent, serve
+from wardround.federation.flower.signing import Signer
+
+FLEET = "/v1/fleet/pull-messages"
 
 
 def echo(envelope: Envelope) -> Envelope:
@@ -27,6 +30,25 @@ def echo(envelope: Envelope) -> Envelope:
 def question(payload: bytes = b"") -> Envelope:
     """A message to a site."""
     return Envelope(b'{"ask":1}', b"signature", payload)
+
+
+def signer_for(link: Link, key: EllipticCurvePrivateKey) -> Signer:
+    """A signer that has met the link."""
+    signer = Signer(key)
+    signer.learn(link._roster.link)
+    return signer
+
+
+def signed(
+    link: Link, key: EllipticCurvePrivateKey, method: str = "POST", target: str = FLEET, body: bytes = b""
+) -> dict[str, str]:
+    """Headers with which a request passes the gate, once, if the key is enrolled."""
+    return signer_for(link, key).headers(method, target, body)
+
+
+def as_lines(headers: Mapping[str, str]) -> str:
+    """Headers as they stand in a request."""
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items())
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:

@@ -11,6 +11,9 @@ from typing import Literal, TypeVar
 
 _log = logging.getLogger(__name__)
 
+_CROWD_SECONDS = 600.0
+_CROWDS_NAMED = 20
+
 EventT = TypeVar("EventT")
 
 
@@ -20,12 +23,13 @@ class LinkEvent:
 
     Attributes:
         kind: `online` and `offline` are a site's presence, `refused` a request that was turned away, `limited` a
-            connection or body that exceeded a limit.
+            connection or body that exceeded a limit, `doubled` that a second machine uses a site's keys and `alone`
+            that it does no longer.
         site: the site's name in the roster, or None when the peer is not known to be one.
         detail: fixed words and numbers, such as "clock 10 s ahead".
     """
 
-    kind: Literal["online", "offline", "refused", "limited"]
+    kind: Literal["online", "offline", "refused", "limited", "doubled", "alone"]
     site: str | None
     detail: str
 
@@ -59,10 +63,31 @@ class Announcer:
         self._interval = interval
         self._lock = threading.Lock()
         self._last: dict[LinkEvent, float] = {}
+        self._crowds: dict[str, float] = {}
 
     def presence(self, event: LinkEvent) -> None:
         """Report a change of presence; never held back."""
         call_listener(self._listener, event)
+
+    def doubled(self, detail: str, site: str) -> None:
+        """Report that a second machine uses a site's keys."""
+        call_listener(self._listener, LinkEvent("doubled", site, detail))
+
+    def alone_again(self, detail: str, site: str) -> None:
+        """Report that the second machine is gone."""
+        call_listener(self._listener, LinkEvent("alone", site, detail))
+
+    def crowded(self, source: str) -> None:
+        """Report from where connections came that had to make room: each network once in a while, and not too many."""
+        now = time.monotonic()
+        with self._lock:
+            self._crowds = {known: at for known, at in self._crowds.items() if now - at < _CROWD_SECONDS}
+            is_known = source in self._crowds or len(self._crowds) > _CROWDS_NAMED
+            place = source if len(self._crowds) < _CROWDS_NAMED else "further networks"
+            if not is_known:
+                self._crowds[source] = now
+        if not is_known:
+            self.limited(f"too many connections from {place} without an enrolled key: the oldest were dropped")
 
     def limited(self, detail: str, site: str | None = None) -> None:
         """Report that a limit was hit."""

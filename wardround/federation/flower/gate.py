@@ -1,7 +1,8 @@
 """The gate: what stands between the network and Flower's link. It denies by default. Imports no Flower.
 
-A request passes only on one of the listed fleet paths, and only when its headers carry a fresh signature of a site
-in the roster; that is decided before its body is read. Bodies are capped while they arrive, and slow peers are cut.
+A request passes only on one of the listed fleet paths, only when its headers carry the signature of a site in the
+roster over this very request, and only once; that is decided before its body is read, which must then be the one that
+was signed. Bodies are capped while they arrive, and slow peers are cut.
 """
 
 from __future__ import annotations
@@ -9,19 +10,22 @@ from __future__ import annotations
 import asyncio
 import datetime
 import logging
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from email.utils import format_datetime
 from typing import Any, cast
 
 from .admission import Admission, GateLimits, Peer
 from .events import Announcer
-from .roster import KEY_HEADER, Roster, Verdict
+from .machines import Machines
+from .roster import Request, Roster, Verdict
+from .signing import FORMER_KEY_HEADER, LINK_HEADER, REFUSAL_HEADER, REQUEST_HEADER, Claims, Reason, body_digest
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
 
 HEALTH_PATH = "/health"
 FLEET_PATHS = frozenset(
@@ -42,7 +46,9 @@ FLEET_PATHS = frozenset(
 
 _DRAIN_BYTES = 64 * 1024
 _DRAIN_SECONDS = 2.0
-_OK, _UNAUTHORIZED, _NOT_FOUND, _TIMEOUT, _TOO_LARGE, _ERROR = 200, 401, 404, 408, 413, 500
+_OK, _UNAUTHORIZED, _NOT_FOUND, _TIMEOUT, _CONFLICT = 200, 401, 404, 408, 409
+_TOO_LARGE, _OUTDATED, _ERROR = 413, 426, 500
+_STATUS = {Reason.OTHER_MACHINE: _CONFLICT, Reason.OUTDATED: _OUTDATED}
 
 _log = logging.getLogger(__name__)
 
@@ -71,6 +77,7 @@ class Gate:
         answer: answers a request that passed, given the site's name, the path and the body; runs in a thread.
         roster: who may pass.
         limits: what a peer may take up.
+        machines: which machine speaks for a site, and which requests it has sent already.
         admission: the connection counters; a connection that passes counts as its site's own.
         announcer: takes refusals and limits.
         seen: called with a site's name whenever it is heard.
@@ -80,6 +87,7 @@ class Gate:
         self,
         answer: Callable[[str, str, bytes], Answer],
         roster: Roster,
+        machines: Machines,
         limits: GateLimits,
         admission: Admission,
         announcer: Announcer,
@@ -87,6 +95,7 @@ class Gate:
     ) -> None:
         self._answer = answer
         self._roster = roster
+        self._machines = machines
         self._limits = limits
         self._admission = admission
         self._announcer = announcer
@@ -104,38 +113,78 @@ class Gate:
             await self._fleet(scope, receive, send)
         else:
             self._announcer.refused("unknown path")
-            await _refuse(receive, send, _NOT_FOUND)
+            await _refuse(receive, send, _NOT_FOUND, [])
 
     async def _health(self, scope: Scope, send: Send) -> None:
         """Say that the link lives, and what its clock shows. With a site's credentials: whether these would pass."""
-        headers = dict(scope["headers"])
-        verdict = self._examine(headers) if KEY_HEADER in headers else Verdict(None)
-        if verdict.fault:
-            self._announcer.refused(verdict.fault, verdict.site)
+        verdict = self._verdict_on_health(scope)
         date = format_datetime(datetime.datetime.now(datetime.UTC), usegmt=True).encode("ascii")
-        status, body = (_UNAUTHORIZED, b"") if verdict.fault else (_OK, b"ok\n")
-        shown = body if scope["method"] == "GET" else b""
-        await _respond(send, status, shown, [(b"date", date), (b"connection", b"close")])
+        headers = [(b"date", date), (b"connection", b"close")]
+        if verdict.fault:
+            self._announce(verdict)
+            await _respond(send, _status(verdict), b"", [*headers, *self._explanation(verdict)])
+            return
+        await _respond(send, _OK, b"ok\n" if scope["method"] == "GET" else b"", headers)
+
+    def _verdict_on_health(self, scope: Scope) -> Verdict:
+        headers = dict(scope["headers"])
+        if REQUEST_HEADER not in headers and FORMER_KEY_HEADER not in headers:
+            return Verdict(None)
+        verdict = self._examine(scope)
+        if verdict.site is None or verdict.claims is None:
+            return verdict
+        if self._machines.would_refuse(verdict.site, verdict.claims.machine):
+            return Verdict(verdict.site, "asked from another machine", Reason.OTHER_MACHINE)
+        return verdict
 
     async def _fleet(self, scope: Scope, receive: Receive, send: Send) -> None:
-        verdict = self._examine(dict(scope["headers"]))
-        if verdict.fault or verdict.site is None:
-            self._announcer.refused(verdict.fault, verdict.site)
-            await _refuse(receive, send, _UNAUTHORIZED)
+        peer = cast(Peer, tuple(scope["client"] or ("", 0)))
+        verdict = self._heard(self._examine(scope), peer)
+        if verdict.claims is None or verdict.site is None:
+            self._announce(verdict)
+            await _refuse(receive, send, _status(verdict), self._explanation(verdict))
             return
         site = verdict.site
-        self._admission.authenticated(cast(Peer, tuple(scope["client"] or ("", 0))), site)
+        self._admission.authenticated(peer, site)
         self._seen(site)
         try:
             body = await self._read(scope, receive, site)
+            self._require_signed(body, verdict.claims)
         except _RefusedError as refusal:
             self._announcer.limited(refusal.detail, site)
-            await _turn_away(send, refusal.status)
+            await _turn_away(send, refusal.status, self._explanation(Verdict(site, reason=Reason.SIGNATURE)))
             return
         await self._pass_on(scope["path"], site, body, send)
 
-    def _examine(self, headers: Mapping[bytes, bytes]) -> Verdict:
-        return self._roster.examine(headers, datetime.datetime.now(datetime.UTC))
+    def _examine(self, scope: Scope) -> Verdict:
+        query = scope.get("query_string", b"")
+        target = cast(bytes, scope.get("raw_path") or b"") + (b"?" + query if query else b"")
+        request = Request(scope["method"], target.decode("latin-1"), dict(scope["headers"]))
+        return self._roster.examine(request, datetime.datetime.now(datetime.UTC))
+
+    def _heard(self, verdict: Verdict, peer: Peer) -> Verdict:
+        """The verdict, unless the request was sent before or another machine speaks for the site."""
+        if verdict.claims is None or verdict.site is None:
+            return verdict
+        reason = self._machines.admit(verdict.site, verdict.claims, peer)
+        if reason is None:
+            return verdict
+        fault = "this request was sent before" if reason is Reason.REPEATED else "another machine speaks for this site"
+        return Verdict(verdict.site, fault, reason)
+
+    def _announce(self, verdict: Verdict) -> None:
+        # A greeting is how every session begins, and a second machine is announced by `Machines`.
+        if verdict.reason not in (Reason.GREETING, Reason.OTHER_MACHINE):
+            self._announcer.refused(verdict.fault, verdict.site)
+
+    def _explanation(self, verdict: Verdict) -> Headers:
+        """What a peer is told: why, in one word, and the name that it must sign for."""
+        told = [(LINK_HEADER, self._roster.link.encode("ascii"))]
+        return told if verdict.reason is None else [*told, (REFUSAL_HEADER, verdict.reason.value.encode("ascii"))]
+
+    def _require_signed(self, body: bytes, claims: Claims) -> None:
+        if body_digest(body) != claims.body:
+            raise _RefusedError(_UNAUTHORIZED, "the body is not the one that was signed")
 
     async def _read(self, scope: Scope, receive: Receive, site: str) -> bytes:
         """The whole body, refused as soon as it is too large or too slow."""
@@ -177,7 +226,11 @@ class Gate:
             raise
 
 
-async def _refuse(receive: Receive, send: Send, status: int) -> None:
+def _status(verdict: Verdict) -> int:
+    return _UNAUTHORIZED if verdict.reason is None else _STATUS.get(verdict.reason, _UNAUTHORIZED)
+
+
+async def _refuse(receive: Receive, send: Send, status: int, headers: Headers) -> None:
     """Turn a request away with an empty body. What little has been sent is read first, so that the answer arrives."""
     drained = 0
     try:
@@ -189,15 +242,15 @@ async def _refuse(receive: Receive, send: Send, status: int) -> None:
                     break
     except TimeoutError:
         _log.debug("A refused peer was still sending after %.0f s", _DRAIN_SECONDS)
-    await _turn_away(send, status)
+    await _turn_away(send, status, headers)
 
 
-async def _turn_away(send: Send, status: int) -> None:
+async def _turn_away(send: Send, status: int, headers: Headers) -> None:
     """Answer with a bare status and close the connection."""
-    await _respond(send, status, b"", [(b"connection", b"close")])
+    await _respond(send, status, b"", [(b"connection", b"close"), *headers])
 
 
-async def _respond(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+async def _respond(send: Send, status: int, body: bytes, headers: Headers) -> None:
     length = (b"content-length", str(len(body)).encode("ascii"))
     await send({"type": "http.response.start", "status": status, "headers": [length, *headers]})
     await send({"type": "http.response.body", "body": body})

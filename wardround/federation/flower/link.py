@@ -6,7 +6,7 @@ import logging
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +21,9 @@ from .admission import Admission, GateLimits
 from .events import Announcer, LinkEvent, ignore
 from .gate import Gate
 from .listener import Listener
+from .machines import Machines
 from .presence import Presence
+from .proxy_header import Proxies
 from .roster import Roster, canonical_keys
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class Link:
         tls: certificate files.
         sites: name -> public key, in Flower's form (PEM of a P-384 key). Exactly these sites can take part.
         limits: what a peer may take up.
+        proxies: addresses or networks of TCP proxies before the port, which say for whom they connect (`proxy_header`).
         on_event: called from the link's threads with everything worth knowing; must be quick and thread-safe.
 
     Raises:
@@ -70,17 +73,21 @@ class Link:
         tls: TlsFiles,
         sites: Mapping[str, bytes],
         limits: GateLimits | None = None,
+        proxies: Sequence[str] = (),
         on_event: Callable[[LinkEvent], None] = ignore,
     ) -> None:
         self._limits = limits or GateLimits()
         self._sites = canonical_keys(sites)
         self._roster = Roster(self._sites)
         self._announcer = Announcer(on_event)
-        self._presence = Presence(self._sites, self._announcer)
-        self._admission = Admission(self._limits, self._announcer)
+        self._machines = Machines(self._announcer)
+        self._presence = Presence(self._sites, self._announcer, [self._machines.sweep])
+        self._admission = Admission(self._limits, self._announcer, self._machines.closed)
         self._caller: ContextVar[str | None] = ContextVar("authenticated_site", default=None)
         self._tls = tls
-        self._listener = Listener(host, port, _server_context(tls), self._limits, self._admission, self._announcer)
+        self._listener = Listener(
+            host, port, _server_context(tls), self._limits, self._admission, self._announcer, Proxies.of(proxies)
+        )
         self._state: SiteLinkState | None = None
         self._closed = threading.Event()
 
@@ -95,10 +102,12 @@ class Link:
         from .fleet import Fleet
         from .link_state import SiteLinkState
 
-        self._state = SiteLinkState(self._sites, self._caller, self._presence.left, self._limits.reply_bytes)
+        self._state = SiteLinkState(self._sites, self._caller, self._signed_off, self._limits.reply_bytes)
         answer = Fleet(self._state, self._roster.key_of, self._caller).answer
         limits, admission, announcer = self._limits, self._admission, self._announcer
-        self._listener.start(Gate(answer, self._roster, limits, admission, announcer, self._presence.seen))
+        self._listener.start(
+            Gate(answer, self._roster, self._machines, limits, admission, announcer, self._presence.seen)
+        )
         self._presence.start()
         return self
 
@@ -179,7 +188,12 @@ class Link:
             self._state.end_session(site, Outcome.CLOSED)
         self._expel(site, "key revoked")
 
+    def _signed_off(self, site: str) -> None:
+        self._machines.left(site)
+        self._presence.left(site)
+
     def _expel(self, site: str, detail: str) -> None:
+        self._machines.forget(site)
         self._listener.soon(partial(self._admission.expel, site))
         self._presence.left(site, detail)
 

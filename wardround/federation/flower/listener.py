@@ -16,8 +16,9 @@ from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from .admission import Admission, GateLimits, Peer
+from .admission import Admission, GateLimits, Peer, plain_address
 from .events import Announcer
+from .proxy_header import FIXED_BYTES, Proxies, ProxyHeaderError, read_source, rest_bytes
 
 _BACKLOG = 128
 _SHUTDOWN_SECONDS = 2.0
@@ -28,19 +29,22 @@ _log = logging.getLogger(__name__)
 class GuardedProtocol(H11Protocol):
     """HTTP/1.1 that gives a peer a fixed time for its headers and counts its connection."""
 
-    def __init__(self, config: Config, state: ServerState, admission: Admission, header_seconds: float) -> None:
+    def __init__(
+        self, config: Config, state: ServerState, admission: Admission, limits: GateLimits, peer: Peer
+    ) -> None:
         super().__init__(config, state, {})
         self._admission = admission
-        self._header_seconds = header_seconds
+        self._peer = peer
+        self._header_seconds = limits.first_request_seconds
+        self._later_seconds = limits.header_seconds
         self._header_timer: asyncio.TimerHandle | None = None
-        self._peer: Peer = ("", 0)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """The TLS handshake is done: wait for headers."""
         super().connection_made(transport)
-        self._peer = self.client or ("", 0)
-        self._admission.opened(self._peer, transport)
+        self.client = self._peer
         self._expect_headers()
+        self._admission.opened(self._peer, transport)
 
     def data_received(self, data: bytes) -> None:
         """More bytes: headers that drip in are timed from their first byte."""
@@ -49,6 +53,7 @@ class GuardedProtocol(H11Protocol):
             self._expect_headers()
         else:
             self._stop_timer()
+            self._header_seconds = self._later_seconds
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The peer is gone."""
@@ -76,6 +81,7 @@ class Listener:
         limits: times and sizes.
         admission: the connection counters.
         announcer: takes limits that were hit.
+        proxies: TCP proxies before the port, which must say for whom they connect.
     """
 
     def __init__(
@@ -86,12 +92,14 @@ class Listener:
         limits: GateLimits,
         admission: Admission,
         announcer: Announcer,
+        proxies: Proxies,
     ) -> None:
         self._address = (host, port)
         self._tls = tls
         self._limits = limits
         self._admission = admission
         self._announcer = announcer
+        self._proxies = proxies
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="wardround-link", daemon=True)
         self._state = ServerState()
@@ -116,7 +124,7 @@ class Listener:
             timeout_keep_alive=int(self._limits.idle_seconds),
         )
         config.load()
-        self._factory = partial(GuardedProtocol, config, self._state, self._admission, self._limits.header_seconds)
+        self._factory = partial(GuardedProtocol, config, self._state, self._admission, self._limits)
         self._thread.start()
         self._running.wait()
 
@@ -169,28 +177,60 @@ class Listener:
                 _log.exception("A connection could not be accepted")
                 await asyncio.sleep(0.2)
                 continue
-            peer: Peer = (str(address[0]), int(address[1]))
-            if not self._admission.admit(peer):
-                connection.close()
-                continue
-            task = asyncio.create_task(self._shake_hands(loop, connection, peer))
+            task = asyncio.create_task(self._welcome(loop, connection, (plain_address(address[0]), int(address[1]))))
             handshakes.add(task)
             task.add_done_callback(handshakes.discard)
 
-    async def _shake_hands(self, loop: asyncio.AbstractEventLoop, connection: socket.socket, peer: Peer) -> None:
+    async def _welcome(self, loop: asyncio.AbstractEventLoop, connection: socket.socket, peer: Peer) -> None:
+        """Find out who it is, count it in, and speak TLS with it."""
         try:
-            # asyncio does this only for sockets whose protocol number is spelled out; without it answers wait 40 ms
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await loop.connect_accepted_socket(
-                self._factory,
-                connection,
-                ssl=self._tls,
-                ssl_handshake_timeout=self._limits.header_seconds,
-                ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
-            )
-        except (OSError, ssl.SSLError, asyncio.CancelledError) as error:
+            connection.setblocking(False)
+            if peer[0] in self._proxies:
+                peer = await self._behind_proxy(loop, connection, peer)
+            self._admission.admit(peer, _Task(asyncio.current_task()))
+            await self._shake_hands(loop, connection, peer)
+        except (OSError, ssl.SSLError, ProxyHeaderError, asyncio.CancelledError) as error:
             self._admission.release(peer)
             connection.close()
-            if isinstance(error, asyncio.CancelledError):
-                raise
-            self._announcer.refused("tls handshake failed")
+            if isinstance(error, ProxyHeaderError):
+                self._announcer.limited(f"the proxy {peer[0]} sent {error}")
+            elif not isinstance(error, asyncio.CancelledError):
+                self._announcer.refused("tls handshake failed")
+
+    async def _behind_proxy(self, loop: asyncio.AbstractEventLoop, connection: socket.socket, proxy: Peer) -> Peer:
+        async with asyncio.timeout(self._limits.handshake_seconds):
+            fixed = await _receive(loop, connection, FIXED_BYTES)
+            return read_source(fixed, await _receive(loop, connection, rest_bytes(fixed))) or proxy
+
+    async def _shake_hands(self, loop: asyncio.AbstractEventLoop, connection: socket.socket, peer: Peer) -> None:
+        # asyncio does this only for sockets whose protocol number is spelled out; without it answers wait 40 ms
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await loop.connect_accepted_socket(
+            partial(self._factory, peer),
+            connection,
+            ssl=self._tls,
+            ssl_handshake_timeout=self._limits.handshake_seconds,
+            ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
+        )
+
+
+class _Task:
+    """Drops a connection whose TLS handshake is under way."""
+
+    def __init__(self, task: asyncio.Task[None] | None) -> None:
+        self._task = task
+
+    def abort(self) -> None:
+        """Give the handshake up; the task closes its socket."""
+        if self._task is not None:
+            self._task.cancel()
+
+
+async def _receive(loop: asyncio.AbstractEventLoop, connection: socket.socket, count: int) -> bytes:
+    received = b""
+    while len(received) < count:
+        block = await loop.sock_recv(connection, count - len(received))
+        if not block:
+            raise ProxyHeaderError("less than a PROXY header")
+        received += block
+    return received

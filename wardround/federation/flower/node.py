@@ -10,7 +10,7 @@ import logging
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -21,7 +21,8 @@ from wardround.federation.envelope import Envelope
 
 from . import settings
 from .events import NodeEvent, call_listener, ignore
-from .probe import ProbeResult, client_context, clock_skew, is_enrolled, probe, within_window
+from .probe import ProbeResult, client_context, clock_skew, is_enrolled, probe
+from .signing import NO_INSTALLATION, REFUSAL_HEADER, Reason, Signer
 from .stub import STUB_SHA256
 
 if TYPE_CHECKING:
@@ -34,8 +35,17 @@ __all__ = ["NodeEvent", "ProbeResult", "clock_skew", "is_enrolled", "probe", "se
 
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 5.0
+_DOUBLED_PAUSE = 20.0
 _LASTING_SECONDS = 10.0
-_CLOCK_MARGIN = 1.0
+_REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.CONFLICT, HTTPStatus.UPGRADE_REQUIRED)
+_WORDS: Mapping[Reason | None, str] = {
+    Reason.UNKNOWN_KEY: "key not enrolled",
+    Reason.SIGNATURE: "the signature does not hold",
+    Reason.REPEATED: "this session was replaced by a later one",
+    Reason.OTHER_MACHINE: "another machine uses this site's keys; run the site client on one machine only",
+    Reason.OUTDATED: "this software is older than the aggregator's; update it",
+    None: "the aggregator does not say why; its software may be older than this site's",
+}
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +59,7 @@ def serve(
     on_event: Callable[[NodeEvent], None] = ignore,
     stop: threading.Event,
     poll_seconds: float = 0.25,
+    installation: str = NO_INSTALLATION,
 ) -> None:
     """Serve the aggregator until `stop` is set.
 
@@ -64,18 +75,21 @@ def serve(
         on_event: called with everything worth knowing, in this thread.
         stop: set it to end; a transfer under way is given up.
         poll_seconds: pause after a poll that brought nothing.
+        installation: random name of the work folder, 32 hexadecimal digits, by which the link tells a courier that
+            starts again from a second machine with the same keys.
 
     Raises:
         ValueError: `ca` is not PEM.
     """
     settings.ensure()
-    courier = _Courier(_Line(address, ca, client_context(ca), key), handler, on_event, stop, poll_seconds)
+    line = _Line(address, ca, client_context(ca), Signer(key, installation))
+    courier = _Courier(line, handler, on_event, stop, poll_seconds)
     pause = _FIRST_PAUSE
     while not stop.is_set():
         if courier.run_session():
             pause = _FIRST_PAUSE
         stop.wait(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE)
+        pause = min(2 * pause, _DOUBLED_PAUSE if courier.is_doubled else _LONGEST_PAUSE)
 
 
 @dataclass(frozen=True)
@@ -85,7 +99,7 @@ class _Line:
     address: str
     ca: bytes
     tls: ssl.SSLContext
-    key: EllipticCurvePrivateKey
+    signer: Signer
 
 
 class _Courier:
@@ -106,16 +120,17 @@ class _Courier:
         self._poll_seconds = poll_seconds
         self._polled = False
         self._answered = False
+        self.is_doubled = False
 
     def run_session(self) -> bool:
         """Open a session and stay until a fault or `stop`. True if it was of use: an answer went out, or it lasted."""
         from .session import Session
 
-        self._polled = self._answered = False
+        self._polled = self._answered = self.is_doubled = False
         opened = time.monotonic()
         self._tell(NodeEvent("connecting"))
         try:
-            with Session(self._line.address, self._line.tls, self._line.key, self._stop) as session:
+            with Session(self._line.address, self._line.tls, self._line.signer, self._stop) as session:
                 self._tell(NodeEvent("connected"))
                 self._work(session)
         except Exception as error:  # a courier comes back whatever happens
@@ -163,23 +178,37 @@ class _Courier:
         if word == "unexpected":
             _log.error("The session with the aggregator failed unexpectedly", exc_info=error)
         self._tell(NodeEvent("disconnected", word))
-        if status == HTTPStatus.UNAUTHORIZED and not self._polled:
-            self._explain_refusal()
+        if status in _REFUSALS and not self._polled:
+            self._explain_refusal(_reason(error))
 
-    def _explain_refusal(self) -> None:
-        """Activation got 401: is it the clock or the key?"""
+    def _explain_refusal(self, reason: Reason | None) -> None:
+        """Activation was refused: say why, as far as the link does."""
+        self.is_doubled = reason is Reason.OTHER_MACHINE
+        if reason is Reason.CLOCK:
+            self._measure_clock()
+        else:
+            self._tell(NodeEvent("refused", _WORDS.get(reason, "credentials refused")))
+
+    def _measure_clock(self) -> None:
         try:
             skew = clock_skew(self._line.address, self._line.ca)
         except (OSError, ValueError) as error:
-            self._tell(NodeEvent("refused", f"credentials refused; clock not measured: {type(error).__name__}"))
+            self._tell(NodeEvent("refused", f"this clock is refused; it was not measured: {type(error).__name__}"))
             return
-        if within_window(skew + _CLOCK_MARGIN) and within_window(skew - _CLOCK_MARGIN):
-            self._tell(NodeEvent("refused", "key not enrolled"))
-        else:
-            self._tell(NodeEvent("clock_skew", f"this clock is {skew:+.1f} s from the aggregator's", skew))
+        self._tell(NodeEvent("clock_skew", f"this clock is {skew:+.1f} s from the aggregator's", skew))
 
     def _tell(self, event: NodeEvent) -> None:
         call_listener(self._on_event, event)
+
+
+def _reason(error: Exception) -> Reason | None:
+    """Why the link refused, if it says so in a word that is known here."""
+    import httpx
+
+    if not isinstance(error, httpx.HTTPStatusError):
+        return None
+    word = error.response.headers.get(REFUSAL_HEADER.decode(), "")
+    return Reason(word) if word in set(Reason) else None
 
 
 def _size(envelope: Envelope) -> int:

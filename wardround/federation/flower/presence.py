@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from .events import Announcer, LinkEvent
 
@@ -13,10 +13,17 @@ SILENCE_SECONDS = 20.0
 
 
 class Presence:
-    """When each site was last heard, and the events that follow from it. Thread-safe."""
+    """When each site was last heard, and the events that follow from it. Thread-safe.
 
-    def __init__(self, sites: Iterable[str], announcer: Announcer) -> None:
+    Args:
+        sites: names in the roster.
+        announcer: told who comes and goes.
+        chores: what else is to be looked after once a second, in the same thread.
+    """
+
+    def __init__(self, sites: Iterable[str], announcer: Announcer, chores: Sequence[Callable[[], None]] = ()) -> None:
         self._announcer = announcer
+        self._chores = tuple(chores)
         self._lock = threading.Lock()
         self._last: dict[str, float | None] = dict.fromkeys(sites)
         self._online: set[str] = set()
@@ -60,6 +67,8 @@ class Presence:
     def _watch(self) -> None:
         while not self._stop.wait(1.0):
             self.sweep()
+            for chore in self._chores:
+                chore()
 
     def sweep(self) -> None:
         """Count sites that fell silent as offline."""

@@ -5,24 +5,22 @@ Imports no Flower, so that a site's preflight is quick.
 
 from __future__ import annotations
 
-import datetime
 import http.client
 import socket
 import ssl
 import time
 import urllib.parse
 import urllib.request
-from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Literal
 
-from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from .gate import HEALTH_PATH
-from .roster import KEY_HEADER, SECONDS_AHEAD, SECONDS_BEHIND, SIGNATURE_HEADER, TIME_HEADER
+from .roster import SECONDS_AHEAD, SECONDS_BEHIND
+from .signing import LINK_HEADER, REFUSAL_HEADER, Reason, Signer
 
 _SECONDS = 10.0
 _HALF_A_TICK = 0.5
@@ -69,6 +67,8 @@ class ProbeResult:
 class _Health:
     status: int
     skew: float | None
+    link: str = ""
+    refusal: str = ""
 
 
 def client_context(ca: bytes) -> ssl.SSLContext:
@@ -124,18 +124,22 @@ def is_enrolled(address: str, ca: bytes, key: ec.EllipticCurvePrivateKey) -> boo
         OSError: the link could not be reached, or its certificate is not right.
         ValueError: what answered is not a link.
     """
-    return _ask_health(address, ca, _credentials(key)).status == http.client.OK
+    return standing(address, ca, Signer(key)) is None
 
 
-def _credentials(key: ec.EllipticCurvePrivateKey) -> dict[str, str]:
-    stamp = datetime.datetime.now(datetime.UTC).isoformat()
-    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    signature = key.sign(stamp.encode("ascii"), ec.ECDSA(hashes.SHA256()))
-    return {
-        KEY_HEADER.decode(): b64encode(public).decode(),
-        SIGNATURE_HEADER.decode(): b64encode(signature).decode(),
-        TIME_HEADER.decode(): stamp,
-    }
+def standing(address: str, ca: bytes, signer: Signer) -> Reason | None:
+    """Why the link would not hear this site now, asked without starting a session; None when it would.
+
+    Raises:
+        OSError: the link could not be reached, or its certificate is not right.
+        ValueError: what answered is not a link.
+    """
+    found = _ask_health(address, ca, signer.headers("GET", HEALTH_PATH))
+    if signer.learn(found.link):
+        found = _ask_health(address, ca, signer.headers("GET", HEALTH_PATH))
+    if found.status == http.client.OK:
+        return None
+    return Reason(found.refusal) if found.refusal in set(Reason) else Reason.SIGNATURE
 
 
 def _ask_health(address: str, ca: bytes, headers: Mapping[str, str]) -> _Health:
@@ -151,7 +155,8 @@ def _ask_health(address: str, ca: bytes, headers: Mapping[str, str]) -> _Health:
         raise ValueError(f"{address}: what answered does not speak HTTP") from error
     finally:
         connection.close()
-    return _Health(response.status, _skew(response.headers.get("date"), (asked + answered) / 2))
+    told = (response.headers.get(name.decode(), "") for name in (LINK_HEADER, REFUSAL_HEADER))
+    return _Health(response.status, _skew(response.headers.get("date"), (asked + answered) / 2), *told)
 
 
 def _connection(address: str, ca: bytes) -> http.client.HTTPSConnection:

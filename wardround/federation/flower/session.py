@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Self
 
 import httpx
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from flwr.app import Message
 from flwr.common.serde import message_from_proto, message_to_proto
 from flwr.proto.fleet_pb2 import (
@@ -27,10 +26,9 @@ from flwr.proto.message_pb2 import (
 )
 from flwr.proto.node_pb2 import Node
 from flwr.proto.run_pb2 import GetRunRequest
-from flwr.supercore.primitives.asymmetric import public_key_to_bytes
-from flwr.supernode.fleet_http_client import FleetHttpClient
-from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
+from .signed_client import open_client
+from .signing import Signer
 from .transfer import in_parallel
 from .wire import Parcel, object_ids
 
@@ -53,17 +51,18 @@ class Session:
     Args:
         address: `host:port` of the link.
         tls: the client's context, which holds the federation's authority.
-        key: the site's private key.
+        signer: signs the requests.
         stop: ends transfers that are under way.
 
     Raises:
         httpx.HTTPError: (from every method) the link could not be reached or answered an error status.
     """
 
-    def __init__(self, address: str, tls: ssl.SSLContext, key: EllipticCurvePrivateKey, stop: threading.Event) -> None:
-        self._brisk = _client(address, tls, key, _BRISK_SECONDS)
-        self._bulk = _client(address, tls, key, _BULK_SECONDS)
-        self._public_key = public_key_to_bytes(key.public_key())
+    def __init__(self, address: str, tls: ssl.SSLContext, signer: Signer, stop: threading.Event) -> None:
+        signer.renew()
+        self._brisk = open_client(address, tls, signer, _BRISK_SECONDS)
+        self._bulk = open_client(address, tls, signer, _BULK_SECONDS)
+        self._public_key = signer.public_key
         self._stop = stop
         self._node = Node()
         self._bundles: dict[int, str] = {}
@@ -170,10 +169,3 @@ class Session:
     def _close(self) -> None:
         self._brisk.close()
         self._bulk.close()
-
-
-def _client(address: str, tls: ssl.SSLContext, key: EllipticCurvePrivateKey, seconds: float) -> FleetHttpClient:
-    signer = NodeAuthHttpInterceptor(key, key.public_key())
-    client = FleetHttpClient(f"https://{address}", interceptors=[signer], verify=tls, timeout=seconds)
-    client._client.follow_redirects = False  # signed headers go to the configured address only
-    return client

@@ -1,0 +1,44 @@
+"""Flower's fleet client, with our signature on every request."""
+
+from __future__ import annotations
+
+import ssl
+
+import httpx
+from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
+from flwr.supernode.fleet_http_client import FleetHttpClient
+
+from .signing import LINK_HEADER, Signer
+
+
+class SigningInterceptor:
+    """Signs each request as it goes out; signs it once more for a link that has a new name."""
+
+    def __init__(self, signer: Signer) -> None:
+        self._signer = signer
+
+    def intercept(self, context: ProtobufRequestContext, call_next: ProtobufCall) -> httpx.Response:
+        """Send one request."""
+        response = self._send(context, call_next)
+        if response.status_code != httpx.codes.UNAUTHORIZED:
+            return response
+        if not self._signer.learn(response.headers.get(LINK_HEADER.decode(), "")):
+            return response
+        response.close()
+        return self._send(context, call_next)
+
+    def _send(self, context: ProtobufRequestContext, call_next: ProtobufCall) -> httpx.Response:
+        request = context.request
+        request.headers.update(
+            self._signer.headers(request.method, request.url.raw_path.decode("ascii"), request.content)
+        )
+        return call_next(context)
+
+
+def open_client(address: str, tls: ssl.SSLContext, signer: Signer, seconds: float) -> FleetHttpClient:
+    """A client of the link at `address`, each of whose requests may take some seconds."""
+    client = FleetHttpClient(
+        f"https://{address}", interceptors=[SigningInterceptor(signer)], verify=tls, timeout=seconds
+    )
+    client._client.follow_redirects = False  # signed headers go to the configured address only
+    return client
