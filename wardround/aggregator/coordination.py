@@ -52,7 +52,7 @@ class Coordination:
             federation=self.settings.federation,
             study=self.study.digest,
             horizon=self.settings.horizon,
-            strategy=self.settings.strategy.label,
+            strategy=self.settings.strategy.terms,
             fold=self.settings.fold,
             roster=self.roster.digest,
         )

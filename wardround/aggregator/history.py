@@ -14,7 +14,7 @@ from wardround.aggregator.rounds.selection import merged_metrics
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.files import write_atomic
 from wardround.engine.metrics.types import Summary, merge
-from wardround.federation.protocol import MetricValue, Stage, WireModel
+from wardround.federation.protocol import Digest, MetricName, MetricValue, SiteName, Stage, WireModel
 
 
 class SiteRow(WireModel):
@@ -25,7 +25,7 @@ class SiteRow(WireModel):
     seconds: float | None = None
     bytes_out: int = 0
     bytes_in: int = 0
-    metrics: dict[str, MetricValue] = Field(default_factory=dict)
+    metrics: dict[MetricName, MetricValue] = Field(default_factory=dict)
 
 
 class HistoryRow(WireModel):
@@ -41,11 +41,11 @@ class HistoryRow(WireModel):
     """
 
     round: int
-    model: str
+    model: Digest
     train_loss: float | None
     seconds: float | None
-    metrics: dict[str, MetricValue]
-    sites: dict[str, SiteRow]
+    metrics: dict[MetricName, MetricValue]
+    sites: dict[SiteName, SiteRow]
 
 
 def history_rows(results: Sequence[RoundResult]) -> tuple[HistoryRow, ...]:

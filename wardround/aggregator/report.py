@@ -147,7 +147,7 @@ def _plan_rows(record: RunRecord) -> list[list[str]]:
         ["plan", plan.digest],
         ["study", f"{record.study.study} ({plan.study})"],
         ["horizon", f"{plan.horizon.rounds} rounds of {plan.horizon.local_steps} local steps"],
-        ["strategy", plan.strategy],
+        ["strategy", plan.strategy.described],
         ["test fold", str(plan.fold)],
         ["roster", f"{', '.join(record.sites)} ({plan.roster})"],
     ]

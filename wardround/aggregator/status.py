@@ -13,36 +13,36 @@ from wardround.aggregator.rounds.selection import Scored, Selection
 from wardround.aggregator.rounds.state import StateFolder
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study import Study, study_from_bytes
-from wardround.federation.protocol import WireModel
+from wardround.federation.protocol import FederationName, MetricName, Sentence, SiteName, WireModel
 
 
 class SiteStanding(WireModel):
     """What the log last said about a site."""
 
-    site: str
+    site: SiteName
     online: bool
-    state: str
-    reason: str
+    state: Sentence
+    reason: Sentence
 
 
 class BestModel(WireModel):
     """The best model so far."""
 
     round: int
-    metric: str
+    metric: MetricName
     value: float
 
 
 class RunStatus(WireModel):
     """A run at one moment. `waiting` is the log's last word on whom it waits for."""
 
-    federation: str
+    federation: FederationName
     process: Literal["running", "stopped"]
     rounds: int
     rounds_done: int
     open_round: int | None
     best: BestModel | None
-    waiting: str
+    waiting: Sentence
     sites: tuple[SiteStanding, ...]
     seconds_in_rounds: float
 

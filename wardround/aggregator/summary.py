@@ -10,11 +10,12 @@ def describe_federation(coordination: Coordination) -> list[str]:
     settings, horizon = coordination.settings, coordination.settings.horizon
     names = coordination.roster.names
     deadline = "no deadline" if settings.deadline is None else f"a deadline of {settings.deadline:g} s"
+    strategy = settings.strategy.terms.described
     host, port = settings.endpoint
     return [
         f"federation   {settings.federation}, plan {coordination.plan.digest[:16]}",
         f"study        {coordination.study.study} ({coordination.study.task}), digest {coordination.study.digest[:16]}",
-        f"horizon      {horizon.rounds} rounds of {horizon.local_steps} local steps, {settings.strategy.label}",
+        f"horizon      {horizon.rounds} rounds of {horizon.local_steps} local steps, {strategy}",
         f"sites        {len(names)}: {', '.join(names)}",
         f"each round   at least {coordination.quorum} of them, {deadline}; below the quorum: {settings.below_quorum}; "
         f"when a site declines: {settings.on_decline}",

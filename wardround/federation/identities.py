@@ -69,8 +69,12 @@ def transport_public_bytes(public: str) -> bytes:
 
 def fingerprint(public: str) -> str:
     """A short form of a public key for people to compare over the telephone: 8 groups of 4 digits."""
-    digits = sha256_hex(bytes.fromhex(public))[:32]
-    return " ".join(digits[start : start + 4] for start in range(0, 32, 4))
+    return in_groups(sha256_hex(bytes.fromhex(public)))
+
+
+def in_groups(digest: str) -> str:
+    """The head of a digest as people read it aloud: 8 groups of 4 digits."""
+    return " ".join(digest[start : start + 4] for start in range(0, 32, 4))
 
 
 @dataclass(frozen=True, repr=False)

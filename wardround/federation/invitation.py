@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from pydantic import Field, ValidationError, model_validator
 
 from wardround.engine.basics.canonical import canonical_model, sha256_hex
 from wardround.engine.basics.files import write_atomic
-from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.study import Study, study_from_bytes
-from wardround.federation.identities import CoordinatorKey, Roster, SignatureHex, SigningHex, verify
-from wardround.federation.protocol import Plan, WireModel
+from wardround.federation.identities import CoordinatorKey, Roster, SignatureHex, SigningHex, in_groups, verify
+from wardround.federation.protocol import FederationName, Plan, WireModel
 
 MAX_INVITATION_BYTES = 4 * 2**20
 Address = Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]{1,253}):[0-9]{1,5}$")]
+CertificatesPem = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9+/= \r\n-]*$", max_length=64 * 1024),
+]
+"""The letters of PEM; that it is certificates and nothing beside them is checked when an invitation is read."""
+_CERTIFICATES = re.compile(
+    r"(-----BEGIN CERTIFICATE-----\r?\n([A-Za-z0-9+/=]+\r?\n)+-----END CERTIFICATE-----[\r\n]*)+"
+)
+StudyText = Annotated[str, Field(pattern=r"^\{[^\p{C}\p{Zl}\p{Zp}]*\}$", max_length=MAX_INVITATION_BYTES)]
+"""A study's canonical JSON: one line, in which no character is unseen."""
 
 
 class Invitation(WireModel):
@@ -30,13 +43,13 @@ class Invitation(WireModel):
     """
 
     type: Literal["invitation"] = "invitation"
-    federation: str
+    federation: FederationName
     address: Address
-    ca_pem: Annotated[str, Field(max_length=64 * 1024)]
+    ca_pem: CertificatesPem
     coordinator_key: SigningHex
     roster: Roster
     plan: Plan
-    study: str
+    study: StudyText
 
     @model_validator(mode="after")
     def _agrees_with_its_plan(self) -> Self:
@@ -91,8 +104,43 @@ def load_invitation(path: Path) -> Invitation:
         raise InputError.one(
             "the invitation's signature does not hold", where=str(path), remedy="Ask the coordinator for the file again"
         )
-    invitation.open_study()
+    findings = Findings()
+    with findings.gather():
+        _check_authority(invitation.ca_pem, path)
+    with findings.gather():
+        invitation.open_study()
+    findings.raise_if_any()
     return invitation
+
+
+def authority_fingerprint(ca_pem: str) -> str:
+    """The certificate authority in a form for people to compare over the telephone, as that of a key.
+
+    Raises:
+        ValueError: these are no certificates.
+    """
+    authorities = x509.load_pem_x509_certificates(ca_pem.encode())
+    return in_groups(sha256_hex(b"".join(each.public_bytes(Encoding.DER) for each in authorities)))
+
+
+def _check_authority(ca_pem: str, path: Path) -> None:
+    """An empty authority trusts nobody, which `site-client check` says; anything else must be certificates."""
+    if ca_pem and not _CERTIFICATES.fullmatch(ca_pem):
+        raise _no_authority(path)
+    try:
+        if ca_pem:
+            authority_fingerprint(ca_pem)
+    except ValueError:
+        raise _no_authority(path) from None
+
+
+def _no_authority(path: Path) -> InputError:
+    return InputError.one(
+        "the invitation's certificate authority cannot be read",
+        where=f"{path}, ca_pem",
+        expected="certificates in PEM form and nothing beside them",
+        remedy="Ask the coordinator for another invitation",
+    )
 
 
 def _statement(invitation: Invitation) -> bytes:

@@ -6,14 +6,17 @@ content, so that any message may be sent again: the answer to the same work key 
 
 from __future__ import annotations
 
+import json
 import re
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
+from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, PlainSerializer, TypeAdapter
 
 from wardround.engine.basics.canonical import canonical_json, digest_of, sha256_hex
 from wardround.engine.basics.closed import Added, Closed
+from wardround.engine.basics.printable import printable
+from wardround.engine.study.flaws import as_tuples
 
 PROTOCOL = 1
 NO_ASK = "0" * 32
@@ -21,7 +24,18 @@ NO_ASK = "0" * 32
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 SiteName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 MetricName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._&+-]{0,127}$")]
+FederationName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+Nonce = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Count = Annotated[int, Field(ge=0, le=2**53)]
+Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)$")]
+"""A time in UTC, as ISO 8601 writes it."""
+_LONGEST_SENTENCE = 1000
+Sentence = Annotated[
+    str,
+    Field(pattern=r"^[^\p{C}\p{Zl}\p{Zp}]*$", max_length=_LONGEST_SENTENCE),
+    BeforeValidator(lambda text: printable(text)[:_LONGEST_SENTENCE] if isinstance(text, str) else text),
+]
+"""Words for people in a record that an end writes for itself; kept printable and short. No message has any."""
 FeatureName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 Features = Annotated[tuple[FeatureName, ...], Field(max_length=64)]
 CONCLUDE, STATE_LOST, TEST_CASES = "conclude", "state_lost", "test_cases"
@@ -63,6 +77,64 @@ class Leaves(WireModel):
         return self.metrics is None or metric.split(".")[0] in self.metrics or metric in self.metrics
 
 
+StrategyName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
+_ParameterName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
+_Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}$")]
+_Value = bool | int | float | _Word | None
+_List = Annotated[tuple[_Value, ...], Field(max_length=64)]
+_Group = _List | Annotated[dict[_ParameterName, _Value | _List], Field(max_length=64)]
+
+
+class StrategyTerms(WireModel):
+    """How the sites' updates are combined: a strategy's name, and those of its parameters that are not its defaults.
+
+    In a plan it is written as one line, `name` or `name {parameters}`, as the first release wrote it, so that digests
+    stay. It is read into its parts, so that a plan holds no text that somebody could write freely.
+    """
+
+    model_config = ConfigDict(strict=True)
+
+    name: StrategyName
+    parameters: Annotated[dict[_ParameterName, _Value | _Group], Field(max_length=64)] = Field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Name and parameters in one line, as a plan states them."""
+        return f"{self.name} {canonical_json(self._values).decode()}" if self.parameters else self.name
+
+    @property
+    def described(self) -> str:
+        """The same for people to read."""
+        told = ", ".join(f"{name} {json.dumps(value)}" for name, value in sorted(self._values.items()))
+        return f"{self.name} ({told})" if told else self.name
+
+    @property
+    def _values(self) -> dict[str, JsonValue]:
+        written: dict[str, JsonValue] = self.model_dump(mode="json")["parameters"]
+        return written
+
+
+def _strategy_terms(value: Any) -> Any:
+    """A strategy's terms from the line that a plan holds. Raises ValueError for one that would be written otherwise."""
+    if not isinstance(value, str):
+        return value
+    name, _, parameters = value.partition(" ")
+    terms = StrategyTerms.model_validate({"name": name, "parameters": as_tuples(_parameters(parameters))})
+    if str(terms) != value:
+        raise ValueError("a strategy is a name and, after one space, its parameters in canonical form")
+    return terms
+
+
+def _parameters(text: str) -> JsonValue:
+    try:
+        found: JsonValue = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        raise ValueError("a strategy's parameters are a JSON object") from None
+    return found
+
+
+StrategyField = Annotated[StrategyTerms, BeforeValidator(_strategy_terms), PlainSerializer(str, return_type=str)]
+
+
 class Plan(WireModel):
     """What a site's staff accepts before anything runs. Its digest is part of every work key.
 
@@ -71,10 +143,10 @@ class Plan(WireModel):
     """
 
     protocol: Literal[1] = 1
-    federation: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+    federation: FederationName
     study: Digest
     horizon: Horizon
-    strategy: str
+    strategy: StrategyField
     fold: Annotated[int, Field(ge=0, le=49)] = 0
     roster: Digest
     leaves: Annotated[Leaves | None, Added("0.2.0")] = None
@@ -129,7 +201,7 @@ class Task(WireModel):
     base: Digest | None = None
     work_key: Digest | None = None
     accepted: Digest | None = None
-    ask: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    ask: Nonce
     offer: Plan | None = None
     features: Annotated[Features, Added("0.2.0")] = ()
 
@@ -201,7 +273,7 @@ class Ready(WireModel):
 
     type: Literal["ready"] = "ready"
     site: SiteName
-    ask: str
+    ask: Nonce
     plan: Digest
     cohort: Digest
     train_cases: Count
@@ -216,7 +288,7 @@ class Concluded(WireModel):
 
     type: Literal["concluded"] = "concluded"
     site: SiteName
-    ask: str
+    ask: Nonce
     plan: Digest
 
 
@@ -225,7 +297,7 @@ class Missing(WireModel):
 
     type: Literal["missing"] = "missing"
     site: SiteName
-    ask: str
+    ask: Nonce
     work_key: Digest
 
 
@@ -237,7 +309,7 @@ class Working(WireModel):
 
     type: Literal["working"] = "working"
     site: SiteName
-    ask: str
+    ask: Nonce
     work_key: Digest | None = None
     phase: Literal["queued", "preparing", "evaluating", "training", "packing"]
     step: Count = 0
@@ -250,7 +322,7 @@ class Refused(WireModel):
 
     type: Literal["refused"] = "refused"
     site: SiteName
-    ask: str
+    ask: Nonce
     work_key: Digest | None = None
     code: AnyRefusalCode
     correlation: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]

@@ -164,7 +164,7 @@ def open_offer(invitation_path: Path, config: Path) -> Offer:
 def describe_offer(offer: Offer) -> tuple[str, ...]:
     """What the staff agrees to, in plain words."""
     invitation, policy = offer.invitation, offer.policy
-    study, horizon = invitation.open_study(), invitation.plan.horizon
+    study, horizon, strategy = invitation.open_study(), invitation.plan.horizon, invitation.plan.strategy.described
     others = [name for name in invitation.roster.names if name != offer.settings.name]
     metrics = "the study's metrics" if policy.metrics == "all" else f"the metrics {', '.join(policy.metrics)}"
     return (
@@ -172,7 +172,7 @@ def describe_offer(offer: Offer) -> tuple[str, ...]:
         f"Coordinator  {fingerprint(invitation.coordinator_key)}  (compare over the telephone)",
         f"Study        {study.study}: {study.task} of {', '.join(study.class_names)} from {', '.join(study.inputs)}",
         f"Model        {study.model.name}, loss {study.training.loss.name}",
-        f"Plan         {horizon.rounds} rounds of {horizon.local_steps} steps, combined by {invitation.plan.strategy}",
+        f"Plan         {horizon.rounds} rounds of {horizon.local_steps} steps, combined by {strategy}",
         f"With         {', '.join(others) or 'no other site'}",
         f"Leaves       model weights after each round, mean training loss, {metrics} over at least "
         f"{policy.minimum_validation_cases} cases, numbers of cases, and progress",

@@ -11,7 +11,17 @@ from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.closed import Added
 from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.problems import InputError
-from wardround.federation.protocol import Count, Digest, MetricName, MetricValue, SiteName, Stage, WireModel
+from wardround.federation.protocol import (
+    Count,
+    Digest,
+    MetricName,
+    MetricValue,
+    Moment,
+    Sentence,
+    SiteName,
+    Stage,
+    WireModel,
+)
 
 Seconds = Annotated[float, Field(ge=0)]
 Model = TypeVar("Model", bound=BaseModel)
@@ -50,8 +60,8 @@ class Absence(WireModel):
     """A site whose reply is not part of the round, and why."""
 
     site: SiteName
-    state: str
-    reason: str = ""
+    state: Annotated[str, Field(pattern=r"^[a-z][a-z, ]{0,63}$")]
+    reason: Sentence = ""
 
 
 class FoldDecision(WireModel):
@@ -99,7 +109,7 @@ class RoundResult(WireModel):
     sites: tuple[SiteResult, ...]
     absent: tuple[Absence, ...]
     seconds: Seconds
-    finished: str
+    finished: Moment
 
 
 def write_record(path: Path, record: BaseModel) -> None:

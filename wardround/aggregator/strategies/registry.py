@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any, cast
 
 from pydantic import BeforeValidator, SerializeAsAny
@@ -16,8 +17,10 @@ from wardround.aggregator.strategies.fedavg import FedAvgParameters
 from wardround.aggregator.strategies.protocol import Strategy
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.closed import Closed
-from wardround.engine.basics.problems import InputError, did_you_mean
+from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.parts import Parameters
+from wardround.engine.study.flaws import Flaw, as_tuples, flawed
+from wardround.federation.protocol import StrategyTerms
 
 ENTRY_POINT_GROUP = "wardround.strategies"
 
@@ -45,15 +48,47 @@ class StrategyPart:
 _BUILTIN = (StrategyPart("fedavg", FedAvgParameters, "wardround.aggregator.strategies.fedavg:FedAvg"),)
 
 
+@dataclass(frozen=True)
+class _Installed:
+    """The strategies of this installation by name, and what is wrong with packages whose strategies cannot be had."""
+
+    parts: Mapping[str, StrategyPart]
+    broken: Mapping[str, InputError]
+
+
 @cache
+def _installed() -> _Installed:
+    """A package that cannot be loaded is only noted: it is of no concern to a federation that uses another strategy."""
+    parts = {part.name: part for part in _BUILTIN}
+    broken: dict[str, InputError] = {}
+    for entry in entry_points(group=ENTRY_POINT_GROUP):
+        part = _load(entry)
+        if isinstance(part, InputError):
+            broken[entry.name] = part
+        elif part.name in parts:
+            broken[part.name] = InputError.one(f"two strategies are called {part.name!r}", got=part.implementation)
+        else:
+            parts[part.name] = part
+    return _Installed({name: part for name, part in parts.items() if name not in broken}, broken)
+
+
+def _load(entry: EntryPoint) -> StrategyPart | InputError:
+    where, remedy = f"entry point {entry.name} = {entry.value}", "Repair or uninstall the package"
+    try:
+        part = entry.load()
+    except Exception as error:  # whatever a foreign package raises, the user can only repair or remove it
+        got = f"{type(error).__name__}: {error}"
+        return InputError.one("an installed package's strategy cannot be loaded", where=where, got=got, remedy=remedy)
+    if isinstance(part, StrategyPart):
+        return part
+    return InputError.one(
+        "an installed package's strategy is none", where=where, got=type(part).__name__, expected="a StrategyPart"
+    )
+
+
 def known_strategies() -> Mapping[str, StrategyPart]:
-    """All strategies of this installation by name. Raises `InputError` when two share a name."""
-    found: dict[str, StrategyPart] = {}
-    for part in (*_BUILTIN, *(entry.load() for entry in entry_points(group=ENTRY_POINT_GROUP))):
-        if part.name in found:
-            raise InputError.one(f"two strategies are called {part.name!r}", got=part.implementation)
-        found[part.name] = part
-    return found
+    """All strategies of this installation that can be used, by name."""
+    return _installed().parts
 
 
 class StrategyUse(Closed):
@@ -63,14 +98,22 @@ class StrategyUse(Closed):
     parameters: SerializeAsAny[Parameters]
 
     @property
-    def label(self) -> str:
-        """Name and parameters in one line, as the plan that the sites accept states them."""
-        written = canonical_model(self.parameters).decode()
-        return self.name if written == "{}" else f"{self.name} {written}"
+    def terms(self) -> StrategyTerms:
+        """Name and parameters as the plan that the sites accept states them."""
+        written = json.loads(canonical_model(self.parameters))
+        return StrategyTerms.model_validate({"name": self.name, "parameters": as_tuples(written)})
 
     def build(self) -> Strategy:
-        """The strategy."""
-        return known_strategies()[self.name].build(self.parameters)
+        """The strategy. Raises `InputError` when its package cannot be imported."""
+        try:
+            return known_strategies()[self.name].build(self.parameters)
+        except (ImportError, AttributeError) as error:
+            raise InputError.one(
+                f"the strategy {self.name!r} cannot be loaded",
+                where=known_strategies()[self.name].implementation,
+                got=f"{type(error).__name__}: {error}",
+                remedy="Repair or uninstall the package",
+            ) from error
 
 
 def _split(value: Any) -> tuple[str, dict[str, Any]]:
@@ -85,11 +128,24 @@ def _parse(value: Any) -> StrategyUse:
     if isinstance(value, StrategyUse):
         return value
     name, written = _split(value)
-    part = known_strategies().get(name)
-    if part is None:
-        remedy = did_you_mean(name, known_strategies())
-        raise PydanticCustomError("unknown_strategy", "unknown strategy. {remedy}", {"remedy": remedy})
-    return StrategyUse(name=name, parameters=part.parameters.model_validate(written))
+    installed = _installed()
+    if name in installed.broken:
+        raise flawed("strategy", [_as_flaw(installed.broken[name].problems[0])])
+    if name not in installed.parts:
+        raise flawed("strategy", _unknown(name, installed))
+    use = StrategyUse(name=name, parameters=installed.parts[name].parameters.model_validate(written))
+    _ = use.terms  # a plan could not state names or values that it does not take
+    return use
+
+
+def _unknown(name: str, installed: _Installed) -> list[Flaw]:
+    """The name is wrong; or it is that of a strategy whose package cannot be loaded, so these are told as well."""
+    unknown = Flaw((), f"unknown strategy {name!r}", word=name, known=tuple(sorted(installed.parts)))
+    return [unknown, *(_as_flaw(error.problems[0]) for error in installed.broken.values())]
+
+
+def _as_flaw(problem: Problem) -> Flaw:
+    return Flaw((), f"{problem.what}: {problem.where}" if problem.where else problem.what, got=problem.got)
 
 
 StrategyField = Annotated[StrategyUse, BeforeValidator(_parse)]
