@@ -32,8 +32,8 @@ def test_the_grids_of_all_cases_are_known(manifest: Path) -> None:
 
 
 def test_headers_are_read_without_voxels(manifest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def forbidden(path: Path) -> None:
-        raise AssertionError(path)
+    def forbidden(*_: object) -> None:
+        raise AssertionError("voxels were read")
 
     monkeypatch.setattr(reading, "_voxels", forbidden)
     cohort = read_manifest(manifest, STUDY, truth=Truth.REQUIRED)

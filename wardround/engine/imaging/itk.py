@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,19 +37,33 @@ def header(path: Path) -> Header:
     return Header(geometry, channels * (sizes[3] if len(sizes) == 4 else 1), pixel_type)
 
 
-def voxels(path: Path) -> tuple[np.ndarray, Geometry]:
-    """All voxels in the stored type, shape (channels, *spatial), and the grid."""
+def voxels(path: Path, convert: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, Geometry]:
+    """All voxels, shape (channels, *spatial), and the grid.
+
+    `convert` is given the voxels in the stored type as a view of ITK's own memory, and must copy what it keeps: so no
+    second array of the stored type is ever made.
+    """
     require_intact(path)
     with _reader(path) as reader:
         _pixel_type(path, sitk.GetPixelIDValueAsString(reader.GetPixelID()))
         image = reader.Execute()
     geometry = _geometry(path, image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
-    return _channels_first(path, image), geometry
+    return convert(_channels_first(path, image)), geometry
 
 
 def to_itk(array: np.ndarray, geometry: Geometry) -> Any:
     """An ITK image of one channel: `array` has the grid's shape."""
-    return _placed(sitk.GetImageFromArray(np.ascontiguousarray(_itk_order(array))), geometry)
+    return from_ordered(in_itk_order(array), geometry)
+
+
+def in_itk_order(array: np.ndarray) -> np.ndarray:
+    """An array of one channel as ITK orders axes, laid out for it."""
+    return np.ascontiguousarray(_itk_order(array))
+
+
+def from_ordered(array: np.ndarray, geometry: Geometry) -> Any:
+    """An ITK image of what `in_itk_order` gave."""
+    return _placed(sitk.GetImageFromArray(array), geometry)
 
 
 def to_itk_vector(array: np.ndarray, geometry: Geometry) -> Any:
@@ -60,7 +74,7 @@ def to_itk_vector(array: np.ndarray, geometry: Geometry) -> Any:
 
 def from_itk(image: Any) -> np.ndarray:
     """The array of a one-channel ITK image, in our axis order."""
-    return _our_order(sitk.GetArrayFromImage(image))
+    return np.array(_our_order(sitk.GetArrayViewFromImage(image)), order="C")
 
 
 def itk_grid(geometry: Geometry) -> tuple[list[int], list[float], list[float], list[float]]:
@@ -124,19 +138,21 @@ def _pixel_type(path: Path, description: str) -> str:
 
 
 def _channels_first(path: Path, image: Any) -> np.ndarray:
-    array = sitk.GetArrayFromImage(image)
+    """A view of ITK's own memory, shape (channels, *spatial); it must not outlive `image`."""
+    array: np.ndarray = sitk.GetArrayViewFromImage(image)
     vector = image.GetNumberOfComponentsPerPixel() > 1
     if image.GetDimension() == 4:
         if vector:
             raise unreadable(path, "a 4D image of vectors", "Save one file per channel")
-        return np.stack([_our_order(volume) for volume in array])
+        return array.transpose(0, 3, 2, 1)
     if vector:
-        return np.stack([_our_order(array[..., channel]) for channel in range(array.shape[-1])])
+        array = np.moveaxis(array, -1, 0)
+        return array.transpose(0, 3, 2, 1) if array.ndim == 4 else array
     return _our_order(array)[None]
 
 
 def _our_order(array: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(array.transpose(2, 1, 0)) if array.ndim == 3 else array
+    return array.transpose(2, 1, 0) if array.ndim == 3 else array
 
 
 def _itk_order(array: np.ndarray) -> np.ndarray:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,9 +43,7 @@ def read_header(path: Path) -> Header:
 
 def read_image(path: Path) -> Image:
     """All voxels as float32, shape (channels, *spatial). Raises `InputError` for a damaged or unsupported file."""
-    voxels, geometry = _voxels(path)
-    with np.errstate(over="ignore"):
-        return Image(np.ascontiguousarray(voxels, dtype=np.float32), geometry)
+    return Image(*_voxels(path, _single_precision))
 
 
 def read_label(path: Path) -> tuple[np.ndarray, Geometry]:
@@ -51,40 +51,64 @@ def read_label(path: Path) -> tuple[np.ndarray, Geometry]:
 
     Files of a floating type are accepted when every voxel holds a whole number. Raises `InputError` otherwise.
     """
-    voxels, geometry = _voxels(path)
-    if voxels.shape[0] != 1:
-        raise InputError.one(
-            "a mask has one value per voxel",
-            where=str(path),
-            got=f"{voxels.shape[0]} channels",
-            remedy="Save the mask as a grey image whose values are the class numbers",
-        )
-    return _whole_numbers(path, voxels[0]), geometry
+
+    def convert(voxels: np.ndarray) -> np.ndarray:
+        if voxels.shape[0] != 1:
+            raise InputError.one(
+                "a mask has one value per voxel",
+                where=str(path),
+                got=f"{voxels.shape[0]} channels",
+                remedy="Save the mask as a grey image whose values are the class numbers",
+            )
+        return _whole_numbers(path, voxels[0])
+
+    return _voxels(path, convert)
+
+
+def _single_precision(voxels: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return np.array(voxels, dtype=np.float32, order="C")
 
 
 def _whole_numbers(path: Path, mask: np.ndarray) -> np.ndarray:
+    """A compact copy: wide types of which nobody uses the width would cost a big mask eight bytes a voxel."""
     if np.issubdtype(mask.dtype, np.integer):
-        return np.ascontiguousarray(mask)
-    broken = ~np.isfinite(mask) | (mask != np.rint(mask)) | (np.abs(mask) > 2**31 - 1)
-    if broken.any():
+        return np.array(mask, dtype=_compact(mask), order="C")
+    out = np.empty(mask.shape, dtype=np.int32)
+    examples, count = [], 0
+    for plane, values in zip(out, mask, strict=True):
+        broken = ~np.isfinite(values) | (values != np.rint(values)) | (np.abs(values) > 2**31 - 1)
+        found = values[broken]
+        examples += found[:1].tolist()
+        count += found.size
+        plane[...] = np.where(broken, 0, values)
+    if count:
         raise InputError.one(
             "a mask holds whole numbers",
             where=str(path),
-            got=f"{float(mask[broken][0]):g} in {int(broken.sum()):,} voxels of type {mask.dtype}",
+            got=f"{examples[0]:g} in {count:,} voxels of type {mask.dtype}",
             remedy="Was the mask resampled with linear interpolation? Use nearest neighbour",
         )
-    return np.ascontiguousarray(mask, dtype=np.int32)
+    return out
 
 
-def _voxels(path: Path) -> tuple[np.ndarray, Geometry]:
+def _compact(mask: np.ndarray) -> np.dtype[Any]:
+    if mask.dtype.itemsize <= 2 or not mask.size:
+        return mask.dtype
+    fits = int(mask.min()) >= 0 and int(mask.max()) <= np.iinfo(np.uint16).max
+    return np.dtype(np.uint16) if fits else mask.dtype
+
+
+def _voxels(path: Path, convert: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, Geometry]:
     format_ = _existing(path)
     if format_.spatial:
         from wardround.engine.imaging import itk
 
-        return itk.voxels(path)
+        return itk.voxels(path, convert)
     from wardround.engine.imaging import rasters
 
-    return rasters.voxels(path)
+    pixels, geometry = rasters.voxels(path)
+    return convert(pixels), geometry
 
 
 def _existing(path: Path) -> Format:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from wardround.engine.basics.blocks import blocks, counts
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.cohort.models import Case
 from wardround.engine.imaging import geometry_differences, read_image, read_label
@@ -23,17 +24,39 @@ def read_sample(study: Study, case: Case) -> Sample:
     A file may hold several channels (RGB, a fourth axis) if it is the only one and has as many as the study has inputs.
     A case without a mask, or a study that needs none, gives a sample without a label.
     """
-    images, findings = [], Findings()
+    findings = Findings()
+    mask: tuple[np.ndarray, Geometry] | None = None
+    images: list[Image] = []
+    in_masks = Findings()
+    with in_masks.gather():  # first, while no image is held: a mask in the file may be of a wide type
+        mask = _read_classes(study, case)
     for path in case.channels:
         with findings.gather():
             images.append(read_image(path))
+    findings.extend(in_masks.problems)
     findings.raise_if_any()
     findings.extend(_channel_problems(study, case, images))
     findings.raise_if_any()
-    data = images[0].data if len(images) == 1 else np.concatenate([image.data for image in images])
-    _require_finite(case, data)
-    image = Image(data, images[0].geometry)
-    return Sample(image, _read_classes(study, case, image.geometry))
+    image = _joined(images)
+    _require_finite(case, image.data)
+    if mask is None:
+        return Sample(image, None)
+    problems = _grid_problem(case, case.label.name if case.label else "", mask[1], image.geometry)
+    if problems:
+        raise InputError(problems)
+    return Sample(image, mask[0])
+
+
+def _joined(images: list[Image]) -> Image:
+    """All channels as one image. Empties the list, so that no channel is held twice for longer than its copy takes."""
+    first = images[0]
+    if len(images) == 1:
+        images.clear()
+        return first
+    data = np.empty((len(images), *first.geometry.shape), dtype=np.float32)
+    for index in reversed(range(len(images))):
+        data[index] = images.pop().data[0]
+    return Image(data, first.geometry)
 
 
 def target_index(study: Study, case: Case) -> int | None:
@@ -90,21 +113,23 @@ def _grid_problem(case: Case, file: str, geometry: Geometry, reference: Geometry
 
 
 def _require_finite(case: Case, data: np.ndarray) -> None:
-    broken = int(data.size - np.count_nonzero(np.isfinite(data)))
+    broken = count_broken(data)
     if broken:
         got = f"{broken:,} of {data.size:,} voxels are NaN or infinite"
         raise InputError.one("the image has values that are not numbers", where=name_of(case), got=got)
 
 
-def _read_classes(study: Study, case: Case, reference: Geometry) -> np.ndarray | None:
-    """The mask as indices in `Study.class_names`, uint8 where they fit."""
+def count_broken(data: np.ndarray) -> int:
+    """How many values are NaN or infinite."""
+    return sum(int(part.size - np.count_nonzero(np.isfinite(part))) for part in blocks(data))
+
+
+def _read_classes(study: Study, case: Case) -> tuple[np.ndarray, Geometry] | None:
+    """The mask as indices in `Study.class_names`, uint8 where they fit, and its grid."""
     if study.task != "segmentation" or case.label is None:
         return None
     mask, geometry = read_label(case.label)
-    problems = _grid_problem(case, case.label.name, geometry, reference)
-    if problems:
-        raise InputError(problems)
-    return _to_indices(study, case, mask)
+    return _to_indices(study, case, mask), geometry
 
 
 def _to_indices(study: Study, case: Case, mask: np.ndarray) -> np.ndarray:
@@ -122,11 +147,14 @@ def _to_indices(study: Study, case: Case, mask: np.ndarray) -> np.ndarray:
         )
     table = np.zeros(int(present.max()) + 1, dtype=kind)
     table[present] = np.searchsorted(values, present).astype(kind)
-    return np.asarray(table[mask])
+    indices = np.empty(mask.shape, dtype=kind)
+    for part, found in zip(blocks(indices), blocks(mask), strict=True):
+        np.take(table, found, out=part)
+    return indices
 
 
 def _present(mask: np.ndarray) -> np.ndarray:
     """The sorted values of a mask; by counting, which is much quicker than sorting, where they can be counted."""
     if mask.size and 0 <= int(mask.min()) <= int(mask.max()) <= 65535:
-        return np.flatnonzero(np.bincount(mask.ravel()))
+        return np.flatnonzero(counts(mask, int(mask.max()) + 1))
     return np.unique(mask)

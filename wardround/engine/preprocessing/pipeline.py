@@ -38,9 +38,16 @@ class Pipeline:
         return {"steps": steps, "state": self.state_digest}
 
     def apply(self, sample: Sample) -> Sample:
-        """The sample after all steps: contiguous, the image float32. Raises `InputError` where a step cannot work."""
+        """The sample after all steps: contiguous, the image float32. Raises `InputError` where a step cannot work.
+
+        No step's input is kept alive beyond the step: whoever keeps no reference to `sample` needs, at any time, about
+        the room of what goes into a step and what comes out of it.
+        """
+        held = [sample]
+        del sample
         for step in self._steps:
-            sample = step.apply(sample)
+            held.append(step.apply(held.pop()))
+        sample = held.pop()
         data = np.ascontiguousarray(sample.image.data, dtype=np.float32)
         label = None if sample.label is None else np.ascontiguousarray(sample.label)
         return replace(sample, image=Image(data, sample.image.geometry), label=label)

@@ -22,22 +22,39 @@ def resample_linear(channels: np.ndarray, source: Geometry, target: Geometry) ->
 
     Beyond the outermost voxel centres the nearest voxel's value is taken.
     """
-    from wardround.engine.imaging import itk
-
     out = np.empty((channels.shape[0], *target.shape), dtype=np.float32)
     for index, channel in enumerate(channels):
-        out[index] = _resample(np.asarray(channel, dtype=np.float32), source, target, itk.sitk.sitkLinear)
+        out[index] = _linear([np.asarray(channel, dtype=np.float32)], source, target)
     return out
+
+
+def resample_held(held: list[np.ndarray], source: Geometry, target: Geometry) -> np.ndarray:
+    """`resample_linear` of the only array of the list, which is emptied: a single channel that nobody else holds is
+    gone once ITK has its copy."""
+    channels = held.pop()
+    if len(channels) > 1:
+        return resample_linear(channels, source, target)
+    single = [np.asarray(channels[0], dtype=np.float32)]
+    del channels
+    return _linear(single, source, target)[None]
 
 
 def resample_nearest(label: np.ndarray, source: Geometry, target: Geometry) -> np.ndarray:
     """Integers of shape (*source) on another grid: each voxel takes the value of the nearest one."""
     from wardround.engine.imaging import itk
 
-    return _resample(label, source, target, itk.sitk.sitkNearestNeighbor)
+    return itk.from_itk(_resample([itk.to_itk(label, source)], target, itk.sitk.sitkNearestNeighbor))
 
 
-def _resample(array: np.ndarray, source: Geometry, target: Geometry, interpolator: Any) -> np.ndarray:
+def _linear(held: list[np.ndarray], source: Geometry, target: Geometry) -> np.ndarray:
+    from wardround.engine.imaging import itk
+
+    ordered = [itk.in_itk_order(held.pop())]
+    images = [itk.from_ordered(ordered.pop(), source)]
+    return itk.from_itk(_resample(images, target, itk.sitk.sitkLinear))
+
+
+def _resample(held: list[Any], target: Geometry, interpolator: Any) -> Any:
     from wardround.engine.imaging import itk
 
     size, spacing, origin, direction = itk.itk_grid(target)
@@ -48,4 +65,4 @@ def _resample(array: np.ndarray, source: Geometry, target: Geometry, interpolato
     resampler.SetOutputDirection(direction)
     resampler.SetInterpolator(interpolator)
     resampler.SetUseNearestNeighborExtrapolator(True)
-    return itk.from_itk(resampler.Execute(itk.to_itk(array, source)))
+    return resampler.Execute(held.pop())

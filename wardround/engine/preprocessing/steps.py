@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from wardround.engine.basics.blocks import blocks, pairwise_sum
 from wardround.engine.basics.problems import InputError
 from wardround.engine.imaging.types import Geometry, Image
 from wardround.engine.parts.preprocessing import Clip, Orient, Resample, Rescale, Resize, ZNormalize
 from wardround.engine.preprocessing import orientation
-from wardround.engine.preprocessing.resampling import grid_of, resample_linear, resample_nearest
+from wardround.engine.preprocessing.resampling import grid_of, resample_held, resample_nearest
 from wardround.engine.preprocessing.sample import Sample
 
 
@@ -28,8 +30,8 @@ class OrientStep:
         change = orientation.towards(sample.image.geometry, self._axes)
         if change.is_identity:
             return sample
-        image = Image(change.apply(sample.image.data), change.apply_to_grid(sample.image.geometry))
-        return Sample(image, None if sample.label is None else change.apply(sample.label))
+        image = Image(_laid_out(change.apply(sample.image.data)), change.apply_to_grid(sample.image.geometry))
+        return Sample(image, None if sample.label is None else _laid_out(change.apply(sample.label)))
 
 
 class ResampleStep:
@@ -47,7 +49,9 @@ class ResampleStep:
             return sample
         extents = zip(old.shape, old.spacing, self._spacing, strict=True)
         shape = tuple(max(1, round(size * before / after)) for size, before, after in extents)
-        return _resampled(sample, grid_of(old, shape, self._spacing))
+        held = [sample]
+        del sample
+        return _resampled(held, grid_of(old, shape, self._spacing))
 
 
 class ResizeStep:
@@ -65,7 +69,9 @@ class ResizeStep:
             return sample
         extents = zip(old.shape, old.spacing, self._size, strict=True)
         spacing = tuple(before * step / after for before, step, after in extents)
-        return _resampled(sample, grid_of(old, self._size, spacing))
+        held = [sample]
+        del sample
+        return _resampled(held, grid_of(old, self._size, spacing))
 
 
 class ClipStep:
@@ -97,14 +103,37 @@ class ZNormalizeStep:
         """Raises `InputError` for a channel whose values are all equal."""
         return _per_channel(sample, self._normalized)
 
-    def _normalized(self, values: np.ndarray) -> np.ndarray:
-        inside = values != 0 if self._nonzero else np.ones(values.shape, dtype=bool)
-        chosen = values[inside].astype(np.float64)
-        deviation = chosen.std() if chosen.size else 0.0
-        _require_contrast(float(deviation), chosen)
-        out = np.zeros_like(values)
-        out[inside] = (chosen - chosen.mean()) / deviation
-        return out
+    def _normalized(self, values: np.ndarray, out: np.ndarray) -> None:
+        chosen = _nonzero(values, out) if self._nonzero else values.reshape(-1)
+        mean, deviation = _moments(chosen)
+        _require_contrast(deviation, values, chosen.size)
+        for part, found in zip(blocks(out), blocks(values), strict=True):
+            np.divide(found.astype(np.float64) - mean, deviation, out=part, casting="same_kind")
+            if self._nonzero:
+                part[found == 0] = 0
+
+
+def _nonzero(values: np.ndarray, room: np.ndarray) -> np.ndarray:
+    """The values that are not zero, in order, in the memory of `room`, which is as large as `values`."""
+    flat, count = room.reshape(-1), 0
+    for part in blocks(values):
+        found = part[part != 0]
+        flat[count : count + found.size] = found
+        count += found.size
+    return flat[:count]
+
+
+def _moments(chosen: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation, to the bits that numpy gives in float64."""
+    if not chosen.size:
+        return 0.0, 0.0
+    mean = pairwise_sum(lambda first, last: chosen[first:last].astype(np.float64), 0, chosen.size) / chosen.size
+
+    def squares(first: int, last: int) -> np.ndarray:
+        offsets = chosen[first:last].astype(np.float64) - mean
+        return np.multiply(offsets, offsets, out=offsets)
+
+    return mean, math.sqrt(pairwise_sum(squares, 0, chosen.size) / chosen.size)
 
 
 class RescaleStep:
@@ -120,28 +149,59 @@ class RescaleStep:
         """Raises `InputError` for a channel in which the two percentiles are equal."""
         return _per_channel(sample, self._rescaled)
 
-    def _rescaled(self, values: np.ndarray) -> np.ndarray:
-        start, end = (float(value) for value in np.percentile(values.astype(np.float64), self._percentiles))
-        _require_contrast(end - start, values)
-        unit = (values.astype(np.float64) - start) / (end - start)
-        return np.clip(self._low + unit * (self._high - self._low), self._low, self._high).astype(np.float32)
+    def _rescaled(self, values: np.ndarray, out: np.ndarray) -> None:
+        out[...] = values  # to be sorted there; it is overwritten below
+        start, end = _percentiles(out.reshape(-1), self._percentiles)
+        _require_contrast(end - start, values, values.size)
+        for part, found in zip(blocks(out), blocks(values), strict=True):
+            unit = (found.astype(np.float64) - start) / (end - start)
+            part[...] = np.clip(self._low + unit * (self._high - self._low), self._low, self._high)
 
 
-def _resampled(sample: Sample, target: Geometry) -> Sample:
-    source = sample.image.geometry
+def _percentiles(values: np.ndarray, wanted: Sequence[float]) -> list[float]:
+    """numpy's percentiles of float32 values as it computes them in float64. Sorts `values`, in part."""
+    last = values.size - 1
+    ranks = [percent / 100 * last for percent in wanted]
+    places = sorted({min(math.floor(rank) + step, last) for rank in ranks for step in (0, 1)})
+    values.partition(places)
+    at = {place: float(values[place]) for place in places}
+    return [_between(at[math.floor(rank)], at[min(math.floor(rank) + 1, last)], rank % 1) for rank in ranks]
+
+
+def _between(low: float, high: float, share: float) -> float:
+    """Linear interpolation as numpy's percentile rounds it."""
+    return high - (high - low) * (1 - share) if share >= 0.5 else low + (high - low) * share
+
+
+def _resampled(held: list[Sample], target: Geometry) -> Sample:
+    """The only sample of the list on another grid. The list is emptied, so that voxels which nobody else holds are gone
+    as soon as they are copied."""
+    sample = held.pop()
+    source, data = sample.image.geometry, [sample.image.data]
     label = None if sample.label is None else resample_nearest(sample.label, source, target)
-    return Sample(Image(resample_linear(sample.image.data, source, target), target), label)
+    del sample
+    return Sample(Image(resample_held(data, source, target), target), label)
+
+
+def _laid_out(array: np.ndarray) -> np.ndarray:
+    """A copy in C order: a rearranged view would keep the array that it came from alive."""
+    return np.array(array, order="C")
 
 
 def _with_data(sample: Sample, data: np.ndarray) -> Sample:
     return replace(sample, image=Image(data, sample.image.geometry))
 
 
-def _per_channel(sample: Sample, change: Callable[[np.ndarray], np.ndarray]) -> Sample:
-    return _with_data(sample, np.stack([change(channel) for channel in sample.image.data]))
+def _per_channel(sample: Sample, change: Callable[[np.ndarray, np.ndarray], None]) -> Sample:
+    data = np.ascontiguousarray(sample.image.data)
+    out = np.empty(data.shape, dtype=np.float32)
+    for values, into in zip(data, out, strict=True):
+        change(values, into)
+    return _with_data(sample, out)
 
 
-def _require_contrast(spread: float, values: np.ndarray) -> None:
+def _require_contrast(spread: float, values: np.ndarray, count: int) -> None:
     if spread <= 0:
-        got = f"{values.size:,} voxels of the value {float(values.flat[0]):g}" if values.size else "no nonzero voxel"
+        value = next((float(part[part != 0][0]) for part in blocks(values) if part.any()), 0.0)
+        got = f"{count:,} voxels of the value {value:g}" if count else "no nonzero voxel"
         raise InputError.one("a channel without contrast cannot be normalised", got=got, remedy="Leave the case out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,6 +11,7 @@ from typing import Literal
 import numpy as np
 from pydantic import ValidationError
 
+from wardround.engine.basics.blocks import BLOCK, blocks
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.files import fsync_file, fsync_folder
@@ -90,16 +92,31 @@ def foreground_of(label: np.ndarray, digest: str) -> dict[int, np.ndarray]:
 
     Of a class with more than 10,000 voxels a random part is kept, drawn from a stream of the case's digest.
     """
-    flat = label.ravel()
-    counts = np.bincount(flat)
+    pieces = list(blocks(np.ascontiguousarray(label)))
+    highest = max((int(piece.max()) for piece in pieces), default=0)
+    per_piece = np.array([np.bincount(piece, minlength=highest + 1) for piece in pieces]).reshape(-1, highest + 1)
     found = {}
-    for index in np.flatnonzero(counts[1:]) + 1:
-        places = np.flatnonzero(flat == index)
-        if len(places) > COORDINATES_PER_CLASS:
-            random = stream(0, "foreground", digest, int(index))
-            places = np.sort(random.choice(places, COORDINATES_PER_CLASS, replace=False, shuffle=False))
+    for index in np.flatnonzero(per_piece.sum(axis=0)[1:]) + 1:
+        places = _chosen_places(pieces, per_piece[:, index], digest, int(index))
         found[int(index)] = np.stack(np.unravel_index(places, label.shape), axis=1).astype(np.int32)
     return found
+
+
+def _chosen_places(pieces: Sequence[np.ndarray], counts: np.ndarray, digest: str, index: int) -> np.ndarray:
+    """The flat places of a class that are kept, without ever listing all of them."""
+    total = int(counts.sum())
+    if total <= COORDINATES_PER_CLASS:
+        ranks = np.arange(total)
+    else:
+        random = stream(0, "foreground", digest, index)
+        ranks = np.sort(random.choice(total, COORDINATES_PER_CLASS, replace=False, shuffle=False))
+    places, before = [np.empty(0, np.int64)], 0
+    for number, (piece, count) in enumerate(zip(pieces, counts, strict=True)):
+        wanted = ranks[np.searchsorted(ranks, before) : np.searchsorted(ranks, before + count)] - before
+        if len(wanted):
+            places.append(np.flatnonzero(piece == index)[wanted] + number * BLOCK)
+        before += int(count)
+    return np.concatenate(places)
 
 
 def _describe(content: Content, foreground: dict[int, int]) -> Description:

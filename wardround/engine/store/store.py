@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -12,27 +13,32 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 from pydantic import JsonValue
 
 from wardround.engine.basics.canonical import canonical_json, sha256_hex
 from wardround.engine.basics.files import fsync_folder, require_space
+from wardround.engine.basics.memory import MemoryBudget, available_bytes
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.progress import SILENT, Progress
 from wardround.engine.cohort import Case
 from wardround.engine.preprocessing import Pipeline, read_sample, target_index
-from wardround.engine.preprocessing.cases import name_of
+from wardround.engine.preprocessing.cases import count_broken, name_of
 from wardround.engine.store.digests import DigestIndex
 from wardround.engine.store.entries import DESCRIPTION, FORMAT, Content, Description, read_entry, write_entry
+from wardround.engine.store.room import building_bytes
 from wardround.engine.store.types import StoredCase
 from wardround.engine.study import Study
 
+_LOG = logging.getLogger(__name__)
 _MARGIN = 8 << 20
 """Bytes that must stay free beside the arrays of the case that is being written."""
 
 
 _BUILDERS = 4
-"""Cases that are read, preprocessed and written at once: most of the time goes into waiting for the disk."""
+"""Cases that are read, preprocessed and written at once, as far as their memory allows: most of the time goes into
+waiting for the disk."""
+_MEMORY_SHARE = 0.5
+"""Of the memory that is available, what the builders may use together."""
 
 
 class StoreFullError(InputError):
@@ -78,9 +84,11 @@ class CaseStore:
     its holder dies; whoever takes the lock next removes what was left.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, memory: int | None = None) -> None:
+        """`memory`: bytes that building cases may take; half of what is available by default."""
         self._root = root
         self._index = DigestIndex(root / "digests.sqlite")
+        self._memory = MemoryBudget(int(_MEMORY_SHARE * available_bytes()) if memory is None else memory)
 
     def open_case(self, study: Study, case: Case, digest: str | None = None) -> StoredCase:
         """The preprocessed case, memory-mapped; built first if it is not there or not whole.
@@ -151,14 +159,28 @@ class CaseStore:
             present = read_entry(folder)  # another process may have built it while this one waited
             if present is not None:
                 return present
-            content = _prepare(study, case, pipeline, digest)
-            require_space(self._root, content.bytes + _MARGIN, f"the preprocessed images of {name_of(case)}")
-            _discard(folder)
-            _write_whole(folder, content)
+            with self._memory.reserve(self._needed(study, case)):
+                content = _prepare(study, case, pipeline, digest)
+                require_space(self._root, content.bytes + _MARGIN, f"the preprocessed images of {name_of(case)}")
+                _discard(folder)
+                _write_whole(folder, content)
+                del content
             built = read_entry(folder)
         if built is None:
             raise RuntimeError(f"the entry {key} cannot be read back")
         return built
+
+    def _needed(self, study: Study, case: Case) -> int:
+        needed = building_bytes(study, case)
+        if needed > self._memory.limit:
+            _LOG.warning(
+                "%s: preprocessing needs about %.1f GB of memory, more than the %.1f GB that it may use here. "
+                "It is built alone.",
+                name_of(case),
+                needed / 1e9,
+                self._memory.limit / 1e9,
+            )
+        return needed
 
 
 def _require_disk(future: Future[StoredCase]) -> None:
@@ -169,15 +191,16 @@ def _require_disk(future: Future[StoredCase]) -> None:
 
 
 def _prepare(study: Study, case: Case, pipeline: Pipeline, digest: str) -> Content:
-    sample = read_sample(study, case)
+    samples = [read_sample(study, case)]
+    native = samples[0].image.geometry
     try:
-        processed = pipeline.apply(sample)
+        processed = pipeline.apply(samples.pop())
     except InputError as error:
         raise InputError(replace(problem, where=name_of(case)) for problem in error.problems) from None
-    broken = int(processed.image.data.size - np.count_nonzero(np.isfinite(processed.image.data)))
+    broken = count_broken(processed.image.data)
     if broken:
         raise InputError.one("preprocessing gave values that are not numbers", where=name_of(case), got=f"{broken:,}")
-    return Content(study.study, digest, processed, sample.image.geometry, target_index(study, case))
+    return Content(study.study, digest, processed, native, target_index(study, case))
 
 
 def _write_whole(folder: Path, content: Content) -> None:
