@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -109,7 +109,7 @@ class RoundResult(WireModel):
     sites: tuple[SiteResult, ...]
     absent: tuple[Absence, ...]
     seconds: Seconds
-    finished: Moment
+    finished: Moment | Literal[""]
 
 
 def write_record(path: Path, record: BaseModel) -> None:
