@@ -32,7 +32,8 @@ def write_certificates(
     folder.mkdir(parents=True, exist_ok=True)
     authority_key, server_key = new_key(), new_key()
     authority = _certificate("test authority", authority_key.public_key(), authority_key, "test authority", -30.0, 30.0)
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
+    addresses = [address, "::1"] if address == "127.0.0.1" else [address]
+    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(one)) for one in addresses])
     server = _certificate("server", server_key.public_key(), authority_key, "test authority", starts, ends, names)
     files = CertificateFiles(folder / "ca.pem", folder / "server.pem", folder / "server.key")
     files.ca.write_bytes(authority.public_bytes(Encoding.PEM))

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from tests.support.certificates import CertificateFiles, new_key, private_pem, p
 from wardround.federation.envelope import Envelope
 from wardround.federation.flower.link import GateLimits, Link, LinkEvent, TlsFiles
 from wardround.federation.flower.node import NodeEvent, serve
-from wardround.federation.flower.signing import Signer
+from wardround.federation.flower.signing import NO_INSTALLATION, Signer
 
 FLEET = "/v1/fleet/pull-messages"
 
@@ -71,7 +71,7 @@ class World:
 
     @classmethod
     def create(cls, folder: Path, *sites: str) -> World:
-        """Make keys for the sites and a certificate for 127.0.0.1."""
+        """Make keys for the sites and a certificate for the loopback addresses."""
         return cls(folder, {site: new_key() for site in sites}, write_certificates(folder / "tls"))
 
     @property
@@ -79,15 +79,18 @@ class World:
         """PEM of the federation's authority."""
         return self.certificates.ca.read_bytes()
 
-    def link(self, port: int = 0, limits: GateLimits | None = None) -> Link:
+    def link(
+        self, port: int = 0, limits: GateLimits | None = None, host: str = "127.0.0.1", proxies: Sequence[str] = ()
+    ) -> Link:
         """A link for all sites, not yet open."""
         files = self.certificates
         return Link(
-            host="127.0.0.1",
+            host=host,
             port=port,
             tls=TlsFiles(files.ca, files.certificate, files.key),
             sites={site: public_pem(key) for site, key in self.keys.items()},
             limits=limits,
+            proxies=proxies,
             on_event=self.link_events.append,
         )
 
@@ -98,19 +101,22 @@ class World:
         port: int,
         handler: Callable[[Envelope], Envelope] = echo,
         key: EllipticCurvePrivateKey | None = None,
+        installation: str = NO_INSTALLATION,
+        host: str = "127.0.0.1",
     ) -> Iterator[None]:
         """Run a courier in a thread."""
         stop = threading.Event()
         thread = threading.Thread(
             target=serve,
             kwargs={
-                "address": f"127.0.0.1:{port}",
+                "address": f"{host}:{port}",
                 "ca": self.ca,
                 "key": key or self.keys[site],
                 "handler": handler,
                 "on_event": lambda event: self.node_events.append((site, event)),
                 "stop": stop,
                 "poll_seconds": 0.05,
+                "installation": installation,
             },
         )
         thread.start()

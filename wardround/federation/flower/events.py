@@ -11,8 +11,8 @@ from typing import Literal, TypeVar
 
 _log = logging.getLogger(__name__)
 
-_CROWD_SECONDS = 600.0
-_CROWDS_NAMED = 20
+_NAMING_SECONDS = 600.0
+_NETWORKS_NAMED = 20
 
 EventT = TypeVar("EventT")
 
@@ -63,7 +63,7 @@ class Announcer:
         self._interval = interval
         self._lock = threading.Lock()
         self._last: dict[LinkEvent, float] = {}
-        self._crowds: dict[str, float] = {}
+        self._named: dict[tuple[str, str], float] = {}
 
     def presence(self, event: LinkEvent) -> None:
         """Report a change of presence; never held back."""
@@ -78,16 +78,27 @@ class Announcer:
         call_listener(self._listener, LinkEvent("alone", site, detail))
 
     def crowded(self, source: str) -> None:
-        """Report from where connections came that had to make room: each network once in a while, and not too many."""
+        """Report from where connections came that had to make room."""
+        place = self._name(source, "crowded")
+        if place:
+            self.limited(f"too many connections from {place} without an enrolled key: the oldest were dropped")
+
+    def no_handshake(self, source: str) -> None:
+        """Report from where somebody connected who did not get as far as TLS."""
+        place = self._name(source, "no_handshake")
+        if place:
+            self.refused(f"tls handshake failed, from {place}")
+
+    def _name(self, source: str, matter: str) -> str:
+        """How to name a network: each once in a while and not too many; empty when it was named lately."""
         now = time.monotonic()
         with self._lock:
-            self._crowds = {known: at for known, at in self._crowds.items() if now - at < _CROWD_SECONDS}
-            is_known = source in self._crowds or len(self._crowds) > _CROWDS_NAMED
-            place = source if len(self._crowds) < _CROWDS_NAMED else "further networks"
-            if not is_known:
-                self._crowds[source] = now
-        if not is_known:
-            self.limited(f"too many connections from {place} without an enrolled key: the oldest were dropped")
+            self._named = {known: at for known, at in self._named.items() if now - at < _NAMING_SECONDS}
+            count = sum(1 for other, _ in self._named if other == matter)
+            if (matter, source) in self._named or count > _NETWORKS_NAMED:
+                return ""
+            self._named[matter, source] = now
+        return source if count < _NETWORKS_NAMED else "further networks"
 
     def limited(self, detail: str, site: str | None = None) -> None:
         """Report that a limit was hit."""

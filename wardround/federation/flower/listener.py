@@ -16,7 +16,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from .admission import Admission, GateLimits, Peer, plain_address
+from .admission import Admission, GateLimits, Peer, plain_address, source_of
 from .events import Announcer
 from .proxy_header import FIXED_BYTES, Proxies, ProxyHeaderError, read_source, rest_bytes
 
@@ -195,7 +195,7 @@ class Listener:
             if isinstance(error, ProxyHeaderError):
                 self._announcer.limited(f"the proxy {peer[0]} sent {error}")
             elif not isinstance(error, asyncio.CancelledError):
-                self._announcer.refused("tls handshake failed")
+                self._announcer.no_handshake(source_of(peer[0]))
 
     async def _behind_proxy(self, loop: asyncio.AbstractEventLoop, connection: socket.socket, proxy: Peer) -> Peer:
         async with asyncio.timeout(self._limits.handshake_seconds):

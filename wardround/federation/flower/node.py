@@ -21,7 +21,7 @@ from wardround.federation.envelope import Envelope
 
 from . import settings
 from .events import NodeEvent, call_listener, ignore
-from .probe import ProbeResult, client_context, clock_skew, is_enrolled, probe
+from .probe import ProbeResult, client_context, clock_skew, is_enrolled, probe, standing
 from .signing import NO_INSTALLATION, REFUSAL_HEADER, Reason, Signer
 from .stub import STUB_SHA256
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from .session import Session
 
-__all__ = ["NodeEvent", "ProbeResult", "clock_skew", "is_enrolled", "probe", "serve"]
+__all__ = ["NodeEvent", "ProbeResult", "clock_skew", "is_enrolled", "probe", "serve", "standing"]
 
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 5.0

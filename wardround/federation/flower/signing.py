@@ -128,11 +128,14 @@ def new_link_name() -> str:
 
 
 def decode_signature(header: bytes) -> bytes:
-    """A signature as it travels. Raises ValueError for other text."""
+    """A signature as it travels. Raises ValueError for other text, and for a second spelling of the same bytes."""
     try:
-        return b64decode(header, validate=True)
+        signature = b64decode(header, validate=True)
     except binascii.Error as error:
         raise ValueError("not a signature") from error
+    if b64encode(signature) != header:
+        raise ValueError("a signature that is spelt in a second way")
+    return signature
 
 
 class Signer:
