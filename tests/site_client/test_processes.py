@@ -244,3 +244,30 @@ def test_the_supervisor_and_a_worker_before_its_engine_import_no_transport() -> 
     program = "import sys, wardround.site_client.supervisor, wardround.site_client.worker; print('flwr' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert answer.stdout.strip() == b"False"
+
+
+STAND_INS = ("json", "torch", "numpy", "pydantic", "cryptography", "flwr", "typer", "secrets", "wardround")
+
+
+def _plant(folder: Path, marker: Path) -> None:
+    """Files named like libraries, each of which would leave a mark if it were imported."""
+    for name in STAND_INS:
+        (folder / f"{name}.py").write_text(f"open({str(marker)!r}, 'a').write({name!r} + '\\n')\nraise SystemExit(9)\n")
+
+
+def test_no_file_of_the_working_folder_stands_in_for_a_library(site: Site, tmp_path: Path) -> None:
+    """The console script, its courier and its worker, started in a folder full of files with the names of libraries."""
+    marker, trap = tmp_path / "marker", tmp_path / "trap"
+    trap.mkdir()
+    for folder in (trap, site.folder):
+        _plant(folder, marker)
+    script = str(Path(sys.executable).with_name("site-client"))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([script, "--config", str(site.config)], cwd=trap, env=environment)
+    try:
+        for role, event in ((Role.COURIER, Event.STARTED), (Role.WORKER, Event.COHORT_OPENED)):
+            _until(lambda role=role, event=event: event in site.events(role), f"{role} {event}")  # type: ignore[misc]
+    finally:
+        process.terminate()
+        process.wait(timeout=SECONDS)
+    assert not marker.exists(), marker.read_text()

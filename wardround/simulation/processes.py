@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from wardround.engine.basics.children import child_environment, module_command
 from wardround.engine.basics.problems import InputError
+
+__all__ = ["Machine", "Program", "free_port", "module_command", "run_to_end"]
 
 _GRACE_SECONDS = 30.0
 _LAST_LINES = 15
@@ -27,12 +28,7 @@ class Machine:
     def environment(self) -> Mapping[str, str]:
         """The parent's environment with the number of threads for every numerical library; output is not held back."""
         names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
-        return {**os.environ, **dict.fromkeys(names, str(self.threads)), "PYTHONUNBUFFERED": "1"}
-
-
-def module_command(module: str, *arguments: str | Path) -> tuple[str, ...]:
-    """`python -m module arguments` with the interpreter that runs this."""
-    return (sys.executable, "-m", module, *map(str, arguments))
+        return {**child_environment(), **dict.fromkeys(names, str(self.threads)), "PYTHONUNBUFFERED": "1"}
 
 
 def run_to_end(command: Sequence[str], machine: Machine, purpose: str) -> str:

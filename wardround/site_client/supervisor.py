@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from wardround.engine.basics.children import child_environment, module_command
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode
 from wardround.site_client.events import Event, EventLog, Role
@@ -155,20 +154,12 @@ def supervise(config: Path) -> int:
     return ExitCode.OK
 
 
-def _command(role: Role, config: Path) -> list[str]:
-    return [
-        sys.executable,
-        "-m",
-        "wardround.site_client",
-        role.value,
-        "--config",
-        str(config.resolve()),
-        "--follow-parent",
-    ]
+def _command(role: Role, config: Path) -> tuple[str, ...]:
+    return module_command("wardround.site_client", role.value, "--config", config.resolve(), "--follow-parent")
 
 
 def _environment(role: Role, settings: SiteSettings) -> dict[str, str]:
-    environment = {**os.environ, **_QUIET}
+    environment = {**child_environment(), **_QUIET}
     if role is Role.WORKER and settings.threads is not None:
         threads = str(settings.threads)
         environment |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
