@@ -1,7 +1,8 @@
 """How Python programs of this project start others: nothing is imported from where they happen to run.
 
 Python puts the working folder first among the places from which `python -m` imports, so that a file `json.py` lying
-there would run inside the process that holds the keys. `-P` leaves it out; relative entries of `PYTHONPATH` are dropped.
+there would run inside the process that holds the keys. `-P` leaves it out; relative entries of `PYTHONPATH` are
+dropped.
 """
 
 from __future__ import annotations
