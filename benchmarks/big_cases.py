@@ -66,7 +66,9 @@ class Figure:
     times_source: float
 
 
-def study(classes: int, *, resample: bool = False, normalise: bool = False, surfaces: bool = False) -> Study:
+def study(
+    classes: int, *, resample: bool = False, normalise: bool = False, surfaces: bool = False, window: int = 96
+) -> Study:
     """A segmentation of a CT; the network it names is never built."""
     steps: list[Any] = [{"orient": "RAS"}]
     steps += [{"resample": [1.0, 1.0, 1.0]}] if resample else []
@@ -80,7 +82,7 @@ def study(classes: int, *, resample: bool = False, normalise: bool = False, surf
         "inputs": ["ct"],
         "classes": {f"organ{index}": index for index in range(1, classes)},
         "preprocessing": steps,
-        "patches": {"size": [96, 96, 96]},
+        "patches": {"size": [window] * 3},
         "model": {"name": "unet", "dimensions": 3, "levels": 4},
         "training": {"loss": "dice_ce"},
         "validation": {"metrics": metrics, "select": "dice"},
@@ -118,7 +120,7 @@ def write_case(folder: Path, name: str, shape: tuple[int, ...], classes: int) ->
     return Case(name, name, (image,), label, None, None, 2)
 
 
-def job(name: str, cases: list[Case], store: Path) -> Callable[[], object]:
+def job(name: str, cases: list[Case], store: Path, window: int = 96) -> Callable[[], object]:
     """What a measurement does, set up as far as it is not to be counted. The first case has 3 classes, the last 40."""
     kind, _, number = name.partition(" ")
     classes = int(number or 3)
@@ -129,7 +131,7 @@ def job(name: str, cases: list[Case], store: Path) -> Callable[[], object]:
         return lambda: fresh.open_case(wanted, case)
     if kind == "four":
         return lambda: fresh.open_cases(study(classes, normalise=True), cases[:-1])
-    wanted = study(classes, surfaces=kind == "surfaces")
+    wanted = study(classes, surfaces=kind == "surfaces", window=window)
     task, network = build_task(wanted), Knowing(classes)
     if kind == "predict":
         return lambda: predict_case(TrainedModel(wanted, task, network, CPU), case)
@@ -137,11 +139,11 @@ def job(name: str, cases: list[Case], store: Path) -> Callable[[], object]:
     return lambda: task.evaluate(network, [stored], ["case"], CPU, inference=quick(wanted.inference))
 
 
-def measured(name: str, cases: list[Case], tiny: list[Case], store: Path, queue: Any) -> None:
+def measured(name: str, cases: list[Case], tiny: list[Case], store: Path, window: int, queue: Any) -> None:
     """Run one measurement in this process; its seconds and peak go into the queue."""
     torch.set_num_threads(1)
     job(name, tiny, store / "tiny")()  # imports, and whatever else happens once
-    run = job(name, cases, store)
+    run = job(name, cases, store, window)
     before = _memory("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
     began = time.perf_counter()
@@ -149,13 +151,15 @@ def measured(name: str, cases: list[Case], tiny: list[Case], store: Path, queue:
     queue.put((time.perf_counter() - began, _memory("VmHWM") - before))
 
 
-def figure(name: str, cases: list[Case], tiny: list[Case], store: Path, shape: tuple[int, ...]) -> Figure | None:
+def figure(
+    name: str, cases: list[Case], tiny: list[Case], store: Path, shape: tuple[int, ...], window: int = 96
+) -> Figure | None:
     """One measurement in a process of its own; None where it died, most likely for want of memory."""
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
     if name.startswith(("evaluate", "surfaces")):  # stored beforehand, by another process
         _elsewhere(context, name, cases, store)
-    process = context.Process(target=measured, args=(name, cases, tiny, store, queue))
+    process = context.Process(target=measured, args=(name, cases, tiny, store, window, queue))
     process.start()
     process.join()
     if process.exitcode != 0:

@@ -79,7 +79,7 @@ def _panels(case: Any, models: Mapping[str, Any]) -> tuple[Panel, ...]:
     image, truth = _upright(case.image[0], where), _upright(case.label, where)
     panels = [Panel("image", image), Panel("truth", image, truth)]
     for title, model in models.items():
-        labels = model.task.predict(model.network, case, model.device).labels
+        labels = model.task.most_probable(model.network, case, model.device)
         score = _mean_dice(labels, case, model.study)
         panels.append(Panel(f"{title}\nDice {score:.2f}", image, _upright(labels, where)))
     return tuple(panels)

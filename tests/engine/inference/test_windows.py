@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from wardround.engine.inference import mirrored, predict_windows, quick
-from wardround.engine.inference.windows import WindowGrid, _accumulate, _outer, gaussian_profile, window_starts
+from wardround.engine.inference import mirrored, predict_planes, predict_windows, quick
+from wardround.engine.inference.windows import WindowGrid, _outer, gaussian_profile, window_starts
 from wardround.engine.study.models import Inference
 
 Blend = Literal["gaussian", "constant"]
@@ -92,15 +92,42 @@ def test_a_call_gets_at_most_the_batch_size() -> None:
     assert sizes == [4, 4, 1]
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_the_order_of_windows_does_not_matter(seed: int) -> None:
-    network, image = random_network(2), torch.from_numpy(image_of([19, 22], 1))
-    grid = WindowGrid.over(image.shape[1:], [8, 8], Inference())
-    positions = list(grid.positions())
-    shuffled = [positions[index] for index in np.random.default_rng(seed).permutation(len(positions))]
-    with torch.inference_mode():
-        expected, found = (_accumulate(network, image, grid, 1, order) for order in (positions, shuffled))
-    torch.testing.assert_close(found, expected)
+def whole_volume(network: nn.Module, image: np.ndarray, window: list[int], inference: Inference) -> np.ndarray:
+    """The plain way, as a slow oracle: every output is added to a sum of the whole volume."""
+    missing = [max(0, side - size) for side, size in zip(window, image.shape[1:], strict=True)]
+    padded = np.pad(image, [(0, 0), *((total // 2, total - total // 2) for total in missing)])
+    grid = WindowGrid.over(padded.shape[1:], window, inference)
+    weights, total, positions = _outer(grid.profiles).unsqueeze(-1), None, grid.positions()
+    for first in range(0, len(positions), inference.batch_size):
+        starts = positions[first : first + inference.batch_size]
+        outputs = network(torch.from_numpy(np.stack([padded[(slice(None), *grid.region(at))] for at in starts])))
+        total = torch.zeros(*padded.shape[1:], outputs.shape[1]) if total is None else total
+        for start, output in zip(starts, outputs.float().movedim(1, -1), strict=True):
+            total[grid.region(start)].addcmul_(output, weights)
+    assert total is not None
+    first_axis, *others = (grid.coverage(axis, size) for axis, size in enumerate(total.shape[:-1]))
+    for plane, weight in zip(total, first_axis, strict=True):
+        plane.div_(_outer(others).unsqueeze(-1) * weight)
+    inside = tuple(slice(total // 2, total // 2 + size) for total, size in zip(missing, image.shape[1:], strict=True))
+    return np.moveaxis(total[inside].numpy(), -1, 0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(axes=AXES, inference=INFERENCES)
+def test_planes_that_are_handed_out_early_have_the_bits_of_the_whole(
+    axes: list[tuple[int, int]], inference: Inference
+) -> None:
+    shape, window = [size for size, _ in axes], [side for _, side in axes]
+    network, image = random_network(len(shape)), image_of(shape, 1)
+    np.testing.assert_array_equal(
+        predict_windows(network, image, window, inference), whole_volume(network, image, window, inference)
+    )
+
+
+def test_no_more_planes_are_held_than_a_window_is_deep() -> None:
+    sizes = [len(planes) for _, planes in predict_planes(random_network(2), image_of([64, 9], 1), [8, 8], Inference())]
+    assert sum(sizes) == 64
+    assert max(sizes) <= 8
 
 
 def random_network(dimensions: int) -> nn.Module:

@@ -89,3 +89,47 @@ def test_a_three_dimensional_case() -> None:
     task = build_task(study(SEGMENTATION, patches={"size": [16, 12, 16]}, model=model))
     evaluation = task.evaluate(task.network(), [stored_case(0, (18, 10, 17))], ["a"], CPU)
     assert 0 <= evaluation.summary["dice"].value <= 1
+
+
+def test_labels_without_probabilities_are_the_same() -> None:
+    task = build_task(study(SEGMENTATION, inference={"mirror": True}))
+    network, case = task.network(), stored_case(0, (45, 30))
+    labels = task.most_probable(network, case, CPU)
+    np.testing.assert_array_equal(labels, task.predict(network, case, CPU).labels)
+    assert labels.dtype == np.uint8
+
+
+def test_a_loss_that_needs_the_volume_is_given_it() -> None:
+    task = build_task(study(SEGMENTATION))
+    network, case = task.network(), stored_case(0, (45, 30))
+    by_planes = task.evaluate(network, [case], ["a"], CPU)
+    known = task._loss
+    task._loss = lambda outputs, batch: known(outputs, batch)
+    whole = task.evaluate(network, [case], ["a"], CPU)
+    assert by_planes.summary.keys() == whole.summary.keys()
+    for name, found in by_planes.summary.items():
+        assert found.value == pytest.approx(whole.summary[name].value, rel=1e-5 if name == "loss" else 0)
+
+
+class Watching(nn.Module):
+    """A network that notes in which type it computes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(1, 3, 1)
+        self.types: set[torch.dtype] = set()
+
+    def forward(self, windows: Tensor) -> Tensor:
+        """(samples, 1, *window) to (samples, 3, *window)."""
+        logits: Tensor = self.layer(windows)
+        self.types.add(logits.dtype)
+        return logits
+
+
+@pytest.mark.parametrize(("precision", "kind"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+def test_predictions_are_computed_in_the_studys_precision(precision: str, kind: torch.dtype) -> None:
+    task = build_task(study(SEGMENTATION, training={"loss": "dice_ce", "precision": precision}))
+    network = Watching()
+    assert task.predict(network, stored_case(0), CPU).probabilities.dtype == np.float32
+    task.evaluate(network, [stored_case(0)], ["a"], CPU)
+    assert network.types == {kind}

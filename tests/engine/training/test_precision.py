@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
 from wardround.engine.basics.problems import InputError
+from wardround.engine.networks.precision import autocast, plain_fp32, resolve_precision
 from wardround.engine.training.precision import (
-    autocast,
     configure_threads,
     reproducible,
     resolve_device,
-    resolve_precision,
 )
 
 CPU = torch.device("cpu")
@@ -60,3 +61,15 @@ def test_the_thread_budget_is_set_and_told() -> None:
             configure_threads(0)
     finally:
         torch.set_num_threads(before)
+
+
+def test_fp32_is_not_rounded_to_tf32_while_a_block_computes() -> None:
+    backends: Any = torch.backends
+    places = (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn)
+    before = [place.fp32_precision for place in places]
+    with plain_fp32():
+        assert {place.fp32_precision for place in places} == {"ieee"}
+    assert [place.fp32_precision for place in places] == before
+    with reproducible(CPU):
+        assert {place.fp32_precision for place in places} == {"ieee"}
+    assert [place.fp32_precision for place in places] == before

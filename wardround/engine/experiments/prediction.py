@@ -19,7 +19,7 @@ from wardround.engine.experiments.workbench import SILENT
 from wardround.engine.imaging import write_label
 from wardround.engine.imaging.formats import suffix_of
 from wardround.engine.imaging.types import Geometry
-from wardround.engine.preprocessing import Pipeline, Sample, read_sample, target_index, to_native
+from wardround.engine.preprocessing import Pipeline, Sample, only_rearranged, read_sample, target_index, to_native
 from wardround.engine.store.types import StoredCase
 from wardround.engine.study import Study
 
@@ -58,11 +58,20 @@ def predict_case(model: TrainedModel, case: Case) -> CasePrediction:
     """Read, preprocess and predict one case, and bring the result back to its own grid. Writes nothing."""
     sample = read_sample(model.study, case)
     stored = in_memory(model.study, case, sample)
-    prediction = model.task.predict(model.network, stored, model.device)
     if model.study.task == "segmentation":
-        labels = native_labels(prediction.probabilities, stored.geometry, stored.native)
-        return CasePrediction(case, labels, None, sample)
+        return CasePrediction(case, _native_labels(model, stored), None, sample)
+    prediction = model.task.predict(model.network, stored, model.device)
     return CasePrediction(case, None, prediction.probabilities, sample)
+
+
+def _native_labels(model: TrainedModel, stored: StoredCase) -> np.ndarray:
+    """The most probable class per native voxel. Probabilities of a whole case are held only where they are resampled:
+    to another order of axes labels can be brought as they are."""
+    if only_rearranged(stored.geometry, stored.native):
+        labels = model.task.most_probable(model.network, stored, model.device)
+        return to_native(labels, stored.geometry, stored.native, "label")
+    prediction = model.task.predict(model.network, stored, model.device)
+    return native_labels(prediction.probabilities, stored.geometry, stored.native)
 
 
 def in_memory(study: Study, case: Case, sample: Sample) -> StoredCase:

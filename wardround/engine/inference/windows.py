@@ -2,7 +2,8 @@
 
 The windows' starts form a grid, and a window's weight is an outer product of one profile per axis; so the sum of the
 weights over all windows is an outer product too, and no count map is accumulated. Accumulators are channels-last, where
-adding a window touches memory in order.
+adding a window touches memory in order. They lie on the CPU and hold no more planes than a window is deep: once all
+windows that touch a plane are in, it is handed out, and its memory is used for the next one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from functools import reduce
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from wardround.engine.study.models import Inference
 
@@ -77,11 +77,34 @@ def predict_windows(predict: Predictor, image: np.ndarray, window: Sequence[int]
     Returns:
         float32 (outputs, *spatial), a view of a channels-last array.
     """
-    padded, inside = _padded(torch.from_numpy(np.array(image, dtype=np.float32)), window)
+    whole: np.ndarray | None = None
+    for first, planes in predict_planes(predict, image, window, inference):
+        if whole is None:
+            whole = np.empty((*image.shape[1:], planes.shape[-1]), dtype=np.float32)
+        whole[first : first + len(planes)] = planes
+    assert whole is not None
+    return np.moveaxis(whole, -1, 0)
+
+
+def predict_planes(
+    predict: Predictor, image: np.ndarray, window: Sequence[int], inference: Inference
+) -> Iterator[tuple[int, Tensor]]:
+    """`predict_windows` in pieces along the first axis, in order: the number of a piece's first plane, and the piece,
+    float32 (planes, *others, outputs) on the CPU.
+
+    A piece is overwritten once the next one is asked for. Together they are, to the last bit, the whole.
+    """
+    padded, inside = _padded(image, window)
     grid = WindowGrid.over(padded.shape[1:], window, inference)
-    total = _accumulate(predict, padded, grid, inference.batch_size, grid.positions())
-    _normalise(total, grid)
-    return np.moveaxis(total[inside].cpu().numpy(), -1, 0)
+    first_axis, *others = (grid.coverage(axis, size) for axis, size in enumerate(padded.shape[1:]))
+    per_plane = _outer(others).unsqueeze(-1)
+    wanted = range(inside[0].start, inside[0].stop)
+    for first, planes in _summed_planes(predict, padded, grid, inference.batch_size):
+        for plane, weight in zip(planes, first_axis[first : first + len(planes)], strict=True):
+            plane.div_(per_plane * weight)
+        start, stop = max(first, wanted.start), min(first + len(planes), wanted.stop)
+        if start < stop:
+            yield start - wanted.start, planes[(slice(start - first, stop - first), *inside[1:])]
 
 
 def mirrored(predict: Predictor, axes: Sequence[int]) -> Predictor:
@@ -126,37 +149,42 @@ def gaussian_profile(side: int) -> Tensor:
 PROFILES: dict[str, Callable[[int], Tensor]] = {"gaussian": gaussian_profile, "constant": torch.ones}
 
 
-def _padded(image: Tensor, window: Sequence[int]) -> tuple[Tensor, tuple[slice, ...]]:
-    """The image padded to the window's size, and where it lies in that."""
+def _padded(image: np.ndarray, window: Sequence[int]) -> tuple[np.ndarray, tuple[slice, ...]]:
+    """The image padded to the window's size, and where it lies in that; the image itself where it is large enough."""
     missing = [max(0, side - size) for side, size in zip(window, image.shape[1:], strict=True)]
     before = [total // 2 for total in missing]
     inside = tuple(slice(first, first + size) for first, size in zip(before, image.shape[1:], strict=True))
     sides = [(first, total - first) for first, total in zip(before, missing, strict=True)]
-    return functional.pad(image, list(itertools.chain.from_iterable(reversed(sides)))), inside
+    return (np.pad(image, [(0, 0), *sides]) if any(missing) else image), inside
 
 
-def _accumulate(
-    predict: Predictor, image: Tensor, grid: WindowGrid, batch_size: int, positions: Sequence[Start]
-) -> Tensor:
-    """(*spatial, outputs): the weighted sum of the windows' outputs, on the device of the outputs."""
+def _summed_planes(
+    predict: Predictor, image: np.ndarray, grid: WindowGrid, batch_size: int
+) -> Iterator[tuple[int, Tensor]]:
+    """The weighted sums of the windows' outputs, (planes, *others, outputs), and the number of the first plane."""
+    first, weights = 0, _outer(grid.profiles).unsqueeze(-1)
     total: Tensor | None = None
-    for starts in _batches(positions, batch_size):
-        outputs = predict(torch.stack([image[(slice(None), *grid.region(start))] for start in starts]))
+    for starts in _batches(grid.positions(), batch_size):
+        windows = np.stack([image[(slice(None), *grid.region(start))] for start in starts])
+        outputs = predict(torch.from_numpy(windows.astype(np.float32, copy=False))).float().cpu()
         if total is None:
-            total = torch.zeros(*image.shape[1:], outputs.shape[1], device=outputs.device)
-            weights = _outer(grid.profiles).unsqueeze(-1).to(outputs.device)
-        for start, output in zip(starts, outputs.float().movedim(1, -1), strict=True):
-            total[grid.region(start)].addcmul_(output, weights)
+            total = torch.zeros(grid.window[0], *image.shape[2:], outputs.shape[1])
+        for start, output in zip(starts, outputs.movedim(1, -1), strict=True):
+            if start[0] > first:
+                yield first, total[: start[0] - first]
+                _move_up(total, start[0] - first)
+                first = start[0]
+            total[(slice(None), *grid.region(start)[1:])].addcmul_(output, weights)
     assert total is not None
-    return total
+    yield first, total
 
 
-def _normalise(total: Tensor, grid: WindowGrid) -> None:
-    """Divide the sum by the sum of weights, plane by plane along the first axis."""
-    first, *others = (grid.coverage(axis, size).to(total.device) for axis, size in enumerate(total.shape[:-1]))
-    plane_coverage = _outer(others).unsqueeze(-1)
-    for plane, weight in zip(total, first, strict=True):
-        plane.div_(plane_coverage * weight)
+def _move_up(planes: Tensor, count: int) -> None:
+    """Forget the first planes and make room behind the last one."""
+    kept = len(planes) - count
+    for place in range(kept):
+        planes[place] = planes[place + count]
+    planes[kept:] = 0
 
 
 def _outer(profiles: Sequence[Tensor]) -> Tensor:

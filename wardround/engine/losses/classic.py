@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from wardround.engine.losses.bycase import CaseCrossEntropy, CaseDiceCE
 from wardround.engine.parts.losses import CrossEntropy, DiceCE
 from wardround.engine.sampling.types import Batch
 
@@ -21,6 +22,7 @@ class CrossEntropyLoss:
     """
 
     def __init__(self, parameters: CrossEntropy) -> None:
+        self._parameters = parameters
         self._smoothing = parameters.label_smoothing
         self._weights = parameters.class_weights
 
@@ -33,6 +35,10 @@ class CrossEntropyLoss:
             if self._weights is not None:
                 target = target * torch.tensor(self._weights, device=logits.device).unsqueeze(-1)
             return _cross_entropy(logits, target)
+
+    def of_case(self) -> CaseCrossEntropy:
+        """The same loss of one case, piece by piece."""
+        return CaseCrossEntropy(self._parameters)
 
 
 class DiceCELoss:
@@ -56,6 +62,10 @@ class DiceCELoss:
             scored = dice if parameters.include_background else dice[:, 1:]
             dice_loss = 1 - scored.mean(dim=1)
             return parameters.dice_weight * dice_loss + parameters.ce_weight * _cross_entropy(logits, target)
+
+    def of_case(self) -> CaseDiceCE:
+        """The same loss of one case, piece by piece."""
+        return CaseDiceCE(self._parameters)
 
 
 def one_hot(truth: Tensor, classes: int) -> Tensor:

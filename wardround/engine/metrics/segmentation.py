@@ -16,11 +16,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from wardround.engine.basics.blocks import blocks, counts
 from wardround.engine.metrics.summaries import named_scores
 from wardround.engine.parts.metrics import HD95, NSD, Dice
 
 Mask = npt.NDArray[np.bool_]
 Distances = npt.NDArray[np.float64]
+Box = tuple[slice, ...]
 
 
 class DiceMetric:
@@ -35,7 +37,11 @@ class DiceMetric:
         self, prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[float], class_names: Sequence[str]
     ) -> dict[str, float]:
         """`dice` and `dice.<class>`, in 0 to 1."""
-        return _class_scores(self.name, prediction, truth, class_names, overlap)
+        _require_one_shape(prediction, truth)
+        found, expected, both = _class_counts(prediction, truth, len(class_names))
+        total = found + expected
+        scores = {name: 2 * int(both[k]) / int(total[k]) for k, name in enumerate(class_names) if k and total[k]}
+        return named_scores(self.name, scores)
 
 
 class HD95Metric:
@@ -84,18 +90,20 @@ class NSDMetric:
         return _class_scores(self.name, prediction, truth, class_names, score)
 
 
-def overlap(found: Mask, expected: Mask) -> float:
-    """Dice of two masks, not both empty."""
-    return 2 * int(np.count_nonzero(found & expected)) / int(np.count_nonzero(found) + np.count_nonzero(expected))
-
-
 def surface_distances(found: Mask, expected: Mask, spacing: Sequence[float]) -> tuple[Distances, Distances]:
     """Distance in mm from each surface voxel of one mask to the nearest of the other, both ways; neither is empty."""
-    box = _bounding_box(found | expected)
-    first, second = surface(found[box]), surface(expected[box])
-    to_second = ndimage.distance_transform_edt(~second, sampling=spacing)
-    to_first = ndimage.distance_transform_edt(~first, sampling=spacing)
-    return to_second[first], to_first[second]
+    first, second = surface(found), surface(expected)
+    return _distances(first, second, spacing), _distances(second, first, spacing)
+
+
+def _distances(start: Mask, target: Mask, spacing: Sequence[float]) -> Distances:
+    """From each voxel of `start` to the nearest of `target`. A distance is computed for these voxels only: a map of
+    distances over the whole box takes five times the memory."""
+    nearest = ndimage.distance_transform_edt(~target, sampling=spacing, return_distances=False, return_indices=True)
+    offsets = (nearest[:, start] - np.stack(np.nonzero(start)).astype(nearest.dtype)).astype(np.float64)
+    offsets *= np.asarray(spacing, dtype=np.float64)[:, None]
+    np.multiply(offsets, offsets, out=offsets)
+    return np.asarray(np.sqrt(np.add.reduce(offsets, axis=0)))
 
 
 def surface(mask: Mask) -> Mask:
@@ -111,17 +119,45 @@ def _class_scores(
     class_names: Sequence[str],
     score: Callable[[Mask, Mask], float],
 ) -> dict[str, float]:
+    """Score each class within the box that holds it in truth and prediction: nothing outside it plays a part."""
+    _require_one_shape(prediction, truth)
+    count = len(class_names) - 1
+    boxes = zip(_class_boxes(prediction, count), _class_boxes(truth, count), strict=True)
+    scores = {}
+    for index, both in enumerate(boxes, start=1):
+        box = _union(*both)
+        if box is not None:
+            scores[class_names[index]] = score(prediction[box] == index, truth[box] == index)
+    return named_scores(name, scores)
+
+
+def _require_one_shape(prediction: np.ndarray, truth: np.ndarray) -> None:
     if prediction.shape != truth.shape:
         raise ValueError(f"a prediction of shape {prediction.shape} for a truth of shape {truth.shape}")
-    pairs = ((label, prediction == index, truth == index) for index, label in enumerate(class_names) if index > 0)
-    return named_scores(
-        name, {label: score(found, expected) for label, found, expected in pairs if found.any() or expected.any()}
+
+
+def _class_counts(prediction: np.ndarray, truth: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Voxels of each class in the prediction, in the truth, and in both."""
+    length = 1 + max(classes, int(prediction.max(initial=0)), int(truth.max(initial=0)))
+    both = np.zeros(length, dtype=np.int64)
+    prediction, truth = np.ascontiguousarray(prediction), np.ascontiguousarray(truth)
+    for found, expected in zip(blocks(prediction), blocks(truth), strict=True):
+        both += np.bincount(found[found == expected], minlength=length)
+    return counts(prediction, length), counts(truth, length), both
+
+
+def _class_boxes(labels: np.ndarray, count: int) -> list[Box | None]:
+    """The smallest box around each of the classes 1 to `count`; None for one that is absent."""
+    found: list[Box | None] = ndimage.find_objects(labels, max_label=count)
+    return found
+
+
+def _union(first: Box | None, second: Box | None) -> Box | None:
+    if first is None or second is None:
+        return first or second
+    return tuple(
+        slice(min(one.start, other.start), max(one.stop, other.stop)) for one, other in zip(first, second, strict=True)
     )
-
-
-def _bounding_box(mask: Mask) -> tuple[slice, ...]:
-    box: tuple[slice, ...] = ndimage.find_objects(mask.astype(np.uint8))[0]
-    return box
 
 
 def _diagonal(shape: Sequence[int], spacing: Sequence[float]) -> float:

@@ -1,8 +1,8 @@
 """Steps that run once per case, in the study's order, and the way back to the grid of the file."""
 
 from wardround.engine.preprocessing.cases import read_sample, target_index
-from wardround.engine.preprocessing.native import to_native
+from wardround.engine.preprocessing.native import only_rearranged, to_native
 from wardround.engine.preprocessing.pipeline import Pipeline
 from wardround.engine.preprocessing.sample import Sample, Step
 
-__all__ = ["Pipeline", "Sample", "Step", "read_sample", "target_index", "to_native"]
+__all__ = ["Pipeline", "Sample", "Step", "only_rearranged", "read_sample", "target_index", "to_native"]

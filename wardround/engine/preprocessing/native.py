@@ -31,3 +31,8 @@ def to_native(
     if kind == "label":
         return resample_nearest(turned, grid, native)
     return resample_linear(turned, grid, native)
+
+
+def only_rearranged(stored: Geometry, native: Geometry) -> bool:
+    """Whether the preprocessed grid has the native grid's very voxels, if in another order."""
+    return not geometry_differences(onto(stored, native).apply_to_grid(stored), native)

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from wardround.engine.basics.problems import Findings
 from wardround.engine.basics.progress import SILENT, Progress
-from wardround.engine.inference import predict_windows
+from wardround.engine.inference import predict_planes, predict_windows
+from wardround.engine.losses import ByCase
 from wardround.engine.metrics import CaseScores, Evaluation, SegmentationMetric, build_metrics, summarise
 from wardround.engine.sampling.types import Batch
 from wardround.engine.store.types import StoredCase
 from wardround.engine.study import Study
 from wardround.engine.study.models import Inference
 from wardround.engine.tasks.task import Prediction, Task, frozen, log_probabilities
+
+_PIECE = 1 << 20
+"""Probabilities that are scored at once: their intermediates stay within a few megabytes."""
 
 
 class SegmentationTask(Task):
@@ -40,6 +44,16 @@ class SegmentationTask(Task):
         with frozen(network):
             return Prediction(predict_windows(predict, case.image, self.study.patches.size, settings))
 
+    def most_probable(
+        self, network: nn.Module, case: StoredCase, device: torch.device, inference: Inference | None = None
+    ) -> np.ndarray:
+        """(*spatial) class indices, uint8 where they fit; probabilities are held for a window's depth only."""
+        labels = self._no_labels(case)
+        with frozen(network):
+            for first, planes in self._planes(network, case, device, inference):
+                _put_labels(labels[first : first + len(planes)], planes)
+        return labels
+
     def evaluate(
         self,
         network: nn.Module,
@@ -50,31 +64,77 @@ class SegmentationTask(Task):
         inference: Inference | None = None,
     ) -> Evaluation:
         """Per case each metric over its classes, and the loss of the blended probabilities."""
-        labels = _labels(cases, subjects)
+        _require_labels(cases, subjects)
+        score = self._score_by_planes if isinstance(self._loss, ByCase) else self._score_whole
         scored = []
-        for done, (case, subject, label) in enumerate(zip(cases, subjects, labels, strict=True), start=1):
-            prediction = self.predict(network, case, device, inference)
-            scored.append(CaseScores(subject, self._scores(prediction, label, case.geometry.spacing)))
+        for done, (case, subject) in enumerate(zip(cases, subjects, strict=True), start=1):
+            scored.append(CaseScores(subject, score(network, case, device, inference)))
             progress.advance(done, subject)
         return Evaluation(tuple(scored), summarise(scored))
 
-    def _scores(self, prediction: Prediction, label: np.ndarray, spacing: Sequence[float]) -> dict[str, float]:
-        found, names = prediction.labels, self.study.class_names
-        scores = {"loss": self._whole_loss(prediction, label)}
-        for metric in self._metrics:
-            scores |= metric.scores(found, label, spacing, names)
-        return scores
+    def _score_by_planes(
+        self, network: nn.Module, case: StoredCase, device: torch.device, inference: Inference | None
+    ) -> dict[str, float]:
+        assert isinstance(self._loss, ByCase)
+        truth, labels, loss = _truth(case), self._no_labels(case), self._loss.of_case()
+        with frozen(network):
+            for first, planes in self._planes(network, case, device, inference):
+                piece = slice(first, first + len(planes))
+                _put_labels(labels[piece], planes)
+                for probabilities, classes in _pieces(planes, truth[piece]):
+                    loss.add(probabilities, classes)
+        return {"loss": loss.value()} | self._measured(labels, truth, case)
 
-    def _whole_loss(self, prediction: Prediction, label: np.ndarray) -> float:
+    def _score_whole(
+        self, network: nn.Module, case: StoredCase, device: torch.device, inference: Inference | None
+    ) -> dict[str, float]:
+        """For a loss that needs the whole volume at once."""
+        prediction, label = self.predict(network, case, device, inference), _truth(case)
         logits = log_probabilities(prediction.probabilities)
         truth = torch.from_numpy(label.astype(np.int64)).unsqueeze(0)
-        return float(self.losses(logits, Batch((), logits, truth, None)))
+        loss = float(self.losses(logits, Batch((), logits, truth, None)))
+        return {"loss": loss} | self._measured(prediction.labels, label, case)
+
+    def _measured(self, labels: np.ndarray, truth: np.ndarray, case: StoredCase) -> dict[str, float]:
+        scores: dict[str, float] = {}
+        for metric in self._metrics:
+            scores |= metric.scores(labels, truth, case.geometry.spacing, self.study.class_names)
+        return scores
+
+    def _planes(
+        self, network: nn.Module, case: StoredCase, device: torch.device, inference: Inference | None
+    ) -> Iterator[tuple[int, Tensor]]:
+        settings = self.study.inference if inference is None else inference
+        predict = self.probabilities(network, device, settings)
+        return predict_planes(predict, case.image, self.study.patches.size, settings)
+
+    def _no_labels(self, case: StoredCase) -> np.ndarray:
+        kind = np.uint8 if len(self.study.class_names) <= 256 else np.uint16
+        return np.empty(case.geometry.shape, dtype=kind)
 
 
-def _labels(cases: Sequence[StoredCase], subjects: Sequence[str]) -> list[np.ndarray]:
+def _put_labels(labels: np.ndarray, planes: Tensor) -> None:
+    for plane, probabilities in zip(labels, planes, strict=True):
+        plane[...] = probabilities.argmax(dim=-1).numpy()
+
+
+def _pieces(planes: Tensor, truth: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
+    """(voxels, classes) probabilities and (voxels,) classes, a few rows of a plane at a time."""
+    for plane, classes in zip(planes, truth, strict=True):
+        rows = max(1, _PIECE // max(1, plane[0].numel()))
+        for first in range(0, len(plane), rows):
+            some = torch.from_numpy(classes[first : first + rows].astype(np.int64))
+            yield plane[first : first + rows].reshape(-1, plane.shape[-1]), some.reshape(-1)
+
+
+def _truth(case: StoredCase) -> np.ndarray:
+    assert case.label is not None
+    return case.label
+
+
+def _require_labels(cases: Sequence[StoredCase], subjects: Sequence[str]) -> None:
     findings = Findings()
     for case, subject in zip(cases, subjects, strict=True):
         if case.label is None:
             findings.add("the case has no mask to compare with", where=subject, remedy="Give it a Label")
     findings.raise_if_any()
-    return [case.label for case in cases if case.label is not None]

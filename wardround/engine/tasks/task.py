@@ -16,6 +16,7 @@ from wardround.engine.inference import Predictor, mirrored
 from wardround.engine.losses import build_loss
 from wardround.engine.metrics import Evaluation
 from wardround.engine.networks import build_network
+from wardround.engine.networks.precision import autocast, plain_fp32, resolve_precision
 from wardround.engine.sampling.types import Batch
 from wardround.engine.store.types import StoredCase
 from wardround.engine.study import Study
@@ -63,6 +64,12 @@ class Task(ABC):
     ) -> Prediction:
         """The prediction for one case by a network that lies on `device`; `inference` replaces the study's."""
 
+    def most_probable(
+        self, network: nn.Module, case: StoredCase, device: torch.device, inference: Inference | None = None
+    ) -> np.ndarray:
+        """The labels of `predict`, where its probabilities are not needed."""
+        return self.predict(network, case, device, inference).labels
+
     @abstractmethod
     def evaluate(
         self,
@@ -81,10 +88,15 @@ class Task(ABC):
         """
 
     def probabilities(self, network: nn.Module, device: torch.device, inference: Inference) -> Predictor:
-        """Maps images on the CPU to the softmax of the network's logits, averaged over mirror images if so set."""
+        """Maps images on the CPU to the softmax of the network's logits, averaged over mirror images if so set.
+
+        The network computes in the study's precision, as it does in training.
+        """
+        precision = resolve_precision(self.study.training.precision, device)
 
         def softmax(images: Tensor) -> Tensor:
-            logits: Tensor = network(images.to(device))
+            with plain_fp32(), autocast(precision, device):
+                logits: Tensor = network(images.to(device))
             return logits.float().softmax(dim=1)
 
         return mirrored(softmax, self.study.flipped_axes) if inference.mirror else softmax

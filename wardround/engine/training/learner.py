@@ -21,6 +21,7 @@ from torch.optim import Optimizer
 
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.basics.randomness import torch_seed
+from wardround.engine.networks.precision import Precision, autocast, resolve_precision
 from wardround.engine.parts import Kind
 from wardround.engine.sampling import Batch, BatchSource
 from wardround.engine.study import Study
@@ -28,7 +29,7 @@ from wardround.engine.tasks import Task, build_task
 from wardround.engine.training.checkpoint import Checkpoint, CheckpointPlan, Position, load_checkpoint, save_checkpoint
 from wardround.engine.training.feed import Feed
 from wardround.engine.training.optimizers import optimizer_tensors, restore_optimizer
-from wardround.engine.training.precision import Precision, autocast, reproducible, resolve_device, resolve_precision
+from wardround.engine.training.precision import reproducible, resolve_device
 from wardround.engine.training.weights import copy_weights, put_weights
 
 

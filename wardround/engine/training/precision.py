@@ -1,16 +1,15 @@
-"""Where and in which number format the network computes."""
+"""Where the network computes, with how many threads, and that it computes the same every time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, Literal
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 
 from wardround.engine.basics.problems import InputError
-
-Precision = Literal["auto", "fp32", "bf16"]
+from wardround.engine.networks.precision import plain_fp32
 
 
 def resolve_device(name: str) -> torch.device:
@@ -23,20 +22,6 @@ def resolve_device(name: str) -> torch.device:
     if name not in known:
         raise InputError.one("there is no such device here", got=repr(name), expected=" or ".join(known))
     return torch.device(kind, int(number or 0)) if kind == "cuda" else torch.device("cpu")
-
-
-def resolve_precision(precision: Precision, device: torch.device) -> Literal["fp32", "bf16"]:
-    """`auto` is bf16 on a CUDA device that computes in it, fp32 elsewhere."""
-    if precision != "auto":
-        return precision
-    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-
-
-def autocast(precision: Literal["fp32", "bf16"], device: torch.device) -> AbstractContextManager[object]:
-    """The context in which a forward pass computes; weights stay in fp32."""
-    if precision == "fp32":
-        return nullcontext()
-    return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
 def configure_threads(threads: int | None) -> int:
@@ -68,7 +53,7 @@ def reproducible(device: torch.device) -> Iterator[None]:
         # Filling every fresh tensor with NaN finds bugs in kernels, not in a loop, and costs a pass over memory.
         memory.fill_uninitialized_memory = False
         torch.backends.cudnn.benchmark = False
-        with torch.random.fork_rng(devices=devices):
+        with plain_fp32(), torch.random.fork_rng(devices=devices):
             yield
     finally:
         torch.backends.cudnn.benchmark = benchmark
