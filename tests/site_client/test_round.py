@@ -161,7 +161,10 @@ def test_newer_work_replaces_older(tmp_path: Path) -> None:
 def test_the_final_round_scores_test_cases_and_sends_no_update(site: Site) -> None:
     laboratory, base = FakeLaboratory(), base_model()
     with working_site(site, laboratory) as courier:
-        task = site.task(Stage.EVALUATE, ROUNDS + 1, base, ready(site, courier).cohort)
+        cohort = ready(site, courier).cohort
+        ask(site, courier, site.task(Stage.TRAIN, ROUNDS, base, cohort), base)
+        laboratory.calls.clear()
+        task = site.task(Stage.EVALUATE, ROUNDS + 1, base, cohort)
         done, update = ask(site, courier, task, base)
     assert isinstance(done, Done)
     assert (done.update, update, done.loss) == (None, b"", None)

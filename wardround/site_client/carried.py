@@ -1,11 +1,12 @@
 """State that a site carries from round to round: named blobs, such as the optimiser's moments.
 
 The state after a piece of work waits under `pending/<work key>`. A later task says which reply the aggregator has
-accepted: that one's state is committed, any other is rolled back.
+accepted: that one's state is committed, any other is rolled back. Each blob bears its SHA-256 in its name.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -13,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from wardround.engine.basics.files import fsync_folder, write_atomic
+from wardround.engine.basics.files import DamagedError, fsync_folder, sweep_left_overs, write_atomic
 from wardround.site_client.mailbox import entries
 
 _BLOB = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -49,10 +50,33 @@ class CarriedState:
         return Settlement(accepted if committed else None, old, lost)
 
     def committed(self, accepted: str | None) -> Mapping[str, bytes]:
-        """The blobs that the accepted work left behind; none when there is no such state."""
+        """The blobs that the accepted work left behind; none when there is no such state.
+
+        Raises:
+            DamagedError: a blob does not have the digest in its name.
+        """
         if accepted is None or not (self._committed / accepted).exists():
             return {}
-        return {path.stem: path.read_bytes() for path in sorted((self._committed / accepted).glob("*.blob"))}
+        return dict(_read(path) for path in sorted((self._committed / accepted).glob("*.blob")))
+
+    def set_aside(self, accepted: str) -> Path:
+        """Take a damaged state out of use without deleting it; where it is now. It counts as lost from now on."""
+        aside = self.root / "damaged"
+        shutil.rmtree(aside, ignore_errors=True)
+        (self._committed / accepted).rename(aside)
+        fsync_folder(self.root)
+        return aside
+
+    def forget_pending(self) -> None:
+        """Remove every state that was not accepted: no task will name one any more."""
+        shutil.rmtree(self._pending, ignore_errors=True)
+
+    def sweep(self) -> int:
+        """Remove what a kill left half-written; how much that was. For the worker, before it begins."""
+        left = [path for path in self._pending.glob(".*") if path.is_dir()]
+        for folder in left:
+            shutil.rmtree(folder, ignore_errors=True)
+        return len(left) + len(sweep_left_overs(self.root))
 
     def put_pending(self, work_key: str, blobs: Mapping[str, bytes]) -> None:
         """Keep the state after a piece of work until a task tells what becomes of it."""
@@ -63,7 +87,7 @@ class CarriedState:
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir(parents=True)
         for name, content in blobs.items():
-            write_atomic(building / f"{name}.blob", content)
+            write_atomic(building / f"{name}.{hashlib.sha256(content).hexdigest()}.blob", content)
         shutil.rmtree(folder, ignore_errors=True)
         building.rename(folder)
         fsync_folder(self._pending)
@@ -92,3 +116,12 @@ class CarriedState:
         fsync_folder(self._pending)
         fsync_folder(self._committed)
         return True
+
+
+def _read(path: Path) -> tuple[str, bytes]:
+    """A blob by name. One of release 0.1.0 has no digest in its name, and cannot be checked."""
+    name, *digest = path.name.removesuffix(".blob").split(".")
+    content = path.read_bytes()
+    if digest and hashlib.sha256(content).hexdigest() != digest[0]:
+        raise DamagedError(path)
+    return name, content

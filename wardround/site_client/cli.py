@@ -149,8 +149,8 @@ def courier(config: Config = _DEFAULT, follow_parent: FollowParent = False) -> N
 
 
 @app.command()
-def worker(config: Config = _DEFAULT, follow_parent: FollowParent = False) -> None:
-    """Run the worker alone (data and device, no network)."""
+def worker(config: Config = _DEFAULT, follow_parent: FollowParent = False) -> int:
+    """Run the worker alone (data and device, no network). It exits with 75 when it needs a fresh process."""
     from wardround.site_client.agreement import load_agreement
     from wardround.site_client.events import EventLog, Role
     from wardround.site_client.processes import only_one, stopping
@@ -159,7 +159,7 @@ def worker(config: Config = _DEFAULT, follow_parent: FollowParent = False) -> No
 
     settings = load_settings(config)
     with only_one(settings.work, Role.WORKER), stopping(follow_parent=follow_parent) as stop:
-        run_worker(settings, load_agreement(settings.accepted), EventLog(settings.work, Role.WORKER), stop)
+        return run_worker(settings, load_agreement(settings.accepted), EventLog(settings.work, Role.WORKER), stop)
 
 
 def main() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import secrets
 import threading
 import time
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from wardround import __version__
+from wardround.engine.basics.files import DamagedError
 from wardround.engine.basics.problems import InputError
 from wardround.federation.envelope import Envelope
 from wardround.federation.identities import SiteKeys
@@ -20,10 +20,10 @@ from wardround.federation.protocol import (
     FEATURES,
     NO_ASK,
     TEST_CASES,
+    Concluded,
     Digest,
     Done,
     Missing,
-    Plan,
     Ready,
     RefusalCode,
     Refused,
@@ -34,15 +34,39 @@ from wardround.federation.protocol import (
     work_key,
 )
 from wardround.federation.sealing import SealError, open_task, seal_reply
+from wardround.site_client.account import Account
 from wardround.site_client.agreement import Agreement, Refusal, check_membership, check_policy
-from wardround.site_client.channel import Ask, WorkerReport, WorkerUnreachableError, WorkReport, ask_worker, socket_path
+from wardround.site_client.answers import code_for, megabytes, other_plan, state_of, working
+from wardround.site_client.channel import (
+    Ask,
+    Fault,
+    Phase,
+    WorkerReport,
+    WorkerUnreachableError,
+    ask_worker,
+    socket_path,
+)
 from wardround.site_client.events import Event, EventLog
+from wardround.site_client.health import HealthFile
+from wardround.site_client.keeping import Keeping
 from wardround.site_client.mailbox import Outbox, Results, Tasks
 from wardround.site_client.outbound import Border, Outgoing
+from wardround.site_client.peer import PeerFile
 from wardround.site_client.settings import Policy, SiteSettings, load_policy
 
 _SLICE_SECONDS = 0.5
-_ROUNDS_KEPT = 3
+_REFUSED_FOR_GOOD = frozenset(
+    {
+        RefusalCode.BAD_MODEL,
+        RefusalCode.BAD_SIGNATURE,
+        RefusalCode.COHORT_CHANGED,
+        RefusalCode.MALFORMED,
+        RefusalCode.PLAN_NOT_ACCEPTED,
+        RefusalCode.PROTOCOL,
+    }
+)
+"""The worker's refusals of a task itself: it is not kept."""
+_LONGEST_ABSENCE = 120.0
 
 AskWorker = Callable[[Ask], WorkerReport]
 
@@ -79,6 +103,14 @@ class Courier:
     def __init__(self, office: Office, ask: AskWorker) -> None:
         self._office = office
         self._ask = ask
+        self._account = Account(office.settings.work / "account", office.agreement.plan)
+        self._keeping = Keeping(office.tasks, office.results, office.outbox, office.log)
+        self._peer = PeerFile(office.settings.work)
+        self._away_since: float | None = None
+
+    def sweep(self) -> None:
+        """Remove what a killed courier left half-written. Once, before the first message."""
+        self._keeping.sweep()
 
     def handle(self, envelope: Envelope) -> Envelope:
         """The signed answer to one message. Never raises: what fails is refused by code, and logged with its reason."""
@@ -96,8 +128,12 @@ class Courier:
             raise Refusal(RefusalCode.NOT_FOR_THIS_SITE, "the task names another site")
         plan = self._office.agreement.plan
         if task.plan != plan.digest:
-            raise _other_plan(plan, task)
+            raise other_plan(plan, task)
         if task.stage is Stage.HELLO:
+            return
+        if task.stage is Stage.CONCLUDE:
+            if task.round > plan.horizon.rounds:
+                raise Refusal(RefusalCode.HORIZON_NOT_ACCEPTED, "more rounds were concluded than were accepted")
             return
         if not 1 <= task.round <= plan.horizon.rounds + (task.stage is Stage.EVALUATE):
             raise Refusal(RefusalCode.HORIZON_NOT_ACCEPTED, f"round {task.round} is beyond the accepted horizon")
@@ -118,21 +154,36 @@ class Courier:
         return policy
 
     def _answer(self, task: Task, envelope: Envelope) -> Envelope:
-        border = Border(self._office.agreement.study, self._policy(), self._office.settings.name)
+        policy, agreement = self._policy(), self._office.agreement
+        if task.stage is Stage.CONCLUDE:
+            return self._seal(self._conclude(task))
         if task.stage is Stage.HELLO or task.work_key is None:
+            border = Border(agreement.study, policy, self._office.settings.name)
             return self._seal(self._hello(task, border))
-        kept = self._office.outbox.get(task.work_key)
+        key = task.work_key
+        kept = self._keeping.reply(key, self._office.keys.signing_public)
         if kept is not None:
-            return self._send(task, task.work_key, kept)
-        self._prune(task)
-        self._check_cohort(task, task.work_key)
-        if not self._office.tasks.has(task.work_key) and not self._take(task, task.work_key, envelope):
-            return self._seal(Missing(site=task.site, ask=task.ask, work_key=task.work_key))
-        return self._work(task, task.work_key, border)
+            return self._send(task, key, kept)
+        self._check_cohort(task, key)
+        if not self._office.tasks.has(key) and not self._take(task, key, envelope, policy):
+            return self._seal(Missing(site=task.site, ask=task.ask, work_key=key))
+        leaves, understood = agreement.plan.outgoing, self._peer.features()
+        border = Border(agreement.study, policy, self._office.settings.name, leaves, understood)
+        return self._work(task, key, border)
+
+    def _conclude(self, task: Task) -> Concluded:
+        """The run is complete: say so once, and keep nothing that only a next round would have needed."""
+        if self._account.conclude(task):
+            self._office.log.record(Event.RUN_COMPLETE, round=task.round)
+        self._keeping.conclude()
+        return Concluded(site=task.site, ask=task.ask, plan=task.plan)
 
     def _hello(self, task: Task, border: Border) -> Reply:
+        self._peer.note(task.features)
         report = self._reach(Ask(do="status"))
-        if report is None or report.readiness == "preparing":
+        if report is None:
+            return self._without_worker(task)
+        if report.readiness == "preparing":
             return Working(site=task.site, ask=task.ask, phase="preparing")
         if report.cohort is None:
             return self._passed_on(task, report)
@@ -153,13 +204,21 @@ class Courier:
             **counts,
         )
 
-    def _take(self, task: Task, key: Digest, envelope: Envelope) -> bool:
-        """Keep a new task for the worker; False when its model has not come with it."""
+    def _take(self, task: Task, key: Digest, envelope: Envelope, policy: Policy) -> bool:
+        """Keep a new task for the worker; False when its model has not come with it.
+
+        Nothing is written before it is known that the work is agreed to, not refused before, and that it has room.
+        """
         log = self._office.log
+        self._account.check(task, policy.allowance)
         if not envelope.payload:
             log.record(Event.MODEL_MISSING, work_key=key, round=task.round)
             return False
+        self._check_not_refused(key)
         try:
+            self._keeping.make_way(task, key)
+            self._keeping.make_room(key, len(envelope.payload), 10**6 * policy.task_megabytes)
+            self._account.take(task, policy.allowance)
             self._office.tasks.put(key, envelope)
         except InputError as error:
             raise Refusal(RefusalCode.DISK_FULL, str(error)) from error
@@ -168,9 +227,16 @@ class Courier:
             work_key=key,
             stage=task.stage.value,
             round=task.round,
-            megabytes=_megabytes(envelope.payload),
+            megabytes=megabytes(envelope.payload),
         )
         return True
+
+    def _check_not_refused(self, key: Digest) -> None:
+        """Refuse again what the worker has refused for good, before its model fills the disk once more."""
+        report = self._reach(Ask(do="wait", work_key=key))
+        fault = report.work.fault if report is not None and report.work is not None else None
+        if fault is not None and fault.code in _REFUSED_FOR_GOOD:
+            raise Refusal(fault.code, f"the worker has refused this task, see its log under {fault.correlation}")
 
     def _work(self, task: Task, key: Digest, border: Border) -> Envelope:
         """Have the worker do it; wait for a while; seal the result if there is one by then."""
@@ -178,11 +244,26 @@ class Courier:
         report = self._wait(key)
         if self._office.results.has(key):
             return self._finish(task, key, border)
+        if not self._office.tasks.has(key):
+            return self._seal(Missing(site=task.site, ask=task.ask, work_key=key))
         if report is None or report.work is None:
-            return self._seal(Working(site=task.site, ask=task.ask, work_key=key, phase="queued"))
+            return self._seal(self._without_worker(task))
         if report.readiness == "broken" or report.work.state == "refused":
             return self._seal(self._passed_on(task, report))
-        return self._seal(_working(task, key, report))
+        return self._seal(working(task, key, report))
+
+    def _without_worker(self, task: Task) -> Reply:
+        """The answer while nobody answers on the worker's socket: it starts, or it keeps ending."""
+        self._away_since = self._away_since or time.monotonic()
+        trouble = HealthFile(self._office.settings.work).trouble()
+        if trouble is None and time.monotonic() - self._away_since >= _LONGEST_ABSENCE:
+            trouble = RefusalCode.WORKER_FAILED
+        if isinstance(trouble, Fault):
+            return self._say_fault(task, trouble)
+        if trouble is not None:
+            raise Refusal(trouble, "the worker does not run: see its log, and the supervisor's or systemd's")
+        phase: Phase = "preparing" if task.work_key is None else "queued"
+        return Working(site=task.site, ask=task.ask, work_key=task.work_key, phase=phase)
 
     def _check_cohort(self, task: Task, key: Digest) -> None:
         """Refuse at once what the worker would refuse, if it is ready to say what its cohort is."""
@@ -198,10 +279,10 @@ class Courier:
         while not self._office.results.has(key) and time.monotonic() < deadline and not self._office.stop.is_set():
             if report is None:
                 self._office.stop.wait(_SLICE_SECONDS)
-            elif report.readiness == "broken" or _state(report) == "refused":
+            elif report.readiness == "broken" or state_of(report) == "refused" or not self._office.tasks.has(key):
                 break
             report = self._reach(Ask(do="wait", work_key=key, seconds=_SLICE_SECONDS))
-            if _state(report) == "unknown":
+            if state_of(report) == "unknown":
                 self._reach(Ask(do="start", work_key=key))
         return report
 
@@ -210,6 +291,8 @@ class Courier:
         office = self._office
         try:
             outgoing = self._release(task, key, border)
+        except DamagedError as error:
+            return self._seal(self._mend(task, key, error))
         except Refusal:
             # What may not leave is of no use: when it is asked for again, the worker does it anew.
             office.results.remove(key)
@@ -218,6 +301,7 @@ class Courier:
             office.log.record(Event.METRICS_WITHHELD, work_key=key, names=", ".join(outgoing.withheld))
         sealed = seal_reply(outgoing.reply, outgoing.update, office.keys.signing)
         office.log.record(Event.REPLY_SEALED, work_key=key, round=task.round)
+        self._account.release(task, outgoing.reply.update, border.policy.allowance)
         office.outbox.put(key, sealed)
         office.log.record(Event.OUTBOX_WRITTEN, work_key=key, round=task.round, digest=outgoing.reply.update)
         return self._send(task, key, sealed)
@@ -226,31 +310,34 @@ class Courier:
         office = self._office
         try:
             result = office.results.get(key)
-            update = office.results.update(key) if result.update is not None else b""
         except ValidationError as error:
             raise Refusal(RefusalCode.REPLY_BLOCKED, "the worker's result is not of the declared form") from error
-        return border.release(task, result, update, office.tasks.base(key))
+        update = office.results.update(key, result.update)
+        return border.release(task, result, update, office.tasks.base(key, task.base))
+
+    def _mend(self, task: Task, key: Digest, error: DamagedError) -> Reply:
+        """A damaged result is made again, a damaged model asked for again."""
+        if self._office.results.root in error.path.parents:
+            self._keeping.damaged(key, error.path, "the work is done again")
+            self._reach(Ask(do="start", work_key=key))
+            return Working(site=task.site, ask=task.ask, work_key=key, phase="queued")
+        self._keeping.damaged(key, error.path, "the model is asked for again")
+        return Missing(site=task.site, ask=task.ask, work_key=key)
 
     def _send(self, task: Task, key: Digest, sealed: Envelope) -> Envelope:
-        self._office.log.record(Event.REPLY_SENT, work_key=key, round=task.round, megabytes=_megabytes(sealed.payload))
+        self._office.log.record(Event.REPLY_SENT, work_key=key, round=task.round, megabytes=megabytes(sealed.payload))
         return sealed
-
-    def _prune(self, task: Task) -> None:
-        """Forget what no task will ask for again: the accepted round and those before it, and what is long past."""
-        office = self._office
-        if task.work_key is None or office.tasks.has(task.work_key):
-            return
-        past = task.round if task.accepted is not None else task.round - _ROUNDS_KEPT
-        for key in office.tasks.outdated(task, past):
-            office.outbox.remove(key)
-            office.tasks.remove(key)
-            office.log.record(Event.OUTBOX_PRUNED, work_key=key)
 
     def _passed_on(self, task: Task, report: WorkerReport) -> Refused:
         """A refusal of the worker, whose reason stands in the worker's log under the same correlation."""
         fault = report.work.fault if report.work is not None and report.work.fault is not None else report.fault
         if fault is None:
             raise RuntimeError("the worker refuses without saying why")
+        if task.work_key is not None and fault.code in _REFUSED_FOR_GOOD:
+            self._keeping.forget(task.work_key)
+        return self._say_fault(task, fault)
+
+    def _say_fault(self, task: Task, fault: Fault) -> Refused:
         self._office.log.record(
             Event.TASK_REFUSED, code=fault.code.value, correlation=fault.correlation, reason="see the worker's log"
         )
@@ -259,7 +346,7 @@ class Courier:
         )
 
     def _refuse(self, task: Task | None, error: Exception) -> Envelope:
-        correlation, code = secrets.token_hex(8), _code(error)
+        correlation, code = secrets.token_hex(8), code_for(error)
         known = isinstance(error, Refusal | SealError)
         reason = str(error) if known else "".join(traceback.format_exception(error))
         self._office.log.record_fault(Event.TASK_REFUSED, code=code.value, correlation=correlation, reason=reason)
@@ -274,57 +361,16 @@ class Courier:
 
     def _reach(self, ask: Ask) -> WorkerReport | None:
         try:
-            return self._ask(ask)
+            report = self._ask(ask)
         except WorkerUnreachableError:
             return None
+        self._away_since = None
+        return report
 
     def _seal(self, reply: Reply) -> Envelope:
         if isinstance(reply, Done):
             raise TypeError("a finished reply is sealed once, by _finish")
         return seal_reply(reply, b"", self._office.keys.signing)
-
-
-def _other_plan(accepted: Plan, task: Task) -> Refusal:
-    """Why a plan is not the accepted one, as far as the task says."""
-    offered = task.offer
-    if offered is None or offered.digest != task.plan:
-        return Refusal(RefusalCode.PLAN_NOT_ACCEPTED, "the task names a plan that was not accepted")
-    if offered.study != accepted.study:
-        return Refusal(RefusalCode.STUDY_NOT_ACCEPTED, "the task names a study that was not accepted")
-    if offered.horizon != accepted.horizon:
-        return Refusal(RefusalCode.HORIZON_NOT_ACCEPTED, f"another horizon was offered: {offered.horizon}")
-    if offered.roster != accepted.roster:
-        return Refusal(RefusalCode.ROSTER_NOT_ACCEPTED, "the task names a roster that was not accepted")
-    return Refusal(RefusalCode.PLAN_NOT_ACCEPTED, "federation, strategy or fold differ from the accepted plan")
-
-
-def _state(report: WorkerReport | None) -> str | None:
-    return report.work.state if report is not None and report.work is not None else None
-
-
-def _working(task: Task, key: Digest, report: WorkerReport) -> Working:
-    work = report.work or WorkReport(state="running")
-    return Working(
-        site=task.site,
-        ask=task.ask,
-        work_key=key,
-        phase="preparing" if report.readiness == "preparing" else work.phase,
-        step=work.step,
-        steps=work.steps,
-        seconds_left=work.seconds_left,
-    )
-
-
-def _code(error: Exception) -> RefusalCode:
-    if isinstance(error, Refusal | SealError):
-        return error.code
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return RefusalCode.DISK_FULL
-    return RefusalCode.INTERNAL
-
-
-def _megabytes(payload: bytes) -> float:
-    return round(len(payload) / 1e6, 1)
 
 
 def worker_at(settings: SiteSettings) -> AskWorker:

@@ -5,33 +5,44 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from wardround.federation.protocol import RefusalCode
 from wardround.site_client.channel import Ask, CohortReport, Fault, Phase, WorkerReport, WorkReport
+from wardround.site_client.faults import Retry
 
-_WORTH_ANOTHER_TRY = frozenset({RefusalCode.DISK_FULL, RefusalCode.COHORT_CHANGED, RefusalCode.COHORT_TOO_SMALL})
 _IDLE_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class _Setback:
+    """A fault of a piece of work, and from when on it may be tried again; None for never."""
+
+    fault: Fault
+    again_at: float | None
 
 
 class Desk:
     """The worker's shared state.
 
     A newer work key replaces an older one: the courier only passes on what the aggregator asks for now. A refusal is
-    repeated while the process lives, except for faults that may pass, which are tried again when asked again.
+    repeated while the process lives; after a fault that may pass the work is begun again when it is asked for, once the
+    fault's pause is over.
 
     Args:
         is_finished: whether the result of a work key lies on disk.
+        clock: seconds that only grow.
     """
 
-    def __init__(self, is_finished: Callable[[str], bool]) -> None:
+    def __init__(self, is_finished: Callable[[str], bool], clock: Callable[[], float] = time.monotonic) -> None:
         self._is_finished = is_finished
+        self._clock = clock
         self._changed = threading.Condition()
         self._cohort: CohortReport | None = None
         self._fault: Fault | None = None
         self._wanted: str | None = None
         self._at_work: str | None = None
         self._progress = WorkReport(state="running")
-        self._faults: dict[str, Fault] = {}
+        self._faults: dict[str, _Setback] = {}
         self._closed = False
 
     def answer(self, ask: Ask) -> WorkerReport:
@@ -57,9 +68,9 @@ class Desk:
             self._changed.notify_all()
 
     def preparing(self) -> None:
-        """The cases are being prepared again."""
+        """The cases are being prepared, perhaps again: why they could not be used is said until they can."""
         with self._changed:
-            self._cohort, self._fault = None, None
+            self._cohort = None
 
     def resume(self, work_key: str) -> None:
         """Want work that an earlier process left unfinished, unless the courier wants other work by now."""
@@ -86,11 +97,18 @@ class Desk:
         """Whether the work at hand should stop: the process ends, or newer work has come."""
         return self._closed or self._wanted is not None
 
-    def done(self, fault: Fault | None = None) -> None:
-        """The work at hand is finished, given up for newer work, or has failed."""
+    def done(self) -> None:
+        """The work at hand is finished, or given up for newer work."""
         with self._changed:
-            if fault is not None and self._at_work is not None:
-                self._faults[self._at_work] = fault
+            self._at_work = None
+            self._changed.notify_all()
+
+    def failed(self, fault: Fault, retry: Retry) -> None:
+        """The work at hand has failed."""
+        with self._changed:
+            if self._at_work is not None:
+                again_at = None if retry.seconds is None else self._clock() + retry.seconds
+                self._faults[self._at_work] = _Setback(fault, again_at)
             self._at_work = None
             self._changed.notify_all()
 
@@ -104,11 +122,11 @@ class Desk:
         return self._closed
 
     def _want(self, key: str) -> None:
-        fault = self._faults.get(key)
-        if fault is not None and fault.code in _WORTH_ANOTHER_TRY:
+        setback = self._faults.get(key)
+        if setback is not None and setback.again_at is not None and setback.again_at <= self._clock():
             del self._faults[key]
-            fault = None
-        if fault is None and key not in (self._at_work, self._wanted) and not self._is_finished(key):
+            setback = None
+        if setback is None and key not in (self._at_work, self._wanted) and not self._is_finished(key):
             self._wanted = key
             self._changed.notify_all()
 
@@ -130,7 +148,7 @@ class Desk:
         if self._is_finished(key):
             return WorkReport(state="finished")
         if key in self._faults:
-            return WorkReport(state="refused", fault=self._faults[key])
+            return WorkReport(state="refused", fault=self._faults[key].fault)
         return WorkReport(state="unknown")
 
 

@@ -71,6 +71,12 @@ class Event(StrEnum):
     STATE_COMMITTED = "state_committed"
     STATE_ROLLED_BACK = "state_rolled_back"
     STATE_LOST = "state_lost"
+    STATE_DAMAGED = "state_damaged"
+    DAMAGE_FOUND = "damage_found"
+    SWEPT = "swept"
+    RETRY_LATER = "retry_later"
+    FRESH_PROCESS = "fresh_process"
+    RUN_COMPLETE = "run_complete"
     EVALUATION_DONE = "evaluation_done"
     TRAINING_PROGRESS = "training_progress"
     CHECKPOINT_SAVED = "checkpoint_saved"
@@ -163,6 +169,12 @@ _SENTENCES: Mapping[str, str] = {
     Event.TASK_SUPERSEDED: "stopped work on an older round: a newer one has come",
     Event.TASK_FAILED: "failed {code}: {reason} (id {correlation})",
     Event.STATE_LOST: "the optimiser's state of the accepted round is not here: it starts afresh",
+    Event.STATE_DAMAGED: "the optimiser's state of the accepted round is damaged and was moved to {file}: the round "
+    "begins with a fresh one, and the aggregator is told",
+    Event.DAMAGE_FOUND: "{file} was damaged: {remedy}",
+    Event.RETRY_LATER: "the work is tried again after {seconds} s",
+    Event.FRESH_PROCESS: "a fresh process is needed after {failures} failures in a row, the last of them {code}",
+    Event.RUN_COMPLETE: "the run is complete after {round} rounds; waiting for the next one",
     Event.EVALUATION_DONE: "evaluated the incoming model on {cases} cases",
     Event.TRAINING_PROGRESS: "training {step}/{steps}, loss {loss}",
     Event.RESULT_WRITTEN: "finished {stage} round {round} in {seconds} s",

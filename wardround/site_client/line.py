@@ -38,6 +38,7 @@ def run_courier(
     address = settings.address or agreement.address
     courier = Courier(Office(settings, agreement, keys, log, stop), worker_at(settings))
     log.record(Event.STARTED)
+    courier.sweep()
     with health_service(settings.health_port) as tell:
         node.serve(
             address=address,

@@ -1,12 +1,13 @@
 """The folders through which courier and worker hand each other work. What is listed in them is complete and durable.
 
 `tasks/<work key>` and `outbox/<work key>` are written by the courier, `results/<work key>` by the worker. In each the
-file that makes an entry count is written last, atomically.
+file that makes an entry count is written last, atomically. What is read is compared with a digest or a signature.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import shutil
@@ -17,15 +18,26 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 
 from wardround.engine.basics.canonical import canonical_model
-from wardround.engine.basics.files import fsync_folder, require_space, write_atomic
+from wardround.engine.basics.closed import Added
+from wardround.engine.basics.files import (
+    DamagedError,
+    fsync_folder,
+    read_checked,
+    require_space,
+    sweep_left_overs,
+    write_atomic,
+    write_checked,
+)
 from wardround.federation.envelope import Envelope
+from wardround.federation.payload import payload_digest
 from wardround.federation.protocol import Count, Digest, MetricName, MetricValue, Task, WireModel
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 _HEADROOM = 3
-_BODY, _SIGNATURE, _BASE, _UPDATE, _RESULT = (
+_BODY, _SIGNATURE, _ARRIVED, _BASE, _UPDATE, _RESULT = (
     "body.json",
     "signature",
+    "arrived.sha256",
     "base.safetensors",
     "update.safetensors",
     "result.json",
@@ -41,6 +53,7 @@ class WorkResult(WireModel):
         loss: mean training loss of the round, or None.
         metrics: of the incoming model.
         seconds: time spent computing.
+        state_lost: the carried state of the accepted round was lost or damaged: a fresh optimiser was used.
     """
 
     update: Digest | None
@@ -48,6 +61,7 @@ class WorkResult(WireModel):
     loss: float | None
     metrics: dict[MetricName, MetricValue]
     seconds: Annotated[float, Field(ge=0)]
+    state_lost: Annotated[bool, Added("0.2.0")] = False
 
 
 @dataclass(frozen=True)
@@ -62,12 +76,22 @@ class Tasks:
         folder = self.root / task_key
         write_atomic(folder / _BASE, envelope.payload)
         write_atomic(folder / _SIGNATURE, envelope.signature)
+        write_atomic(folder / _ARRIVED, _seal_of(envelope.body, envelope.signature))
         write_atomic(folder / _BODY, envelope.body)
         fsync_folder(self.root)
 
     def has(self, task_key: str) -> bool:
         """Whether the task is here with its model."""
         return (self.root / task_key / _BODY).exists()
+
+    def has_changed(self, task_key: str) -> bool:
+        """Whether body or signature are no longer what the courier wrote."""
+        folder = self.root / task_key
+        try:
+            sealed = _seal_of((folder / _BODY).read_bytes(), (folder / _SIGNATURE).read_bytes())
+            return (folder / _ARRIVED).read_bytes() != sealed
+        except FileNotFoundError:
+            return False  # a task of release 0.1.0, or one that has just gone
 
     def get(self, task_key: str) -> Envelope:
         """The task as it came. Raises FileNotFoundError when it is not here."""
@@ -76,29 +100,40 @@ class Tasks:
             (folder / _BODY).read_bytes(), (folder / _SIGNATURE).read_bytes(), (folder / _BASE).read_bytes()
         )
 
-    def base(self, task_key: str) -> bytes:
-        """The packed base model of a task."""
-        return (self.root / task_key / _BASE).read_bytes()
+    def base(self, task_key: str, digest: str | None) -> bytes:
+        """The packed base model of a task. Raises `DamagedError` when it is not the one of that digest."""
+        path = self.root / task_key / _BASE
+        content = path.read_bytes() if path.exists() else b""
+        if payload_digest(content) != digest:
+            raise DamagedError(path)
+        return content
 
     def newest(self) -> str | None:
-        """Work key of the task with the highest round, the last to come among equals; None when there is no task."""
-        found = [(task.round, (self.root / key / _BODY).stat().st_mtime_ns, key) for key, task in self._tasks()]
+        """Work key of the task that came last; None when there is no task."""
+        found = [(self.arrived(key), task.round, key) for key, task in self.all()]
         return max(found)[2] if found else None
 
-    def outdated(self, current: Task, before_round: int) -> tuple[str, ...]:
-        """Work keys of the tasks of earlier rounds than `before_round`, and of other plans than that of `current`."""
-        return tuple(key for key, task in self._tasks() if task.round < before_round or task.plan != current.plan)
-
-    def remove(self, task_key: str) -> bool:
-        """Forget a task; whether there was one."""
-        return remove_entry(self.root, task_key)
-
-    def _tasks(self) -> list[tuple[str, Task]]:
+    def all(self) -> list[tuple[str, Task]]:
+        """Every task that is here and can be read, by work key."""
         found = []
         for key in entries(self.root):
             with contextlib.suppress(FileNotFoundError, ValidationError):
                 found.append((key, Task.model_validate_json((self.root / key / _BODY).read_bytes())))
         return found
+
+    def arrived(self, task_key: str) -> int:
+        """When a task came, in nanoseconds; 0 where it did not come whole."""
+        path = self.root / task_key / _BODY
+        return path.stat().st_mtime_ns if path.exists() else 0
+
+    def size(self, task_key: str) -> int:
+        """Bytes of a task's model."""
+        path = self.root / task_key / _BASE
+        return path.stat().st_size if path.exists() else 0
+
+    def remove(self, task_key: str) -> bool:
+        """Forget a task; whether there was one."""
+        return remove_entry(self.root, task_key)
 
 
 @dataclass(frozen=True)
@@ -112,7 +147,7 @@ class Results:
         folder = self.root / task_key
         if result.update is not None:
             write_atomic(folder / _UPDATE, update)
-        write_atomic(folder / _RESULT, canonical_model(result))
+        write_checked(folder / _RESULT, canonical_model(result))
         fsync_folder(self.root)
 
     def has(self, task_key: str) -> bool:
@@ -120,12 +155,18 @@ class Results:
         return (self.root / task_key / _RESULT).exists()
 
     def get(self, task_key: str) -> WorkResult:
-        """The result. Raises FileNotFoundError when there is none, ValidationError when it is not one."""
-        return WorkResult.model_validate_json((self.root / task_key / _RESULT).read_bytes())
+        """The result. Raises `DamagedError` when it has changed, ValidationError when it is none."""
+        return WorkResult.model_validate_json(read_checked(self.root / task_key / _RESULT))
 
-    def update(self, task_key: str) -> bytes:
-        """The packed update."""
-        return (self.root / task_key / _UPDATE).read_bytes()
+    def update(self, task_key: str, digest: str | None) -> bytes:
+        """The packed update, if there is one. Raises `DamagedError` when it is not the one of that digest."""
+        path = self.root / task_key / _UPDATE
+        if digest is None:
+            return b""
+        content = path.read_bytes() if path.exists() else b""
+        if payload_digest(content) != digest:
+            raise DamagedError(path)
+        return content
 
     def remove(self, task_key: str) -> bool:
         """Forget a result; whether there was one."""
@@ -147,14 +188,18 @@ class Outbox:
         write_atomic(folder / _BODY, envelope.body)
         fsync_folder(self.root)
 
+    def has(self, task_key: str) -> bool:
+        """Whether the reply is here."""
+        return (self.root / task_key / _BODY).exists()
+
     def get(self, task_key: str) -> Envelope | None:
-        """The signed reply, or None when there is none yet."""
+        """The signed reply as it lies here, or None when there is none yet."""
         folder = self.root / task_key
-        if not (folder / _BODY).exists():
+        if not self.has(task_key):
             return None
-        update = folder / _UPDATE
+        signature, update = folder / _SIGNATURE, folder / _UPDATE
         payload = update.read_bytes() if update.exists() else b""
-        return Envelope((folder / _BODY).read_bytes(), (folder / _SIGNATURE).read_bytes(), payload)
+        return Envelope((folder / _BODY).read_bytes(), signature.read_bytes() if signature.exists() else b"", payload)
 
     def remove(self, task_key: str) -> bool:
         """Forget a reply; whether there was one."""
@@ -166,6 +211,23 @@ def entries(root: Path) -> tuple[str, ...]:
     if not root.exists():
         return ()
     return tuple(sorted(name for name in os.listdir(root) if _KEY.fullmatch(name)))
+
+
+def sweep(root: Path) -> int:
+    """Remove what a kill left half-written under the folder of entries; how many files and folders that were.
+
+    For the one process that writes there, before it begins.
+    """
+    left = len(sweep_left_overs(root))
+    for key in entries(root):
+        if not any((root / key / marker).exists() for marker in (_BODY, _RESULT)):
+            shutil.rmtree(root / key, ignore_errors=True)
+            left += 1
+    return left
+
+
+def _seal_of(body: bytes, signature: bytes) -> bytes:
+    return hashlib.sha256(body + b"\n" + signature).hexdigest().encode()
 
 
 def remove_entry(root: Path, task_key: str) -> bool:

@@ -15,11 +15,14 @@ from wardround.federation.declared import (
 )
 from wardround.federation.guards import GuardError, check_update, describe
 from wardround.federation.payload import PayloadError, payload_digest, unpack
-from wardround.federation.protocol import Done, MetricValue, RefusalCode, Stage, Task
+from wardround.federation.protocol import STATE_LOST, Done, Leaves, MetricValue, RefusalCode, Stage, Task
 from wardround.site_client.agreement import Refusal
 from wardround.site_client.channel import CohortReport
 from wardround.site_client.mailbox import WorkResult
 from wardround.site_client.settings import Policy
+
+EVERYTHING_DECLARED = Leaves()
+"""What leaves where the plan does not say."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,18 @@ class Outgoing:
 
 @dataclass(frozen=True)
 class Border:
-    """What decides whether a result may leave: the study's names, the policy, and the cohort's size."""
+    """What decides whether a result may leave: the study's names, plan and policy, and the cohort's size.
+
+    Attributes:
+        leaves: the scores that the accepted plan speaks of; no other may leave, whatever the policy.
+        understood: features that the aggregator named at its last hello.
+    """
 
     study: Study
     policy: Policy
     site: str
+    leaves: Leaves = EVERYTHING_DECLARED
+    understood: tuple[str, ...] = ()
 
     def release(self, task: Task, result: WorkResult, update: bytes, base: bytes) -> Outgoing:
         """The reply to `task`. Raises `Refusal` with REPLY_BLOCKED when anything is not as declared.
@@ -56,9 +66,10 @@ class Border:
             work_key=task.work_key,
             update=result.update,
             train_cases=result.train_cases,
-            loss=result.loss if self.policy.lets_out(LOSS) else None,
+            loss=result.loss if self._lets_out(LOSS) else None,
             metrics=metrics,
             seconds=result.seconds,
+            state_lost=result.state_lost and STATE_LOST in self.understood,
         )
         return Outgoing(reply, update, withheld)
 
@@ -98,8 +109,13 @@ class Border:
         return kept, tuple(sorted(set(result.metrics) - set(kept)))
 
     def _may_leave(self, name: str, value: MetricValue) -> bool:
+        if name.startswith(TEST_PREFIX) and not self.leaves.test:
+            return False
         enough = value.count >= self.policy.minimum_validation_cases
-        return enough and self.policy.lets_out(name.removeprefix(TEST_PREFIX))
+        return enough and self._lets_out(name.removeprefix(TEST_PREFIX))
+
+    def _lets_out(self, name: str) -> bool:
+        return self.policy.lets_out(name) and self.leaves.lets_out(name)
 
 
 def _blocked(reason: str) -> Refusal:

@@ -17,6 +17,9 @@ from wardround.engine.basics.files import private_folder, write_atomic
 from wardround.engine.basics.problems import InputError
 from wardround.site_client.events import Role
 
+FRESH_PROCESS = 75
+"""Exit code of a worker that cannot go on in this process, after a fault of its device or three failures in a row."""
+
 
 @contextmanager
 def only_one(work: Path, role: Role) -> Iterator[None]:

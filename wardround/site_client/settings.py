@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from wardround.engine.basics.closed import Closed
+from wardround.engine.basics.closed import Added, Closed
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study.documents import read_document, validate_document
 from wardround.federation.invitation import Address
@@ -70,6 +70,10 @@ class Policy(_Section):
         maximum_steps: longest plan, in training steps over all rounds.
         metrics: names of the metrics that may leave (`dice` covers `dice.anterior`), or `all` of the study's.
         release: `automatic` sends a finished result as soon as it has passed the checks.
+        allowance: pieces of work that may be done beyond one for each round of the plan, for an aggregator that was set
+            back: another model for a round that was begun, or a round again.
+        task_megabytes: room in the work folder for the models that the aggregator sends. The oldest are removed first,
+            a larger one is refused.
     """
 
     schema_version: Literal[1] = Field(alias="schema")
@@ -80,6 +84,8 @@ class Policy(_Section):
     maximum_steps: Annotated[int, Field(ge=1)] = 1_000_000
     metrics: Literal["all"] | tuple[str, ...] = "all"
     release: Literal["automatic"] = "automatic"
+    allowance: Annotated[int, Field(ge=0, le=1000), Added("0.2.0")] = 3
+    task_megabytes: Annotated[int, Field(ge=1, le=10**9), Added("0.2.0")] = 8192
 
     def lets_out(self, metric: str) -> bool:
         """Whether a metric of this name may leave."""

@@ -57,6 +57,12 @@ metrics: all
 
 # automatic: a finished result that has passed every check is sent at once.
 release: automatic
+
+# Pieces of work beyond one for each round, for an aggregator that was set back to an earlier round.
+allowance: 3
+
+# MB that models sent by the aggregator may take in the work folder.
+task_megabytes: 8192
 """
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from pydantic import ValidationError
 
 from wardround.engine.basics.canonical import canonical_model
-from wardround.engine.basics.files import write_atomic
+from wardround.engine.basics.files import DamagedError, read_checked, sweep_left_overs, write_checked
 from wardround.engine.basics.problems import InputError
 from wardround.federation.declared import TEST_PREFIX
 from wardround.federation.guards import GuardError, Schema, check_update
@@ -24,6 +25,7 @@ from wardround.site_client.desk import Desk, Pace
 from wardround.site_client.events import Event, EventLog
 from wardround.site_client.laboratory import MODEL_GROUP, Laboratory, Trained, TrainingJob, Watch
 from wardround.site_client.mailbox import Results, Tasks, WorkResult, entries
+from wardround.site_client.mailbox import sweep as sweep_entries
 from wardround.site_client.processes import StopRequest
 from wardround.site_client.settings import SiteSettings, load_policy
 
@@ -68,11 +70,23 @@ class Workroom:
 
 @dataclass(frozen=True)
 class _Order:
-    """A task that has passed every check, with its model's arrays by name without group."""
+    """A task that has passed every check, with its model's arrays by name without group.
+
+    `carried` is the state to begin with, or None when it was lost.
+    """
 
     key: str
     task: Task
     model: dict[str, np.ndarray]
+    carried: Mapping[str, bytes] | None = None
+
+
+class TaskGoneError(Exception):
+    """The task is not here any more, or damaged; the courier will ask the aggregator for it again."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__(file)
+        self.file = file
 
 
 def perform(room: Workroom, laboratory: Laboratory, key: str) -> None:
@@ -81,11 +95,12 @@ def perform(room: Workroom, laboratory: Laboratory, key: str) -> None:
     Raises:
         Refusal: the task, its model or the cohort is not what this site works with.
         HaltedError: the process stops or newer work has come; what was done is kept.
+        TaskGoneError: the task is not here, or was damaged on the disk and has been removed.
     """
     began = time.monotonic()
     order = _open(room, laboratory, key)
     room.log.record(Event.TASK_CLAIMED, work_key=key, stage=order.task.stage.value, round=order.task.round)
-    _settle(room, order)
+    order = replace(order, carried=_settle(room, order))
     scores = _evaluate(room, laboratory, order)
     result, update = _result(room, laboratory, order, scores, began)
     room.desk.progress("packing")
@@ -100,17 +115,26 @@ def perform(room: Workroom, laboratory: Laboratory, key: str) -> None:
     tidy(room, key)
 
 
-def tidy(room: Workroom, key: str) -> None:
+def tidy(room: Workroom, key: str | None) -> None:
     """Remove the scratch of work that is finished or was given up for the work `key`, and results no longer asked for.
 
     The courier keeps what it has signed, and removes tasks; a result whose task is gone will not be asked for again.
     """
     for other in entries(room.scratch):
-        if other != key or room.results.has(other):
+        is_wanted = other == key or (key is None and room.tasks.has(other))
+        if not is_wanted or room.results.has(other):
             shutil.rmtree(room.scratch / other, ignore_errors=True)
     for other in entries(room.results.root):
         if other != key and not room.tasks.has(other):
             shutil.rmtree(room.results.root / other, ignore_errors=True)
+
+
+def sweep(room: Workroom) -> None:
+    """Remove what a killed worker left half-written. For the worker, before it begins."""
+    left = sweep_entries(room.results.root) + room.state.sweep() + len(sweep_left_overs(room.scratch))
+    if left:
+        room.log.record(Event.SWEPT, count=left)
+    tidy(room, None)
 
 
 def _open(room: Workroom, laboratory: Laboratory, key: str) -> _Order:
@@ -119,8 +143,12 @@ def _open(room: Workroom, laboratory: Laboratory, key: str) -> _Order:
         envelope = room.tasks.get(key)
         task = open_task(envelope, room.agreement.invitation.coordinator_key)
     except FileNotFoundError as error:
-        raise Refusal(RefusalCode.INTERNAL, "the task is not in the work folder") from error
+        raise TaskGoneError(str(error.filename)) from error
     except SealError as error:
+        # The courier takes no model whose digest is not the task's: one that has another now was damaged here.
+        if error.code is RefusalCode.BAD_MODEL or room.tasks.has_changed(key):
+            room.tasks.remove(key)
+            raise TaskGoneError(str(room.tasks.root / key)) from error
         raise Refusal(error.code, error.detail) from error
     _check_task(room, laboratory, key, task)
     return _Order(key, task, _open_model(envelope.payload, laboratory))
@@ -162,27 +190,41 @@ def _open_model(payload: bytes, laboratory: Laboratory) -> dict[str, np.ndarray]
     return model
 
 
-def _settle(room: Workroom, order: _Order) -> None:
+def _settle(room: Workroom, order: _Order) -> Mapping[str, bytes] | None:
+    """Commit what was accepted and roll back the rest; the state to begin with, or None when it was lost."""
     settled = room.state.settle(order.task.accepted, order.key)
     if settled.committed is not None:
         room.log.record(Event.STATE_COMMITTED, work_key=settled.committed)
     for key in settled.rolled_back:
         room.log.record(Event.STATE_ROLLED_BACK, work_key=key)
-    if settled.lost and order.task.stage is Stage.TRAIN:
+    if order.task.stage is not Stage.TRAIN or order.task.accepted is None:
+        return {}
+    if settled.lost:
         room.log.record(Event.STATE_LOST, work_key=order.task.accepted)
+        return None
+    try:
+        return room.state.committed(order.task.accepted)
+    except DamagedError as error:
+        # A fresh optimiser gives an honest update, flipped bits in its moments do not. The aggregator is told.
+        aside = room.state.set_aside(order.task.accepted)
+        room.log.record(Event.STATE_DAMAGED, work_key=order.task.accepted, file=str(aside / error.path.name))
+        return None
 
 
 def _evaluate(room: Workroom, laboratory: Laboratory, order: _Order) -> _Scores:
     path = room.scratch / order.key / "evaluation.json"
     try:
-        return _Scores.model_validate_json(path.read_bytes())
-    except (FileNotFoundError, ValidationError):
+        return _Scores.model_validate_json(read_checked(path))
+    except FileNotFoundError:
+        began = time.monotonic()
+    except (DamagedError, ValidationError):
+        room.log.record(Event.DAMAGE_FOUND, work_key=order.key, file=str(path), remedy="the model is scored again")
         began = time.monotonic()
     room.desk.progress("evaluating")
     with room.stop.interruptible():
         metrics, cases = _score(room, laboratory, order)
     scores = _Scores(metrics=metrics, seconds=time.monotonic() - began)
-    write_atomic(path, canonical_model(scores))
+    write_checked(path, canonical_model(scores))
     room.log.record(Event.EVALUATION_DONE, work_key=order.key, cases=cases)
     return scores
 
@@ -191,7 +233,7 @@ def _score(room: Workroom, laboratory: Laboratory, order: _Order) -> tuple[dict[
     """The incoming model's metrics, and over how many cases."""
     cohort = laboratory.cohort
     metrics = laboratory.evaluate(order.model, "validation")
-    if not _is_final(room, order.task):
+    if not _is_final(room, order.task) or not room.agreement.plan.outgoing.test:
         return metrics, cohort.validation_cases
     found = laboratory.evaluate(order.model, "test")
     tested = {TEST_PREFIX + name: value for name, value in found.items()}
@@ -216,7 +258,12 @@ def _result(
     room.state.put_pending(order.key, trained.carried)
     seconds = max(time.monotonic() - began, scores.seconds)
     result = WorkResult(
-        update=payload_digest(update), train_cases=count, metrics=scores.metrics, loss=trained.loss, seconds=seconds
+        update=payload_digest(update),
+        train_cases=count,
+        metrics=scores.metrics,
+        loss=trained.loss,
+        seconds=seconds,
+        state_lost=order.carried is None,
     )
     return result, update
 
@@ -226,7 +273,7 @@ def _train(room: Workroom, laboratory: Laboratory, order: _Order) -> Trained:
     start = (order.task.round - 1) * steps
     job = TrainingJob(
         model=order.model,
-        carried=room.state.committed(order.task.accepted),
+        carried=order.carried or {},
         start=start,
         stop=start + steps,
         checkpoint=room.scratch / order.key / "checkpoint.safetensors",
@@ -234,7 +281,18 @@ def _train(room: Workroom, laboratory: Laboratory, order: _Order) -> Trained:
         every_seconds=room.settings.checkpoint_seconds,
     )
     room.desk.progress("training", 0, steps)
-    return laboratory.train(job, _watch(room, order.key, start, steps))
+    try:
+        return laboratory.train(job, _watch(room, order.key, start, steps))
+    finally:
+        _tell_of_damaged_checkpoints(room, order, job.checkpoint)
+
+
+def _tell_of_damaged_checkpoints(room: Workroom, order: _Order, checkpoint: Path) -> None:
+    """The engine sets a damaged checkpoint aside, and goes on from the one before it, or from the incoming model."""
+    for path in checkpoint.parent.glob("*.damaged"):
+        remedy = "the one before it was used, or the round begun again"
+        room.log.record(Event.DAMAGE_FOUND, work_key=order.key, file=str(path), remedy=remedy)
+        path.unlink(missing_ok=True)
 
 
 def _watch(room: Workroom, key: str, start: int, steps: int) -> Watch:

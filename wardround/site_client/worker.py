@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import contextlib
-import errno
+import random
 import secrets
 import threading
+import time
 import traceback
 from collections.abc import Callable
 
 from pydantic import JsonValue
 
 from wardround.engine.basics.problems import InputError
+from wardround.engine.cli.runner import ExitCode
 from wardround.federation.protocol import RefusalCode
+from wardround.site_client import faults
 from wardround.site_client.agreement import Agreement, Refusal
 from wardround.site_client.channel import Fault, listening, socket_path
 from wardround.site_client.desk import Desk
 from wardround.site_client.events import Event, EventLog
+from wardround.site_client.health import HealthFile
 from wardround.site_client.laboratory import EngineLaboratory, HaltedError, Laboratory
 from wardround.site_client.mailbox import Results
-from wardround.site_client.processes import StopRequest
+from wardround.site_client.processes import FRESH_PROCESS, StopRequest
 from wardround.site_client.settings import SiteSettings
-from wardround.site_client.work import Workroom, allowed_training_cases, perform
+from wardround.site_client.work import TaskGoneError, Workroom, allowed_training_cases, perform, sweep, tidy
 
 OpenLaboratory = Callable[[SiteSettings, Agreement], Laboratory]
 _SECONDS_BEFORE_ANOTHER_TRY = 20
+_LONGEST_BEFORE_ANOTHER_TRY = 160
+_TIDY_EVERY = 60.0
 
 
 class Worker:
@@ -35,18 +41,33 @@ class Worker:
         self._open_laboratory = open_laboratory
         self._laboratory: Laboratory | None = None
         self._unusable: tuple[str, Fault] | None = None
+        self._health = HealthFile(room.settings.work)
+        self._random = random.Random()
+        self._in_a_row = 0
+        self._shut_out = 0
+        self._tidied = time.monotonic()
+        self._is_spent = False
 
-    def run(self) -> None:
-        """Work until the desk is closed. A cohort that cannot be used is tried again every 20 seconds."""
+    def run(self) -> ExitCode | int:
+        """Work until the desk is closed, or until a fresh process is needed; the process's exit code.
+
+        A cohort that cannot be used is tried again after 20 seconds, later after longer ones.
+        """
         self._resume()
         while not self._room.stop.is_set():
             laboratory = self._laboratory or self._prepare()
+            if self._is_spent:
+                return FRESH_PROCESS
             if laboratory is None:
                 self._pause()
                 continue
             key = self._room.desk.next_work()
             if key is not None:
                 self._work(laboratory, key)
+            elif time.monotonic() - self._tidied >= _TIDY_EVERY:
+                self._tidied = time.monotonic()
+                tidy(self._room, None)
+        return ExitCode.OK
 
     def _resume(self) -> None:
         newest = self._room.tasks.newest()
@@ -63,19 +84,24 @@ class Worker:
                 self._laboratory = self._open_laboratory(room.settings, room.agreement)
         except Exception as error:
             # Whatever keeps the cohort from being used is told to the courier as a code, and tried again.
-            room.desk.broken(self._note_once(error))
+            fault = self._note_once(error)
+            room.desk.broken(fault)
+            self._count(fault)
+            self._shut_out += 1
             return None
-        self._unusable = None
+        self._unusable, self._shut_out = None, 0
         cohort = self._laboratory.cohort
         room.log.record(Event.COHORT_OPENED, **cohort.model_dump(mode="json"))
         room.desk.open_for(cohort)
         return self._laboratory
 
     def _pause(self) -> None:
-        self._room.stop.wait(_SECONDS_BEFORE_ANOTHER_TRY)
+        longest = max(_SECONDS_BEFORE_ANOTHER_TRY, _LONGEST_BEFORE_ANOTHER_TRY)
+        pause = min(longest, _SECONDS_BEFORE_ANOTHER_TRY * 2 ** min(self._shut_out - 1, 8))
+        self._room.stop.wait(pause * self._random.uniform(1.0, 1.25))
 
     def _work(self, laboratory: Laboratory, key: str) -> None:
-        room, fault = self._room, None
+        room = self._room
         try:
             current = laboratory if laboratory.is_current() else self._prepare()
             if current is None:
@@ -84,10 +110,33 @@ class Worker:
         except HaltedError:
             if not room.desk.closed:
                 room.log.record(Event.TASK_SUPERSEDED, work_key=key)
+        except TaskGoneError as error:
+            room.log.record(Event.DAMAGE_FOUND, work_key=key, file=error.file, remedy="it is asked for again")
         except Exception as error:
             # One piece of work fails; the worker goes on. The reason stays in this site's log.
-            fault = self._note(error, Event.TASK_FAILED, work_key=key)
-        room.desk.done(fault)
+            self._fail(error, key)
+            return
+        else:
+            self._in_a_row = 0
+            self._health.well()
+        room.desk.done()
+
+    def _fail(self, error: Exception, key: str) -> None:
+        fault = self._note(error, Event.TASK_FAILED, work_key=key)
+        retry = faults.retry(fault.code, self._count(fault), self._random)
+        if retry.seconds:
+            self._room.log.record_fault(Event.RETRY_LATER, work_key=key, seconds=round(retry.seconds))
+        self._room.desk.failed(fault, retry)
+
+    def _count(self, fault: Fault) -> int:
+        """Count a failure that a fresh process may mend; failures in a row, over all processes."""
+        if not faults.is_of_the_process(fault.code):
+            return 1
+        self._in_a_row += 1
+        if faults.needs_a_fresh_process(fault.code, self._in_a_row):
+            self._room.log.record_fault(Event.FRESH_PROCESS, code=fault.code.value, failures=self._in_a_row)
+            self._is_spent = True
+        return self._health.failed(fault)
 
     def _note_once(self, error: Exception) -> Fault:
         """Note why the cohort cannot be used; the same reason again, found by another try, is the same fault."""
@@ -96,19 +145,11 @@ class Worker:
         return self._unusable[1]
 
     def _note(self, error: Exception, event: Event, **facts: JsonValue) -> Fault:
-        fault = Fault(code=_code(error), correlation=secrets.token_hex(8))
+        fault = Fault(code=faults.code_of(error), correlation=secrets.token_hex(8))
         known = isinstance(error, Refusal | InputError)
         reason = getattr(error, "reason", str(error)) if known else "".join(traceback.format_exception(error))
         self._room.log.record_fault(event, code=fault.code.value, correlation=fault.correlation, reason=reason, **facts)
         return fault
-
-
-def _code(error: Exception) -> RefusalCode:
-    if isinstance(error, Refusal):
-        return error.code
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return RefusalCode.DISK_FULL
-    return RefusalCode.INTERNAL
 
 
 def run_worker(
@@ -117,18 +158,28 @@ def run_worker(
     log: EventLog,
     stop: StopRequest,
     open_laboratory: OpenLaboratory = EngineLaboratory.open,
-) -> None:
-    """Serve the courier until `stop` is set. The unfinished task of an earlier process is resumed by itself."""
+) -> int:
+    """Serve the courier until `stop` is set, or until a fresh process is needed; the process's exit code.
+
+    The unfinished task of an earlier process is resumed by itself.
+    """
     desk = Desk(Results(settings.work / "results").has)
     room = Workroom(settings, agreement, log, desk, stop)
+    health = HealthFile(settings.work)
+    health.started()
     with listening(socket_path(settings.work), desk.answer) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
         threading.Thread(target=_close_after, args=(stop, desk), daemon=True).start()
         log.record(Event.STARTED)
+        sweep(room)
+        code: int = ExitCode.OK
         with contextlib.suppress(KeyboardInterrupt):
-            Worker(room, open_laboratory).run()
+            code = Worker(room, open_laboratory).run()
         server.shutdown()
+    if code == ExitCode.OK:
+        health.well()
     log.record(Event.STOPPED)
+    return code
 
 
 def _close_after(stop: StopRequest, desk: Desk) -> None:

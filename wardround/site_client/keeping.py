@@ -1,0 +1,108 @@
+"""What the courier keeps on the site's disk, how much of it, and for how long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from wardround.federation.envelope import Envelope
+from wardround.federation.protocol import Digest, Done, RefusalCode, Task
+from wardround.federation.sealing import SealError, open_reply
+from wardround.site_client.agreement import Refusal
+from wardround.site_client.events import Event, EventLog
+from wardround.site_client.mailbox import Outbox, Results, Tasks, entries, sweep
+
+_ROUNDS_KEPT = 3
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """Tasks and signed replies of one site: looked at when they are read, and removed when nobody will ask for them."""
+
+    tasks: Tasks
+    results: Results
+    outbox: Outbox
+    log: EventLog
+
+    def sweep(self) -> None:
+        """Remove what a killed courier left half-written. For the courier, before it begins."""
+        left = sweep(self.tasks.root) + sweep(self.outbox.root)
+        if left:
+            self.log.record(Event.SWEPT, count=left)
+
+    def reply(self, key: Digest, signing_public: str) -> Envelope | None:
+        """The signed reply to a work key, if it is here as it was signed. A damaged one is said and removed."""
+        kept = self.outbox.get(key)
+        if kept is None:
+            return None
+        if _is_as_signed(kept, key, signing_public):
+            return kept
+        self._say(key, self.outbox.root / key, "the reply is made again from the work's result, or the work done again")
+        self.outbox.remove(key)
+        return None
+
+    def damaged(self, key: Digest, file: Path, remedy: str) -> None:
+        """Say that a file was found damaged, and remove the entry that it belongs to."""
+        self._say(key, file, remedy)
+        if self.results.root in file.parents:
+            self.results.remove(key)
+        else:
+            self.tasks.remove(key)
+
+    def forget(self, key: Digest) -> None:
+        """Remove a task that is of no use, such as one whose model does not fit."""
+        if self.tasks.remove(key):
+            self.log.record(Event.OUTBOX_PRUNED, work_key=key)
+
+    def make_way(self, task: Task, key: Digest) -> None:
+        """Forget what a new task replaces, and what no task will ask for again.
+
+        That is the accepted round and those before it, what is long past, other work of the same round, work of other
+        plans, and what has lost its task.
+        """
+        past = task.round if task.accepted is not None else task.round - _ROUNDS_KEPT
+        known = dict(self.tasks.all())
+        for other in {*entries(self.tasks.root), *entries(self.outbox.root)} - {key}:
+            held = known.get(other)
+            if held is None or held.plan != task.plan or held.round < past or held.round == task.round:
+                self._remove(other)
+
+    def make_room(self, key: Digest, needed: int, budget: int) -> None:
+        """Keep tasks within `budget` bytes, the oldest going first. Raises `Refusal` for one that is larger itself."""
+        if needed > budget:
+            raise Refusal(
+                RefusalCode.DISK_FULL,
+                f"the task's model has {needed / 1e6:,.0f} MB, and policy.yaml lets tasks take {budget / 1e6:,.0f} MB "
+                "(`task_megabytes`)",
+            )
+        others = sorted((self.tasks.arrived(other), other) for other in entries(self.tasks.root) if other != key)
+        taken = sum(self.tasks.size(other) for _, other in others)
+        for _, other in others:
+            if taken + needed <= budget:
+                return
+            taken -= self.tasks.size(other)
+            self._remove(other)
+
+    def conclude(self) -> None:
+        """After the last round: keep no models and no updates, only what the final evaluation was answered with."""
+        for key in {*entries(self.tasks.root), *entries(self.outbox.root)}:
+            kept = self.outbox.get(key)
+            self.tasks.remove(key)
+            if kept is None or kept.payload:
+                self._remove(key)
+
+    def _remove(self, key: Digest) -> None:
+        self.outbox.remove(key)
+        self.tasks.remove(key)
+        self.log.record(Event.OUTBOX_PRUNED, work_key=key)
+
+    def _say(self, key: Digest, file: Path, remedy: str) -> None:
+        self.log.record(Event.DAMAGE_FOUND, work_key=key, file=str(file), remedy=remedy)
+
+
+def _is_as_signed(kept: Envelope, key: Digest, signing_public: str) -> bool:
+    try:
+        reply, _ = open_reply(kept, signing_public)
+    except SealError:
+        return False
+    return isinstance(reply, Done) and reply.work_key == key
