@@ -76,6 +76,8 @@ class Bench:
     deadline: float | None = None
     below_quorum: Literal["wait", "stop"] = "wait"
     on_decline: Literal["stop", "continue"] = "continue"
+    grace: float = 0.0
+    patience: float = 3600.0
     final: bool = True
     seed: int = 0
     limit: float = 100_000.0
@@ -108,8 +110,15 @@ class Bench:
             roster=self.roster,
             key=coordinator_key(),
             strategy=FedAvg(FedAvgParameters()),
-            rules=Rules(self.quorum or len(self.names), self.deadline, self.below_quorum, self.on_decline),
-            patience=Patience(),
+            rules=Rules(
+                self.quorum or len(self.names),
+                self.deadline,
+                self.below_quorum,
+                self.on_decline,
+                self.grace,
+                self.patience,
+            ),
+            patience=Patience(jitter=0.0),
             final_evaluation=self.final,
             initial=initial,
         )

@@ -41,6 +41,7 @@ from wardround.federation.sealing import open_task
 
 Heard = tuple[Question, Envelope | None]
 CORRELATION = "0123456789abcdef"
+_TICK = 1.0
 
 
 @cache
@@ -68,14 +69,19 @@ def roster_of(names: tuple[str, ...]) -> Roster:
 
 
 class FakeClock:
-    """Time that stands still until it is moved."""
+    """Time that stands still until it is moved. The wall's clock may be set to another hour."""
 
     def __init__(self) -> None:
         self.time = 0.0
+        self.hour = 1_000_000.0
 
     def now(self) -> float:
         """Seconds since the start."""
         return self.time
+
+    def wall(self) -> float:
+        """What the clock on the wall shows."""
+        return self.time + self.hour
 
 
 def trained(base: Mapping[str, np.ndarray], site: str, number: int) -> dict[str, np.ndarray]:
@@ -254,9 +260,12 @@ class SteppedGatherer:
             self._schedule(self._clock.now(), site, None)
         try:
             while (verdict := gathering.judge(self._clock.now())).action not in (Action.FOLD, Action.STOP):
+                assert self._clock.time < self._limit, f"the round does not end: {verdict.line}"
+                if self._events[0][0] > self._clock.time + _TICK:
+                    self._clock.time += _TICK
+                    continue
                 time, _, site, heard = heapq.heappop(self._events)
                 self._clock.time = max(self._clock.time, time)
-                assert self._clock.time < self._limit, f"the round does not end: {verdict.line}"
                 self._turn(gathering, site, heard)
             return verdict
         finally:

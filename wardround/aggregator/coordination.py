@@ -130,7 +130,10 @@ def _check_quorum(
             expected=f"at most {count} ({', '.join(roster.names)})",
         )
     elif settings.quorum is not None and settings.quorum < count and settings.deadline is None:
-        notes.append("the quorum is below the roster, but without a deadline a round waits for every site all the same")
+        notes.append(
+            "the quorum is below the roster, but without a deadline a round waits for every site all the same, "
+            "except for those that decline and those that are in trouble for longer than `patience`"
+        )
 
 
 def _check_fold(settings: Federation, study: Study | None, document: Document, findings: Findings) -> None:

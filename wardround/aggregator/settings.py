@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from wardround.aggregator.strategies.registry import StrategyField
+from wardround.engine.basics.closed import Added
 from wardround.engine.study.models import Frozen
 from wardround.federation.invitation import Address
 from wardround.federation.protocol import Horizon
@@ -35,6 +36,7 @@ def _context(word: str, otherwise: str) -> dict[str, Any]:
 
 
 Quorum = Annotated[Annotated[int, Field(ge=1)] | None, _word_for_none("all", "a whole number of sites")]
+Seconds = Annotated[float, Field(ge=0)]
 Deadline = Annotated[Annotated[float, Field(gt=0)] | None, _word_for_none("forever", "a number of seconds")]
 
 
@@ -69,9 +71,12 @@ class Limits(Frozen):
 class Federation(Frozen):
     """A whole federation, as its coordinator writes it down.
 
-    quorum: how many sites a round needs at least; `all` of the roster by default. deadline: seconds after which a round
-    goes on with the quorum; `forever` waits for every site that has not declined. below_quorum: what to do when the
-    quorum cannot be had. on_decline: whether one site's refusal stops the federation. fold: which outer fold is the
+    quorum: how many sites a round needs at least; `all` of the roster by default. deadline: seconds that each site has
+    from when it has said that its cases are ready, after which a round goes on with the quorum; `forever` waits for
+    every site that has not declined. grace: seconds that a round waits for the others at least once the quorum is
+    there, and for sites to come back after a restart; a tenth of the deadline by default. patience: a site that was in
+    trouble for so many seconds of a round counts as one that declined. below_quorum: what to do when the quorum cannot
+    be had in time. on_decline: whether one site's refusal stops the federation. fold: which outer fold is the
     test set at every site. health_port: where on this machine the gRPC health service listens.
     """
 
@@ -87,10 +92,17 @@ class Federation(Frozen):
     deadline: Deadline = Field(default="forever", validate_default=True)
     below_quorum: Literal["wait", "stop"] = "wait"
     on_decline: Literal["stop", "continue"] = "continue"
+    grace: Annotated[Seconds | None, Added("0.2.0")] = None
+    patience: Annotated[Seconds, Added("0.2.0")] = 3600.0
     fold: Annotated[int, Field(ge=0, le=49)] = 0
     evaluation: Evaluation = Evaluation()
     health_port: Port | None = None
     limits: Limits = Limits()
+
+    @property
+    def seconds_of_grace(self) -> float:
+        """The grace, or a tenth of the deadline."""
+        return (self.deadline or 0.0) / 10 if self.grace is None else self.grace
 
     @property
     def endpoint(self) -> tuple[str, int]:

@@ -36,7 +36,9 @@ fold: 0                   # which outer fold of the study is the test set at eve
 evaluation: {{final: true}} # after the last round, score the last model at every site
 
 quorum: all               # or a number: the sites that a round needs at least
-deadline: forever         # or seconds: after them a round goes on with the quorum
+deadline: forever         # or seconds: each site has them from when it is ready, then a round goes on with the quorum
+# grace: 60               # seconds for the others once the quorum is there; otherwise a tenth of the deadline
+# patience: 3600          # a site in trouble (cases, disk, worker) for so many seconds of a round counts as declining
 below_quorum: wait        # or stop: what happens when the quorum cannot be had
 on_decline: continue      # or stop: whether one site's refusal ends the run
 

@@ -70,7 +70,7 @@ def read_status(config: Path) -> RunStatus:
         open_round=order.round if order else None,
         best=_best(Selection.of(study).best(results), study),
         waiting=_last_detail(journal, order.round if order else None),
-        sites=tuple(_standing(name, journal, is_running) for name in read_roster(folders.roster).names),
+        sites=tuple(site_standing(name, journal, is_running) for name in read_roster(folders.roster).names),
         seconds_in_rounds=sum(result.seconds for result in results),
     )
 
@@ -100,7 +100,8 @@ def _last_detail(journal: list[Entry], number: int | None) -> str:
     return str(said[-1].facts.get("detail", "")) if said else ""
 
 
-def _standing(site: str, journal: list[Entry], is_running: bool) -> SiteStanding:
+def site_standing(site: str, journal: list[Entry], is_running: bool) -> SiteStanding:
+    """What the log last said about a site."""
     own = [entry for entry in journal if entry.facts.get("site") == site]
     presence = [entry.event for entry in own if entry.event in (Event.SITE_ONLINE, Event.SITE_OFFLINE)]
     states = [entry.facts for entry in own if entry.event == Event.SITE_STATE]

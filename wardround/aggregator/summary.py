@@ -9,8 +9,11 @@ def describe_federation(coordination: Coordination) -> list[str]:
     """What will be computed, by whom, and by which rules."""
     settings, horizon = coordination.settings, coordination.settings.horizon
     names = coordination.roster.names
-    deadline = "no deadline" if settings.deadline is None else f"a deadline of {settings.deadline:g} s"
     strategy = settings.strategy.terms.described
+    deadline = "no deadline"
+    if settings.deadline is not None:
+        grace = settings.seconds_of_grace
+        deadline = f"{settings.deadline:g} s for each from when it is ready, {grace:g} s of grace after the quorum"
     host, port = settings.endpoint
     return [
         f"federation   {settings.federation}, plan {coordination.plan.digest[:16]}",

@@ -23,6 +23,7 @@ _COLOURS = {
     SiteState.WORKING: "cyan",
     SiteState.LATE: "yellow",
     SiteState.OFFLINE: "bright_black",
+    SiteState.TROUBLE: "magenta",
     SiteState.DECLINED: "red",
     SiteState.DONE: "green",
 }

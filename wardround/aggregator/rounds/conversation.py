@@ -18,6 +18,7 @@ from wardround.aggregator.rounds.inspection import AnswerError, Blame, Inspector
 from wardround.aggregator.rounds.patience import Patience
 from wardround.aggregator.rounds.records import Asked
 from wardround.aggregator.rounds.sites import SiteState, SiteStatus
+from wardround.aggregator.rounds.troubles import MEANINGS, Bearing, reason_of, without_id
 from wardround.federation.envelope import Envelope
 from wardround.federation.identities import CoordinatorKey, Member
 from wardround.federation.protocol import (
@@ -37,12 +38,10 @@ from wardround.federation.protocol import (
 )
 from wardround.federation.sealing import seal_task
 
-FIXABLE = frozenset(
-    {RefusalCode.DISK_FULL, RefusalCode.INTERNAL, RefusalCode.BAD_MODEL, RefusalCode.COHORT_CHANGED, RefusalCode.OTHER}
-)
-"""Refusals that may go away by themselves, or once the site's staff has acted; the site is asked again."""
-
 _UNOPENED_LIMIT = 3
+_TROUBLE_LIMIT = 3
+"""Failures in a row after which a site that is there is in trouble, whatever they are."""
+_AT_WORK = frozenset({"evaluating", "training", "packing"})
 
 
 @dataclass(frozen=True)
@@ -99,16 +98,21 @@ def _size(envelope: Envelope) -> int:
 
 
 class Conversation:
-    """With one site in one round. `next` and `heard` are called by one thread; all methods are safe beside them."""
+    """With one site in one round. `next` and `heard` are called by one thread; all methods are safe beside them.
 
-    def __init__(self, desk: RoundDesk, member: Member, inbox: Inbox, now: float) -> None:
+    `ready` is when the site first said in this round that its cases are ready, if that is known from before a restart.
+    """
+
+    def __init__(self, desk: RoundDesk, member: Member, inbox: Inbox, now: float, ready: float | None = None) -> None:
         self._desk = desk
         self._member = member
         self._inbox = inbox
         self._lock = threading.RLock()
-        self._status = SiteStatus(member.name, SiteState.OFFLINE, now)
+        self._status = SiteStatus(member.name, SiteState.OFFLINE, now, ready=ready)
         self._wake = self._asked_at = now
         self._failures = self._refusals = 0
+        self._troubles = 0
+        self._out_of_order = False
         self._asked = inbox.asked()
         self._greet = member.name not in desk.cohorts
         self._send_model = self._asked is None
@@ -181,8 +185,13 @@ class Conversation:
     def _note_presence(self, now: float, silent: float | None) -> bool:
         """Whether the site is there."""
         online = silent is not None and silent <= self._desk.patience.silence
-        self._move(SiteState.WORKING if online else SiteState.OFFLINE, now)
-        return online
+        if not online:
+            self._move(SiteState.OFFLINE, now)
+            return False
+        if self._status.state is SiteState.OFFLINE:
+            self._wake, self._failures = min(self._wake, now), 0
+        self._move(SiteState.TROUBLE if self._in_trouble else SiteState.WORKING, now)
+        return True
 
     # -- questions
 
@@ -271,13 +280,15 @@ class Conversation:
         self._desk.inspector.check_ready(ready)
         self._desk.cohorts[self.site] = ready
         self._greet = False
-        self._failures, self._wake = 0, now
-        self._status = replace(self._status, reason="")
+        self._recover(now)
+        self._wake = now
         cases = {"train_cases": ready.train_cases, "validation_cases": ready.validation_cases}
         self._record(Event.SITE_READY, cohort=ready.cohort, version=ready.version, **cases)
 
     def _follow(self, working: Working, now: float) -> None:
         self._desk.inspector.check_progress(working)
+        if working.phase in _AT_WORK:
+            self._recover(now)
         self._failures, self._wake = 0, max(now, self._asked_at + self._desk.patience.pause)
         self._status = replace(
             self._status,
@@ -285,8 +296,15 @@ class Conversation:
             step=working.step,
             steps=working.steps,
             seconds_left=working.seconds_left,
-            reason="",
+            reason=self._status.reason if self._in_trouble else "",
         )
+
+    def _recover(self, now: float) -> None:
+        """The site does what it is asked: its cases are ready, and what went wrong before is over."""
+        self._failures, self._out_of_order = 0, False
+        ready = now if self._status.ready is None else self._status.ready
+        self._status = replace(self._status, reason="", ready=ready)
+        self._move(SiteState.WORKING, now)
 
     def _resend_model(self, question: Question, now: float) -> None:
         self._send_model = True
@@ -295,20 +313,24 @@ class Conversation:
             self._again("the model that was sent has not arrived", now)
 
     def _accept_refusal(self, refused: Refused, now: float) -> None:
-        reason = f"{refused.code.value}, id {refused.correlation}"
-        if refused.code not in FIXABLE:
+        bearing, reason = MEANINGS[refused.code].bearing, reason_of(refused)
+        if bearing is Bearing.DECLINED:
             self._decline(reason, now, code=refused.code.value, correlation=refused.correlation)
             return
         if refused.code is RefusalCode.BAD_MODEL:
             self._send_model = True
         if refused.code is RefusalCode.COHORT_CHANGED:
             self._greet = True
+        if bearing is Bearing.TROUBLE:
+            # Work that fails at the same place each time is asked for ever more slowly, though it begins well.
+            self._troubles += 1
+            self._failures, self._out_of_order = max(self._failures, self._troubles - 1), True
         self._again(reason, now)
 
     def _accept_unopened(self, refused: Refused, now: float) -> None:
         """The site could not open a task: it may have been damaged on the way, so one refusal of this kind is none."""
         if self._failures + 1 < _UNOPENED_LIMIT:
-            self._again(f"it could not open the task: {refused.code.value}, id {refused.correlation}", now)
+            self._again(f"it could not open the task: {reason_of(refused)}", now)
         else:
             self._accept_refusal(refused, now)
 
@@ -320,7 +342,8 @@ class Conversation:
         self._record(
             Event.REPLY_STORED, work_key=done.work_key, bytes=len(answer.payload), seconds=round(done.seconds, 3)
         )
-        self._move(SiteState.DONE, now, phase="", reason="")
+        self._recover(now)
+        self._move(SiteState.DONE, now, phase="")
 
     def _refuse(self, error: AnswerError, now: float) -> None:
         if error.blame is Blame.SITE:
@@ -340,9 +363,15 @@ class Conversation:
         self._failures += 1
         delay = self._desk.patience.retry(self._failures)
         self._wake = now + delay
-        if reason != self._status.reason:
+        if without_id(reason) != without_id(self._status.reason):
             self._record(Event.SITE_TROUBLE, detail=reason, retry_in=delay)
         self._status = replace(self._status, reason=reason)
+        if self._in_trouble and self._status.state is SiteState.WORKING:
+            self._move(SiteState.TROUBLE, now)
+
+    @property
+    def _in_trouble(self) -> bool:
+        return self._out_of_order or self._failures >= _TROUBLE_LIMIT
 
     def _recall_reply(self, now: float) -> None:
         """After a restart: a reply that is here and sound is not asked for again."""
@@ -358,11 +387,13 @@ class Conversation:
             self._record(Event.REPLY_DAMAGED, detail=str(error))
             self._inbox.discard()
             return
+        self._recover(now)
         self._move(SiteState.DONE, now)
 
     def _move(self, state: SiteState, now: float, **changes: str) -> None:
         if self._status.state is not state:
-            self._status = replace(self._status, state=state, since=now)
+            troubled = self._status.trouble_until(now)
+            self._status = replace(self._status, state=state, since=now, troubled=troubled)
         if changes:
             self._status = replace(self._status, **changes)  # type: ignore[arg-type]
 

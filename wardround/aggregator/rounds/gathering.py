@@ -2,38 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from wardround.aggregator.journal import Event, Journal
 from wardround.aggregator.rounds.conversation import Conversation
-from wardround.aggregator.rounds.rules import Action, Rules, Verdict, judge
+from wardround.aggregator.rounds.rules import Action, Muster, Rules, Verdict, verdict_on
 from wardround.aggregator.rounds.sites import SiteState, SiteStatus
+from wardround.aggregator.rounds.timing import Stopwatch
+from wardround.aggregator.rounds.troubles import without_id
 
 
 class Gathering:
-    """The replies of one round on their way in."""
+    """The replies of one round on their way in. `times` has the round's beginning, also that of an earlier process."""
 
     def __init__(
-        self, number: int, conversations: Mapping[str, Conversation], rules: Rules, journal: Journal, started: float
+        self, number: int, conversations: Mapping[str, Conversation], rules: Rules, journal: Journal, times: Stopwatch
     ) -> None:
         self.number = number
         self.conversations = conversations
         self.rules = rules
-        self.started = started
+        self.times = times
         self._journal = journal
         self._said = ""
-        self._states: dict[str, SiteState] = {}
+        self._states: dict[str, tuple[SiteState, str]] = {}
+
+    @property
+    def started(self) -> float:
+        """The clock's seconds at which the round began."""
+        return self.times.began
 
     def statuses(self, now: float) -> tuple[SiteStatus, ...]:
-        """How every site stands, in roster order; who still works after the deadline is late."""
-        return tuple(self._seen_at(conversation.status, now) for conversation in self.conversations.values())
+        """How every site stands, in roster order; who still works when its time is over is late."""
+        return tuple(self._muster(now).statuses)
 
     def judge(self, now: float) -> Verdict:
         """Whether the round can go on. Records what changed since the last time, and for whom the round waits."""
-        statuses = self.statuses(now)
-        verdict = judge(statuses, self.rules, now - self.started)
-        self._record_changes(statuses)
+        muster = self._muster(now)
+        self.times.note({status.site: status.ready for status in muster.statuses if status.ready is not None})
+        verdict = verdict_on(muster)
+        self._record_changes(muster.statuses)
         if verdict.action is Action.PERSUADE:
             for conversation in self.conversations.values():
                 conversation.persuade(now)
@@ -47,16 +55,17 @@ class Gathering:
         for conversation in self.conversations.values():
             conversation.close()
 
-    def _seen_at(self, status: SiteStatus, now: float) -> SiteStatus:
-        if status.state is SiteState.WORKING and self.rules.is_past_deadline(now - self.started):
-            deadline = self.started + (self.rules.deadline or 0.0)
-            return replace(status, state=SiteState.LATE, since=max(status.since, deadline))
-        return status
+    def _muster(self, now: float) -> Muster:
+        found = [conversation.status for conversation in self.conversations.values()]
+        muster = Muster(found, self.rules, self.started, self.times.opened, now)
+        return replace(muster, statuses=[_seen_in(muster, status) for status in found])
 
-    def _record_changes(self, statuses: tuple[SiteStatus, ...]) -> None:
+    def _record_changes(self, statuses: Sequence[SiteStatus]) -> None:
         for status in statuses:
-            if self._states.get(status.site) is not status.state:
-                self._states[status.site] = status.state
+            told = status.reason if status.state in (SiteState.TROUBLE, SiteState.DECLINED) else ""
+            seen = status.state, without_id(told)
+            if self._states.get(status.site) != seen:
+                self._states[status.site] = seen
                 self._journal.record(
                     Event.SITE_STATE,
                     round=self.number,
@@ -64,3 +73,10 @@ class Gathering:
                     state=status.state.value,
                     reason=status.reason,
                 )
+
+
+def _seen_in(muster: Muster, status: SiteStatus) -> SiteStatus:
+    """A site that works on when its time is over is late. One that prepares its cases is not, though it may be left."""
+    if status.state is not SiteState.WORKING or status.is_preparing or not muster.is_overdue(status):
+        return status
+    return replace(status, state=SiteState.LATE, since=max(status.since, muster.deadline_of(status)))

@@ -27,7 +27,8 @@ from wardround.aggregator.rounds.rules import Action, Rules
 from wardround.aggregator.rounds.selection import Scored, Selection
 from wardround.aggregator.rounds.sites import SiteState, SiteStatus
 from wardround.aggregator.rounds.state import RoundFolder, StateFolder
-from wardround.aggregator.rounds.switchboard import Clock, Gatherer
+from wardround.aggregator.rounds.switchboard import Gatherer
+from wardround.aggregator.rounds.timing import Clock, Stopwatch
 from wardround.aggregator.strategies.protocol import Arrays, Strategy
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study import Study
@@ -156,6 +157,7 @@ class RoundLoop:
         self.gathering = self._gathering(inspector, decision, model, started)
         verdict = self.gatherer.gather(self.gathering)
         if verdict.action is not Action.FOLD:
+            self.gathering.times.forget()
             return verdict.line
         if decision is None:
             decision = FoldDecision(round=order.round, sites=verdict.sites, absent=self._absent(verdict.sites))
@@ -188,11 +190,17 @@ class RoundLoop:
         wanted = decision.sites if decision else order.sites
         rules = replace(run.rules, quorum=len(wanted), deadline=None) if decision else run.rules
         folder = self.state.round(order.round)
+        times = (
+            Stopwatch(None, started, started)
+            if rules.deadline is None
+            else Stopwatch.start(folder.times_path, self.clock)
+        )
         members = [member for member in run.roster.members if member.name in wanted]
         conversations = {
-            member.name: Conversation(desk, member, folder.inbox(member.name), started) for member in members
+            member.name: Conversation(desk, member, folder.inbox(member.name), started, times.ready.get(member.name))
+            for member in members
         }
-        return Gathering(order.round, conversations, rules, self.journal, started)
+        return Gathering(order.round, conversations, rules, self.journal, times)
 
     def _finish(self, inspector: Inspector, decision: FoldDecision, started: float) -> None:
         order, folder = inspector.order, self.state.round(inspector.order.round)
@@ -298,7 +306,8 @@ def _site_result(done: Done) -> SiteResult:
 
 def _absence(status: SiteStatus) -> Absence:
     state = "done, too late" if status.state is SiteState.DONE else status.state.value
-    return Absence(site=status.site, state=state, reason=status.reason)
+    reason = status.reason or ("it still prepares its cases" if status.is_preparing else "")
+    return Absence(site=status.site, state=state, reason=reason)
 
 
 def _spoiled(folder: RoundFolder, site: str, reason: str) -> InputError:

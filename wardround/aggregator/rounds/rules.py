@@ -1,29 +1,45 @@
-"""When a round goes on: a pure function of how the sites stand, the federation's rules and the time that has passed."""
+"""When a round goes on: a pure function of how the sites stand, the federation's rules and the time that has passed.
+
+A site's time begins when it has said that its cases are ready, and lasts for the deadline. For a site that has not
+said so it begins with the first that has; where none has, with the round, unless one still prepares its cases. When
+every site that is missing has had its time, a round goes on with the quorum. Below the quorum it waits or stops, as the
+federation says, but it is not stopped for want of a site that still prepares its cases.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Literal
 
 from wardround.aggregator.rounds.sites import SiteState, SiteStatus
+from wardround.aggregator.rounds.troubles import without_id
 
 _MOST_NAMES = 8
 
 
 @dataclass(frozen=True)
 class Rules:
-    """The federation's rules for a round; `deadline` in seconds, None for never."""
+    """The federation's rules for a round, times in seconds.
+
+    Attributes:
+        quorum: how many replies a round needs.
+        deadline: the time that each site has; None for ever.
+        below_quorum: what to do when the quorum cannot be had in time.
+        on_decline: whether a site that declines stops the run.
+        grace: how long a round waits for the others at least, once the quorum is there.
+        patience: a site that was in trouble for this long in a round counts as one that declined.
+    """
 
     quorum: int
     deadline: float | None
     below_quorum: Literal["wait", "stop"]
     on_decline: Literal["stop", "continue"]
-
-    def is_past_deadline(self, elapsed: float) -> bool:
-        """Whether the deadline is over."""
-        return self.deadline is not None and elapsed >= self.deadline
+    grace: float = 0.0
+    patience: float = 3600.0
 
 
 class Action(StrEnum):
@@ -44,42 +60,117 @@ class Verdict:
     sites: tuple[str, ...] = ()
 
 
-def judge(statuses: Sequence[SiteStatus], rules: Rules, elapsed: float) -> Verdict:
-    """Decide from the sites' states, in roster order, `elapsed` seconds into the round."""
-    done = tuple(status.site for status in statuses if status.state is SiteState.DONE)
-    declined = [status for status in statuses if status.state is SiteState.DECLINED]
-    pending = [status for status in statuses if status.state not in (SiteState.DONE, SiteState.DECLINED)]
-    if declined and rules.on_decline == "stop":
-        return Verdict(Action.STOP, f"stopped, because {_reasons(declined)}")
-    if len(done) >= rules.quorum and (not pending or rules.is_past_deadline(elapsed)):
-        return Verdict(Action.FOLD, _fold_line(done, [*declined, *pending]), done)
-    return _below_quorum(statuses, rules, elapsed, Waiting(done, declined, pending))
-
-
 @dataclass(frozen=True)
-class Waiting:
-    """The sites of a round that cannot go on yet, by what is to be expected of them."""
+class Muster:
+    """The sites of a round at one moment.
 
-    done: tuple[str, ...]
-    declined: Sequence[SiteStatus]
-    pending: Sequence[SiteStatus]
+    Attributes:
+        statuses: in roster order.
+        rules: the federation's.
+        started: the clock's seconds at which the round began, maybe in an earlier process.
+        opened: those at which this process took it up.
+        now: the present ones.
+    """
 
-    def line(self, quorum: int) -> str:
-        """For whom the round waits."""
-        awaited = _named([*self.pending, *self.declined])
-        return f"waiting for {awaited} ({len(self.done)} of {quorum} needed are here)"
+    statuses: Sequence[SiteStatus]
+    rules: Rules
+    started: float
+    opened: float
+    now: float
+
+    @cached_property
+    def done(self) -> tuple[str, ...]:
+        """Whose replies are here."""
+        return tuple(status.site for status in self.statuses if status.state is SiteState.DONE)
+
+    @cached_property
+    def lost(self) -> list[SiteStatus]:
+        """Who declined, or was in trouble for too long."""
+        return [status for status in self.statuses if self._is_lost(status)]
+
+    @cached_property
+    def pending(self) -> list[SiteStatus]:
+        """From whom a reply may still come."""
+        return [status for status in self.statuses if status.state is not SiteState.DONE and not self._is_lost(status)]
+
+    def deadline_of(self, status: SiteStatus) -> float:
+        """The clock's seconds at which a site's time is over; infinite where there is no end."""
+        began = self._first_ready if status.ready is None else status.ready
+        return math.inf if self.rules.deadline is None else began + self.rules.deadline
+
+    def is_overdue(self, status: SiteStatus) -> bool:
+        """Whether a site has had its time."""
+        return self.now >= self.deadline_of(status)
+
+    @cached_property
+    def in_time(self) -> list[SiteStatus]:
+        """From whom a reply may come in time."""
+        return [status for status in self.pending if not self.is_overdue(status)]
+
+    @cached_property
+    def has_waited_for_the_rest(self) -> bool:
+        """Whether the quorum has been here for the grace."""
+        times = sorted(status.since for status in self.statuses if status.state is SiteState.DONE)
+        return self.now >= times[self.rules.quorum - 1] + self.rules.grace
+
+    @cached_property
+    def is_out_of_reach(self) -> bool:
+        """Whether the quorum cannot be had, however long the round waits."""
+        return len(self.done) + len(self.pending) < self.rules.quorum
+
+    @cached_property
+    def is_out_of_time(self) -> bool:
+        """Whether the quorum cannot be had in time. Sites have the grace to come back after the aggregator was away.
+
+        One that still prepares its cases may fill the quorum whenever it is ready.
+        """
+        expected = [status for status in self.pending if status.is_preparing or not self.is_overdue(status)]
+        return self.now >= self.opened + self.rules.grace and len(self.done) + len(expected) < self.rules.quorum
+
+    @cached_property
+    def _first_ready(self) -> float:
+        ready = [status.ready for status in self.statuses if status.ready is not None]
+        if ready:
+            return min(ready)
+        return math.inf if any(status.is_preparing for status in self.statuses) else self.started
+
+    def _is_lost(self, status: SiteStatus) -> bool:
+        lasting = status.state is SiteState.TROUBLE and status.trouble_until(self.now) >= self.rules.patience
+        return lasting or status.state is SiteState.DECLINED
 
 
-def _below_quorum(statuses: Sequence[SiteStatus], rules: Rules, elapsed: float, waiting: Waiting) -> Verdict:
-    out_of_reach = len(statuses) - len(waiting.declined) < rules.quorum
-    overdue = rules.is_past_deadline(elapsed) and len(waiting.done) < rules.quorum
-    if rules.below_quorum == "stop" and (out_of_reach or overdue):
-        lacking = _named([*waiting.pending, *waiting.declined])
-        return Verdict(
-            Action.STOP, f"stopped below the quorum: {len(waiting.done)} of {rules.quorum} replies; lacking {lacking}"
-        )
-    action = Action.PERSUADE if out_of_reach else Action.WAIT
-    return Verdict(action, waiting.line(rules.quorum))
+def judge(
+    statuses: Sequence[SiteStatus], rules: Rules, elapsed: float, started: float = 0.0, opened: float = 0.0
+) -> Verdict:
+    """Decide from the sites' states, `elapsed` seconds into a round. The other times are those of a `Muster`."""
+    return verdict_on(Muster(statuses, rules, started, opened, started + elapsed))
+
+
+def verdict_on(muster: Muster) -> Verdict:
+    """Decide how a round goes on."""
+    rules, done, lost, pending = muster.rules, muster.done, muster.lost, muster.pending
+    if lost and rules.on_decline == "stop":
+        return Verdict(Action.STOP, f"stopped, because {_reasons(lost)}")
+    if len(done) < rules.quorum:
+        return _below_quorum(muster)
+    if not pending or (not muster.in_time and muster.has_waited_for_the_rest):
+        return Verdict(Action.FOLD, _fold_line(done, [*lost, *pending]), done)
+    return Verdict(Action.WAIT, f"the quorum is here, {_rest_line(muster)}")
+
+
+def _below_quorum(muster: Muster) -> Verdict:
+    rules, done, missing = muster.rules, len(muster.done), [*muster.pending, *muster.lost]
+    if rules.below_quorum == "stop" and (muster.is_out_of_reach or muster.is_out_of_time):
+        lacking = f"{done} of {rules.quorum} replies; lacking {_named(missing)}"
+        return Verdict(Action.STOP, f"stopped below the quorum: {lacking}")
+    line = f"waiting for {_named(missing)} ({done} of {rules.quorum} needed are here)"
+    return Verdict(Action.PERSUADE if muster.is_out_of_reach else Action.WAIT, line)
+
+
+def _rest_line(muster: Muster) -> str:
+    if muster.rules.deadline is None:
+        return f"but without a deadline the round waits for {_named(muster.pending)} all the same"
+    return f"waiting for {_named(muster.in_time)}" if muster.in_time else f"a moment more for {_named(muster.pending)}"
 
 
 def _fold_line(done: Sequence[str], missing: Sequence[SiteStatus]) -> str:
@@ -87,8 +178,9 @@ def _fold_line(done: Sequence[str], missing: Sequence[SiteStatus]) -> str:
     return f"{len(done)} replies{without}"
 
 
-def _reasons(declined: Sequence[SiteStatus]) -> str:
-    return ", ".join(f"{status.site} declined ({status.reason})" for status in declined)
+def _reasons(lost: Sequence[SiteStatus]) -> str:
+    words = {SiteState.DECLINED: "declined", SiteState.TROUBLE: "has been in trouble for too long"}
+    return ", ".join(f"{status.site} {words[status.state]}: {status.reason}" for status in lost)
 
 
 def _named(statuses: Sequence[SiteStatus]) -> str:
@@ -98,5 +190,6 @@ def _named(statuses: Sequence[SiteStatus]) -> str:
 
 
 def _standing(status: SiteStatus) -> str:
-    detail = f": {status.reason}" if status.reason and status.state is SiteState.DECLINED else ""
+    told = status.reason and status.state in (SiteState.DECLINED, SiteState.TROUBLE)
+    detail = f": {without_id(status.reason)}" if told else ": preparing its cases" if status.is_preparing else ""
     return f"{status.site} ({status.state.value}{detail})"

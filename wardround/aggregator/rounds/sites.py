@@ -9,12 +9,14 @@ from enum import StrEnum
 class SiteState(StrEnum):
     """WORKING and LATE sites may still reply, LATE ones after the deadline. OFFLINE ones are not heard at present.
 
-    DECLINED is final for the round: the site refused, or its reply cannot be used. DONE: its reply is in the inbox.
+    TROUBLE: the site is there but cannot work at present, and is asked again. DECLINED is final for the round: the
+    site refused, or its reply cannot be used. DONE: its reply is in the inbox.
     """
 
     WORKING = "working"
     LATE = "late"
     OFFLINE = "offline"
+    TROUBLE = "trouble"
     DECLINED = "declined"
     DONE = "done"
 
@@ -32,6 +34,8 @@ class SiteStatus:
         seconds_left: its own estimate, made at `heard`.
         reason: why it declined, or what last went wrong.
         heard: the clock's seconds of its last answer.
+        ready: the clock's seconds when it first said in this round that its cases are ready.
+        troubled: seconds that it was in trouble in this round, before `since`.
     """
 
     site: str
@@ -43,3 +47,14 @@ class SiteStatus:
     seconds_left: float | None = None
     reason: str = ""
     heard: float | None = None
+    ready: float | None = None
+    troubled: float = 0.0
+
+    @property
+    def is_preparing(self) -> bool:
+        """Whether it still prepares its cases."""
+        return self.state is SiteState.WORKING and self.phase == "preparing"
+
+    def trouble_until(self, now: float) -> float:
+        """Seconds that it was in trouble in this round."""
+        return self.troubled + (now - self.since if self.state is SiteState.TROUBLE else 0.0)

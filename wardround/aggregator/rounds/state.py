@@ -3,6 +3,7 @@
 plan.json  study.json  roster.json       what this run is; a changed plan is refused
 models/<digest>.safetensors              global models and strategies' states
 rounds/0001/order.json                   base model and named sites
+rounds/0001/times.json                   since when it counts
 rounds/0001/inbox/<site>/                what was asked, and the signed reply
 rounds/0001/fold.json                    whose replies are folded
 rounds/0001/result.json                  the commit
@@ -42,6 +43,11 @@ class RoundFolder:
     def begin(self, order: RoundOrder) -> None:
         """Begin the round."""
         write_record(self.folder / "order.json", order)
+
+    @property
+    def times_path(self) -> Path:
+        """When the round began, and each site was ready; written where a deadline counts from it."""
+        return self.folder / "times.json"
 
     def inbox(self, site: str) -> Inbox:
         """The place of a site's reply."""

@@ -14,6 +14,7 @@ from typing import Protocol, Self
 from wardround.aggregator.rounds.conversation import Conversation
 from wardround.aggregator.rounds.gathering import Gathering
 from wardround.aggregator.rounds.rules import Action, Verdict
+from wardround.aggregator.rounds.timing import Clock
 from wardround.federation.envelope import Envelope
 
 _TICK = 0.2
@@ -29,19 +30,16 @@ class Exchange(Protocol):
         """Seconds since the site was last heard; None if it never was."""
 
 
-class Clock(Protocol):
-    """Seconds that only ever grow."""
-
-    def now(self) -> float:
-        """The present time."""
-
-
 class SystemClock:
-    """The machine's monotonic clock."""
+    """The machine's monotonic clock, and its wall clock."""
 
     def now(self) -> float:
         """Seconds since some fixed moment."""
         return time.monotonic()
+
+    def wall(self) -> float:
+        """Seconds since 1970."""
+        return time.time()
 
 
 class Gatherer(Protocol):

@@ -1,0 +1,73 @@
+"""What each refusal of a site means for a round, and how it is told to people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from wardround.federation.protocol import RefusalCode, Refused
+
+
+class Bearing(StrEnum):
+    """PASSING: asked again at once, and no more than that. TROUBLE: something there must be mended. DECLINED: final."""
+
+    PASSING = "passing"
+    TROUBLE = "trouble"
+    DECLINED = "declined"
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a code means, and what people read."""
+
+    bearing: Bearing
+    words: str
+
+
+def _declined(words: str) -> Meaning:
+    return Meaning(Bearing.DECLINED, words)
+
+
+def _trouble(words: str) -> Meaning:
+    return Meaning(Bearing.TROUBLE, words)
+
+
+MEANINGS: Mapping[RefusalCode, Meaning] = {
+    RefusalCode.BAD_SIGNATURE: _declined("it does not trust this coordinator's signature"),
+    RefusalCode.NOT_FOR_THIS_SITE: _declined("it goes by another name"),
+    RefusalCode.PROTOCOL: _declined("its release speaks another protocol"),
+    RefusalCode.MALFORMED: _declined("its release cannot read the task"),
+    RefusalCode.PLAN_NOT_ACCEPTED: _declined("it has not accepted this plan"),
+    RefusalCode.STUDY_NOT_ACCEPTED: _declined("it has accepted another study"),
+    RefusalCode.HORIZON_NOT_ACCEPTED: _declined("it has accepted other rounds or steps"),
+    RefusalCode.ROSTER_NOT_ACCEPTED: _declined("it has accepted another roster"),
+    RefusalCode.POLICY: _declined("its policy forbids it"),
+    RefusalCode.COHORT_TOO_SMALL: _declined("it has fewer cases than its policy asks for"),
+    RefusalCode.TRAINING_DIVERGED: _declined("its training diverged"),
+    RefusalCode.REPLY_BLOCKED: _declined("its own guard stopped the reply"),
+    RefusalCode.BEYOND_AGREEMENT: _declined("more work was asked for than it has agreed to"),
+    RefusalCode.TEST_ALREADY_SCORED: _declined("its test cases were scored already"),
+    RefusalCode.TEST_TOO_EARLY: _declined("its test cases are scored after training only"),
+    RefusalCode.COHORT_CHANGED: Meaning(Bearing.PASSING, "its cases have changed"),
+    RefusalCode.BAD_MODEL: Meaning(Bearing.PASSING, "the model has not arrived whole"),
+    RefusalCode.CASES_UNUSABLE: _trouble("its cases cannot be used"),
+    RefusalCode.DISK_FULL: _trouble("its disk is full"),
+    RefusalCode.WORKER_FAILED: _trouble("its worker fails again and again"),
+    RefusalCode.DEVICE_FAULT: _trouble("its accelerator is at fault"),
+    RefusalCode.OUT_OF_MEMORY: _trouble("it has run out of memory"),
+    RefusalCode.FILES_UNUSABLE: _trouble("its file system cannot be used"),
+    RefusalCode.ACCOUNT_DAMAGED: _trouble("its record of the work done cannot be read"),
+    RefusalCode.INTERNAL: _trouble("a fault in its software"),
+    RefusalCode.OTHER: _trouble("for a reason that this release does not know"),
+}
+
+
+def reason_of(refused: Refused) -> str:
+    """A refusal in plain words, with the code and the id under which the site's own log has the true reason."""
+    return f"{MEANINGS[refused.code].words} ({refused.code.value}, id {refused.correlation})"
+
+
+def without_id(reason: str) -> str:
+    """A reason without the id, which is another one each time."""
+    return reason.partition(", id ")[0] + ")" if ", id " in reason else reason
