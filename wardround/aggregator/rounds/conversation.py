@@ -9,24 +9,22 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, MutableMapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from wardround.aggregator.journal import Event, Journal
+from wardround.aggregator.journal import Event
+from wardround.aggregator.rounds.desk import Question, RoundDesk, Traffic
 from wardround.aggregator.rounds.inbox import Inbox
-from wardround.aggregator.rounds.inspection import AnswerError, Blame, Inspector
-from wardround.aggregator.rounds.patience import Patience
+from wardround.aggregator.rounds.inspection import AnswerError, Blame
 from wardround.aggregator.rounds.records import Asked
 from wardround.aggregator.rounds.sites import SiteState, SiteStatus
 from wardround.aggregator.rounds.troubles import MEANINGS, Bearing, reason_of, without_id
 from wardround.federation.envelope import Envelope
-from wardround.federation.identities import CoordinatorKey, Member
+from wardround.federation.identities import Member
 from wardround.federation.protocol import (
     FEATURES,
     NO_ASK,
     Done,
     Missing,
-    Plan,
     Ready,
     RefusalCode,
     Refused,
@@ -42,59 +40,6 @@ _UNOPENED_LIMIT = 3
 _TROUBLE_LIMIT = 3
 """Failures in a row after which a site that is there is in trouble, whatever they are."""
 _AT_WORK = frozenset({"evaluating", "training", "packing"})
-
-
-@dataclass(frozen=True)
-class RoundDesk:
-    """What all conversations of a round share.
-
-    Attributes:
-        plan: what the sites have accepted.
-        key: signs tasks.
-        inspector: checks answers; holds the round's order.
-        model: gives the packed bytes of the round's base model.
-        model_bytes: their number.
-        cohorts: what each site said at its last hello, kept from round to round.
-        accepted: work key of each site's last folded reply.
-        journal: the event log.
-        patience: how long to wait for what.
-    """
-
-    plan: Plan
-    key: CoordinatorKey
-    inspector: Inspector
-    model: Callable[[], bytes]
-    model_bytes: int
-    cohorts: MutableMapping[str, Ready]
-    accepted: dict[str, str]
-    journal: Journal
-    patience: Patience
-
-
-@dataclass(frozen=True)
-class Question:
-    """A sealed task, and how long to wait for its answer."""
-
-    task: Task
-    envelope: Envelope
-    timeout: float
-
-
-@dataclass(frozen=True)
-class Traffic:
-    """Bytes of signed messages and models, to the site and from it."""
-
-    sent: int = 0
-    received: int = 0
-
-    def plus(self, question: Question, answer: Envelope | None) -> Traffic:
-        """The traffic after one exchange."""
-        received = _size(answer) if answer is not None else 0
-        return Traffic(self.sent + _size(question.envelope), self.received + received)
-
-
-def _size(envelope: Envelope) -> int:
-    return len(envelope.body) + len(envelope.signature) + len(envelope.payload)
 
 
 class Conversation:

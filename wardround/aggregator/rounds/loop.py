@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from wardround.aggregator.journal import Event, Journal
-from wardround.aggregator.rounds.conversation import Conversation, RoundDesk
+from wardround.aggregator.rounds.conversation import Conversation
+from wardround.aggregator.rounds.desk import RoundDesk
 from wardround.aggregator.rounds.gathering import Gathering
 from wardround.aggregator.rounds.inspection import Accepted, AnswerError, Inspector
 from wardround.aggregator.rounds.patience import Patience
