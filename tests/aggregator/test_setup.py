@@ -61,7 +61,7 @@ def test_the_federation_is_what_was_asked_for(home: Path) -> None:
         3,
         7,
     )
-    assert found.settings.endpoint == ("0.0.0.0", 9443)
+    assert found.settings.endpoint == ("::", 9443)
     assert found.roster.names == ("north", "south")
     assert found.quorum == 2
     assert found.notes == ()
@@ -118,6 +118,57 @@ def test_certificates_for_names_and_ipv6(host: str, other: str) -> None:
     certificate = x509.load_pem_x509_certificate(issued.certificate)
     assert serves(certificate, host.upper())
     assert not serves(certificate, other)
+
+
+def test_several_names_and_addresses_in_one_certificate(tmp_path: Path) -> None:
+    study = write_study(tmp_path / "study.yaml", SEGMENTATION)
+    words = ("--name", "brains", "--study", study, "--address", "[2001:db8::5]:9443", "--folder", tmp_path / "f")
+    names = ("fl.example.org", "10.0.0.5", "2001:db8::6")
+    also = [word for name in names for word in ("--also-name", name)]
+    assert aggregator("init", *words, *also).code == 0
+    config, pem = tmp_path / "f" / "federation.yaml", tmp_path / "f" / "keys" / "server.pem"
+    certificate = x509.load_pem_x509_certificate(pem.read_bytes())
+    assert all(serves(certificate, host) for host in ("2001:db8::5", *names))
+    request(tmp_path, "north")
+    assert aggregator("enroll", "north", tmp_path / "north.pub", "--config", config).code == 0
+    assert aggregator("check", "--config", config).code == 0
+    config.write_text(config.read_text().replace('"10.0.0.5"', '"10.0.0.5", "fl2.example.org"'))
+    outcome = aggregator("check", "--config", config)
+    assert outcome.code == 2
+    assert "fl2.example.org" in outcome.err
+    assert "fl2.example.org" in aggregator("certificate", "--config", config).out
+    assert aggregator("check", "--config", config).code == 0
+
+
+@pytest.mark.parametrize("name", ["fe80::1%eth0", "a b", "https://x", "10.0.0.256"])
+def test_a_further_name_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
+    study = write_study(tmp_path / "study.yaml", SEGMENTATION)
+    words = ("--name", "brains", "--study", study, "--address", "127.0.0.1:9443", "--folder", tmp_path / "f")
+    outcome = aggregator("init", *words, "--also-name", name)
+    assert outcome.code == 2
+    assert "names" in outcome.err
+    assert not (tmp_path / "f").exists()
+
+
+def test_a_new_certificate_is_signed_by_the_authority_whose_key_is_here(home: Path) -> None:
+    """While sites change from one authority to the next, `ca.pem` holds both."""
+    pem = home / "keys" / "ca.pem"
+    other = issue_authority("next", TODAY)
+    pem.write_bytes(other.certificate + pem.read_bytes())
+    assert aggregator("certificate", "--config", home / "federation.yaml").code == 0
+    pem.write_bytes(other.certificate)
+    outcome = aggregator("certificate", "--config", home / "federation.yaml")
+    assert outcome.code == 2
+    assert "of none of the certificates" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("name", "host", "fine"),
+    [("*.example.org", "fl.example.org", True), ("*.example.org", "a.fl.example.org", False), ("*.org", "org", False)],
+)
+def test_a_wildcard_stands_for_one_label(name: str, host: str, fine: bool) -> None:
+    certificate = x509.load_pem_x509_certificate(issue_server(issue_authority("x", TODAY), [name], TODAY).certificate)
+    assert serves(certificate, host) is fine
 
 
 def test_a_certificate_needs_a_host() -> None:
@@ -222,7 +273,7 @@ def test_certificates_expire_with_a_warning_before(home: Path) -> None:
     config = home / "federation.yaml"
     now = datetime.datetime.now(datetime.UTC)
     found = load_coordination(config, today=now + datetime.timedelta(days=800))
-    assert any("server.pem is valid until" in note for note in found.notes)
+    assert any("server.pem expires at" in note for note in found.notes)
     with pytest.raises(InputError, match="not valid today"):
         load_coordination(config, today=now + datetime.timedelta(days=900))
 

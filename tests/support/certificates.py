@@ -26,12 +26,12 @@ class CertificateFiles:
 
 
 def write_certificates(
-    folder: Path, *, address: str = "127.0.0.1", starts: float = -1.0, ends: float = 2.0
+    folder: Path, *, address: str = "127.0.0.1", starts: float = -1.0, ends: float = 200.0
 ) -> CertificateFiles:
     """Make an authority and a server certificate for `address`, valid from `starts` to `ends` days from now."""
     folder.mkdir(parents=True, exist_ok=True)
     authority_key, server_key = new_key(), new_key()
-    authority = _certificate("test authority", authority_key.public_key(), authority_key, "test authority", -30.0, 30.0)
+    authority = _certificate("test authority", authority_key.public_key(), authority_key, "test authority", -30.0, 400.0)
     addresses = [address, "::1"] if address == "127.0.0.1" else [address]
     names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(one)) for one in addresses])
     server = _certificate("server", server_key.public_key(), authority_key, "test authority", starts, ends, names)

@@ -60,11 +60,25 @@ def issue_server(authority: Issued, hosts: Iterable[str], today: datetime.dateti
     return _sign(builder, key, issuer_key)
 
 
+def matching_authority(certificates: bytes, key: bytes) -> Issued:
+    """The authority whose private key this is, of several certificates. Raises ValueError when there is none."""
+    private = serialization.load_pem_private_key(key, password=None)
+    for certificate in x509.load_pem_x509_certificates(certificates):
+        if certificate.public_key() == private.public_key():
+            return Issued(certificate.public_bytes(serialization.Encoding.PEM), key)
+    raise ValueError("the private key is of none of the certificates")
+
+
 def serves(certificate: x509.Certificate, host: str) -> bool:
-    """Whether the certificate names this host or IP address."""
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    """Whether the certificate names this host or IP address; `*.` in it stands for one label."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return False
     wanted = _alternative(host)
-    return any(type(name) is type(wanted) and name.value == wanted.value for name in names)
+    any_label = f"*.{host.lower().partition('.')[2]}" if isinstance(wanted, x509.DNSName) else None
+    named = [name for name in names if type(name) is type(wanted)]
+    return any(name.value == wanted.value or str(name.value).lower() in (wanted.value, any_label) for name in named)
 
 
 def _alternative(host: str) -> x509.DNSName | x509.IPAddress:

@@ -50,12 +50,15 @@ def init(
     rounds: Annotated[int, typer.Option(help="Rounds of training.")] = 20,
     local_steps: Annotated[int, typer.Option(help="Optimiser steps of each site in each round.")] = 100,
     folder: Annotated[Path, typer.Option(help="Where to put keys, roster and federation file.")] = Path(),
+    also_name: Annotated[
+        list[str] | None, typer.Option(help="A further name or IP address for the certificate; may be given again.")
+    ] = None,
 ) -> None:
     """Make keys, certificates, an empty roster and a federation file."""
     from wardround.aggregator.coordination import CA_FILE
     from wardround.aggregator.setup import NewFederation, create_federation
 
-    path = create_federation(folder, NewFederation(name, study, address, rounds, local_steps))
+    path = create_federation(folder, NewFederation(name, study, address, rounds, local_steps, tuple(also_name or ())))
     say(f"{path}: the federation; read it, and change what does not fit")
     say(f"{folder / 'keys'}: secrets that must not leave this machine (only {CA_FILE} is public)")
     say("Next: `aggregator enroll NAME NAME.pub` for every site, then `aggregator invite`")
@@ -96,12 +99,13 @@ def invite(
 
 @app.command()
 def certificate(config: Config = _DEFAULT) -> None:
-    """Issue a new server certificate for the address in the federation file; the sites need not do anything."""
+    """Issue a new server certificate for address and names in the federation file; sites need not do anything."""
     from wardround.aggregator.coordination import absolute_folders, read_federation
     from wardround.aggregator.setup import renew_certificate
 
     home, settings = read_federation(config)
-    say(f"{renew_certificate(absolute_folders(home, settings.folders).keys, settings.address)}: issued")
+    path = renew_certificate(absolute_folders(home, settings.folders).keys, settings.hosts)
+    say(f"{path}: issued for {', '.join(settings.hosts)}; a running aggregator takes it up within seconds")
 
 
 @app.command()

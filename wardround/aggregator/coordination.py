@@ -10,10 +10,12 @@ from cryptography import x509
 
 from wardround.aggregator.certificates import serves
 from wardround.aggregator.enrolment import read_roster
-from wardround.aggregator.settings import Federation, Folders, split_address
+from wardround.aggregator.settings import Federation, Folders
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.study import Study, load_study
 from wardround.engine.study.documents import Document, read_document, validate_document
+from wardround.federation.expiry import expiry_sentence
+from wardround.federation.flower.tls import certificate_dates
 from wardround.federation.identities import CoordinatorKey, Roster
 from wardround.federation.protocol import Plan
 
@@ -21,7 +23,6 @@ CA_FILE = "ca.pem"
 CA_KEY_FILE = "ca.key"
 SERVER_FILE = "server.pem"
 SERVER_KEY_FILE = "server.key"
-_EXPIRY_WARNING = datetime.timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -161,12 +162,12 @@ def _check_certificates(
     if server is None:
         return
     _check_dates(server, keys / SERVER_FILE, today, findings, notes)
-    host = split_address(settings.address)[0]
-    if not serves(server, host):
+    missing = [host for host in settings.hosts if not serves(server, host)]
+    if missing:
         findings.add(
             "the server certificate does not name the address",
             where=str(keys / SERVER_FILE),
-            expected=host,
+            expected=", ".join(missing),
             remedy="Issue a new one with `aggregator certificate`",
         )
 
@@ -205,5 +206,16 @@ def _check_dates(
             got=f"valid from {first:%Y-%m-%d} to {last:%Y-%m-%d}",
             remedy="Issue a new one with `aggregator certificate`",
         )
-    elif last - today < _EXPIRY_WARNING:
-        notes.append(f"{path.name} is valid until {last:%Y-%m-%d} only")
+    elif (warning := expiry_sentence(path.name, last, today)) != "":
+        notes.append(warning)
+
+
+def certificate_notes(keys: Path, today: datetime.datetime) -> tuple[str, ...]:
+    """What is to be said of the dates of server certificate and authority; nothing while all is well."""
+    said = []
+    for name in (SERVER_FILE, CA_FILE):
+        try:
+            said.append(expiry_sentence(name, certificate_dates(keys / name)[1], today))
+        except (OSError, ValueError):
+            said.append(f"{name} cannot be read")
+    return tuple(sentence for sentence in said if sentence)

@@ -27,6 +27,7 @@ class Event(StrEnum):
     SITE_ONLINE = "site_online"
     SITE_OFFLINE = "site_offline"
     SITE_DOUBLED = "site_doubled"
+    CERTIFICATE = "certificate"
     SITE_ALONE = "site_alone"
     TURNED_AWAY = "turned_away"
     LIMIT_HIT = "limit_hit"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from wardround.aggregator.coordination import CA_FILE, SERVER_FILE, SERVER_KEY_FILE, Coordination, load_coordination
@@ -19,7 +16,6 @@ from wardround.aggregator.scalars import Scalars
 from wardround.aggregator.summary import describe_federation
 from wardround.aggregator.view import View, Watched, open_view
 from wardround.engine.basics.printable import say
-from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode
 from wardround.federation.flower import settings as transport
 from wardround.federation.flower.link import GateLimits, Link, LinkEvent, TlsFiles
@@ -32,6 +28,7 @@ _LINK_EVENTS = {
     "limited": Event.LIMIT_HIT,
     "doubled": Event.SITE_DOUBLED,
     "alone": Event.SITE_ALONE,
+    "certificate": Event.CERTIFICATE,
 }
 
 
@@ -57,7 +54,7 @@ def _play(coordination: Coordination, state: StateFolder, journal: Journal, view
     clock, names = SystemClock(), coordination.roster.names
     with (
         health_service(coordination.settings.health_port) as tell_health,
-        _listening(coordination, journal) as link,
+        _link(coordination, journal) as link,
         Switchboard(link, names, clock) as switchboard,
     ):
         # Only now that sites can be served is the plan pinned: a start that came to nothing binds nobody.
@@ -110,22 +107,6 @@ def _run_plan(coordination: Coordination) -> RunPlan:
     )
 
 
-@contextmanager
-def _listening(coordination: Coordination, journal: Journal) -> Iterator[Link]:
-    with ExitStack() as stack:
-        try:
-            link = stack.enter_context(_link(coordination, journal))
-        except OSError as error:
-            host, port = coordination.settings.endpoint
-            raise InputError.one(
-                "the aggregator cannot listen",
-                where=f"{host}:{port}",
-                got=os.strerror(error.errno) if error.errno else str(error),
-                remedy="Free the port, or choose another address with `listen`",
-            ) from None
-        yield link
-
-
 def _link(coordination: Coordination, journal: Journal) -> Link:
     settings, keys = coordination.settings, coordination.folders.keys
     transport.prepare(coordination.folders.state / "transport", settings.limits.chunk * 1024)
@@ -139,6 +120,7 @@ def _link(coordination: Coordination, journal: Journal) -> Link:
         port=port,
         tls=TlsFiles(keys / CA_FILE, keys / SERVER_FILE, keys / SERVER_KEY_FILE),
         sites=coordination.roster.transport_keys(),
+        proxies=settings.limits.trusted_proxies,
         limits=GateLimits(reply_bytes=settings.limits.reply * 2**20),
         on_event=note,
     )

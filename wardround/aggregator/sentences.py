@@ -19,6 +19,7 @@ _SENTENCES: Mapping[str, str] = {
     Event.SITE_ONLINE: "{site} is online",
     Event.SITE_OFFLINE: "{site} is offline: {detail}",
     Event.SITE_DOUBLED: "{site}: {detail}",
+    Event.CERTIFICATE: "{detail}",
     Event.SITE_ALONE: "{site}: {detail}",
     Event.TURNED_AWAY: "turned away {site}: {detail}",
     Event.LIMIT_HIT: "limit hit by {site}: {detail}",

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from wardround.aggregator.strategies.registry import StrategyField
 from wardround.engine.basics.closed import Added
 from wardround.engine.study.models import Frozen
-from wardround.federation.invitation import Address
+from wardround.federation.addresses import Address, Host, Network, split_address
 from wardround.federation.protocol import Horizon
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -61,11 +61,14 @@ class Limits(Frozen):
     slowest_line: kbit/s of the slowest site's line, from which the time for a transfer is reckoned.
     chunk: kB of one object on the wire; 256 suits lines of 256 kbit/s, 512 those of 1 Mbit/s and faster.
     reply: MB of a site's largest reply.
+    trusted_proxies: addresses or networks of TCP proxies before the port. Each must say for whom it connects, by the
+    PROXY protocol, version 2; nobody else is believed.
     """
 
     slowest_line: Annotated[float, Field(gt=0)] = 512.0
     chunk: Annotated[int, Field(ge=4, le=4096)] = 512
     reply: Annotated[int, Field(ge=1, le=4096)] = 4096
+    trusted_proxies: Annotated[tuple[Network, ...], Field(max_length=64), Added("0.2.0")] = ()
 
 
 class Federation(Frozen):
@@ -77,7 +80,8 @@ class Federation(Frozen):
     there, and for sites to come back after a restart; a tenth of the deadline by default. patience: a site that was in
     trouble for so many seconds of a round counts as one that declined. below_quorum: what to do when the quorum cannot
     be had in time. on_decline: whether one site's refusal stops the federation. fold: which outer fold is the
-    test set at every site. health_port: where on this machine the gRPC health service listens.
+    test set at every site. names: further names and IP addresses by which sites reach the aggregator; they stand in its
+    certificate. health_port: where on this machine the gRPC health service listens.
     """
 
     schema_version: Literal[1] = Field(alias="schema")
@@ -98,6 +102,12 @@ class Federation(Frozen):
     evaluation: Evaluation = Evaluation()
     health_port: Port | None = None
     limits: Limits = Limits()
+    names: Annotated[tuple[Host, ...], Field(max_length=100), Added("0.2.0")] = ()
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Every name and IP address that the server certificate must have, the address of the invitation first."""
+        return tuple(dict.fromkeys((split_address(self.address)[0], *self.names)))
 
     @property
     def seconds_of_grace(self) -> float:
@@ -106,21 +116,7 @@ class Federation(Frozen):
 
     @property
     def endpoint(self) -> tuple[str, int]:
-        """Host and port to listen on: `listen` where it is given, otherwise every interface and the address's port."""
+        """Host and port to listen on: `listen` where it is given, otherwise every one, over IPv4 and IPv6."""
         if self.listen is None:
-            return "0.0.0.0", split_address(self.address)[1]
+            return "::", split_address(self.address)[1]
         return split_address(self.listen)
-
-    @model_validator(mode="after")
-    def _ports_exist(self) -> Self:
-        given = {"address": self.address, "listen": self.listen}
-        wrong = [key for key, address in given.items() if address and not 1 <= split_address(address)[1] <= 65535]
-        if wrong:
-            raise ValueError(f"{' and '.join(wrong)}: a port is a number from 1 to 65535")
-        return self
-
-
-def split_address(address: str) -> tuple[str, int]:
-    """Host, without the brackets of an IPv6 address, and port."""
-    host, _, port = address.rpartition(":")
-    return host.strip("[]"), int(port)

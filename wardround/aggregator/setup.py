@@ -5,15 +5,16 @@ from __future__ import annotations
 import datetime
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from wardround.aggregator.certificates import Issued, issue_authority, issue_server
+from wardround.aggregator.certificates import Issued, issue_authority, issue_server, matching_authority
 from wardround.aggregator.coordination import CA_FILE, CA_KEY_FILE, SERVER_FILE, SERVER_KEY_FILE
 from wardround.aggregator.enrolment import write_roster
-from wardround.aggregator.settings import Federation, Folders, split_address
+from wardround.aggregator.settings import Federation, Folders
 from wardround.engine.basics.files import write_atomic, write_private
-from wardround.engine.basics.problems import Findings
+from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.study import load_study
 from wardround.engine.study.documents import parse_document, validate_document
 from wardround.federation.identities import COORDINATOR_FILE, CoordinatorKey, Roster
@@ -27,7 +28,8 @@ schema: 1
 federation: {name}
 study: {study}
 address: {address}        # where the sites reach the aggregator; part of its certificate and of the invitation
-listen: {listen}          # where it listens on this machine
+names: {names}                 # further names and IP addresses for the certificate; see `aggregator certificate`
+listen: {listen}     # where it listens on this machine; [::] is every interface, IPv4 and IPv6
 folders: {{keys: keys, state: state, results: results, roster: roster.json}}
 
 horizon: {{rounds: {rounds}, local_steps: {local_steps}}}   # the learning-rate schedule runs over rounds x local_steps
@@ -49,13 +51,17 @@ on_decline: continue      # or stop: whether one site's refusal ends the run
 
 @dataclass(frozen=True)
 class NewFederation:
-    """What `init` is told. `address` is `host:port` as the sites reach it; `study` is an existing study file."""
+    """What `init` is told. `address` is `host:port` as the sites reach it; `study` is an existing study file.
+
+    `names` are further names and IP addresses by which sites reach the aggregator.
+    """
 
     name: str
     study: Path
     address: str
     rounds: int
     local_steps: int
+    names: tuple[str, ...] = ()
 
 
 def create_federation(folder: Path, new: NewFederation) -> Path:
@@ -69,32 +75,55 @@ def create_federation(folder: Path, new: NewFederation) -> Path:
     findings = Findings()
     with findings.gather():
         load_study(new.study)
+    hosts: tuple[str, ...] = ()
     with findings.gather():
-        validate_document(Federation, parse_document(text, folder / FEDERATION_FILE))
+        hosts = validate_document(Federation, parse_document(text, folder / FEDERATION_FILE)).hosts
     _refuse_existing(folder, findings)
     findings.raise_if_any()
     folder.mkdir(parents=True, exist_ok=True)
-    _create_keys(folder / Folders().keys, new.name, new.address)
+    _create_keys(folder / Folders().keys, new.name, hosts)
     write_roster(folder / Folders().roster, Roster(members=()))
     write_atomic(folder / FEDERATION_FILE, text.encode())
     return folder / FEDERATION_FILE
 
 
-def renew_certificate(keys: Path, address: str) -> Path:
-    """A new server certificate for `address`, signed by the authority that the sites trust already."""
-    authority = Issued((keys / CA_FILE).read_bytes(), (keys / CA_KEY_FILE).read_bytes())
-    _write_server(keys, authority, address)
+def renew_certificate(keys: Path, hosts: Iterable[str]) -> Path:
+    """A new server certificate for these hosts, signed by the authority that the sites trust already.
+
+    A running aggregator takes it up within seconds.
+
+    Raises:
+        InputError: the authority's files cannot be used.
+    """
+    _write_server(keys, _authority(keys), hosts)
     return keys / SERVER_FILE
+
+
+def _authority(keys: Path) -> Issued:
+    certificate, key = keys / CA_FILE, keys / CA_KEY_FILE
+    try:
+        return matching_authority(certificate.read_bytes(), key.read_bytes())
+    except OSError as error:
+        raise InputError.one(
+            "the authority's files cannot be read", where=str(error.filename), got=error.strerror or ""
+        ) from None
+    except ValueError as error:
+        raise InputError.one(
+            "the authority's certificate and private key cannot be used",
+            where=f"{certificate} with {key}",
+            got=str(error),
+            remedy="Restore both from the backup; sites trust this authority and no other",
+        ) from None
 
 
 def _federation_text(folder: Path, new: NewFederation) -> str:
     study = os.path.relpath(new.study.resolve(), folder.resolve())
-    listen = f"0.0.0.0:{new.address.rpartition(':')[2]}"
     return _TEMPLATE.format(
         name=json.dumps(new.name),
         study=json.dumps(study),
         address=json.dumps(new.address),
-        listen=listen,
+        names=json.dumps(new.names),
+        listen=json.dumps(f"[::]:{new.address.rpartition(':')[2]}"),
         rounds=new.rounds,
         local_steps=new.local_steps,
     )
@@ -108,17 +137,17 @@ def _refuse_existing(folder: Path, findings: Findings) -> None:
             findings.add("the file exists already", where=str(path), remedy="Choose another folder, or move it away")
 
 
-def _create_keys(keys: Path, name: str, address: str) -> None:
+def _create_keys(keys: Path, name: str, hosts: Iterable[str]) -> None:
     keys.mkdir(parents=True, exist_ok=True)
     keys.chmod(0o700)
     authority = issue_authority(name, datetime.datetime.now(datetime.UTC))
     write_private(keys / CA_KEY_FILE, authority.key)
     write_atomic(keys / CA_FILE, authority.certificate)
-    _write_server(keys, authority, address)
+    _write_server(keys, authority, hosts)
     CoordinatorKey.create(keys)
 
 
-def _write_server(keys: Path, authority: Issued, address: str) -> None:
-    server = issue_server(authority, [split_address(address)[0]], datetime.datetime.now(datetime.UTC))
+def _write_server(keys: Path, authority: Issued, hosts: Iterable[str]) -> None:
+    server = issue_server(authority, hosts, datetime.datetime.now(datetime.UTC))
     write_private(keys / SERVER_KEY_FILE, server.key)
     write_atomic(keys / SERVER_FILE, server.certificate)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from wardround.aggregator.coordination import absolute_folders, read_federation
+from wardround.aggregator.coordination import absolute_folders, certificate_notes, read_federation
 from wardround.aggregator.enrolment import read_roster
 from wardround.aggregator.journal import Entry, Event, read_journal
 from wardround.aggregator.progress import duration
 from wardround.aggregator.rounds.selection import Scored, Selection
 from wardround.aggregator.rounds.state import StateFolder
+from wardround.engine.basics.closed import Added
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study import Study, study_from_bytes
 from wardround.federation.protocol import FederationName, MetricName, Sentence, SiteName, WireModel
@@ -45,6 +47,7 @@ class RunStatus(WireModel):
     waiting: Sentence
     sites: tuple[SiteStanding, ...]
     seconds_in_rounds: float
+    notes: Annotated[tuple[Sentence, ...], Added("0.2.0")] = ()
 
 
 def read_status(config: Path) -> RunStatus:
@@ -72,6 +75,10 @@ def read_status(config: Path) -> RunStatus:
         waiting=_last_detail(journal, order.round if order else None),
         sites=tuple(site_standing(name, journal, is_running) for name in read_roster(folders.roster).names),
         seconds_in_rounds=sum(result.seconds for result in results),
+        notes=(
+            *certificate_notes(folders.keys, datetime.datetime.now(datetime.UTC)),
+            *(_second_machines(journal) if is_running else ()),
+        ),
     )
 
 
@@ -86,7 +93,20 @@ def describe_status(status: RunStatus) -> list[str]:
     for site in status.sites:
         presence = "online" if site.online else "offline"
         lines.append(f"  {site.site:<20} {presence:<8} {site.state:<10} {site.reason}".rstrip())
-    return lines
+    return [*lines, *(f"  note: {note}" for note in status.notes)]
+
+
+def _second_machines(journal: list[Entry]) -> tuple[str, ...]:
+    """The sites whose keys a second machine uses at the moment, as the link said it."""
+    doubled: dict[str, str] = {}
+    for entry in journal:
+        if entry.event == Event.LISTENING:
+            doubled.clear()
+        elif entry.event == Event.SITE_DOUBLED:
+            doubled[str(entry.facts.get("site"))] = str(entry.facts.get("detail"))
+        elif entry.event == Event.SITE_ALONE:
+            doubled.pop(str(entry.facts.get("site")), None)
+    return tuple(f"{site}: {detail}" for site, detail in sorted(doubled.items()))
 
 
 def _best(best: Scored | None, study: Study) -> BestModel | None:

@@ -15,11 +15,11 @@ from wardround.engine.basics.canonical import canonical_model, sha256_hex
 from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.study import Study, study_from_bytes
+from wardround.federation.addresses import Address, split_address
 from wardround.federation.identities import CoordinatorKey, Roster, SignatureHex, SigningHex, in_groups, verify
 from wardround.federation.protocol import FederationName, Plan, WireModel
 
 MAX_INVITATION_BYTES = 4 * 2**20
-Address = Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]{1,253}):[0-9]{1,5}$")]
 CertificatesPem = Annotated[
     str,
     Field(pattern=r"^[A-Za-z0-9+/= \r\n-]*$", max_length=64 * 1024),
@@ -66,12 +66,12 @@ class Invitation(WireModel):
     @property
     def host(self) -> str:
         """The aggregator's host name or address."""
-        return self.address.rpartition(":")[0].strip("[]")
+        return split_address(self.address)[0]
 
     @property
     def port(self) -> int:
         """The aggregator's port."""
-        return int(self.address.rpartition(":")[2])
+        return split_address(self.address)[1]
 
     def open_study(self) -> Study:
         """The study, validated. Raises `InputError` when this version cannot read it."""

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 from wardround.engine.basics.closed import Added, Closed
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study.documents import read_document, validate_document
-from wardround.federation.invitation import Address
+from wardround.federation.addresses import Address
 from wardround.federation.protocol import SiteName
 
 _OTHERS_MAY_WRITE = 0o022

@@ -271,8 +271,3 @@ def test_two_sites_cannot_share_a_key(world: World) -> None:
     tls_files = TlsFiles(files.ca, files.certificate, files.key)
     with pytest.raises(ValueError, match="has the key of another site"):
         Link(host="127.0.0.1", port=0, tls=tls_files, sites={"north": key, "south": key})
-
-
-def test_an_address_that_is_taken_is_named(world: World) -> None:
-    with world.link() as link, pytest.raises(OSError, match=f"cannot listen on 127.0.0.1 port {link.port}"):
-        world.link(link.port).__enter__()

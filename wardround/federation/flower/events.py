@@ -24,12 +24,12 @@ class LinkEvent:
     Attributes:
         kind: `online` and `offline` are a site's presence, `refused` a request that was turned away, `limited` a
             connection or body that exceeded a limit, `doubled` that a second machine uses a site's keys and `alone`
-            that it does no longer.
+            that it does no longer, `certificate` what became of the link's own certificate.
         site: the site's name in the roster, or None when the peer is not known to be one.
         detail: fixed words and numbers, such as "clock 10 s ahead".
     """
 
-    kind: Literal["online", "offline", "refused", "limited", "doubled", "alone"]
+    kind: Literal["online", "offline", "refused", "limited", "doubled", "alone", "certificate"]
     site: str | None
     detail: str
 
@@ -76,6 +76,10 @@ class Announcer:
     def alone_again(self, detail: str, site: str) -> None:
         """Report that the second machine is gone."""
         call_listener(self._listener, LinkEvent("alone", site, detail))
+
+    def certificate(self, detail: str) -> None:
+        """Report what became of the link's own certificate."""
+        call_listener(self._listener, LinkEvent("certificate", None, detail))
 
     def crowded(self, source: str) -> None:
         """Report from where connections came that had to make room."""

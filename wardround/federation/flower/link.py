@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import logging
-import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -25,6 +22,7 @@ from .machines import Machines
 from .presence import Presence
 from .proxy_header import Proxies
 from .roster import Roster, canonical_keys
+from .tls import CertificateWatch, TlsFiles, server_context
 
 if TYPE_CHECKING:
     from .link_state import Attempt, SiteLinkState
@@ -34,15 +32,6 @@ __all__ = ["GateLimits", "Link", "LinkEvent", "TlsFiles"]
 _GRACE_SECONDS = 60.0
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class TlsFiles:
-    """PEM files of the listener: the authority's certificate, the server's certificate (chain) and its private key."""
-
-    ca: Path
-    certificate: Path
-    key: Path
 
 
 class Link:
@@ -62,7 +51,7 @@ class Link:
 
     Raises:
         ValueError: a key cannot be read, or two sites share one.
-        OSError: (on entering) the address cannot be bound or a certificate file cannot be read.
+        InputError: the certificate or its key cannot be used; on entering: the address cannot be listened on.
     """
 
     def __init__(
@@ -81,13 +70,14 @@ class Link:
         self._roster = Roster(self._sites)
         self._announcer = Announcer(on_event)
         self._machines = Machines(self._announcer)
-        self._presence = Presence(self._sites, self._announcer, [self._machines.sweep])
         self._admission = Admission(self._limits, self._announcer, self._machines.closed)
         self._caller: ContextVar[str | None] = ContextVar("authenticated_site", default=None)
         self._tls = tls
         self._listener = Listener(
-            host, port, _server_context(tls), self._limits, self._admission, self._announcer, Proxies.of(proxies)
+            host, port, server_context(tls), self._limits, self._admission, self._announcer, Proxies.of(proxies)
         )
+        certificates = CertificateWatch(tls, self._listener.use, self._announcer)
+        self._presence = Presence(self._sites, self._announcer, [self._machines.sweep, certificates.look])
         self._state: SiteLinkState | None = None
         self._closed = threading.Event()
 
@@ -229,16 +219,3 @@ def _was_lost(attempt: Attempt) -> bool:
     from .link_state import Outcome
 
     return attempt.outcome is Outcome.LOST
-
-
-def _server_context(tls: TlsFiles) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(tls.certificate, tls.key)
-    except (OSError, ssl.SSLError) as error:
-        raise OSError(
-            f"TLS certificate {tls.certificate} with key {tls.key} cannot be used: "
-            f"{error.strerror or type(error).__name__}. Both must be PEM files that belong together."
-        ) from error
-    return context

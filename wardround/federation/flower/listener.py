@@ -17,10 +17,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from .admission import Admission, GateLimits, Peer, plain_address, source_of
+from .binding import listen
 from .events import Announcer
 from .proxy_header import FIXED_BYTES, Proxies, ProxyHeaderError, read_source, rest_bytes
 
-_BACKLOG = 128
 _SHUTDOWN_SECONDS = 2.0
 
 _log = logging.getLogger(__name__)
@@ -108,8 +108,8 @@ class Listener:
         self.port = port
 
     def start(self, application: Callable[..., Any]) -> None:
-        """Bind and serve. Raises OSError, with the address in its text, when the address cannot be bound."""
-        self._socket = self._bind()
+        """Bind and serve. Raises `InputError` when the address cannot be listened on."""
+        self._socket = listen(*self._address)
         self.port = int(self._socket.getsockname()[1])
         config = Config(
             cast(Any, application),
@@ -134,21 +134,14 @@ class Listener:
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join()
 
+    def use(self, tls: ssl.SSLContext) -> None:
+        """Speak TLS with this context on connections that come from now on; those that are open stay."""
+        self._tls = tls
+
     def soon(self, action: Callable[[], None]) -> None:
         """Have the listener's own thread do something, such as drop connections. Does nothing once it has stopped."""
         if self._loop is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(action)
-
-    def _bind(self) -> socket.socket:
-        host, port = self._address
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        try:
-            listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
-        except OSError as error:
-            reason = error.strerror or "unknown reason"
-            raise OSError(error.errno, f"cannot listen on {host} port {port}: {reason}") from error
-        listening.setblocking(False)
-        return listening
 
     def _run(self) -> None:
         asyncio.run(self._serve())

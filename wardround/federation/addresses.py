@@ -1,0 +1,93 @@
+"""Hosts and ports as people write them: `fl.example.org:9443`, `10.0.0.5:9443`, `[2001:db8::5]:9443`."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+_NAME = re.compile(r"(?=.{1,253}$)(?!.*\.\.)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9.])?", re.ASCII)
+_NUMBERS = re.compile(r"[0-9.]+")
+_MOST_PORT = 65535
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Host, without the brackets of an IPv6 address, and port."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def join_address(host: str, port: int) -> str:
+    """The address of a host and port; an IPv6 address gets its brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _checked_address(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    host, _, port = value.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit()):
+        raise _wrong("Input should be host:port, such as fl.example.org:9443 or [2001:db8::5]:9443")
+    if not 1 <= int(port[:6]) <= _MOST_PORT:
+        raise _wrong("a port is a number from 1 to 65535")
+    in_brackets = host.startswith("[") and host.endswith("]")
+    if ":" in host and not in_brackets:
+        raise _wrong("an IPv6 address stands in brackets, as in [2001:db8::5]:9443")
+    bare = host[1:-1] if in_brackets else host
+    if in_brackets and "%" not in bare and not _is_ip(bare, 6):
+        raise _wrong("Input should have an IPv6 address between the brackets, as in [2001:db8::5]:9443")
+    _checked_host(bare)
+    return value
+
+
+def _checked_host(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if "%" in value:
+        raise _wrong("an address with a zone, such as fe80::1%eth0, means something on one machine only; use another")
+    if not value.isascii():
+        raise _wrong("Input should be a name in its ASCII form (xn--...)")
+    if _is_ip(value, 4) or _is_ip(value, 6):
+        return value
+    if _NUMBERS.fullmatch(value) or not _NAME.fullmatch(value):
+        raise _wrong("Input should be a host name or an IP address")
+    return value
+
+
+def _is_ip(value: str, version: int) -> bool:
+    try:
+        return ipaddress.ip_address(value).version == version
+    except ValueError:
+        return False
+
+
+def _wrong(sentence: str) -> PydanticCustomError:
+    return PydanticCustomError("address", "{sentence}", {"sentence": sentence})
+
+
+Address = Annotated[
+    str,
+    Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]{1,253}):[0-9]{1,5}$"),
+    BeforeValidator(_checked_address),
+]
+"""Host and port; an IPv6 address stands in brackets."""
+
+
+def _checked_network(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        ipaddress.ip_network(value)
+    except ValueError:
+        raise _wrong("Input should be an IP address or a network, such as 10.0.0.7 or 10.0.1.0/24") from None
+    return value
+
+
+Network = Annotated[str, Field(pattern=r"^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$"), BeforeValidator(_checked_network)]
+"""An IP address, or a network with its prefix."""
+
+Host = Annotated[str, Field(pattern=r"^([0-9A-Fa-f:.]+|[A-Za-z0-9.-]{1,253})$"), BeforeValidator(_checked_host)]
+"""A name or an IP address, without a port and without brackets."""
