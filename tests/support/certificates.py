@@ -31,10 +31,11 @@ def write_certificates(
     """Make an authority and a server certificate for `address`, valid from `starts` to `ends` days from now."""
     folder.mkdir(parents=True, exist_ok=True)
     authority_key, server_key = new_key(), new_key()
-    authority = _certificate("test authority", authority_key.public_key(), authority_key, "test authority", -30.0, 400.0)
+    issuer = "test authority"
+    authority = _certificate(issuer, authority_key.public_key(), authority_key, issuer, -30.0, 400.0)
     addresses = [address, "::1"] if address == "127.0.0.1" else [address]
     names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(one)) for one in addresses])
-    server = _certificate("server", server_key.public_key(), authority_key, "test authority", starts, ends, names)
+    server = _certificate("server", server_key.public_key(), authority_key, issuer, starts, ends, names)
     files = CertificateFiles(folder / "ca.pem", folder / "server.pem", folder / "server.key")
     files.ca.write_bytes(authority.public_bytes(Encoding.PEM))
     files.certificate.write_bytes(server.public_bytes(Encoding.PEM))
