@@ -33,14 +33,20 @@ def _checked_address(value: Any) -> Any:
         raise _wrong("Input should be host:port, such as fl.example.org:9443 or [2001:db8::5]:9443")
     if not 1 <= int(port[:6]) <= _MOST_PORT:
         raise _wrong("a port is a number from 1 to 65535")
-    in_brackets = host.startswith("[") and host.endswith("]")
-    if ":" in host and not in_brackets:
-        raise _wrong("an IPv6 address stands in brackets, as in [2001:db8::5]:9443")
-    bare = host[1:-1] if in_brackets else host
-    if in_brackets and "%" not in bare and not _is_ip(bare, 6):
-        raise _wrong("Input should have an IPv6 address between the brackets, as in [2001:db8::5]:9443")
-    _checked_host(bare)
+    _checked_host(_bare(host))
     return value
+
+
+def _bare(host: str) -> str:
+    """The host of an address without the brackets that an IPv6 address, and nothing else, must have."""
+    if host.startswith("[") and host.endswith("]"):
+        bare = host[1:-1]
+        if "%" in bare or _is_ip(bare, 6):
+            return bare
+        raise _wrong("Input should have an IPv6 address between the brackets, as in [2001:db8::5]:9443")
+    if ":" in host:
+        raise _wrong("an IPv6 address stands in brackets, as in [2001:db8::5]:9443")
+    return host
 
 
 def _checked_host(value: Any) -> Any:
