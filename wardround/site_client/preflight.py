@@ -9,9 +9,8 @@ from pathlib import Path
 
 from wardround.engine.basics.files import require_space
 from wardround.engine.basics.problems import Findings, InputError
-from wardround.engine.cohort import Truth, read_manifest, split_cohort
-from wardround.engine.inspection import Depth, inspect_cohort
-from wardround.engine.study import Study
+from wardround.engine.cohort.twins import without_repeats
+from wardround.engine.inspection import Depth, check_manifest
 from wardround.federation.flower.probe import is_enrolled, probe, within_window
 from wardround.federation.identities import SiteKeys
 from wardround.federation.invitation import Invitation
@@ -111,21 +110,13 @@ def _check_agreement(
 
 def _check_cohort(settings: SiteSettings, policy: Policy | None, agreement: Agreement, flight: Preflight) -> None:
     with flight.findings.gather():
-        counts = _count(settings.manifest, agreement.study, agreement.plan.fold)
+        checked = check_manifest(agreement.study, settings.manifest, Depth.HEADERS, agreement.plan.fold)
+        split = without_repeats(checked.plan.splits[0].split, checked.inspection.repeats)
+        counts = len(split.train), len(split.validation), len(split.test)
         flight.notes.append(f"cases: {counts[0]} training, {counts[1]} validation, {counts[2]} test")
+        flight.notes.extend(f"note: {notice.render()}" for notice in checked.inspection.notices)
         if policy is not None:
             _check_counts(counts, policy, flight)
-
-
-def _count(manifest: Path, study: Study, fold: int) -> tuple[int, int, int]:
-    cohort = read_manifest(manifest, study, truth=Truth.REQUIRED)
-    findings = Findings()
-    with findings.gather():
-        inspect_cohort(study, cohort, Depth.HEADERS)
-    with findings.gather():
-        split = split_cohort(study, cohort, fold)
-    findings.raise_if_any()
-    return len(split.train), len(split.validation), len(split.test)
 
 
 def _check_counts(counts: tuple[int, int, int], policy: Policy, flight: Preflight) -> None:

@@ -97,9 +97,9 @@ def test_a_sound_study_gets_a_summary(hospital: Hospital) -> None:
     assert (outcome.code, outcome.err) == (0, "")
     for words in (
         "blobs (segmentation, 3D), digest ",
-        "6, of 6 patients",
+        "6, each counted as a patient: there is no PatientID column",
         "background (0), left (1), right (2)",
-        "2 outer x 2 inner folds, made by patient",
+        "2 outer x 2 inner folds, made by row",
         "24 x 28 x 20 voxels of 1 x 1.2 x 2 mm",
         "16 x 16 x 16, 2 per case and epoch",
         "headers; `--full` reads every voxel",
@@ -111,8 +111,20 @@ def test_a_sound_study_gets_a_summary(hospital: Hospital) -> None:
 
 def test_the_summary_as_json(hospital: Hospital) -> None:
     found = hospital.check("--json").json
-    assert found["problems"] == found["notices"] == []
-    assert (found["cases"], found["patients"], found["sets"]) == (6, 6, {"folds": 6})
+    assert found["problems"] == []
+    assert [notice["what"][:31] for notice in found["notices"]] == ["there is no PatientID column, s"]
+    assert (found["cases"], found["patients"], found["sets"]) == (6, None, {"folds": 6})
+
+
+def test_patients_are_counted_where_they_are_stated(hospital: Hospital) -> None:
+    lines = hospital.manifest.read_text().splitlines()
+    hospital.manifest.write_text(
+        "\n".join(f"{line},{name}" for line, name in zip(lines, ["PatientID", *"ppqrst"], strict=True))
+    )
+    said, found = hospital.check().out, hospital.check("--json").json
+    assert "6, of 5 patients" in said
+    assert "inner folds, made by patient" in said
+    assert (found["patients"], found["notices"]) == (5, [])
 
 
 def test_problems_as_json(hospital: Hospital) -> None:
@@ -247,7 +259,7 @@ def test_a_patient_in_two_sets(hospital: Hospital) -> None:
 
 def test_too_few_patients(hospital: Hospital) -> None:
     hospital.study(changed(SEGMENTATION, validation={**SEGMENTATION["validation"], "outer_folds": 7}))
-    hospital.refuse("too few patients for 7 outer folds", "got 6 patients; expected at least 7", "outer_folds")
+    hospital.refuse("too few rows for 7 outer folds", "got 6 rows, each of which counts as a patient", "outer_folds")
 
 
 def test_a_patch_that_the_case_cannot_hold_is_a_notice(hospital: Hospital) -> None:
@@ -261,7 +273,7 @@ def test_a_patch_that_the_case_cannot_hold_is_a_notice(hospital: Hospital) -> No
 def test_the_patch_is_compared_with_the_case_as_preprocessed(hospital: Hospital) -> None:
     finer = [{"orient": "SAR"}, {"resample": [1.0, 1.2, 1.0]}]
     hospital.study(changed(SEGMENTATION, preprocessing=finer, patches={"size": [40, 28, 24]}))
-    assert "note:" not in hospital.check().out
+    assert "smaller than the patch" not in hospital.check().out
     hospital.study(changed(SEGMENTATION, preprocessing=finer, patches={"size": [44, 28, 24]}))
     assert "are smaller than the patch" in hospital.check().out
 
@@ -341,9 +353,17 @@ def test_empty_masks_and_absent_classes_are_notices(hospital: Hospital) -> None:
     assert "note: data.csv: no mask has the class 'third' (3)." in outcome.out
 
 
-def test_one_file_for_two_patients_is_a_notice(hospital: Hospital) -> None:
+def test_one_file_for_two_patients_is_refused_where_they_are_in_two_sets(hospital: Hospital) -> None:
     hospital.edit("case_001,images/case_001.nii.gz", "case_001,images/case_000.nii.gz")
-    assert "case_000.nii.gz is the image of 2 patients: 'case_000', 'case_001'" in hospital.check().out
+    hospital.refuse("subject 'case_001'", "this case has the same image as 'case_000' of the", "same PatientID")
+
+
+def test_one_file_for_two_patients_of_one_set_is_a_notice(hospital: Hospital) -> None:
+    hospital.edit("case_001,images/case_001.nii.gz", "case_001,images/case_000.nii.gz")
+    lines = hospital.manifest.read_text().splitlines()
+    sets = ["Split", "train", "train", "train", "validation", "test", "test"]
+    hospital.manifest.write_text("\n".join(f"{line},{name}" for line, name in zip(lines, sets, strict=True)))
+    assert "the same image stands in 2 rows: 'case_000', 'case_001'" in hospital.check().out
 
 
 def test_2d_images_for_a_3d_study(hospital: Hospital) -> None:
@@ -420,7 +440,7 @@ def test_a_rare_class_is_a_notice(tmp_path: Path) -> None:
     )
     found = run_wardround("check", tmp_path / "study.yaml", "--manifest", manifest)
     assert found.code == 0
-    assert "the class 'b' has 3 patients, so some of the 5 folds lack it" in found.out
+    assert "the class 'b', which 3 rows have, is missing from some sets: '" in found.out
     assert "no case has the class 'c'" in found.out
 
 

@@ -14,7 +14,6 @@ from tests.support.manifests import cohort_of
 from tests.support.studies import CLASSIFICATION, changed, study_of
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import Case, Cohort, Split, nested_folds, split_cohort
-from wardround.engine.cohort.folds import require_patients
 from wardround.engine.study import Study
 
 
@@ -127,13 +126,13 @@ def test_a_fold_that_does_not_exist_is_told(fold: int) -> None:
     [
         (4, 5, 2, "too few patients for 5 outer folds .got 4 patients; expected at least 5"),
         (5, 5, 5, "too few patients for 5 inner folds .got 4 patients outside the test set; expected at least 5"),
-        (1, 2, 2, "too few patients for 2 outer folds .got 1 patients"),
+        (1, 2, 2, "too few patients for 2 outer folds .got 1 patient"),
     ],
 )
 def test_too_few_patients_are_told_with_what_to_do(patients: int, outer: int, inner: int, words: str) -> None:
     cohort = cohort_of({f"p{number}": ["0", "0"] for number in range(patients)})
     study = study_with(outer, inner)
-    for look in (nested_folds, split_cohort, require_patients):
+    for look in (nested_folds, split_cohort):
         with pytest.raises(InputError, match=words) as caught:
             look(study, cohort)
         assert "or state the sets in a Split column" in caught.value.problems[0].remedy
@@ -145,22 +144,6 @@ def test_classes_that_are_all_rarer_than_the_folds_are_told() -> None:
         nested_folds(study_with(5, 2), cohort)
 
 
-@settings(deadline=None, max_examples=60)
-@given(st.integers(2, 30), st.integers(2, 6), st.integers(2, 6))
-def test_the_quick_check_agrees_with_making_the_folds(patients: int, outer: int, inner: int) -> None:
-    cohort = cohort_of({f"p{number}": [None] for number in range(patients)})
-    study = study_with(outer, inner)
-    assert _passes(require_patients, study, cohort) == _passes(nested_folds, study, cohort)
-
-
-def _passes(look: object, study: Study, cohort: Cohort) -> bool:
-    try:
-        look(study, cohort)  # type: ignore[operator]
-    except InputError:
-        return False
-    return True
-
-
 STATED = {"a": "train", "b": "train", "c": "train", "d": "validation", "e": "test"}
 
 
@@ -168,7 +151,6 @@ def test_sets_that_the_manifest_states_are_taken() -> None:
     cohort = cohort_of({name: ["0", "1"] for name in STATED}, STATED)
     study = study_with(5, 5)
     split = split_cohort(study, cohort)
-    require_patients(study, cohort)
     assert [patients_of(cases) for cases in (split.train, split.validation, split.test)] == [{*"abc"}, {"d"}, {"e"}]
     (fold,) = nested_folds(study, cohort)
     assert fold.inner == (split,)
@@ -183,12 +165,12 @@ def test_without_a_stated_validation_set_the_training_set_is_folded() -> None:
         assert patients_of(split.test) == {"f"}
         assert_disjoint_and_complete(split, cohort)
     with pytest.raises(InputError, match="too few patients for 6 inner folds"):
-        require_patients(study_with(5, 6), cohort)
+        split_cohort(study_with(5, 6), cohort)
 
 
 def test_stated_sets_without_training_and_other_folds_are_refused() -> None:
     cohort = cohort_of({"a": ["0"], "b": ["0"]}, {"a": "test", "b": "validation"})
-    for look in (split_cohort, nested_folds, require_patients):
+    for look in (split_cohort, nested_folds):
         with pytest.raises(InputError, match="the training set is empty"):
             look(study_with(2, 2), cohort)
     stated = cohort_of({name: ["0"] for name in STATED}, STATED)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tests.engine.experiments.cohorts import flat_cohort, flat_study
 from wardround.engine.basics.progress import progress
-from wardround.engine.cohort import Truth, read_manifest
+from wardround.engine.cohort import Folds, Truth, chosen_splits, read_manifest
 from wardround.engine.experiments.casetables import distribution, read_cases, write_cases
-from wardround.engine.experiments.folds import LEADERBOARD, Folds, chosen_splits, fit_splits
+from wardround.engine.experiments.folds import LEADERBOARD, fit_splits
 from wardround.engine.experiments.history import HistoryRow, Memory
 from wardround.engine.experiments.schedule import RunLength, run_length
 from wardround.engine.experiments.workbench import Workbench

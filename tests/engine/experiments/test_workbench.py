@@ -51,7 +51,7 @@ def test_the_same_files_in_two_sets_are_refused(place: Path, tmp_path: Path) -> 
     (tmp_path / "data" / "data.csv").write_text(
         "\n".join(f"{row},{name}" for row, name in zip(rows, sets, strict=True))
     )
-    with pytest.raises(InputError, match=r"same files as 'case_000' of the training set"):
+    with pytest.raises(InputError, match=r"same image as 'case_000' of the training set"):
         Workbench.open(flat_study(), tmp_path / "data" / "data.csv", tmp_path, device="cpu")
 
 

@@ -28,7 +28,8 @@ def test_the_grids_of_all_cases_are_known(manifest: Path) -> None:
         inspection = inspect_cohort(STUDY, cohort, depth)
         assert {grid.shape for grid in inspection.grids.values()} == {SHAPE}
         assert [*inspection.grids] == [case.subject for case in cohort.cases]
-        assert inspection.notices == ()
+        (notice,) = inspection.notices
+        assert "each row counts as a patient" in notice.what
 
 
 def test_headers_are_read_without_voxels(manifest: Path, monkeypatch: pytest.MonkeyPatch) -> None:

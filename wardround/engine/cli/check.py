@@ -19,14 +19,20 @@ if TYPE_CHECKING:
 def check(
     study: Annotated[Path, typer.Argument(help="The study file.", show_default=False)],
     manifest: Annotated[Path, typer.Option(help="The CSV with one row per case.", show_default=False)],
-    full: Annotated[bool, typer.Option("--full", help="Read every voxel too, not only tables and headers.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Read every voxel and preprocess it, not only tables and headers.")
+    ] = False,
+    folds: Annotated[
+        str, typer.Option(help="The folds to make, as for `fit`; default: each that it could.")
+    ] = "nested",
     as_json: Annotated[bool, typer.Option("--json", help="Print the result, or the problems, as JSON.")] = False,
 ) -> None:
     """Find every problem of a study, its manifest and its images at once. Writes nothing."""
+    from wardround.engine.cli.words import folds_of
     from wardround.engine.inspection import Depth, check_files
 
-    depth = Depth.VOXELS if full else Depth.HEADERS
-    result = check_files(study, manifest, depth)
+    depth = Depth.STEPS if full else Depth.HEADERS
+    result = check_files(study, manifest, depth, folds_of(folds))
     if as_json:
         say_json(_described(result, depth.value))
     else:
@@ -37,13 +43,13 @@ def _text(result: Preflight, depth: str) -> str:
     study, cases = result.study, result.cohort.cases
     lines = {
         "study": f"{study.study} ({study.task}, {study.dimensions}D), digest {study.digest}",
-        "cases": f"{len(cases)}, of {_patients(result)} patients",
+        "cases": f"{len(cases)}, {_whose(result)}",
         "inputs": ", ".join(study.inputs),
         "classes": _classes(result),
         "sets": _sets(result),
         "images": _images(result),
         "patches": f"{_sizes(study.patches.size)}, {study.patches.per_case} per case and epoch",
-        "read": "every voxel" if depth == "voxels" else "headers; `--full` reads every voxel",
+        "read": "headers; `--full` reads every voxel" if depth == "headers" else "every voxel, and preprocessed it",
     }
     body = [f"{name:<9}{value}" for name, value in lines.items()]
     return "\n".join([*body, *(f"note: {notice.render()}" for notice in result.inspection.notices), "no problems"])
@@ -56,7 +62,7 @@ def _described(result: Preflight, depth: str) -> dict[str, JsonValue]:
         "study": study.study,
         "digest": study.digest,
         "cases": len(cases),
-        "patients": _patients(result),
+        "patients": _patients(result) if result.cohort.patients.stated else None,
         "sets": dict(Counter(case.split or "folds" for case in cases)),
         "depth": depth,
         "notices": [asdict(notice) for notice in result.inspection.notices],
@@ -65,6 +71,12 @@ def _described(result: Preflight, depth: str) -> dict[str, JsonValue]:
 
 def _patients(result: Preflight) -> int:
     return len({case.patient for case in result.cohort.cases})
+
+
+def _whose(result: Preflight) -> str:
+    if result.cohort.patients.stated:
+        return f"of {result.cohort.patients.counted(_patients(result))}"
+    return "each counted as a patient: there is no PatientID column"
 
 
 def _classes(result: Preflight) -> str:
@@ -81,8 +93,8 @@ def _sets(result: Preflight) -> str:
     if stated:
         named = (f"{name} {stated[name]}" for name in ("train", "validation", "test") if stated[name])
         return f"{', '.join(named)}, by the Split column"
-    folds = result.study.validation
-    return f"{folds.outer_folds} outer x {folds.inner_folds} inner folds, made by patient"
+    folds, by = result.study.validation, "patient" if result.cohort.patients.stated else "row"
+    return f"{folds.outer_folds} outer x {folds.inner_folds} inner folds, made by {by}"
 
 
 def _images(result: Preflight) -> str:

@@ -12,8 +12,8 @@ from wardround.engine.basics.printable import complain, say_json, say_text
 from wardround.engine.basics.problems import InputError
 
 if TYPE_CHECKING:
-    from wardround.engine.experiments import Estimate, Folds, Leaderboard, Survey
-    from wardround.engine.experiments.folds import NamedSplit
+    from wardround.engine.cohort import Folds
+    from wardround.engine.experiments import Estimate, Leaderboard, Survey
     from wardround.engine.study import Study
 
 
@@ -41,14 +41,15 @@ def fit(
       wardround predict run/fold-0/model --folder images --out masks
     """
     from wardround.engine.cli.runner import ExitCode
+    from wardround.engine.cli.words import folds_of
     from wardround.engine.experiments.signals import interrupts
     from wardround.engine.training import Halted
 
-    chosen, wanted = _study(study, steps), _folds(folds)
+    chosen, wanted = _study(study, steps), folds_of(folds)
     try:
         with interrupts():
-            survey, splits = _survey(chosen, manifest, wanted, out, device, threads)
-            board = _fit(survey, splits, out, work or out)
+            survey = _survey(chosen, manifest, wanted, out, device, threads)
+            board = _fit(survey, out, work or out)
     except Halted as halted:
         complain(f"stopped after {halted.step} steps; the same command goes on there")
         raise typer.Exit(ExitCode.INTERRUPTED) from None
@@ -70,35 +71,22 @@ def _study(path: Path, steps: int | None) -> Study:
     return Study.model_validate(study.model_copy(update={"training": training}).model_dump(by_alias=True))
 
 
-def _folds(word: str) -> Folds | int:
-    from wardround.engine.experiments import Folds
-
-    if word in [*Folds]:
-        return Folds(word)
-    if not (word.isascii() and word.isdigit()):
-        raise InputError.one("unknown folds", where="--folds", got=repr(word), expected="a number, all or nested")
-    return int(word)
-
-
-def _survey(
-    study: Study, manifest: Path, folds: Folds | int, out: Path, device: str, threads: int | None
-) -> tuple[Survey, tuple[NamedSplit, ...]]:
+def _survey(study: Study, manifest: Path, folds: Folds | int, out: Path, device: str, threads: int | None) -> Survey:
     """Check everything. A run that goes on has had its voxels read; the store knows the files by their content."""
-    from wardround.engine.experiments import Survey, chosen_splits
+    from wardround.engine.experiments import Survey
     from wardround.engine.inspection import Depth
 
     depth = Depth.HEADERS if (out / "store").exists() else Depth.VOXELS
-    fold = folds if isinstance(folds, int) else 0
-    survey = Survey.of(study, manifest, fold=fold, device=device, threads=threads, depth=depth)
-    return survey, chosen_splits(study, survey.cohort, folds)
+    return Survey.of(study, manifest, folds=folds, device=device, threads=threads, depth=depth)
 
 
-def _fit(survey: Survey, splits: tuple[NamedSplit, ...], out: Path, work: Path) -> Leaderboard:
+def _fit(survey: Survey, out: Path, work: Path) -> Leaderboard:
     from wardround.engine.basics.files import require_space
     from wardround.engine.basics.progress import progress
     from wardround.engine.experiments import Workbench, estimate, fit_splits
     from wardround.engine.report.runs import write_leaderboard_report, write_run_report
 
+    splits = survey.plan.splits
     for notice in survey.inspection.notices:
         complain(f"note: {notice.render()}")
     if not any((out / named.name).exists() for named in splits):

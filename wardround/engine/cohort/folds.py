@@ -1,21 +1,33 @@
 """Splits of a cohort: nested folds, grouped by patient, stratified by class, or the sets that the manifest states.
 
-The folds are a function of the study's seed and the patients' names; the order of the manifest plays no part.
+Fresh folds are a function of the study's seed and the patients' names; the order of the manifest plays no part. With a
+record of an earlier split (`assignment`), patients that were placed stay where they were, and newcomers join them.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
-from wardround.engine.basics.problems import InputError
+import numpy as np
+
+from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.randomness import stream_key
+from wardround.engine.cohort.assignment import SETS, STATED, Assignment, Register, joining_fold, joining_order
 from wardround.engine.cohort.models import Case, Cohort, Split
+from wardround.engine.cohort.stratify import balanced_folds
 from wardround.engine.study.models import Study
 
 Cases = tuple[Case, ...]
+
+
+class Folds(StrEnum):
+    """Which splits a command makes: every outer fold with its first inner fold, or with all of its inner folds."""
+
+    ALL = "all"
+    NESTED = "nested"
 
 
 @dataclass(frozen=True)
@@ -26,88 +38,219 @@ class OuterFold:
     inner: tuple[Split, ...]
 
 
-def split_cohort(study: Study, cohort: Cohort, fold: int = 0) -> Split:
+@dataclass(frozen=True)
+class NamedSplit:
+    """A split and the name of its run folder."""
+
+    name: str
+    split: Split
+
+
+@dataclass(frozen=True)
+class SplitPlan:
+    """The splits that a command asked for, and the record that keeps every patient of them in its set from now on."""
+
+    splits: tuple[NamedSplit, ...]
+    assignment: Assignment
+
+
+def split_cohort(study: Study, cohort: Cohort, fold: int = 0, known: Assignment | None = None) -> Split:
     """Training, validation and test cases.
 
     Without a `Split` column outer fold `fold` is the test set and inner fold 0 of the rest the validation set. With
     one, its sets are taken; where it names no validation set, inner fold 0 of its training set serves, and where it
     names no test set, there is none. Raises `InputError` for too few patients or a fold that does not exist.
     """
-    if _is_stated(cohort):
-        _require_fold(fold, 1, cohort)
-        return _stated_fold(study, cohort).inner[0]
-    _require_fold(fold, study.validation.outer_folds, cohort)
-    test = _folds(study, cohort.cases, study.validation.outer_folds, "outer", cohort)[fold]
-    return _inner(study, cohort, test, fold)[0]
+    return _Folding(study, cohort, known).split(fold)
 
 
-def nested_folds(study: Study, cohort: Cohort) -> tuple[OuterFold, ...]:
+def nested_folds(study: Study, cohort: Cohort, known: Assignment | None = None) -> tuple[OuterFold, ...]:
     """Every outer fold with its inner folds; a single outer fold where the manifest states the sets."""
-    if _is_stated(cohort):
-        return (_stated_fold(study, cohort),)
-    tests = _folds(study, cohort.cases, study.validation.outer_folds, "outer", cohort)
-    return tuple(OuterFold(test, _inner(study, cohort, test, index)) for index, test in enumerate(tests))
+    return _Folding(study, cohort, known).nested()
 
 
-def require_patients(study: Study, cohort: Cohort) -> None:
-    """Raise `InputError` if there are too few patients for the study's folds; makes no folds, so it is quick.
+def plan_splits(study: Study, cohort: Cohort, folds: Folds | int, known: Assignment | None = None) -> SplitPlan:
+    """The splits to run, with their record.
 
-    The largest test set has at least one patient in `outer_folds`, rounded up, so the rest bounds the inner folds.
+    A number is that outer fold with inner fold 0; `all` is every outer fold with its inner fold 0; `nested` is every
+    outer fold with each of its inner folds. Raises `InputError` for a fold that does not exist or cannot be made.
     """
-    inner, outer = study.validation.inner_folds, study.validation.outer_folds
-    if _is_stated(cohort):
-        names = {case.split for case in cohort.cases}
-        train = _cases_of(cohort, "train")
-        _require_training(train, cohort)
-        if "validation" not in names:
-            _require_patients(_patients(train), inner, "inner", cohort)
-        return
-    patients = _patients(cohort.cases)
-    _require_patients(patients, outer, "outer", cohort)
-    _require_patients(patients - -(-patients // outer), inner, "inner", cohort)
+    folding = _Folding(study, cohort, known)
+    splits = tuple(_named(folding, folds))
+    return SplitPlan(splits, folding.record())
 
 
-def _patients(cases: Iterable[Case]) -> int:
-    return len({case.patient for case in cases})
+def chosen_splits(
+    study: Study, cohort: Cohort, folds: Folds | int, known: Assignment | None = None
+) -> tuple[NamedSplit, ...]:
+    """The splits of `plan_splits` alone."""
+    return plan_splits(study, cohort, folds, known).splits
 
 
-def _is_stated(cohort: Cohort) -> bool:
-    return any(case.split is not None for case in cohort.cases)
+def _named(folding: _Folding, folds: Folds | int) -> Iterable[NamedSplit]:
+    if isinstance(folds, int):
+        yield NamedSplit(f"fold-{folds}", folding.split(folds))
+    elif folds is Folds.ALL:
+        yield from (NamedSplit(f"fold-{number}", folding.split(number)) for number in range(folding.count))
+    else:
+        for number, fold in enumerate(folding.nested()):
+            yield from (NamedSplit(f"fold-{number}-inner-{inner}", split) for inner, split in enumerate(fold.inner))
 
 
-def _require_fold(fold: int, count: int, cohort: Cohort) -> None:
-    if not 0 <= fold < count:
-        remedy = "The manifest's Split column fixes the one split there is" if _is_stated(cohort) else ""
-        expected = "0" if count == 1 else f"0 to {count - 1}"
-        raise InputError.one(f"there is no fold {fold}", where=cohort.manifest.name, expected=expected, remedy=remedy)
+class _Folding:
+    """The folds of one cohort, made level by level; what is made is entered into the record."""
 
+    def __init__(self, study: Study, cohort: Cohort, known: Assignment | None) -> None:
+        self._study, self._cohort = study, cohort
+        self._register = Register(study, cohort, known)
+        self._stated = any(case.split is not None for case in cohort.cases)
 
-def _stated_fold(study: Study, cohort: Cohort) -> OuterFold:
-    train, validation, test = (_cases_of(cohort, name) for name in ("train", "validation", "test"))
-    _require_training(train, cohort)
-    if validation:
-        return OuterFold(test, (Split(train, validation, test),))
-    return OuterFold(test, _inner(study, cohort, test, 0))
+    @property
+    def count(self) -> int:
+        """How many outer folds there are."""
+        return 1 if self._stated else self._study.validation.outer_folds
 
+    def record(self) -> Assignment:
+        """Everybody's place, in the folds that were made and in those known before."""
+        return self._register.record()
 
-def _require_training(train: Cases, cohort: Cohort) -> None:
-    if not train:
-        raise InputError.one(
-            "the training set is empty",
-            where=f"{cohort.manifest.name}, Split",
-            remedy="Set some rows to train, or remove the column to have the folds made",
+    def split(self, fold: int) -> Split:
+        """One outer fold with its first inner fold."""
+        self._require_fold(fold)
+        if self._stated:
+            return self._sound(self._of_column()[0])
+        return self._sound(self._inner(self._outer()[fold], fold)[0])
+
+    def nested(self) -> tuple[OuterFold, ...]:
+        """Every outer fold with all of its inner ones."""
+        if self._stated:
+            splits = self._of_column()
+            return (OuterFold(splits[0].test, tuple(map(self._sound, splits))),)
+        return tuple(
+            OuterFold(test, tuple(map(self._sound, self._inner(test, number))))
+            for number, test in enumerate(self._outer())
         )
 
+    def _outer(self) -> tuple[Cases, ...]:
+        return self._folds(self._cohort.cases, self._study.validation.outer_folds, "outer")
 
-def _cases_of(cohort: Cohort, name: str) -> Cases:
-    return _ordered(case for case in cohort.cases if case.split == name)
+    def _inner(self, test: Cases, outer: int) -> tuple[Split, ...]:
+        held_out = {case.subject for case in test}
+        rest = [case for case in self._cohort.cases if case.subject not in held_out]
+        validations = self._folds(rest, self._study.validation.inner_folds, f"inner {outer}")
+        return tuple(Split(_without(rest, validation), validation, test) for validation in validations)
 
+    def _of_column(self) -> tuple[Split, ...]:
+        self._require_kept()
+        train, validation, test = (_ordered(case for case in self._cohort.cases if case.split == name) for name in SETS)
+        if not train:
+            raise InputError.one(
+                "the training set is empty",
+                where=f"{self._cohort.manifest.name}, Split",
+                remedy="Set some rows to train, or remove the column to have the folds made",
+            )
+        return (Split(train, validation, test),) if validation else self._inner(test, 0)
 
-def _inner(study: Study, cohort: Cohort, test: Cases, outer: int) -> tuple[Split, ...]:
-    held_out = {case.subject for case in test}
-    rest = [case for case in cohort.cases if case.subject not in held_out]
-    validations = _folds(study, rest, study.validation.inner_folds, f"inner {outer}", cohort)
-    return tuple(Split(_without(rest, validation), validation, test) for validation in validations)
+    def _require_kept(self) -> None:
+        """Enter the stated sets into the record. Raises `InputError` where a patient was in another one."""
+        findings = Findings()
+        for case in self._cohort.cases:
+            if case.split is None:
+                continue
+            now = SETS.index(case.split)
+            then = self._register.fold_of(case.patient, STATED)
+            if then is not None and then != now:
+                findings.add(
+                    f"the patient {case.patient!r} was a {SETS[then]} case when this work began",
+                    where=self._cohort.place(case, "Split"),
+                    got=SETS[now],
+                    expected=SETS[then],
+                    remedy="Put it back, or begin a new run in another folder",
+                )
+            else:
+                self._register.place(case.patient, STATED, now)
+        findings.raise_if_any()
+
+    def _folds(self, cases: Sequence[Case], count: int, level: str) -> tuple[Cases, ...]:
+        """`count` disjoint sets of cases that together are `cases`; no patient is in two of them."""
+        patients = {case.patient for case in cases}
+        known = {patient for patient in patients if self._register.fold_of(patient, level) is not None}
+        if known:
+            self._join(patients - known, cases, count, level)
+        else:
+            self._begin(patients, cases, count, level)
+        sets: list[list[Case]] = [[] for _ in range(count)]
+        for case in _ordered(cases):
+            sets[self._register.fold_of(case.patient, level) or 0].append(case)
+        return tuple(map(tuple, sets))
+
+    def _begin(self, patients: set[str], cases: Sequence[Case], count: int, level: str) -> None:
+        """Fresh folds of like size and like mix of classes; none is empty."""
+        ranked = sorted(patients, key=lambda name: stream_key(self._study.seed, "folds", level, name))
+        self._require_patients(len(ranked), count, level)
+        strata = sorted({case.value or "" for case in cases})
+        self._require_members(cases, count, level)
+        counts = np.zeros((len(ranked), len(strata)))
+        rows, columns = {name: rank for rank, name in enumerate(ranked)}, {name: at for at, name in enumerate(strata)}
+        for case in cases:
+            counts[rows[case.patient], columns[case.value or ""]] += 1
+        for patient, fold in zip(ranked, balanced_folds(counts, count).tolist(), strict=True):
+            self._register.place(patient, level, fold)
+
+    def _join(self, newcomers: set[str], cases: Sequence[Case], count: int, level: str) -> None:
+        values: dict[str, list[str]] = {patient: [] for patient in newcomers}
+        for case in cases:
+            if case.patient in newcomers:
+                values[case.patient].append(case.value or "")
+        sizes = self._register.sizes(level, count)
+        for patient in joining_order(self._study, level, newcomers):
+            fold = joining_fold(sizes, values[patient])
+            sizes[fold].update(values[patient])
+            self._register.place(patient, level, fold)
+
+    def _sound(self, split: Split) -> Split:
+        """A split that can be trained and validated; patients that have left the table may have emptied a set."""
+        for name in ("training", "validation"):
+            if not split.sets[name]:
+                raise InputError.one(
+                    f"no case of the {name} set is left in the table",
+                    where=self._cohort.manifest.name,
+                    remedy="Put its rows back, or begin a new run in another folder",
+                )
+        return split
+
+    def _require_fold(self, fold: int) -> None:
+        if not 0 <= fold < self.count:
+            remedy = "The manifest's Split column fixes the one split there is" if self._stated else ""
+            expected = "0" if self.count == 1 else f"0 to {self.count - 1}"
+            where = self._cohort.manifest.name
+            raise InputError.one(f"there is no fold {fold}", where=where, expected=expected, remedy=remedy)
+
+    def _require_patients(self, found: int, count: int, level: str) -> None:
+        if found < count:
+            kind, patients = level.split()[0], self._cohort.patients
+            few = "patients" if patients.stated else "rows"
+            rest = " outside the test set" if kind == "inner" else ""
+            rule = "" if patients.stated else ", each of which counts as a patient"
+            raise InputError.one(
+                f"too few {few} for {count} {kind} folds",
+                where=self._cohort.manifest.name,
+                got=patients.counted(found) + rest + rule,
+                expected=f"at least {count}",
+                remedy=f"Lower validation.{kind}_folds in the study, or state the sets in a Split column",
+            )
+
+    def _require_members(self, cases: Sequence[Case], count: int, level: str) -> None:
+        most = max(Counter(case.value for case in cases).values())
+        if most < count:
+            kind = level.split()[0]
+            raise InputError.one(
+                f"every class has too few cases for {count} {kind} folds",
+                where=self._cohort.manifest.name,
+                got=f"at most {most} cases of a class",
+                expected=f"at least {count} cases of one class",
+                remedy=f"Lower validation.{kind}_folds in the study, or state the sets in a Split column",
+            )
 
 
 def _without(cases: Sequence[Case], left_out: Cases) -> Cases:
@@ -117,44 +260,3 @@ def _without(cases: Sequence[Case], left_out: Cases) -> Cases:
 
 def _ordered(cases: Iterable[Case]) -> Cases:
     return tuple(sorted(cases, key=lambda case: (case.patient, case.subject)))
-
-
-def _folds(study: Study, cases: Sequence[Case], count: int, purpose: str, cohort: Cohort) -> tuple[Cases, ...]:
-    """`count` disjoint sets of cases that together are `cases`; no patient is in two of them, none is empty."""
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    ordered, level = _ordered(cases), purpose.split()[0]
-    patients = sorted({case.patient for case in cases}, key=lambda name: stream_key(study.seed, "folds", purpose, name))
-    _require_patients(len(patients), count, level, cohort)
-    ranks = {patient: rank for rank, patient in enumerate(patients)}
-    groups = [ranks[case.patient] for case in ordered]
-    strata = [case.value or "" for case in ordered]
-    _require_members(strata, count, level, cohort)
-    with warnings.catch_warnings():
-        # A class with fewer patients than folds is missing from some of them; the inspection tells the user.
-        warnings.simplefilter("ignore", UserWarning)
-        splits = list(StratifiedGroupKFold(count).split(strata, strata, groups))
-    return tuple(tuple(ordered[index] for index in chosen) for _, chosen in splits)
-
-
-def _require_patients(found: int, count: int, level: str, cohort: Cohort) -> None:
-    if found < count:
-        raise InputError.one(
-            f"too few patients for {count} {level} folds",
-            where=cohort.manifest.name,
-            got=f"{found} patients" + (" outside the test set" if level == "inner" else ""),
-            expected=f"at least {count}",
-            remedy=f"Lower validation.{level}_folds in the study, or state the sets in a Split column",
-        )
-
-
-def _require_members(strata: Sequence[str], count: int, level: str, cohort: Cohort) -> None:
-    most = max(Counter(strata).values())
-    if most < count:
-        raise InputError.one(
-            f"every class has too few cases for {count} {level} folds",
-            where=cohort.manifest.name,
-            got=f"at most {most} cases of a class",
-            expected=f"at least {count} cases of one class",
-            remedy=f"Lower validation.{level}_folds in the study, or state the sets in a Split column",
-        )

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wardround.engine.basics.problems import Findings, InputError, Problem, did_you_mean
+from wardround.engine.cohort.assignment import SETS
 from wardround.engine.cohort.columns import Columns, Layout, Truth, find_columns
-from wardround.engine.cohort.models import Case, Cohort, place
+from wardround.engine.cohort.models import Case, Cohort, Patients, place
 from wardround.engine.cohort.paths import resolve_file
+from wardround.engine.cohort.persons import likely_patients
 from wardround.engine.cohort.tables import Row, Table, read_table
 from wardround.engine.study.models import Study
-
-SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,11 @@ def survey_manifest(path: Path, layout: Layout) -> Survey:
     _check_subjects(cases, path, findings)
     _check_patients(cases, path, findings)
     sound = tuple(case for case in cases if not header_findings.problems and case.row not in reader.flawed_rows)
-    return Survey(Cohort(path, sound), tuple(findings.problems))
+    return Survey(Cohort(path, sound, _patients(table, columns)), tuple(findings.problems))
+
+
+def _patients(table: Table, columns: Columns) -> Patients:
+    return Patients() if columns.patient else Patients(stated=False, likely=likely_patients(table, columns))
 
 
 @dataclass
@@ -132,9 +136,9 @@ class _Cells:
         """The set that the row is in."""
         column = self.reader.columns.split
         cell = self.text(column)
-        if column is not None and cell and cell not in SPLITS:
+        if column is not None and cell and cell not in SETS:
             where = self._place(column)
-            self.findings.add(f"unknown set {cell!r}", where=where, remedy=did_you_mean(cell, SPLITS))
+            self.findings.add(f"unknown set {cell!r}", where=where, remedy=did_you_mean(cell, SETS))
         return cell or None
 
     def _truth(self, column: str | None) -> str | None:
@@ -170,7 +174,7 @@ def _check_subjects(cases: Iterable[Case], path: Path, findings: Findings) -> No
 def _check_patients(cases: Iterable[Case], path: Path, findings: Findings) -> None:
     sets: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for case in cases:
-        if case.patient and case.split in SPLITS:
+        if case.patient and case.split in SETS:
             sets[case.patient][case.split].append(case.row)
     for patient, lines in sets.items():
         if len(lines) > 1:

@@ -30,11 +30,30 @@ class Case:
 
 
 @dataclass(frozen=True)
+class Patients:
+    """How a manifest tells patients apart.
+
+    Attributes:
+        stated: whether it has a `PatientID` column; without one each row counts as a patient of its own.
+        likely: without that column, what looks as if it told patients apart all the same, in words.
+    """
+
+    stated: bool = True
+    likely: tuple[str, ...] = ()
+
+    def counted(self, count: int) -> str:
+        """A number of patients; rows are not called patients where nobody has said whose they are."""
+        word = "patient" if self.stated else "row"
+        return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+@dataclass(frozen=True)
 class Cohort:
     """The cases of one manifest, or of one folder of images, in its order."""
 
     manifest: Path
     cases: tuple[Case, ...]
+    patients: Patients = Patients()
 
     def place(self, case: Case, column: str) -> str:
         """Where something is wrong, for messages: `data.csv:12, subject 'a', Label`."""
@@ -48,6 +67,11 @@ class Split:
     train: tuple[Case, ...]
     validation: tuple[Case, ...]
     test: tuple[Case, ...]
+
+    @property
+    def sets(self) -> dict[str, tuple[Case, ...]]:
+        """The sets by the names that people read."""
+        return {"training": self.train, "validation": self.validation, "test": self.test}
 
 
 def place(manifest: Path, row: int, subject: str, column: str) -> str:

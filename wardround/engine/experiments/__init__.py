@@ -1,9 +1,10 @@
 """The workbench (one hospital's cohort, ready to learn from), fit, folds, prediction, evaluation."""
 
+from wardround.engine.cohort import Folds, chosen_splits
 from wardround.engine.experiments.estimate import Estimate, estimate
 from wardround.engine.experiments.evaluation import evaluate_cohort, folder_predictor, model_predictor
 from wardround.engine.experiments.fit import RunResult, fit
-from wardround.engine.experiments.folds import Folds, Leaderboard, chosen_splits, fit_splits
+from wardround.engine.experiments.folds import Leaderboard, fit_splits
 from wardround.engine.experiments.models import TrainedModel, load_model
 from wardround.engine.experiments.prediction import predict_case, write_predictions
 from wardround.engine.experiments.workbench import Survey, Workbench

@@ -7,34 +7,17 @@ import io
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.progress import Progress
-from wardround.engine.cohort import Cohort, Split, nested_folds, split_cohort
+from wardround.engine.cohort import NamedSplit
 from wardround.engine.experiments.casetables import Distribution, distribution
 from wardround.engine.experiments.fit import RunResult, fit, planned_length
 from wardround.engine.experiments.workbench import Workbench
-from wardround.engine.study import Study
 
 LEADERBOARD = "leaderboard.csv"
 ShowProgress = Callable[[str, int], AbstractContextManager[Progress]]
-
-
-class Folds(StrEnum):
-    """Which splits a command runs. Any other number names one outer fold with its first inner fold."""
-
-    ALL = "all"
-    NESTED = "nested"
-
-
-@dataclass(frozen=True)
-class NamedSplit:
-    """A split and the name of its run folder."""
-
-    name: str
-    split: Split
 
 
 @dataclass(frozen=True)
@@ -51,28 +34,10 @@ class Leaderboard:
     scores: dict[str, Distribution]
 
 
-def chosen_splits(study: Study, cohort: Cohort, folds: Folds | int) -> tuple[NamedSplit, ...]:
-    """The splits to run.
-
-    A number is that outer fold with inner fold 0; `all` is every outer fold with its inner fold 0; `nested` is every
-    outer fold with each of its inner folds. Raises `InputError` for a fold that does not exist.
-    """
-    if isinstance(folds, int):
-        return (NamedSplit(f"fold-{folds}", split_cohort(study, cohort, folds)),)
-    outer = nested_folds(study, cohort)
-    if folds is Folds.ALL:
-        return tuple(NamedSplit(f"fold-{number}", fold.inner[0]) for number, fold in enumerate(outer))
-    return tuple(
-        NamedSplit(f"fold-{number}-inner-{inner}", split)
-        for number, fold in enumerate(outer)
-        for inner, split in enumerate(fold.inner)
-    )
-
-
 def fit_splits(workbench: Workbench, splits: Sequence[NamedSplit], folder: Path, show: ShowProgress) -> Leaderboard:
     """Fit every split into its own folder under `folder`; finished ones are not done again."""
     results: dict[str, RunResult] = {}
-    for name, bench in {named.name: workbench.with_split(named.split) for named in splits}.items():
+    for name, bench in workbench.with_splits({named.name: named.split for named in splits}).items():
         with show(f"Training {name}", planned_length(bench).total_steps) as shown:
             results[name] = fit(bench, folder / name, shown)
     board = Leaderboard(results, _across(tuple(results.values())))

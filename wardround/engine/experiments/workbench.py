@@ -12,7 +12,8 @@ import torch
 
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.progress import Progress, Silent, progress
-from wardround.engine.cohort import Case, Cohort, Split, cohort_digest, split_cohort
+from wardround.engine.cohort import Assignment, Case, Cohort, Folds, Split, SplitPlan, cohort_digest
+from wardround.engine.cohort.twins import Contents, find_leaks, repeated_rows, without_repeats
 from wardround.engine.inspection import Depth, Inspection, check_manifest
 from wardround.engine.metrics.types import Evaluation
 from wardround.engine.sampling import PatchSource
@@ -28,19 +29,19 @@ Subset = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True)
 class Survey:
-    """A cohort whose table and files are sound, and one split of it. Nothing has been written.
+    """A cohort whose table and files are sound, and splits of it. Nothing has been written.
 
     Attributes:
         study: the study.
         cohort: all cases of the manifest.
-        split: the three sets, by patient.
+        plan: the splits that were asked for, and the record of who is in which set.
         inspection: what the headers say, and what may surprise.
         device: where networks will run.
     """
 
     study: Study
     cohort: Cohort
-    split: Split
+    plan: SplitPlan
     inspection: Inspection
     device: torch.device
 
@@ -50,17 +51,25 @@ class Survey:
         study: Study,
         manifest: Path,
         *,
-        fold: int = 0,
+        folds: Folds | int = 0,
+        known: Assignment | None = None,
         device: str = "auto",
         threads: int | None = None,
         depth: Depth = Depth.HEADERS,
     ) -> Survey:
-        """Read the manifest and every file to `depth`. Raises `InputError` with every problem."""
+        """Read the manifest and every file to `depth`. Raises `InputError` with every problem.
+
+        `known` says who is in which set, where work goes on with a table that may have changed.
+        """
         configure_threads(threads)
         place = resolve_device(device)
-        checked = check_manifest(study, manifest, depth)
-        split = split_cohort(study, checked.cohort, fold)
-        return cls(study, checked.cohort, split, checked.inspection, place)
+        checked = check_manifest(study, manifest, depth, folds, known)
+        return cls(study, checked.cohort, checked.plan, checked.inspection, place)
+
+    @cached_property
+    def split(self) -> Split:
+        """The three sets of the first split, without rows that repeat another one, as far as that is known."""
+        return without_repeats(self.plan.splits[0].split, self.inspection.repeats)
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,7 @@ class Workbench:
         work: Path,
         *,
         fold: int = 0,
+        known: Assignment | None = None,
         device: str = "auto",
         threads: int | None = None,
     ) -> Workbench:
@@ -97,7 +107,7 @@ class Workbench:
         Raises `InputError` with every problem of the table and of the headers before anything is written, and with
         every case whose voxels cannot be used before anything is learned. What the store holds is not made again.
         """
-        survey = Survey.of(study, manifest, fold=fold, device=device, threads=threads)
+        survey = Survey.of(study, manifest, folds=fold, known=known, device=device, threads=threads)
         return cls.fill(survey, work)
 
     @classmethod
@@ -108,14 +118,28 @@ class Workbench:
         """
         store = CaseStore(work / "store")
         stored = fill_store(survey.study, survey.cohort, store)
-        bench = cls(survey.study, survey.cohort, survey.split, stored, survey.device)
-        return bench.with_split(survey.split)
+        split = survey.plan.splits[0].split
+        return cls(survey.study, survey.cohort, split, stored, survey.device).with_split(split)
 
     def with_split(self, split: Split) -> Workbench:
-        """The same cohort, split in another way. Raises `InputError` where two sets hold the same images."""
-        bench = replace(self, split=split)
-        _refuse_leaks(bench)
-        return bench
+        """The same cohort, split in another way; rows that repeat another one are left out of its sets.
+
+        Raises `InputError` where two sets hold the same images.
+        """
+        return self.with_splits({"": split})[""]
+
+    def with_splits(self, splits: Mapping[str, Split]) -> dict[str, Workbench]:
+        """One for each split. Raises `InputError` with every image that is in two sets of any of them."""
+        findings = Findings()
+        find_leaks(self.cohort, splits, self.contents, findings)
+        findings.raise_if_any()
+        repeats = repeated_rows(self.cohort, self.contents)
+        return {name: replace(self, split=without_repeats(split, repeats)) for name, split in splits.items()}
+
+    @cached_property
+    def contents(self) -> Contents:
+        """What each row shows and says, by subject."""
+        return {subject: case.content for subject, case in self.stored.items()}
 
     @cached_property
     def cohort_digest(self) -> str:
@@ -171,21 +195,3 @@ def fill_store(study: Study, cohort: Cohort, store: CaseStore) -> dict[str, Stor
     with progress("Preprocessing", len(cohort.cases)) as shown:
         cases = store.open_cases(study, cohort.cases, shown)
     return {case.subject: stored for case, stored in zip(cohort.cases, cases, strict=True)}
-
-
-def _refuse_leaks(bench: Workbench) -> None:
-    """Equal files under two subjects would let a model be tested on what it learned."""
-    findings = Findings()
-    first: dict[str, tuple[str, str]] = {}
-    sets = {"training": bench.split.train, "validation": bench.split.validation, "test": bench.split.test}
-    for name, cases in sets.items():
-        for case in cases:
-            other, subject = first.setdefault(bench.stored[case.subject].digest, (name, case.subject))
-            if other != name:
-                findings.add(
-                    f"this case has the same files as {subject!r} of the {other} set",
-                    where=bench.cohort.place(case, ""),
-                    got=f"a {name} case",
-                    remedy="Remove one of them, or give both the same PatientID",
-                )
-    findings.raise_if_any()

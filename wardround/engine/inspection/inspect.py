@@ -8,22 +8,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 
 from wardround.engine.basics.problems import Findings, Problem
 from wardround.engine.basics.progress import Progress, progress
-from wardround.engine.cohort.models import Case, Cohort
+from wardround.engine.cohort.models import Case, Cohort, Split
+from wardround.engine.cohort.twins import find_leaks, repeated_rows
 from wardround.engine.imaging.types import Geometry
 from wardround.engine.inspection.headers import inspect_headers
-from wardround.engine.inspection.notices import CaseFacts, cohort_notices
-from wardround.engine.inspection.voxels import inspect_voxels
+from wardround.engine.inspection.notices import CaseFacts, Comparison, cohort_notices
+from wardround.engine.inspection.twins import contents_of
+from wardround.engine.inspection.voxels import inspect_steps, inspect_voxels
 from wardround.engine.study.models import Study
 
 
 class Depth(Enum):
-    """How much of every file is read."""
+    """How much of every file is read; with `STEPS` it is preprocessed too, as training will do it."""
 
     HEADERS = "headers"
     VOXELS = "voxels"
+    STEPS = "steps"
 
 
 @dataclass(frozen=True)
@@ -33,24 +37,46 @@ class Inspection:
     Attributes:
         notices: what is allowed but may surprise.
         grids: the grid of each case's first channel as it is stored, by subject.
+        repeats: rows that show and say the same as another one, which stands for them, as far as was read.
     """
 
     notices: tuple[Problem, ...]
     grids: Mapping[str, Geometry]
+    repeats: Mapping[str, str]
 
 
 Inspector = Callable[[Study, Cohort, Case, Findings], CaseFacts | None]
 
 
-def inspect_cohort(study: Study, cohort: Cohort, depth: Depth) -> Inspection:
-    """Read every file of `cohort` to `depth`. Raises `InputError` with every problem of every file."""
-    inspectors: Mapping[Depth, Inspector] = {Depth.HEADERS: inspect_headers, Depth.VOXELS: inspect_voxels}
+def inspect_cohort(
+    study: Study, cohort: Cohort, depth: Depth, splits: Mapping[str, Split] = MappingProxyType({})
+) -> Inspection:
+    """Read every file of `cohort` to `depth`; no image may stand on two sides of one of the `splits`, by their names.
+
+    Images are compared where there are splits.
+
+    Raises `InputError` with every problem of every file.
+    """
+    inspectors: Mapping[Depth, Inspector] = {
+        Depth.HEADERS: inspect_headers,
+        Depth.VOXELS: inspect_voxels,
+        Depth.STEPS: inspect_steps,
+    }
     findings = Findings()
-    with progress(f"Reading {depth.value}", len(cohort.cases)) as shown:
+    word = "headers" if depth is Depth.HEADERS else "voxels"
+    with progress(f"Reading {word}", len(cohort.cases)) as shown:
         facts = [_inspect(inspectors[depth], study, cohort, number, findings, shown) for number in _numbers(cohort)]
-    findings.raise_if_any()
     known = {case.subject: fact for case, fact in zip(cohort.cases, facts, strict=True) if fact is not None}
-    return Inspection(cohort_notices(study, cohort, known), {subject: fact.grid for subject, fact in known.items()})
+    compared = _compare(cohort, known) if splits else Comparison({}, True, {})
+    find_leaks(cohort, splits, compared.contents, findings)
+    findings.raise_if_any()
+    notices = cohort_notices(study, cohort, known, splits, compared)
+    return Inspection(notices, {subject: fact.grid for subject, fact in known.items()}, compared.repeats)
+
+
+def _compare(cohort: Cohort, known: Mapping[str, CaseFacts]) -> Comparison:
+    contents, complete = contents_of(cohort, known)
+    return Comparison(contents, complete, repeated_rows(cohort, contents))
 
 
 def _numbers(cohort: Cohort) -> range:

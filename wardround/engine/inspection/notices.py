@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from wardround.engine.basics.problems import Problem
-from wardround.engine.cohort.models import Cohort
+from wardround.engine.cohort.models import Cohort, Split
+from wardround.engine.cohort.twins import Content, Contents
 from wardround.engine.imaging.types import Geometry
 from wardround.engine.inspection.shapes import preprocessed_grid
 from wardround.engine.study.models import Study
@@ -24,20 +24,52 @@ class CaseFacts:
         grid: of its first channel.
         has_flat_channel: whether the voxels of a channel are all equal; False where voxels were not read.
         mask_values: values that its mask holds; None where there is no mask or it was not read.
+        channels: how many it has in all its files.
+        content: digests of its voxels; None where they were not read.
     """
 
     grid: Geometry
     has_flat_channel: bool = False
     mask_values: frozenset[int] | None = None
+    channels: int = 1
+    content: Content | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of all its voxels."""
+        return self.channels, *self.grid.shape
 
 
-def cohort_notices(study: Study, cohort: Cohort, facts: Mapping[str, CaseFacts]) -> tuple[Problem, ...]:
-    """Everything worth knowing of a cohort whose cases are `facts`, by subject."""
+@dataclass(frozen=True)
+class Comparison:
+    """Which rows show the same image.
+
+    Attributes:
+        contents: of the rows that have a twin, or may have one.
+        complete: whether every image was compared with every other by its voxels.
+        repeats: rows that show and say the same as another one, which stands for them.
+    """
+
+    contents: Contents
+    complete: bool
+    repeats: Mapping[str, str]
+
+
+def cohort_notices(
+    study: Study,
+    cohort: Cohort,
+    facts: Mapping[str, CaseFacts],
+    splits: Mapping[str, Split],
+    compared: Comparison,
+) -> tuple[Problem, ...]:
+    """Everything worth knowing of a cohort whose cases are `facts`, by subject, and that is split in these ways."""
     return (
         *_unlearnt_mirroring(study),
+        *_rows_for_patients(cohort),
         *_smaller_than_patch(study, cohort, facts),
-        *_shared_files(cohort),
-        *_rare_classes(study, cohort),
+        *_shared_images(cohort, compared),
+        *_repeats(cohort, compared),
+        *_absent_classes(study, cohort, splits),
         *_flat(cohort, facts),
         *_masks(study, cohort, facts),
     )
@@ -71,27 +103,63 @@ def _smaller_than_patch(study: Study, cohort: Cohort, facts: Mapping[str, CaseFa
         yield _notice(cohort, small, what, "A smaller patches.size wastes no work on padding")
 
 
-def _shared_files(cohort: Cohort) -> Iterator[Problem]:
-    patients: dict[Path, dict[str, str]] = defaultdict(dict)
-    for case in cohort.cases:
-        patients[case.channels[0]].setdefault(case.patient, case.subject)
-    for path, by_patient in patients.items():
-        if len(by_patient) > 1:
-            what = f"{path.name} is the image of {len(by_patient)} patients"
-            yield _notice(cohort, [*by_patient.values()], what, "If they are one person, give them one PatientID")
-
-
-def _rare_classes(study: Study, cohort: Cohort) -> Iterator[Problem]:
-    if study.task != "classification" or any(case.split for case in cohort.cases):
+def _rows_for_patients(cohort: Cohort) -> Iterator[Problem]:
+    """Images of one person in training and test make a model look better than it is; nobody else can know of them."""
+    if cohort.patients.stated or not any(case.row for case in cohort.cases):
         return
-    folds = study.validation.outer_folds
+    likely = " or ".join(cohort.patients.likely)
+    yield Problem(
+        "there is no PatientID column, so each row counts as a patient of its own, and images of one person may fall "
+        "into different sets" + (f". It looks as if patients were told apart by {likely}" if likely else ""),
+        where=cohort.manifest.name,
+        remedy="If any person has more than one row, add the column PatientID with the same entry in all of them",
+    )
+
+
+def _shared_images(cohort: Cohort, compared: Comparison) -> Iterator[Problem]:
+    patients: dict[str, dict[str, str]] = defaultdict(dict)
+    for case in cohort.cases:
+        if case.subject in compared.contents:
+            patients[compared.contents[case.subject].image].setdefault(case.patient, case.subject)
+    for by_patient in patients.values():
+        if len(by_patient) > 1:
+            what = f"the same image stands in {cohort.patients.counted(len(by_patient))}"
+            yield _notice(cohort, [*by_patient.values()], what, "If they are one person, give them one PatientID")
+    if not compared.complete:
+        yield Problem(
+            "the images were compared by their files only: the same image in another format, or compressed in another "
+            "way, is found when every voxel is read",
+            where=cohort.manifest.name,
+        )
+
+
+def _repeats(cohort: Cohort, compared: Comparison) -> Iterator[Problem]:
+    if compared.repeats:
+        named = [f"{subject} (as {first})" for subject, first in compared.repeats.items()]
+        count = f"{len(named)} row repeats" if len(named) == 1 else f"{len(named)} rows repeat"
+        what = f"{count} image and truth of another one and will be used and counted once"
+        yield _notice(cohort, named, what)
+
+
+def _absent_classes(study: Study, cohort: Cohort, splits: Mapping[str, Split]) -> Iterator[Problem]:
+    """Classes that no case has, or none of those in a set: there they can be neither learned nor scored."""
+    if study.task != "classification":
+        return
     for name, number in study.classes.items():
         patients = sorted({case.patient for case in cohort.cases if case.value == str(number)})
         if not patients:
             yield Problem(f"no case has the class {name!r}", where=cohort.manifest.name)
-        elif len(patients) < folds:
-            what = f"the class {name!r} has {len(patients)} patients, so some of the {folds} folds lack it"
-            yield _notice(cohort, patients, what)
+            continue
+        without = [place for place, split in splits.items() for place in _sets_without(split, str(number), place)]
+        if without:
+            count = cohort.patients.counted(len(patients))
+            yield _notice(cohort, without, f"the class {name!r}, which {count} have, is missing from some sets")
+
+
+def _sets_without(split: Split, value: str, name: str) -> Iterator[str]:
+    for subset, cases in split.sets.items():
+        if cases and not any(case.value == value for case in cases):
+            yield f"{subset} of {name}"
 
 
 def _flat(cohort: Cohort, facts: Mapping[str, CaseFacts]) -> Iterator[Problem]:

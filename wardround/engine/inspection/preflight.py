@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.cohort.assignment import Assignment
 from wardround.engine.cohort.columns import Layout, Truth
-from wardround.engine.cohort.folds import require_patients
+from wardround.engine.cohort.folds import Folds, SplitPlan, plan_splits
 from wardround.engine.cohort.manifest import survey_manifest
 from wardround.engine.cohort.models import Cohort
 from wardround.engine.inspection.inspect import Depth, Inspection, inspect_cohort
@@ -17,14 +18,15 @@ from wardround.engine.study.models import Study
 
 @dataclass(frozen=True)
 class Preflight:
-    """A study and a cohort that fit each other."""
+    """A study and a cohort that fit each other, and the splits that were asked for."""
 
     study: Study
     cohort: Cohort
     inspection: Inspection
+    plan: SplitPlan
 
 
-def check_files(study: Path, manifest: Path, depth: Depth) -> Preflight:
+def check_files(study: Path, manifest: Path, depth: Depth, folds: Folds | int = Folds.NESTED) -> Preflight:
     """Check a study file and a manifest with its images. Raises `InputError` with the problems of all of them.
 
     While the study cannot be read, the manifest is checked for what every manifest must have.
@@ -36,19 +38,29 @@ def check_files(study: Path, manifest: Path, depth: Depth) -> Preflight:
         with findings.gather():
             findings.extend(survey_manifest(manifest, Layout.without_study()).problems)
         raise InputError(findings.problems) from None
-    return check_manifest(loaded, manifest, depth)
+    return check_manifest(loaded, manifest, depth, folds)
 
 
-def check_manifest(study: Study, manifest: Path, depth: Depth) -> Preflight:
-    """Check a manifest and its images against a study. Raises `InputError` with the problems of all of them."""
+def check_manifest(
+    study: Study,
+    manifest: Path,
+    depth: Depth,
+    folds: Folds | int = Folds.NESTED,
+    known: Assignment | None = None,
+) -> Preflight:
+    """Check a manifest, its images and the folds that are to be made of it, against a study.
+
+    `known` is the record of who is in which set, where work goes on. Raises `InputError` with the problems of all.
+    """
     survey = survey_manifest(manifest, Layout.of(study, Truth.REQUIRED))
     findings = Findings(list(survey.problems))
+    plan = inspection = None
     if not findings.problems:
         with findings.gather():
-            require_patients(study, survey.cohort)
-    inspection = None
+            plan = plan_splits(study, survey.cohort, folds, known)
     with findings.gather():
-        inspection = inspect_cohort(study, survey.cohort, depth)
-    if inspection is None or findings.problems:
+        splits = {} if plan is None else {named.name: named.split for named in plan.splits}
+        inspection = inspect_cohort(study, survey.cohort, depth, splits)
+    if inspection is None or plan is None or findings.problems:
         raise InputError(findings.problems)
-    return Preflight(study, survey.cohort, inspection)
+    return Preflight(study, survey.cohort, inspection, plan)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from wardround.engine.basics.problems import Findings
+from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.cohort.models import Case, Cohort
+from wardround.engine.cohort.twins import Content, voxels_digest
 from wardround.engine.imaging.reading import read_image, read_label
+from wardround.engine.imaging.types import Image
 from wardround.engine.inspection.headers import attempt, inspect_headers
 from wardround.engine.inspection.notices import CaseFacts
 from wardround.engine.parts.preprocessing import Rescale, ZNormalize
+from wardround.engine.preprocessing import Pipeline, Sample
+from wardround.engine.preprocessing.cases import count_broken
 from wardround.engine.study.models import Study
 
 _SHOWN_VALUES = 8
@@ -19,26 +25,59 @@ _SHOWN_VALUES = 8
 
 def inspect_voxels(study: Study, cohort: Cohort, case: Case, findings: Findings) -> CaseFacts | None:
     """Check headers and voxels of a case; None when its headers are faulty, for then its voxels are not read."""
+    return _inspect(study, cohort, case, findings)[0]
+
+
+def inspect_steps(study: Study, cohort: Cohort, case: Case, findings: Findings) -> CaseFacts | None:
+    """Check headers and voxels of a case, and that every step of its preprocessing works on it."""
+    own = Findings()
+    facts, images = _inspect(study, cohort, case, own)
+    if facts is not None and not own.problems:
+        with own.gather():
+            _preprocess(study, cohort, case, images)
+    findings.extend(own.problems)
+    return facts
+
+
+def _inspect(study: Study, cohort: Cohort, case: Case, findings: Findings) -> tuple[CaseFacts | None, list[Image]]:
     headers = Findings()
     facts = inspect_headers(study, cohort, case, headers)
     findings.extend(headers.problems)
     if facts is None or headers.problems:
-        return None
-    flat = [_channel_is_flat(study, place, path, findings) for place, path in _channels(cohort, case)]
-    present = None if case.label is None else _label(study, cohort.place(case, "Label"), case.label, findings)
-    return CaseFacts(facts.grid, any(flat), present)
+        return None, []
+    read = [(where, path, attempt(read_image, where, path, findings)) for where, path in _channels(cohort, case)]
+    flat = [_is_flat_file(study, f"{where} ({path.name})", image, findings) for where, path, image in read if image]
+    mask = None if case.label is None else _label(study, cohort.place(case, "Label"), case.label, findings)
+    images = [image for _, _, image in read if image is not None]
+    content = _content(case, images, mask) if len(images) == len(read) else None
+    present = None if mask is None else frozenset(np.unique(mask).tolist())
+    return replace(facts, has_flat_channel=any(flat), mask_values=present, content=content), images
+
+
+def _content(case: Case, images: Sequence[Image], mask: np.ndarray | None) -> Content:
+    image = voxels_digest(channel for image in images for channel in image.data)
+    return Content(image, (case.value or "") if mask is None else voxels_digest([mask.astype(np.int64)]))
+
+
+def _preprocess(study: Study, cohort: Cohort, case: Case, images: Sequence[Image]) -> None:
+    """Raise `InputError` with the case's place if a step cannot work, or gives values that are not numbers."""
+    where = cohort.place(case, "")
+    sample = Sample(Image(np.concatenate([image.data for image in images]), images[0].geometry), None)
+    try:
+        ready = Pipeline(study).apply(sample).image.data
+    except InputError as error:
+        raise InputError(replace(problem, where=where) for problem in error.problems) from None
+    broken = count_broken(ready)
+    if broken:
+        raise InputError.one("preprocessing gave values that are not numbers", where=where, got=f"{broken:,}")
 
 
 def _channels(cohort: Cohort, case: Case) -> list[tuple[str, Path]]:
     return [(cohort.place(case, f"Channel_{index}"), path) for index, path in enumerate(case.channels)]
 
 
-def _channel_is_flat(study: Study, where: str, path: Path, findings: Findings) -> bool:
+def _is_flat_file(study: Study, place: str, image: Image, findings: Findings) -> bool:
     """Check one file; whether a channel of it has equal voxels only, which no study can normalise."""
-    image = attempt(read_image, where, path, findings)
-    if image is None:
-        return False
-    place = f"{where} ({path.name})"
     broken = ~np.isfinite(image.data)
     if broken.any():
         _report_broken(broken, place, findings)
@@ -74,11 +113,11 @@ def _is_flat(study: Study, channel: np.ndarray) -> bool:
     return channel.size == 0 or bool(channel.min() == channel.max())
 
 
-def _label(study: Study, where: str, path: Path, findings: Findings) -> frozenset[int]:
-    """Check one mask; the values it holds."""
+def _label(study: Study, where: str, path: Path, findings: Findings) -> np.ndarray | None:
+    """Check one mask; its values, or None where it cannot be read."""
     read = attempt(read_label, where, path, findings)
     if read is None:
-        return frozenset()
+        return None
     mask, _ = read
     values, counts = np.unique(mask, return_counts=True)
     found = dict(zip(values.tolist(), counts.tolist(), strict=True))
@@ -93,4 +132,4 @@ def _label(study: Study, where: str, path: Path, findings: Findings) -> frozense
             got=shown + more,
             expected=", ".join(f"{value} ({name})" for value, name in named),
         )
-    return frozenset(found)
+    return mask

@@ -1,4 +1,4 @@
-"""SHA-256 of source files, remembered by path, size and time of change, in one SQLite file."""
+"""SHA-256 of source files, remembered by path, size and time of change, and of what they hold, in one SQLite file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from wardround.engine.basics.canonical import file_sha256
 from wardround.engine.cohort import Case, case_digest
+from wardround.engine.cohort.twins import Content
 
 _SETTLED_SECONDS = 2.0
 """A file that changed more recently could change again within the resolution of its time stamp."""
@@ -38,6 +39,15 @@ class DigestIndex:
             self._remember(path, status.st_size, status.st_mtime_ns, digest)
         return digest
 
+    def content(self, key: str) -> Content | None:
+        """What was found in the files of a case, decoded; None where nobody has noted it."""
+        row = self._run("SELECT image, truth FROM contents WHERE source = ?", (key,))
+        return None if row is None else Content(*map(str, row))
+
+    def note_content(self, key: str, content: Content) -> None:
+        """Remember what was found in the files of a case."""
+        self._run("INSERT OR REPLACE INTO contents VALUES (?, ?, ?)", (key, content.image, content.truth))
+
     def _find(self, path: Path, size: int, changed: int) -> str | None:
         query = "SELECT digest FROM files WHERE path = ? AND size = ? AND changed = ?"
         row = self._run(query, (str(path), size, changed))
@@ -46,7 +56,7 @@ class DigestIndex:
     def _remember(self, path: Path, size: int, changed: int, digest: str) -> None:
         self._run("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (str(path), size, changed, digest))
 
-    def _run(self, query: str, values: tuple[str | int, ...]) -> tuple[str] | None:
+    def _run(self, query: str, values: tuple[str | int, ...]) -> tuple[str, ...] | None:
         try:
             return self._execute(query, values)
         except sqlite3.OperationalError:
@@ -55,12 +65,13 @@ class DigestIndex:
             self._path.unlink(missing_ok=True)
             return self._execute(query, values)
 
-    def _execute(self, query: str, values: tuple[str | int, ...]) -> tuple[str] | None:
+    def _execute(self, query: str, values: tuple[str | int, ...]) -> tuple[str, ...] | None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.closing(sqlite3.connect(self._path, timeout=60)) as connection, connection:
             connection.execute("PRAGMA synchronous = OFF")
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, changed INTEGER, digest TEXT)"
             )
-            row: tuple[str] | None = connection.execute(query, values).fetchone()
+            connection.execute("CREATE TABLE IF NOT EXISTS contents (source TEXT PRIMARY KEY, image TEXT, truth TEXT)")
+            row: tuple[str, ...] | None = connection.execute(query, values).fetchone()
             return row

@@ -20,8 +20,8 @@ from wardround.engine.basics.files import fsync_folder, require_space
 from wardround.engine.basics.memory import MemoryBudget, available_bytes
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.progress import SILENT, Progress
-from wardround.engine.cohort import Case
-from wardround.engine.preprocessing import Pipeline, read_sample, target_index
+from wardround.engine.cohort import Case, twins
+from wardround.engine.preprocessing import Pipeline, Sample, read_sample, target_index
 from wardround.engine.preprocessing.cases import count_broken, name_of
 from wardround.engine.store.digests import DigestIndex
 from wardround.engine.store.entries import DESCRIPTION, FORMAT, Content, Description, read_entry, write_entry
@@ -77,6 +77,17 @@ def storage_key(study: Study, pipeline: Pipeline, digest: str) -> str:
     return sha256_hex(canonical_json(content))
 
 
+def content_key(study: Study, digest: str) -> str:
+    """Under which the decoded content of a case is noted: masks of other classes are read in another way."""
+    return sha256_hex(canonical_json([digest, study.task, *study.class_values]))
+
+
+def content_of(case: Case, sample: Sample) -> twins.Content:
+    """Digests of the voxels as they were decoded, and of the mask or the value."""
+    truth = (case.value or "") if sample.label is None else twins.voxels_digest([sample.label])
+    return twins.Content(twins.voxels_digest(sample.image.data), truth)
+
+
 class CaseStore:
     """Preprocessed cases under one folder. Any number of processes may use it at once.
 
@@ -101,7 +112,17 @@ class CaseStore:
         key = storage_key(study, pipeline, source)
         stored = read_entry(self._folder(key)) or self._build(study, case, pipeline, key, source)
         os.utime(stored.folder / DESCRIPTION)
-        return stored
+        return replace(stored, content=self._content(study, case, source))
+
+    def _content(self, study: Study, case: Case, source: str) -> twins.Content:
+        """Digests of the decoded files; they were noted when the case was built, unless an earlier release did that."""
+        key = content_key(study, source)
+        known = self._index.content(key)
+        if known is None:
+            with self._memory.reserve(self._needed(study, case)):
+                known = content_of(case, read_sample(study, case))
+            self._index.note_content(key, known)
+        return known
 
     def open_cases(self, study: Study, cases: Sequence[Case], progress: Progress = SILENT) -> tuple[StoredCase, ...]:
         """Every case, in order. Raises one `InputError` with the problems of all cases."""
@@ -160,11 +181,12 @@ class CaseStore:
             if present is not None:
                 return present
             with self._memory.reserve(self._needed(study, case)):
-                content = _prepare(study, case, pipeline, digest)
+                content, decoded = _prepare(study, case, pipeline, digest)
                 require_space(self._root, content.bytes + _MARGIN, f"the preprocessed images of {name_of(case)}")
                 _discard(folder)
                 _write_whole(folder, content)
                 del content
+                self._index.note_content(content_key(study, digest), decoded)
             built = read_entry(folder)
         if built is None:
             raise RuntimeError(f"the entry {key} cannot be read back")
@@ -190,9 +212,9 @@ def _require_disk(future: Future[StoredCase]) -> None:
         raise error
 
 
-def _prepare(study: Study, case: Case, pipeline: Pipeline, digest: str) -> Content:
+def _prepare(study: Study, case: Case, pipeline: Pipeline, digest: str) -> tuple[Content, twins.Content]:
     samples = [read_sample(study, case)]
-    native = samples[0].image.geometry
+    native, decoded = samples[0].image.geometry, content_of(case, samples[0])
     try:
         processed = pipeline.apply(samples.pop())
     except InputError as error:
@@ -200,7 +222,7 @@ def _prepare(study: Study, case: Case, pipeline: Pipeline, digest: str) -> Conte
     broken = count_broken(processed.image.data)
     if broken:
         raise InputError.one("preprocessing gave values that are not numbers", where=name_of(case), got=f"{broken:,}")
-    return Content(study.study, digest, processed, native, target_index(study, case))
+    return Content(study.study, digest, processed, native, target_index(study, case)), decoded
 
 
 def _write_whole(folder: Path, content: Content) -> None:

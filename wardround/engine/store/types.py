@@ -8,7 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from wardround.engine.cohort.twins import Content
 from wardround.engine.imaging.types import Geometry
+
+NOTHING = Content("", "")
+"""Of a case that no other one is compared with."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class StoredCase:
         native: the grid of the file that it came from.
         target: index of the class in `Study.class_names` for classification, or None.
         folder: where the arrays lie.
+        content: digests of the decoded image and truth; of all rows that say and show the same they are the same.
     """
 
     digest: str
@@ -34,3 +39,4 @@ class StoredCase:
     native: Geometry
     target: int | None
     folder: Path
+    content: Content = NOTHING
