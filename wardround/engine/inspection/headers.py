@@ -33,7 +33,7 @@ def inspect_headers(study: Study, cohort: Cohort, case: Case, findings: Findings
     for where, header in channels[1:]:
         for difference in geometry_differences(first.geometry, header.geometry) if header is not None else ():
             findings.add("the grid differs from that of Channel_0", where=where, got=difference)
-    return CaseFacts(first.geometry, channels=first.channels if len(files) == 1 else len(files))
+    return CaseFacts(first.geometry, channels=max(first.channels, len(files)))
 
 
 def attempt(read: Callable[[Path], Read], where: str, path: Path, findings: Findings) -> Read | None:
