@@ -122,6 +122,7 @@ def _link(coordination: Coordination, journal: Journal) -> Link:
         sites=coordination.roster.transport_keys(),
         proxies=settings.limits.trusted_proxies,
         limits=GateLimits(reply_bytes=settings.limits.reply * 2**20),
+        folder=coordination.folders.state / "arriving",
         on_event=note,
     )
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+Payload = bytes | memoryview
+"""Packed tensors: in memory, or a view of a file that is mapped."""
+
 
 @dataclass(frozen=True)
 class Envelope:
@@ -17,4 +20,4 @@ class Envelope:
 
     body: bytes
     signature: bytes
-    payload: bytes = b""
+    payload: Payload = b""

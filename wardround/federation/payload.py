@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from wardround.engine.basics.canonical import sha256_hex
+from wardround.federation.envelope import Payload
 from wardround.federation.guards import Schema
 
 MAX_PAYLOAD_BYTES = 4 * 2**30
@@ -82,7 +83,7 @@ _HEADER: TypeAdapter[dict[str, _Entry]] = TypeAdapter(dict[str, _Entry])
 _ANY = Room()
 
 
-def payload_digest(content: bytes) -> str:
+def payload_digest(content: Payload) -> str:
     """SHA-256 of packed bytes: what `base` and `update` in a message name."""
     return sha256_hex(content)
 
@@ -105,7 +106,7 @@ def pack(arrays: Arrays) -> bytes:
     return content
 
 
-def unpack(content: bytes, schema: Schema | None = None) -> dict[str, np.ndarray]:
+def unpack(content: Payload, schema: Schema | None = None) -> dict[str, np.ndarray]:
     """Read-only arrays over `content`, by name in sorted order. Safe on hostile bytes: all is checked before use.
 
     With the `schema` that the tensors should have, bytes that cannot have it are refused before they are parsed; that
@@ -119,7 +120,7 @@ def unpack(content: bytes, schema: Schema | None = None) -> dict[str, np.ndarray
     return {name: _array(content, start, header[name]) for name in sorted(header)}
 
 
-def _header(content: bytes, room: Room) -> tuple[dict[str, _Entry], int]:
+def _header(content: Payload, room: Room) -> tuple[dict[str, _Entry], int]:
     most = min(MAX_PAYLOAD_BYTES, _LENGTH_BYTES + room.header + room.data)
     if not _LENGTH_BYTES <= len(content) <= most:
         raise PayloadError("the payload's size is out of bounds")
@@ -127,7 +128,7 @@ def _header(content: bytes, room: Room) -> tuple[dict[str, _Entry], int]:
     start = _LENGTH_BYTES + length
     if length > room.header or start > len(content) or length % _ALIGNMENT:
         raise PayloadError("the payload's header has an impossible length")
-    text = content[_LENGTH_BYTES:start]
+    text = bytes(content[_LENGTH_BYTES:start])
     if any(text.count(mark) > most for mark, most in room.marks.items()):
         raise PayloadError("the payload's header is for a larger number of tensors")
     header = _parse(text)
@@ -167,7 +168,7 @@ def _check_layout(header: Mapping[str, _Entry], available: int) -> None:
         raise PayloadError("the payload is longer or shorter than its tensors")
 
 
-def _array(content: bytes, start: int, entry: _Entry) -> np.ndarray:
+def _array(content: Payload, start: int, entry: _Entry) -> np.ndarray:
     count = math.prod(entry.shape)
     flat = np.frombuffer(content, dtype=_DTYPES[entry.dtype], count=count, offset=start + entry.data_offsets[0])
     try:

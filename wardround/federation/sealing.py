@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from pydantic import BaseModel, ValidationError
 
 from wardround.engine.basics.canonical import canonical_model
-from wardround.federation.envelope import Envelope
+from wardround.federation.envelope import Envelope, Payload
 from wardround.federation.identities import CoordinatorKey, sign, verify
 from wardround.federation.payload import payload_digest
 from wardround.federation.protocol import PROTOCOL, REPLY, Done, RefusalCode, Reply, Task
@@ -35,7 +35,7 @@ class _Head(BaseModel):
     protocol: int
 
 
-def seal_task(task: Task, payload: bytes, key: CoordinatorKey) -> Envelope:
+def seal_task(task: Task, payload: Payload, key: CoordinatorKey) -> Envelope:
     """A task signed by the coordinator. `payload` is the base model's packed bytes, or empty."""
     body = canonical_model(task)
     return Envelope(body, key.sign(_statement(b"task", body)), payload)
@@ -55,13 +55,13 @@ def open_task(envelope: Envelope, coordinator_public: str) -> Task:
     return task
 
 
-def seal_reply(reply: Reply, payload: bytes, key: ed25519.Ed25519PrivateKey) -> Envelope:
+def seal_reply(reply: Reply, payload: Payload, key: ed25519.Ed25519PrivateKey) -> Envelope:
     """A reply signed by the site. `payload` is the update's packed bytes, or empty."""
     body = canonical_model(reply)
     return Envelope(body, sign(key, _statement(b"reply", body)), payload)
 
 
-def open_reply(envelope: Envelope, site_public: str) -> tuple[Reply, bytes]:
+def open_reply(envelope: Envelope, site_public: str) -> tuple[Reply, Payload]:
     """The reply and its payload, the signature and the payload's digest checked. Raises `SealError`."""
     if len(envelope.body) > MAX_REPLY_BYTES:
         raise SealError(RefusalCode.MALFORMED, "the body is too long")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wardround.federation.envelope import Payload
 from wardround.federation.protocol import Digest, Plan, RefusalCode, Task, Working
 from wardround.federation.sealing import SealError
 from wardround.site_client.agreement import Refusal
@@ -50,6 +51,6 @@ def code_for(error: Exception) -> RefusalCode:
     return RefusalCode.INTERNAL if code is RefusalCode.CASES_UNUSABLE else code
 
 
-def megabytes(payload: bytes) -> float:
+def megabytes(payload: Payload) -> float:
     """The size of a payload for the log."""
     return round(len(payload) / 1e6, 1)

@@ -15,6 +15,7 @@ from wardround import __version__
 from wardround.engine.basics.files import DamagedError
 from wardround.engine.basics.problems import InputError
 from wardround.federation.envelope import Envelope
+from wardround.federation.flower.shelf import Shelf
 from wardround.federation.identities import SiteKeys
 from wardround.federation.protocol import (
     FEATURES,
@@ -96,6 +97,11 @@ class Office:
         """Signed replies."""
         return Outbox(self.settings.work / "outbox")
 
+    @property
+    def arriving(self) -> Shelf:
+        """Pieces of a model that is on its way."""
+        return Shelf(self.settings.work / "arriving")
+
 
 class Courier:
     """Answers the aggregator's messages, one at a time, each within the settings' `answer_seconds` or little more."""
@@ -167,6 +173,7 @@ class Courier:
         self._check_cohort(task, key)
         if not self._office.tasks.has(key) and not self._take(task, key, envelope, policy):
             return self._seal(Missing(site=task.site, ask=task.ask, work_key=key))
+        self._office.arriving.clear()
         leaves, understood = agreement.plan.outgoing, self._peer.features()
         border = Border(agreement.study, policy, self._office.settings.name, leaves, understood)
         return self._work(task, key, border)
@@ -176,6 +183,7 @@ class Courier:
         if self._account.conclude(task):
             self._office.log.record(Event.RUN_COMPLETE, round=task.round)
         self._keeping.conclude()
+        self._office.arriving.clear()
         return Concluded(site=task.site, ask=task.ask, plan=task.plan)
 
     def _hello(self, task: Task, border: Border) -> Reply:
@@ -246,6 +254,7 @@ class Courier:
             return self._finish(task, key, border)
         if not self._office.tasks.has(key):
             return self._seal(Missing(site=task.site, ask=task.ask, work_key=key))
+        self._office.arriving.clear()
         if report is None or report.work is None:
             return self._seal(self._without_worker(task))
         if report.readiness == "broken" or report.work.state == "refused":

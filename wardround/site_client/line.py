@@ -36,7 +36,8 @@ def run_courier(
     from wardround.federation.flower import node
 
     address = settings.address or agreement.address
-    courier = Courier(Office(settings, agreement, keys, log, stop), worker_at(settings))
+    office = Office(settings, agreement, keys, log, stop)
+    courier = Courier(office, worker_at(settings))
     log.record(Event.STARTED)
     courier.sweep()
     with health_service(settings.health_port) as tell:
@@ -48,6 +49,7 @@ def run_courier(
             on_event=_Listener(address, log, tell).hear,
             stop=stop,
             installation=installation_of(settings.work),
+            shelf=office.arriving,
         )
     log.record(Event.STOPPED)
 

@@ -15,6 +15,7 @@ from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.files import DamagedError, read_checked, sweep_left_overs, write_checked
 from wardround.engine.basics.problems import InputError
 from wardround.federation.declared import TEST_PREFIX
+from wardround.federation.envelope import Payload
 from wardround.federation.guards import GuardError, Schema, check_update
 from wardround.federation.payload import PayloadError, pack, payload_digest, unpack
 from wardround.federation.protocol import MetricName, MetricValue, RefusalCode, Stage, Task, WireModel, work_key
@@ -177,7 +178,7 @@ def allowed_training_cases(room: Workroom) -> int:
     return policy.minimum_train_cases
 
 
-def _open_model(payload: bytes, laboratory: Laboratory) -> dict[str, np.ndarray]:
+def _open_model(payload: Payload, laboratory: Laboratory) -> dict[str, np.ndarray]:
     schema = laboratory.schema
     try:
         arrays = unpack(payload, Schema({MODEL_GROUP + name: spec for name, spec in schema.tensors.items()}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import inspect
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -12,7 +13,7 @@ from importlib.metadata import version
 import pytest
 
 from tests.federation.flower.world import World
-from wardround.federation.flower import signing, wire
+from wardround.federation.flower import cargo, signing, wire
 from wardround.federation.flower.gate import FLEET_PATHS
 from wardround.federation.flower.stub import STUB_SHA256, stub_bundle
 
@@ -105,6 +106,24 @@ def test_the_gates_paths_are_flowers_fleet_paths_without_registration_and_bundle
     assert set(routes) == FLEET_PATHS
     assert {path: kind for path, (kind, _) in routes.items()} == {
         path: PROTOBUF_REQUEST_TYPES["POST", path] for path in FLEET_PATHS
+    }
+
+
+@pytest.mark.parametrize("size", [0, 1, 5_000, 20_480, 100_001])
+def test_a_payload_is_cut_as_flower_cuts_it(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Names and bytes of all objects, with repeated pieces among them."""
+    from flwr.app import Array, ArrayRecord
+    from flwr.app.message import array as flowers
+    from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, get_object_tree
+
+    monkeypatch.setenv("FLWR_PRIVATE_MAX_ARRAY_CHUNK_SIZE", "5000")
+    monkeypatch.setattr(flowers, "FLWR_PRIVATE_MAX_ARRAY_CHUNK_SIZE", 5000)
+    payload = bytes(size // 2) + os.urandom(size - size // 2)
+    theirs = ArrayRecord({cargo.ARRAY: Array("uint8", (size,), cargo.ARRAY_KIND, payload)})
+    ours = cargo.cut(memoryview(payload))
+    assert get_object_tree(ours) == get_object_tree(theirs)
+    assert {name: item.deflate() for name, item in get_all_nested_objects(ours).items()} == {
+        name: item.deflate() for name, item in get_all_nested_objects(theirs).items()
     }
 
 

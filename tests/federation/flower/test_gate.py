@@ -159,12 +159,13 @@ def test_a_site_cannot_store_an_instruction_for_another(three: World) -> None:
     from flwr.proto.fleet_pb2 import PushMessagesRequest, PushMessagesResponse
     from flwr.proto.node_pb2 import Node
 
+    from wardround.federation.flower.cargo import cut
     from wardround.federation.flower.wire import AGGREGATOR_NODE_ID, Route, pack
 
     with three.link() as link:
         state = link._state
         assert state is not None
-        parcel = pack(question(), Route(state.run_id, AGGREGATOR_NODE_ID, state.node_id("south")), 60)
+        parcel = pack(question(), cut(b""), Route(state.run_id, AGGREGATOR_NODE_ID, state.node_id("south")), 60)
         request = PushMessagesRequest(
             node=Node(node_id=state.node_id("north")),
             messages_list=[message_to_proto(parcel.head)],

@@ -17,6 +17,7 @@ from tests.support.certificates import CertificateFiles, new_key, private_pem, p
 from wardround.federation.envelope import Envelope
 from wardround.federation.flower.link import GateLimits, Link, LinkEvent, TlsFiles
 from wardround.federation.flower.node import NodeEvent, serve
+from wardround.federation.flower.shelf import Shelf
 from wardround.federation.flower.signing import NO_INSTALLATION, Signer
 
 FLEET = "/v1/fleet/pull-messages"
@@ -80,7 +81,12 @@ class World:
         return self.certificates.ca.read_bytes()
 
     def link(
-        self, port: int = 0, limits: GateLimits | None = None, host: str = "127.0.0.1", proxies: Sequence[str] = ()
+        self,
+        port: int = 0,
+        limits: GateLimits | None = None,
+        host: str = "127.0.0.1",
+        proxies: Sequence[str] = (),
+        arriving: Path | None = None,
     ) -> Link:
         """A link for all sites, not yet open."""
         files = self.certificates
@@ -91,6 +97,7 @@ class World:
             sites={site: public_pem(key) for site, key in self.keys.items()},
             limits=limits,
             proxies=proxies,
+            folder=arriving,
             on_event=self.link_events.append,
         )
 
@@ -103,6 +110,7 @@ class World:
         key: EllipticCurvePrivateKey | None = None,
         installation: str = NO_INSTALLATION,
         host: str = "127.0.0.1",
+        arriving: Path | None = None,
     ) -> Iterator[None]:
         """Run a courier in a thread."""
         stop = threading.Event()
@@ -117,6 +125,7 @@ class World:
                 "stop": stop,
                 "poll_seconds": 0.05,
                 "installation": installation,
+                "shelf": Shelf(arriving) if arriving else None,
             },
         )
         thread.start()

@@ -18,7 +18,7 @@ from wardround.aggregator.rounds.inspection import AnswerError, Blame
 from wardround.aggregator.rounds.records import Asked
 from wardround.aggregator.rounds.sites import SiteState, SiteStatus
 from wardround.aggregator.rounds.troubles import MEANINGS, Bearing, reason_of, without_id
-from wardround.federation.envelope import Envelope
+from wardround.federation.envelope import Envelope, Payload
 from wardround.federation.identities import Member
 from wardround.federation.protocol import (
     FEATURES,
@@ -174,7 +174,7 @@ class Conversation:
         self._send_model = False
         return self._seal(task, payload)
 
-    def _seal(self, task: Task, payload: bytes) -> Question:
+    def _seal(self, task: Task, payload: Payload) -> Question:
         expected = self._desk.model_bytes if task.stage is Stage.TRAIN else 0
         timeout = self._desk.patience.for_transfer(len(payload) + expected)
         return Question(task, seal_task(task, payload, self._desk.key), timeout)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from wardround.aggregator.journal import Journal
 from wardround.aggregator.rounds.inspection import Inspector
 from wardround.aggregator.rounds.patience import Patience
-from wardround.federation.envelope import Envelope
+from wardround.federation.envelope import Envelope, Payload
 from wardround.federation.identities import CoordinatorKey
 from wardround.federation.protocol import Plan, Ready, Task
 
@@ -32,7 +32,7 @@ class RoundDesk:
     plan: Plan
     key: CoordinatorKey
     inspector: Inspector
-    model: Callable[[], bytes]
+    model: Callable[[], Payload]
     model_bytes: int
     cohorts: MutableMapping[str, Ready]
     accepted: dict[str, str]

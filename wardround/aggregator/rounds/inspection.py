@@ -19,7 +19,7 @@ from wardround.federation.declared import (
     check_cases,
     check_number,
 )
-from wardround.federation.envelope import Envelope
+from wardround.federation.envelope import Envelope, Payload
 from wardround.federation.guards import GuardError, Schema, check_update
 from wardround.federation.identities import Member
 from wardround.federation.payload import PayloadError, unpack
@@ -96,7 +96,7 @@ class Inspector:
             check_number("the number of steps", working.steps, _STEPS)
             check_number("its estimate in seconds", working.seconds_left or 0.0, SECONDS)
 
-    def accept(self, done: Done, payload: bytes, asked: Asked) -> Accepted:
+    def accept(self, done: Done, payload: Payload, asked: Asked) -> Accepted:
         """A finished piece of work, ready to be stored or folded. Raises `AnswerError`."""
         if done.work_key != asked.work_key:
             raise AnswerError(Blame.UNPROVEN, "the reply is of another round, model or cohort")
@@ -118,7 +118,7 @@ class Inspector:
         if self.order.stage is Stage.EVALUATE and done.train_cases > asked.train_cases:
             raise AnswerError(Blame.SITE, _other_cases(done, asked))
 
-    def _update(self, done: Done, payload: bytes, asked: Asked) -> Arrays:
+    def _update(self, done: Done, payload: Payload, asked: Asked) -> Arrays:
         if done.update is None:
             raise AnswerError(Blame.SITE, "the reply has no update")
         if not done.train_cases or done.train_cases != asked.train_cases:

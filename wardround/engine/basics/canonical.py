@@ -20,7 +20,7 @@ def canonical_model(model: BaseModel) -> bytes:
     return canonical_json(model.model_dump(mode="json", by_alias=True))
 
 
-def sha256_hex(content: bytes) -> str:
+def sha256_hex(content: bytes | memoryview) -> str:
     """SHA-256 as 64 hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()
 

@@ -66,7 +66,7 @@ def replacing(path: Path) -> Iterator[Path]:
     fsync_folder(path.parent)
 
 
-def write_atomic(path: Path, content: bytes) -> None:
+def write_atomic(path: Path, content: bytes | memoryview) -> None:
     """Write `content` to `path` durably; a crash leaves the old file or the new one, never half of either."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)

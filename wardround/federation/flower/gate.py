@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from email.utils import format_datetime
 from typing import Any, cast
@@ -28,6 +28,7 @@ Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 HEALTH_PATH = "/health"
+POLL_PATH = "/v1/fleet/pull-messages"
 FLEET_PATHS = frozenset(
     f"/v1/fleet/{name}"
     for name in (
@@ -46,6 +47,7 @@ FLEET_PATHS = frozenset(
 
 _DRAIN_BYTES = 64 * 1024
 _DRAIN_SECONDS = 2.0
+_DIGITS = 3
 _OK, _UNAUTHORIZED, _NOT_FOUND, _TIMEOUT, _CONFLICT = 200, 401, 404, 408, 409
 _TOO_LARGE, _OUTDATED, _ERROR = 413, 426, 500
 _STATUS = {Reason.OTHER_MACHINE: _CONFLICT, Reason.OUTDATED: _OUTDATED}
@@ -81,6 +83,7 @@ class Gate:
         admission: the connection counters; a connection that passes counts as its site's own.
         announcer: takes refusals and limits.
         seen: called with a site's name whenever it is heard.
+        wait: returns when there is a message for a site, or after some seconds: for polls that ask to be held.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class Gate:
         admission: Admission,
         announcer: Announcer,
         seen: Callable[[str], None],
+        wait: Callable[[str, float], Awaitable[None]],
     ) -> None:
         self._answer = answer
         self._roster = roster
@@ -100,6 +104,7 @@ class Gate:
         self._admission = admission
         self._announcer = announcer
         self._seen = seen
+        self._wait = wait
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection scope. Everything but HTTP is closed at once."""
@@ -154,6 +159,8 @@ class Gate:
             self._announcer.limited(refusal.detail, site)
             await _turn_away(send, refusal.status, self._explanation(Verdict(site, reason=Reason.SIGNATURE)))
             return
+        if scope["path"] == POLL_PATH and (seconds := _asked_to_wait(dict(scope["headers"]))):
+            await self._wait(site, seconds)
         await self._pass_on(scope["path"], site, body, send)
 
     def _examine(self, scope: Scope) -> Verdict:
@@ -228,6 +235,12 @@ class Gate:
 
 def _status(verdict: Verdict) -> int:
     return _UNAUTHORIZED if verdict.reason is None else _STATUS.get(verdict.reason, _UNAUTHORIZED)
+
+
+def _asked_to_wait(headers: Mapping[bytes, bytes]) -> float:
+    """Seconds that a request asks to be held for (RFC 7240), or 0."""
+    name, _, seconds = headers.get(b"prefer", b"").partition(b"=")
+    return float(seconds) if name == b"wait" and seconds.isdigit() and len(seconds) <= _DIGITS else 0.0
 
 
 async def _refuse(receive: Receive, send: Send, status: int, headers: Headers) -> None:

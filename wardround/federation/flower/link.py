@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -19,17 +19,25 @@ from .events import Announcer, LinkEvent, ignore
 from .gate import Gate
 from .listener import Listener
 from .machines import Machines
+from .mail import Mail
 from .presence import Presence
+from .progress import Progress
 from .proxy_header import Proxies
 from .roster import Roster, canonical_keys
+from .shelf import Shelves
 from .tls import CertificateWatch, TlsFiles, server_context
 
 if TYPE_CHECKING:
+    from .cargo import Cargo
     from .link_state import Attempt, SiteLinkState
 
 __all__ = ["GateLimits", "Link", "LinkEvent", "TlsFiles"]
 
-_GRACE_SECONDS = 60.0
+_LIFETIME = 30 * 86_400.0
+"""A message is withdrawn by whoever asked; the lifetime that Flower wants only has to be longer than any transfer."""
+
+_STEADY_SECONDS = 150.0
+"""Time for one more piece to arrive: longer than the gate gives to one body."""
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +55,8 @@ class Link:
         sites: name -> public key, in Flower's form (PEM of a P-384 key). Exactly these sites can take part.
         limits: what a peer may take up.
         proxies: addresses or networks of TCP proxies before the port, which say for whom they connect (`proxy_header`).
+        folder: where the pieces of replies are kept until they are complete, over restarts too; None for a folder that
+            lasts as long as the process.
         on_event: called from the link's threads with everything worth knowing; must be quick and thread-safe.
 
     Raises:
@@ -63,9 +73,13 @@ class Link:
         sites: Mapping[str, bytes],
         limits: GateLimits | None = None,
         proxies: Sequence[str] = (),
+        folder: Path | None = None,
         on_event: Callable[[LinkEvent], None] = ignore,
     ) -> None:
         self._limits = limits or GateLimits()
+        self._folder = folder
+        self._cargo: Cargo | None = None
+        self._mail: Mail | None = None
         self._sites = canonical_keys(sites)
         self._roster = Roster(self._sites)
         self._announcer = Announcer(on_event)
@@ -89,15 +103,18 @@ class Link:
     def __enter__(self) -> Self:
         """Start to listen."""
         settings.ensure()
+        from .cargo import Cargo
         from .fleet import Fleet
         from .link_state import SiteLinkState
 
-        self._state = SiteLinkState(self._sites, self._caller, self._signed_off, self._limits.reply_bytes)
+        reply_limit, shelves = self._limits.reply_bytes, Shelves(self._folder, self._limits.reply_bytes)
+        self._cargo = Cargo()
+        self._state = SiteLinkState(self._sites, self._caller, self._signed_off, reply_limit, shelves.of)
         answer = Fleet(self._state, self._roster.key_of, self._caller).answer
         limits, admission, announcer = self._limits, self._admission, self._announcer
-        self._listener.start(
-            Gate(answer, self._roster, self._machines, limits, admission, announcer, self._presence.seen)
-        )
+        self._mail = Mail(self._state.has_mail)
+        seen, wait = self._presence.seen, self._mail.wait
+        self._listener.start(Gate(answer, self._roster, self._machines, limits, admission, announcer, seen, wait))
         self._presence.start()
         return self
 
@@ -120,7 +137,9 @@ class Link:
         Args:
             site: name in the roster.
             envelope: what to send.
-            timeout: most seconds to wait. It must cover the transfer of both payloads on the site's line.
+            timeout: most seconds to wait, reckoned for the transfer of both payloads on the site's line. A transfer
+                that gets on, however slowly or often it is cut, is given more: as long again, or 150 s if that is
+                shorter, from each piece that arrives.
 
         Returns:
             The answer, or None when none came in time or what came was not an envelope: ask again.
@@ -131,11 +150,12 @@ class Link:
         """
         state = self._open_state()
         state.node_id(site)
-        deadline = time.monotonic() + timeout
-        while (left := deadline - time.monotonic()) > 0 and not self._closed.is_set():
-            attempt = self._post(state, site, envelope, left)
+        progress = Progress(timeout, min(timeout, _STEADY_SECONDS))
+        while progress.left() > 0 and not self._closed.is_set():
+            attempt = self._post(state, site, envelope, progress)
             try:
-                attempt.settled.wait(deadline - time.monotonic())
+                while not attempt.settled.wait(max(0.0, progress.left())) and progress.left() > 0:
+                    pass  # a piece has arrived meanwhile
                 if not _was_lost(attempt):
                     return self._read_answer(state, site, attempt)
             finally:
@@ -196,23 +216,29 @@ class Link:
             raise RuntimeError("the link is not open: use it inside `with Link(...)`")
         return self._state
 
-    def _post(self, state: SiteLinkState, site: str, envelope: Envelope, left: float) -> Attempt:
+    def _post(self, state: SiteLinkState, site: str, envelope: Envelope, progress: Progress) -> Attempt:
         from .wire import AGGREGATOR_NODE_ID, Route, pack
 
+        if self._cargo is None or self._mail is None:
+            raise RuntimeError("the link is not open")
         route = Route(state.run_id, AGGREGATOR_NODE_ID, state.node_id(site))
-        return state.post(pack(envelope, route, left + _GRACE_SECONDS))
+        attempt = state.post(pack(envelope, self._cargo.of(envelope.payload), route, _LIFETIME), progress)
+        self._mail.arrived(site)
+        return attempt
 
     def _read_answer(self, state: SiteLinkState, site: str, attempt: Attempt) -> Envelope | None:
         from .link_state import Outcome
-        from .wire import MalformedMessageError, unpack
+        from .wire import MalformedMessageError
 
         if attempt.outcome is not Outcome.ANSWERED:
             return None
         try:
-            return unpack(attempt.reply_id, state.collect(attempt))
+            return state.collect(attempt)
         except MalformedMessageError:
             self._announcer.refused("malformed reply", site)
-            return None
+        except OSError as error:
+            self._announcer.limited(f"no room for a reply: error {error.errno}", site)
+        return None
 
 
 def _was_lost(attempt: Attempt) -> bool:

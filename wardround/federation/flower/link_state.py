@@ -19,11 +19,16 @@ from flwr.proto.message_pb2 import ObjectTree
 from flwr.server.superlink.linkstate.in_memory_linkstate import InMemoryLinkState
 from flwr.supercore.constant import NOOP_FEDERATION_ID
 from flwr.supercore.fab import Fab
-from flwr.supercore.object_store.in_memory_object_store import InMemoryObjectStore
 from flwr.superlink.federation.noop_federation_manager import NoOpFederationManager
 
+from wardround.federation.envelope import Envelope
+
+from .arrival import Arrival, UnfitReplyError
+from .objects import SharedObjectStore
+from .progress import Progress
+from .shelf import Shelf
 from .stub import stub_bundle
-from .wire import Parcel, object_ids
+from .wire import MalformedMessageError, Parcel, is_piece
 
 _OWNER = "<id:none>"
 _HEARTBEAT_SECONDS = 10.0
@@ -41,16 +46,18 @@ class Outcome(Enum):
 
 @dataclass
 class Attempt:
-    """One message that was posted for a site, and the reply as far as it has arrived."""
+    """One message that was posted for a site, and the reply as far as it has arrived.
+
+    `progress` hears of every piece that crosses the line, in either direction.
+    """
 
     message: Message
+    progress: Progress
+    pieces: frozenset[str]
     outcome: Outcome = Outcome.WAITING
     settled: threading.Event = field(default_factory=threading.Event)
-    reply_id: str = ""
-    reply_tree: ObjectTree | None = None
+    arrival: Arrival | None = None
     session_id: str = ""
-    missing: set[str] = field(default_factory=set)
-    received_bytes: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def settle(self, outcome: Outcome) -> None:
@@ -61,15 +68,6 @@ class Attempt:
                 self.settled.set()
 
 
-class SharedObjectStore(InMemoryObjectStore):
-    """Flower's object store, safe when sites that share objects come and go at the same time."""
-
-    def preregister(self, run_id: int, object_tree: ObjectTree) -> list[str]:
-        """Register a message's objects in one step: a shared child must not vanish half-way through."""
-        with self.lock_store:
-            return super().preregister(run_id, object_tree)
-
-
 class SiteLinkState(InMemoryLinkState):
     """The link's state for a fixed roster. Methods named as Flower's are called by its fleet handlers.
 
@@ -78,6 +76,7 @@ class SiteLinkState(InMemoryLinkState):
         caller: names the authenticated site on whose behalf a fleet handler runs.
         left: called with a site's name when its courier signs off.
         reply_limit: most bytes that one reply may have.
+        shelf: gives the place of the pieces of a site's reply.
     """
 
     def __init__(
@@ -86,11 +85,14 @@ class SiteLinkState(InMemoryLinkState):
         caller: ContextVar[str | None],
         left: Callable[[str], None],
         reply_limit: int,
+        shelf: Callable[[str], Shelf],
     ) -> None:
-        super().__init__(NoOpFederationManager(), SharedObjectStore())
+        self._objects = SharedObjectStore()
+        super().__init__(NoOpFederationManager(), self._objects)
         self._caller = caller
         self._left = left
         self._reply_limit = reply_limit
+        self._shelf = shelf
         self._attempts_lock = threading.Lock()
         self._attempts: dict[str, Attempt] = {}
         self._sessions: dict[str, Attempt] = {}
@@ -128,14 +130,11 @@ class SiteLinkState(InMemoryLinkState):
         for attempt in asked:
             attempt.settle(outcome)
 
-    def post(self, parcel: Parcel) -> Attempt:
+    def post(self, parcel: Parcel, progress: Progress) -> Attempt:
         """Store a message with all its objects, so that a site that pulls it finds them complete."""
         message_id = parcel.head.metadata.message_id
-        session_id = self.start_session(self.run_id)
-        for object_id in self.preregister_object_tree(parcel.tree, session_id):
-            super().store_object(self.run_id, session_id, object_id, parcel.contents[object_id])
-        self._cleanup_push_session(session_id, cleanup_messages=False)
-        attempt = Attempt(parcel.head)
+        self._objects.offer(self.run_id, parcel)
+        attempt = Attempt(parcel.head, progress, frozenset(parcel.pieces))
         with self._attempts_lock:
             self._attempts[message_id] = attempt
         if self.store_message_ins(parcel.head) is None:
@@ -143,11 +142,23 @@ class SiteLinkState(InMemoryLinkState):
             raise RuntimeError("Flower's link state refused a message of the aggregator: unknown node or ended run")
         return attempt
 
-    def collect(self, attempt: Attempt) -> dict[str, bytes]:
-        """Contents of an answered attempt's reply, by object id; incomplete if the peer cheated."""
-        names = object_ids(attempt.reply_tree) if attempt.reply_tree is not None else []
-        contents = {name: self.object_store.get(name) for name in names}
-        return {name: content for name, content in contents.items() if content}
+    def has_mail(self, site: str) -> bool:
+        """Whether a message waits for this site that it has not pulled."""
+        with self._attempts_lock:
+            asked = [attempt.message.metadata for attempt in self._attempts.values()]
+        return any(one.dst_node_id == self._node_ids[site] and not one.delivered_at for one in asked)
+
+    def collect(self, attempt: Attempt) -> Envelope:
+        """An answered attempt's reply. Raises what `Arrival.unpack` raises; its pieces stay while the disk is full."""
+        if attempt.arrival is None:
+            raise RuntimeError("nothing has arrived")
+        try:
+            envelope = attempt.arrival.unpack()
+        except MalformedMessageError:
+            attempt.arrival.finish()
+            raise
+        attempt.arrival.finish()
+        return envelope
 
     def withdraw(self, attempt: Attempt) -> None:
         """Forget a message, its reply and their objects. A reply that comes later is refused."""
@@ -157,9 +168,7 @@ class SiteLinkState(InMemoryLinkState):
             self._sessions.pop(attempt.session_id, None)
         self.delete_messages({message_id})
         self.object_store.delete(message_id)
-        if attempt.reply_id:
-            self._cleanup_push_session(attempt.session_id, cleanup_messages=False)
-            self.object_store.delete(attempt.reply_id)
+        self._cleanup_push_session(attempt.session_id, cleanup_messages=False)
 
     def close(self) -> None:
         """Wake everyone who still waits for an answer."""
@@ -189,27 +198,37 @@ class SiteLinkState(InMemoryLinkState):
     ) -> tuple[bool, list[str]]:
         """Accept a reply from the site that was asked; anything else a site may push is turned away."""
         attempt = self._answerable(message, object_tree)
-        if attempt is None:
+        arrival = self._arrival(attempt, object_tree) if attempt is not None else None
+        if attempt is None or arrival is None or self.store_message_res(message) is None:
             self._cleanup_push_session(session_id, cleanup_messages=False)
             return False, []
-        stored, missing = super().store_message_and_object_tree(message, object_tree, session_id)
-        if stored:
-            self._await_objects(attempt, object_tree, session_id, missing)
-        return stored, missing
+        with self._attempts_lock:
+            attempt.arrival, attempt.session_id = arrival, session_id
+            self._sessions[session_id] = attempt
+        # A reply always has new objects of its own, so that it cannot be complete before one more has come.
+        return True, arrival.missing
 
     def store_object(self, run_id: int, session_id: str, object_id: str, object_content: bytes) -> bool:
         """Store one object of an accepted reply, up to the limit for one reply."""
         with self._attempts_lock:
             attempt = self._sessions.get(session_id)
-            if attempt is None or not self._owns(attempt):
+            if attempt is None or attempt.arrival is None or not self._owns(attempt):
                 return False
-            attempt.received_bytes += len(object_content)
-            if attempt.received_bytes > self._reply_limit:
-                return False
-        stored = super().store_object(run_id, session_id, object_id, object_content)
-        if stored:
-            self._count_in(attempt, object_id)
-        return stored
+        if not attempt.arrival.accept(object_id, object_content):
+            return False
+        if is_piece(object_content):
+            attempt.progress.note("in", object_id)
+        if not attempt.arrival.missing:
+            attempt.settle(Outcome.ANSWERED)
+        return True
+
+    def get_object(self, run_id: int, object_id: str) -> bytes | None:
+        """An object that a site pulls."""
+        content = super().get_object(run_id, object_id)
+        for attempt in self._asked_of_caller():
+            if object_id in attempt.pieces:
+                attempt.progress.note("out", object_id)
+        return content
 
     def _on_push_session_expired(self, message_object_ids: set[str]) -> None:
         """Nothing to do: an attempt that gets no complete reply is withdrawn by whoever waits for it."""
@@ -243,27 +262,22 @@ class SiteLinkState(InMemoryLinkState):
         """The attempt that this reply answers, if it is wanted, not yet answered, and from the site that was asked."""
         with self._attempts_lock:
             attempt = self._attempts.get(reply.metadata.reply_to_message_id)
-            if attempt is None or attempt.reply_id or not self._owns(attempt):
+            if attempt is None or attempt.arrival is not None or not self._owns(attempt):
                 return None
         honest = reply.metadata.src_node_id == attempt.message.metadata.dst_node_id
         return attempt if honest and tree.object_id == reply.metadata.message_id else None
 
-    def _await_objects(self, attempt: Attempt, tree: ObjectTree, session_id: str, missing: list[str]) -> None:
-        with self._attempts_lock:
-            attempt.reply_id = tree.object_id
-            attempt.reply_tree = tree
-            attempt.session_id = session_id
-            attempt.missing = set(missing)
-            self._sessions[session_id] = attempt
-        if not missing:
-            attempt.settle(Outcome.ANSWERED)
+    def _arrival(self, attempt: Attempt, tree: ObjectTree) -> Arrival | None:
+        """The place for a reply's objects, or None when they are not what a site may send."""
+        shelf = self._shelf(self._names[attempt.message.metadata.dst_node_id])
+        try:
+            return Arrival(tree, shelf, self._reply_limit)
+        except UnfitReplyError:
+            return None
 
-    def _count_in(self, attempt: Attempt, object_id: str) -> None:
+    def _asked_of_caller(self) -> list[Attempt]:
         with self._attempts_lock:
-            attempt.missing.discard(object_id)
-            complete = not attempt.missing
-        if complete:
-            attempt.settle(Outcome.ANSWERED)
+            return [attempt for attempt in self._attempts.values() if self._owns(attempt)]
 
     def _lose_pulled_messages(self, node_id: int) -> None:
         """What a site's former session had pulled went with it: settle it as lost, so that it is posted again."""

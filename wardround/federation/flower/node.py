@@ -18,12 +18,16 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from wardround.federation.envelope import Envelope
+from wardround.federation.payload import MAX_PAYLOAD_BYTES
 
 from . import settings
 from .events import NodeEvent, call_listener, ignore
+from .pace import Pace
 from .probe import ProbeResult, client_context, clock_skew, is_enrolled, probe, standing
+from .shelf import Shelf, Shelves
 from .signing import NO_INSTALLATION, REFUSAL_HEADER, Reason, Signer
 from .stub import STUB_SHA256
+from .transfer import AbandonedError, in_parallel
 
 if TYPE_CHECKING:
     from flwr.app import Message
@@ -37,6 +41,8 @@ _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 5.0
 _DOUBLED_PAUSE = 20.0
 _LASTING_SECONDS = 10.0
+_LANES = 2
+_POLL_PATIENCE = 0.2
 _REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.CONFLICT, HTTPStatus.UPGRADE_REQUIRED)
 _WORDS: Mapping[Reason | None, str] = {
     Reason.UNKNOWN_KEY: "key not enrolled",
@@ -60,6 +66,7 @@ def serve(
     stop: threading.Event,
     poll_seconds: float = 0.25,
     installation: str = NO_INSTALLATION,
+    shelf: Shelf | None = None,
 ) -> None:
     """Serve the aggregator until `stop` is set.
 
@@ -74,16 +81,20 @@ def serve(
         handler: called with one envelope at a time, in this thread.
         on_event: called with everything worth knowing, in this thread.
         stop: set it to end; a transfer under way is given up.
-        poll_seconds: pause after a poll that brought nothing.
+        poll_seconds: shortest pause after a poll that brought nothing and was not held; it grows while nothing comes.
         installation: random name of the work folder, 32 hexadecimal digits, by which the link tells a courier that
             starts again from a second machine with the same keys.
+        shelf: where the pieces of a model are kept until the handler has it, over cuts and restarts; None for a place
+            that lasts as long as the process. The handler's owner clears it when the model is safe elsewhere.
 
     Raises:
         ValueError: `ca` is not PEM.
     """
     settings.ensure()
-    line = _Line(address, ca, client_context(ca), Signer(key, installation))
-    courier = _Courier(line, handler, on_event, stop, poll_seconds)
+    arriving = shelf or Shelves(None, MAX_PAYLOAD_BYTES).of("aggregator")
+    arriving.expire()
+    line = _Line(address, ca, client_context(ca), Signer(key, installation), arriving)
+    courier = _Courier(line, handler, on_event, stop, Pace(poll_seconds))
     pause = _FIRST_PAUSE
     while not stop.is_set():
         if courier.run_session():
@@ -100,6 +111,7 @@ class _Line:
     ca: bytes
     tls: ssl.SSLContext
     signer: Signer
+    shelf: Shelf
 
 
 class _Courier:
@@ -111,50 +123,70 @@ class _Courier:
         handler: Callable[[Envelope], Envelope],
         on_event: Callable[[NodeEvent], None],
         stop: threading.Event,
-        poll_seconds: float,
+        pace: Pace,
     ) -> None:
         self._line = line
         self._handler = handler
         self._on_event = on_event
         self._stop = stop
-        self._poll_seconds = poll_seconds
+        self._pace = pace
+        self._lanes = _LANES
         self._polled = False
         self._answered = False
         self.is_doubled = False
 
     def run_session(self) -> bool:
-        """Open a session and stay until a fault or `stop`. True if it was of use: an answer went out, or it lasted."""
+        """Open a session and stay until a fault or `stop`. True if it was of use: something crossed, or it lasted."""
         from .session import Session
 
         self._polled = self._answered = self.is_doubled = False
-        opened = time.monotonic()
+        opened, line, moved = time.monotonic(), self._line, 0
         self._tell(NodeEvent("connecting"))
         try:
-            with Session(self._line.address, self._line.tls, self._line.signer, self._stop) as session:
+            with Session(line.address, line.tls, line.signer, self._stop, line.shelf) as session:
                 self._tell(NodeEvent("connected"))
-                self._work(session)
+                try:
+                    self._work(session)
+                finally:
+                    moved = session.moved
         except Exception as error:  # a courier comes back whatever happens
             self._report(error)
-        return self._answered or time.monotonic() - opened > _LASTING_SECONDS
+        return self._answered or moved > 0 or time.monotonic() - opened > _LASTING_SECONDS
 
     def _work(self, session: Session) -> None:
         while not self._stop.is_set():
-            received = session.poll()
-            self._polled = True
+            asked = time.monotonic()
+            received = self._poll(session)
             if received is not None:
-                self._answer(session, *received)
+                self._pace.busy()
+                self._carry(session, *received)
             elif session.failed_beat.is_set():
                 raise ConnectionError("heartbeat failed")
             else:
-                self._stop.wait(self._poll_seconds)
+                self._stop.wait(self._pace.idle(time.monotonic() - asked))
+
+    def _poll(self, session: Session) -> tuple[Message, ObjectTree] | None:
+        """What the next poll brings; None as well when it is abandoned because of `stop`."""
+        try:
+            received = in_parallel([session.poll], 1, self._stop, _POLL_PATIENCE)[0]
+        except AbandonedError:
+            return None
+        self._polled = True
+        return received
+
+    def _carry(self, session: Session, message: Message, tree: ObjectTree) -> None:
+        """Answer a message. After a cut one piece at a time is sent, until a message has come through whole."""
+        session.lanes, self._lanes = self._lanes, 1
+        self._answer(session, message, tree)
+        self._lanes = _LANES
 
     def _answer(self, session: Session, message: Message, tree: ObjectTree) -> None:
-        from .wire import pack_reply, unpack
+        from .wire import pack_reply
 
         if session.bundle_of(message.metadata.run_id) != STUB_SHA256:
             self._tell(NodeEvent("foreign_bundle", "the run names a bundle that is not the published stub"))
             return
-        envelope = unpack(message.metadata.message_id, session.fetch(message, tree))
+        envelope = session.fetch(message, tree)
         self._tell(NodeEvent("pulled", value=_size(envelope)))
         answer = self._handle(envelope)
         if answer is None:
@@ -220,7 +252,6 @@ def _describe(error: Exception) -> tuple[str, int | None]:
     import httpx
 
     from .session import SessionError
-    from .transfer import AbandonedError
     from .wire import MalformedMessageError
 
     if isinstance(error, httpx.HTTPStatusError):

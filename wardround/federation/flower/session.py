@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import ssl
 import threading
 from functools import partial
@@ -27,10 +28,13 @@ from flwr.proto.message_pb2 import (
 from flwr.proto.node_pb2 import Node
 from flwr.proto.run_pb2 import GetRunRequest
 
+from wardround.federation.envelope import Envelope
+
+from .shelf import Shelf
 from .signed_client import open_client
 from .signing import Signer
 from .transfer import in_parallel
-from .wire import Parcel, object_ids
+from .wire import WITHOUT_PAYLOAD, Parcel, Pieces, is_named, is_piece, object_ids, unpack
 
 HEARTBEAT_INTERVAL = 10.0
 """Seconds; the shortest that the link accepts."""
@@ -38,7 +42,9 @@ HEARTBEAT_INTERVAL = 10.0
 _BEAT_SECONDS = 4.0
 _BRISK_SECONDS = 10.0
 _BULK_SECONDS = 45.0
-_TRANSFERS = 2
+
+HOLD_SECONDS = 5.0
+"""How long a poll asks to be held when there is no message; shorter than a brisk request may take."""
 
 
 class SessionError(Exception):
@@ -53,17 +59,26 @@ class Session:
         tls: the client's context, which holds the federation's authority.
         signer: signs the requests.
         stop: ends transfers that are under way.
+        shelf: where what arrives is kept until the whole message is here.
+
+    `lanes` is the number of transfers at a time: one loses the least on a line that is cut often. `moved` counts
+    objects that have crossed the line.
 
     Raises:
         httpx.HTTPError: (from every method) the link could not be reached or answered an error status.
     """
 
-    def __init__(self, address: str, tls: ssl.SSLContext, signer: Signer, stop: threading.Event) -> None:
+    def __init__(self, address: str, tls: ssl.SSLContext, signer: Signer, stop: threading.Event, shelf: Shelf) -> None:
         signer.renew()
         self._brisk = open_client(address, tls, signer, _BRISK_SECONDS)
         self._bulk = open_client(address, tls, signer, _BULK_SECONDS)
+        self._held = open_client(address, tls, signer, _BRISK_SECONDS)
+        self._held._client.headers["prefer"] = f"wait={HOLD_SECONDS:.0f}"
         self._public_key = signer.public_key
         self._stop = stop
+        self._shelf = shelf
+        self.lanes = 1
+        self.moved = 0
         self._node = Node()
         self._bundles: dict[int, str] = {}
         self._ended = threading.Event()
@@ -95,7 +110,7 @@ class Session:
 
     def poll(self) -> tuple[Message, ObjectTree] | None:
         """The next message for this node, still without its contents, or None."""
-        answer = self._brisk.PullMessages(PullMessagesRequest(node=self._node))
+        answer = self._held.PullMessages(PullMessagesRequest(node=self._node))
         if not answer.messages_list:
             return None
         if len(answer.message_object_trees) != 1:
@@ -109,15 +124,23 @@ class Session:
             self._bundles[run_id] = answer.run.fab_hash
         return self._bundles[run_id]
 
-    def fetch(self, message: Message, tree: ObjectTree) -> dict[str, bytes]:
-        """Contents of a message's objects, by id; then tell the link that it may forget them."""
-        names = object_ids(tree)
-        run_id = message.metadata.run_id
-        contents = in_parallel([partial(self._pull, run_id, name) for name in names], _TRANSFERS, self._stop)
+    def fetch(self, message: Message, tree: ObjectTree) -> Envelope:
+        """The envelope in a message; then tell the link that it may forget it. What is here already is not pulled.
+
+        Raises:
+            MalformedMessageError: the message is not an envelope.
+        """
+        names, run_id = object_ids(tree), message.metadata.run_id
+        here = self._shelf.adopt(names) if len(names) > WITHOUT_PAYLOAD else set()
+        loose: dict[str, bytes] = {}
+        wanted = [name for name in names if name not in here]
+        in_parallel([partial(self._pull, run_id, name, loose) for name in wanted], self.lanes, self._stop)
         self._brisk.ConfirmMessageReceived(
             ConfirmMessageReceivedRequest(node=self._node, run_id=run_id, message_object_id=message.metadata.message_id)
         )
-        return dict(zip(names, contents, strict=True))
+        pieces = {name: loose.pop(name) for name in wanted if name in loose and is_piece(loose[name])}
+        read = Pieces(lambda name: pieces.get(name) or self._shelf.read(name), b"".join)
+        return unpack(message.metadata.message_id, loose, read)
 
     def send(self, reply: Parcel) -> bool:
         """Send a reply. False when the link did not want it any more, because it stopped waiting."""
@@ -131,30 +154,40 @@ class Session:
             )
         )
         wanted = list(answer.objects_to_push)
-        unknown = [name for name in wanted if name not in reply.contents]
-        if unknown:
+        if not all(map(reply.has, wanted)):
             raise SessionError("link asked for unknown objects")
-        push = partial(self._push, run_id, answer.session_id, reply.contents)
-        in_parallel([partial(push, name) for name in wanted], _TRANSFERS, self._stop)
+        push = partial(self._push, run_id, answer.session_id, reply)
+        in_parallel([partial(push, name) for name in wanted], self.lanes, self._stop)
         return bool(wanted)
 
-    def _pull(self, run_id: int, name: str) -> bytes:
+    def _pull(self, run_id: int, name: str, loose: dict[str, bytes]) -> None:
+        """Pull one object: a piece of the payload goes to the shelf while that has room, the rest stays at hand."""
         answer = self._bulk.PullObject(PullObjectRequest(node=self._node, run_id=run_id, object_id=name))
         if not answer.object_available:
             raise SessionError("object withdrawn")
-        return answer.object_content
+        content = answer.object_content
+        if not is_named(name, content):
+            raise SessionError("object damaged")
+        if not (is_piece(content) and self._shelf.put(name, content)):
+            loose[name] = content
+        self.moved += 1
 
-    def _push(self, run_id: int, session_id: str, contents: dict[str, bytes], name: str) -> None:
+    def _push(self, run_id: int, session_id: str, reply: Parcel, name: str) -> None:
         answer = self._bulk.PushObject(
             PushObjectRequest(
-                node=self._node, run_id=run_id, session_id=session_id, object_id=name, object_content=contents[name]
+                node=self._node,
+                run_id=run_id,
+                session_id=session_id,
+                object_id=name,
+                object_content=reply.content(name),
             )
         )
         if not answer.stored:
             raise SessionError("object refused")
+        self.moved += 1
 
     def _beat(self) -> None:
-        while not self._ended.wait(_BEAT_SECONDS):
+        while not self._ended.wait(_BEAT_SECONDS * random.uniform(0.8, 1.2)):
             try:
                 answer = self._brisk.SendNodeHeartbeat(
                     SendNodeHeartbeatRequest(node=self._node, heartbeat_interval=HEARTBEAT_INTERVAL)
@@ -169,3 +202,4 @@ class Session:
     def _close(self) -> None:
         self._brisk.close()
         self._bulk.close()
+        self._held.close()

@@ -39,6 +39,11 @@ def prepare(home: Path, chunk_bytes: int = DEFAULT_CHUNK_BYTES) -> None:
     os.environ.update(wanted)
 
 
+def chunk_bytes() -> int:
+    """Largest object on the wire, in bytes, as `prepare` or `ensure` has fixed it."""
+    return int(os.environ.get(_CHUNK_VARIABLE, DEFAULT_CHUNK_BYTES))
+
+
 def ensure() -> None:
     """Give Flower safe settings where `prepare` has not: its home is then a fresh temporary folder. Quiet its log.
 

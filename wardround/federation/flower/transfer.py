@@ -25,11 +25,14 @@ class _Finished(Generic[Result]):
     error: Exception | None
 
 
-def in_parallel(jobs: Sequence[Callable[[], Result]], workers: int, stop: threading.Event) -> list[Result]:
+def in_parallel(
+    jobs: Sequence[Callable[[], Result]], workers: int, stop: threading.Event, patience: float = _PATIENCE_SECONDS
+) -> list[Result]:
     """Run all jobs, at most `workers` at a time, and give their results in the order of the jobs.
 
     Raises:
-        AbandonedError: `stop` was set and a second more was not enough. Jobs under way end by their own limits.
+        AbandonedError: `stop` was set and `patience` seconds more were not enough. Jobs under way end by their own
+            limits.
         Exception: the first error of a job; no further job is started.
     """
     waiting: queue.SimpleQueue[tuple[int, Callable[[], Result]]] = queue.SimpleQueue()
@@ -40,7 +43,7 @@ def in_parallel(jobs: Sequence[Callable[[], Result]], workers: int, stop: thread
     for _ in range(min(workers, len(jobs))):
         threading.Thread(target=_work, args=(waiting, finished, halted), daemon=True).start()
     try:
-        return _gather(len(jobs), finished, stop)
+        return _gather(len(jobs), finished, stop, patience)
     finally:
         halted.set()
 
@@ -61,9 +64,10 @@ def _work(
             finished.put(_Finished(index, None, error))
 
 
-def _gather(count: int, finished: queue.SimpleQueue[_Finished[Result]], stop: threading.Event) -> list[Result]:
+def _gather(
+    count: int, finished: queue.SimpleQueue[_Finished[Result]], stop: threading.Event, patience: float
+) -> list[Result]:
     results: dict[int, Result] = {}
-    patience = _PATIENCE_SECONDS
     while len(results) < count:
         if stop.is_set():
             patience -= _CHECK_SECONDS

@@ -1,0 +1,129 @@
+"""A line that is cut after every so many bytes. It passes bytes on without understanding them, and counts them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from types import TracebackType
+from typing import Self
+
+_BLOCK = 16 * 1024
+
+
+class CuttingProxy:
+    """Stands between a client and a server on 127.0.0.1, in a thread of its own. Use it as a context manager.
+
+    Args:
+        upstream_port: port of the real server; may be changed at any time.
+        every: bytes, in both directions together, after which all connections are cut; None for never.
+        bytes_per_second: speed of the line, None for no limit.
+
+    `shut_after` makes the next cut last until `open` is called.
+    """
+
+    def __init__(self, upstream_port: int, every: float | None = None, bytes_per_second: float | None = None) -> None:
+        self.upstream_port = upstream_port
+        self.port = 0
+        self.passed = 0
+        self.cuts = 0
+        self.shut = threading.Event()
+        self._every = every
+        self._speed = bytes_per_second
+        self._left = every
+        self._shut_after: float | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="cutting-proxy", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Start to listen."""
+        self._thread.start()
+        if not self._ready.wait(10):
+            raise RuntimeError("the proxy did not start")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Drop everything and stop."""
+        self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join(10)
+
+    def shut_after(self, count: float) -> None:
+        """Cut the line after `count` more bytes, and keep it cut until `open`."""
+        self._shut_after = self.passed + count
+
+    def open(self) -> None:
+        """Let connections through again."""
+        self._shut_after = None
+        self.shut.clear()
+
+    def _run(self) -> None:
+        try:
+            self._loop.run_until_complete(self._serve())
+        finally:
+            self._loop.close()
+
+    async def _serve(self) -> None:
+        self._stopping = asyncio.Event()
+        server = await asyncio.start_server(self._client, "127.0.0.1", 0)
+        self.port = int(server.sockets[0].getsockname()[1])
+        self._ready.set()
+        await self._stopping.wait()
+        server.close()
+        self._cut()
+        running = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.shut.is_set():
+            writer.transport.abort()
+            return
+        try:
+            server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self.upstream_port)
+        except OSError:
+            writer.transport.abort()
+            return
+        ends = {writer, server_writer}
+        self._writers |= ends
+        try:
+            await asyncio.gather(self._pass_on(reader, server_writer), self._pass_on(server_reader, writer))
+        except (OSError, asyncio.CancelledError):
+            pass  # one side is gone, and so is the other; or the proxy is stopping, and nobody waits for this task
+        finally:
+            self._writers -= ends
+            for end in ends:
+                end.transport.abort()
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while block := await reader.read(_BLOCK):
+            if self._speed is not None:
+                await asyncio.sleep(len(block) / self._speed)
+            room = self._room()
+            writer.write(block[: int(min(room, len(block)))])
+            self._count(int(min(room, len(block))))
+            if len(block) >= room:
+                self._cut()
+                return
+            await writer.drain()
+        writer.transport.abort()
+
+    def _room(self) -> float:
+        ends = [self._left, None if self._shut_after is None else self._shut_after - self.passed]
+        return min([max(0.0, end) for end in ends if end is not None], default=float("inf"))
+
+    def _count(self, count: int) -> None:
+        self.passed += count
+        if self._left is not None:
+            self._left -= count
+
+    def _cut(self) -> None:
+        self.cuts += 1
+        self._left = self._every
+        if self._shut_after is not None and self.passed >= int(self._shut_after):
+            self.shut.set()
+        for writer in list(self._writers):
+            writer.transport.abort()
