@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "predict": "wardround.engine.cli.predict:predict",
         "evaluate": "wardround.engine.cli.evaluate:evaluate",
         "preview": "wardround.engine.cli.preview:preview",
+        "store": "wardround.engine.cli.store:store",
     }
 )
 

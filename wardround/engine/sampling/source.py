@@ -78,7 +78,7 @@ class PatchSource:
         return torch.tensor([self._cases[key.case].target for key in keys], dtype=torch.int64)
 
     def _require_truth(self, cases: Sequence[StoredCase]) -> None:
-        lacking = [case for case in cases if (case.label if self._labelled else case.target) is None]
+        lacking = [case for case in cases if not (case.has_label if self._labelled else case.target is not None)]
         if lacking:
             what = "a mask" if self._labelled else "a value"
             raise InputError.one(f"a case to learn from has not {what}", where=f"case {lacking[0].digest[:12]}")

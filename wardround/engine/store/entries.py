@@ -6,20 +6,20 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from wardround.engine.basics.blocks import BLOCK, blocks
-from wardround.engine.basics.canonical import canonical_model
-from wardround.engine.basics.closed import Closed
-from wardround.engine.basics.files import fsync_file, fsync_folder
+from wardround.engine.basics.canonical import canonical_model, file_sha256
+from wardround.engine.basics.closed import Added, Closed
+from wardround.engine.basics.files import DamagedError, fsync_folder, read_checked, write_checked
 from wardround.engine.basics.randomness import stream
 from wardround.engine.imaging.types import Geometry
 from wardround.engine.preprocessing import Sample
 from wardround.engine.store.mapping import BrokenArrayError, map_array, write_array
-from wardround.engine.store.types import StoredCase
+from wardround.engine.store.shelf import SHELF, Arrays
 
 FORMAT: Literal[1] = 1
 """Grows whenever the layout of an entry changes; enters the key."""
@@ -31,6 +31,8 @@ class Description(Closed):
     """What `case.json` says.
 
     `foreground` is the number of coordinates of each class index, in the order in which they lie in `foreground.npy`.
+    `hashes` has the SHA-256 of each array's file. An entry without them was stored by release 0.1.0; it counts as not
+    whole, because nothing could tell whether it is damaged.
     """
 
     format: Literal[1] = FORMAT
@@ -42,6 +44,7 @@ class Description(Closed):
     geometry: Geometry
     native: Geometry
     target: int | None
+    hashes: Annotated[dict[str, str], Added("0.2.0")] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,21 +73,55 @@ def write_entry(folder: Path, content: Content) -> None:
         dimensions = sample.label.ndim
         arrays["label"] = sample.label
         arrays["foreground"] = np.concatenate([np.empty((0, dimensions), np.int32), *coordinates.values()])
-    for name, array in arrays.items():
-        write_array(folder / f"{name}.npy", array)
-    description = _describe(content, {index: len(found) for index, found in coordinates.items()})
-    (folder / DESCRIPTION).write_bytes(canonical_model(description))
-    fsync_file(folder / DESCRIPTION)
+    hashes = {name: write_array(folder / f"{name}.npy", array) for name, array in arrays.items()}
+    description = _describe(content, {index: len(found) for index, found in coordinates.items()}, hashes)
+    write_checked(folder / DESCRIPTION, canonical_model(description))
     fsync_folder(folder)
 
 
-def read_entry(folder: Path) -> StoredCase | None:
-    """The case in a folder, mapped into memory; None if there is none, or if it is not whole."""
+def read_description(folder: Path) -> Description | None:
+    """What an entry says of itself; None if there is none, or if it is damaged or of a release without hashes."""
     try:
-        description = Description.model_validate_json((folder / DESCRIPTION).read_bytes())
-        return _mapped(folder, description)
-    except (FileNotFoundError, ValidationError, BrokenArrayError):
+        description = Description.model_validate_json(read_checked(folder / DESCRIPTION))
+    except (OSError, ValidationError, DamagedError):
         return None
+    return description if description.hashes else None
+
+
+def map_entry(folder: Path, description: Description) -> Arrays:
+    """The arrays of an entry, mapped, after a look at every byte if this process has not had one.
+
+    Raises `BrokenArrayError` unless they are what was written.
+    """
+    state = _state(folder, description)
+    if not SHELF.is_checked(folder, state):
+        check_entry(folder, description)
+        SHELF.note_checked(folder, state)
+    return _mapped(folder, description)
+
+
+def _state(folder: Path, description: Description) -> str:
+    """What the arrays should be, and the time, size and inode of the files that were found to be that."""
+    found = []
+    for name, digest in sorted(description.hashes.items()):
+        try:
+            status = (folder / f"{name}.npy").stat()
+        except OSError as error:
+            raise BrokenArrayError(f"{name}.npy: {error.strerror}") from error
+        found.append(f"{digest} {status.st_mtime_ns} {status.st_size} {status.st_ino}")
+    return "\n".join(found)
+
+
+def check_entry(folder: Path, description: Description) -> None:
+    """Read every array. Raises `BrokenArrayError` unless they are what was written."""
+    for name, expected in description.hashes.items():
+        path = folder / f"{name}.npy"
+        try:
+            found = file_sha256(path)
+        except OSError as error:
+            raise BrokenArrayError(f"{path.name}: {error.strerror}") from error
+        if found != expected:
+            raise BrokenArrayError(f"{path.name}: its bytes are not those that were written")
 
 
 def foreground_of(label: np.ndarray, digest: str) -> dict[int, np.ndarray]:
@@ -119,7 +156,7 @@ def _chosen_places(pieces: Sequence[np.ndarray], counts: np.ndarray, digest: str
     return np.concatenate(places)
 
 
-def _describe(content: Content, foreground: dict[int, int]) -> Description:
+def _describe(content: Content, foreground: dict[int, int], hashes: dict[str, str]) -> Description:
     label = content.sample.label
     return Description(
         study=content.study,
@@ -130,21 +167,17 @@ def _describe(content: Content, foreground: dict[int, int]) -> Description:
         geometry=content.sample.image.geometry,
         native=content.native,
         target=content.target,
+        hashes=hashes,
     )
 
 
-def _mapped(folder: Path, description: Description) -> StoredCase:
+def _mapped(folder: Path, description: Description) -> Arrays:
     spatial = description.image_shape[1:]
     kind = description.label_type
-    return StoredCase(
-        digest=description.digest,
+    return Arrays(
         image=map_array(folder / "image.npy", description.image_shape, "float32"),
         label=None if kind is None else map_array(folder / "label.npy", spatial, kind),
         foreground={} if kind is None else _coordinates(folder, description.foreground, len(spatial)),
-        geometry=description.geometry,
-        native=description.native,
-        target=description.target,
-        folder=folder,
     )
 
 

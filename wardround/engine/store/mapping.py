@@ -6,6 +6,8 @@ more. torch's map closes the file once it is mapped.
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 from pathlib import Path
 
@@ -17,13 +19,19 @@ class BrokenArrayError(Exception):
     """A file that is not the array that it should be: cut short, damaged, or of another shape or type."""
 
 
-def write_array(path: Path, array: np.ndarray) -> None:
-    """Write an array in C order durably. Unlike numpy's own writer it raises a full disk as what it is."""
+def write_array(path: Path, array: np.ndarray) -> str:
+    """Write an array in C order durably; the SHA-256 of the file. Unlike numpy's own writer it raises a full disk as
+    what it is."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
+    digest = hashlib.sha256(header.getvalue())
     with path.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+        file.write(header.getvalue())
         file.write(array.data)
+        digest.update(array.data)
         file.flush()
         os.fsync(file.fileno())
+    return digest.hexdigest()
 
 
 def map_array(path: Path, shape: tuple[int, ...], kind: str) -> np.ndarray:

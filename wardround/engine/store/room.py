@@ -27,6 +27,14 @@ def building_bytes(study: Study, case: Case) -> int:
     return BUILDING_BYTES * len(study.inputs) * max(math.prod(grid.shape), _stored_voxels(study, grid))
 
 
+def room_for(study: Study, case: Case) -> int:
+    """Disk that a case will take; 0 where its header cannot be read, for then it is not stored."""
+    try:
+        return stored_bytes(study, read_header(case.channels[0]).geometry)
+    except (InputError, OSError):
+        return 0
+
+
 def stored_bytes(study: Study, grid: Geometry) -> int:
     """Disk that a case takes whose file has this grid: float32 channels and, for a segmentation, its mask."""
     mask = 0 if study.task != "segmentation" else 1 if len(study.class_values) <= 256 else 2

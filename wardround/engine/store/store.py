@@ -8,9 +8,11 @@ import fcntl
 import logging
 import os
 import shutil
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -20,13 +22,26 @@ from wardround.engine.basics.files import fsync_folder, require_space
 from wardround.engine.basics.memory import MemoryBudget, available_bytes
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.progress import SILENT, Progress
+from wardround.engine.basics.sizes import shown_size
 from wardround.engine.cohort import Case, twins
 from wardround.engine.preprocessing import Pipeline, Sample, read_sample, target_index
 from wardround.engine.preprocessing.cases import count_broken, name_of
 from wardround.engine.store.digests import DigestIndex
-from wardround.engine.store.entries import DESCRIPTION, FORMAT, Content, Description, read_entry, write_entry
-from wardround.engine.store.room import building_bytes
+from wardround.engine.store.entries import (
+    DESCRIPTION,
+    FORMAT,
+    Content,
+    Description,
+    check_entry,
+    read_description,
+    write_entry,
+)
+from wardround.engine.store.mapped import MappedCase
+from wardround.engine.store.mapping import BrokenArrayError
+from wardround.engine.store.room import building_bytes, room_for
+from wardround.engine.store.shelf import SHELF
 from wardround.engine.store.types import StoredCase
+from wardround.engine.store.users import Users
 from wardround.engine.study import Study
 
 _LOG = logging.getLogger(__name__)
@@ -51,7 +66,7 @@ class StoreEntry:
 
     Attributes:
         key: names the folder.
-        digest: the case's source bytes.
+        digest: the case's source bytes; empty for an entry that cannot be read or that release 0.1.0 wrote.
         study: name of the study that first stored it; others with equal preprocessing share it.
         bytes: room on disk.
         used: seconds since 1970 when it was last opened.
@@ -95,24 +110,36 @@ class CaseStore:
     its holder dies; whoever takes the lock next removes what was left.
     """
 
-    def __init__(self, root: Path, memory: int | None = None) -> None:
-        """`memory`: bytes that building cases may take; half of what is available by default."""
+    def __init__(self, root: Path, memory: int | None = None, limit: int | None = None) -> None:
+        """`memory`: bytes that building cases may take; half of what is available by default. `limit`: bytes on disk
+        that all cases may take, by default as much as there is; what was used longest ago makes room."""
         self._root = root
         self._index = DigestIndex(root / "digests.sqlite")
         self._memory = MemoryBudget(int(_MEMORY_SHARE * available_bytes()) if memory is None else memory)
+        self._users = Users(root)
+        self._limit = limit
+        self._bytes: int | None = None
+        self._joining = 0
+        self._room = threading.Lock()
+        self._swept = False
 
     def open_case(self, study: Study, case: Case, digest: str | None = None) -> StoredCase:
-        """The preprocessed case, memory-mapped; built first if it is not there or not whole.
+        """The preprocessed case; built first if it is not there or not whole. Its arrays are mapped when they are used.
 
         `digest` is the case's digest where the caller knows it. Raises `InputError` that names the case for sources
-        that cannot be used, and for a disk without room.
+        that cannot be used, and for a disk or a store without room.
         """
-        pipeline = Pipeline(study)
         source = self._index.case_digest(case) if digest is None else digest
-        key = storage_key(study, pipeline, source)
-        stored = read_entry(self._folder(key)) or self._build(study, case, pipeline, key, source)
-        os.utime(stored.folder / DESCRIPTION)
-        return replace(stored, content=self._content(study, case, source))
+        key = storage_key(study, Pipeline(study), source)
+        folder = self._folder(key)
+        with self._users.opening(key):
+            description = read_description(folder)
+        description = description or self._build(study, case, key, source)
+        with contextlib.suppress(FileNotFoundError):  # damaged or gone in the meantime: made again when it is used
+            os.utime(folder / DESCRIPTION)
+        SHELF.forget(folder)
+        heal = partial(self._heal, study, case, key, source)
+        return MappedCase(folder, description, heal, content=self._content(study, case, source))
 
     def _content(self, study: Study, case: Case, source: str) -> twins.Content:
         """Digests of the decoded files; they were noted when the case was built, unless an earlier release did that."""
@@ -127,7 +154,8 @@ class CaseStore:
     def open_cases(self, study: Study, cases: Sequence[Case], progress: Progress = SILENT) -> tuple[StoredCase, ...]:
         """Every case, in order. Raises one `InputError` with the problems of all cases."""
         findings, opened = Findings(), []
-        with ThreadPoolExecutor(_BUILDERS, "store") as pool:
+        self._sweep()
+        with self._index.batch(), ThreadPoolExecutor(_BUILDERS, "store") as pool:
             waiting = [pool.submit(self.open_case, study, case) for case in cases]
             try:
                 for done, (case, future) in enumerate(zip(cases, waiting, strict=True), start=1):
@@ -144,53 +172,135 @@ class CaseStore:
     def list(self) -> tuple[StoreEntry, ...]:
         """Every whole entry, the one that was used longest ago first."""
         entries = (_entry(path.parent) for path in self._root.glob(f"cases/*/[0-9a-f]*/{DESCRIPTION}"))
-        return tuple(sorted(entries, key=lambda entry: (entry.used, entry.key)))
+        return tuple(
+            sorted((entry for entry in entries if entry is not None), key=lambda entry: (entry.used, entry.key))
+        )
 
     def prune(self, max_bytes: int) -> tuple[StoreEntry, ...]:
         """Remove the entries used longest ago until the rest needs at most `max_bytes`; returns what was removed.
 
-        A process that has an entry open keeps what it has mapped.
+        What a running process has opened is never removed, so that more may be left.
         """
-        entries = self.list()
-        excess = sum(entry.bytes for entry in entries) - max_bytes
+        self._sweep()
         removed = []
-        for entry in entries:
-            if excess <= 0:
-                break
-            with self._locked(entry.key):
-                _discard(self._folder(entry.key))
-            excess -= entry.bytes
-            removed.append(entry)
+        with self._users.pruning() as used:
+            entries = self.list()
+            excess = sum(entry.bytes for entry in entries) - max_bytes
+            for entry in entries:
+                if excess <= 0:
+                    break
+                if entry.key in used:
+                    continue
+                with self._locked(entry.key):
+                    _discard(self._folder(entry.key))
+                excess -= entry.bytes
+                removed.append(entry)
         return tuple(removed)
+
+    def verify(self, progress: Progress = SILENT) -> tuple[StoreEntry, ...]:
+        """Read every byte of every entry; removes those that are damaged, which are made again when they are needed.
+
+        Returns what was removed. An entry without a readable description counts as damaged.
+        """
+        damaged = []
+        for done, folder in enumerate(sorted(self._root.glob("cases/*/[0-9a-f]*")), start=1):
+            with self._locked(folder.name):
+                description = read_description(folder)
+                if folder.exists() and (description is None or not _is_whole(folder, description)):
+                    damaged.append(_entry(folder) or StoreEntry(folder.name, "", "", _size(folder), 0.0))
+                    _discard(folder)
+            progress.advance(done)
+        return tuple(damaged)
 
     def _folder(self, key: str) -> Path:
         return self._root / "cases" / key[:2] / key
 
     @contextlib.contextmanager
-    def _locked(self, key: str) -> Iterator[None]:
+    def _locked(self, key: str, *, wait: bool = True) -> Iterator[bool]:
+        """Hold the lock of a key; yields False, without it, if another one holds it and one does not wait."""
         locks = self._root / "locks"
         locks.mkdir(parents=True, exist_ok=True)
         with (locks / key[:2]).open("wb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                yield False
+                return
+            yield True
 
-    def _build(self, study: Study, case: Case, pipeline: Pipeline, key: str, digest: str) -> StoredCase:
+    def _build(self, study: Study, case: Case, key: str, digest: str) -> Description:
+        folder = self._folder(key)
+        with self._room_for(study, case), self._locked(key):
+            # Another process may have built it while this one waited.
+            return read_description(folder) or self._write(study, case, folder, digest)
+
+    def _write(self, study: Study, case: Case, folder: Path, digest: str) -> Description:
+        with self._memory.reserve(self._needed(study, case)):
+            content, decoded = _prepare(study, case, Pipeline(study), digest)
+            require_space(self._root, content.bytes + _MARGIN, f"the preprocessed images of {name_of(case)}")
+            _discard(folder)
+            _write_whole(folder, content)
+            del content
+            self._index.note_content(content_key(study, digest), decoded)
+        built = read_description(folder)
+        if built is None:
+            raise RuntimeError(f"the entry {folder.name} cannot be read back")
+        return built
+
+    def _heal(self, study: Study, case: Case, key: str, digest: str, error: Exception) -> Description:
+        """Make a damaged entry again from its files. Raises `InputError` if these are no longer what they were."""
         folder = self._folder(key)
         with self._locked(key):
-            present = read_entry(folder)  # another process may have built it while this one waited
-            if present is not None:
+            present = read_description(folder)
+            if present is not None and _is_whole(folder, present):  # another process was quicker
                 return present
-            with self._memory.reserve(self._needed(study, case)):
-                content, decoded = _prepare(study, case, pipeline, digest)
-                require_space(self._root, content.bytes + _MARGIN, f"the preprocessed images of {name_of(case)}")
-                _discard(folder)
-                _write_whole(folder, content)
-                del content
-                self._index.note_content(content_key(study, digest), decoded)
-            built = read_entry(folder)
-        if built is None:
-            raise RuntimeError(f"the entry {key} cannot be read back")
-        return built
+            _LOG.warning("%s: its stored arrays are damaged (%s). They are made again.", name_of(case), error)
+            if self._index.case_digest(case) != digest:
+                raise InputError.one(
+                    "the stored copy of this case is damaged, and its files are no longer those that it was made from",
+                    where=name_of(case),
+                    remedy="Start anew: the case as it is now is then read",
+                )
+            return self._write(study, case, folder, digest)
+
+    @contextlib.contextmanager
+    def _room_for(self, study: Study, case: Case) -> Iterator[None]:
+        """Keep the store within its limit while a case joins it: what was used longest ago is removed."""
+        needed = 0 if self._limit is None else room_for(study, case)
+        try:
+            if self._limit is not None:
+                self._make_room(needed, self._limit)
+            yield
+        finally:
+            with self._room:
+                self._joining -= needed
+
+    def _make_room(self, needed: int, limit: int) -> None:
+        with self._room:
+            if self._bytes is None or self._bytes + needed > limit:
+                self.prune(max(0, limit - needed - self._joining))
+                self._bytes = sum(entry.bytes for entry in self.list()) + self._joining
+            self._joining += needed
+            self._bytes += needed
+            if self._bytes <= limit:
+                return
+            self._bytes = None
+        raise StoreFullError.one(
+            "the store has reached its limit, and all that it holds is in use",
+            where=str(self._root),
+            expected=shown_size(limit),
+            remedy="Raise the limit (`store_limit` in site.yaml)",
+        )
+
+    def _sweep(self) -> None:
+        """Remove what killed builders left half-built, once per store; where somebody builds, he does it himself."""
+        if self._swept:
+            return
+        self._swept = True
+        for folder in self._root.glob("cases/*/.*"):
+            with self._locked(folder.name[1:], wait=False) as alone:
+                if alone:
+                    _discard(folder)
 
     def _needed(self, study: Study, case: Case) -> int:
         needed = building_bytes(study, case)
@@ -249,7 +359,24 @@ def _discard(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def _entry(folder: Path) -> StoreEntry:
-    description = Description.model_validate_json((folder / DESCRIPTION).read_bytes())
-    size = sum(path.stat().st_size for path in folder.iterdir())
-    return StoreEntry(folder.name, description.digest, description.study, size, (folder / DESCRIPTION).stat().st_mtime)
+def _is_whole(folder: Path, description: Description) -> bool:
+    try:
+        check_entry(folder, description)
+    except BrokenArrayError:
+        return False
+    return True
+
+
+def _entry(folder: Path) -> StoreEntry | None:
+    description = read_description(folder)
+    try:
+        size, used = _size(folder), (folder / DESCRIPTION).stat().st_mtime
+    except FileNotFoundError:  # removed in the meantime
+        return None
+    if description is None:
+        return StoreEntry(folder.name, "", "", size, used)
+    return StoreEntry(folder.name, description.digest, description.study, size, used)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir())

@@ -1,4 +1,4 @@
-"""A preprocessed case as the store gives it: memory-mapped arrays and what is needed to write predictions back."""
+"""A preprocessed case: its arrays and what is needed to write predictions back. The store's cases are mapped lazily."""
 
 from __future__ import annotations
 
@@ -39,4 +39,10 @@ class StoredCase:
     native: Geometry
     target: int | None
     folder: Path
+
+    @property
+    def has_label(self) -> bool:
+        """Whether there is a mask, without touching it."""
+        return self.label is not None
+
     content: Content = NOTHING

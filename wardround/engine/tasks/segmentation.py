@@ -135,6 +135,6 @@ def _truth(case: StoredCase) -> np.ndarray:
 def _require_labels(cases: Sequence[StoredCase], subjects: Sequence[str]) -> None:
     findings = Findings()
     for case, subject in zip(cases, subjects, strict=True):
-        if case.label is None:
+        if not case.has_label:
             findings.add("the case has no mask to compare with", where=subject, remedy="Give it a Label")
     findings.raise_if_any()
