@@ -96,14 +96,20 @@ def pack(arrays: Arrays) -> bytes:
     """
     from safetensors.numpy import save
 
+    check_packable(arrays)
+    # An operation on an array without axes gives a numpy scalar, which safetensors does not take; and of an array that
+    # does not lie in one piece, such as a transposed one, it writes other numbers without a word.
+    content: bytes = save({name: np.asarray(arrays[name], order="C") for name in sorted(arrays)})
+    return content
+
+
+def check_packable(arrays: Arrays) -> None:
+    """Raise `PayloadError` where `pack` would."""
     for name, array in arrays.items():
         if not _NAME.fullmatch(name):
             raise PayloadError("a tensor's name is not of the form group/name")
         if array.dtype not in _DTYPES.values():
             raise PayloadError("a tensor's type is not one of float32, float16, int64, uint8")
-    # An operation on an array without axes gives a numpy scalar, which safetensors does not take.
-    content: bytes = save({name: np.asarray(arrays[name]) for name in sorted(arrays)})
-    return content
 
 
 def unpack(content: Payload, schema: Schema | None = None) -> dict[str, np.ndarray]:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wardround.aggregator.strategies.protocol import Arrays
-from wardround.engine.basics.files import require_space, write_atomic
+from wardround.engine.basics.files import map_file, require_space
 from wardround.engine.basics.problems import InputError
-from wardround.federation.payload import pack, payload_digest, unpack
+from wardround.federation.envelope import Payload
+from wardround.federation.packing import packed_digest, packed_size, write_packed
+from wardround.federation.payload import payload_digest, unpack
 
 _SUFFIX = ".safetensors"
 
@@ -22,19 +24,18 @@ class ArrayStore:
 
     def put(self, arrays: Arrays) -> str:
         """Keep arrays durably and return their digest. Equal arrays are kept once."""
-        content = pack(arrays)
-        digest = payload_digest(content)
+        digest = packed_digest(arrays)
         path = self._path(digest)
         if not path.exists():
-            require_space(self.root, len(content), "the global model")
-            write_atomic(path, content)
+            require_space(self.root, packed_size(arrays), "the global model")
+            write_packed(path, arrays)
         return digest
 
-    def read(self, digest: str) -> bytes:
-        """The packed bytes. Raises `InputError` when they are missing or damaged."""
+    def read(self, digest: str) -> Payload:
+        """The packed bytes, mapped from their file. Raises `InputError` when they are missing or damaged."""
         path = self._path(digest)
         try:
-            content = path.read_bytes()
+            content = map_file(path)
         except OSError as error:
             raise _unusable(path, error.strerror or "") from None
         if payload_digest(content) != digest:
@@ -42,7 +43,7 @@ class ArrayStore:
         return content
 
     def get(self, digest: str) -> Arrays:
-        """The arrays. Raises `InputError` when they are missing or damaged."""
+        """The arrays, mapped from their file. Raises `InputError` when they are missing or damaged."""
         return unpack(self.read(digest))
 
     def prune(self, keep: Iterable[str]) -> None:

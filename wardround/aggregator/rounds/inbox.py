@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wardround.aggregator.rounds.records import Asked, read_record, write_record
-from wardround.engine.basics.files import require_space, write_atomic
+from wardround.engine.basics.files import map_file, require_space, write_atomic
 from wardround.federation.envelope import Envelope
 
 _BODY, _SIGNATURE, _UPDATE = "body.json", "signature", "update.safetensors"
@@ -44,7 +44,7 @@ class Inbox:
         return Envelope(
             (self._reply / _BODY).read_bytes(),
             (self._reply / _SIGNATURE).read_bytes(),
-            (self._reply / _UPDATE).read_bytes(),
+            map_file(self._reply / _UPDATE),
         )
 
     def discard(self) -> None:

@@ -34,6 +34,7 @@ from wardround.aggregator.strategies.protocol import Arrays, Strategy
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study import Study
 from wardround.federation.declared import Declared
+from wardround.federation.envelope import Payload
 from wardround.federation.guards import describe
 from wardround.federation.identities import CoordinatorKey, Roster
 from wardround.federation.payload import unpack
@@ -167,13 +168,13 @@ class RoundLoop:
         self._finish(inspector, decision, started)
         return None
 
-    def _inspector(self, order: RoundOrder, model: bytes) -> Inspector:
+    def _inspector(self, order: RoundOrder, model: Payload) -> Inspector:
         run = self.run_plan
         is_final = order.round == run.plan.horizon.rounds + 1
         return Inspector(order, describe(unpack(model)), Declared.of(run.study, run.plan.outgoing), is_final)
 
     def _gathering(
-        self, inspector: Inspector, decision: FoldDecision | None, model: bytes, started: float
+        self, inspector: Inspector, decision: FoldDecision | None, model: Payload, started: float
     ) -> Gathering:
         """The round's conversations. Once it is decided whose replies are folded, only theirs are wanted, and all."""
         run, order = self.run_plan, inspector.order

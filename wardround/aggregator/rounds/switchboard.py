@@ -5,6 +5,7 @@ A site's thread lasts for the whole run, so that a site is asked one thing at a 
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterable
@@ -18,6 +19,8 @@ from wardround.aggregator.rounds.timing import Clock
 from wardround.federation.envelope import Envelope
 
 _TICK = 0.2
+_INTAKE = 2
+"""Updates that are checked and stored at a time. More of them wait in files of the link's, not in memory."""
 
 
 class Exchange(Protocol):
@@ -59,6 +62,7 @@ class Switchboard:
         self._current: Gathering | None = None
         self._failure: BaseException | None = None
         self._stopped = False
+        self._intake = threading.Semaphore(_INTAKE)
         self._threads = [
             threading.Thread(target=self._serve, args=(site,), name=f"site-{site}", daemon=True) for site in sites
         ]
@@ -128,6 +132,7 @@ class Switchboard:
         answer = self._link.exchange(conversation.site, question.envelope, question.timeout)
         if self._stopped:
             return
-        conversation.heard(question, answer, self._clock.now())
+        with self._intake if answer is not None and answer.payload else contextlib.nullcontext():
+            conversation.heard(question, answer, self._clock.now())
         with self._changed:
             self._changed.notify_all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import BaseModel, JsonValue
@@ -23,6 +24,14 @@ def canonical_model(model: BaseModel) -> bytes:
 def sha256_hex(content: bytes | memoryview) -> str:
     """SHA-256 as 64 hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()
+
+
+def sha256_of(parts: Iterable[bytes | memoryview]) -> str:
+    """SHA-256 of parts that follow one another, as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def digest_of(model: BaseModel) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import mmap
 import os
 import re
 import secrets
@@ -70,6 +71,18 @@ def write_atomic(path: Path, content: bytes | memoryview) -> None:
     """Write `content` to `path` durably; a crash leaves the old file or the new one, never half of either."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
+
+
+def map_file(path: Path) -> bytes | memoryview:
+    """A file's bytes, read by the system as they are used, and the same when the file is replaced or removed.
+
+    Raises:
+        OSError: there is no such file.
+    """
+    with path.open("rb") as handle:
+        if os.fstat(handle.fileno()).st_size == 0:
+            return b""
+        return memoryview(mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 def write_private(path: Path, content: bytes) -> None:
