@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import ssl
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from cryptography import x509
 
 from tests.aggregator.fakes import seeded_keys
 from tests.support.commands import Outcome, run_wardround
+from tests.support.keeping import SECRETS, SETTINGS
 from tests.support.studies import SEGMENTATION, write_study
 from wardround.aggregator.certificates import issue_authority, issue_server, serves
 from wardround.aggregator.cli import app
 from wardround.aggregator.coordination import load_coordination
+from wardround.aggregator.rounds.state import StateFolder
 from wardround.engine.basics.problems import InputError
 from wardround.federation.identities import EnrolmentRequest
 from wardround.federation.invitation import load_invitation
@@ -295,3 +298,57 @@ def test_status_before_the_first_run_says_what_to_do(home: Path) -> None:
     outcome = aggregator("status", "--config", home / "federation.yaml")
     assert outcome.code == 2
     assert "has not been run yet" in outcome.err
+
+
+AGGREGATOR_FILES = {
+    "federation.yaml": SETTINGS,
+    "roster.json": SETTINGS,
+    "keys/ca.key": SECRETS,
+    "keys/server.key": SECRETS,
+    "keys/coordinator.key": SECRETS,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "way"), [(name, way) for name, ways in AGGREGATOR_FILES.items() for way in ways], ids=lambda value: value
+)
+def test_no_file_that_others_may_read_or_change_is_trusted(
+    home: Path, monkeypatch: pytest.MonkeyPatch, name: str, way: str
+) -> None:
+    said = AGGREGATOR_FILES[name][way](home / name, monkeypatch)
+    for words in (("check",), ("invite", "--out", home / "invitation.json"), ()):
+        outcome = aggregator(*words, "--config", home / "federation.yaml")
+        assert outcome.code == 2
+        assert said in outcome.err
+    assert not (home / "invitation.json").exists()
+    if name == "keys/ca.key":
+        assert said in aggregator("certificate", "--config", home / "federation.yaml").err
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_what_init_writes_is_kept_well_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        tmp_path.chmod(0o755)
+        study = write_study(tmp_path / "study.yaml", SEGMENTATION)
+        folder = tmp_path / "federation"
+        folder.mkdir(mode=0o755)
+        words = ("--name", "brains", "--study", study, "--address", "127.0.0.1:9443", "--folder", folder)
+        assert aggregator("init", *words).code == 0
+        config = folder / "federation.yaml"
+        assert aggregator("enroll", "north", request(tmp_path, "north"), "--config", config).code == 0
+        assert aggregator("check", "--config", config).code == 0
+    finally:
+        os.umask(before)
+    assert (folder / "keys").stat().st_mode & 0o777 == 0o700
+
+
+def test_the_state_of_a_run_is_its_users_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        state = StateFolder(tmp_path / "state")
+        (tmp_path / "state").mkdir(mode=0o777)
+        with state.locked():
+            assert state.root.stat().st_mode & 0o777 == 0o700
+    finally:
+        os.umask(before)

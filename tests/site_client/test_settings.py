@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from tests.site_client.support import build_site
+from tests.support.keeping import SECRETS, SETTINGS
 from wardround.engine.basics.problems import InputError
+from wardround.engine.cli.runner import ExitCode, run
+from wardround.site_client.cli import app
+from wardround.site_client.preflight import check_site
 from wardround.site_client.settings import Policy, load_policy, load_settings
 
 
@@ -64,3 +70,40 @@ def test_a_metric_covers_its_classes() -> None:
         False,
         False,
     ]
+
+
+SITE_FILES = {
+    "site.yaml": SETTINGS,
+    "policy.yaml": SETTINGS,
+    "accepted.json": SETTINGS,
+    "keys/signing.key": SECRETS,
+    "keys/transport.key": SECRETS,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "way"), [(name, way) for name, ways in SITE_FILES.items() for way in ways], ids=lambda value: value
+)
+def test_no_command_trusts_a_file_that_others_may_read_or_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, way: str
+) -> None:
+    site = build_site(tmp_path / "site")
+    said = SITE_FILES[name][way](site.folder / name, monkeypatch)
+    assert run(app, ["check", "--offline", "--config", str(site.config)]) == ExitCode.BAD_INPUT
+    assert said in capsys.readouterr().err
+    # The courier is the process that trusts them; it asks for the policy anew with each task.
+    if name != "policy.yaml":
+        assert run(app, ["courier", "--config", str(site.config)]) == ExitCode.BAD_INPUT
+        assert said in capsys.readouterr().err
+
+
+def test_what_init_and_accept_write_is_kept_well_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        (tmp_path / "site").mkdir(mode=0o755)
+        site = build_site(tmp_path / "site")
+        findings = check_site(site.config, online=False).findings
+    finally:
+        os.umask(before)
+    kept = {str(site.folder / name) for name in SITE_FILES} | {str(site.folder), str(site.settings.keys)}
+    assert [problem for problem in findings.problems if problem.where in kept] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -149,5 +150,6 @@ def sites(config: Config = _DEFAULT) -> None:
 
 
 def main() -> int:
-    """Run `aggregator`; returns the exit code."""
+    """Run `aggregator`; returns the exit code. What it writes is its user's alone, whatever the umask was."""
+    os.umask(0o077)
     return run(app)

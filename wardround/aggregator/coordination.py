@@ -11,9 +11,10 @@ from cryptography import x509
 from wardround.aggregator.certificates import serves
 from wardround.aggregator.enrolment import read_roster
 from wardround.aggregator.settings import Federation, Folders
+from wardround.engine.basics.keeping import Kept, check_kept, require_kept
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.study import Study, load_study
-from wardround.engine.study.documents import Document, read_document, validate_document
+from wardround.engine.study.documents import Document, load_settings_file, read_document
 from wardround.federation.expiry import expiry_sentence
 from wardround.federation.flower.tls import certificate_dates
 from wardround.federation.identities import CoordinatorKey, Roster
@@ -71,7 +72,7 @@ def absolute_folders(home: Path, folders: Folders) -> Folders:
 
 def read_federation(path: Path) -> tuple[Path, Federation]:
     """Folder and settings of a federation file. Raises `InputError` with every problem of the file."""
-    return path.resolve().parent, validate_document(Federation, read_document(path))
+    return path.resolve().parent, load_settings_file(Federation, path, "federation file")
 
 
 def load_coordination(path: Path, *, today: datetime.datetime | None = None) -> Coordination:
@@ -79,7 +80,7 @@ def load_coordination(path: Path, *, today: datetime.datetime | None = None) -> 
     document, home, findings = read_document(path), path.resolve().parent, Findings()
     settings = study = roster = key = None
     with findings.gather():
-        settings = validate_document(Federation, document)
+        settings = load_settings_file(Federation, path, "federation file")
     with findings.gather():
         study = load_study(_study_path(document, home))
     folders = absolute_folders(home, settings.folders if settings is not None else Folders())
@@ -156,7 +157,8 @@ def _check_certificates(
     with findings.gather():
         server = _certificate(keys / SERVER_FILE)
     with findings.gather():
-        _require_private(keys / SERVER_KEY_FILE)
+        _require_key(keys / SERVER_KEY_FILE)
+    check_kept(keys / CA_KEY_FILE, Kept.SECRET, "private key", findings)
     if authority is not None:
         _check_dates(authority, keys / CA_FILE, today, findings, notes)
     if server is None:
@@ -181,18 +183,10 @@ def _certificate(path: Path) -> x509.Certificate:
         raise InputError.one("this is not a certificate", where=str(path), expected="a PEM file") from None
 
 
-def _require_private(path: Path) -> None:
+def _require_key(path: Path) -> None:
     if not path.is_file():
         raise InputError.one("the server's private key is missing", where=str(path))
-    if path.stat().st_mode & 0o077:
-        mode = f"mode {path.stat().st_mode & 0o777:04o}"
-        raise InputError.one(
-            "others can read the private key",
-            where=str(path),
-            got=mode,
-            expected="mode 0600",
-            remedy=f"chmod 600 {path}",
-        )
+    require_kept(path, Kept.SECRET, "private key")
 
 
 def _check_dates(

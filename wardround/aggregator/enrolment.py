@@ -7,13 +7,15 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from wardround.engine.basics.files import write_atomic
+from wardround.engine.basics.files import write_settings
+from wardround.engine.basics.keeping import Kept, require_kept
 from wardround.engine.basics.problems import InputError
 from wardround.federation.identities import EnrolmentRequest, Member, Roster
 
 
 def read_roster(path: Path) -> Roster:
-    """The roster of a file. Raises `InputError` when it cannot be read or is not one."""
+    """The roster of a file. Raises `InputError` when it cannot be read, is not one, or others may change it."""
+    require_kept(path, Kept.SETTINGS, "roster")
     try:
         return Roster.model_validate_json(path.read_bytes())
     except OSError as error:
@@ -31,7 +33,7 @@ def read_roster(path: Path) -> Roster:
 
 def write_roster(path: Path, roster: Roster) -> None:
     """Write a roster as readable JSON, atomically."""
-    write_atomic(path, (json.dumps(roster.model_dump(mode="json"), indent=2, sort_keys=True) + "\n").encode())
+    write_settings(path, (json.dumps(roster.model_dump(mode="json"), indent=2, sort_keys=True) + "\n").encode())
 
 
 def enrol(path: Path, name: str, request_path: Path) -> Member:

@@ -13,7 +13,8 @@ from wardround.aggregator.certificates import Issued, issue_authority, issue_ser
 from wardround.aggregator.coordination import CA_FILE, CA_KEY_FILE, SERVER_FILE, SERVER_KEY_FILE
 from wardround.aggregator.enrolment import write_roster
 from wardround.aggregator.settings import Federation, Folders
-from wardround.engine.basics.files import write_atomic, write_private
+from wardround.engine.basics.files import write_atomic, write_private, write_settings
+from wardround.engine.basics.keeping import Kept, require_kept
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.study import load_study
 from wardround.engine.study.documents import parse_document, validate_document
@@ -83,7 +84,7 @@ def create_federation(folder: Path, new: NewFederation) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     _create_keys(folder / Folders().keys, new.name, hosts)
     write_roster(folder / Folders().roster, Roster(members=()))
-    write_atomic(folder / FEDERATION_FILE, text.encode())
+    write_settings(folder / FEDERATION_FILE, text.encode())
     return folder / FEDERATION_FILE
 
 
@@ -101,6 +102,7 @@ def renew_certificate(keys: Path, hosts: Iterable[str]) -> Path:
 
 def _authority(keys: Path) -> Issued:
     certificate, key = keys / CA_FILE, keys / CA_KEY_FILE
+    require_kept(key, Kept.SECRET, "private key")
     try:
         return matching_authority(certificate.read_bytes(), key.read_bytes())
     except OSError as error:

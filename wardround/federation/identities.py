@@ -19,7 +19,8 @@ from pydantic import Field, ValidationError, field_validator
 
 from wardround.engine.basics.canonical import canonical_model, digest_of, sha256_hex
 from wardround.engine.basics.files import write_atomic, write_private
-from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.keeping import Kept, check_kept, require_kept
+from wardround.engine.basics.problems import Findings, InputError
 from wardround.federation.protocol import SiteName, WireModel
 
 SigningHex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -97,6 +98,10 @@ class SiteKeys:
     @classmethod
     def load(cls, folder: Path) -> Self:
         """The keys of `folder`. Raises `InputError` when they are absent, readable by others, or not keys."""
+        findings = Findings()
+        for name in (SIGNING_FILE, TRANSPORT_FILE):
+            check_kept(folder / name, Kept.SECRET, "private key", findings)
+        findings.raise_if_any()
         signing, transport = _read_key(folder / SIGNING_FILE), _read_key(folder / TRANSPORT_FILE)
         if not isinstance(signing, ed25519.Ed25519PrivateKey):
             raise _not_a_key(folder / SIGNING_FILE, "an Ed25519 private key")
@@ -132,6 +137,7 @@ class CoordinatorKey:
     @classmethod
     def load(cls, folder: Path) -> Self:
         """The key of `folder`. Raises `InputError` when it is absent, readable by others, or not a key."""
+        require_kept(folder / COORDINATOR_FILE, Kept.SECRET, "private key")
         signing = _read_key(folder / COORDINATOR_FILE)
         if not isinstance(signing, ed25519.Ed25519PrivateKey):
             raise _not_a_key(folder / COORDINATOR_FILE, "an Ed25519 private key")
@@ -291,18 +297,9 @@ def _refuse_existing(path: Path) -> None:
 
 def _read_key(path: Path) -> object:
     try:
-        mode = path.stat().st_mode
         content = path.read_bytes()
     except OSError as error:
         raise InputError.one("the private key cannot be read", where=str(path), got=error.strerror or "") from None
-    if mode & 0o077:
-        raise InputError.one(
-            "others can read the private key",
-            where=str(path),
-            got=f"mode {mode & 0o777:04o}",
-            expected="mode 0600",
-            remedy=f"chmod 600 {path}",
-        )
     try:
         return serialization.load_pem_private_key(content, password=None)
     except (ValueError, TypeError):

@@ -8,7 +8,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from wardround.engine.basics.canonical import canonical_model
-from wardround.engine.basics.files import write_atomic
+from wardround.engine.basics.files import write_settings
+from wardround.engine.basics.keeping import Kept, require_kept
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.study import Study
 from wardround.federation.identities import Member, SiteKeys
@@ -46,11 +47,12 @@ class Agreement:
 
 def pin(path: Path, invitation: Invitation) -> None:
     """Write the accepted invitation atomically."""
-    write_atomic(path, canonical_model(invitation) + b"\n")
+    write_settings(path, canonical_model(invitation) + b"\n")
 
 
 def load_agreement(path: Path) -> Agreement:
-    """The accepted invitation. Raises `InputError` when there is none or it cannot be used."""
+    """The accepted invitation. Raises `InputError` when there is none, it cannot be used, or others may change it."""
+    require_kept(path, Kept.SETTINGS, "accepted invitation")
     try:
         invitation = Invitation.model_validate_json(path.read_bytes())
     except FileNotFoundError:

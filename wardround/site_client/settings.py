@@ -8,12 +8,9 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from wardround.engine.basics.closed import Added, Closed
-from wardround.engine.basics.problems import InputError
-from wardround.engine.study.documents import read_document, validate_document
+from wardround.engine.study.documents import load_settings_file
 from wardround.federation.addresses import Address
 from wardround.federation.protocol import SiteName
-
-_OTHERS_MAY_WRITE = 0o022
 
 
 class _Section(Closed):
@@ -94,19 +91,9 @@ class Policy(_Section):
 
 def load_settings(path: Path) -> SiteSettings:
     """The settings of a `site.yaml`, paths absolute. Raises `InputError` with every problem."""
-    return validate_document(SiteSettings, read_document(path)).placed(path.parent)
+    return load_settings_file(SiteSettings, path, "site file").placed(path.parent)
 
 
 def load_policy(path: Path) -> Policy:
     """The policy of a file that only its owner can change. Raises `InputError` with every problem."""
-    document = read_document(path)
-    mode = path.stat().st_mode
-    if mode & _OTHERS_MAY_WRITE:
-        raise InputError.one(
-            "others than its owner may change the policy",
-            where=str(path),
-            got=f"mode {mode & 0o777:04o}",
-            expected="no write permission for group and others",
-            remedy=f"chmod go-w {path}",
-        )
-    return validate_document(Policy, document)
+    return load_settings_file(Policy, path, "policy")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from wardround.engine.basics.files import write_atomic
+from wardround.engine.basics.files import write_settings
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.study.documents import parse_document, validate_document
 from wardround.federation.identities import EnrolmentRequest, SiteKeys, fingerprint
@@ -100,9 +100,8 @@ def create_site(folder: Path, name: str, manifest: Path) -> NewSite:
     made = SiteKeys.create(keys)
     EnrolmentRequest.create(name, made).save(request)
     request.chmod(_ONLY_OWNER_WRITES)
-    write_atomic(policy, _POLICY_TEMPLATE.encode())
-    policy.chmod(_ONLY_OWNER_WRITES)
-    write_atomic(site, site_text.encode())
+    write_settings(policy, _POLICY_TEMPLATE.encode())
+    write_settings(site, site_text.encode())
     return NewSite(request, fingerprint(made.signing_public), (site, policy))
 
 

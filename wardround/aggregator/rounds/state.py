@@ -20,7 +20,7 @@ from pathlib import Path
 from wardround.aggregator.rounds.arrays import ArrayStore
 from wardround.aggregator.rounds.inbox import Inbox
 from wardround.aggregator.rounds.records import FoldDecision, RoundOrder, RoundResult, read_record, write_record
-from wardround.engine.basics.files import write_atomic
+from wardround.engine.basics.files import private_folder, write_atomic
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study import Study, study_to_bytes
 from wardround.federation.differences import Terms, differences
@@ -154,8 +154,8 @@ class StateFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder for one process. Raises `InputError` when another one has it."""
-        self.root.mkdir(parents=True, exist_ok=True)
+        """Hold the folder, which is its owner's alone, for one process. Raises `InputError` when another one has it."""
+        private_folder(self.root)
         with (self.root / "lock").open("ab") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

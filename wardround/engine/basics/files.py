@@ -92,6 +92,13 @@ def write_private(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
+def write_settings(path: Path, content: bytes) -> None:
+    """Write a file that anybody may read and only its owner may change (mode 0644, whatever the umask)."""
+    with replacing(path) as temporary:
+        temporary.chmod(0o644)
+        temporary.write_bytes(content)
+
+
 def write_checked(path: Path, content: bytes) -> None:
     """Write `content` durably behind its SHA-256, for `read_checked`."""
     write_atomic(path, hashlib.sha256(content).hexdigest().encode() + b"\n" + content)

@@ -15,7 +15,8 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from wardround.engine.basics.problems import InputError, Problem, did_you_mean
+from wardround.engine.basics.keeping import Kept, check_kept
+from wardround.engine.basics.problems import Findings, InputError, Problem, did_you_mean
 from wardround.engine.study.flaws import Flaw, Location, as_tuples, flaws_of, written
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -101,6 +102,19 @@ def validate_document(model: type[Model], document: Document, *, strict: bool | 
     if all(flaw.what.startswith("unknown key") for flaw in flaws):
         flaws += _flaws_without(document, {flaw.location for flaw in flaws}, model, strict)
     raise InputError(_problem(flaw, document) for flaw in sorted(flaws, key=lambda flaw: document.line(flaw.location)))
+
+
+def load_settings_file(model: type[Model], path: Path, noun: str) -> Model:
+    """A settings file as `model`. Raises `InputError` with every problem, also if others than its owner may change it.
+
+    `noun` is what people call the file.
+    """
+    document, findings = read_document(path), Findings()
+    check_kept(path, Kept.SETTINGS, noun, findings)
+    with findings.gather():
+        found = validate_document(model, document)
+    findings.raise_if_any()
+    return found
 
 
 def _flaws_without(

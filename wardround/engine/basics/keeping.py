@@ -1,0 +1,98 @@
+"""Who else could read or change a file that decides whom this machine trusts: one check for keys and for settings."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+
+from wardround.engine.basics.problems import Findings, Problem
+
+_ROOT = 0
+
+
+class Kept(Enum):
+    """How a file is kept: its owner alone reads and changes a `SECRET`, and alone changes `SETTINGS`."""
+
+    SECRET = "a secret"
+    SETTINGS = "settings"
+
+
+_FORBIDDEN = {Kept.SECRET: 0o077, Kept.SETTINGS: 0o022}
+_WHAT = {Kept.SECRET: "others can read the", Kept.SETTINGS: "others than its owner may change the"}
+_EXPECTED = {Kept.SECRET: "mode 0600", Kept.SETTINGS: "no write permission for group and others"}
+_REMEDY = {Kept.SECRET: "chmod 600", Kept.SETTINGS: "chmod go-w"}
+_WRITABLE_BY_OTHERS = 0o002
+
+
+def check_kept(path: Path, kept: Kept, noun: str, findings: Findings) -> None:
+    """Note every way in which somebody else could read or change a file: by its mode, its owner or its folder.
+
+    A file that is absent is no finding: whoever needs it says so. Links are followed, and the folder of the file that
+    a link leads to is looked at as well. `noun` is what people call the file.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return
+    folders = dict.fromkeys((path.absolute().parent, path.resolve().parent))
+    problems = [
+        *_wrong_mode(path, found.st_mode, kept, noun),
+        *_wrong_owner(path, found.st_uid),
+        *(problem for folder in folders for problem in _wrong_folder(folder, kept)),
+    ]
+    findings.extend(problem for problem in problems if problem not in findings.problems)
+
+
+def require_kept(path: Path, kept: Kept, noun: str) -> None:
+    """Raise `InputError` with all that `check_kept` finds."""
+    findings = Findings()
+    check_kept(path, kept, noun, findings)
+    findings.raise_if_any()
+
+
+def _wrong_mode(path: Path, mode: int, kept: Kept, noun: str) -> Iterator[Problem]:
+    if mode & _FORBIDDEN[kept]:
+        yield Problem(
+            f"{_WHAT[kept]} {noun}",
+            where=str(path),
+            got=f"mode {stat.S_IMODE(mode):04o}",
+            expected=_EXPECTED[kept],
+            remedy=f"{_REMEDY[kept]} {path}",
+        )
+
+
+def _wrong_owner(path: Path, owner: int) -> Iterator[Problem]:
+    if owner not in (os.geteuid(), _ROOT):
+        me = _name(os.geteuid())
+        yield Problem(
+            "the file belongs to somebody else",
+            where=str(path),
+            got=f"owner {_name(owner)}",
+            expected=me if os.geteuid() == _ROOT else f"{me} or root",
+            remedy=f"Run this as {_name(owner)}, or chown {me} {path}",
+        )
+
+
+def _wrong_folder(folder: Path, kept: Kept) -> Iterator[Problem]:
+    """Who may write in a folder may put another file in the place of one in it, unless the sticky bit forbids it."""
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    forbidden = _FORBIDDEN[Kept.SETTINGS] if kept is Kept.SECRET else _WRITABLE_BY_OTHERS
+    if mode & forbidden and not mode & stat.S_ISVTX:
+        yield Problem(
+            "others may put another file in its place",
+            where=str(folder),
+            got=f"folder of mode {mode:04o}",
+            expected="no write permission for others",
+            remedy=f"chmod go-w {folder}",
+        )
+
+
+def _name(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return str(user)
