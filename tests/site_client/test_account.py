@@ -224,10 +224,10 @@ def test_a_damaged_account_is_made_again_from_its_copy(
     damaged = bytearray(sound)
     damaged[position % len(damaged)] = value
     files[of_copy].write_bytes(damaged)
-    again = Account(folder, plan)
-    assert again.tally() == expected
+    mended: list[Path] = []
+    assert Account(folder, plan, mended.append).tally() == expected
     assert [file.read_bytes() for file in files] == [sound, sound]
-    assert bool(again.mended) is (bytes(damaged) != sound)
+    assert mended == ([files[of_copy]] if bytes(damaged) != sound else [])
 
 
 def test_an_account_that_cannot_be_read_is_named_with_the_way_out(tmp_path: Path) -> None:

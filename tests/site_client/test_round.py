@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,9 @@ from tests.site_client.support import (
 from wardround.federation.envelope import Envelope
 from wardround.federation.payload import unpack
 from wardround.federation.protocol import (
+    Concluded,
     Done,
+    Leaves,
     Missing,
     Ready,
     RefusalCode,
@@ -32,8 +35,10 @@ from wardround.federation.protocol import (
     Stage,
     Working,
 )
+from wardround.site_client.agreement import pin
 from wardround.site_client.events import Event, EventLog, Role
 from wardround.site_client.processes import StopRequest
+from wardround.site_client.status import describe_status
 from wardround.site_client.worker import run_worker
 
 
@@ -308,3 +313,62 @@ def test_a_new_plan_clears_away_the_work_of_the_former_one(site: Site) -> None:
     task = site.task(Stage.TRAIN, 1, base, "c" * 64)
     ask(site, courier, task, base)
     assert [path.name for path in (site.settings.work / "tasks").iterdir()] == [task.work_key]
+
+
+def test_the_end_of_a_run_is_told_and_what_it_needed_no_more_goes(site: Site) -> None:
+    base, model = base_model(), base_model(2)
+    with working_site(site, FakeLaboratory()) as courier:
+        cohort = ready(site, courier).cohort
+        task = site.task(Stage.TRAIN, ROUNDS, base, cohort)
+        until(site, courier, task, base, Done)
+        final = site.task(Stage.EVALUATE, ROUNDS + 1, model, cohort, accepted=task.work_key)
+        until(site, courier, final, model, Done)
+        scored = courier.handle(site.sealed(final))
+        end = site.hello().model_copy(update={"stage": Stage.CONCLUDE, "round": ROUNDS, "accepted": task.work_key})
+        for _ in range(2):
+            answer, _update = ask(site, courier, end)
+            assert answer == Concluded(site="north", ask=end.ask, plan=end.plan)
+        assert site.events(Role.COURIER).count(Event.RUN_COMPLETE) == 1
+        assert f"complete after {ROUNDS} rounds" in "\n".join(describe_status(site.settings))
+        work = site.settings.work
+        assert list((work / "tasks").iterdir()) == []
+        assert [path.name for path in (work / "outbox").iterdir()] == [final.work_key]
+        assert courier.handle(site.sealed(final)) == scored
+        assert ask(site, courier, end.model_copy(update={"round": ROUNDS + 1}))[0].type == "refused"
+        assert isinstance(until(site, courier, site.task(Stage.TRAIN, ROUNDS, model, cohort), model, Done), Done)
+        assert "complete" not in "\n".join(describe_status(site.settings)), "the aggregator was set back"
+
+
+def test_an_aggregator_of_the_first_release_hears_of_no_feature(site: Site) -> None:
+    with working_site(site, FakeLaboratory()) as courier:
+        assert ready(site, courier).features == ()
+        newer = site.hello().model_copy(update={"features": ("conclude",)})
+        answer, _ = ask(site, courier, newer)
+        assert isinstance(answer, Ready)
+        assert "conclude" in answer.features
+
+
+@pytest.mark.parametrize(
+    ("leaves", "names"),
+    [
+        (Leaves(test=False), {"dice", "loss"}),
+        (Leaves(metrics=("dice",)), {"dice", "test.dice"}),
+        (Leaves(metrics=("loss",), test=False), {"loss"}),
+        (Leaves(metrics=()), set()),
+    ],
+)
+def test_only_what_the_plan_speaks_of_leaves(tmp_path: Path, leaves: Leaves, names: set[str]) -> None:
+    site = build_site(tmp_path / "site")
+    plan = site.invitation.plan.model_copy(update={"leaves": leaves})
+    site = replace(site, invitation=site.invitation.model_copy(update={"plan": plan}))
+    pin(site.settings.accepted, site.invitation)
+    laboratory, base = FakeLaboratory(), base_model()
+    with working_site(site, laboratory) as courier:
+        cohort = ready(site, courier).cohort
+        trained = until(site, courier, site.task(Stage.TRAIN, ROUNDS, base, cohort), base, Done)
+        scored = until(site, courier, site.task(Stage.EVALUATE, ROUNDS + 1, base, cohort), base, Done)
+    assert isinstance(trained, Done)
+    assert isinstance(scored, Done)
+    assert set(scored.metrics) == names
+    assert (trained.loss is not None) is ("loss" in names)
+    assert ("evaluate test" in laboratory.calls) is leaves.test

@@ -57,6 +57,7 @@ class Coordination:
             strategy=self.settings.strategy.terms,
             fold=self.settings.fold,
             roster=self.roster.digest,
+            leaves=self.settings.evaluation.leaves,
         )
 
     @property

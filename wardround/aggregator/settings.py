@@ -12,7 +12,7 @@ from wardround.aggregator.strategies.registry import StrategyField
 from wardround.engine.basics.closed import Added
 from wardround.engine.study.models import Frozen
 from wardround.federation.addresses import Address, Host, Network, split_address
-from wardround.federation.protocol import Horizon
+from wardround.federation.protocol import Horizon, Leaves, MetricName
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 FederationName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
@@ -50,9 +50,22 @@ class Folders(Frozen):
 
 
 class Evaluation(Frozen):
-    """final: after the last round, score the last model at every site in a round without training."""
+    """What the sites score, and which scores they send. Metrics and test are part of the plan that each site accepts.
+
+    final: after the last round, score the last model at every site in a round without training. metrics: the scores
+    that leave a site, such as `[dice, loss]`; without it all metrics of the study and the loss. test: whether the test
+    cases are scored too, once, in the final round.
+    """
 
     final: bool = True
+    metrics: Annotated[tuple[MetricName, ...] | None, Field(max_length=256), Added("0.2.0")] = None
+    test: Annotated[bool, Added("0.2.0")] = True
+
+    @property
+    def leaves(self) -> Leaves | None:
+        """What the plan says of it: nothing where it is as it was before a plan could say it."""
+        found = Leaves(metrics=self.metrics, test=self.test)
+        return None if found == Leaves() else found
 
 
 class Limits(Frozen):

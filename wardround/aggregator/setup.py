@@ -36,7 +36,8 @@ folders: {{keys: keys, state: state, results: results, roster: roster.json}}
 horizon: {{rounds: {rounds}, local_steps: {local_steps}}}   # the learning-rate schedule runs over rounds x local_steps
 strategy: fedavg
 fold: 0                   # which outer fold of the study is the test set at every site
-evaluation: {{final: true}} # after the last round, score the last model at every site
+evaluation: {{final: true}} # after the last round, score the last model at every site; `test: false` leaves test
+                          # cases out, `metrics: [dice, loss]` says which scores leave a site (all without it)
 
 quorum: all               # or a number: the sites that a round needs at least
 deadline: forever         # or seconds: each site has them from when it is ready, then a round goes on with the quorum

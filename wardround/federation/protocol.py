@@ -39,7 +39,7 @@ Sentence = Annotated[
 FeatureName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 Features = Annotated[tuple[FeatureName, ...], Field(max_length=64)]
 CONCLUDE, STATE_LOST, TEST_CASES = "conclude", "state_lost", "test_cases"
-FEATURES: tuple[str, ...] = (TEST_CASES,)
+FEATURES: tuple[str, ...] = (CONCLUDE, STATE_LOST, TEST_CASES)
 """What this release can do beyond the first protocol. Each end names its own at the hello, and uses what both have."""
 
 

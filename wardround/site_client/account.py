@@ -8,11 +8,12 @@ never takes more pieces of work, trains more steps or releases more updates than
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.files import DamagedError
@@ -113,27 +114,43 @@ class Tally:
         self.last, self.answered, self.concluded = work, False, None
 
 
-class Account:
-    """The account of one plan, under `root`. Only the courier writes it."""
+def _tell_nobody(file: Path) -> None:
+    """Say nothing."""
 
-    def __init__(self, root: Path, plan: Plan) -> None:
+
+class Account:
+    """The account of one plan, under `root`. Only the courier writes it.
+
+    `on_mended` is told of each file that was made again from its copy.
+    """
+
+    def __init__(self, root: Path, plan: Plan, on_mended: Callable[[Path], None] = _tell_nobody) -> None:
         self._plan = plan
         self._log = ChainedLog(root / f"{plan.digest}.jsonl")
         self._seen: tuple[tuple[int, int], ...] | None = None
         self._tally = Tally()
-        self.mended: list[Path] = []
+        self._on_mended = on_mended
+
+    def glance(self) -> Tally:
+        """What was done so far, for a process that only shows it. Raises ValidationError where it is no account."""
+        return self._sum(self._log.peek())
+
+    def _sum(self, entries: tuple[JsonValue, ...]) -> Tally:
+        tally = Tally()
+        for entry in entries:
+            tally.add(Entry.model_validate(entry), self._plan.horizon.rounds)
+        return tally
 
     def tally(self) -> Tally:
         """What was done so far. Raises `Refusal` when it cannot be read."""
         if self._seen != self._log.state():
             try:
                 entries, mended = self._log.read()
-                tally = Tally()
-                for entry in entries:
-                    tally.add(Entry.model_validate(entry), self._plan.horizon.rounds)
+                tally = self._sum(entries)
             except (DamagedError, ValidationError) as error:
                 raise Refusal(RefusalCode.ACCOUNT_DAMAGED, _way_out(self._log.path)) from error
-            self.mended.extend(mended)
+            for file in mended:
+                self._on_mended(file)
             self._tally, self._seen = tally, self._log.state()
         return self._tally
 

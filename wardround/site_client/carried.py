@@ -67,10 +67,6 @@ class CarriedState:
         fsync_folder(self.root)
         return aside
 
-    def forget_pending(self) -> None:
-        """Remove every state that was not accepted: no task will name one any more."""
-        shutil.rmtree(self._pending, ignore_errors=True)
-
     def sweep(self) -> int:
         """Remove what a kill left half-written; how much that was. For the worker, before it begins."""
         left = [path for path in self._pending.glob(".*") if path.is_dir()]

@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -109,7 +110,7 @@ class Courier:
     def __init__(self, office: Office, ask: AskWorker) -> None:
         self._office = office
         self._ask = ask
-        self._account = Account(office.settings.work / "account", office.agreement.plan)
+        self._account = Account(office.settings.work / "account", office.agreement.plan, self._say_mended)
         self._keeping = Keeping(office.tasks, office.results, office.outbox, office.log)
         self._peer = PeerFile(office.settings.work)
         self._away_since: float | None = None
@@ -207,7 +208,7 @@ class Courier:
             plan=task.plan,
             cohort=report.cohort.digest,
             version=__version__,
-            features=FEATURES,
+            features=FEATURES if task.features else (),
             test_cases=report.cohort.test_cases if TEST_CASES in task.features else None,
             **counts,
         )
@@ -345,6 +346,9 @@ class Courier:
         if task.work_key is not None and fault.code in _REFUSED_FOR_GOOD:
             self._keeping.forget(task.work_key)
         return self._say_fault(task, fault)
+
+    def _say_mended(self, file: Path) -> None:
+        self._office.log.record(Event.DAMAGE_FOUND, file=str(file), remedy="it was made again from its copy")
 
     def _say_fault(self, task: Task, fault: Fault) -> Refused:
         self._office.log.record(

@@ -9,10 +9,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from wardround.engine.basics.files import write_settings
 from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.study import Study
 from wardround.engine.study.documents import parse_document, validate_document
 from wardround.federation.identities import EnrolmentRequest, SiteKeys, fingerprint
 from wardround.federation.invitation import Invitation, load_invitation
-from wardround.federation.protocol import SiteName
+from wardround.federation.protocol import Leaves, SiteName
 from wardround.site_client.agreement import Agreement, check_membership, check_policy, pin
 from wardround.site_client.settings import Policy, SiteSettings, load_policy, load_settings
 
@@ -171,7 +172,6 @@ def describe_offer(offer: Offer) -> tuple[str, ...]:
     invitation, policy = offer.invitation, offer.policy
     study, horizon, strategy = invitation.open_study(), invitation.plan.horizon, invitation.plan.strategy.described
     others = [name for name in invitation.roster.names if name != offer.settings.name]
-    metrics = "the study's metrics" if policy.metrics == "all" else f"the metrics {', '.join(policy.metrics)}"
     return (
         f"Federation   {invitation.federation}, aggregator at {offer.settings.address or invitation.address}",
         f"Coordinator  {fingerprint(invitation.coordinator_key)}  (compare over the telephone)",
@@ -179,8 +179,24 @@ def describe_offer(offer: Offer) -> tuple[str, ...]:
         f"Model        {study.model.name}, loss {study.training.loss.name}",
         f"Plan         {horizon.rounds} rounds of {horizon.local_steps} steps, combined by {strategy}",
         f"With         {', '.join(others) or 'no other site'}",
-        f"Leaves       model weights after each round, mean training loss, {metrics} over at least "
-        f"{policy.minimum_validation_cases} cases, numbers of cases, and progress",
+        f"Leaves       model weights after each round, {_scores(invitation.plan.outgoing, study, policy)}, numbers of "
+        "cases, and progress",
+        f"Test cases   {_test_cases(invitation.plan.outgoing)}",
         "Stays        images, masks, tables, names, and the scores of single cases",
         f"Plan digest  {invitation.plan.digest}",
     )
+
+
+def _scores(leaves: Leaves, study: Study, policy: Policy) -> str:
+    """The scores that the plan asks for and the policy lets out."""
+    offered = ["loss", *(metric.name for metric in study.validation.metrics)]
+    named = list(offered if leaves.metrics is None else leaves.metrics)
+    out = [name for name in named if leaves.lets_out(name) and policy.lets_out(name)]
+    told = ", ".join("the loss" if name == "loss" else name for name in out)
+    return f"{told} over at least {policy.minimum_validation_cases} cases" if out else "no scores"
+
+
+def _test_cases(leaves: Leaves) -> str:
+    if not leaves.test:
+        return "are not scored in this federation"
+    return "are scored once, for the model of the last round; these scores leave as well"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from wardround.federation.identities import fingerprint
 from wardround.federation.protocol import Task
+from wardround.site_client.account import Account
 from wardround.site_client.agreement import load_agreement
 from wardround.site_client.channel import Ask, WorkerReport, WorkerUnreachableError, ask_worker, socket_path
 from wardround.site_client.events import Entry, Role, log_path, read_log
@@ -21,6 +22,7 @@ def describe_status(settings: SiteSettings) -> tuple[str, ...]:
         f"site {settings.name}, work folder {settings.work}",
         *(f"{role.value}: {_alive(settings.work, role)}" for role in Role),
         *_accepted(settings),
+        *_done(settings),
         *_working(settings.work),
         f"replies kept until the aggregator has accepted them: {len(entries(settings.work / 'outbox'))}",
     )
@@ -45,6 +47,19 @@ def _accepted(settings: SiteSettings) -> tuple[str, ...]:
         f"accepted: {agreement.study.study}, {horizon.rounds} rounds of {horizon.local_steps} steps",
         f"coordinator: {fingerprint(agreement.invitation.coordinator_key)} at {settings.address or agreement.address}",
     )
+
+
+def _done(settings: SiteSettings) -> tuple[str, ...]:
+    """What the account of the accepted plan says."""
+    if not settings.accepted.exists():
+        return ()
+    plan = load_agreement(settings.accepted).plan
+    tally = Account(settings.work / "account", plan).glance()
+    done = f"done for it: {tally.works} pieces of work, {tally.steps} steps, {len(tally.updates)} updates released"
+    extra = f", {tally.extra} of the allowance used" if tally.extra else ""
+    if tally.concluded is None:
+        return (done + extra,)
+    return (done + extra, f"the run is complete after {tally.concluded} rounds; waiting for the next one")
 
 
 def _working(work: Path) -> tuple[str, ...]:
