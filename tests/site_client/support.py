@@ -220,6 +220,9 @@ class FakeLaboratory:
         """Always."""
         return True
 
+    def pin(self) -> None:
+        """Nothing is kept."""
+
     def evaluate(self, model: Arrays, subset: Subset) -> dict[str, MetricValue]:
         """The given metrics."""
         self.calls.append(f"evaluate {subset}")

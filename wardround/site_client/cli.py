@@ -88,6 +88,29 @@ def accept(
     return ExitCode.OK
 
 
+@app.command("accept-cohort")
+def accept_cohort(
+    config: Config = _DEFAULT,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> int:
+    """Let training go on with cases that have changed since it began; the worker must have met the change."""
+    from wardround.site_client.agreement import load_agreement
+    from wardround.site_client.pinned import CohortPins
+    from wardround.site_client.settings import load_settings
+
+    settings = load_settings(config)
+    pins = CohortPins.of(settings.work, load_agreement(settings.accepted).plan.study)
+    proposal = pins.proposal()
+    if proposal is not None:
+        say(f"Rows: {proposal.change}. Known patients keep their sets.")
+    if proposal is not None and not yes and not typer.confirm("Does training go on with these cases?"):
+        say("Nothing was accepted.")
+        return ExitCode.INCOMPLETE
+    pins.accept()
+    say("accepted: the worker goes on with these cases at its next try")
+    return ExitCode.OK
+
+
 @app.command()
 def check(
     config: Config = _DEFAULT,

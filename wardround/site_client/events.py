@@ -65,6 +65,7 @@ class Event(StrEnum):
     OUTBOX_PRUNED = "outbox_pruned"
     COHORT_OPENED = "cohort_opened"
     COHORT_UNUSABLE = "cohort_unusable"
+    COHORT_CHANGED = "cohort_changed"
     TASK_CLAIMED = "task_claimed"
     TASK_SUPERSEDED = "task_superseded"
     TASK_FAILED = "task_failed"
@@ -164,6 +165,8 @@ _SENTENCES: Mapping[str, str] = {
     Event.METRICS_WITHHELD: "withheld by policy: {names}",
     Event.REPLY_SENT: "sent the result of round {round}, {megabytes} MB",
     Event.COHORT_OPENED: "ready: {train_cases} training, {validation_cases} validation, {test_cases} test cases",
+    Event.COHORT_CHANGED: "the cases have changed, from round {round} on: {added} rows added, {removed} removed, "
+    "{changed} with other files or values; known patients keep their sets",
     Event.COHORT_UNUSABLE: "the cases cannot be used: {reason}",
     Event.TASK_CLAIMED: "working on {stage} round {round}",
     Event.TASK_SUPERSEDED: "stopped work on an older round: a newer one has come",

@@ -15,7 +15,8 @@ from wardround.federation.guards import Schema, describe
 from wardround.federation.protocol import MetricValue, RefusalCode
 from wardround.site_client.agreement import Agreement, Refusal
 from wardround.site_client.channel import CohortReport
-from wardround.site_client.settings import SiteSettings
+from wardround.site_client.pinned import Change, CohortPins, PinnedCohort
+from wardround.site_client.settings import SiteSettings, load_policy
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -87,6 +88,9 @@ class Laboratory(Protocol):
     def is_current(self) -> bool:
         """Whether manifest and files are still those that were opened."""
 
+    def pin(self) -> Change | None:
+        """Keep who is in which set, before anything is learned; what changed since that was last done, if anything."""
+
     def evaluate(self, model: Arrays, subset: Subset) -> dict[str, MetricValue]:
         """Score weights on a set of cases; empty when the set is."""
 
@@ -97,26 +101,33 @@ class Laboratory(Protocol):
 class EngineLaboratory:
     """The local engine on this site's cohort."""
 
-    def __init__(self, bench: Workbench, manifest: Path, total_steps: int) -> None:
-        self._bench, self._manifest, self._total_steps = bench, manifest, total_steps
+    def __init__(self, bench: Workbench, manifest: Path, total_steps: int, pins: CohortPins) -> None:
+        self._bench, self._manifest, self._total_steps, self._pins = bench, manifest, total_steps, pins
         self._opened = _fingerprint(bench, manifest)
         self._learner = bench.learner(total_steps)
 
     @classmethod
     def open(cls, settings: SiteSettings, agreement: Agreement) -> EngineLaboratory:
-        """Read, check, split and preprocess the cohort. Raises `InputError` with every problem."""
+        """Read, check, split and preprocess the cohort. Raises `InputError` with every problem.
+
+        Once work has begun, patients stay in their sets, and a changed cohort is refused (`Refusal`) unless the policy
+        or the site's staff allows it.
+        """
         from wardround.engine.experiments.workbench import Workbench
 
-        plan = agreement.plan
+        plan, pins = agreement.plan, CohortPins.of(settings.work, agreement.plan.study)
+        held = pins.read()
         bench = Workbench.open(
             agreement.study,
             settings.manifest,
             settings.work,
             fold=plan.fold,
+            known=None if held is None else held.assignment,
             device=settings.device,
             threads=settings.threads,
         )
-        return cls(bench, settings.manifest, plan.horizon.total_steps)
+        pins.admit(held, pin_of(bench), load_policy(settings.policy).cohort_changes)
+        return cls(bench, settings.manifest, plan.horizon.total_steps, pins)
 
     @property
     def cohort(self) -> CohortReport:
@@ -137,6 +148,10 @@ class EngineLaboratory:
     def is_current(self) -> bool:
         """Whether manifest and files are still those that were opened, by content, size and time of change."""
         return _fingerprint(self._bench, self._manifest) == self._opened
+
+    def pin(self) -> Change | None:
+        """Keep who is in which set."""
+        return self._pins.keep(pin_of(self._bench))
 
     def evaluate(self, model: Arrays, subset: Subset) -> dict[str, MetricValue]:
         """Score weights on a set of cases; empty when the set is. Validation predicts with `inference.quick`."""
@@ -174,6 +189,13 @@ class EngineLaboratory:
         except DivergedError as error:
             raise Refusal(RefusalCode.TRAINING_DIVERGED, str(error)) from error
         return Trained(_arrays(learner.weights()), {_OPTIMIZER: learner.optimizer_state()}, loss)
+
+
+def pin_of(bench: Workbench) -> PinnedCohort:
+    """What is kept of a cohort: its name, its rows, and who is in which set."""
+    name = bench.assignment.digest_of_subject
+    cases = {name(subject): case.digest for subject, case in bench.stored.items()}
+    return PinnedCohort(cohort=bench.cohort_digest, cases=cases, assignment=bench.assignment)
 
 
 def _arrays(weights: Mapping[str, Tensor]) -> dict[str, np.ndarray]:

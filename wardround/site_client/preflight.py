@@ -15,6 +15,7 @@ from wardround.federation.flower.probe import is_enrolled, probe, within_window
 from wardround.federation.identities import SiteKeys
 from wardround.federation.invitation import Invitation
 from wardround.site_client.agreement import Agreement, check_membership, check_policy, load_agreement
+from wardround.site_client.pinned import Change, CohortPins, Proposal
 from wardround.site_client.settings import Policy, SiteSettings, load_policy, load_settings
 
 _LEAST_FREE_BYTES = 2 * 10**9
@@ -110,13 +111,35 @@ def _check_agreement(
 
 def _check_cohort(settings: SiteSettings, policy: Policy | None, agreement: Agreement, flight: Preflight) -> None:
     with flight.findings.gather():
-        checked = check_manifest(agreement.study, settings.manifest, Depth.HEADERS, agreement.plan.fold)
+        pins = CohortPins.of(settings.work, agreement.plan.study)
+        held = pins.read()
+        known = None if held is None else held.assignment
+        checked = check_manifest(agreement.study, settings.manifest, Depth.HEADERS, agreement.plan.fold, known)
+        if held is not None:
+            _check_change(held.rows_changed(checked.cohort), pins.proposal(), policy, flight)
         split = without_repeats(checked.plan.splits[0].split, checked.inspection.repeats)
         counts = len(split.train), len(split.validation), len(split.test)
         flight.notes.append(f"cases: {counts[0]} training, {counts[1]} validation, {counts[2]} test")
         flight.notes.extend(f"note: {notice.render()}" for notice in checked.inspection.notices)
         if policy is not None:
             _check_counts(counts, policy, flight)
+
+
+def _check_change(change: Change, proposal: Proposal | None, policy: Policy | None, flight: Preflight) -> None:
+    """Rows that came or went since training began; a change that the worker met has been counted there, by content."""
+    met = change if proposal is None else proposal.change
+    if not (met.added or met.removed or met.changed):
+        return
+    accepted = proposal is not None and proposal.accepted
+    if accepted or (policy is not None and policy.cohort_changes == "allow"):
+        flight.notes.append(f"cases: changed since training began (rows: {met}); known patients keep their sets")
+        return
+    flight.findings.add(
+        "the cases have changed since training began",
+        where="site.yaml, manifest",
+        got=f"rows: {met}",
+        remedy="Put them back, or accept the change with `site-client accept-cohort` once the worker has met it",
+    )
 
 
 def _check_counts(counts: tuple[int, int, int], policy: Policy, flight: Preflight) -> None:

@@ -71,6 +71,8 @@ class Policy(_Section):
             back: another model for a round that was begun, or a round again.
         task_megabytes: room in the work folder for the models that the aggregator sends. The oldest are removed first,
             a larger one is refused.
+        cohort_changes: whether the cases may change after training has begun: `refuse` waits until they are put back,
+            or until the change is accepted with `site-client accept-cohort`. Known patients keep their sets either way.
     """
 
     schema_version: Literal[1] = Field(alias="schema")
@@ -83,6 +85,7 @@ class Policy(_Section):
     release: Literal["automatic"] = "automatic"
     allowance: Annotated[int, Field(ge=0, le=1000), Added("0.2.0")] = 3
     task_megabytes: Annotated[int, Field(ge=1, le=10**9), Added("0.2.0")] = 8192
+    cohort_changes: Annotated[Literal["refuse", "allow"], Added("0.2.0")] = "refuse"
 
     def lets_out(self, metric: str) -> bool:
         """Whether a metric of this name may leave."""

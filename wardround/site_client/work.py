@@ -101,6 +101,9 @@ def perform(room: Workroom, laboratory: Laboratory, key: str) -> None:
     began = time.monotonic()
     order = _open(room, laboratory, key)
     room.log.record(Event.TASK_CLAIMED, work_key=key, stage=order.task.stage.value, round=order.task.round)
+    change = laboratory.pin()
+    if change is not None:
+        room.log.record(Event.COHORT_CHANGED, round=order.task.round, **change.model_dump())
     order = replace(order, carried=_settle(room, order))
     scores = _evaluate(room, laboratory, order)
     result, update = _result(room, laboratory, order, scores, began)

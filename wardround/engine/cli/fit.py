@@ -72,17 +72,23 @@ def _study(path: Path, steps: int | None) -> Study:
 
 
 def _survey(study: Study, manifest: Path, folds: Folds | int, out: Path, device: str, threads: int | None) -> Survey:
-    """Check everything. A run that goes on has had its voxels read; the store knows the files by their content."""
+    """Check everything. A run that goes on has had its voxels read; the store knows the files by their content.
+
+    Patients that the run's folder knows keep their sets, whatever the table has become.
+    """
+    from wardround.engine.cohort.assignment import SETS_FILE, read_assignment
     from wardround.engine.experiments import Survey
     from wardround.engine.inspection import Depth
 
     depth = Depth.HEADERS if (out / "store").exists() else Depth.VOXELS
-    return Survey.of(study, manifest, folds=folds, device=device, threads=threads, depth=depth)
+    known = read_assignment(out / SETS_FILE)
+    return Survey.of(study, manifest, folds=folds, known=known, device=device, threads=threads, depth=depth)
 
 
 def _fit(survey: Survey, out: Path, work: Path) -> Leaderboard:
     from wardround.engine.basics.files import require_space
     from wardround.engine.basics.progress import progress
+    from wardround.engine.cohort.assignment import SETS_FILE, write_assignment
     from wardround.engine.experiments import Workbench, estimate, fit_splits
     from wardround.engine.report.runs import write_leaderboard_report, write_run_report
 
@@ -95,6 +101,7 @@ def _fit(survey: Survey, out: Path, work: Path) -> Leaderboard:
         require_space(work, expected.store_bytes, "the preprocessed cases")
         require_space(out, expected.run_bytes * len(splits), "checkpoints and weights")
     workbench = Workbench.fill(survey, work)
+    write_assignment(out / SETS_FILE, workbench.assignment)
     board = fit_splits(workbench, splits, out, progress)
     for named in splits:
         write_run_report(workbench.with_split(named.split), board.results[named.name], named.name)

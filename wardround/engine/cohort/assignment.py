@@ -10,19 +10,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from wardround.engine.basics.canonical import canonical_json, sha256_hex
+from wardround.engine.basics.canonical import canonical_json, canonical_model, sha256_hex
 from wardround.engine.basics.closed import Closed
-from wardround.engine.basics.problems import Findings
+from wardround.engine.basics.files import write_private
+from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.randomness import stream_key
 from wardround.engine.cohort.models import Case, Cohort
+from wardround.engine.cohort.twins import Contents
 from wardround.engine.study.models import Study
 
 STATED = "stated"
 SETS = ("train", "validation", "test")
+SETS_FILE = "sets.json"
+"""The record in a run's folder, beside its folds."""
 
 
 class Placed(Closed):
@@ -58,9 +63,20 @@ class Assignment(Closed):
         folds = study.validation
         return cls(seed=study.seed, outer_folds=folds.outer_folds, inner_folds=folds.inner_folds, stated=stated)
 
-    def with_images(self, images: Mapping[str, str]) -> Assignment:
-        """The same record with the images of the present cohort: a row's `SubjectID` by the digest of its voxels."""
-        seen = {image: self.subjects[self.digest_of_subject(subject)] for image, subject in images.items()}
+    def with_images(self, cohort: Cohort, contents: Contents) -> Assignment:
+        """The same record with the images of the cohort. Raises `InputError` for one that was in another set before."""
+        findings, seen = Findings(), dict[str, str]()
+        for case in cohort.cases:
+            key, image = self.subjects[self.digest_of_subject(case.subject)], contents[case.subject].image
+            former = self.images.get(image)
+            if former is not None and not self.agree(former, key):
+                findings.add(
+                    "the image of this row was in another set when this work began",
+                    where=cohort.place(case, ""),
+                    remedy="Give the row the PatientID that it had, or begin a new run in another folder",
+                )
+            seen.setdefault(image, key)
+        findings.raise_if_any()
         return self.model_copy(update={"images": seen | self.images})
 
     def agree(self, one: str, other: str) -> bool:
@@ -79,6 +95,26 @@ class Assignment(Closed):
 
 def _digest(seed: int, kind: str, name: str) -> str:
     return sha256_hex(canonical_json([seed, kind, name]))
+
+
+def read_assignment(path: Path) -> Assignment | None:
+    """The record of a file; None where there is none. Raises `InputError` when it is damaged."""
+    try:
+        return Assignment.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError:
+        raise InputError.one(
+            "the record of who is in which set is damaged",
+            where=str(path),
+            remedy="Restore it from a copy, or begin a new run in another folder",
+        ) from None
+
+
+def write_assignment(path: Path, assignment: Assignment) -> None:
+    """Keep a record, for its owner alone, unless it is kept already."""
+    if read_assignment(path) != assignment:
+        write_private(path, canonical_model(assignment))
 
 
 class Register:

@@ -82,6 +82,7 @@ class Workbench:
         split: the three sets, by patient.
         stored: each case in the store, by subject.
         device: where networks run.
+        assignment: who is in which set of every fold that was made, to be kept where work goes on.
     """
 
     study: Study
@@ -89,6 +90,7 @@ class Workbench:
     split: Split
     stored: Mapping[str, StoredCase]
     device: torch.device
+    assignment: Assignment
 
     @classmethod
     def open(
@@ -119,7 +121,9 @@ class Workbench:
         store = CaseStore(work / "store")
         stored = fill_store(survey.study, survey.cohort, store)
         split = survey.plan.splits[0].split
-        return cls(survey.study, survey.cohort, split, stored, survey.device).with_split(split)
+        contents = {subject: case.content for subject, case in stored.items()}
+        assignment = survey.plan.assignment.with_images(survey.cohort, contents)
+        return cls(survey.study, survey.cohort, split, stored, survey.device, assignment).with_split(split)
 
     def with_split(self, split: Split) -> Workbench:
         """The same cohort, split in another way; rows that repeat another one are left out of its sets.

@@ -1,0 +1,151 @@
+"""A site's cohort once work has begun: nobody changes sets, and a change waits for the policy or the staff."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.site_client.support import Site, build_site, write_cohort
+from wardround.engine.basics.problems import InputError
+from wardround.engine.cli.runner import ExitCode, run
+from wardround.federation.protocol import RefusalCode
+from wardround.site_client.agreement import Refusal
+from wardround.site_client.cli import app
+from wardround.site_client.laboratory import EngineLaboratory
+from wardround.site_client.pinned import Change, CohortPins
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    site = build_site(tmp_path / "site")
+    write_cohort(site)
+    return site
+
+
+def opened(site: Site) -> EngineLaboratory:
+    return EngineLaboratory.open(site.settings, site.agreement)
+
+
+def pins(site: Site) -> CohortPins:
+    return CohortPins.of(site.settings.work, site.agreement.plan.study)
+
+
+def sets(laboratory: EngineLaboratory) -> dict[str, str]:
+    split = laboratory._bench.split
+    return {case.patient: name for name, cases in split.sets.items() for case in cases}
+
+
+def add_row(site: Site) -> None:
+    """A tenth patient, in the middle of the table."""
+    for folder in ("images", "labels"):
+        shutil.copy(site.folder / folder / "case_004.nii.gz", site.folder / folder / "new.nii.gz")
+    change_voxel(site.folder / "images" / "new.nii.gz")
+    lines = site.settings.manifest.read_text().splitlines()
+    lines.insert(5, "new,images/new.nii.gz,labels/new.nii.gz")
+    site.settings.manifest.write_text("\n".join(lines))
+
+
+def remove_row(site: Site) -> None:
+    lines = site.settings.manifest.read_text().splitlines()
+    trained = next(subject for subject, name in sets(opened(site)).items() if name == "training")
+    site.settings.manifest.write_text("\n".join(line for line in lines if not line.startswith(trained)))
+
+
+def change_file(site: Site) -> None:
+    change_voxel(site.folder / "images" / "case_003.nii.gz")
+
+
+def change_voxel(path: Path) -> None:
+    from wardround.engine.imaging import Image, read_image, write_image
+
+    image = read_image(path)
+    data = image.data.copy()
+    data[0, 1, 1, 1] += 9
+    write_image(path, Image(data, image.geometry))
+
+
+CHANGES = {
+    add_row: Change(added=1, removed=0, changed=0),
+    remove_row: Change(added=0, removed=1, changed=0),
+    change_file: Change(added=0, removed=0, changed=1),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_waits_until_the_staff_accepts_it_and_known_patients_stay(
+    site: Site, change: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun = opened(site)
+    assert begun.pin() is None
+    change(site)  # type: ignore[operator]
+    for _ in range(2):
+        with pytest.raises(Refusal, match="accept-cohort") as refused:
+            opened(site)
+        assert refused.value.code is RefusalCode.COHORT_CHANGED
+    assert run(app, ["check", "--config", str(site.config), "--offline"]) == ExitCode.BAD_INPUT
+    assert "the cases have changed since training began" in capsys.readouterr().err
+    assert run(app, ["accept-cohort", "--config", str(site.config), "--yes"]) == ExitCode.OK
+    assert str(CHANGES[change]) in capsys.readouterr().out  # type: ignore[index]
+    later = opened(site)
+    now, before = sets(later), sets(begun)
+    assert all(now[patient] == before[patient] for patient in now.keys() & before.keys())
+    assert later.pin() == CHANGES[change]  # type: ignore[index]
+    assert later.pin() is None
+    assert opened(site).cohort == later.cohort
+    assert run(app, ["accept-cohort", "--config", str(site.config), "--yes"]) == ExitCode.BAD_INPUT
+
+
+def test_the_policy_may_allow_changes(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    begun = opened(site)
+    begun.pin()
+    site.settings.policy.write_text(site.settings.policy.read_text() + "cohort_changes: allow\n")
+    add_row(site)
+    run(app, ["check", "--config", str(site.config), "--offline"])
+    said = capsys.readouterr()
+    assert "changed since training began (rows: 1 added, 0 removed" in said.out
+    assert "the cases have changed" not in said.err
+    later = opened(site)
+    assert later.cohort.digest != begun.cohort.digest
+    assert sets(begun).items() <= sets(later).items()
+
+
+def test_before_work_begins_the_table_may_change(site: Site) -> None:
+    opened(site)
+    add_row(site)
+    opened(site).pin()
+    assert pins(site).read() is not None
+
+
+def test_another_order_free_columns_and_touched_files_are_no_change(site: Site) -> None:
+    begun = opened(site)
+    begun.pin()
+    header, *rows = site.settings.manifest.read_text().splitlines()
+    lines = [f"{header},Age", *(f"{row},40" for row in reversed(rows))]
+    site.settings.manifest.write_text("\n".join(lines))
+    os.utime(site.folder / "images" / "case_002.nii.gz")
+    later = opened(site)
+    assert (later.cohort, sets(later)) == (begun.cohort, sets(begun))
+
+
+def test_an_accepted_change_is_that_one_alone(site: Site) -> None:
+    opened(site).pin()
+    change_file(site)
+    with pytest.raises(Refusal):
+        opened(site)
+    pins(site).accept()
+    change_voxel(site.folder / "images" / "case_005.nii.gz")
+    with pytest.raises(Refusal, match="0 added, 0 removed, 2 with other files"):
+        opened(site)
+
+
+def test_the_record_names_nobody_and_a_damaged_one_is_told(site: Site) -> None:
+    opened(site).pin()
+    path = pins(site).path
+    assert "case_" not in path.read_text()
+    assert path.stat().st_mode & 0o077 == 0
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(InputError, match="about this site's cases is damaged"):
+        opened(site)

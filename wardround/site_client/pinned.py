@@ -1,0 +1,137 @@
+"""The cohort as it was when work on a study began: nobody changes sets, and nothing else changes unnoticed.
+
+Under `cohorts/` in the work folder, one file per study. It is written before the first model is evaluated or trained;
+until then the table may change as it likes. It holds digests only, no name and no path.
+
+What counts as a change: rows that were added or removed, and rows whose files have other bytes or whose value is
+another one. Another order of the rows, other columns, moved or touched files are none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import ValidationError
+
+from wardround.engine.basics.canonical import canonical_model
+from wardround.engine.basics.closed import Closed
+from wardround.engine.basics.files import write_private
+from wardround.engine.basics.problems import InputError
+from wardround.engine.cohort import Assignment, Cohort
+from wardround.federation.protocol import Count, Digest, RefusalCode
+from wardround.site_client.agreement import Refusal
+
+Rule = Literal["refuse", "allow"]
+Kept = TypeVar("Kept", bound=Closed)
+
+
+class Change(Closed):
+    """How a cohort differs from the one that work began with, in rows."""
+
+    added: Count
+    removed: Count
+    changed: Count
+
+    def __str__(self) -> str:
+        return f"{self.added} added, {self.removed} removed, {self.changed} with other files or values"
+
+
+class PinnedCohort(Closed):
+    """A cohort: its digest, each row's content by the digest of its `SubjectID`, and who is in which set."""
+
+    cohort: Digest
+    cases: dict[Digest, Digest]
+    assignment: Assignment
+
+    def change_to(self, later: PinnedCohort) -> Change:
+        """What is different in a later cohort."""
+        both = self.cases.keys() & later.cases.keys()
+        return Change(
+            added=len(later.cases.keys() - both),
+            removed=len(self.cases.keys() - both),
+            changed=sum(self.cases[row] != later.cases[row] for row in both),
+        )
+
+    def rows_changed(self, cohort: Cohort) -> Change:
+        """What a table alone says: rows that are new and rows that have gone; no file is read."""
+        rows = {self.assignment.digest_of_subject(case.subject) for case in cohort.cases}
+        return Change(added=len(rows - self.cases.keys()), removed=len(self.cases.keys() - rows), changed=0)
+
+
+class Proposal(Closed):
+    """A changed cohort that was refused, and whether the site's staff has accepted it since."""
+
+    cohort: Digest
+    change: Change
+    accepted: bool = False
+
+
+@dataclass(frozen=True)
+class CohortPins:
+    """The pinned cohort of one study: `path`, and beside it the change that was refused last."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, work: Path, study: Digest) -> CohortPins:
+        """Where the cohort of a study is pinned."""
+        return cls(work / "cohorts" / f"{study}.json")
+
+    def read(self) -> PinnedCohort | None:
+        """The cohort that work began with; None before it has. Raises `InputError` when the file is damaged."""
+        return _read(self.path, PinnedCohort)
+
+    def admit(self, held: PinnedCohort | None, now: PinnedCohort, rule: Rule) -> None:
+        """Raise `Refusal` for a cohort that is not the pinned one, unless policy or staff allow the change."""
+        if held is None or held.cohort == now.cohort or rule == "allow":
+            return
+        proposal = self.proposal()
+        if proposal is not None and proposal.accepted and proposal.cohort == now.cohort:
+            return
+        change = held.change_to(now)
+        write_private(self._proposed, canonical_model(Proposal(cohort=now.cohort, change=change)))
+        raise Refusal(
+            RefusalCode.COHORT_CHANGED,
+            f"the cases have changed since this training began (rows: {change}). Put them back as they were, or accept "
+            "the change with `site-client accept-cohort`; patients that are known keep their sets",
+        )
+
+    def keep(self, now: PinnedCohort) -> Change | None:
+        """Pin a cohort; what is different from the one that was pinned before, if anything is."""
+        held = self.read()
+        if held == now:
+            return None
+        write_private(self.path, canonical_model(now))
+        self._proposed.unlink(missing_ok=True)
+        return None if held is None or held.cohort == now.cohort else held.change_to(now)
+
+    def proposal(self) -> Proposal | None:
+        """The change that was refused last, if it was not undone since."""
+        return _read(self._proposed, Proposal)
+
+    def accept(self) -> Change:
+        """Accept the change that was refused last. Raises `InputError` when there is none."""
+        proposal = self.proposal()
+        if proposal is None:
+            raise InputError.one("no change of the cases waits to be accepted", where=str(self.path.parent))
+        write_private(self._proposed, canonical_model(proposal.model_copy(update={"accepted": True})))
+        return proposal.change
+
+    @property
+    def _proposed(self) -> Path:
+        return self.path.with_suffix(".proposed.json")
+
+
+def _read(path: Path, model: type[Kept]) -> Kept | None:
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError:
+        raise InputError.one(
+            "what was written down about this site's cases is damaged",
+            where=str(path),
+            remedy="Restore it from a copy. Without it a case that was trained may be tested",
+        ) from None
