@@ -31,7 +31,7 @@ from wardround.aggregator.strategies.fedavg import FedAvg, FedAvgParameters
 from wardround.aggregator.strategies.protocol import Arrays
 from wardround.engine.study import Study
 from wardround.federation.payload import pack, payload_digest
-from wardround.federation.protocol import Horizon, Plan
+from wardround.federation.protocol import Horizon, Plan, Weights
 
 NAMES = ("east", "north", "south")
 
@@ -86,6 +86,7 @@ class Bench:
     clock: FakeClock = field(default_factory=FakeClock)
     sites: dict[str, FakeSite] = field(default_factory=dict)
     said: list[Entry] = field(default_factory=list)
+    weights: Weights = field(default_factory=Weights)
     study: Study = field(default_factory=lambda: study_of(changed(SEGMENTATION)))
 
     def __post_init__(self) -> None:
@@ -96,6 +97,7 @@ class Bench:
             horizon=Horizon(rounds=self.rounds, local_steps=5),
             strategy="fedavg",
             roster=self.roster.digest,
+            weights=self.weights,
         )
         for number, name in enumerate(self.names):
             self.sites.setdefault(name, FakeSite(name, self.plan.digest, cases=10 + 7 * number))
@@ -117,6 +119,7 @@ class Bench:
                 self.on_decline,
                 self.grace,
                 self.patience,
+                largest=10.0,
             ),
             patience=Patience(jitter=0.0),
             final_evaluation=self.final,

@@ -41,9 +41,9 @@ def score(name: str, value: float, count: int = 4) -> Lie:
     return lambda body: body["metrics"].update({name: {"value": value, "count": count}})
 
 
-def crowd(body: Body) -> None:
+def crowd_of(size: int) -> Lie:
     """More metrics than any study has."""
-    body["metrics"].update({f"m{number}": {"value": 1e300, "count": 4} for number in range(15_000)})
+    return lambda body: body["metrics"].update({f"m{number}": {"value": 1e300, "count": 4} for number in range(size)})
 
 
 def claim(**facts: object) -> Lie:
@@ -61,7 +61,8 @@ TRAINING = {
     "a class above one": (score("dice.left", 1e300), "dice.left is 1e+300"),
     "validation loss": (score("loss", 1e300), "loss is 1e+300"),
     "other metric": (score("recall", 0.5), "1 metrics that the plan does not declare"),
-    "many metrics": (crowd, "15000 metrics that the plan does not declare"),
+    "many metrics": (crowd_of(20_000), "malformed: the body is too long"),
+    "some metrics": (crowd_of(100), "100 metrics that the plan does not declare"),
     "test too early": (score("test.dice", 0.5, 3), "before the last round"),
     "too many cases": (score("dice", 0.5, 5), "over 5 cases, where the site has 4"),
     "seconds": (claim(seconds=1e308), "time of work"),

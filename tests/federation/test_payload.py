@@ -176,7 +176,7 @@ def test_a_large_model_with_long_names_has_room() -> None:
 
 def test_a_payload_with_more_data_than_the_model_is_refused() -> None:
     with pytest.raises(PayloadError, match="size"):
-        unpack(pack({"model/a": np.zeros(2000, np.float32)}), describe({"model/a": np.zeros(2, np.float32)}))
+        unpack(pack({"model/a": np.zeros(20_000, np.float32)}), describe({"model/a": np.zeros(2, np.float32)}))
 
 
 def test_an_error_repeats_nothing_of_the_sender() -> None:

@@ -58,6 +58,7 @@ class Coordination:
             fold=self.settings.fold,
             roster=self.roster.digest,
             leaves=self.settings.evaluation.leaves,
+            weights=self.settings.weights,
         )
 
     @property

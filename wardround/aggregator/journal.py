@@ -40,6 +40,7 @@ class Event(StrEnum):
     ANSWER_REFUSED = "answer_refused"
     UPDATE_REFUSED = "update_refused"
     REPLY_STORED = "reply_stored"
+    HEAVY_SITE = "heavy_site"
     REPLY_DAMAGED = "reply_damaged"
     WAITING = "waiting"
     ROUND_DECIDED = "round_decided"

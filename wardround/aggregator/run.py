@@ -100,10 +100,12 @@ def _run_plan(coordination: Coordination) -> RunPlan:
             on_decline=settings.on_decline,
             grace=settings.seconds_of_grace,
             patience=settings.patience,
+            largest=settings.updates.largest,
         ),
         patience=Patience(bytes_per_second=settings.limits.slowest_line * 1000 / 8),
         final_evaluation=settings.evaluation.final,
         initial=lambda: initial_arrays(coordination.study),
+        ceiling=settings.updates.ceiling,
     )
 
 

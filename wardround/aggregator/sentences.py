@@ -31,6 +31,7 @@ _SENTENCES: Mapping[str, str] = {
     Event.UPDATE_REFUSED: "what {site} sent was refused: {detail}",
     Event.REPLY_STORED: "{site} has finished round {round} ({seconds:.1f} s of work)",
     Event.REPLY_DAMAGED: "the stored reply of {site} is damaged ({detail}); it is asked for again",
+    Event.HEAVY_SITE: "{site} has {share:.0%} of the weight from round {round} on",
     Event.WAITING: "{detail}",
     Event.ROUND_DECIDED: "round {round}: {detail}",
     Event.ROUND_COMMITTED: "round {round} is complete in {seconds:.1f} s",

@@ -12,7 +12,7 @@ from wardround.aggregator.strategies.registry import StrategyField
 from wardround.engine.basics.closed import Added
 from wardround.engine.study.models import Frozen
 from wardround.federation.addresses import Address, Host, Network, split_address
-from wardround.federation.protocol import Horizon, Leaves, MetricName
+from wardround.federation.protocol import Horizon, Leaves, MetricName, Weights
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 FederationName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
@@ -37,6 +37,7 @@ def _context(word: str, otherwise: str) -> dict[str, Any]:
 
 Quorum = Annotated[Annotated[int, Field(ge=1)] | None, _word_for_none("all", "a whole number of sites")]
 Seconds = Annotated[float, Field(ge=0)]
+Largest = Annotated[Annotated[float, Field(gt=1)] | None, _word_for_none("unbounded", "a number above 1")]
 Deadline = Annotated[Annotated[float, Field(gt=0)] | None, _word_for_none("forever", "a number of seconds")]
 
 
@@ -84,6 +85,17 @@ class Limits(Frozen):
     trusted_proxies: Annotated[tuple[Network, ...], Field(max_length=64), Added("0.2.0")] = ()
 
 
+class Updates(Frozen):
+    """How far a site's update may move the model.
+
+    largest: at most so many times as far as the median update of a round of three sites or more; `unbounded` for any.
+    ceiling: no tensor by more than so many times its own norm, or that of weights of 0.1 if it is larger.
+    """
+
+    largest: Largest = Field(default=10.0, validate_default=True)
+    ceiling: Annotated[float, Field(gt=0)] = 100.0
+
+
 class Federation(Frozen):
     """A whole federation, as its coordinator writes it down.
 
@@ -94,7 +106,8 @@ class Federation(Frozen):
     trouble for so many seconds of a round counts as one that declined. below_quorum: what to do when the quorum cannot
     be had in time. on_decline: whether one site's refusal stops the federation. fold: which outer fold is the
     test set at every site. names: further names and IP addresses by which sites reach the aggregator; they stand in its
-    certificate. health_port: where on this machine the gRPC health service listens.
+    certificate. weights: what a site's update weighs; the sites accept it. updates: how far one may move the model.
+    health_port: where on this machine the gRPC health service listens.
     """
 
     schema_version: Literal[1] = Field(alias="schema")
@@ -113,6 +126,8 @@ class Federation(Frozen):
     patience: Annotated[Seconds, Added("0.2.0")] = 3600.0
     fold: Annotated[int, Field(ge=0, le=49)] = 0
     evaluation: Evaluation = Evaluation()
+    weights: Annotated[Weights, Added("0.2.0")] = Weights()
+    updates: Annotated[Updates, Added("0.2.0")] = Updates()
     health_port: Port | None = None
     limits: Limits = Limits()
     names: Annotated[tuple[Host, ...], Field(max_length=100), Added("0.2.0")] = ()

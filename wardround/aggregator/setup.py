@@ -46,6 +46,9 @@ deadline: forever         # or seconds: each site has them from when it is ready
 below_quorum: wait        # or stop: what happens when the quorum cannot be had
 on_decline: continue      # or stop: whether one site's refusal ends the run
 
+weights: {{by: cases}}      # or equal; with cap: 0.5 no site is more than half of the mean; the sites accept it
+updates: {{largest: 10}}    # an update that moves the model above 10 times as far as the median one is refused
+
 # health_port: 9444       # gRPC health service, on this machine only
 # limits: {{slowest_line: 512, chunk: 512, reply: 4096}}   # kbit/s; kB per object on the wire; MB per reply
 """

@@ -45,6 +45,9 @@ class PayloadError(ValueError):
     """Bytes that are not a payload. The message is made of fixed words: nothing of the sender's is repeated."""
 
 
+_SPARE = 64
+
+
 @dataclass(frozen=True)
 class Room:
     """How large a payload may be, known before a byte of it is parsed. The default is what `pack` can write at all."""
@@ -55,10 +58,10 @@ class Room:
 
     @classmethod
     def of(cls, schema: Schema) -> Room:
-        """For tensors of a schema."""
+        """For tensors of a schema, and as many again, so that what is not of the schema can be told more exactly."""
         names = sum(len(name) + _ENTRY_BYTES for name in schema.tensors)
         sizes = (math.prod(spec.shape) * np.dtype(spec.dtype).itemsize for spec in schema.tensors.values())
-        return cls(len(schema.tensors), names + _ENTRY_BYTES, sum(sizes))
+        return cls(_SPARE + 2 * len(schema.tensors), _SPARE * _ENTRY_BYTES + 2 * names, _SPARE + 2 * sum(sizes))
 
     @property
     def marks(self) -> Mapping[bytes, int]:

@@ -135,11 +135,31 @@ def _parameters(text: str) -> JsonValue:
 StrategyField = Annotated[StrategyTerms, BeforeValidator(_strategy_terms), PlainSerializer(str, return_type=str)]
 
 
+class Weights(WireModel):
+    """What a site's update weighs in the mean.
+
+    Attributes:
+        by: its training cases, or the same for every site.
+        cap: the largest part of the mean that one site may have, in steps of 0.001; what it has above goes to the
+            others in proportion. Where so few sites reply that the parts would not add up to one, all weigh the same.
+    """
+
+    by: Literal["cases", "equal"] = "cases"
+    cap: Annotated[float, Field(ge=0.001, le=1)] | None = None
+
+    @property
+    def described(self) -> str:
+        """For people to read."""
+        measure = "its training cases" if self.by == "cases" else "the same as every other"
+        return measure if self.cap is None else f"{measure}, at most {self.cap:.1%} of the mean"
+
+
 class Plan(WireModel):
     """What a site's staff accepts before anything runs. Its digest is part of every work key.
 
     Attributes:
         leaves: which scores leave a site; None is the study's metrics and the loss, of validation and test cases.
+        weights: what a site's update weighs.
     """
 
     protocol: Literal[1] = 1
@@ -150,6 +170,7 @@ class Plan(WireModel):
     fold: Annotated[int, Field(ge=0, le=49)] = 0
     roster: Digest
     leaves: Annotated[Leaves | None, Added("0.2.0")] = None
+    weights: Annotated[Weights, Added("0.2.0")] = Weights()
 
     @property
     def digest(self) -> str:

@@ -43,6 +43,8 @@ def seal_task(task: Task, payload: Payload, key: CoordinatorKey) -> Envelope:
 
 def open_task(envelope: Envelope, coordinator_public: str) -> Task:
     """The task, its signature and its payload's digest checked. Raises `SealError`."""
+    if len(envelope.body) > MAX_BODY_BYTES:
+        raise SealError(RefusalCode.MALFORMED, "the body is too long")
     _check_signature(b"task", envelope, coordinator_public)
     try:
         if (spoken := _Head.model_validate_json(envelope.body).protocol) != PROTOCOL:
@@ -63,9 +65,9 @@ def seal_reply(reply: Reply, payload: Payload, key: ed25519.Ed25519PrivateKey) -
 
 def open_reply(envelope: Envelope, site_public: str) -> tuple[Reply, Payload]:
     """The reply and its payload, the signature and the payload's digest checked. Raises `SealError`."""
-    if len(envelope.body) > MAX_REPLY_BYTES:
-        raise SealError(RefusalCode.MALFORMED, "the body is too long")
     _check_signature(b"reply", envelope, site_public)
+    if len(envelope.body) > MAX_REPLY_BYTES:
+        raise SignedNonsenseError(RefusalCode.MALFORMED, "the body is too long")
     try:
         reply: Reply = REPLY.validate_json(envelope.body)
     except ValidationError:
@@ -82,7 +84,5 @@ def _statement(kind: bytes, body: bytes) -> bytes:
 
 
 def _check_signature(kind: bytes, envelope: Envelope, public: str) -> None:
-    if len(envelope.body) > MAX_BODY_BYTES:
-        raise SealError(RefusalCode.MALFORMED, "the body is too long")
     if not verify(public, _statement(kind, envelope.body), envelope.signature):
         raise SealError(RefusalCode.BAD_SIGNATURE, "the signature does not hold")

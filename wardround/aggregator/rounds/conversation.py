@@ -15,6 +15,7 @@ from wardround.aggregator.journal import Event
 from wardround.aggregator.rounds.desk import Question, RoundDesk, Traffic
 from wardround.aggregator.rounds.inbox import Inbox
 from wardround.aggregator.rounds.inspection import AnswerError, Blame
+from wardround.aggregator.rounds.movement import Movement
 from wardround.aggregator.rounds.records import Asked
 from wardround.aggregator.rounds.sites import SiteState, SiteStatus
 from wardround.aggregator.rounds.troubles import MEANINGS, Bearing, reason_of, without_id
@@ -63,6 +64,7 @@ class Conversation:
         self._send_model = self._asked is None
         self._closed = False
         self.traffic = Traffic()
+        self.movement = Movement(0.0, 0.0)
         self._recall_reply(now)
 
     @property
@@ -79,6 +81,12 @@ class Conversation:
         """The round is over: what is heard from now on changes nothing."""
         with self._lock:
             self._closed = True
+
+    def reject(self, reason: str, now: float) -> None:
+        """Refuse the reply that is here, which is sound by itself but not beside the others'."""
+        with self._lock:
+            self._inbox.discard()
+            self._refuse(AnswerError(Blame.SITE, reason), now)
 
     def persuade(self, now: float) -> None:
         """Ask a site that declined once more, if it was not asked for a while."""
@@ -282,7 +290,8 @@ class Conversation:
     def _take(self, done: Done, answer: Envelope, now: float) -> None:
         if self._asked is None:
             raise AnswerError(Blame.UNPROVEN, "the reply is to a task that was not sent")
-        self._desk.inspector.accept(done, answer.payload, self._asked)
+        accepted = self._desk.inspector.accept(done, answer.payload, self._asked)
+        self.movement = self._desk.inspector.measure(accepted)
         self._inbox.put(answer)
         self._record(
             Event.REPLY_STORED, work_key=done.work_key, bytes=len(answer.payload), seconds=round(done.seconds, 3)
@@ -327,7 +336,8 @@ class Conversation:
             reply = self._desk.inspector.open(envelope, self._member)
             if not isinstance(reply, Done):
                 raise AnswerError(Blame.UNPROVEN, "the stored answer is not a finished reply")
-            self._desk.inspector.accept(reply, envelope.payload, self._asked)
+            accepted = self._desk.inspector.accept(reply, envelope.payload, self._asked)
+            self.movement = self._desk.inspector.measure(accepted)
         except (AnswerError, FileNotFoundError) as error:
             self._record(Event.REPLY_DAMAGED, detail=str(error))
             self._inbox.discard()

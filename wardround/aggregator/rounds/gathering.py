@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from wardround.aggregator.journal import Event, Journal
 from wardround.aggregator.rounds.conversation import Conversation
+from wardround.aggregator.rounds.movement import outliers
 from wardround.aggregator.rounds.rules import Action, Muster, Rules, Verdict, verdict_on
 from wardround.aggregator.rounds.sites import SiteState, SiteStatus
 from wardround.aggregator.rounds.timing import Stopwatch
@@ -37,6 +38,20 @@ class Gathering:
         return tuple(self._muster(now).statuses)
 
     def judge(self, now: float) -> Verdict:
+        """Whether the round can go on, once updates that move the model too far beside the others' are refused."""
+        verdict = self._judge(now)
+        if verdict.action is Action.FOLD and self._refuse_outliers(verdict.sites, now):
+            return self._judge(now)
+        return verdict
+
+    def _refuse_outliers(self, sites: tuple[str, ...], now: float) -> bool:
+        movements = {site: self.conversations[site].movement for site in sites}
+        found = outliers(movements, self.rules.largest)
+        for site, reason in found.items():
+            self.conversations[site].reject(reason, now)
+        return bool(found)
+
+    def _judge(self, now: float) -> Verdict:
         """Whether the round can go on. Records what changed since the last time, and for whom the round waits."""
         muster = self._muster(now)
         self.times.note({status.site: status.ready for status in muster.statuses if status.ready is not None})

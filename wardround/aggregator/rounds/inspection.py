@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
+from wardround.aggregator.rounds.movement import Movement, MovementError, Yardstick
 from wardround.aggregator.rounds.records import Asked, RoundOrder
 from wardround.aggregator.strategies.protocol import Arrays
 from wardround.engine.parts import Bounds
@@ -60,12 +61,14 @@ class Inspector:
     Attributes:
         order: what the round is about.
         schema: that of the base model.
+        yardstick: measures how far an update moves the base model.
         declared: the study's scores.
         is_final: whether this round scores the model that the last round of training has made.
     """
 
     order: RoundOrder
     schema: Schema
+    yardstick: Yardstick
     declared: Declared
     is_final: bool
 
@@ -106,6 +109,13 @@ class Inspector:
                 raise AnswerError(Blame.SITE, "the reply to an evaluation has an update")
             return Accepted(done, {})
         return Accepted(done, self._update(done, payload, asked))
+
+    def measure(self, accepted: Accepted) -> Movement:
+        """How far a reply moves the model. Raises `AnswerError` when it is further than any training does."""
+        try:
+            return self.yardstick.measure(accepted.arrays)
+        except MovementError as error:
+            raise AnswerError(Blame.SITE, f"movement: {error}") from None
 
     def _check_numbers(self, done: Done, asked: Asked) -> None:
         most_tested = MOST_CASES if asked.test_cases is None else asked.test_cases

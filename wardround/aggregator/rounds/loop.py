@@ -14,8 +14,10 @@ from typing import Protocol
 from wardround.aggregator.journal import Event, Journal
 from wardround.aggregator.rounds.conversation import Conversation
 from wardround.aggregator.rounds.desk import RoundDesk
+from wardround.aggregator.rounds.folding import Folding, Outgrowth, SpoiledReplyError, heaviest
 from wardround.aggregator.rounds.gathering import Gathering
-from wardround.aggregator.rounds.inspection import Accepted, AnswerError, Inspector
+from wardround.aggregator.rounds.inspection import Inspector
+from wardround.aggregator.rounds.movement import Yardstick
 from wardround.aggregator.rounds.patience import Patience
 from wardround.aggregator.rounds.records import (
     Absence,
@@ -24,7 +26,7 @@ from wardround.aggregator.rounds.records import (
     RoundResult,
     SiteResult,
 )
-from wardround.aggregator.rounds.rules import Action, Rules
+from wardround.aggregator.rounds.rules import Action, Rules, Verdict
 from wardround.aggregator.rounds.selection import Scored, Selection
 from wardround.aggregator.rounds.sites import SiteState, SiteStatus
 from wardround.aggregator.rounds.state import RoundFolder, StateFolder
@@ -38,7 +40,9 @@ from wardround.federation.envelope import Payload
 from wardround.federation.guards import describe
 from wardround.federation.identities import CoordinatorKey, Roster
 from wardround.federation.payload import unpack
-from wardround.federation.protocol import Done, Plan, Ready, Stage
+from wardround.federation.protocol import Plan, Ready, Stage
+
+_MOST_SPOILED = 5
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class RunPlan:
         patience: how long to wait for what.
         final_evaluation: whether the last model is scored in a round of its own.
         initial: makes the initial global arrays; called once in a run's life.
+        ceiling: how many times its own norm an update may move a tensor.
     """
 
     plan: Plan
@@ -66,6 +71,7 @@ class RunPlan:
     patience: Patience
     final_evaluation: bool
     initial: Callable[[], Arrays]
+    ceiling: float = 100.0
 
 
 class Showcase(Protocol):
@@ -96,6 +102,7 @@ class RoundLoop:
     gathering: Gathering | None = None
     results: tuple[RoundResult, ...] = ()
     _cohorts: dict[str, Ready] = field(default_factory=dict)
+    _spoiled: int = 0
 
     def run(self) -> Outcome:
         """Play until the last round is committed or the rules say stop.
@@ -155,23 +162,36 @@ class RoundLoop:
             Event.ROUND_STARTED, round=order.round, stage=order.stage.value, base=order.base, bytes=len(model)
         )
         inspector = self._inspector(order, model)
-        decision = folder.decision()
-        self.gathering = self._gathering(inspector, decision, model, started)
-        verdict = self.gatherer.gather(self.gathering)
-        if verdict.action is not Action.FOLD:
-            self.gathering.times.forget()
-            return verdict.line
-        if decision is None:
-            decision = FoldDecision(round=order.round, sites=verdict.sites, absent=self._absent(verdict.sites))
-            folder.decide(decision)
-            self.journal.record(Event.ROUND_DECIDED, round=order.round, sites=list(decision.sites), detail=verdict.line)
-        self._finish(inspector, decision, started)
-        return None
+        while True:
+            decision = folder.decision()
+            self.gathering = self._gathering(inspector, decision, model, started)
+            verdict = self.gatherer.gather(self.gathering)
+            if verdict.action is not Action.FOLD:
+                self.gathering.times.forget()
+                return verdict.line
+            if decision is None:
+                decision = self._decide(folder, order, verdict)
+            outgrowth = self._fold(inspector, decision)
+            if outgrowth is not None:
+                self._finish(inspector, decision, outgrowth, started)
+                return None
+
+    def _decide(self, folder: RoundFolder, order: RoundOrder, verdict: Verdict) -> FoldDecision:
+        decision = FoldDecision(round=order.round, sites=verdict.sites, absent=self._absent(verdict.sites))
+        folder.decide(decision)
+        self.journal.record(Event.ROUND_DECIDED, round=order.round, sites=list(decision.sites), detail=verdict.line)
+        return decision
 
     def _inspector(self, order: RoundOrder, model: Payload) -> Inspector:
         run = self.run_plan
-        is_final = order.round == run.plan.horizon.rounds + 1
-        return Inspector(order, describe(unpack(model)), Declared.of(run.study, run.plan.outgoing), is_final)
+        base, horizon = unpack(model), run.plan.horizon
+        return Inspector(
+            order=order,
+            schema=describe(base),
+            yardstick=Yardstick(base, horizon.local_steps, run.ceiling),
+            declared=Declared.of(run.study, run.plan.outgoing),
+            is_final=order.round == horizon.rounds + 1,
+        )
 
     def _gathering(
         self, inspector: Inspector, decision: FoldDecision | None, model: Payload, started: float
@@ -190,7 +210,7 @@ class RoundLoop:
             patience=run.patience,
         )
         wanted = decision.sites if decision else order.sites
-        rules = replace(run.rules, quorum=len(wanted), deadline=None) if decision else run.rules
+        rules = replace(run.rules, quorum=len(wanted), deadline=None, largest=None) if decision else run.rules
         folder = self.state.round(order.round)
         times = (
             Stopwatch(None, started, started)
@@ -204,41 +224,47 @@ class RoundLoop:
         }
         return Gathering(order.round, conversations, rules, self.journal, times)
 
-    def _finish(self, inspector: Inspector, decision: FoldDecision, started: float) -> None:
+    def _finish(self, inspector: Inspector, decision: FoldDecision, outgrowth: Outgrowth, started: float) -> None:
         order, folder = inspector.order, self.state.round(inspector.order.round)
-        model, state, sites = self._fold(order, decision, _Replies(folder, inspector, self.run_plan.roster))
-        self.journal.record(Event.MODEL_WRITTEN, round=order.round, model=model)
+        self.journal.record(Event.MODEL_WRITTEN, round=order.round, model=outgrowth.model)
         result = RoundResult(
             round=order.round,
             stage=order.stage,
             base=order.base,
-            model=model,
-            state=state,
-            sites=tuple(self._with_traffic(site) for site in sites),
+            model=outgrowth.model,
+            state=outgrowth.state,
+            sites=tuple(self._with_traffic(site) for site in outgrowth.sites),
             absent=decision.absent,
             seconds=round(self.clock.now() - started, 3),
             finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
         folder.commit(result)
+        self._note_weight(result)
         self.results = (*self.results, result)
-        self.journal.record(Event.ROUND_COMMITTED, round=order.round, model=model, seconds=result.seconds)
+        self.journal.record(Event.ROUND_COMMITTED, round=order.round, model=result.model, seconds=result.seconds)
         self._present()
 
-    def _fold(
-        self, order: RoundOrder, decision: FoldDecision, replies: _Replies
-    ) -> tuple[str, str, tuple[SiteResult, ...]]:
-        """Fold the replies one by one in roster order; digests of what came out, and what each site contributed."""
-        if order.stage is Stage.EVALUATE:
-            return order.base, order.state, tuple(replies.read(site)[1] for site in decision.sites)
-        arrays = self.state.arrays
-        fold = self.run_plan.strategy.begin(arrays.get(order.base), arrays.get(order.state))
-        sites: list[SiteResult] = []
-        for site in decision.sites:
-            accepted, result = replies.read(site)
-            fold.add(accepted.arrays, accepted.done.train_cases)
-            sites.append(result)
-        folded = fold.finish()
-        return arrays.put(folded.model), arrays.put(folded.state), tuple(sites)
+    def _fold(self, inspector: Inspector, decision: FoldDecision) -> Outgrowth | None:
+        """What the decided replies make; None when one of them is damaged and has to be asked for again."""
+        run, folder = self.run_plan, self.state.round(inspector.order.round)
+        folding = Folding(folder, inspector, run.roster, run.strategy, run.plan.weights, self.state.arrays)
+        try:
+            if inspector.order.stage is Stage.EVALUATE:
+                return folding.gather_scores(decision)
+            return folding.fold(decision)
+        except SpoiledReplyError as error:
+            self._spoiled += 1
+            if self._spoiled > _MOST_SPOILED:
+                raise _spoils_again(folder, error) from None
+            self.journal.record(Event.REPLY_DAMAGED, round=inspector.order.round, site=error.site, detail=error.reason)
+            folder.inbox(error.site).discard()
+            return None
+
+    def _note_weight(self, result: RoundResult) -> None:
+        """Say when a site comes to have more than half of the mean."""
+        found, before = heaviest(result.sites), heaviest(self.results[-1].sites) if self.results else None
+        if found is not None and (before is None or before.site != found.site):
+            self.journal.record(Event.HEAVY_SITE, round=result.round, site=found.site, share=found.share)
 
     def _absent(self, folded: tuple[str, ...]) -> tuple[Absence, ...]:
         statuses = self.gathering.statuses(self.clock.now()) if self.gathering else ()
@@ -264,46 +290,9 @@ class RoundLoop:
         self.state.arrays.prune(keep)
 
 
-@dataclass(frozen=True)
-class _Replies:
-    """The replies of a round as they lie in the inbox, checked again as they are read."""
-
-    folder: RoundFolder
-    inspector: Inspector
-    roster: Roster
-
-    def read(self, site: str) -> tuple[Accepted, SiteResult]:
-        """One site's reply. Raises `InputError` when what lies in the inbox is not what was put there."""
-        inbox, member = self.folder.inbox(site), self.roster.member(site)
-        asked = inbox.asked()
-        if member is None or asked is None:
-            raise _spoiled(self.folder, site, "no record of what it was asked")
-        try:
-            envelope = inbox.get()
-            reply = self.inspector.open(envelope, member)
-            if not isinstance(reply, Done):
-                raise _spoiled(self.folder, site, "not a finished reply")
-            accepted = self.inspector.accept(reply, envelope.payload, asked)
-        except (AnswerError, FileNotFoundError) as error:
-            raise _spoiled(self.folder, site, str(error)) from None
-        return accepted, _site_result(accepted.done)
-
-
 def accepted_keys(results: tuple[RoundResult, ...]) -> dict[str, str]:
     """The work key of each site's last reply that became part of a global model."""
     return {site.site: site.work_key for result in results if result.stage is Stage.TRAIN for site in result.sites}
-
-
-def _site_result(done: Done) -> SiteResult:
-    return SiteResult(
-        site=done.site,
-        work_key=done.work_key,
-        update=done.update,
-        train_cases=done.train_cases,
-        loss=done.loss,
-        metrics=done.metrics,
-        seconds=done.seconds,
-    )
 
 
 def _absence(status: SiteStatus) -> Absence:
@@ -312,10 +301,10 @@ def _absence(status: SiteStatus) -> Absence:
     return Absence(site=status.site, state=state, reason=reason)
 
 
-def _spoiled(folder: RoundFolder, site: str, reason: str) -> InputError:
+def _spoils_again(folder: RoundFolder, error: SpoiledReplyError) -> InputError:
     return InputError.one(
-        "a reply that was to be folded cannot be used",
-        where=str(folder.inbox(site).folder),
-        got=reason,
-        remedy=f"Remove {folder.folder / 'fold.json'} and this folder: the site is then asked again",
+        "replies are damaged again and again after they were stored",
+        where=str(folder.inbox(error.site).folder),
+        got=error.reason,
+        remedy="Check the disk; the same command goes on where this left off",
     )

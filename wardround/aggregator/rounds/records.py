@@ -75,7 +75,8 @@ class FoldDecision(WireModel):
 class SiteResult(WireModel):
     """What one site contributed. `metrics` are of the round's incoming model on the site's validation cases.
 
-    bytes_out and bytes_in: signed messages and models to and from the site, in the process that committed the round.
+    share: the update's part of the mean. bytes_out and bytes_in: signed messages and models to and from the site, in
+    the process that committed the round.
     """
 
     site: SiteName
@@ -87,6 +88,7 @@ class SiteResult(WireModel):
     seconds: Seconds
     bytes_out: Count = 0
     bytes_in: Count = 0
+    share: Annotated[float | None, Added("0.2.0"), Field(ge=0, le=1)] = None
 
 
 class RoundResult(WireModel):

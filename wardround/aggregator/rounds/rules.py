@@ -32,6 +32,7 @@ class Rules:
         on_decline: whether a site that declines stops the run.
         grace: how long a round waits for the others at least, once the quorum is there.
         patience: a site that was in trouble for this long in a round counts as one that declined.
+        largest: an update that moves the model more than so many times as far as the median one is not folded.
     """
 
     quorum: int
@@ -40,6 +41,7 @@ class Rules:
     on_decline: Literal["stop", "continue"]
     grace: float = 0.0
     patience: float = 3600.0
+    largest: float | None = None
 
 
 class Action(StrEnum):

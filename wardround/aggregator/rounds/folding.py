@@ -1,0 +1,135 @@
+"""From the replies of a round to the next model. What lies in the inbox is checked again as it is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wardround.aggregator.rounds.arrays import ArrayStore
+from wardround.aggregator.rounds.inspection import Accepted, AnswerError, Inspector
+from wardround.aggregator.rounds.records import Asked, FoldDecision, SiteResult
+from wardround.aggregator.rounds.state import RoundFolder
+from wardround.aggregator.strategies.protocol import Folded, Strategy
+from wardround.aggregator.strategies.weighing import weigh
+from wardround.engine.basics.problems import InputError
+from wardround.federation.guards import GuardError, Schema, check_update, describe
+from wardround.federation.identities import Roster
+from wardround.federation.protocol import Done, Weights
+
+
+class SpoiledReplyError(Exception):
+    """A reply that was to be folded is not what was put into the inbox."""
+
+    def __init__(self, site: str, reason: str) -> None:
+        self.site = site
+        self.reason = reason
+        super().__init__(f"{site}: {reason}")
+
+
+@dataclass(frozen=True)
+class Outgrowth:
+    """What a round made: digests of model and strategy's state, and what each site contributed."""
+
+    model: str
+    state: str
+    sites: tuple[SiteResult, ...]
+
+
+@dataclass(frozen=True)
+class Folding:
+    """Folds one round.
+
+    Attributes:
+        folder: the round's folder.
+        inspector: checks replies.
+        roster: who may have signed them.
+        strategy: folds.
+        weights: what a site's update weighs.
+        arrays: where models are kept.
+    """
+
+    folder: RoundFolder
+    inspector: Inspector
+    roster: Roster
+    strategy: Strategy
+    weights: Weights
+    arrays: ArrayStore
+
+    def gather_scores(self, decision: FoldDecision) -> Outgrowth:
+        """After an evaluation: the model and the state stay. Raises `SpoiledReplyError`."""
+        order = self.inspector.order
+        return Outgrowth(order.base, order.state, tuple(_site_result(self._read(site).done) for site in decision.sites))
+
+    def fold(self, decision: FoldDecision) -> Outgrowth:
+        """The replies one by one in roster order.
+
+        Raises:
+            SpoiledReplyError: a reply is damaged.
+            InputError: what came out cannot be used; nothing is kept of it then.
+        """
+        order = self.inspector.order
+        weights = dict(zip(decision.sites, self._weigh(decision), strict=True))
+        fold = self.strategy.begin(self.arrays.get(order.base), self.arrays.get(order.state))
+        sites: list[SiteResult] = []
+        for site, weight in weights.items():
+            accepted = self._read(site)
+            fold.add(accepted.arrays, weight)
+            share = weight / sum(weights.values())
+            sites.append(_site_result(accepted.done).model_copy(update={"share": share}))
+        folded = fold.finish()
+        _check(folded, self.inspector.schema)
+        return Outgrowth(self.arrays.put(folded.model), self.arrays.put(folded.state), tuple(sites))
+
+    def _weigh(self, decision: FoldDecision) -> tuple[int, ...]:
+        return weigh([self._asked(site).train_cases for site in decision.sites], self.weights)
+
+    def _asked(self, site: str) -> Asked:
+        asked = self.folder.inbox(site).asked()
+        if asked is None:
+            raise SpoiledReplyError(site, "no record of what it was asked")
+        return asked
+
+    def _read(self, site: str) -> Accepted:
+        inbox, member = self.folder.inbox(site), self.roster.member(site)
+        if member is None:
+            raise SpoiledReplyError(site, "it is not on the roster")
+        try:
+            envelope = inbox.get()
+            reply = self.inspector.open(envelope, member)
+            if not isinstance(reply, Done):
+                raise SpoiledReplyError(site, "not a finished reply")
+            return self.inspector.accept(reply, envelope.payload, self._asked(site))
+        except (AnswerError, FileNotFoundError) as error:
+            raise SpoiledReplyError(site, str(error)) from None
+
+
+def heaviest(sites: tuple[SiteResult, ...]) -> SiteResult | None:
+    """The site that has more than half of a mean of several, if one has."""
+    if len(sites) < 2:
+        return None
+    return next((site for site in sites if site.share is not None and site.share > 0.5), None)
+
+
+def _check(folded: Folded, schema: Schema) -> None:
+    """Sound replies give a sound mean; a strategy that makes something else of them must not end the run's model."""
+    try:
+        check_update(folded.model, schema)
+        check_update(folded.state, describe(folded.state))
+    except GuardError as error:
+        raise InputError.one(
+            "the strategy made a model that cannot be used; the round is not committed",
+            got=f"{error.code.value}: {error.detail}",
+            expected="finite numbers, in tensors of the names, shapes and types of the round's incoming model",
+            remedy="Use another strategy or other parameters; replies and earlier rounds are kept",
+        ) from None
+
+
+def _site_result(done: Done) -> SiteResult:
+    return SiteResult(
+        site=done.site,
+        work_key=done.work_key,
+        update=done.update,
+        train_cases=done.train_cases,
+        loss=done.loss,
+        metrics=done.metrics,
+        seconds=done.seconds,
+    )
