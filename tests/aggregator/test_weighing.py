@@ -12,6 +12,10 @@ from hypothesis import strategies as st
 
 from tests.aggregator.bench import Bench, expected_models, initial
 from tests.aggregator.fakes import trained
+from wardround.aggregator.enrolment import write_roster
+from wardround.aggregator.history import history_rows
+from wardround.aggregator.report import RunRecord, write_report
+from wardround.aggregator.status import describe_status, read_status
 from wardround.aggregator.strategies.weighing import weigh
 from wardround.federation.payload import pack, payload_digest
 from wardround.federation.protocol import Weights
@@ -107,3 +111,22 @@ def test_the_default_leaves_the_plan_as_it_was(tmp_path: Path) -> None:
     plan = Bench(tmp_path).plan
     assert "weights" not in plan.model_dump(mode="json")
     assert plan.model_copy(update={"weights": Weights(cap=0.5)}).digest != plan.digest
+
+
+def test_status_and_report_name_the_site_that_has_more_than_half(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "state", rounds=1)
+    bench.sites["north"].cases = 100
+    bench.run()
+    (tmp_path / "federation.yaml").write_text(
+        "schema: 1\nfederation: bench\nstudy: study.yaml\naddress: 127.0.0.1:9443\n"
+        "horizon: {rounds: 1, local_steps: 5}\n"
+    )
+    write_roster(tmp_path / "roster.json", bench.roster)
+    assert any(
+        "north has 75% of the weight" in line for line in describe_status(read_status(tmp_path / "federation.yaml"))
+    )
+    results = bench.state.results()
+    record = RunRecord(bench.plan, bench.study, bench.names, results, history_rows(results), None)
+    page = write_report(tmp_path / "report.html", record).read_text()
+    assert "north (75%)" in page
+    assert "its site&#x27;s training cases" in page or "its site's training cases" in page

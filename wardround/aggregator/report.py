@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wardround.aggregator.history import HistoryRow
-from wardround.aggregator.rounds.records import RoundResult, SiteResult
+from wardround.aggregator.rounds.records import RoundResult, SiteResult, heaviest
 from wardround.aggregator.rounds.selection import Scored
 from wardround.engine.report.page import Page, number
 from wardround.engine.study import Study
@@ -54,6 +54,10 @@ def _facts(record: RunRecord) -> dict[str, str]:
     if record.best is not None:
         best = record.best
         facts = {f"{record.metric} of the best model": number(best.overall.value), "its round": str(best.round)} | facts
+    trained = [result for result in record.results if result.stage is Stage.TRAIN]
+    heavy = heaviest(trained[-1].sites) if trained else None
+    if heavy is not None and heavy.share is not None:
+        facts["more than half of the mean"] = f"{heavy.site} ({heavy.share:.0%})"
     return facts
 
 
@@ -96,7 +100,7 @@ def _site_table(record: RunRecord) -> tuple[list[str], list[list[str]]]:
     row = record.rows[record.best.round] if record.best is not None else None
     scored = {name for line in (row.sites.values() if row else ()) for name in line.metrics}
     names = sorted(scored)
-    columns = ["site", "rounds", "training cases", "seconds a round", "sent", "received", *names]
+    columns = ["site", "rounds", "training cases", "part of the mean", "seconds a round", "sent", "received", *names]
     return columns, [_site_row(record, row, site, names) for site in record.sites]
 
 
@@ -107,6 +111,7 @@ def _site_row(record: RunRecord, row: HistoryRow | None, site: str, names: Seque
         site,
         str(len(parts)),
         str(parts[-1].train_cases) if parts else "",
+        f"{parts[-1].share:.0%}" if parts and parts[-1].share is not None else "",
         f"{statistics.fmean(part.seconds for part in parts):.1f}" if parts else "",
         megabytes(sum(part.bytes_in for part in parts)),
         megabytes(sum(part.bytes_out for part in parts)),
@@ -148,6 +153,7 @@ def _plan_rows(record: RunRecord) -> list[list[str]]:
         ["study", f"{record.study.study} ({plan.study})"],
         ["horizon", f"{plan.horizon.rounds} rounds of {plan.horizon.local_steps} local steps"],
         ["strategy", plan.strategy.described],
+        ["an update weighs by", plan.weights.described],
         ["test fold", str(plan.fold)],
         ["roster", f"{', '.join(record.sites)} ({plan.roster})"],
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,12 +11,13 @@ from wardround.aggregator.coordination import absolute_folders, certificate_note
 from wardround.aggregator.enrolment import read_roster
 from wardround.aggregator.journal import Entry, Event, read_journal
 from wardround.aggregator.progress import duration
+from wardround.aggregator.rounds.records import RoundResult, heaviest
 from wardround.aggregator.rounds.selection import Scored, Selection
 from wardround.aggregator.rounds.state import StateFolder
 from wardround.engine.basics.closed import Added
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study import Study, study_from_bytes
-from wardround.federation.protocol import FederationName, MetricName, Sentence, SiteName, WireModel
+from wardround.federation.protocol import FederationName, MetricName, Sentence, SiteName, Stage, WireModel
 
 
 class SiteStanding(WireModel):
@@ -78,6 +80,7 @@ def read_status(config: Path) -> RunStatus:
         notes=(
             *certificate_notes(folders.keys, datetime.datetime.now(datetime.UTC)),
             *(_second_machines(journal) if is_running else ()),
+            *_weight_notes(results),
         ),
     )
 
@@ -113,6 +116,14 @@ def _best(best: Scored | None, study: Study) -> BestModel | None:
     if best is None:
         return None
     return BestModel(round=best.round, metric=study.validation.select, value=best.overall.value)
+
+
+def _weight_notes(results: Sequence[RoundResult]) -> tuple[str, ...]:
+    trained = [result for result in results if result.stage is Stage.TRAIN]
+    heavy = heaviest(trained[-1].sites) if trained else None
+    if heavy is None or heavy.share is None:
+        return ()
+    return (f"{heavy.site} has {heavy.share:.0%} of the weight in the mean (`weights: {{cap: 0.5}}` bounds it)",)
 
 
 def _last_detail(journal: list[Entry], number: int | None) -> str:

@@ -18,6 +18,7 @@ def describe_federation(coordination: Coordination) -> list[str]:
     return [
         f"federation   {settings.federation}, plan {coordination.plan.digest[:16]}",
         f"study        {coordination.study.study} ({coordination.study.task}), digest {coordination.study.digest[:16]}",
+        f"weights      an update weighs by {settings.weights.described}",
         f"horizon      {horizon.rounds} rounds of {horizon.local_steps} local steps, {strategy}",
         f"sites        {len(names)}: {', '.join(names)}",
         f"each round   at least {coordination.quorum} of them, {deadline}; below the quorum: {settings.below_quorum}; "

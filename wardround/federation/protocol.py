@@ -150,7 +150,7 @@ class Weights(WireModel):
     @property
     def described(self) -> str:
         """For people to read."""
-        measure = "its training cases" if self.by == "cases" else "the same as every other"
+        measure = "its site's training cases" if self.by == "cases" else "the number of sites alone"
         return measure if self.cap is None else f"{measure}, at most {self.cap:.1%} of the mean"
 
 

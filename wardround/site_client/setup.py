@@ -178,6 +178,7 @@ def describe_offer(offer: Offer) -> tuple[str, ...]:
         f"Study        {study.study}: {study.task} of {', '.join(study.class_names)} from {', '.join(study.inputs)}",
         f"Model        {study.model.name}, loss {study.training.loss.name}",
         f"Plan         {horizon.rounds} rounds of {horizon.local_steps} steps, combined by {strategy}",
+        f"Weight       an update weighs by {invitation.plan.weights.described}",
         f"With         {', '.join(others) or 'no other site'}",
         f"Leaves       model weights after each round, {_scores(invitation.plan.outgoing, study, policy)}, numbers of "
         "cases, and progress",

@@ -102,13 +102,6 @@ class Folding:
             raise SpoiledReplyError(site, str(error)) from None
 
 
-def heaviest(sites: tuple[SiteResult, ...]) -> SiteResult | None:
-    """The site that has more than half of a mean of several, if one has."""
-    if len(sites) < 2:
-        return None
-    return next((site for site in sites if site.share is not None and site.share > 0.5), None)
-
-
 def _check(folded: Folded, schema: Schema) -> None:
     """Sound replies give a sound mean; a strategy that makes something else of them must not end the run's model."""
     try:

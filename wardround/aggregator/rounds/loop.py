@@ -14,7 +14,7 @@ from typing import Protocol
 from wardround.aggregator.journal import Event, Journal
 from wardround.aggregator.rounds.conversation import Conversation
 from wardround.aggregator.rounds.desk import RoundDesk
-from wardround.aggregator.rounds.folding import Folding, Outgrowth, SpoiledReplyError, heaviest
+from wardround.aggregator.rounds.folding import Folding, Outgrowth, SpoiledReplyError
 from wardround.aggregator.rounds.gathering import Gathering
 from wardround.aggregator.rounds.inspection import Inspector
 from wardround.aggregator.rounds.movement import Yardstick
@@ -25,6 +25,7 @@ from wardround.aggregator.rounds.records import (
     RoundOrder,
     RoundResult,
     SiteResult,
+    heaviest,
 )
 from wardround.aggregator.rounds.rules import Action, Rules, Verdict
 from wardround.aggregator.rounds.selection import Scored, Selection

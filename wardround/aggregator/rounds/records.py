@@ -114,6 +114,13 @@ class RoundResult(WireModel):
     finished: Moment | Literal[""]
 
 
+def heaviest(sites: tuple[SiteResult, ...]) -> SiteResult | None:
+    """The site that has more than half of a mean of several, if one has."""
+    if len(sites) < 2:
+        return None
+    return next((site for site in sites if site.share is not None and site.share > 0.5), None)
+
+
 def write_record(path: Path, record: BaseModel) -> None:
     """Write a record atomically and durably."""
     write_atomic(path, canonical_model(record))
