@@ -110,13 +110,19 @@ def _site_row(record: RunRecord, row: HistoryRow | None, site: str, names: Seque
     return [
         site,
         str(len(parts)),
-        str(parts[-1].train_cases) if parts else "",
-        f"{parts[-1].share:.0%}" if parts and parts[-1].share is not None else "",
+        *_weight_cells(parts[-1] if parts else None),
         f"{statistics.fmean(part.seconds for part in parts):.1f}" if parts else "",
         megabytes(sum(part.bytes_in for part in parts)),
         megabytes(sum(part.bytes_out for part in parts)),
         *(number(metrics[name].value) if name in metrics else "" for name in names),
     ]
+
+
+def _weight_cells(last: SiteResult | None) -> list[str]:
+    """A site's training cases, and its part of the last mean that it was in."""
+    if last is None:
+        return ["", ""]
+    return [str(last.train_cases), "" if last.share is None else f"{last.share:.0%}"]
 
 
 def _parts(record: RunRecord, site: str) -> list[SiteResult]:
