@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,15 +12,30 @@ from wardround.engine.basics.files import require_space
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.cohort.twins import without_repeats
 from wardround.engine.inspection import Depth, check_manifest
-from wardround.federation.flower.probe import is_enrolled, probe, within_window
+from wardround.federation.expiry import expiry_sentence
+from wardround.federation.flower.probe import probe, standing, within_window
+from wardround.federation.flower.signing import Reason, Signer
 from wardround.federation.identities import SiteKeys
 from wardround.federation.invitation import Invitation
 from wardround.site_client.agreement import Agreement, check_membership, check_policy, load_agreement
+from wardround.site_client.installation import known_installation
 from wardround.site_client.pinned import Change, CohortPins, Proposal
 from wardround.site_client.settings import Policy, SiteSettings, load_policy, load_settings
 
 _LEAST_FREE_BYTES = 2 * 10**9
-_EXPIRY_WARNING_DAYS = 14
+_REFUSALS: Mapping[Reason, tuple[str, str]] = {
+    Reason.UNKNOWN_KEY: ("the aggregator does not know this site's key", "Send the NAME.pub file to the coordinator"),
+    Reason.CLOCK: ("the aggregator refuses this machine's clock", "Let this machine set its clock by NTP"),
+    Reason.OTHER_MACHINE: (
+        "another machine uses this site's keys",
+        "Run the site client on one machine only; stop it there before it starts here",
+    ),
+    Reason.OUTDATED: ("this software is older than the aggregator's", "Update this site"),
+    Reason.SIGNATURE: (
+        "the aggregator refuses this site and does not say why",
+        "Its software may be older than this site's; ask the coordinator to update it",
+    ),
+}
 
 
 @dataclass
@@ -46,7 +62,7 @@ def check_site(config: Path, *, online: bool) -> Preflight:
         _check_cohort(settings, policy, agreement, flight)
         _check_certificate(agreement.invitation, flight)
         if online:
-            _check_way(settings.address or agreement.address, agreement.invitation, keys, flight)
+            _check_way(settings, agreement, keys, flight)
     return flight
 
 
@@ -161,32 +177,23 @@ def _check_certificate(invitation: Invitation, flight: Preflight) -> None:
     except ValueError:
         flight.findings.add("the accepted certificate authority cannot be read", remedy="Accept the invitation again")
         return
-    left = min(certificate.not_valid_after_utc for certificate in authorities) - datetime.datetime.now(datetime.UTC)
-    if left.total_seconds() < 0:
+    # While one authority follows another there are two; the later one counts.
+    end, now = max(certificate.not_valid_after_utc for certificate in authorities), datetime.datetime.now(datetime.UTC)
+    if end <= now:
         flight.findings.add("the certificate authority has expired", remedy="Ask the coordinator for a new invitation")
-    elif left.days < _EXPIRY_WARNING_DAYS:
-        flight.notes.append(f"certificate authority: expires in {left.days} days")
+    elif (warning := expiry_sentence("the certificate authority", end, now)) != "":
+        flight.notes.append(warning)
 
 
-def _check_way(address: str, invitation: Invitation, keys: SiteKeys | None, flight: Preflight) -> None:
+def _check_way(settings: SiteSettings, agreement: Agreement, keys: SiteKeys | None, flight: Preflight) -> None:
+    address, invitation = settings.address or agreement.address, agreement.invitation
     ca = invitation.ca_pem.encode()
     try:
         result = probe(address, ca)
     except ValueError:
         return  # the authority cannot be read, which is reported with the certificate
-    if not result.reachable:
-        flight.findings.add(
-            "the aggregator cannot be reached",
-            where=address,
-            remedy="Ask the network staff to allow outgoing TLS there",
-        )
-    elif result.certificate != "ok":
-        flight.findings.add(
-            "the aggregator's certificate cannot be trusted",
-            where=address,
-            got=result.certificate.replace("_", " "),
-            expected="one that the accepted authority signed, for this host name, within its dates",
-        )
+    if result.trouble is not None:
+        flight.findings.add(result.trouble.sentence, where=address, remedy=result.trouble.remedy)
     elif result.skew is None or not within_window(result.skew):
         flight.findings.add(
             "this machine's clock is wrong, or that is no aggregator",
@@ -196,25 +203,22 @@ def _check_way(address: str, invitation: Invitation, keys: SiteKeys | None, flig
         )
     else:
         flight.notes.append(f"aggregator: reachable at {address}, clock {result.skew:+.1f} s")
-        _check_enrolment(address, ca, keys, flight)
+        _check_enrolment(address, ca, settings, keys, flight)
 
 
-def _check_enrolment(address: str, ca: bytes, keys: SiteKeys | None, flight: Preflight) -> None:
+def _check_enrolment(address: str, ca: bytes, settings: SiteSettings, keys: SiteKeys | None, flight: Preflight) -> None:
     if keys is None:
         return
     try:
-        enrolled = is_enrolled(address, ca, keys.transport)
+        reason = standing(address, ca, Signer(keys.transport, known_installation(settings.work)))
     except (OSError, ValueError):
         flight.findings.add("the aggregator stopped answering", where=address)
         return
-    if enrolled:
+    if reason is None:
         flight.notes.append("key: enrolled")
         return
-    flight.findings.add(
-        "the aggregator does not know this site's key",
-        where=address,
-        remedy="Send the NAME.pub file to the coordinator",
-    )
+    what, remedy = _REFUSALS.get(reason, _REFUSALS[Reason.SIGNATURE])
+    flight.findings.add(what, where=address, remedy=remedy)
 
 
 def raise_problems(flight: Preflight) -> None:

@@ -13,12 +13,13 @@ from importlib.metadata import version
 import pytest
 
 from tests.federation.flower.world import World
+from tests.support.certificates import new_key
 from wardround.federation.flower import cargo, signing, wire
 from wardround.federation.flower.gate import FLEET_PATHS
 from wardround.federation.flower.stub import STUB_SHA256, stub_bundle
 
 SIGNATURES = {
-    "flwr.supernode.fleet_http_client:FleetHttpClient.__init__": {"base_url", "interceptors", "verify", "timeout"},
+    "flwr.supernode.fleet_http_client:FleetHttpClient.__init__": {"base_url", "interceptors"},
     "flwr.supercore.protobuf.client:ProtobufRequestContext.__init__": {"rpc_method", "message", "request"},
     "flwr.superlink.servicer.fleet.fleet_handlers:activate_node": {"request", "state"},
     "flwr.superlink.servicer.fleet.fleet_handlers:deactivate_node": {"request", "state"},
@@ -77,6 +78,18 @@ def test_a_name_of_flower_takes_what_we_pass(place: str) -> None:
     parameters = set(inspect.signature(found).parameters)  # type: ignore[arg-type]
     missing = SIGNATURES[place] - parameters
     assert not missing, f"{place} of flwr {version('flwr')} takes {sorted(parameters)}, but no {sorted(missing)}"
+
+
+def test_our_client_sets_what_flowers_constructor_sets() -> None:
+    import httpx
+    from flwr.supernode.fleet_http_client import FleetHttpClient
+
+    from wardround.federation.flower.signed_client import SiteFleetClient
+    from wardround.federation.flower.signing import Signer
+
+    with httpx.Client() as client:
+        ours = SiteFleetClient("127.0.0.1:1", client, Signer(new_key()))
+        assert set(vars(ours)) == set(vars(FleetHttpClient("https://127.0.0.1:1", interceptors=[])))
 
 
 def test_the_installed_flower_is_the_one_that_the_adapter_was_written_for() -> None:

@@ -40,7 +40,7 @@ class NodeEvent:
 
     Attributes:
         kind: what happened.
-        detail: fixed words, such as "http 500" or "link cut".
+        detail: fixed words, such as "http 500" or "link cut"; what a proxy said is quoted, printable and short.
         value: a number where there is one: bytes for `pulled` and `sent`, seconds ahead for `clock_skew`.
     """
 

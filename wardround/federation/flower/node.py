@@ -28,6 +28,8 @@ from .shelf import Shelf, Shelves
 from .signing import NO_INSTALLATION, REFUSAL_HEADER, Reason, Signer
 from .stub import STUB_SHA256
 from .transfer import AbandonedError, in_parallel
+from .trouble import explain
+from .way import ProxySettingError, proxy_for
 
 if TYPE_CHECKING:
     from flwr.app import Message
@@ -206,7 +208,7 @@ class _Courier:
             return None
 
     def _report(self, error: Exception) -> None:
-        word, status = _describe(error)
+        word, status = _describe(error, self._line.address)
         if word == "unexpected":
             _log.error("The session with the aggregator failed unexpectedly", exc_info=error)
         self._tell(NodeEvent("disconnected", word))
@@ -247,8 +249,8 @@ def _size(envelope: Envelope) -> int:
     return len(envelope.body) + len(envelope.signature) + len(envelope.payload)
 
 
-def _describe(error: Exception) -> tuple[str, int | None]:
-    """A fault in fixed words, and its HTTP status if it has one."""
+def _describe(error: Exception, address: str) -> tuple[str, int | None]:
+    """A fault in fixed words (a proxy's own are quoted), and its HTTP status if it has one."""
     import httpx
 
     from .session import SessionError
@@ -256,9 +258,10 @@ def _describe(error: Exception) -> tuple[str, int | None]:
 
     if isinstance(error, httpx.HTTPStatusError):
         return f"http {error.response.status_code}", error.response.status_code
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError | ProxySettingError):
+        trouble = explain(error, None if isinstance(error, ProxySettingError) else proxy_for(address))
+        return f"{trouble.sentence}. {trouble.remedy}", None
     words: list[tuple[type[Exception], str]] = [
-        (httpx.ConnectTimeout, "unreachable"),
-        (httpx.ConnectError, "unreachable or wrong certificate"),
         (httpx.TimeoutException, "timeout"),
         (httpx.TransportError, "link cut"),
         (SessionError, "link changed its mind"),

@@ -6,39 +6,28 @@ Imports no Flower, so that a site's preflight is quick.
 from __future__ import annotations
 
 import http.client
-import socket
 import ssl
 import time
-import urllib.parse
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from .gate import HEALTH_PATH
 from .roster import SECONDS_AHEAD, SECONDS_BEHIND
 from .signing import LINK_HEADER, REFUSAL_HEADER, Reason, Signer
+from .trouble import Trouble, explain, no_link
+from .way import ProxySettingError, open_way, proxy_for
+
+if TYPE_CHECKING:
+    import httpx
 
 _SECONDS = 10.0
 _HALF_A_TICK = 0.5
 
 CertificateState = Literal["ok", "expired", "not_yet_valid", "wrong_authority", "wrong_name", "invalid", "unchecked"]
-
-_VERIFY_CODES: dict[int, CertificateState] = {
-    7: "wrong_authority",
-    9: "not_yet_valid",
-    10: "expired",
-    18: "wrong_authority",
-    19: "wrong_authority",
-    20: "wrong_authority",
-    21: "wrong_authority",
-    62: "wrong_name",
-    64: "wrong_name",
-}
-"""OpenSSL's X509_V_ERR numbers."""
 
 
 @dataclass(frozen=True)
@@ -50,17 +39,27 @@ class ProbeResult:
         certificate: what the TLS handshake said; `unchecked` when it was not reached.
         health: HTTP status of the link's health page, or None.
         skew: seconds by which this machine's clock is ahead of the link's, or None when unknown.
+        trouble: what is wrong with the way, if anything is.
     """
 
     reachable: bool
     certificate: CertificateState
     health: int | None = None
     skew: float | None = None
+    trouble: Trouble | None = None
 
     @property
     def healthy(self) -> bool:
         """Whether a node on this machine would be heard."""
         return self.health == http.client.OK and self.skew is not None and within_window(self.skew)
+
+
+class WayError(OSError):
+    """The link could not be asked."""
+
+    def __init__(self, trouble: Trouble) -> None:
+        super().__init__(trouble.sentence)
+        self.trouble = trouble
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def clock_skew(address: str, ca: bytes) -> float:
 
     Raises:
         OSError: the link could not be reached, or its certificate is not right.
-        ValueError: what answered is not a link.
+        ValueError: `ca` is not PEM, or what answered is not a link.
     """
     skew = _ask_health(address, ca, {}).skew
     if skew is None:
@@ -104,17 +103,20 @@ def probe(address: str, ca: bytes) -> ProbeResult:
     """Look at the link's address, certificate, health and clock. Never raises for what the network does."""
     try:
         health = _ask_health(address, ca, {})
-    except ssl.SSLCertVerificationError as error:
-        return ProbeResult(True, _VERIFY_CODES.get(error.verify_code, "invalid"))
-    except ssl.SSLError:
-        return ProbeResult(True, "invalid")
-    except (TimeoutError, ConnectionRefusedError, socket.gaierror):
-        return ProbeResult(False, "unchecked")
-    except OSError:
-        return ProbeResult(_reachable(address), "unchecked")
-    except ValueError:
-        return ProbeResult(True, "ok")
+    except WayError as error:
+        return _failed(error.trouble)
+    if health.skew is None:
+        return ProbeResult(True, "ok", health.status, trouble=no_link())
     return ProbeResult(True, "ok", health.status, health.skew)
+
+
+def _failed(trouble: Trouble) -> ProbeResult:
+    if trouble.code == "no_link":
+        return ProbeResult(True, "ok", trouble=trouble)
+    known = trouble.code if trouble.code in get_args(CertificateState) else None
+    if known is not None or trouble.code == "no_tls":
+        return ProbeResult(True, cast(CertificateState, known or "invalid"), trouble=trouble)
+    return ProbeResult(trouble.code == "cut", "unchecked", trouble=trouble)
 
 
 def is_enrolled(address: str, ca: bytes, key: ec.EllipticCurvePrivateKey) -> bool:
@@ -122,7 +124,7 @@ def is_enrolled(address: str, ca: bytes, key: ec.EllipticCurvePrivateKey) -> boo
 
     Raises:
         OSError: the link could not be reached, or its certificate is not right.
-        ValueError: what answered is not a link.
+        ValueError: `ca` is not PEM, or what answered is not a link.
     """
     return standing(address, ca, Signer(key)) is None
 
@@ -132,7 +134,7 @@ def standing(address: str, ca: bytes, signer: Signer) -> Reason | None:
 
     Raises:
         OSError: the link could not be reached, or its certificate is not right.
-        ValueError: what answered is not a link.
+        ValueError: `ca` is not PEM, or what answered is not a link.
     """
     found = _ask_health(address, ca, signer.headers("GET", HEALTH_PATH))
     if signer.learn(found.link):
@@ -143,32 +145,38 @@ def standing(address: str, ca: bytes, signer: Signer) -> Reason | None:
 
 
 def _ask_health(address: str, ca: bytes, headers: Mapping[str, str]) -> _Health:
-    connection = _connection(address, ca)
+    import httpx
+
+    tls = client_context(ca)
     try:
-        connection.connect()
-        asked = _local_time()
-        connection.request("GET", HEALTH_PATH, headers=dict(headers))
-        response = connection.getresponse()
+        proxy = proxy_for(address)
+    except ProxySettingError as error:
+        raise WayError(explain(error)) from None
+    try:
+        with open_way(address, tls, _SECONDS) as client:
+            return _health(client, f"https://{address}{HEALTH_PATH}", headers)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        # The cause is left out: a library's text may hold what a proxy said.
+        raise WayError(explain(error, proxy)) from None
+
+
+def _health(client: httpx.Client, url: str, headers: Mapping[str, str]) -> _Health:
+    """What the health page's head says. The clock is read when the request goes out, not when the way is opened."""
+    opened: list[float] = []
+
+    def trace(event: str, _: object) -> None:
+        if event.endswith("send_request_headers.started"):
+            opened[:] = [_local_time()]
+
+    request = client.build_request("GET", url, headers=dict(headers), extensions={"trace": trace})
+    response = client.send(request, stream=True)
+    try:
         answered = _local_time()
-        response.read(1024)
-    except http.client.HTTPException as error:
-        raise ValueError(f"{address}: what answered does not speak HTTP") from error
+        told = (response.headers.get(name.decode(), "") for name in (LINK_HEADER, REFUSAL_HEADER))
+        asked = opened[0] if opened else answered
+        return _Health(response.status_code, _skew(response.headers.get("date"), (asked + answered) / 2), *told)
     finally:
-        connection.close()
-    told = (response.headers.get(name.decode(), "") for name in (LINK_HEADER, REFUSAL_HEADER))
-    return _Health(response.status, _skew(response.headers.get("date"), (asked + answered) / 2), *told)
-
-
-def _connection(address: str, ca: bytes) -> http.client.HTTPSConnection:
-    """A connection to the link, through the proxy that the environment names (HTTPS_PROXY, NO_PROXY), if any."""
-    context = client_context(ca)
-    host, _, port = address.rpartition(":")
-    proxy = urllib.parse.urlsplit(urllib.request.getproxies().get("https", ""))
-    if not proxy.hostname or urllib.request.proxy_bypass(host):
-        return http.client.HTTPSConnection(address, timeout=_SECONDS, context=context)
-    connection = http.client.HTTPSConnection(proxy.hostname, proxy.port or 80, timeout=_SECONDS, context=context)
-    connection.set_tunnel(host, int(port))
-    return connection
+        response.close()
 
 
 def _local_time() -> float:
@@ -183,12 +191,3 @@ def _skew(date: str | None, here: float) -> float | None:
     except ValueError:
         return None
     return here - (there + _HALF_A_TICK)
-
-
-def _reachable(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_SECONDS).close()
-    except (OSError, ValueError):
-        return False
-    return True

@@ -9,6 +9,7 @@ from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
 from flwr.supernode.fleet_http_client import FleetHttpClient
 
 from .signing import LINK_HEADER, Signer
+from .way import open_way
 
 
 class SigningInterceptor:
@@ -35,10 +36,23 @@ class SigningInterceptor:
         return call_next(context)
 
 
+class SiteFleetClient(FleetHttpClient):
+    """Flower's client without its way of connecting, which takes proxies from the environment as it finds them.
+
+    What Flower's constructor would set is set here; a contract test compares the two.
+    """
+
+    def __init__(self, address: str, client: httpx.Client, signer: Signer) -> None:
+        self._base_url = f"https://{address}"
+        self._interceptors = (SigningInterceptor(signer),)
+        self._retry_invoker = None
+        self._client = client
+
+
 def open_client(address: str, tls: ssl.SSLContext, signer: Signer, seconds: float) -> FleetHttpClient:
-    """A client of the link at `address`, each of whose requests may take some seconds."""
-    client = FleetHttpClient(
-        f"https://{address}", interceptors=[SigningInterceptor(signer)], verify=tls, timeout=seconds
-    )
-    client._client.follow_redirects = False  # signed headers go to the configured address only
-    return client
+    """A client of the link at `address`, each of whose requests may take some seconds.
+
+    Raises:
+        ProxySettingError: the proxy of the environment cannot be used.
+    """
+    return SiteFleetClient(address, open_way(address, tls, seconds), signer)
