@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Collection, Iterable, Sequence
 
 from pydantic import Field
 
 from wardround.aggregator.rounds.records import RoundResult, SiteResult
 from wardround.aggregator.rounds.selection import merged_metrics
 from wardround.engine.basics.canonical import canonical_model
-from wardround.engine.basics.files import write_atomic
 from wardround.engine.metrics.types import Summary, merge
 from wardround.federation.protocol import Digest, MetricName, MetricValue, SiteName, Stage, WireModel
 
@@ -50,14 +48,32 @@ class HistoryRow(WireModel):
 
 def history_rows(results: Sequence[RoundResult]) -> tuple[HistoryRow, ...]:
     """A row for the initial model and one for each model that a round made."""
+    return rows_from(results, 0)
+
+
+def rows_from(results: Sequence[RoundResult], first: int) -> tuple[HistoryRow, ...]:
+    """The rows of a history from the `first` on, by their place in it."""
+    return tuple(_row_at(results, number) for number in range(first, rows_of(results)))
+
+
+def rows_of(results: Sequence[RoundResult]) -> int:
+    """How many rows a history has. An evaluation, which is the last round, makes none."""
     if not results:
-        return ()
-    trained = [result for result in results if result.stage is Stage.TRAIN]
-    rows = [_row(0, results[0].base, None, results[0])]
-    for result in trained:
-        scoring = results[result.round] if result.round < len(results) else None
-        rows.append(_row(result.round, result.model, result, scoring))
-    return tuple(rows)
+        return 0
+    return len(results) + (results[-1].stage is Stage.TRAIN)
+
+
+def settled_rows(results: Sequence[RoundResult]) -> int:
+    """How many of them no further round can change: a model's row is whole once a round has scored it."""
+    return len(results)
+
+
+def _row_at(results: Sequence[RoundResult], number: int) -> HistoryRow:
+    scoring = results[number] if number < len(results) else None
+    if number == 0:
+        return _row(0, results[0].base, None, scoring)
+    made = results[number - 1]
+    return _row(made.round, made.model, made, scoring)
 
 
 def _row(number: int, model: str, made: RoundResult | None, scored: RoundResult | None) -> HistoryRow:
@@ -96,23 +112,41 @@ def _mean_loss(sites: Sequence[SiteResult]) -> float | None:
     return mean.value if mean.count else None
 
 
-def write_history(folder: Path, rows: Sequence[HistoryRow]) -> None:
-    """Write `history.jsonl` (all of it) and `history.csv` (a line per model and site, `all` for their mean)."""
-    write_atomic(folder / "history.jsonl", b"".join(canonical_model(row) + b"\n" for row in rows))
-    write_atomic(folder / "history.csv", _csv(rows).encode())
+def history_jsonl(rows: Sequence[HistoryRow]) -> bytes:
+    """Rows as JSON lines."""
+    return b"".join(canonical_model(row) + b"\n" for row in rows)
 
 
-def _csv(rows: Sequence[HistoryRow]) -> str:
-    names = sorted({name for row in rows for name in row.metrics})
+def metric_names(rows: Sequence[HistoryRow]) -> frozenset[str]:
+    """Metrics that any of the rows has."""
+    return frozenset(name for row in rows for name in row.metrics)
+
+
+def csv_head(names: Collection[str]) -> bytes:
+    """The first line of `history.csv`, with a column for each metric."""
+    known = ["round", "site", "train_cases", "train_loss", "seconds", "bytes_out", "bytes_in"]
+    return _csv([[*known, *sorted(names)]])
+
+
+def csv_lines(rows: Sequence[HistoryRow], names: Collection[str]) -> bytes:
+    """A line per model and site, `all` for their mean."""
+    return _csv(_cells(row.round, site, line, names) for row in rows for site, line in _lines_of(row))
+
+
+def _lines_of(row: HistoryRow) -> list[tuple[str, SiteRow]]:
+    return [("all", _total(row)), *row.sites.items()]
+
+
+def _cells(number: int, site: str, line: SiteRow, names: Collection[str]) -> list[object]:
+    known = [line.train_cases, line.train_loss, line.seconds, line.bytes_out, line.bytes_in]
+    scores = [line.metrics[name].value if name in line.metrics else "" for name in sorted(names)]
+    return [number, site, *("" if value is None else value for value in known), *scores]
+
+
+def _csv(lines: Iterable[Sequence[object]]) -> bytes:
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["round", "site", "train_cases", "train_loss", "seconds", "bytes_out", "bytes_in", *names])
-    for row in rows:
-        for site, line in {"all": _total(row), **row.sites}.items():
-            known = [line.train_cases, line.train_loss, line.seconds, line.bytes_out, line.bytes_in]
-            scores = [line.metrics[name].value if name in line.metrics else "" for name in names]
-            writer.writerow([row.round, site, *("" if value is None else value for value in known), *scores])
-    return buffer.getvalue()
+    csv.writer(buffer, lineterminator="\n").writerows(lines)
+    return buffer.getvalue().encode()
 
 
 def _total(row: HistoryRow) -> SiteRow:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wardround.aggregator.history import HistoryRow, history_rows, write_history
+from wardround.aggregator.chronicle import Chronicle
+from wardround.aggregator.history import HistoryRow, history_rows, settled_rows
 from wardround.aggregator.report import RunRecord, write_report
 from wardround.aggregator.rounds.arrays import ArrayStore
 from wardround.aggregator.rounds.records import RoundResult
@@ -38,12 +40,16 @@ class Outputs:
 
     def show(self, results: tuple[RoundResult, ...], best: Scored | None) -> None:
         """Bring history, TensorBoard and model folders up to the last result."""
-        rows = history_rows(results)
-        write_history(self.folder, rows)
-        self.scalars.write(rows)
+        changed = self._chronicle.update(results)
+        rows = self._chronicle.rows
+        self.scalars.write(rows[changed:], settled_rows(results))
         self._write_model(LAST, rows[-1])
         if best is not None:
             self._write_model(BEST, rows[best.round])
+
+    @cached_property
+    def _chronicle(self) -> Chronicle:
+        return Chronicle(self.folder)
 
     def report(self, results: tuple[RoundResult, ...], best: Scored | None) -> Path | None:
         """Write the page about the rounds so far; its path, or None when there is nothing to tell yet."""
