@@ -20,6 +20,7 @@ from wardround.engine.cli.runner import ExitCode
 from wardround.federation.flower import settings as transport
 from wardround.federation.flower.link import GateLimits, Link, LinkEvent, TlsFiles
 from wardround.federation.health import health_service
+from wardround.federation.packing import packed_size
 
 _LINK_EVENTS = {
     "online": Event.SITE_ONLINE,
@@ -30,6 +31,9 @@ _LINK_EVENTS = {
     "alone": Event.SITE_ALONE,
     "certificate": Event.CERTIFICATE,
 }
+
+_REPLY_MARGIN = 4 * 2**20
+"""What a reply has beside the update's numbers: the signed body, and the heads of its pieces."""
 
 
 def run_federation(path: Path) -> int:
@@ -123,10 +127,16 @@ def _link(coordination: Coordination, journal: Journal) -> Link:
         tls=TlsFiles(keys / CA_FILE, keys / SERVER_FILE, keys / SERVER_KEY_FILE),
         sites=coordination.roster.transport_keys(),
         proxies=settings.limits.trusted_proxies,
-        limits=GateLimits(reply_bytes=settings.limits.reply * 2**20),
+        limits=GateLimits(reply_bytes=reply_bytes(coordination)),
         folder=coordination.folders.state / "arriving",
         on_event=note,
     )
+
+
+def reply_bytes(coordination: Coordination) -> int:
+    """Most bytes that a reply may have: an update is as large as the model, and `limits.reply` may say less."""
+    model = StateFolder(coordination.folders.state).arrays.largest() or packed_size(initial_arrays(coordination.study))
+    return min(model + _REPLY_MARGIN, coordination.settings.limits.reply * 2**20)
 
 
 def _conclude(results: Path, outcome: Outcome) -> int:

@@ -46,6 +46,10 @@ class ArrayStore:
         """The arrays, mapped from their file. Raises `InputError` when they are missing or damaged."""
         return unpack(self.read(digest))
 
+    def largest(self) -> int:
+        """Bytes of the largest file here; 0 when there is none."""
+        return max((path.stat().st_size for path in self.root.glob(f"*{_SUFFIX}")), default=0)
+
     def prune(self, keep: Iterable[str]) -> None:
         """Remove all but the named ones."""
         kept = set(keep)

@@ -1,0 +1,32 @@
+"""How large a reply may be follows from the model, not from what a message can be at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from tests.aggregator.home import make_home
+from wardround.aggregator.coordination import load_coordination
+from wardround.aggregator.outputs import initial_arrays
+from wardround.aggregator.rounds.state import StateFolder
+from wardround.aggregator.run import reply_bytes
+from wardround.federation.payload import pack
+
+MARGIN = 4 * 2**20
+
+
+def test_the_limit_is_the_models_size_before_a_run_and_in_it(tmp_path: Path) -> None:
+    config = make_home(tmp_path, 40_001)
+    found = load_coordination(config)
+    size = len(pack(initial_arrays(found.study)))
+    assert reply_bytes(found) == size + MARGIN
+    StateFolder(found.folders.state).arrays.put({"model/w": np.zeros(5_000_000, np.float32)})
+    assert 20_000_000 < reply_bytes(found) - MARGIN < 20_001_000
+
+
+def test_the_coordinator_may_say_less(tmp_path: Path) -> None:
+    config = make_home(tmp_path, 40_001)
+    with config.open("a") as handle:
+        handle.write("limits: {reply: 1}\n")
+    assert reply_bytes(load_coordination(config)) == 2**20
