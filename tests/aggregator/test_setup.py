@@ -22,6 +22,7 @@ from wardround.aggregator.rounds.state import StateFolder
 from wardround.engine.basics.problems import InputError
 from wardround.federation.identities import EnrolmentRequest
 from wardround.federation.invitation import load_invitation
+from wardround.federation.protocol import Leaves
 
 TODAY = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 
@@ -218,6 +219,25 @@ def test_the_invitation_carries_the_plan_and_no_secret(home: Path, tmp_path: Pat
     assert invitation.open_study() == found.study
     assert invitation.coordinator_key == found.key.public
     assert b"PRIVATE" not in path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("line", "leaves"),
+    [
+        ("{final: true}", None),
+        ("{final: true, test: true}", None),
+        ("{final: true, test: false}", Leaves(test=False)),
+        ("{metrics: [dice, loss]}", Leaves(metrics=("dice", "loss"))),
+        ("{metrics: []}", Leaves(metrics=())),
+    ],
+)
+def test_the_plan_says_which_scores_leave(home: Path, line: str, leaves: Leaves | None) -> None:
+    config = home / "federation.yaml"
+    before = load_coordination(config).plan
+    config.write_text(config.read_text().replace("{final: true}", line))
+    plan = load_coordination(config).plan
+    assert plan.leaves == leaves
+    assert (plan.digest == before.digest) is (leaves is None), "what is as it was has the digest that it had"
 
 
 def test_every_problem_is_told_at_once(home: Path) -> None:

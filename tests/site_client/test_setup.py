@@ -12,8 +12,10 @@ from tests.site_client.support import Site, build_site, invitation_for
 from wardround.engine.cli.runner import ExitCode, run
 from wardround.federation.identities import EnrolmentRequest, Roster
 from wardround.federation.invitation import save_invitation
+from wardround.federation.protocol import Leaves
 from wardround.site_client.cli import app
 from wardround.site_client.settings import load_policy, load_settings
+from wardround.site_client.setup import Offer, describe_offer
 
 
 @pytest.fixture
@@ -111,3 +113,20 @@ def test_help_and_version_answer(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(app, ["--version"]) == ExitCode.OK
     assert run(app, []) == ExitCode.BAD_INPUT
     assert "init" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("leaves", "said"),
+    [
+        (None, ("the loss, dice over at least 2 cases", "are scored once, for the model of the last round")),
+        (Leaves(test=False), ("the loss, dice", "are not scored in this federation")),
+        (Leaves(metrics=("dice",)), ("after each round, dice over at least 2 cases", "scored once")),
+        (Leaves(metrics=(), test=False), ("no scores", "are not scored")),
+    ],
+)
+def test_an_offer_says_which_scores_leave(tmp_path: Path, leaves: Leaves | None, said: tuple[str, ...]) -> None:
+    site = build_site(tmp_path / "site")
+    plan = site.invitation.plan.model_copy(update={"leaves": leaves})
+    offer = Offer(site.settings, load_policy(site.settings.policy), site.invitation.model_copy(update={"plan": plan}))
+    shown = "\n".join(describe_offer(offer))
+    assert all(words in shown for words in said), shown
