@@ -91,10 +91,15 @@ def invite(
     from wardround.aggregator.coordination import load_coordination
     from wardround.aggregator.invite import write_invitation
     from wardround.federation.identities import fingerprint
+    from wardround.federation.invitation import shown_authority
 
     invitation = write_invitation(load_coordination(config), out)
     say(f"{out}: send it to {', '.join(invitation.roster.names)}; each runs `site-client accept {out.name}`")
-    say(f"Coordinator's fingerprint, for the telephone: {fingerprint(invitation.coordinator_key)}")
+    say(
+        "For the telephone; each site compares them before it accepts:",
+        f"  coordinator            {fingerprint(invitation.coordinator_key)}",
+        f"  certificate authority  {shown_authority(invitation.ca_pem)}",
+    )
     say(f"Plan: {invitation.plan.digest}")
 
 

@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import TypeGuard
 
-from wardround.engine.basics.canonical import sha256_hex
 from wardround.federation.identities import Member, Roster, fingerprint
-from wardround.federation.invitation import Invitation
+from wardround.federation.invitation import Invitation, shown_authority
 from wardround.federation.protocol import Plan
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/+-]*")
@@ -82,9 +81,9 @@ def _coordinator_lines(old: Invitation, new: Invitation) -> Iterator[str]:
         yield (
             f"the coordinator has another key: {fingerprint(old.coordinator_key)} -> {fingerprint(new.coordinator_key)}"
         )
-    if old.ca_pem != new.ca_pem:
-        shown = (sha256_hex(pem.encode())[:16] for pem in (old.ca_pem, new.ca_pem))
-        yield f"the authority's certificate is another one: {' -> '.join(shown)}"
+    before, after = shown_authority(old.ca_pem), shown_authority(new.ca_pem)
+    if before != after:
+        yield f"the authority's certificate is another one: {before} -> {after}"
     if old.address != new.address:
         yield f"address {_shown(old.address)} -> {_shown(new.address)}"
 

@@ -123,6 +123,14 @@ def authority_fingerprint(ca_pem: str) -> str:
     return in_groups(sha256_hex(b"".join(each.public_bytes(Encoding.DER) for each in authorities)))
 
 
+def shown_authority(ca_pem: str) -> str:
+    """The authority's fingerprint, or plain words where there is no certificate to have one."""
+    try:
+        return authority_fingerprint(ca_pem)
+    except ValueError:
+        return f"none that can be read ({sha256_hex(ca_pem.encode())[:16]})" if ca_pem else "none"
+
+
 def _check_authority(ca_pem: str, path: Path) -> None:
     """An empty authority trusts nobody, which `site-client check` says; anything else must be certificates."""
     if ca_pem and not _CERTIFICATES.fullmatch(ca_pem):

@@ -10,12 +10,16 @@ from pydantic import ValidationError
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.files import write_settings
 from wardround.engine.basics.keeping import Kept, require_kept
-from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.study import Study
 from wardround.federation.identities import Member, SiteKeys
 from wardround.federation.invitation import Invitation
 from wardround.federation.protocol import Plan, RefusalCode
 from wardround.site_client.settings import Policy, SiteSettings
+
+
+class DamagedAgreementError(InputError):
+    """What lies where the accepted invitation should be is none that can be used."""
 
 
 class Refusal(Exception):  # noqa: N818 - the site's decision, which is not an error
@@ -51,10 +55,20 @@ def pin(path: Path, invitation: Invitation) -> None:
 
 
 def load_agreement(path: Path) -> Agreement:
-    """The accepted invitation. Raises `InputError` when there is none, it cannot be used, or others may change it."""
+    """The accepted invitation, opened. Raises `InputError` as `read_accepted` does, or for a study it cannot use."""
+    invitation = read_accepted(path)
+    return Agreement(invitation, invitation.open_study())
+
+
+def read_accepted(path: Path) -> Invitation:
+    """The accepted invitation. Raises `InputError` when there is none, it cannot be read, or others may change it.
+
+    Raises:
+        DamagedAgreementError: it is not one.
+    """
     require_kept(path, Kept.SETTINGS, "accepted invitation")
     try:
-        invitation = Invitation.model_validate_json(path.read_bytes())
+        return Invitation.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise InputError.one(
             "no invitation has been accepted", where=str(path), remedy="Run `site-client accept invitation.json`"
@@ -64,10 +78,8 @@ def load_agreement(path: Path) -> Agreement:
             "the accepted invitation cannot be read", where=str(path), got=error.strerror or ""
         ) from None
     except ValidationError:
-        raise InputError.one(
-            "this is not an accepted invitation", where=str(path), remedy="Accept the invitation again"
-        ) from None
-    return Agreement(invitation, invitation.open_study())
+        problem = Problem("this is not an accepted invitation", str(path), remedy="Accept the invitation again")
+        raise DamagedAgreementError([problem]) from None
 
 
 def check_policy(policy: Policy, agreement: Agreement) -> None:

@@ -75,16 +75,22 @@ def accept(
     invitation: Annotated[Path, typer.Argument(help="The invitation.json that the coordinator sent.")],
     config: Config = _DEFAULT,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    fingerprint: Annotated[
+        list[str] | None,
+        typer.Option(help="The new fingerprint, where the coordinator's key or the authority has changed."),
+    ] = None,
 ) -> int:
     """Show what an invitation asks for and, if you agree, pin it."""
-    from wardround.site_client.setup import describe_offer, open_offer
+    from wardround.site_client.acceptance import describe_offer, open_offer
 
-    offer = open_offer(invitation, config)
+    offer, typed = open_offer(invitation, config), list(fingerprint or ())
     say(*describe_offer(offer))
+    if not yes and not typed:
+        typed = [typer.prompt(f"Type the fingerprint of the new {each.who}") for each in offer.strangers]
     if not yes and not typer.confirm("Do you accept this plan for this site?"):
         say("Nothing was accepted.")
         return ExitCode.INCOMPLETE
-    say(f"{offer.accept()}: accepted. Next: `site-client check`, then `site-client --config {config}`")
+    say(f"{offer.accept(typed)}: accepted. Next: `site-client check`, then `site-client --config {config}`")
     return ExitCode.OK
 
 

@@ -6,6 +6,7 @@ import heapq
 from pathlib import Path
 
 from wardround.federation.identities import fingerprint
+from wardround.federation.invitation import shown_authority
 from wardround.federation.protocol import Task
 from wardround.site_client.account import Account
 from wardround.site_client.agreement import load_agreement
@@ -46,6 +47,7 @@ def _accepted(settings: SiteSettings) -> tuple[str, ...]:
     return (
         f"accepted: {agreement.study.study}, {horizon.rounds} rounds of {horizon.local_steps} steps",
         f"coordinator: {fingerprint(agreement.invitation.coordinator_key)} at {settings.address or agreement.address}",
+        f"certificate authority: {shown_authority(agreement.invitation.ca_pem)}",
     )
 
 

@@ -1,0 +1,206 @@
+"""`site-client accept`: what an invitation asks for, in what it differs from the one in force, and the agreement to it.
+
+Whom to trust is settled by people: they compare the coordinator's key and the certificate authority by telephone.
+Once they are pinned, an invitation with others is taken only from somebody who types the new fingerprint in.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wardround.engine.basics.files import write_settings
+from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.study import Study
+from wardround.federation.differences import invitation_differences
+from wardround.federation.identities import SiteKeys, fingerprint
+from wardround.federation.invitation import Invitation, load_invitation, shown_authority
+from wardround.federation.protocol import Leaves
+from wardround.site_client.agreement import (
+    Agreement,
+    DamagedAgreementError,
+    check_membership,
+    check_policy,
+    pin,
+    read_accepted,
+)
+from wardround.site_client.settings import Policy, SiteSettings, load_policy, load_settings
+
+_SEPARATORS = re.compile(r"[\s:-]")
+
+
+@dataclass(frozen=True)
+class Trusted:
+    """Somebody whom the site will believe: who that is in plain words, and the fingerprint to compare."""
+
+    who: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Offer:
+    """An invitation beside this site's settings, its policy and what it has accepted before, not yet accepted.
+
+    `former` is None for the first acceptance; `damaged` says that there was one that cannot be read any more.
+    """
+
+    settings: SiteSettings
+    policy: Policy
+    invitation: Invitation
+    former: Invitation | None = None
+    damaged: bool = False
+
+    @property
+    def strangers(self) -> tuple[Trusted, ...]:
+        """Those of the invitation who are not the ones that were pinned; nobody at the first acceptance."""
+        if self.former is None and not self.damaged:
+            return ()
+        known = {} if self.former is None else {each.who: each for each in _trusted(self.former)}
+        return tuple(each for each in _trusted(self.invitation) if known.get(each.who) != each)
+
+    @property
+    def differences(self) -> tuple[str, ...]:
+        """In what it differs from what was accepted before, line by line."""
+        return () if self.former is None else invitation_differences(self.former, self.invitation)
+
+    def accept(self, typed: Sequence[str] = ()) -> Path:
+        """Pin it, and keep a copy of what it replaces; returns the file.
+
+        A running supervisor notices and starts its processes again.
+
+        Raises:
+            InputError: the fingerprint of a changed key or authority is not among those that were typed.
+        """
+        self._check(typed)
+        if self.former is None or self.former != self.invitation:
+            _keep(self.settings.accepted)
+            pin(self.settings.accepted, self.invitation)
+        return self.settings.accepted
+
+    def _check(self, typed: Sequence[str]) -> None:
+        findings, given = Findings(), {_plain(text) for text in typed}
+        for stranger in self.strangers:
+            if _plain(stranger.fingerprint) not in given:
+                findings.add(
+                    f"the {stranger.who} is not the one that this site has accepted, and its fingerprint was not given",
+                    got=" / ".join(typed) or "no fingerprint",
+                    expected="the fingerprint that the coordinator reads to you over the telephone",
+                    remedy='Type it when you are asked, or give it as --fingerprint "abcd ef01 ..."',
+                )
+        findings.raise_if_any()
+
+
+def open_offer(invitation_path: Path, config: Path) -> Offer:
+    """Read an invitation and check it. Raises `InputError` with everything that stands against accepting it."""
+    settings = load_settings(config)
+    findings, former, damaged = Findings(), None, False
+    with findings.gather():
+        invitation = load_invitation(invitation_path)
+    with findings.gather():
+        policy = load_policy(settings.policy)
+    with findings.gather():
+        keys = SiteKeys.load(settings.keys)
+    with findings.gather():
+        former, damaged = _former(settings.accepted)
+    findings.raise_if_any()
+    agreement = Agreement(invitation, invitation.open_study())
+    with findings.gather():
+        check_policy(policy, agreement)
+    with findings.gather():
+        check_membership(settings, keys, agreement)
+    findings.raise_if_any()
+    return Offer(settings, policy, invitation, former, damaged)
+
+
+def describe_offer(offer: Offer) -> tuple[str, ...]:
+    """What the staff agrees to, in plain words; whom they are to trust comes last."""
+    invitation, plan = offer.invitation, offer.invitation.plan
+    study, horizon = invitation.open_study(), invitation.plan.horizon
+    others = [name for name in invitation.roster.names if name != offer.settings.name]
+    return (
+        f"Federation   {invitation.federation}, aggregator at {offer.settings.address or invitation.address}",
+        f"Study        {study.study}: {study.task} of {', '.join(study.class_names)} from {', '.join(study.inputs)}",
+        f"Model        {study.model.name}, loss {study.training.loss.name}",
+        f"Plan         {horizon.rounds} rounds of {horizon.local_steps} steps, combined by {plan.strategy.described}",
+        f"Weight       an update weighs by {plan.weights.described}",
+        f"With         {', '.join(others) or 'no other site'}",
+        f"Leaves       model weights after each round, {_scores(plan.outgoing, study, offer.policy)}, numbers of "
+        "cases, and progress",
+        f"Test cases   {_test_cases(plan.outgoing)}",
+        "Stays        images, masks, tables, names, and the scores of single cases",
+        f"Plan digest  {plan.digest}",
+        *_changes(offer),
+        "Compare these with the coordinator over the telephone:",
+        *(f"  {each.who:<22} {each.fingerprint}{_mark(each, offer)}" for each in _trusted(invitation)),
+    )
+
+
+def _scores(leaves: Leaves, study: Study, policy: Policy) -> str:
+    """The scores that the plan asks for and the policy lets out."""
+    offered = ["loss", *(metric.name for metric in study.validation.metrics)]
+    named = list(offered if leaves.metrics is None else leaves.metrics)
+    out = [name for name in named if leaves.lets_out(name) and policy.lets_out(name)]
+    told = ", ".join("the loss" if name == "loss" else name for name in out)
+    return f"{told} over at least {policy.minimum_validation_cases} cases" if out else "no scores"
+
+
+def _test_cases(leaves: Leaves) -> str:
+    if not leaves.test:
+        return "are not scored in this federation"
+    return "are scored once, for the model of the last round; these scores leave as well"
+
+
+def _changes(offer: Offer) -> tuple[str, ...]:
+    if offer.damaged:
+        return ("Changed      the former agreement cannot be read, so that nothing can be compared",)
+    if offer.former is None:
+        return ()
+    changes = offer.differences or ("nothing: this is what was accepted",)
+    return ("Changed since the agreement that is in force here:", *(f"  {change}" for change in changes))
+
+
+def _mark(trusted: Trusted, offer: Offer) -> str:
+    return "  CHANGED" if trusted in offer.strangers else ""
+
+
+def _trusted(invitation: Invitation) -> tuple[Trusted, ...]:
+    return (
+        Trusted("certificate authority", shown_authority(invitation.ca_pem)),
+        Trusted("coordinator", fingerprint(invitation.coordinator_key)),
+    )
+
+
+def _former(path: Path) -> tuple[Invitation | None, bool]:
+    """What was accepted before, if it can be read, and whether there is something that cannot."""
+    if not path.exists():
+        return None, False
+    try:
+        return read_accepted(path), False
+    except DamagedAgreementError:
+        return None, True
+
+
+def history_folder(accepted: Path) -> Path:
+    """Where copies of replaced agreements are kept, beside the one in force."""
+    return accepted.with_name(f"{accepted.stem}-history")
+
+
+def _keep(accepted: Path) -> None:
+    """Keep what is in force now, whatever it is, under the time at which it was replaced."""
+    if not accepted.exists():
+        return
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H-%M-%S.%fZ")
+    try:
+        write_settings(history_folder(accepted) / f"{now}.json", accepted.read_bytes())
+    except OSError as error:
+        raise InputError.one(
+            "the former agreement cannot be kept", where=str(error.filename), got=error.strerror or ""
+        ) from None
+
+
+def _plain(text: str) -> str:
+    """A fingerprint as it is compared: people group and write its digits in their own ways."""
+    return _SEPARATORS.sub("", text).lower()
