@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.site_client.support import Site, build_site, write_cohort
+from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode, run
-from wardround.federation.protocol import RefusalCode
+from wardround.federation.protocol import RefusalCode, Requirements
 from wardround.site_client.agreement import Refusal
 from wardround.site_client.cli import app
 from wardround.site_client.laboratory import EngineLaboratory
@@ -149,3 +151,19 @@ def test_the_record_names_nobody_and_a_damaged_one_is_told(site: Site) -> None:
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(InputError, match="about this site's cases is damaged"):
         opened(site)
+
+
+def test_a_plan_can_require_the_patient_column(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = site.agreement.plan
+    demanding = plan.model_copy(update={"require": Requirements(patient_column=True)})
+    assert demanding.digest != plan.digest
+    assert b"require" not in canonical_model(plan)
+    agreement = replace(site.agreement, invitation=site.agreement.invitation.model_copy(update={"plan": demanding}))
+    with pytest.raises(Refusal, match="requires a PatientID column") as refused:
+        EngineLaboratory.open(site.settings, agreement)
+    assert refused.value.code is RefusalCode.PATIENTS_UNKNOWN
+    assert not (site.settings.work / "store" / "cases").exists()
+    header, *rows = site.settings.manifest.read_text().splitlines()
+    lines = [f"{header},PatientID", *(f"{row},p{number}" for number, row in enumerate(rows))]
+    site.settings.manifest.write_text("\n".join(lines))
+    assert EngineLaboratory.open(site.settings, agreement).cohort.train_cases == 4

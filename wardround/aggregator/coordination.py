@@ -59,6 +59,7 @@ class Coordination:
             roster=self.roster.digest,
             leaves=self.settings.evaluation.leaves,
             weights=self.settings.weights,
+            require=self.settings.require,
         )
 
     @property

@@ -5,18 +5,23 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Collection, Iterable, Sequence
+from typing import Annotated
 
 from pydantic import Field
 
 from wardround.aggregator.rounds.records import RoundResult, SiteResult
 from wardround.aggregator.rounds.selection import merged_metrics
 from wardround.engine.basics.canonical import canonical_model
+from wardround.engine.basics.closed import Added
 from wardround.engine.metrics.types import Summary, merge
 from wardround.federation.protocol import Digest, MetricName, MetricValue, SiteName, Stage, WireModel
 
 
 class SiteRow(WireModel):
-    """One site's part: training in the round that made the model, scores of that model."""
+    """One site's part: training in the round that made the model, scores of that model.
+
+    `cases_changed`: whether it worked with other cases than in the round before in which it took part.
+    """
 
     train_cases: int | None = None
     train_loss: float | None = None
@@ -24,6 +29,7 @@ class SiteRow(WireModel):
     bytes_out: int = 0
     bytes_in: int = 0
     metrics: dict[MetricName, MetricValue] = Field(default_factory=dict)
+    cases_changed: Annotated[bool, Added("0.2.0")] = False
 
 
 class HistoryRow(WireModel):
@@ -73,7 +79,31 @@ def _row_at(results: Sequence[RoundResult], number: int) -> HistoryRow:
     if number == 0:
         return _row(0, results[0].base, None, scoring)
     made = results[number - 1]
-    return _row(made.round, made.model, made, scoring)
+    row = _row(made.round, made.model, made, scoring)
+    changed = {site: row.sites[site].model_copy(update={"cases_changed": True}) for site in _changed(results, number)}
+    return row.model_copy(update={"sites": row.sites | changed}) if changed else row
+
+
+def cohort_changes(results: Sequence[RoundResult]) -> dict[int, tuple[str, ...]]:
+    """The rounds of training from which sites worked with other cases than before, and those sites."""
+    trained = [result for result in results if result.stage is Stage.TRAIN]
+    changes = {result.round: _changed(trained, number) for number, result in enumerate(trained, start=1)}
+    return {number: sites for number, sites in changes.items() if sites}
+
+
+def _changed(results: Sequence[RoundResult], number: int) -> tuple[str, ...]:
+    """The sites of a round whose cases are others than in the round before in which they took part."""
+    *before, last = results[:number]
+    return tuple(site.site for site in last.sites if site.cohort not in (None, _former(before, site)))
+
+
+def _former(before: Sequence[RoundResult], site: SiteResult) -> str | None:
+    """What a site worked with before; what it works with now where nobody wrote that down."""
+    for result in reversed(before):
+        for other in result.sites:
+            if other.site == site.site and other.cohort is not None:
+                return other.cohort
+    return site.cohort
 
 
 def _row(number: int, model: str, made: RoundResult | None, scored: RoundResult | None) -> HistoryRow:
@@ -125,7 +155,7 @@ def metric_names(rows: Sequence[HistoryRow]) -> frozenset[str]:
 def csv_head(names: Collection[str]) -> bytes:
     """The first line of `history.csv`, with a column for each metric."""
     known = ["round", "site", "train_cases", "train_loss", "seconds", "bytes_out", "bytes_in"]
-    return _csv([[*known, *sorted(names)]])
+    return _csv([[*known, *sorted(names), "cases_changed"]])
 
 
 def csv_lines(rows: Sequence[HistoryRow], names: Collection[str]) -> bytes:
@@ -140,13 +170,17 @@ def _lines_of(row: HistoryRow) -> list[tuple[str, SiteRow]]:
 def _cells(number: int, site: str, line: SiteRow, names: Collection[str]) -> list[object]:
     known = [line.train_cases, line.train_loss, line.seconds, line.bytes_out, line.bytes_in]
     scores = [line.metrics[name].value if name in line.metrics else "" for name in sorted(names)]
-    return [number, site, *("" if value is None else value for value in known), *scores]
+    return [number, site, *("" if value is None else value for value in known), *scores, _told(line)]
 
 
 def _csv(lines: Iterable[Sequence[object]]) -> bytes:
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows(lines)
     return buffer.getvalue().encode()
+
+
+def _told(line: SiteRow) -> str:
+    return "yes" if line.cases_changed else ""
 
 
 def _total(row: HistoryRow) -> SiteRow:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wardround.aggregator.history import HistoryRow
+from wardround.aggregator.history import HistoryRow, cohort_changes
 from wardround.aggregator.rounds.records import RoundResult, SiteResult, heaviest
 from wardround.aggregator.rounds.selection import Scored
 from wardround.engine.report.page import Page, number
@@ -42,9 +42,19 @@ def write_report(path: Path, record: RunRecord) -> Path:
     page = Page(f"Federation {record.plan.federation}", lead).facts(_facts(record))
     _add_curves(page, record)
     page.heading("Sites").table(*_site_table(record), caption="The best model at each site, and what the site gave.")
+    for sentence in _changes(record):
+        page.text(sentence)
     page.heading("Rounds").table(*_round_table(record), caption="Scores are those of the model that the round made.")
     page.heading("Plan").table(["what", "value"], _plan_rows(record), caption="What every site accepted.")
     return page.save(path)
+
+
+def _changes(record: RunRecord) -> list[str]:
+    """From which round on a site's cases are others: scores before and after are of different patients."""
+    return [
+        f"From round {number} on the cases of {' and '.join(sites)} are not those of the rounds before."
+        for number, sites in cohort_changes(record.results).items()
+    ]
 
 
 def _facts(record: RunRecord) -> dict[str, str]:

@@ -12,7 +12,7 @@ from wardround.aggregator.strategies.registry import StrategyField
 from wardround.engine.basics.closed import Added
 from wardround.engine.study.models import Frozen
 from wardround.federation.addresses import Address, Host, Network, split_address
-from wardround.federation.protocol import Horizon, Leaves, MetricName, Weights
+from wardround.federation.protocol import Horizon, Leaves, MetricName, Requirements, Weights
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 FederationName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
@@ -107,7 +107,8 @@ class Federation(Frozen):
     be had in time. on_decline: whether one site's refusal stops the federation. fold: which outer fold is the
     test set at every site. names: further names and IP addresses by which sites reach the aggregator; they stand in its
     certificate. weights: what a site's update weighs; the sites accept it. updates: how far one may move the model.
-    health_port: where on this machine the gRPC health service listens.
+    require: what every site's table must have (`{patient_column: true}`: a `PatientID`; without it a site is refused by
+    its own client). health_port: where on this machine the gRPC health service listens.
     """
 
     schema_version: Literal[1] = Field(alias="schema")
@@ -128,6 +129,7 @@ class Federation(Frozen):
     evaluation: Evaluation = Evaluation()
     weights: Annotated[Weights, Added("0.2.0")] = Weights()
     updates: Annotated[Updates, Added("0.2.0")] = Updates()
+    require: Annotated[Requirements, Added("0.2.0")] = Requirements()
     health_port: Port | None = None
     limits: Limits = Limits()
     names: Annotated[tuple[Host, ...], Field(max_length=100), Added("0.2.0")] = ()

@@ -154,12 +154,19 @@ class Weights(WireModel):
         return measure if self.cap is None else f"{measure}, at most {self.cap:.1%} of the mean"
 
 
+class Requirements(WireModel):
+    """What a site's table must have. patient_column: a `PatientID`, so that no patient is in two sets unnoticed."""
+
+    patient_column: bool = False
+
+
 class Plan(WireModel):
     """What a site's staff accepts before anything runs. Its digest is part of every work key.
 
     Attributes:
         leaves: which scores leave a site; None is the study's metrics and the loss, of validation and test cases.
         weights: what a site's update weighs.
+        require: what each site's table must have.
     """
 
     protocol: Literal[1] = 1
@@ -171,6 +178,7 @@ class Plan(WireModel):
     roster: Digest
     leaves: Annotated[Leaves | None, Added("0.2.0")] = None
     weights: Annotated[Weights, Added("0.2.0")] = Weights()
+    require: Annotated[Requirements, Added("0.2.0")] = Requirements()
 
     @property
     def digest(self) -> str:
@@ -237,7 +245,7 @@ class RefusalCode(StrEnum):
     accelerator, `OUT_OF_MEMORY` memory of device or machine, `FILES_UNUSABLE` a file system. `ACCOUNT_DAMAGED`: what
     the site has written down about the work done cannot be read. `BEYOND_AGREEMENT`: more work was asked for than the
     accepted plan and the site's allowance cover. `TEST_ALREADY_SCORED` and `TEST_TOO_EARLY`: test cases are scored for
-    one model, after training.
+    one model, after training. `PATIENTS_UNKNOWN`: the plan requires a column that tells patients apart.
     """
 
     BAD_SIGNATURE = "bad_signature"
@@ -265,6 +273,7 @@ class RefusalCode(StrEnum):
     BEYOND_AGREEMENT = "beyond_agreement"
     TEST_ALREADY_SCORED = "test_already_scored"
     TEST_TOO_EARLY = "test_too_early"
+    PATIENTS_UNKNOWN = "patients_unknown"
     OTHER = "other"
 
 

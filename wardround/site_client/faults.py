@@ -48,10 +48,11 @@ _AFTER_A_PAUSE = frozenset(
         RefusalCode.DEVICE_FAULT,
         RefusalCode.FILES_UNUSABLE,
         RefusalCode.CASES_UNUSABLE,
+        RefusalCode.PATIENTS_UNKNOWN,
         RefusalCode.INTERNAL,
     }
 )
-_OF_THE_PROCESS = _AFTER_A_PAUSE - {RefusalCode.CASES_UNUSABLE}
+_OF_THE_PROCESS = _AFTER_A_PAUSE - {RefusalCode.CASES_UNUSABLE, RefusalCode.PATIENTS_UNKNOWN}
 """What a fresh process may mend."""
 
 

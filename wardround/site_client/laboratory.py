@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 
 from wardround.engine.basics.canonical import canonical_json, file_sha256, sha256_hex
+from wardround.engine.basics.problems import InputError
 from wardround.federation.guards import Schema, describe
 from wardround.federation.protocol import MetricValue, RefusalCode
 from wardround.site_client.agreement import Agreement, Refusal
 from wardround.site_client.channel import CohortReport
-from wardround.site_client.pinned import Change, CohortPins, PinnedCohort
+from wardround.site_client.pinned import Change, CohortPins, PinnedCohort, require_patients
 from wardround.site_client.settings import SiteSettings, load_policy
 
 if TYPE_CHECKING:
@@ -113,19 +114,23 @@ class EngineLaboratory:
         Once work has begun, patients stay in their sets, and a changed cohort is refused (`Refusal`) unless the policy
         or the site's staff allows it.
         """
-        from wardround.engine.experiments.workbench import Workbench
+        from wardround.engine.experiments.workbench import Survey, Workbench
 
         plan, pins = agreement.plan, CohortPins.of(settings.work, agreement.plan.study)
         held = pins.read()
-        bench = Workbench.open(
+        survey = Survey.of(
             agreement.study,
             settings.manifest,
-            settings.work,
-            fold=plan.fold,
+            folds=plan.fold,
             known=None if held is None else held.assignment,
             device=settings.device,
             threads=settings.threads,
         )
+        try:
+            require_patients(plan, survey.cohort)
+        except InputError as error:
+            raise Refusal(RefusalCode.PATIENTS_UNKNOWN, str(error)) from None
+        bench = Workbench.fill(survey, settings.work)
         pins.admit(held, pin_of(bench), load_policy(settings.policy).cohort_changes)
         return cls(bench, settings.manifest, plan.horizon.total_steps, pins)
 

@@ -20,7 +20,7 @@ from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.files import write_private
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import Assignment, Cohort
-from wardround.federation.protocol import Count, Digest, RefusalCode
+from wardround.federation.protocol import Count, Digest, Plan, RefusalCode
 from wardround.site_client.agreement import Refusal
 
 Rule = Literal["refuse", "allow"]
@@ -66,6 +66,17 @@ class Proposal(Closed):
     cohort: Digest
     change: Change
     accepted: bool = False
+
+
+def require_patients(plan: Plan, cohort: Cohort) -> None:
+    """Raise `InputError` if the plan requires a `PatientID` column that the table lacks."""
+    if plan.require.patient_column and not cohort.patients.stated:
+        raise InputError.one(
+            "the accepted plan requires a PatientID column",
+            where=cohort.manifest.name,
+            got="none" + (f"; likely: {' or '.join(cohort.patients.likely)}" if cohort.patients.likely else ""),
+            remedy="Add it, with the same entry in all rows of a person",
+        )
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from wardround.federation.identities import SiteKeys
 from wardround.federation.invitation import Invitation
 from wardround.site_client.agreement import Agreement, check_membership, check_policy, load_agreement
 from wardround.site_client.installation import known_installation
-from wardround.site_client.pinned import Change, CohortPins, Proposal
+from wardround.site_client.pinned import Change, CohortPins, Proposal, require_patients
 from wardround.site_client.settings import Policy, SiteSettings, load_policy, load_settings
 
 _LEAST_FREE_BYTES = 2 * 10**9
@@ -131,6 +131,7 @@ def _check_cohort(settings: SiteSettings, policy: Policy | None, agreement: Agre
         held = pins.read()
         known = None if held is None else held.assignment
         checked = check_manifest(agreement.study, settings.manifest, Depth.HEADERS, agreement.plan.fold, known)
+        require_patients(agreement.plan, checked.cohort)
         if held is not None:
             _check_change(held.rows_changed(checked.cohort), pins.proposal(), policy, flight)
         split = without_repeats(checked.plan.splits[0].split, checked.inspection.repeats)

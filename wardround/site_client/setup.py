@@ -128,3 +128,74 @@ def _refuse_existing(paths: tuple[Path, ...]) -> None:
         if path.exists():
             findings.add("it exists already", where=str(path), remedy="Choose another folder, or move it away")
     findings.raise_if_any()
+
+
+@dataclass(frozen=True)
+class Offer:
+    """An invitation beside this site's settings and policy, not yet accepted."""
+
+    settings: SiteSettings
+    policy: Policy
+    invitation: Invitation
+
+    def accept(self) -> Path:
+        """Pin it; returns the file. The running supervisor notices and starts its processes again."""
+        pin(self.settings.accepted, self.invitation)
+        return self.settings.accepted
+
+
+def open_offer(invitation_path: Path, config: Path) -> Offer:
+    """Read an invitation and check it. Raises `InputError` with everything that stands against accepting it."""
+    settings = load_settings(config)
+    findings = Findings()
+    with findings.gather():
+        invitation = load_invitation(invitation_path)
+    with findings.gather():
+        policy = load_policy(settings.policy)
+    with findings.gather():
+        keys = SiteKeys.load(settings.keys)
+    findings.raise_if_any()
+    agreement = Agreement(invitation, invitation.open_study())
+    with findings.gather():
+        check_policy(policy, agreement)
+    with findings.gather():
+        check_membership(settings, keys, agreement)
+    findings.raise_if_any()
+    return Offer(settings, policy, invitation)
+
+
+def describe_offer(offer: Offer) -> tuple[str, ...]:
+    """What the staff agrees to, in plain words."""
+    invitation, policy = offer.invitation, offer.policy
+    study, horizon, strategy = invitation.open_study(), invitation.plan.horizon, invitation.plan.strategy.described
+    others = [name for name in invitation.roster.names if name != offer.settings.name]
+    return (
+        f"Federation   {invitation.federation}, aggregator at {offer.settings.address or invitation.address}",
+        f"Coordinator  {fingerprint(invitation.coordinator_key)}  (compare over the telephone)",
+        f"Study        {study.study}: {study.task} of {', '.join(study.class_names)} from {', '.join(study.inputs)}",
+        f"Model        {study.model.name}, loss {study.training.loss.name}",
+        f"Plan         {horizon.rounds} rounds of {horizon.local_steps} steps, combined by {strategy}",
+        f"Weight       an update weighs by {invitation.plan.weights.described}",
+        f"With         {', '.join(others) or 'no other site'}",
+        f"Leaves       model weights after each round, {_scores(invitation.plan.outgoing, study, policy)}, numbers of "
+        "cases, and progress",
+        f"Test cases   {_test_cases(invitation.plan.outgoing)}",
+        *(["Table        must have a PatientID column"] if invitation.plan.require.patient_column else []),
+        "Stays        images, masks, tables, names, and the scores of single cases",
+        f"Plan digest  {invitation.plan.digest}",
+    )
+
+
+def _scores(leaves: Leaves, study: Study, policy: Policy) -> str:
+    """The scores that the plan asks for and the policy lets out."""
+    offered = ["loss", *(metric.name for metric in study.validation.metrics)]
+    named = list(offered if leaves.metrics is None else leaves.metrics)
+    out = [name for name in named if leaves.lets_out(name) and policy.lets_out(name)]
+    told = ", ".join("the loss" if name == "loss" else name for name in out)
+    return f"{told} over at least {policy.minimum_validation_cases} cases" if out else "no scores"
+
+
+def _test_cases(leaves: Leaves) -> str:
+    if not leaves.test:
+        return "are not scored in this federation"
+    return "are scored once, for the model of the last round; these scores leave as well"

@@ -274,7 +274,7 @@ class Conversation:
             self._send_model = True
         if refused.code is RefusalCode.COHORT_CHANGED:
             self._greet = True
-        if bearing is Bearing.TROUBLE:
+        if bearing is Bearing.TROUBLE or _awaits_its_staff(refused):
             # Work that fails at the same place each time is asked for ever more slowly, though it begins well.
             self._troubles += 1
             self._failures, self._out_of_order = max(self._failures, self._troubles - 1), True
@@ -354,3 +354,8 @@ class Conversation:
 
     def _record(self, event: Event, **facts: str | int | float) -> None:
         self._desk.journal.record(event, round=self._desk.inspector.order.round, site=self.site, **facts)
+
+
+def _awaits_its_staff(refused: Refused) -> bool:
+    """Whether a site refuses even a hello since its cases have changed: amid a round that is news, here it stays so."""
+    return refused.code is RefusalCode.COHORT_CHANGED and refused.work_key is None

@@ -57,7 +57,7 @@ class Folding:
     def gather_scores(self, decision: FoldDecision) -> Outgrowth:
         """After an evaluation: the model and the state stay. Raises `SpoiledReplyError`."""
         order = self.inspector.order
-        return Outgrowth(order.base, order.state, tuple(_site_result(self._read(site).done) for site in decision.sites))
+        return Outgrowth(order.base, order.state, tuple(self._result(self._read(site)) for site in decision.sites))
 
     def fold(self, decision: FoldDecision) -> Outgrowth:
         """The replies one by one in roster order.
@@ -74,13 +74,16 @@ class Folding:
             accepted = self._read(site)
             fold.add(accepted.arrays, weight)
             share = weight / sum(weights.values())
-            sites.append(_site_result(accepted.done).model_copy(update={"share": share}))
+            sites.append(self._result(accepted).model_copy(update={"share": share}))
         folded = fold.finish()
         _check(folded, self.inspector.schema)
         return Outgrowth(self.arrays.put(folded.model), self.arrays.put(folded.state), tuple(sites))
 
     def _weigh(self, decision: FoldDecision) -> tuple[int, ...]:
         return weigh([self._asked(site).train_cases for site in decision.sites], self.weights)
+
+    def _result(self, accepted: Accepted) -> SiteResult:
+        return _site_result(accepted.done, self._asked(accepted.done.site).cohort)
 
     def _asked(self, site: str) -> Asked:
         asked = self.folder.inbox(site).asked()
@@ -116,7 +119,7 @@ def _check(folded: Folded, schema: Schema) -> None:
         ) from None
 
 
-def _site_result(done: Done) -> SiteResult:
+def _site_result(done: Done, cohort: str) -> SiteResult:
     return SiteResult(
         site=done.site,
         work_key=done.work_key,
@@ -125,4 +128,5 @@ def _site_result(done: Done) -> SiteResult:
         loss=done.loss,
         metrics=done.metrics,
         seconds=done.seconds,
+        cohort=cohort,
     )

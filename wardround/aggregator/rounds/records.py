@@ -76,7 +76,7 @@ class SiteResult(WireModel):
     """What one site contributed. `metrics` are of the round's incoming model on the site's validation cases.
 
     share: the update's part of the mean. bytes_out and bytes_in: signed messages and models to and from the site, in
-    the process that committed the round.
+    the process that committed the round. cohort: digest of the cases that the site worked with.
     """
 
     site: SiteName
@@ -89,6 +89,7 @@ class SiteResult(WireModel):
     bytes_out: Count = 0
     bytes_in: Count = 0
     share: Annotated[float | None, Added("0.2.0"), Field(ge=0, le=1)] = None
+    cohort: Annotated[Digest | None, Added("0.2.0")] = None
 
 
 class RoundResult(WireModel):
