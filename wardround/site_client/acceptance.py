@@ -130,6 +130,7 @@ def describe_offer(offer: Offer) -> tuple[str, ...]:
         f"Leaves       model weights after each round, {_scores(plan.outgoing, study, offer.policy)}, numbers of "
         "cases, and progress",
         f"Test cases   {_test_cases(plan.outgoing)}",
+        *(["Table        must have a PatientID column"] if plan.require.patient_column else []),
         "Stays        images, masks, tables, names, and the scores of single cases",
         f"Plan digest  {plan.digest}",
         *_changes(offer),
