@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,11 +35,9 @@ def taken() -> Iterator[int]:
 def spoil(config: Path, way: str, taken: int) -> None:
     """Make a start fail in one of many ways."""
     keys = config.parent / "keys"
-    if way == "port":
-        rewrite(config, f'127.0.0.1:{load_coordination(config).settings.endpoint[1]}"', f'127.0.0.1:{taken}"')
-        rewrite(config, "listen: 0.0.0.0:", f"listen: 127.0.0.1:{taken}  # ")
-    elif way == "address":
-        rewrite(config, "listen: 0.0.0.0:", "listen: 203.0.113.7:")
+    if way in ("port", "address"):
+        listen = f"127.0.0.1:{taken}" if way == "port" else "203.0.113.7:9443"
+        config.write_text(re.sub(r"(?m)^listen: \S+", f'listen: "{listen}"', config.read_text()))
     elif way == "health":
         rewrite(config, "# health_port: 9444", f"health_port: {taken}")
     else:

@@ -19,7 +19,8 @@ from wardround.aggregator.strategies.registry import ENTRY_POINT_GROUP, Strategy
 from wardround.engine.basics.problems import InputError
 from wardround.engine.parts import Parameters
 from wardround.engine.study.documents import parse_document, validate_document
-from wardround.federation.protocol import Plan, StrategyTerms
+from wardround.federation.protocol import Plan
+from wardround.federation.strategy_terms import StrategyTerms
 
 PLAN = {
     "federation": "trial",

@@ -16,6 +16,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 Config = Annotated[Path, typer.Option("--config", help="The federation file.")]
 _DEFAULT = Path("federation.yaml")
+_NEW_PLAN = "A run that has begun needs a new plan for that, which all sites accept: `aggregator continue`"
 
 
 def _print_version(wanted: bool) -> None:
@@ -80,6 +81,59 @@ def enroll(
     member = enrol(absolute_folders(home, settings.folders).roster, name, request)
     say(f"{member.name} is enrolled. Compare its fingerprint with the site's staff over the telephone:")
     say(f"  {fingerprint(member.signing_key)}")
+
+
+@app.command()
+def remove(
+    name: Annotated[str, typer.Argument(help="The site that no longer takes part.")],
+    config: Config = _DEFAULT,
+) -> None:
+    """Take a site from the roster."""
+    from wardround.aggregator.coordination import absolute_folders, read_federation
+    from wardround.aggregator.enrolment import remove as take_out
+
+    home, settings = read_federation(config)
+    take_out(absolute_folders(home, settings.folders).roster, name)
+    say(f"{name} is no longer in the roster. {_NEW_PLAN}")
+
+
+@app.command()
+def replace(
+    name: Annotated[str, typer.Argument(help="The site that made new keys.")],
+    request: Annotated[Path, typer.Argument(help="The NAME.pub file of its new keys.")],
+    config: Config = _DEFAULT,
+) -> None:
+    """Give a site of the roster the keys of its new request."""
+    from wardround.aggregator.coordination import absolute_folders, read_federation
+    from wardround.aggregator.enrolment import replace_keys
+    from wardround.federation.identities import fingerprint
+
+    home, settings = read_federation(config)
+    member = replace_keys(absolute_folders(home, settings.folders).roster, name, request)
+    say(f"{member.name} has new keys. Compare the fingerprint with the site's staff over the telephone:")
+    say(f"  {fingerprint(member.signing_key)}")
+    say(_NEW_PLAN)
+
+
+@app.command(name="continue")
+def continue_training(
+    rounds: Annotated[
+        int | None, typer.Option(min=1, max=100_000, help="Rounds of the whole training, those done included.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where to write the invitation.")] = Path("invitation.json"),
+    config: Config = _DEFAULT,
+) -> None:
+    """Carry a training on, with more rounds or another roster, under a new plan that all sites accept."""
+    from wardround.aggregator.carrying_on import carry_on
+    from wardround.aggregator.invite import write_invitation
+
+    carried = carry_on(config, rounds)
+    invitation = write_invitation(carried.coordination, out)
+    say(f"After {carried.rounds_done} rounds the training goes on under a new plan:")
+    say(*(f"  {line}" for line in carried.changes))
+    say(f"{out}: send it to {', '.join(invitation.roster.names)}; each runs `site-client accept {out.name}`")
+    say(f"Plan: {invitation.plan.digest}")
+    say(f"Then: `aggregator --config {config}`")
 
 
 @app.command()

@@ -10,6 +10,7 @@ from cryptography import x509
 
 from wardround.aggregator.certificates import serves
 from wardround.aggregator.enrolment import read_roster
+from wardround.aggregator.rounds.state import StateFolder
 from wardround.aggregator.settings import Federation, Folders
 from wardround.engine.basics.keeping import Kept, check_kept, require_kept
 from wardround.engine.basics.problems import Findings, InputError
@@ -18,7 +19,7 @@ from wardround.engine.study.documents import Document, load_settings_file, read_
 from wardround.federation.expiry import expiry_sentence
 from wardround.federation.flower.tls import certificate_dates
 from wardround.federation.identities import CoordinatorKey, Roster
-from wardround.federation.protocol import Plan
+from wardround.federation.protocol import Continuation, Plan
 
 CA_FILE = "ca.pem"
 CA_KEY_FILE = "ca.key"
@@ -28,7 +29,12 @@ SERVER_KEY_FILE = "server.key"
 
 @dataclass(frozen=True)
 class Coordination:
-    """A checked federation. `home` is the folder of its file; every other path is absolute."""
+    """A checked federation. `home` is the folder of its file; every other path is absolute.
+
+    Attributes:
+        initial: digest of the model that it begins with, if one was given.
+        after: what the run carries on, if it does.
+    """
 
     home: Path
     settings: Federation
@@ -36,6 +42,8 @@ class Coordination:
     roster: Roster
     key: CoordinatorKey
     notes: tuple[str, ...]
+    initial: str | None = None
+    after: Continuation | None = None
 
     @property
     def folders(self) -> Folders:
@@ -60,6 +68,8 @@ class Coordination:
             leaves=self.settings.evaluation.leaves,
             weights=self.settings.weights,
             require=self.settings.require,
+            initial=self.initial,
+            after=self.after,
         )
 
     @property
@@ -97,10 +107,13 @@ def load_coordination(path: Path, *, today: datetime.datetime | None = None) -> 
         _check_certificates(settings, folders.keys, now, findings, notes)
         _check_quorum(settings, roster, document, findings, notes)
         _check_fold(settings, study, document, findings)
+    held, initial = StateFolder(folders.state).pinned(), None
+    with findings.gather():
+        initial = _initial(settings, study, held, folders, document)
     findings.raise_if_any()
     if settings is None or study is None or roster is None or key is None:
         raise AssertionError("what could not be read must have left a problem behind")
-    return Coordination(home, settings, study, roster, key, tuple(notes))
+    return Coordination(home, settings, study, roster, key, tuple(notes), initial, held.after if held else None)
 
 
 def _study_path(document: Document, home: Path) -> Path:
@@ -113,6 +126,27 @@ def _study_path(document: Document, home: Path) -> Path:
     if not path.is_file():
         raise InputError.one("there is no such study", where=document.place(("study",)), got=str(path))
     return path
+
+
+def _initial(
+    settings: Federation | None, study: Study | None, held: Plan | None, folders: Folders, document: Document
+) -> str | None:
+    """Digest of the given model, if there is one. Once the run has begun its file is of no use, and may be gone."""
+    if settings is None or study is None or settings.initial is None:
+        return None
+    place, path = document.place(("initial",)), document.path.resolve().parent / settings.initial
+    if path.resolve().is_relative_to(folders.results.resolve()):
+        raise InputError.one(
+            "the initial model lies where this federation writes its own",
+            where=place,
+            got=str(path),
+            remedy="Copy it to another folder first",
+        )
+    if not path.exists() and held is not None and held.initial is not None:
+        return held.initial
+    from wardround.aggregator.initial import given_arrays, given_digest
+
+    return given_digest(given_arrays(path, study, place))
 
 
 def _check_quorum(

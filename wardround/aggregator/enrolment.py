@@ -42,15 +42,45 @@ def enrol(path: Path, name: str, request_path: Path) -> Member:
     Raises:
         InputError: the request is not valid, is of a site with another name, or name or keys are in the roster already.
     """
+    member = _requested(name, request_path)
+    roster = read_roster(path)
+    _refuse_known(roster, member, path)
+    write_roster(path, Roster.of((*roster.members, member)))
+    return member
+
+
+def remove(path: Path, name: str) -> None:
+    """Take a site from the roster file. Raises `InputError` when it is not there."""
+    roster = read_roster(path)
+    _require_known(roster, name, path)
+    write_roster(path, Roster.of(tuple(member for member in roster.members if member.name != name)))
+
+
+def replace_keys(path: Path, name: str, request_path: Path) -> Member:
+    """Give a site of the roster the keys of its new request. Raises `InputError` as `enrol` does."""
+    roster = read_roster(path)
+    _require_known(roster, name, path)
+    member = _requested(name, request_path)
+    others = Roster.of(tuple(known for known in roster.members if known.name != name))
+    _refuse_known(others, member, path)
+    write_roster(path, Roster.of((*others.members, member)))
+    return member
+
+
+def _requested(name: str, request_path: Path) -> Member:
     member = EnrolmentRequest.load(request_path).member
     if member.name != name:
         raise InputError.one(
             "the request is of a site with another name", where=str(request_path), got=member.name, expected=name
         )
-    roster = read_roster(path)
-    _refuse_known(roster, member, path)
-    write_roster(path, Roster.of((*roster.members, member)))
     return member
+
+
+def _require_known(roster: Roster, name: str, path: Path) -> None:
+    if roster.member(name) is None:
+        raise InputError.one(
+            "no site of this name is enrolled", where=str(path), got=name, expected=", ".join(roster.names) or "nobody"
+        )
 
 
 def _refuse_known(roster: Roster, member: Member, path: Path) -> None:
@@ -59,7 +89,7 @@ def _refuse_known(roster: Roster, member: Member, path: Path) -> None:
             "a site of this name is enrolled already",
             where=str(path),
             got=member.name,
-            remedy="Remove its entry from the roster first if its keys were replaced",
+            remedy=f"If it made new keys, use `aggregator replace {member.name} {member.name}.pub`",
         )
     holders = {key: known.name for known in roster.members for key in (known.signing_key, known.transport_key)}
     shared = [holders[key] for key in (member.signing_key, member.transport_key) if key in holders]

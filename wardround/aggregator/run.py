@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from wardround.aggregator.coordination import CA_FILE, SERVER_FILE, SERVER_KEY_FILE, Coordination, load_coordination
+from wardround.aggregator.initial import given_arrays
 from wardround.aggregator.journal import Event, Journal
 from wardround.aggregator.outputs import BEST, LAST, REPORT, Outputs, initial_arrays
 from wardround.aggregator.rounds.loop import Outcome, RoundLoop, RunPlan
@@ -13,6 +14,7 @@ from wardround.aggregator.rounds.rules import Rules
 from wardround.aggregator.rounds.state import StateFolder
 from wardround.aggregator.rounds.switchboard import Switchboard, SystemClock
 from wardround.aggregator.scalars import Scalars
+from wardround.aggregator.strategies.protocol import Arrays
 from wardround.aggregator.summary import describe_federation
 from wardround.aggregator.view import View, Watched, open_view
 from wardround.engine.basics.printable import say
@@ -108,9 +110,16 @@ def _run_plan(coordination: Coordination) -> RunPlan:
         ),
         patience=Patience(bytes_per_second=settings.limits.slowest_line * 1000 / 8),
         final_evaluation=settings.evaluation.final,
-        initial=lambda: initial_arrays(coordination.study),
         ceiling=settings.updates.ceiling,
+        initial=lambda: _initial(coordination),
     )
+
+
+def _initial(coordination: Coordination) -> Arrays:
+    given = coordination.settings.initial
+    if given is None:
+        return initial_arrays(coordination.study)
+    return given_arrays(coordination.home / given, coordination.study)
 
 
 def _link(coordination: Coordination, journal: Journal) -> Link:

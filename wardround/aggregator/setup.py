@@ -35,6 +35,7 @@ folders: {{keys: keys, state: state, results: results, roster: roster.json}}
 
 horizon: {{rounds: {rounds}, local_steps: {local_steps}}}   # the learning-rate schedule runs over rounds x local_steps
 strategy: fedavg
+# initial: model          # begin with this model folder or safetensors file, not from the study's seed
 fold: 0                   # which outer fold of the study is the test set at every site
 evaluation: {{final: true}} # after the last round, score the last model at every site; `test: false` leaves test
                           # cases out, `metrics: [dice, loss]` says which scores leave a site (all without it)

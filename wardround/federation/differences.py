@@ -89,8 +89,16 @@ def _coordinator_lines(old: Invitation, new: Invitation) -> Iterator[str]:
 
 
 def _plan_lines(old: Plan, new: Plan) -> Iterator[str]:
-    before, after = (plan.model_dump(mode="json", exclude=set(_TOLD_ELSEWHERE)) for plan in (old, new))
+    before, after = (plan.model_dump(mode="json", exclude={*_TOLD_ELSEWHERE, "after"}) for plan in (old, new))
     yield from _compare((), before, after)
+    if old.after != new.after:
+        yield _carrying_line(new)
+
+
+def _carrying_line(new: Plan) -> str:
+    if new.after is None:
+        return "a training from the beginning, which carries on no other plan"
+    return f"it carries on after round {new.after.rounds} of the plan {new.after.plan[:16]}"
 
 
 def _study_lines(old: Terms, new: Terms) -> Iterator[str]:

@@ -6,17 +6,16 @@ content, so that any message may be sent again: the answer to the same work key 
 
 from __future__ import annotations
 
-import json
 import re
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, PlainSerializer, TypeAdapter
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from wardround.engine.basics.canonical import canonical_json, digest_of, sha256_hex
 from wardround.engine.basics.closed import Added, Closed
 from wardround.engine.basics.printable import printable
-from wardround.engine.study.flaws import as_tuples
+from wardround.federation.strategy_terms import StrategyField
 
 PROTOCOL = 1
 NO_ASK = "0" * 32
@@ -77,64 +76,6 @@ class Leaves(WireModel):
         return self.metrics is None or metric.split(".")[0] in self.metrics or metric in self.metrics
 
 
-StrategyName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
-_ParameterName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
-_Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}$")]
-_Value = bool | int | float | _Word | None
-_List = Annotated[tuple[_Value, ...], Field(max_length=64)]
-_Group = _List | Annotated[dict[_ParameterName, _Value | _List], Field(max_length=64)]
-
-
-class StrategyTerms(WireModel):
-    """How the sites' updates are combined: a strategy's name, and those of its parameters that are not its defaults.
-
-    In a plan it is written as one line, `name` or `name {parameters}`, as the first release wrote it, so that digests
-    stay. It is read into its parts, so that a plan holds no text that somebody could write freely.
-    """
-
-    model_config = ConfigDict(strict=True)
-
-    name: StrategyName
-    parameters: Annotated[dict[_ParameterName, _Value | _Group], Field(max_length=64)] = Field(default_factory=dict)
-
-    def __str__(self) -> str:
-        """Name and parameters in one line, as a plan states them."""
-        return f"{self.name} {canonical_json(self._values).decode()}" if self.parameters else self.name
-
-    @property
-    def described(self) -> str:
-        """The same for people to read."""
-        told = ", ".join(f"{name} {json.dumps(value)}" for name, value in sorted(self._values.items()))
-        return f"{self.name} ({told})" if told else self.name
-
-    @property
-    def _values(self) -> dict[str, JsonValue]:
-        written: dict[str, JsonValue] = self.model_dump(mode="json")["parameters"]
-        return written
-
-
-def _strategy_terms(value: Any) -> Any:
-    """A strategy's terms from the line that a plan holds. Raises ValueError for one that would be written otherwise."""
-    if not isinstance(value, str):
-        return value
-    name, _, parameters = value.partition(" ")
-    terms = StrategyTerms.model_validate({"name": name, "parameters": as_tuples(_parameters(parameters))})
-    if str(terms) != value:
-        raise ValueError("a strategy is a name and, after one space, its parameters in canonical form")
-    return terms
-
-
-def _parameters(text: str) -> JsonValue:
-    try:
-        found: JsonValue = json.loads(text) if text else {}
-    except (ValueError, RecursionError):
-        raise ValueError("a strategy's parameters are a JSON object") from None
-    return found
-
-
-StrategyField = Annotated[StrategyTerms, BeforeValidator(_strategy_terms), PlainSerializer(str, return_type=str)]
-
-
 class Weights(WireModel):
     """What a site's update weighs in the mean.
 
@@ -160,10 +101,26 @@ class Requirements(WireModel):
     patient_column: bool = False
 
 
+class Continuation(WireModel):
+    """What a plan carries on.
+
+    Attributes:
+        plan: digest of the plan before.
+        rounds: how many were done by then; the next has the next number.
+        model: digest of the model that the last of them made, with which the next one begins.
+    """
+
+    plan: Digest
+    rounds: Annotated[int, Field(ge=1, le=100_000)]
+    model: Digest
+
+
 class Plan(WireModel):
     """What a site's staff accepts before anything runs. Its digest is part of every work key.
 
     Attributes:
+        initial: digest of the model that the first round begins with; None for one made from the study's seed.
+        after: what the plan carries on, if it does.
         leaves: which scores leave a site; None is the study's metrics and the loss, of validation and test cases.
         weights: what a site's update weighs.
         require: what each site's table must have.
@@ -179,6 +136,18 @@ class Plan(WireModel):
     leaves: Annotated[Leaves | None, Added("0.2.0")] = None
     weights: Annotated[Weights, Added("0.2.0")] = Weights()
     require: Annotated[Requirements, Added("0.2.0")] = Requirements()
+    initial: Annotated[Digest | None, Added("0.2.0")] = None
+    after: Annotated[Continuation | None, Added("0.2.0")] = None
+
+    @property
+    def first_round(self) -> int:
+        """The number of the first round under this plan."""
+        return 1 if self.after is None else self.after.rounds + 1
+
+    @property
+    def first_model(self) -> str | None:
+        """Digest of the model that the first round under this plan begins with, where the plan says it."""
+        return self.initial if self.after is None else self.after.model
 
     @property
     def digest(self) -> str:
@@ -219,6 +188,7 @@ class Task(WireModel):
         offer: the plan itself, if the aggregator sends it (with a hello), so that a site that has accepted another
             one can say in what they differ.
         features: with a hello, what the aggregator can do beyond the first protocol.
+        names: with an offer, the names of the roster's sites, so that a site can say who came or went.
     """
 
     type: Literal["task"] = "task"
@@ -233,6 +203,7 @@ class Task(WireModel):
     ask: Nonce
     offer: Plan | None = None
     features: Annotated[Features, Added("0.2.0")] = ()
+    names: Annotated[Annotated[tuple[SiteName, ...], Field(max_length=1000)] | None, Added("0.2.0")] = None
 
 
 class RefusalCode(StrEnum):

@@ -18,7 +18,7 @@ from wardround.engine.study import Study
 from wardround.federation.differences import invitation_differences
 from wardround.federation.identities import SiteKeys, fingerprint
 from wardround.federation.invitation import Invitation, load_invitation, shown_authority
-from wardround.federation.protocol import Leaves
+from wardround.federation.protocol import Leaves, Plan
 from wardround.site_client.agreement import (
     Agreement,
     DamagedAgreementError,
@@ -126,6 +126,7 @@ def describe_offer(offer: Offer) -> tuple[str, ...]:
         f"Model        {study.model.name}, loss {study.training.loss.name}",
         f"Plan         {horizon.rounds} rounds of {horizon.local_steps} steps, combined by {plan.strategy.described}",
         f"Weight       an update weighs by {plan.weights.described}",
+        *_beginning(plan),
         f"With         {', '.join(others) or 'no other site'}",
         f"Leaves       model weights after each round, {_scores(plan.outgoing, study, offer.policy)}, numbers of "
         "cases, and progress",
@@ -137,6 +138,14 @@ def describe_offer(offer: Offer) -> tuple[str, ...]:
         "Compare these with the coordinator over the telephone:",
         *(f"  {each.who:<22} {each.fingerprint}{_mark(each, offer)}" for each in _trusted(invitation)),
     )
+
+
+def _beginning(plan: Plan) -> tuple[str, ...]:
+    """With what a plan begins, where that is not the study's own initial weights."""
+    if plan.after is not None:
+        after = plan.after
+        return (f"Carries on   after {after.rounds} rounds of plan {after.plan[:16]}, from model {after.model[:16]}",)
+    return () if plan.initial is None else (f"Begins with  the given model {plan.initial[:16]}",)
 
 
 def _scores(leaves: Leaves, study: Study, policy: Policy) -> str:

@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
+from wardround.federation.differences import Terms, differences
 from wardround.federation.envelope import Payload
-from wardround.federation.protocol import Digest, Plan, RefusalCode, Task, Working
+from wardround.federation.protocol import Digest, Plan, RefusalCode, Stage, Task, Working
 from wardround.federation.sealing import SealError
-from wardround.site_client.agreement import Refusal
+from wardround.site_client.agreement import Agreement, Refusal
 from wardround.site_client.channel import WorkerReport, WorkReport
 from wardround.site_client.faults import code_of
 
 
-def other_plan(accepted: Plan, task: Task) -> Refusal:
-    """Why a plan is not the accepted one, as far as the task says."""
-    offered = task.offer
+def other_plan(agreement: Agreement, task: Task) -> Refusal:
+    """Why a plan is not the accepted one, and in what it differs, as far as the task says."""
+    accepted, offered = agreement.plan, task.offer
     if offered is None or offered.digest != task.plan:
         return Refusal(RefusalCode.PLAN_NOT_ACCEPTED, "the task names a plan that was not accepted")
+    invitation = agreement.invitation
+    lines = differences(Terms.of(invitation), Terms(offered, names=task.names))
+    reason = f"the plan differs from the accepted one: {'; '.join(lines)}; accept the coordinator's new invitation"
+    return Refusal(_code_of(accepted, offered), reason)
+
+
+def check_place(plan: Plan, task: Task) -> None:
+    """Raise `Refusal` unless a task's round belongs to the plan, and its first begins with the model that it names."""
+    if not plan.first_round <= task.round <= plan.horizon.rounds + (task.stage is Stage.EVALUATE):
+        raise Refusal(RefusalCode.HORIZON_NOT_ACCEPTED, f"round {task.round} is beyond the accepted horizon")
+    if task.round == plan.first_round and plan.first_model not in (None, task.base):
+        raise Refusal(RefusalCode.BEYOND_AGREEMENT, "the first round begins with another model than the plan says")
+
+
+def _code_of(accepted: Plan, offered: Plan) -> RefusalCode:
     if offered.study != accepted.study:
-        return Refusal(RefusalCode.STUDY_NOT_ACCEPTED, "the task names a study that was not accepted")
+        return RefusalCode.STUDY_NOT_ACCEPTED
     if offered.horizon != accepted.horizon:
-        return Refusal(RefusalCode.HORIZON_NOT_ACCEPTED, f"another horizon was offered: {offered.horizon}")
+        return RefusalCode.HORIZON_NOT_ACCEPTED
     if offered.roster != accepted.roster:
-        return Refusal(RefusalCode.ROSTER_NOT_ACCEPTED, "the task names a roster that was not accepted")
-    return Refusal(RefusalCode.PLAN_NOT_ACCEPTED, "federation, strategy or fold differ from the accepted plan")
+        return RefusalCode.ROSTER_NOT_ACCEPTED
+    return RefusalCode.PLAN_NOT_ACCEPTED
 
 
 def state_of(report: WorkerReport | None) -> str | None:

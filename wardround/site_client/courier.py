@@ -38,7 +38,7 @@ from wardround.federation.protocol import (
 from wardround.federation.sealing import SealError, open_task, seal_reply
 from wardround.site_client.account import Account
 from wardround.site_client.agreement import Agreement, Refusal, check_membership, check_policy
-from wardround.site_client.answers import code_for, megabytes, other_plan, state_of, working
+from wardround.site_client.answers import check_place, code_for, megabytes, other_plan, state_of, working
 from wardround.site_client.channel import (
     Ask,
     Fault,
@@ -135,17 +135,16 @@ class Courier:
             raise Refusal(RefusalCode.NOT_FOR_THIS_SITE, "the task names another site")
         plan = self._office.agreement.plan
         if task.plan != plan.digest:
-            raise other_plan(plan, task)
+            raise other_plan(self._office.agreement, task)
         if task.stage is Stage.HELLO:
             return
         if task.stage is Stage.CONCLUDE:
             if task.round > plan.horizon.rounds:
                 raise Refusal(RefusalCode.HORIZON_NOT_ACCEPTED, "more rounds were concluded than were accepted")
             return
-        if not 1 <= task.round <= plan.horizon.rounds + (task.stage is Stage.EVALUATE):
-            raise Refusal(RefusalCode.HORIZON_NOT_ACCEPTED, f"round {task.round} is beyond the accepted horizon")
         if task.work_key is None or task.base is None:
             raise Refusal(RefusalCode.MALFORMED, "the task names no work or no model")
+        check_place(plan, task)
 
     def _policy(self) -> Policy:
         office = self._office

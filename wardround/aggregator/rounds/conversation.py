@@ -58,7 +58,7 @@ class Conversation:
         self._wake = self._asked_at = now
         self._failures = self._refusals = 0
         self._troubles = 0
-        self._out_of_order = False
+        self._out_of_order = self._plainly = False
         self._asked = inbox.asked()
         self._greet = member.name not in desk.cohorts
         self._send_model = self._asked is None
@@ -160,7 +160,8 @@ class Conversation:
             round=0,
             ask=secrets.token_hex(16),
             offer=plan,
-            features=FEATURES,
+            features=() if self._plainly else FEATURES,
+            names=None if self._plainly else self._desk.names,
         )
         return self._seal(hello, b"")
 
@@ -282,6 +283,8 @@ class Conversation:
 
     def _accept_unopened(self, refused: Refused, now: float) -> None:
         """The site could not open a task: it may have been damaged on the way, so one refusal of this kind is none."""
+        # A hello that an earlier release cannot read is said again in the words of the first protocol.
+        self._plainly = self._plainly or (self._greet and refused.code is RefusalCode.MALFORMED)
         if self._failures + 1 < _UNOPENED_LIMIT:
             self._again(f"it could not open the task: {reason_of(refused)}", now)
         else:

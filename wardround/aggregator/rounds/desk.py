@@ -19,6 +19,7 @@ class RoundDesk:
 
     Attributes:
         plan: what the sites have accepted.
+        names: the roster's.
         key: signs tasks.
         inspector: checks answers; holds the round's order.
         model: gives the packed bytes of the round's base model.
@@ -30,6 +31,7 @@ class RoundDesk:
     """
 
     plan: Plan
+    names: tuple[str, ...]
     key: CoordinatorKey
     inspector: Inspector
     model: Callable[[], Payload]

@@ -201,6 +201,7 @@ class RoundLoop:
         run, order = self.run_plan, inspector.order
         desk = RoundDesk(
             plan=run.plan,
+            names=run.roster.names,
             key=run.key,
             inspector=inspector,
             model=lambda: model,

@@ -1,6 +1,8 @@
 """The folder that a run resumes from. Every file in it is written whole or not at all; a round is its `result.json`.
 
 plan.json  study.json  roster.json       what this run is; a changed plan is refused
+plans/                                   earlier plans and rosters of a training that was carried on
+told.json                                which sites know that the run is complete
 models/<digest>.safetensors              global models and strategies' states
 rounds/0001/order.json                   base model and named sites
 rounds/0001/times.json                   since when it counts
@@ -20,14 +22,14 @@ from pathlib import Path
 from wardround.aggregator.rounds.arrays import ArrayStore
 from wardround.aggregator.rounds.inbox import Inbox
 from wardround.aggregator.rounds.records import FoldDecision, RoundOrder, RoundResult, read_record, write_record
-from wardround.engine.basics.files import private_folder, write_atomic
+from wardround.engine.basics.files import fsync_folder, private_folder, write_atomic
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study import Study, study_to_bytes
 from wardround.federation.differences import Terms, differences
 from wardround.federation.identities import Roster
 from wardround.federation.protocol import Plan
 
-_PLAN, _STUDY, _ROSTER = "plan.json", "study.json", "roster.json"
+_PLAN, _STUDY, _ROSTER, _TOLD = "plan.json", "study.json", "roster.json", "told.json"
 
 
 @dataclass(frozen=True)
@@ -111,12 +113,12 @@ class StateFolder:
         held = self.pinned()
         if held is None or held == plan or not self.has_begun:
             return
-        lines = differences(self._held_terms(held), Terms(plan, study_to_bytes(study).decode(), roster))
+        lines = differences(self.held_terms(held), Terms(plan, study_to_bytes(study).decode(), roster))
         raise InputError.one(
             f"the run that has begun here has another plan: {'; '.join(lines)}",
             where=str(self.root),
-            remedy="The sites accepted the old plan: undo the change, or name another state folder "
-            "(folders.state) and invite the sites anew",
+            remedy="The sites accepted the old plan: undo the change, carry the training on under the new one with "
+            "`aggregator continue`, or name another state folder (folders.state) and invite the sites anew",
         )
 
     def pin(self, plan: Plan, study: Study, roster: Roster) -> None:
@@ -129,7 +131,34 @@ class StateFolder:
             write_atomic(self.root / _STUDY, study_to_bytes(study))
             write_record(self.root / _PLAN, plan)
 
-    def _held_terms(self, held: Plan) -> Terms:
+    def carry_on(self, plan: Plan, study: Study, roster: Roster, done: int) -> None:
+        """Go on under another plan after `done` rounds of training. What came after them is set aside.
+
+        The plan's file is written last, so that until then the run is one of the plan before. Earlier plans and
+        rosters stay under `plans`.
+        """
+        held, roster_file = self.pinned(), self.root / _ROSTER
+        if held is not None:
+            write_record(self.root / "plans" / f"{done:04d}-{held.digest[:12]}.json", held)
+            if roster_file.exists():
+                write_atomic(self.root / "plans" / f"{done:04d}-{_ROSTER}", roster_file.read_bytes())
+        self._set_aside(self.round(done + 1).folder)
+        (self.root / _TOLD).unlink(missing_ok=True)
+        write_record(roster_file, roster)
+        write_atomic(self.root / _STUDY, study_to_bytes(study))
+        write_record(self.root / _PLAN, plan)
+
+    def _set_aside(self, folder: Path) -> None:
+        """Keep an open round, or the final evaluation of the plan before, under a name that is not a round's."""
+        if not folder.exists():
+            return
+        number = 1
+        while (aside := folder.with_name(f"{folder.name}-aside-{number}")).exists():
+            number += 1
+        folder.rename(aside)
+        fsync_folder(folder.parent)
+
+    def held_terms(self, held: Plan) -> Terms:
         """The terms of the run that has begun here; one of release 0.1.0 has kept only the names of its roster."""
         study = self.root / _STUDY
         order = self.round(1).order()

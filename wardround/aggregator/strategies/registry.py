@@ -20,7 +20,7 @@ from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.parts import Parameters
 from wardround.engine.study.flaws import Flaw, as_tuples, flawed
-from wardround.federation.protocol import StrategyTerms
+from wardround.federation.strategy_terms import StrategyTerms
 
 ENTRY_POINT_GROUP = "wardround.strategies"
 
