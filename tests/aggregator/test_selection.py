@@ -96,3 +96,13 @@ def test_a_site_that_withholds_the_metric_does_not_take_part_in_the_choice() -> 
     second = result(2, {"north": (0.6, 5), "south": (0.1, 50)})
     assert best_round([first, second]) == 1
     assert best_round([result(1, {"north": (0.5, 5)}, metric="nsd"), second]) == 1
+
+
+def test_a_round_without_scores_does_not_compete() -> None:
+    """Where a plan scores every second round, the models between are neither best nor in the way."""
+    rounds = [result(1, {"north": (0.2, 4)}), result(2, {}), result(3, {"north": (0.6, 4)}), result(4, {})]
+    unscored = rounds[1].model_copy(update={"sites": rounds[0].sites[:1]})
+    bare = unscored.sites[0].model_copy(update={"metrics": {}})
+    rounds[1] = unscored.model_copy(update={"sites": (bare,)})
+    assert best_round(rounds) == 2
+    assert merged_metrics(rounds[1]) == {}

@@ -223,9 +223,9 @@ class FakeLaboratory:
     def pin(self) -> None:
         """Nothing is kept."""
 
-    def evaluate(self, model: Arrays, subset: Subset) -> dict[str, MetricValue]:
+    def evaluate(self, model: Arrays, subset: Subset, most: int | None = None) -> dict[str, MetricValue]:
         """The given metrics."""
-        self.calls.append(f"evaluate {subset}")
+        self.calls.append(f"evaluate {subset}" if most is None else f"evaluate {subset}, at most {most}")
         return dict(self.metrics)
 
     def train(self, job: TrainingJob, watch: Watch) -> Trained:

@@ -25,6 +25,7 @@ from tests.site_client.support import (
 from wardround.federation.envelope import Envelope
 from wardround.federation.payload import unpack
 from wardround.federation.protocol import (
+    Checks,
     Concluded,
     Done,
     Leaves,
@@ -372,3 +373,27 @@ def test_only_what_the_plan_speaks_of_leaves(tmp_path: Path, leaves: Leaves, nam
     assert set(scored.metrics) == names
     assert (trained.loss is not None) is ("loss" in names)
     assert ("evaluate test" in laboratory.calls) is leaves.test
+
+
+def test_the_model_is_scored_when_the_plan_says_so(tmp_path: Path) -> None:
+    site = build_site(tmp_path / "site")
+    plan = site.invitation.plan.model_copy(update={"validation": Checks(every=ROUNDS + 1, max_cases=3)})
+    site = replace(site, invitation=site.invitation.model_copy(update={"plan": plan}))
+    pin(site.settings.accepted, site.invitation)
+    laboratory, base = FakeLaboratory(), base_model()
+    with working_site(site, laboratory) as courier:
+        cohort = ready(site, courier).cohort
+        first = until(site, courier, site.task(Stage.TRAIN, 1, base, cohort), base, Done)
+        second = until(site, courier, site.task(Stage.TRAIN, 2, base, cohort), base, Done)
+        last = until(site, courier, site.task(Stage.EVALUATE, ROUNDS + 1, base, cohort), base, Done)
+    assert isinstance(first, Done)
+    assert isinstance(second, Done)
+    assert isinstance(last, Done)
+    assert set(first.metrics) == {"dice", "loss"}
+    assert second.metrics == {}
+    assert {"dice", "test.dice"} <= set(last.metrics)
+    assert [call for call in laboratory.calls if call.startswith("evaluate")] == [
+        "evaluate validation, at most 3",
+        "evaluate validation, at most 3",
+        "evaluate test",
+    ]

@@ -65,6 +65,7 @@ class Coordination:
             strategy=self.settings.strategy.terms,
             fold=self.settings.fold,
             roster=self.roster.digest,
+            validation=self.settings.evaluation.checks,
             leaves=self.settings.evaluation.leaves,
             weights=self.settings.weights,
             require=self.settings.require,

@@ -12,7 +12,7 @@ from wardround.aggregator.strategies.registry import StrategyField
 from wardround.engine.basics.closed import Added
 from wardround.engine.study.models import Frozen
 from wardround.federation.addresses import Address, Host, Network, split_address
-from wardround.federation.protocol import Horizon, Leaves, MetricName, Requirements, Weights
+from wardround.federation.protocol import Checks, Horizon, Leaves, MetricName, Requirements, Weights
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 FederationName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
@@ -55,12 +55,23 @@ class Evaluation(Frozen):
 
     final: after the last round, score the last model at every site in a round without training. metrics: the scores
     that leave a site, such as `[dice, loss]`; without it all metrics of the study and the loss. test: whether the test
-    cases are scored too, once, in the final round.
+    cases are scored too, once, in the final round. every: the incoming model is scored in round 1 and in every
+    so-manieth round after it; a model that was not scored cannot be the best. max_cases: at most so many validation
+    cases at each site, the same in every round; without it all.
     """
 
     final: bool = True
     metrics: Annotated[tuple[MetricName, ...] | None, Field(max_length=256), Added("0.2.0")] = None
     test: Annotated[bool, Added("0.2.0")] = True
+
+    every: Annotated[int, Field(ge=1, le=100_000), Added("0.2.0")] = 1
+    max_cases: Annotated[int | None, Field(ge=1, le=10_000_000), Added("0.2.0")] = None
+
+    @property
+    def checks(self) -> Checks | None:
+        """What the plan says of when; nothing where all cases are scored in every round."""
+        found = Checks(every=self.every, max_cases=self.max_cases)
+        return None if found == Checks() else found
 
     @property
     def leaves(self) -> Leaves | None:

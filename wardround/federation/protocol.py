@@ -95,6 +95,28 @@ class Weights(WireModel):
         return measure if self.cap is None else f"{measure}, at most {self.cap:.1%} of the mean"
 
 
+class Checks(WireModel):
+    """When sites score the global model on their validation cases. The model of the last round always is scored.
+
+    Attributes:
+        every: the incoming model is scored in round 1 and in every so-manieth round after it.
+        max_cases: at most so many cases at each site, always the same, chosen by their digests; None for all.
+    """
+
+    every: Annotated[int, Field(ge=1, le=100_000)] = 1
+    max_cases: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+
+    def is_due(self, number: int) -> bool:
+        """Whether a training round of that number scores its incoming model."""
+        return (number - 1) % self.every == 0
+
+    @property
+    def described(self) -> str:
+        """For people."""
+        how_often = "every round" if self.every == 1 else f"every {self.every} rounds"
+        return how_often if self.max_cases is None else f"{how_often}, at most {self.max_cases} cases"
+
+
 class Requirements(WireModel):
     """What a site's table must have. patient_column: a `PatientID`, so that no patient is in two sets unnoticed."""
 
@@ -123,6 +145,7 @@ class Plan(WireModel):
         after: what the plan carries on, if it does.
         leaves: which scores leave a site; None is the study's metrics and the loss, of validation and test cases.
         weights: what a site's update weighs.
+        validation: when sites score the global model, and on how many cases; None is all in every round.
         require: what each site's table must have.
     """
 
@@ -135,6 +158,7 @@ class Plan(WireModel):
     roster: Digest
     leaves: Annotated[Leaves | None, Added("0.2.0")] = None
     weights: Annotated[Weights, Added("0.2.0")] = Weights()
+    validation: Annotated[Checks | None, Added("0.2.0")] = None
     require: Annotated[Requirements, Added("0.2.0")] = Requirements()
     initial: Annotated[Digest | None, Added("0.2.0")] = None
     after: Annotated[Continuation | None, Added("0.2.0")] = None
@@ -153,6 +177,11 @@ class Plan(WireModel):
     def digest(self) -> str:
         """SHA-256 of the canonical form."""
         return digest_of(self)
+
+    @property
+    def checks(self) -> Checks:
+        """When sites score the global model."""
+        return self.validation or Checks()
 
     @property
     def outgoing(self) -> Leaves:

@@ -127,6 +127,7 @@ def describe_offer(offer: Offer) -> tuple[str, ...]:
         f"Plan         {horizon.rounds} rounds of {horizon.local_steps} steps, combined by {plan.strategy.described}",
         f"Weight       an update weighs by {plan.weights.described}",
         *_beginning(plan),
+        f"Scored       {plan.checks.described}",
         f"With         {', '.join(others) or 'no other site'}",
         f"Leaves       model weights after each round, {_scores(plan.outgoing, study, offer.policy)}, numbers of "
         "cases, and progress",

@@ -31,6 +31,7 @@ def train_alone(config: Path, study_path: Path | None) -> None:
         device=settings.device,
         threads=settings.threads,
         work=settings.work,
+        store_limit=None if settings.store_limit is None else str(settings.store_limit),
     )
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from wardround.engine.experiments.workbench import Workbench
+    from wardround.engine.training import Learner
 
 Arrays = Mapping[str, np.ndarray]
 Subset = Literal["validation", "test"]
@@ -45,7 +46,8 @@ class TrainingJob:
         stop: the step after the last.
         checkpoint: file to resume from and to save to.
         identity: names the work; only its own checkpoint is resumed.
-        every_seconds: longest time between two checkpoints.
+        every_seconds: time between two checkpoints, or more where they would cost over a twentieth of it.
+        at_most_seconds: longest time between two, whatever they cost, if it was stated.
     """
 
     model: Arrays
@@ -55,6 +57,7 @@ class TrainingJob:
     checkpoint: Path
     identity: str
     every_seconds: float
+    at_most_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,8 @@ class Laboratory(Protocol):
     def pin(self) -> Change | None:
         """Keep who is in which set, before anything is learned; what changed since that was last done, if anything."""
 
-    def evaluate(self, model: Arrays, subset: Subset) -> dict[str, MetricValue]:
-        """Score weights on a set of cases; empty when the set is."""
+    def evaluate(self, model: Arrays, subset: Subset, most: int | None = None) -> dict[str, MetricValue]:
+        """Score weights on a set of cases, or on `most` of them, always the same; empty when the set is."""
 
     def train(self, job: TrainingJob, watch: Watch) -> Trained:
         """Train for a round. Raises `HaltedError`, `Refusal` on divergence, `InputError` on bad cases."""
@@ -105,7 +108,7 @@ class EngineLaboratory:
     def __init__(self, bench: Workbench, manifest: Path, total_steps: int, pins: CohortPins) -> None:
         self._bench, self._manifest, self._total_steps, self._pins = bench, manifest, total_steps, pins
         self._opened = _fingerprint(bench, manifest)
-        self._learner = bench.learner(total_steps)
+        self._made: Learner | None = None
 
     @classmethod
     def open(cls, settings: SiteSettings, agreement: Agreement) -> EngineLaboratory:
@@ -125,6 +128,7 @@ class EngineLaboratory:
             known=None if held is None else held.assignment,
             device=settings.device,
             threads=settings.threads,
+            store_limit=settings.store_limit,
         )
         try:
             require_patients(plan, survey.cohort)
@@ -158,7 +162,14 @@ class EngineLaboratory:
         """Keep who is in which set."""
         return self._pins.keep(pin_of(self._bench))
 
-    def evaluate(self, model: Arrays, subset: Subset) -> dict[str, MetricValue]:
+    @property
+    def _learner(self) -> Learner:
+        """The learner; made if there is none."""
+        if self._made is None:
+            self._made = self._bench.learner(self._total_steps)
+        return self._made
+
+    def evaluate(self, model: Arrays, subset: Subset, most: int | None = None) -> dict[str, MetricValue]:
         """Score weights on a set of cases; empty when the set is. Validation predicts with `inference.quick`."""
         from wardround.engine.inference import quick
 
@@ -167,7 +178,7 @@ class EngineLaboratory:
         self._learner.load_weights(_tensors(model))
         full = self._bench.study.inference
         settings = full if subset == "test" else quick(full)
-        summary = self._bench.evaluate(self._learner, subset, inference=settings).summary
+        summary = self._bench.evaluate(self._learner, subset, inference=settings, most=most).summary
         return {name: MetricValue(value=found.value, count=found.count) for name, found in summary.items()}
 
     def train(self, job: TrainingJob, watch: Watch) -> Trained:
@@ -178,12 +189,18 @@ class EngineLaboratory:
         def told(record: StepRecord) -> None:
             watch.on_step(record.step + 1, record.loss)
 
-        learner = self._learner = self._bench.learner(self._total_steps)
+        # The old one goes before the new one comes: a device need not have room for two.
+        self._made = None
+        learner = self._learner
         learner.load_weights(_tensors(job.model))
         if _OPTIMIZER in job.carried:
             learner.load_optimizer_state(job.carried[_OPTIMIZER])
         plan = CheckpointPlan(
-            job.checkpoint, job.identity, every_seconds=job.every_seconds, on_saved=watch.on_checkpoint
+            job.checkpoint,
+            job.identity,
+            every_seconds=job.every_seconds,
+            at_most_seconds=job.at_most_seconds,
+            on_saved=watch.on_checkpoint,
         )
         try:
             loss = learner.train(

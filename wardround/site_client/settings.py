@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from wardround.engine.basics.closed import Added, Closed
+from wardround.engine.basics.sizes import Size
 from wardround.engine.study.documents import load_settings_file
 from wardround.federation.addresses import Address
 from wardround.federation.protocol import SiteName
@@ -32,7 +33,9 @@ class SiteSettings(_Section):
         address: host and port of the aggregator, if this site reaches it under another one than the invitation's.
         health_port: loopback port of the gRPC health service, or None for none.
         answer_seconds: how long the courier waits for the worker before it answers "working".
-        checkpoint_seconds: longest training time that an interruption may cost.
+        checkpoint_seconds: longest training time that an interruption may cost. Where it is not given, checkpoints
+            are written every minute, but seldom enough to cost at most a twentieth of the time.
+        store_limit: how much disk preprocessed cases may take, such as `200 GB`; those used longest ago make room.
     """
 
     schema_version: Literal[1] = Field(alias="schema")
@@ -48,6 +51,12 @@ class SiteSettings(_Section):
     health_port: Annotated[int, Field(ge=1, le=65535)] | None = None
     answer_seconds: Annotated[float, Field(ge=0, le=15)] = 10.0
     checkpoint_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    store_limit: Annotated[Size | None, Added("0.2.0")] = None
+
+    @property
+    def stated_loss(self) -> float | None:
+        """`checkpoint_seconds`, if the file gives it."""
+        return self.checkpoint_seconds if "checkpoint_seconds" in self.model_fields_set else None
 
     def placed(self, folder: Path) -> SiteSettings:
         """The same settings with absolute paths, relative ones taken from `folder`."""

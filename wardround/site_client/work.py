@@ -115,6 +115,7 @@ def perform(room: Workroom, laboratory: Laboratory, key: str) -> None:
         stage=order.task.stage.value,
         round=order.task.round,
         seconds=round(result.seconds, 1),
+        validating=round(scores.seconds, 1),
     )
     tidy(room, key)
 
@@ -229,19 +230,24 @@ def _evaluate(room: Workroom, laboratory: Laboratory, order: _Order) -> _Scores:
         metrics, cases = _score(room, laboratory, order)
     scores = _Scores(metrics=metrics, seconds=time.monotonic() - began)
     write_checked(path, canonical_model(scores))
-    room.log.record(Event.EVALUATION_DONE, work_key=order.key, cases=cases)
+    room.log.record(Event.EVALUATION_DONE, work_key=order.key, cases=cases, seconds=round(scores.seconds, 1))
     return scores
 
 
 def _score(room: Workroom, laboratory: Laboratory, order: _Order) -> tuple[dict[str, MetricValue], int]:
     """The incoming model's metrics, and over how many cases."""
     cohort = laboratory.cohort
-    metrics = laboratory.evaluate(order.model, "validation")
+    validation = room.agreement.plan.checks
+    metrics: dict[str, MetricValue] = {}
+    cases = 0
+    if order.task.stage is not Stage.TRAIN or validation.is_due(order.task.round):
+        metrics = laboratory.evaluate(order.model, "validation", validation.max_cases)
+        cases = min(cohort.validation_cases, validation.max_cases or cohort.validation_cases)
     if not _is_final(room, order.task) or not room.agreement.plan.outgoing.test:
-        return metrics, cohort.validation_cases
+        return metrics, cases
     found = laboratory.evaluate(order.model, "test")
     tested = {TEST_PREFIX + name: value for name, value in found.items()}
-    return metrics | tested, cohort.validation_cases + cohort.test_cases
+    return metrics | tested, cases + cohort.test_cases
 
 
 def _is_final(room: Workroom, task: Task) -> bool:
@@ -283,6 +289,7 @@ def _train(room: Workroom, laboratory: Laboratory, order: _Order) -> Trained:
         checkpoint=room.scratch / order.key / "checkpoint.safetensors",
         identity=order.key,
         every_seconds=room.settings.checkpoint_seconds,
+        at_most_seconds=room.settings.stated_loss,
     )
     room.desk.progress("training", 0, steps)
     try:

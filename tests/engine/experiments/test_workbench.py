@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import Split
 from wardround.engine.experiments import Survey, Workbench, estimate
 from wardround.engine.experiments.fit import planned_length
+from wardround.engine.imaging import rasters
+from wardround.engine.inspection import twins
+from wardround.engine.store import digests
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +64,31 @@ def test_an_empty_set_cannot_be_scored(place: Path, tmp_path: Path) -> None:
     bare = bench.with_split(Split(bench.split.train, bench.split.validation, ()))
     with pytest.raises(InputError, match="the test set is empty"):
         bare.evaluate(bare.learner(1), "test")
+
+
+def test_so_many_cases_are_always_the_same_ones(place: Path, tmp_path: Path) -> None:
+    bench = Workbench.open(flat_study(), place / "data" / "data.csv", tmp_path, device="cpu")
+    learner = bench.learner(1)
+    few = bench.evaluate(learner, "validation", most=2)
+    again = bench.evaluate(bench.learner(1), "validation", most=2)
+    whole = {case.subject: case.scores for case in bench.evaluate(learner, "validation").cases}
+    lowest = sorted(bench.split.validation, key=lambda case: bench.stored[case.subject].digest)[:2]
+    assert {case.subject for case in few.cases} == {case.subject for case in lowest}
+    assert few == again
+    assert all(whole[case.subject] == case.scores for case in few.cases)
+    assert len(bench.evaluate(learner, "validation", most=99).cases) == 3
+
+
+def test_resuming_reads_no_voxel_and_a_first_run_decodes_each_file_once(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(twins, "VOXELS_READ", 0)  # headers come first; of few small images they would be compared too
+    read: list[tuple[str, Path]] = []
+    for module, name in ((rasters, "voxels"), (digests, "file_sha256")):
+        real = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda path, real=real, name=name: read.append((name, path)) or real(path))
+    for path in (place / "data").rglob("*.png"):
+        os.utime(path, (1e9, 1e9))
+    for _ in range(2):
+        Workbench.open(flat_study(), place / "data" / "data.csv", tmp_path, device="cpu")
+        assert len(read) == len(set(read)) == 2 * 18

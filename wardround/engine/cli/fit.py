@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ from pydantic import JsonValue
 
 from wardround.engine.basics.printable import complain, say_json, say_text
 from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.sizes import parse_size
 
 if TYPE_CHECKING:
     from wardround.engine.cohort import Folds
@@ -26,12 +28,14 @@ def fit(
     threads: Annotated[int | None, typer.Option(help="CPU threads; a result's last bits depend on it.")] = None,
     steps: Annotated[int | None, typer.Option(help="Train so many steps instead of the study's epochs.")] = None,
     work: Annotated[Path | None, typer.Option(help="Where preprocessed cases are kept; default: the run.")] = None,
+    store_limit: Annotated[str | None, typer.Option(help="How much disk they may take, such as `200 GB`.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result, or the problems, as JSON.")] = False,
 ) -> None:
     """Train, validate and test a model on the cases of a manifest.
 
-    Every voxel is read before anything is written, and an estimate of time and disk is printed first. Ctrl-C or SIGTERM
-    leaves a checkpoint and exit code 130: the same command goes on exactly there, and repeats nothing that is finished.
+    Every voxel is read, once, before anything is learned, and an estimate of time and disk is printed first. What was
+    preprocessed before is not read again. Ctrl-C or SIGTERM leaves a checkpoint and exit code 130: the same command
+    goes on exactly there, and repeats nothing that is finished.
     `all` runs each outer fold with its first inner fold, `nested` with all of its inner folds.
 
     \b
@@ -45,11 +49,11 @@ def fit(
     from wardround.engine.experiments.signals import interrupts
     from wardround.engine.training import Halted
 
-    chosen, wanted = _study(study, steps), folds_of(folds)
+    chosen, wanted, limit = _study(study, steps), folds_of(folds), _limit(store_limit)
     try:
         with interrupts():
             survey = _survey(chosen, manifest, wanted, out, device, threads)
-            board = _fit(survey, out, work or out)
+            board = _fit(survey, out, work or out, limit)
     except Halted as halted:
         complain(f"stopped after {halted.step} steps; the same command goes on there")
         raise typer.Exit(ExitCode.INTERRUPTED) from None
@@ -57,6 +61,13 @@ def fit(
         say_json(_described(board))
     else:
         say_text(_text(board, out))
+
+
+def _limit(text: str | None) -> int | None:
+    try:
+        return None if text is None else parse_size(text)
+    except ValueError:
+        raise InputError.one("this is no size", where="--store-limit", got=repr(text), expected="200 GB, say") from None
 
 
 def _study(path: Path, steps: int | None) -> Study:
@@ -72,35 +83,37 @@ def _study(path: Path, steps: int | None) -> Study:
 
 
 def _survey(study: Study, manifest: Path, folds: Folds | int, out: Path, device: str, threads: int | None) -> Survey:
-    """Check everything. A run that goes on has had its voxels read; the store knows the files by their content.
+    """Check tables and headers. Voxels are read once, while the store is filled, before the first step; of a run that
+    goes on, none: the store knows the files by their content.
 
     Patients that the run's folder knows keep their sets, whatever the table has become.
     """
     from wardround.engine.cohort.assignment import SETS_FILE, read_assignment
     from wardround.engine.experiments import Survey
-    from wardround.engine.inspection import Depth
 
-    depth = Depth.HEADERS if (out / "store").exists() else Depth.VOXELS
     known = read_assignment(out / SETS_FILE)
-    return Survey.of(study, manifest, folds=folds, known=known, device=device, threads=threads, depth=depth)
+    return Survey.of(study, manifest, folds=folds, known=known, device=device, threads=threads)
 
 
-def _fit(survey: Survey, out: Path, work: Path) -> Leaderboard:
+def _fit(survey: Survey, out: Path, work: Path, store_limit: int | None) -> Leaderboard:
     from wardround.engine.basics.files import require_space
     from wardround.engine.basics.progress import progress
     from wardround.engine.cohort.assignment import SETS_FILE, write_assignment
     from wardround.engine.experiments import Workbench, estimate, fit_splits
+    from wardround.engine.experiments.estimate import UnreadableCaseError
     from wardround.engine.report.runs import write_leaderboard_report, write_run_report
 
     splits = survey.plan.splits
     for notice in survey.inspection.notices:
         complain(f"note: {notice.render()}")
     if not any((out / named.name).exists() for named in splits):
-        expected = estimate(survey, work)
-        complain(_announcement(survey, expected, len(splits)))
-        require_space(work, expected.store_bytes, "the preprocessed cases")
-        require_space(out, expected.run_bytes * len(splits), "checkpoints and weights")
-    workbench = Workbench.fill(survey, work)
+        # A case that cannot be read is told below, with all others that cannot.
+        with contextlib.suppress(UnreadableCaseError):
+            expected = estimate(survey, work)
+            complain(_announcement(survey, expected, len(splits)))
+            require_space(work, expected.store_bytes, "the preprocessed cases")
+            require_space(out, expected.run_bytes * len(splits), "checkpoints and weights")
+    workbench = Workbench.fill(survey, work, store_limit)
     write_assignment(out / SETS_FILE, workbench.assignment)
     board = fit_splits(workbench, splits, out, progress)
     for named in splits:

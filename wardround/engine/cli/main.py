@@ -63,7 +63,9 @@ def _load(name: str, target: str) -> click.Command:
     module, _, attribute = target.partition(":")
     found: Any = getattr(import_module(module), attribute)
     if isinstance(found, typer.Typer):
-        return typer.main.get_command(found)
+        group = typer.main.get_command(found)
+        group.name = name  # as it is listed
+        return group
     single = typer.Typer(add_completion=False)
     single.command(name)(found)
     return typer.main.get_command(single)

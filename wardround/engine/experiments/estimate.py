@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import Case
 from wardround.engine.experiments.schedule import RunLength, run_length
 from wardround.engine.experiments.workbench import Survey
@@ -20,6 +21,10 @@ from wardround.engine.training import Learner
 _TIMED_STEPS = 3
 # Two checkpoints of weights and two moments each while it trains; best and last weights at the end.
 _COPIES_OF_WEIGHTS = 2 * 3 + 2
+
+
+class UnreadableCaseError(InputError):
+    """The case that was to tell how long a run takes cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +63,14 @@ class Estimate:
 def estimate(survey: Survey, work: Path) -> Estimate:
     """Preprocess the largest training case into the store under `work`, and time steps and a prediction on it.
 
-    Raises `InputError` if that case cannot be read.
+    Raises `UnreadableCaseError`, an `InputError`, if that case cannot be read.
     """
     case = max(survey.split.train, key=lambda case: _voxels(survey, case))
     began = time.perf_counter()
-    stored = CaseStore(work / "store").open_case(survey.study, case)
+    try:
+        stored = CaseStore(work / "store").open_case(survey.study, case)
+    except InputError as error:
+        raise UnreadableCaseError(error.problems) from None
     prepared = time.perf_counter() - began
     share = sum(_voxels(survey, each) for each in survey.cohort.cases) / _voxels(survey, case)
     length = _length(survey, stored)

@@ -34,6 +34,7 @@ from wardround.engine.training import (
     remove_checkpoint,
     this_machine,
 )
+from wardround.engine.training.pace import Pace
 
 _LOG = logging.getLogger(__name__)
 _CHECKPOINT, _RUN = "checkpoint.safetensors", "run.json"
@@ -132,6 +133,7 @@ class _Run:
         self.length: RunLength = planned_length(workbench)
         self._learner: Learner = workbench.learner(self.length.total_steps)
         self._identity = run_identity(workbench, self.length)
+        self._pace = Pace()
         select = workbench.study.validation.select
         use = next(use for use in workbench.study.validation.metrics if use.name == select)
         self._select, self._higher_is_better = select, use.part(Kind.METRIC).higher_is_better
@@ -199,7 +201,8 @@ class _Run:
         if after.best_step == stop:
             self._write(BEST, stop)
         plan = self._plan(after)
-        self._learner.save(plan, Position(identity=self._identity, step=stop, note=plan.note))
+        if plan.pace.affordable:
+            self._learner.save(plan, Position(identity=self._identity, step=stop, note=plan.note))
         write_history(self._folder, after.rows)
         return after
 
@@ -247,7 +250,7 @@ class _Run:
 
     def _plan(self, memory: Memory) -> CheckpointPlan:
         note = memory.model_dump(mode="json")
-        return CheckpointPlan(self._folder / _CHECKPOINT, self._identity, note=note)
+        return CheckpointPlan(self._folder / _CHECKPOINT, self._identity, note=note, pace=self._pace)
 
     def _machine(self) -> Machine:
         return this_machine(self._learner.device, self._learner.precision)

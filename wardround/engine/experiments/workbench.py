@@ -103,6 +103,7 @@ class Workbench:
         known: Assignment | None = None,
         device: str = "auto",
         threads: int | None = None,
+        store_limit: int | None = None,
     ) -> Workbench:
         """Read and check everything, then fill the store under `work`.
 
@@ -110,15 +111,16 @@ class Workbench:
         every case whose voxels cannot be used before anything is learned. What the store holds is not made again.
         """
         survey = Survey.of(study, manifest, folds=fold, known=known, device=device, threads=threads)
-        return cls.fill(survey, work)
+        return cls.fill(survey, work, store_limit)
 
     @classmethod
-    def fill(cls, survey: Survey, work: Path) -> Workbench:
-        """Bring every case of a surveyed cohort into the store under `work`, which reads every voxel.
+    def fill(cls, survey: Survey, work: Path, store_limit: int | None = None) -> Workbench:
+        """Bring every case of a surveyed cohort into the store under `work`, which reads every voxel; `store_limit` is
+        how many bytes it may hold.
 
         Raises `InputError` with every case that cannot be used.
         """
-        store = CaseStore(work / "store")
+        store = CaseStore(work / "store", limit=store_limit)
         stored = fill_store(survey.study, survey.cohort, store)
         split = survey.plan.splits[0].split
         contents = {subject: case.content for subject, case in stored.items()}
@@ -178,16 +180,25 @@ class Workbench:
         return Learner.create(self.study, total_steps, device=str(self.device))
 
     def evaluate(
-        self, learner: Learner, subset: Subset, shown: Progress = SILENT, *, inference: Inference | None = None
+        self,
+        learner: Learner,
+        subset: Subset,
+        shown: Progress = SILENT,
+        *,
+        inference: Inference | None = None,
+        most: int | None = None,
     ) -> Evaluation:
-        """Score the learner's present weights on one set; `inference` replaces the study's.
+        """Score the learner's present weights on one set; `inference` replaces the study's. With `most`, so many cases
+        at most: always the same ones, by their digests.
 
         Its training stream does not change. Raises `InputError` for an empty set.
         """
         rows = self._rows(subset)
         if not rows:
             raise InputError.one(f"the {subset} set is empty", where=self.cohort.manifest.name)
-        subjects, cases = [case.subject for case in rows], self.cases(subset)
+        chosen = sorted(rows, key=lambda case: self.stored[case.subject].digest)[:most]
+        rows = tuple(case for case in rows if case in chosen) if most is not None else rows
+        subjects, cases = [case.subject for case in rows], [self.stored[case.subject] for case in rows]
         return learner.task.evaluate(learner.network, cases, subjects, learner.device, shown, inference)
 
     def _rows(self, subset: Subset) -> tuple[Case, ...]:

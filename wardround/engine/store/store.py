@@ -323,7 +323,7 @@ def _require_disk(future: Future[StoredCase]) -> None:
 
 
 def _prepare(study: Study, case: Case, pipeline: Pipeline, digest: str) -> tuple[Content, twins.Content]:
-    samples = [read_sample(study, case)]
+    samples = [_read(study, case)]
     native, decoded = samples[0].image.geometry, content_of(case, samples[0])
     try:
         processed = pipeline.apply(samples.pop())
@@ -333,6 +333,20 @@ def _prepare(study: Study, case: Case, pipeline: Pipeline, digest: str) -> tuple
     if broken:
         raise InputError.one("preprocessing gave values that are not numbers", where=name_of(case), got=f"{broken:,}")
     return Content(study.study, digest, processed, native, target_index(study, case)), decoded
+
+
+def _read(study: Study, case: Case) -> Sample:
+    """The case as it is in its files; problems of a file name the case as well."""
+    try:
+        return read_sample(study, case)
+    except InputError as error:
+        raise InputError(
+            replace(problem, where=_with_name(case, problem.where)) for problem in error.problems
+        ) from None
+
+
+def _with_name(case: Case, where: str) -> str:
+    return where if name_of(case) in where else f"{name_of(case)}, {where}"
 
 
 def _write_whole(folder: Path, content: Content) -> None:

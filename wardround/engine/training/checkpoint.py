@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
@@ -13,6 +13,7 @@ from torch import Tensor
 from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.files import fsync_folder
 from wardround.engine.basics.problems import InputError
+from wardround.engine.training.pace import Pace
 from wardround.engine.training.weights import DamagedFileError, read_header, read_tensors, write_tensors
 
 _LOG = logging.getLogger(__name__)
@@ -57,18 +58,27 @@ class CheckpointPlan:
     Attributes:
         path: the checkpoint file; the one before it is kept beside it as `<name>.previous`.
         identity: names the work (a work key, a digest of study and cohort); only such a checkpoint is resumed.
-        every_seconds: the longest time between two checkpoints.
+        every_seconds: the time between two checkpoints, or more where they would cost over a twentieth of it.
+        at_most_seconds: the longest time between two, whatever they cost; None for no such bound.
         every_steps: the largest number of steps between two, if that comes first.
         note: kept in each checkpoint.
+        pace: what checkpoints have cost; shared by the plans of one run.
         on_saved: told the step of each checkpoint, once it is durable.
     """
 
     path: Path
     identity: str
     every_seconds: float = 60.0
+    at_most_seconds: float | None = None
     every_steps: int | None = None
     note: JsonValue = None
     on_saved: Callable[[int], None] = _ignore
+    pace: Pace = field(default_factory=Pace)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time for a checkpoint."""
+        return self.pace.is_due(self.every_seconds, self.at_most_seconds)
 
 
 def previous_path(path: Path) -> Path:

@@ -120,9 +120,11 @@ class Learner:
 
     def save(self, plan: CheckpointPlan, position: Position) -> None:
         """Write a checkpoint of the present weights and optimiser, durably."""
+        began = plan.pace.clock()
         checkpoint = Checkpoint(position, self.weights(), optimizer_tensors(self._optimizer))
         save_checkpoint(plan.path, checkpoint)
         plan.on_saved(position.step)
+        plan.pace.saved(began)
 
     def train(
         self,
@@ -137,7 +139,8 @@ class Learner:
         """Run the steps from `start` up to, not including, `stop`; returns their mean loss.
 
         With a checkpoint plan, work of the same identity that a checkpoint between `start` and `stop` holds is not
-        done again: the loop goes on there, and the mean still covers all steps. The last step is always saved.
+        done again: the loop goes on there, and the mean still covers all steps. The last step is saved too, unless
+        checkpoints have cost too much: then an interruption before the caller is done costs the steps since the last.
 
         Raises:
             InputError: a case cannot be read, or `DivergedError` where the loss is not finite.
@@ -154,7 +157,7 @@ class Learner:
                     loop.save()
                     raise Halted(step + 1)
         self._check_weights(stop)
-        loop.finish()
+        loop.finish(halted=halt())
         return loop.position.loss_sum / max(1, loop.position.counted)
 
     def _beginning(self, start: int, stop: int, plan: CheckpointPlan | None) -> Position:
@@ -207,7 +210,7 @@ class _Saver:
 
     def __init__(self, learner: Learner, plan: CheckpointPlan | None, position: Position) -> None:
         self._learner, self._plan, self.position = learner, plan, position
-        self._saved_step, self._saved_at = position.step, time.monotonic()
+        self._saved_step = position.step
 
     def passed(self, record: StepRecord) -> None:
         """Note a finished step, and save if it is time."""
@@ -217,9 +220,9 @@ class _Saver:
         if self._plan is not None and self._is_due(self._plan):
             self.save()
 
-    def finish(self) -> None:
-        """Save the last step, unless it is saved already."""
-        if self.position.step != self._saved_step:
+    def finish(self, *, halted: bool) -> None:
+        """Save the last step, unless it is saved already, or dear while the caller goes on."""
+        if self._plan is not None and (halted or self._plan.pace.affordable):
             self.save()
 
     def save(self) -> None:
@@ -228,11 +231,11 @@ class _Saver:
             return
         self._learner._check_weights(self.position.step)
         self._learner.save(self._plan, self.position.model_copy(update={"note": self._plan.note}))
-        self._saved_step, self._saved_at = self.position.step, time.monotonic()
+        self._saved_step = self.position.step
 
     def _is_due(self, plan: CheckpointPlan) -> bool:
         enough = plan.every_steps is not None and self.position.step - self._saved_step >= plan.every_steps
-        return enough or time.monotonic() - self._saved_at >= plan.every_seconds
+        return enough or plan.is_due
 
 
 def _diverged(what: str, step: int, batch: Batch | None) -> DivergedError:
