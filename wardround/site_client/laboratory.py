@@ -128,13 +128,12 @@ class EngineLaboratory:
             known=None if held is None else held.assignment,
             device=settings.device,
             threads=settings.threads,
-            store_limit=settings.store_limit,
         )
         try:
             require_patients(plan, survey.cohort)
         except InputError as error:
             raise Refusal(RefusalCode.PATIENTS_UNKNOWN, str(error)) from None
-        bench = Workbench.fill(survey, settings.work)
+        bench = Workbench.fill(survey, settings.work, settings.store_limit)
         pins.admit(held, pin_of(bench), load_policy(settings.policy).cohort_changes)
         return cls(bench, settings.manifest, plan.horizon.total_steps, pins)
 
