@@ -12,10 +12,10 @@ from tests.site_client.support import Site, build_site, invitation_for
 from wardround.engine.cli.runner import ExitCode, run
 from wardround.federation.identities import EnrolmentRequest, Roster
 from wardround.federation.invitation import save_invitation
-from wardround.federation.protocol import Leaves
+from wardround.federation.protocol import Leaves, Requirements
+from wardround.site_client.acceptance import Offer, describe_offer
 from wardround.site_client.cli import app
 from wardround.site_client.settings import load_policy, load_settings
-from wardround.site_client.setup import Offer, describe_offer
 
 
 @pytest.fixture
@@ -130,3 +130,11 @@ def test_an_offer_says_which_scores_leave(tmp_path: Path, leaves: Leaves | None,
     offer = Offer(site.settings, load_policy(site.settings.policy), site.invitation.model_copy(update={"plan": plan}))
     shown = "\n".join(describe_offer(offer))
     assert all(words in shown for words in said), shown
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_an_offer_says_which_column_the_table_must_have(tmp_path: Path, required: bool) -> None:
+    site = build_site(tmp_path / "site")
+    plan = site.invitation.plan.model_copy(update={"require": Requirements(patient_column=required)})
+    offer = Offer(site.settings, load_policy(site.settings.policy), site.invitation.model_copy(update={"plan": plan}))
+    assert ("must have a PatientID column" in "\n".join(describe_offer(offer))) is required
