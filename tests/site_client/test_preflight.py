@@ -14,6 +14,7 @@ from tests.support.certificates import CertificateFiles, write_certificates
 from wardround.engine.cli.runner import ExitCode, run
 from wardround.federation.flower.link import Link, TlsFiles
 from wardround.federation.identities import EnrolmentRequest, SiteKeys
+from wardround.site_client import preflight
 from wardround.site_client.cli import app
 
 
@@ -137,3 +138,17 @@ def test_a_key_that_is_not_enrolled_is_reported(
     with _link(site, tls, {"north": transport_public_bytes(stranger.transport_key)}):
         assert _check(site) == ExitCode.BAD_INPUT
     assert "does not know this site's key" in capsys.readouterr().err
+
+
+def test_the_room_of_preprocessed_cases_is_reckoned_beforehand(
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _check(site, "--offline") == ExitCode.OK
+    assert "preprocessed cases: about" in capsys.readouterr().out
+    site.config.write_text(site.config.read_text() + "store_limit: 1 kB\n")
+    monkeypatch.setattr(preflight, "available_bytes", lambda: 1000)
+    assert _check(site, "--offline") == ExitCode.BAD_INPUT
+    told = capsys.readouterr().err
+    assert "store's limit" in told
+    assert "more memory" in told
+    assert not (site.settings.work / "store").exists()

@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wardround.engine.basics.files import require_space
+from wardround.engine.basics.memory import available_bytes
 from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.basics.sizes import shown_size
 from wardround.engine.cohort.twins import without_repeats
 from wardround.engine.inspection import Depth, check_manifest
+from wardround.engine.inspection.room import Needs, needs_of
 from wardround.federation.expiry import expiry_sentence
 from wardround.federation.flower.probe import probe, standing, within_window
 from wardround.federation.flower.signing import Reason, Signer
@@ -138,8 +141,31 @@ def _check_cohort(settings: SiteSettings, policy: Policy | None, agreement: Agre
         counts = len(split.train), len(split.validation), len(split.test)
         flight.notes.append(f"cases: {counts[0]} training, {counts[1]} validation, {counts[2]} test")
         flight.notes.extend(f"note: {notice.render()}" for notice in checked.inspection.notices)
+        _check_store(settings, needs_of(agreement.study, checked.inspection.grids.values()), flight)
         if policy is not None:
             _check_counts(counts, policy, flight)
+
+
+def _check_store(settings: SiteSettings, needs: Needs, flight: Preflight) -> None:
+    """Disk and memory of the preprocessed cases, reckoned from headers. What is there already needs no room."""
+    flight.notes.append(f"preprocessed cases: {needs.described}")
+    if settings.store_limit is not None and needs.disk > settings.store_limit:
+        flight.findings.add(
+            "the preprocessed cases will not fit the store's limit",
+            where="site.yaml, store_limit",
+            got=shown_size(settings.store_limit),
+            expected=f"at least {shown_size(needs.disk)}",
+        )
+    store = settings.work / "store"
+    present = sum(path.stat().st_size for path in store.glob("cases/*/*/*.npy"))
+    with flight.findings.gather():
+        require_space(store, max(0, needs.disk - present), "the preprocessed cases")
+    if needs.memory > available_bytes():
+        flight.findings.add(
+            "the largest case needs more memory to be preprocessed than there is",
+            got=f"{shown_size(available_bytes())} available",
+            expected=f"about {shown_size(needs.memory)}",
+        )
 
 
 def _check_change(change: Change, proposal: Proposal | None, policy: Policy | None, flight: Preflight) -> None:

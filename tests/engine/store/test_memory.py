@@ -14,9 +14,9 @@ import pytest
 from tests.support.images import write_segmentation_cohort
 from tests.support.studies import SEGMENTATION, changed, study_of
 from wardround.engine.cohort import Truth, read_manifest
+from wardround.engine.inspection.room import building_bytes, stored_bytes
 from wardround.engine.preprocessing import Sample
 from wardround.engine.store import CaseStore, store
-from wardround.engine.store.room import building_bytes, stored_bytes
 
 STUDY = study_of(SEGMENTATION)
 CASE_BYTES = 12 * 24 * 28 * 20

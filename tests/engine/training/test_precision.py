@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -73,3 +74,12 @@ def test_fp32_is_not_rounded_to_tf32_while_a_block_computes() -> None:
     with reproducible(CPU):
         assert {place.fp32_precision for place in places} == {"ieee"}
     assert [place.fp32_precision for place in places] == before
+
+
+def test_cublas_is_told_to_repeat_itself_before_cuda_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8")
+    assert resolve_device("auto") == torch.device("cuda", 0)
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+    assert resolve_device("cpu") == CPU
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"

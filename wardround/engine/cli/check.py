@@ -14,6 +14,7 @@ from wardround.engine.basics.printable import say_json, say_text
 
 if TYPE_CHECKING:
     from wardround.engine.inspection import Preflight
+    from wardround.engine.inspection.room import Needs
 
 
 def check(
@@ -49,6 +50,7 @@ def _text(result: Preflight, depth: str) -> str:
         "sets": _sets(result),
         "images": _images(result),
         "patches": f"{_sizes(study.patches.size)}, {study.patches.per_case} per case and epoch",
+        "store": _needs(result).described,
         "read": "headers; `--full` reads every voxel" if depth == "headers" else "every voxel, and preprocessed it",
     }
     body = [f"{name:<9}{value}" for name, value in lines.items()]
@@ -65,8 +67,15 @@ def _described(result: Preflight, depth: str) -> dict[str, JsonValue]:
         "patients": _patients(result) if result.cohort.patients.stated else None,
         "sets": dict(Counter(case.split or "folds" for case in cases)),
         "depth": depth,
+        "store": asdict(_needs(result)),
         "notices": [asdict(notice) for notice in result.inspection.notices],
     }
+
+
+def _needs(result: Preflight) -> Needs:
+    from wardround.engine.inspection.room import needs_of
+
+    return needs_of(result.study, result.inspection.grids.values())
 
 
 def _patients(result: Preflight) -> int:

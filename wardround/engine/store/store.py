@@ -24,6 +24,7 @@ from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.progress import SILENT, Progress
 from wardround.engine.basics.sizes import shown_size
 from wardround.engine.cohort import Case, twins
+from wardround.engine.inspection.room import building_bytes, room_for
 from wardround.engine.preprocessing import Pipeline, Sample, read_sample, target_index
 from wardround.engine.preprocessing.cases import count_broken, name_of
 from wardround.engine.store.digests import DigestIndex
@@ -38,7 +39,6 @@ from wardround.engine.store.entries import (
 )
 from wardround.engine.store.mapped import MappedCase
 from wardround.engine.store.mapping import BrokenArrayError
-from wardround.engine.store.room import building_bytes, room_for
 from wardround.engine.store.shelf import SHELF
 from wardround.engine.store.types import StoredCase
 from wardround.engine.store.users import Users

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,9 +12,16 @@ import torch
 from wardround.engine.basics.problems import InputError
 from wardround.engine.networks.precision import plain_fp32
 
+_REPRODUCIBLE_CUBLAS = ":4096:8"
+"""Eight buffers of 4 MiB; without fixed ones cuBLAS may sum in another order at each call (CUDA's own advice)."""
+
 
 def resolve_device(name: str) -> torch.device:
-    """`auto` (the first CUDA device, else the CPU), `cpu`, `cuda` or `cuda:N`. Raises `InputError` if there is none."""
+    """`auto` (the first CUDA device, else the CPU), `cpu`, `cuda` or `cuda:N`. Raises `InputError` if there is none.
+
+    Before CUDA starts, cuBLAS is told to sum in the same order every time, unless the user has told it otherwise.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", _REPRODUCIBLE_CUBLAS)
     if name == "auto":
         return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
     kind, _, number = name.partition(":")

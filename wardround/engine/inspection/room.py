@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.sizes import shown_size
 from wardround.engine.cohort import Case
 from wardround.engine.imaging.reading import read_header
 from wardround.engine.imaging.types import Geometry
@@ -18,12 +21,36 @@ _UNKNOWN_GROWTH = 2
 """A step of another package may enlarge the grid; then this is assumed."""
 
 
+@dataclass(frozen=True)
+class Needs:
+    """What preprocessing a cohort takes: bytes on disk for all cases, and of memory for the largest."""
+
+    disk: int
+    memory: int
+
+    @property
+    def described(self) -> str:
+        """For people."""
+        return f"about {shown_size(self.disk)} on disk, {shown_size(self.memory)} of memory for the largest case"
+
+
+def needs_of(study: Study, grids: Iterable[Geometry]) -> Needs:
+    """Reckoned from the grids of the cases' files."""
+    every = list(grids)
+    disk = sum(stored_bytes(study, grid) for grid in every)
+    return Needs(disk, max((_building_bytes(study, grid) for grid in every), default=0))
+
+
 def building_bytes(study: Study, case: Case) -> int:
     """Memory that building a case takes at its peak; 0 where its header cannot be read, for then it is not built."""
     try:
         grid = read_header(case.channels[0]).geometry
     except (InputError, OSError):
         return 0
+    return _building_bytes(study, grid)
+
+
+def _building_bytes(study: Study, grid: Geometry) -> int:
     return BUILDING_BYTES * len(study.inputs) * max(math.prod(grid.shape), _stored_voxels(study, grid))
 
 
