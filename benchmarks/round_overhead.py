@@ -130,7 +130,7 @@ def one_round(link: Link, sites: Sequence[str], pool: ThreadPoolExecutor, state:
     answers = [job.result() for job in jobs]
     if any(answer is None for answer in answers):
         raise RuntimeError(f"a site did not answer within {_PATIENCE_SECONDS:.0f} s")
-    replies = [safetensors.torch.load(answer.payload) for answer in answers if answer is not None]
+    replies = [safetensors.torch.load(bytes(answer.payload)) for answer in answers if answer is not None]
     return {name: _mean([reply[name] for reply in replies]) for name in state}
 
 
