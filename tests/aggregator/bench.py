@@ -52,6 +52,13 @@ class Silence:
     def __init__(self) -> None:
         self.best: Scored | None = None
 
+    def rehearse(self, results: tuple[RoundResult, ...], best: Scored | None) -> None:
+        """Nothing can go wrong."""
+
+    def spare(self, digest: str) -> Arrays | None:
+        """Nothing is kept."""
+        return None
+
     def show(self, results: tuple[RoundResult, ...], best: Scored | None) -> None:
         """Remember."""
         self.best = best

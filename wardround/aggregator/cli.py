@@ -194,6 +194,28 @@ def status(
 
 
 @app.command()
+def undo(
+    number: Annotated[int, typer.Argument(metavar="ROUND", help="The first round to undo.")],
+    config: Config = _DEFAULT,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it.")] = False,
+) -> None:
+    """Undo a committed round and all after it; the run goes on from the model before. Their folders are kept."""
+    from wardround.aggregator.undo import undo_rounds
+    from wardround.engine.basics.printable import say
+
+    if not yes:
+        say(
+            f"This undoes round {number} and every round after it: the run then goes on from the model before it.",
+            "The rounds' folders are moved aside, not deleted. Sites go back with their optimisers' state where they",
+            "still have it. To do it, say the same with --yes.",
+        )
+        raise typer.Exit(ExitCode.BAD_INPUT)
+    undone = undo_rounds(config, number)
+    say(f"rounds {undone.first} to {undone.last} are undone; they lie in {undone.folder}")
+    say(f"`aggregator --config {config}` goes on with round {undone.first}")
+
+
+@app.command()
 def sites(config: Config = _DEFAULT) -> None:
     """List the roster with fingerprints."""
     from wardround.aggregator.coordination import absolute_folders, read_federation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,12 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wardround.aggregator.chronicle import Chronicle
-from wardround.aggregator.history import HistoryRow, history_rows, settled_rows
+from wardround.aggregator.history import (
+    HistoryRow,
+    csv_lines,
+    history_jsonl,
+    history_rows,
+    metric_names,
+    rows_from,
+    settled_rows,
+)
 from wardround.aggregator.report import RunRecord, write_report
 from wardround.aggregator.rounds.arrays import ArrayStore
 from wardround.aggregator.rounds.records import RoundResult
 from wardround.aggregator.rounds.selection import Scored
-from wardround.aggregator.scalars import Scalars
+from wardround.aggregator.scalars import Scalars, scalars_of
 from wardround.aggregator.strategies.protocol import Arrays
 from wardround.engine.basics.files import write_atomic
 from wardround.engine.study import Study
@@ -38,9 +47,33 @@ class Outputs:
     arrays: ArrayStore
     scalars: Scalars
 
+    def rehearse(self, results: tuple[RoundResult, ...], best: Scored | None) -> None:
+        """Make what `show` would write, in memory. Raises whatever it would raise for what is in the results."""
+        rows = rows_from(results, max(0, settled_rows(results) - 1))
+        history_jsonl(rows)
+        csv_lines(rows, metric_names(rows))
+        list(scalars_of(rows))
+        self._card(rows[-1])
+
+    def spare(self, digest: str) -> Arrays | None:
+        """The model of a digest as it lies in one of the model folders."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        for folder in (self.folder / LAST, self.folder / BEST):
+            if _held_model(folder) == digest:
+                with contextlib.suppress(OSError, SafetensorError):
+                    found = load_file(folder / "model.safetensors")
+                    return {f"{MODEL_GROUP}{name}": array for name, array in found.items()}
+        return None
+
     def show(self, results: tuple[RoundResult, ...], best: Scored | None) -> None:
         """Bring history, TensorBoard and model folders up to the last result."""
-        changed = self._chronicle.update(results)
+        try:
+            changed = self._chronicle.update(results)
+        except OSError:
+            del self._chronicle  # it does not know how far it came, so the files are looked at again next time
+            raise
         rows = self._chronicle.rows
         self.scalars.write(rows[changed:], settled_rows(results))
         self._write_model(LAST, rows[-1])
@@ -95,5 +128,7 @@ def as_tensors(arrays: Arrays) -> dict[str, Tensor]:
 
 
 def _held_model(folder: Path) -> str | None:
-    path = folder / "metrics.json"
-    return str(json.loads(path.read_bytes())["model"]) if path.exists() else None
+    try:
+        return str(json.loads((folder / "metrics.json").read_bytes())["model"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # it is written again

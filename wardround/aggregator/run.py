@@ -9,6 +9,7 @@ from wardround.aggregator.initial import given_arrays
 from wardround.aggregator.journal import Event, Journal
 from wardround.aggregator.outputs import BEST, LAST, REPORT, Outputs, initial_arrays
 from wardround.aggregator.rounds.loop import Outcome, RoundLoop, RunPlan
+from wardround.aggregator.rounds.mending import Mender
 from wardround.aggregator.rounds.patience import Patience
 from wardround.aggregator.rounds.rules import Rules
 from wardround.aggregator.rounds.state import StateFolder
@@ -56,6 +57,7 @@ def run_federation(path: Path) -> int:
 
 
 def _play(coordination: Coordination, state: StateFolder, journal: Journal, view: View) -> Outcome:
+    Mender(state, journal).terms(coordination.plan, coordination.study, coordination.roster)
     state.require(coordination.plan, coordination.study, coordination.roster)
     clock, names = SystemClock(), coordination.roster.names
     with (
@@ -112,6 +114,7 @@ def _run_plan(coordination: Coordination) -> RunPlan:
         final_evaluation=settings.evaluation.final,
         ceiling=settings.updates.ceiling,
         initial=lambda: _initial(coordination),
+        keep=settings.keep_rounds,
     )
 
 

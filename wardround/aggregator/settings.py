@@ -119,6 +119,7 @@ class Federation(Frozen):
     model folder or safetensors file to begin with; its digest is part of the plan. fold: which outer fold is the
     test set at every site. names: further names and IP addresses by which sites reach the aggregator; they stand in its
     certificate. weights: what a site's update weighs; the sites accept it. updates: how far one may move the model.
+    keep_rounds: how many of the last rounds `aggregator undo` can undo; two models are kept for each at most.
     require: what every site's table must have (`{patient_column: true}`: a `PatientID`; without it a site is refused by
     its own client). health_port: where on this machine the gRPC health service listens.
     """
@@ -143,6 +144,7 @@ class Federation(Frozen):
     weights: Annotated[Weights, Added("0.2.0")] = Weights()
     updates: Annotated[Updates, Added("0.2.0")] = Updates()
     require: Annotated[Requirements, Added("0.2.0")] = Requirements()
+    keep_rounds: Annotated[int, Field(ge=1, le=1000), Added("0.2.0")] = 3
     health_port: Port | None = None
     limits: Limits = Limits()
     names: Annotated[tuple[Host, ...], Field(max_length=100), Added("0.2.0")] = ()

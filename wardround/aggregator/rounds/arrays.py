@@ -25,7 +25,7 @@ class ArrayStore:
     def put(self, arrays: Arrays) -> str:
         """Keep arrays durably and return their digest. Equal arrays are kept once."""
         digest = packed_digest(arrays)
-        path = self._path(digest)
+        path = self.path(digest)
         if not path.exists():
             require_space(self.root, packed_size(arrays), "the global model")
             write_packed(path, arrays)
@@ -33,7 +33,7 @@ class ArrayStore:
 
     def read(self, digest: str) -> Payload:
         """The packed bytes, mapped from their file. Raises `InputError` when they are missing or damaged."""
-        path = self._path(digest)
+        path = self.path(digest)
         try:
             content = map_file(path)
         except OSError as error:
@@ -50,6 +50,14 @@ class ArrayStore:
         """Bytes of the largest file here; 0 when there is none."""
         return max((path.stat().st_size for path in self.root.glob(f"*{_SUFFIX}")), default=0)
 
+    def restore(self, digest: str, arrays: Arrays) -> bool:
+        """Write `arrays` in place of a file that is damaged; False, and nothing is done, when they are others."""
+        if packed_digest(arrays) != digest:
+            return False
+        require_space(self.root, packed_size(arrays), "the global model")
+        write_packed(self.path(digest), arrays)
+        return True
+
     def prune(self, keep: Iterable[str]) -> None:
         """Remove all but the named ones."""
         kept = set(keep)
@@ -57,7 +65,8 @@ class ArrayStore:
             if path.name.removesuffix(_SUFFIX) not in kept:
                 path.unlink()
 
-    def _path(self, digest: str) -> Path:
+    def path(self, digest: str) -> Path:
+        """Where the arrays of a digest lie."""
         return self.root / f"{digest}{_SUFFIX}"
 
 

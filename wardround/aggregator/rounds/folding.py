@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from wardround.aggregator.rounds.arrays import ArrayStore
 from wardround.aggregator.rounds.inspection import Accepted, AnswerError, Inspector
-from wardround.aggregator.rounds.records import Asked, FoldDecision, SiteResult
+from wardround.aggregator.rounds.records import Asked, DamagedRecordError, FoldDecision, SiteResult
 from wardround.aggregator.rounds.state import RoundFolder
 from wardround.aggregator.strategies.protocol import Folded, Strategy
 from wardround.aggregator.strategies.weighing import weigh
@@ -86,7 +86,10 @@ class Folding:
         return _site_result(accepted.done, self._asked(accepted.done.site).cohort)
 
     def _asked(self, site: str) -> Asked:
-        asked = self.folder.inbox(site).asked()
+        try:
+            asked = self.folder.inbox(site).asked()
+        except DamagedRecordError:
+            asked = None
         if asked is None:
             raise SpoiledReplyError(site, "no record of what it was asked")
         return asked

@@ -53,6 +53,11 @@ class Inbox:
         if self._reply.exists():
             shutil.rmtree(self._reply)
 
+    def forget(self) -> None:
+        """Forget what the site was asked, and its reply."""
+        self.discard()
+        (self.folder / "asked.json").unlink(missing_ok=True)
+
     def let_go(self) -> None:
         """Remove the update, which is folded; what the site signed stays."""
         (self._reply / _UPDATE).unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from wardround.aggregator.rounds.desk import RoundDesk
 from wardround.aggregator.rounds.folding import Folding, Outgrowth, SpoiledReplyError
 from wardround.aggregator.rounds.gathering import Gathering
 from wardround.aggregator.rounds.inspection import Inspector
+from wardround.aggregator.rounds.mending import Mender, check_results
 from wardround.aggregator.rounds.movement import Yardstick
 from wardround.aggregator.rounds.patience import Patience
 from wardround.aggregator.rounds.records import (
@@ -59,8 +60,9 @@ class RunPlan:
         rules: when a round goes on.
         patience: how long to wait for what.
         final_evaluation: whether the last model is scored in a round of its own.
-        initial: makes the initial global arrays; called once in a run's life.
+        initial: makes the initial global arrays, always the same.
         ceiling: how many times its own norm an update may move a tensor.
+        keep: how many of the last rounds can be undone; their models are kept for that.
     """
 
     plan: Plan
@@ -73,13 +75,20 @@ class RunPlan:
     final_evaluation: bool
     initial: Callable[[], Arrays]
     ceiling: float = 100.0
+    keep: int = 3
 
 
 class Showcase(Protocol):
     """Makes the outputs that people use from what is committed; may be asked to make the same again."""
 
+    def rehearse(self, results: tuple[RoundResult, ...], best: Scored | None) -> None:
+        """Raise what `show` would raise for these results, but write nothing."""
+
     def show(self, results: tuple[RoundResult, ...], best: Scored | None) -> None:
-        """Bring history and model folders up to the last result."""
+        """Bring history and model folders up to the last result. Raises OSError or `InputError` for a full disk."""
+
+    def spare(self, digest: str) -> Arrays | None:
+        """A copy of a global model, if one was written; whether it is the right one is for the caller to check."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +113,7 @@ class RoundLoop:
     results: tuple[RoundResult, ...] = ()
     _cohorts: dict[str, Ready] = field(default_factory=dict)
     _spoiled: int = 0
+    _unshown: InputError | None = None
 
     def run(self) -> Outcome:
         """Play until the last round is committed or the rules say stop.
@@ -111,14 +121,21 @@ class RoundLoop:
         Raises:
             InputError: the state belongs to another plan or is damaged, or a disk is full.
         """
-        self.state.pin(self.run_plan.plan, self.run_plan.study, self.run_plan.roster)
+        run = self.run_plan
+        self._mender.terms(run.plan, run.study, run.roster)
+        self.state.pin(run.plan, run.study, run.roster)
         self.results = self.state.results()
+        check_results(self.results, Declared.of(run.study, run.plan.outgoing), self.state.root)
         if self.results:
             self._present()
         while (order := self._next_order()) is not None:
             line = self._play(order)
             if line is not None:
                 return Outcome(False, line)
+        if self._unshown is not None:
+            self._present()
+        if self._unshown is not None:
+            raise self._unshown
         return Outcome(True, f"all {self.run_plan.plan.horizon.rounds} rounds are complete")
 
     def best(self) -> Scored | None:
@@ -129,7 +146,7 @@ class RoundLoop:
 
     def _next_order(self) -> RoundOrder | None:
         number = len(self.results) + 1
-        begun = self.state.round(number).order()
+        begun = self._mender.order(number)
         if begun is not None:
             return begun
         stage = self._stage(number)
@@ -158,13 +175,15 @@ class RoundLoop:
         """Play one round to its commit; None, or why the run stops."""
         started = self.clock.now()
         folder = self.state.round(order.round)
-        model = self.state.arrays.read(order.base)
+        model = self._mender.model(order.base, lambda: self._spare(order), order.round)
+        self._mender.model(order.state, dict, order.round)
+        self._mender.inboxes(order)
         self.journal.record(
             Event.ROUND_STARTED, round=order.round, stage=order.stage.value, base=order.base, bytes=len(model)
         )
         inspector = self._inspector(order, model)
         while True:
-            decision = folder.decision()
+            decision = self._mender.decision(order)
             self.gathering = self._gathering(inspector, decision, model, started)
             verdict = self.gatherer.gather(self.gathering)
             if verdict.action is not Action.FOLD:
@@ -240,6 +259,7 @@ class RoundLoop:
             seconds=round(self.clock.now() - started, 3),
             finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
+        self._rehearse((*self.results, result))
         folder.commit(result)
         self._note_weight(result)
         self.results = (*self.results, result)
@@ -260,6 +280,7 @@ class RoundLoop:
                 raise _spoils_again(folder, error) from None
             self.journal.record(Event.REPLY_DAMAGED, round=inspector.order.round, site=error.site, detail=error.reason)
             folder.inbox(error.site).discard()
+            self._mender.inboxes(inspector.order)
             return None
 
     def _note_weight(self, result: RoundResult) -> None:
@@ -278,18 +299,59 @@ class RoundLoop:
         traffic = self.gathering.conversations[result.site].traffic
         return result.model_copy(update={"bytes_out": traffic.sent, "bytes_in": traffic.received})
 
-    # -- after the commit; made again at every start
+    @property
+    def _mender(self) -> Mender:
+        return Mender(self.state, self.journal)
+
+    def _spare(self, order: RoundOrder) -> Arrays | None:
+        """Another copy of a round's incoming model: the initial one can be made again, others may be in the outputs."""
+        return self.run_plan.initial() if order.round == 1 else self.showcase.spare(order.base)
+
+    # -- around the commit
+
+    def _rehearse(self, results: tuple[RoundResult, ...]) -> None:
+        """Nothing is committed before what follows from it could be made."""
+        try:
+            self.showcase.rehearse(results, Selection.of(self.run_plan.study).best(results))
+        except Exception as error:  # whatever it is, it would end every later start once the round is committed
+            raise InputError.one(
+                f"what follows from round {results[-1].round} cannot be made; the round is not committed",
+                where=str(self.state.round(results[-1].round).folder),
+                got=f"{type(error).__name__}: {error}",
+                remedy="Keep the folder and report this; `aggregator undo` removes the round",
+            ) from error
 
     def _present(self) -> None:
-        best = self.best()
-        self.showcase.show(self.results, best)
-        last = self.results[-1]
+        """Made again at every start. What cannot be written is said and tried again; the rounds go on meanwhile."""
+        best, last = self.best(), self.results[-1]
+        try:
+            self.showcase.show(self.results, best)
+            self._unshown = None
+        except (OSError, InputError) as error:
+            self._note_unshown(error)
         if best is not None and best.model == last.base:
             self.journal.record(Event.BEST_MODEL, round=best.round, model=best.model, value=best.overall.value)
-        keep = [last.model, last.state, *([best.model] if best is not None else [])]
         for site in self.run_plan.roster.names:
             self.state.round(last.round).inbox(site).let_go()
-        self.state.arrays.prune(keep)
+        self.state.arrays.prune(self._kept())
+
+    def _note_unshown(self, error: OSError | InputError) -> None:
+        self.journal.record(Event.OUTPUTS_FAILED, round=self.results[-1].round, detail=str(error))
+        self._unshown = InputError.one(
+            "the rounds are kept, but the results cannot be written",
+            got=str(error),
+            remedy="Put that right, and start the same command again: it goes on where this left off",
+        )
+
+    def _kept(self) -> set[str]:
+        """The models and states with which this round, and each of those that can be undone, began and ended."""
+        selection, kept = Selection.of(self.run_plan.study), set[str]()
+        for count in range(max(0, len(self.results) - self.run_plan.keep), len(self.results) + 1):
+            results = self.results[:count]
+            best = selection.best(results)
+            kept |= {best.model} if best is not None else set()
+            kept |= {results[-1].model, results[-1].state} if results else set()
+        return kept
 
 
 def accepted_keys(results: tuple[RoundResult, ...]) -> dict[str, str]:

@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field, ValidationError
 
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.closed import Added
-from wardround.engine.basics.files import write_atomic
-from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.files import DamagedError, read_checked, write_checked
+from wardround.engine.basics.problems import InputError, Problem
 from wardround.federation.protocol import (
     Count,
     Digest,
@@ -24,6 +24,7 @@ from wardround.federation.protocol import (
 )
 
 Seconds = Annotated[float, Field(ge=0)]
+RESULT_FILE = "result.json"
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -122,21 +123,37 @@ def heaviest(sites: tuple[SiteResult, ...]) -> SiteResult | None:
     return next((site for site in sites if site.share is not None and site.share > 0.5), None)
 
 
+class DamagedRecordError(InputError):
+    """A file of the state that does not hold what was written to it."""
+
+    def __init__(self, path: Path, kind: str) -> None:
+        self.path = path
+        problem = Problem(
+            "a file of the run's state is damaged",
+            where=str(path),
+            expected=f"a {kind} record, as it was written",
+            remedy=_way_out(path),
+        )
+        super().__init__([problem])
+
+
+def _way_out(path: Path) -> str:
+    copy = "restore the state folder from a copy"
+    if path.name == RESULT_FILE and path.parent.name.isdecimal():
+        return f"`aggregator undo {int(path.parent.name)}` goes back to the round before it; or {copy}"
+    return f"{copy[0].upper()}{copy[1:]}, or begin again with an empty one"
+
+
 def write_record(path: Path, record: BaseModel) -> None:
-    """Write a record atomically and durably."""
-    write_atomic(path, canonical_model(record))
+    """Write a record atomically and durably, behind its digest."""
+    write_checked(path, canonical_model(record))
 
 
 def read_record(path: Path, model: type[Model]) -> Model | None:
-    """The record of a file; None when there is no such file. Raises `InputError` when it is damaged."""
+    """The record of a file; None when there is no such file. Raises `DamagedRecordError`."""
     try:
-        return model.model_validate_json(path.read_bytes())
+        return model.model_validate_json(read_checked(path))
     except FileNotFoundError:
         return None
-    except ValidationError:
-        raise InputError.one(
-            "a file of the run's state is damaged",
-            where=str(path),
-            expected=f"a {model.__name__} record",
-            remedy="Restore the state folder from a copy, or begin again with an empty one",
-        ) from None
+    except (ValidationError, DamagedError):
+        raise DamagedRecordError(path, model.__name__) from None

@@ -21,15 +21,23 @@ from pathlib import Path
 
 from wardround.aggregator.rounds.arrays import ArrayStore
 from wardround.aggregator.rounds.inbox import Inbox
-from wardround.aggregator.rounds.records import FoldDecision, RoundOrder, RoundResult, read_record, write_record
+from wardround.aggregator.rounds.records import (
+    RESULT_FILE,
+    DamagedRecordError,
+    FoldDecision,
+    RoundOrder,
+    RoundResult,
+    read_record,
+    write_record,
+)
 from wardround.engine.basics.files import fsync_folder, private_folder, write_atomic
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study import Study, study_to_bytes
 from wardround.federation.differences import Terms, differences
 from wardround.federation.identities import Roster
-from wardround.federation.protocol import Plan
+from wardround.federation.protocol import Plan, work_key
 
-_PLAN, _STUDY, _ROSTER, _TOLD = "plan.json", "study.json", "roster.json", "told.json"
+_PLAN, _STUDY, _ROSTER, _TOLD, _ORDER = "plan.json", "study.json", "roster.json", "told.json", "order.json"
 
 
 @dataclass(frozen=True)
@@ -40,11 +48,11 @@ class RoundFolder:
 
     def order(self) -> RoundOrder | None:
         """What the round is about, once it has begun."""
-        return read_record(self.folder / "order.json", RoundOrder)
+        return read_record(self.folder / _ORDER, RoundOrder)
 
     def begin(self, order: RoundOrder) -> None:
         """Begin the round."""
-        write_record(self.folder / "order.json", order)
+        write_record(self.folder / _ORDER, order)
 
     @property
     def times_path(self) -> Path:
@@ -63,13 +71,17 @@ class RoundFolder:
         """Fix whose replies are folded."""
         write_record(self.folder / "fold.json", decision)
 
+    def forget_decision(self) -> None:
+        """Decide again."""
+        (self.folder / "fold.json").unlink(missing_ok=True)
+
     def result(self) -> RoundResult | None:
         """The outcome, once the round is committed."""
-        return read_record(self.folder / "result.json", RoundResult)
+        return read_record(self.folder / RESULT_FILE, RoundResult)
 
     def commit(self, result: RoundResult) -> None:
         """Commit the round."""
-        write_record(self.folder / "result.json", result)
+        write_record(self.folder / RESULT_FILE, result)
 
 
 @dataclass(frozen=True)
@@ -106,7 +118,7 @@ class StateFolder:
     @property
     def has_begun(self) -> bool:
         """Whether a first round was ever begun: before that nobody was asked for anything, and no plan is binding."""
-        return self.round(1).order() is not None
+        return (self.round(1).folder / _ORDER).exists()
 
     def require(self, plan: Plan, study: Study, roster: Roster) -> None:
         """Raise `InputError`, saying what differs, when a run of another plan has begun in the folder."""
@@ -157,6 +169,45 @@ class StateFolder:
             number += 1
         folder.rename(aside)
         fsync_folder(folder.parent)
+
+    def mend_terms(self, plan: Plan, study: Study, roster: Roster) -> tuple[Path, ...]:
+        """Write plan, study and roster again where they are damaged and were these; which files.
+
+        Raises:
+            DamagedRecordError: the plan is damaged, and what the sites were asked was of another one.
+        """
+        mended = []
+        try:
+            held = self.pinned()
+        except DamagedRecordError:
+            if not self._asked_for(plan):
+                raise
+            write_record(self.root / _PLAN, plan)
+            held, mended = plan, [self.root / _PLAN]
+        if held != plan:
+            return ()
+        try:
+            read_record(self.root / _ROSTER, Roster)
+        except DamagedRecordError:
+            write_record(self.root / _ROSTER, roster)
+            mended.append(self.root / _ROSTER)
+        path, content = self.root / _STUDY, study_to_bytes(study)
+        if not path.exists() or path.read_bytes() != content:
+            write_atomic(path, content)
+            mended.append(path)
+        return tuple(mended)
+
+    def _asked_for(self, plan: Plan) -> bool:
+        """Whether all that sites were asked in the last round was of this plan, as the work keys show."""
+        folder = self.round(1)
+        while (self.round(int(folder.folder.name) + 1).folder / _ORDER).exists():
+            folder = self.round(int(folder.folder.name) + 1)
+        order = folder.order()
+        if order is None:
+            return True
+        asked = [found for site in order.sites if (found := folder.inbox(site).asked()) is not None]
+        keys = [work_key(plan.digest, order.stage, order.round, order.base, found.cohort) for found in asked]
+        return keys == [found.work_key for found in asked]
 
     def held_terms(self, held: Plan) -> Terms:
         """The terms of the run that has begun here; one of release 0.1.0 has kept only the names of its roster."""

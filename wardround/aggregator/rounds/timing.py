@@ -13,7 +13,7 @@ from typing import Protocol
 
 from pydantic import Field
 
-from wardround.aggregator.rounds.records import read_record, write_record
+from wardround.aggregator.rounds.records import DamagedRecordError, read_record, write_record
 from wardround.federation.protocol import SiteName, WireModel
 
 
@@ -51,7 +51,10 @@ class Stopwatch:
     def start(cls, path: Path, clock: Clock) -> Stopwatch:
         """The times of a round that goes on, or begins now."""
         now, wall = clock.now(), clock.wall()
-        kept = read_record(path, RoundTimes)
+        try:
+            kept = read_record(path, RoundTimes)
+        except DamagedRecordError:
+            kept = None  # they begin again
         if kept is None:
             kept = RoundTimes(began=wall)
             write_record(path, kept)

@@ -1,0 +1,167 @@
+"""`aggregator undo`: rounds are moved aside, the run goes on from the model before, and ends with the same weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from tests.aggregator.bench import Bench, expected_models
+from tests.aggregator.fakes import trained
+from tests.support.studies import SEGMENTATION, study_of, write_study
+from wardround.aggregator.cli import app
+from wardround.aggregator.enrolment import write_roster
+from wardround.aggregator.outputs import Outputs, initial_arrays
+from wardround.aggregator.rounds.loop import RoundLoop, accepted_keys
+from wardround.aggregator.scalars import Scalars
+from wardround.aggregator.undo import undo_rounds
+from wardround.engine.basics.canonical import canonical_model
+from wardround.engine.basics.problems import InputError
+from wardround.federation.protocol import Stage
+
+NAMES = ("north", "south")
+
+
+def config_of(home: Path, bench: Bench) -> Path:
+    """A federation file beside the bench's state."""
+    write_roster(home / "roster.json", bench.roster)
+    write_study(home / "study.yaml", SEGMENTATION)
+    path = home / "federation.yaml"
+    path.write_text(
+        "schema: 1\nfederation: bench\nstudy: study.yaml\naddress: 127.0.0.1:9443\n"
+        f"horizon: {{rounds: {bench.rounds}, local_steps: 5}}\n"
+    )
+    return path
+
+
+@pytest.fixture
+def silent_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bench's model is no network: results are not made of it."""
+    monkeypatch.setattr("wardround.aggregator.undo._show", lambda *_: None)
+
+
+@pytest.mark.usefixtures("silent_outputs")
+@pytest.mark.parametrize("first", [1, 2, 3, 4, 5])
+def test_undone_rounds_are_played_again_to_the_same_weights(tmp_path: Path, first: int) -> None:
+    bench = Bench(tmp_path / "state", names=NAMES, rounds=4)
+    bench.run()
+    if first < 3 and first != 1:
+        with pytest.raises(InputError, match="is not kept"):
+            undo_rounds(config_of(tmp_path, bench), first)
+        return
+    undone = undo_rounds(config_of(tmp_path, bench), first)
+    assert (undone.first, undone.last) == (first, 5)
+    assert len(bench.state.results()) == first - 1
+    assert len(list(undone.folder.glob("*/result.json"))) == 6 - first
+    for site in bench.sites.values():
+        site.tasks.clear()
+    assert bench.run().complete
+    assert bench.models() == expected_models(bench)
+    before = accepted_keys(bench.state.results()[: first - 1])
+    for name, site in bench.sites.items():
+        asked = [task for task in site.tasks if task.stage is not Stage.HELLO]
+        assert asked[0].accepted == before.get(name)
+        assert asked[0].round == first
+
+
+@pytest.mark.usefixtures("silent_outputs")
+def test_a_poisoned_round_of_an_earlier_release_can_be_undone(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "state", names=NAMES, rounds=2)
+    bench.run()
+    result = bench.state.round(2).result()
+    assert result is not None
+    sites = (result.sites[0].model_copy(update={"loss": 1.7e308}), *result.sites[1:])
+    path = bench.state.round(2).folder / "result.json"
+    path.write_bytes(canonical_model(result.model_copy(update={"sites": sites})))
+    with pytest.raises(InputError, match="aggregator undo 2"):
+        bench.run()
+    undo_rounds(config_of(tmp_path, bench), 2)
+    assert bench.run().complete
+    assert bench.models() == expected_models(bench)
+
+
+@pytest.mark.usefixtures("silent_outputs")
+def test_a_result_that_is_damaged_can_be_undone(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "state", names=NAMES, rounds=2)
+    bench.run()
+    (bench.state.round(2).folder / "result.json").write_bytes(b"\0" * 50)
+    undo_rounds(config_of(tmp_path, bench), 2)
+    assert bench.run().complete
+    assert bench.models() == expected_models(bench)
+
+
+def test_what_cannot_be_undone_is_said(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "state", names=NAMES, rounds=2)
+    config = config_of(tmp_path, bench)
+    with pytest.raises(InputError, match="no such round"):
+        undo_rounds(config, 1)
+    bench.run()
+    for number in (0, 4):
+        with pytest.raises(InputError, match="no such round"):
+            undo_rounds(config, number)
+    with bench.state.locked(), pytest.raises(InputError, match="another aggregator"):
+        undo_rounds(config, 2)
+    assert len(bench.state.results()) == 3
+
+
+def test_without_a_yes_nothing_is_undone(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "state", names=NAMES, rounds=1)
+    bench.run()
+    config = str(config_of(tmp_path, bench))
+    refused = CliRunner().invoke(app, ["undo", "1", "--config", config])
+    assert (refused.exit_code, len(bench.state.results())) == (2, 2)
+    assert "--yes" in refused.stdout
+    done = CliRunner().invoke(app, ["undo", "1", "--config", config, "--yes"])
+    assert (done.exit_code, len(bench.state.results())) == (0, 0)
+    assert "goes on with round 1" in done.stdout
+
+
+def with_outputs(bench: Bench, results: Path) -> RoundLoop:
+    """The bench's loop with true outputs."""
+    loop = bench.loop()
+    scalars = Scalars(results / "tensorboard")
+    loop.showcase = Outputs(results, bench.plan, bench.study, bench.names, bench.state.arrays, scalars)
+    return loop
+
+
+def test_history_and_models_go_back_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network: dict[str, np.ndarray] = dict(initial_arrays(study_of(SEGMENTATION)))
+    monkeypatch.setattr("tests.aggregator.bench.initial", lambda: network)
+    bench, results = Bench(tmp_path / "state", names=NAMES, rounds=2), tmp_path / "results"
+    for site in bench.sites.values():
+        site.metric = {1: 0.125, 2: 0.25, 3: 0.75}.__getitem__
+    assert with_outputs(bench, results).run().complete
+    undo_rounds(config_of(tmp_path, bench), 2)
+    models = bench.models()
+    cards = {name: json.loads((results / name / "metrics.json").read_text()) for name in ("best", "last")}
+    assert (cards["last"]["model"], cards["best"]["round"]) == (models[0], 0)
+    assert len((results / "history.jsonl").read_text().splitlines()) == 2
+    assert with_outputs(bench, results).run().complete
+    assert json.loads((results / "best" / "metrics.json").read_text())["round"] == 2
+    undo_rounds(config_of(tmp_path, bench), 1)
+    assert not (results / "best").exists()
+    assert not (results / "history.jsonl").exists()
+
+
+def test_a_model_that_is_damaged_is_restored_from_the_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network: dict[str, np.ndarray] = dict(initial_arrays(study_of(SEGMENTATION)))
+    monkeypatch.setattr("tests.aggregator.bench.initial", lambda: network)
+    bench, results = Bench(tmp_path / "state", names=("north",), rounds=2, below_quorum="stop"), tmp_path / "results"
+    bench.sites["north"].spoil = lambda arrays, number: {} if number == 2 else arrays
+    assert not with_outputs(bench, results).run().complete
+    path = bench.state.arrays.path(bench.models()[0])
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    bench.sites["north"].spoil = None
+    bench.sites["north"].outbox.clear()
+    bench.sites["north"].models.clear()  # what it was sent is mapped from the file that is damaged now
+    assert with_outputs(bench, results).run().complete
+    assert path.read_bytes() == content
+    assert len(bench.journal("record_mended")) == 1
+    model = trained(trained(network, "north", 1), "north", 2)
+    assert {name: array.tobytes() for name, array in bench.state.arrays.get(bench.models()[1]).items()} == {
+        name: array.tobytes() for name, array in model.items()
+    }
