@@ -12,8 +12,10 @@ from typer.testing import CliRunner
 from tests.aggregator.bench import Bench, expected_models
 from tests.aggregator.fakes import trained
 from tests.support.studies import SEGMENTATION, study_of, write_study
+from wardround.aggregator.chronicle import GrowingFile
 from wardround.aggregator.cli import app
 from wardround.aggregator.enrolment import write_roster
+from wardround.aggregator.history import history_jsonl, history_rows
 from wardround.aggregator.outputs import Outputs, initial_arrays
 from wardround.aggregator.rounds.loop import RoundLoop, accepted_keys
 from wardround.aggregator.scalars import Scalars
@@ -144,6 +146,25 @@ def test_history_and_models_go_back_too(tmp_path: Path, monkeypatch: pytest.Monk
     undo_rounds(config_of(tmp_path, bench), 1)
     assert not (results / "best").exists()
     assert not (results / "history.jsonl").exists()
+
+
+def test_history_is_whole_after_a_disk_that_was_full_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network: dict[str, np.ndarray] = dict(initial_arrays(study_of(SEGMENTATION)))
+    monkeypatch.setattr("tests.aggregator.bench.initial", lambda: network)
+    bench, results = Bench(tmp_path / "state", names=NAMES, rounds=3), tmp_path / "results"
+    extend, left = GrowingFile.extend, [False, True, True]
+
+    def full(self: GrowingFile, settled: bytes, tail: bytes) -> None:
+        if left and left.pop():
+            raise OSError(28, "No space left on device")
+        extend(self, settled, tail)
+
+    monkeypatch.setattr(GrowingFile, "extend", full)
+    assert with_outputs(bench, results).run().complete
+    assert bench.journal("outputs_failed")
+    assert (results / "history.jsonl").read_bytes() == history_jsonl(history_rows(bench.state.results()))
 
 
 def test_a_model_that_is_damaged_is_restored_from_the_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,7 +72,7 @@ class Outputs:
         try:
             changed = self._chronicle.update(results)
         except OSError:
-            del self._chronicle  # it does not know how far it came, so the files are looked at again next time
+            self.__dict__.pop("_chronicle")  # how far it came is not known: the next looks at the files
             raise
         rows = self._chronicle.rows
         self.scalars.write(rows[changed:], settled_rows(results))
