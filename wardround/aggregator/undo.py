@@ -45,6 +45,7 @@ def undo_rounds(config: Path, first: int) -> Undone:
             expected = f"1 to {last}" if last else "a run that has begun"
             raise InputError.one("there is no such round", where=str(state.root), got=str(first), expected=expected)
         results = _results_before(state, first)
+        state.reopen()
         undone = Undone(first, last, _move_aside(state, first, last))
         journal = Journal(state.journal_path, lambda entry: None)
         journal.record(Event.ROUNDS_UNDONE, round=first, last=last, folder=str(undone.folder))

@@ -155,10 +155,14 @@ class StateFolder:
             if roster_file.exists():
                 write_atomic(self.root / "plans" / f"{done:04d}-{_ROSTER}", roster_file.read_bytes())
         self._set_aside(self.round(done + 1).folder)
-        (self.root / _TOLD).unlink(missing_ok=True)
+        self.reopen()
         write_record(roster_file, roster)
         write_atomic(self.root / _STUDY, study_to_bytes(study))
         write_record(self.root / _PLAN, plan)
+
+    def reopen(self) -> None:
+        """The run goes on, whatever the sites were told about its end."""
+        (self.root / _TOLD).unlink(missing_ok=True)
 
     def _set_aside(self, folder: Path) -> None:
         """Keep an open round, or the final evaluation of the plan before, under a name that is not a round's."""
