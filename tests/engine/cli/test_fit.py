@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from tests.engine.experiments.cohorts import flat_cohort, flat_study, halves_cohort, halves_study, solid_cohort
 from wardround.engine.cli.main import app
 from wardround.engine.cli.runner import ExitCode, run
+from wardround.engine.experiments.casetables import read_cases
 from wardround.engine.experiments.models import write_study
 from wardround.engine.study import Study
 
@@ -148,11 +150,33 @@ def test_scores_of_a_model_and_of_its_masks_agree(
     capsys.readouterr()
     assert run(app, [*start, "--predictions", str(tmp_path)]) == ExitCode.OK
     masks = json.loads(capsys.readouterr().out)
-    assert run(app, [*start, "--model", str(trained / "model"), "--out", str(tmp_path / "scores")]) == ExitCode.OK
+    given = shutil.copytree(trained / "model", tmp_path / "given")
+    assert run(app, [*start, "--model", str(given), "--out", str(tmp_path / "scores")]) == ExitCode.OK
     assert json.loads(capsys.readouterr().out) == masks
     assert masks["summary"]["dice"]["count"] == 9
     assert "case_004" in (tmp_path / "scores" / "report.html").read_text()
     assert len((tmp_path / "scores" / "cases.csv").read_text().splitlines()) == 10
+
+
+def test_what_a_model_has_seen_is_never_scored_as_unseen(
+    place: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, model = place / "data", trained / "model"
+    start = ["evaluate", str(place / "study.yaml"), "--json", "--model", str(model), "--manifest"]
+    assert run(app, [*start, str(data / "data.csv")]) == ExitCode.OK
+    told = capsys.readouterr()
+    scored = {case["subject"] for case in json.loads(told.out)["cases"]}
+    tested = {case.subject for case in read_cases(trained / "cases.csv")["test"]}
+    assert scored == tested
+    assert "left out 3 of 9 cases, which the model has seen in training" in told.err
+    assert "left out 3 of 9 cases, which the model has seen in validation" in told.err
+    header, *rows = (data / "data.csv").read_text().splitlines()
+    renamed = [f"new_{row}" for row in rows if row.split(",")[0] not in tested]
+    (data / "renamed.csv").write_text("\n".join([header, *renamed]))
+    assert run(app, [*start, str(data / "renamed.csv")]) == ExitCode.BAD_INPUT
+    assert "has seen every case of this table" in capsys.readouterr().out
+    assert "case_" not in (trained / "learned.json").read_text() + (trained.parent / "sets.json").read_text()
+    assert not (model / "learned.json").exists()
 
 
 def test_scores_are_printed_as_a_table(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import JsonValue
 
-from wardround.engine.basics.printable import say_json, say_text
+from wardround.engine.basics.printable import complain, say_json, say_text
 from wardround.engine.basics.problems import InputError
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ def evaluate(
 ) -> None:
     """Score every case on the grid of its own file, and summarise.
 
+    Cases that the model was trained or chosen with are left out, where its run's folder says which they were.
+
     \b
     Examples:
       wardround evaluate study.yaml --manifest test.csv --model run/fold-0/model --out scores
@@ -44,7 +46,7 @@ def evaluate(
 
     configure_threads(threads)
     chosen = load_study(study)
-    cohort = _cohort(chosen, manifest)
+    cohort = _unseen(model, _cohort(chosen, manifest))
     evaluation = _evaluate(chosen, cohort, _predictor(chosen, cohort, model, predictions, device), out)
     if as_json:
         say_json(_described(evaluation))
@@ -59,6 +61,20 @@ def _cohort(study: Study, manifest: Path) -> Cohort:
     cohort = read_manifest(manifest, study, truth=Truth.REQUIRED)
     inspect_cohort(study, cohort, Depth.HEADERS)
     return cohort
+
+
+def _unseen(model: Path | None, cohort: Cohort) -> Cohort:
+    """The cohort without what the model has learned from or was chosen by, where its run's folder says that."""
+    from wardround.engine.experiments.learned import unseen
+
+    if model is None:
+        return cohort
+    left, used = unseen(model, cohort)
+    for use in ("training", "validation"):
+        count = sum(each == use for each in used.values())
+        if count:
+            complain(f"note: left out {count} of {len(cohort.cases)} cases, which the model has seen in {use}")
+    return left
 
 
 def _predictor(study: Study, cohort: Cohort, model: Path | None, predictions: Path | None, device: str) -> Predictor:

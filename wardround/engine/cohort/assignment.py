@@ -86,15 +86,21 @@ class Assignment(Closed):
 
     def digest_of_patient(self, name: str) -> str:
         """What stands for a patient's name."""
-        return _digest(self.seed, "patient", name)
+        return patient_digest(self.seed, name)
 
     def digest_of_subject(self, name: str) -> str:
         """What stands for a row's name."""
-        return _digest(self.seed, "subject", name)
+        return subject_digest(self.seed, name)
 
 
-def _digest(seed: int, kind: str, name: str) -> str:
-    return sha256_hex(canonical_json([seed, kind, name]))
+def patient_digest(seed: int, name: str) -> str:
+    """What stands for a patient's name in records of a study with this seed."""
+    return sha256_hex(canonical_json([seed, "patient", name]))
+
+
+def subject_digest(seed: int, name: str) -> str:
+    """What stands for a row's name."""
+    return sha256_hex(canonical_json([seed, "subject", name]))
 
 
 def read_assignment(path: Path) -> Assignment | None:

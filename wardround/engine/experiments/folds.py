@@ -14,6 +14,7 @@ from wardround.engine.basics.progress import Progress
 from wardround.engine.cohort import NamedSplit
 from wardround.engine.experiments.casetables import Distribution, distribution
 from wardround.engine.experiments.fit import RunResult, fit, planned_length
+from wardround.engine.experiments.learned import write_learned
 from wardround.engine.experiments.workbench import Workbench
 
 LEADERBOARD = "leaderboard.csv"
@@ -39,7 +40,10 @@ def fit_splits(workbench: Workbench, splits: Sequence[NamedSplit], folder: Path,
     results: dict[str, RunResult] = {}
     for name, bench in workbench.with_splits({named.name: named.split for named in splits}).items():
         with show(f"Training {name}", planned_length(bench).total_steps) as shown:
+            if not (folder / name).exists():
+                write_learned(folder / name, bench)
             results[name] = fit(bench, folder / name, shown)
+            write_learned(folder / name, bench)  # now it is known that the folder holds this very run
     board = Leaderboard(results, _across(tuple(results.values())))
     if len(splits) > 1:
         write_atomic(folder / LEADERBOARD, _csv(board).encode())
