@@ -25,7 +25,9 @@ from wardround.federation.envelope import Envelope
 from wardround.federation.identities import CoordinatorKey, Member, Roster, SiteKeys
 from wardround.federation.payload import pack, payload_digest, unpack
 from wardround.federation.protocol import (
+    CONCLUDE,
     TEST_CASES,
+    Concluded,
     Done,
     MetricValue,
     Missing,
@@ -126,6 +128,8 @@ class FakeSite:
     outbox: dict[str, Envelope] = field(default_factory=dict)
     progress: dict[str, int] = field(default_factory=dict)
     tasks: list[Task] = field(default_factory=list)
+    concluded: list[Task] = field(default_factory=list)
+    features: tuple[str, ...] = (CONCLUDE,)
     payloads: int = 0
     trainings: int = 0
 
@@ -139,6 +143,9 @@ class FakeSite:
             return self._say(Refused(site=self.name, ask=task.ask, code=self.refusals.pop(0), correlation=CORRELATION))
         if task.stage is Stage.HELLO:
             return self._say(self._ready(task))
+        if task.stage is Stage.CONCLUDE:
+            self.concluded.append(task)
+            return self._say(Concluded(site=self.name, ask=task.ask, plan=task.plan))
         assert task.work_key is not None
         return self._work(task, task.work_key, envelope.payload)
 
@@ -152,6 +159,7 @@ class FakeSite:
             validation_cases=4,
             test_cases=self.test_cases if TEST_CASES in task.features else None,
             version="1.0",
+            features=self.features,
         )
 
     def _work(self, task: Task, key: str, payload: bytes) -> Envelope:

@@ -22,6 +22,7 @@ class Event(StrEnum):
     RUN_RESUMED = "run_resumed"
     RUN_FINISHED = "run_finished"
     RUN_STOPPED = "run_stopped"
+    SITE_TOLD = "site_told"
     RUN_CARRIED_ON = "run_carried_on"
     RUN_INTERRUPTED = "run_interrupted"
     LISTENING = "listening"

@@ -19,6 +19,7 @@ from wardround.aggregator.history import (
     rows_from,
     settled_rows,
 )
+from wardround.aggregator.participation import RunSummary, parts_of
 from wardround.aggregator.report import RunRecord, write_report
 from wardround.aggregator.rounds.arrays import ArrayStore
 from wardround.aggregator.rounds.records import RoundResult
@@ -27,13 +28,13 @@ from wardround.aggregator.scalars import Scalars, scalars_of
 from wardround.aggregator.strategies.protocol import Arrays
 from wardround.engine.basics.files import write_atomic
 from wardround.engine.study import Study
-from wardround.federation.protocol import Plan
+from wardround.federation.protocol import Plan, Stage
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 MODEL_GROUP = "model/"
-BEST, LAST, REPORT = "best", "last", "report.html"
+BEST, LAST, REPORT, SUMMARY = "best", "last", "report.html", "summary.json"
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,20 @@ class Outputs:
             return None
         record = RunRecord(self.plan, self.study, self.sites, results, history_rows(results), best)
         return write_report(self.folder / REPORT, record)
+
+    def summarise(self, results: tuple[RoundResult, ...], *, complete: bool) -> RunSummary:
+        """Write who took part in how many rounds, and return it."""
+        trained = sum(result.stage is Stage.TRAIN for result in results)
+        summary = RunSummary(
+            federation=self.plan.federation,
+            plan=self.plan.digest,
+            complete=complete,
+            rounds=trained,
+            sites=parts_of(results, self.sites),
+        )
+        content = json.dumps(summary.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
+        write_atomic(self.folder / SUMMARY, content.encode())
+        return summary
 
     def _write_model(self, name: str, row: HistoryRow) -> None:
         """A model folder; `metrics.json` is written last and says which model the folder holds."""

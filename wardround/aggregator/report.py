@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wardround.aggregator.history import HistoryRow, cohort_changes
+from wardround.aggregator.participation import Part, part_line, parts_of
 from wardround.aggregator.rounds.records import RoundResult, SiteResult, heaviest
 from wardround.aggregator.rounds.selection import Scored
 from wardround.engine.report.page import Page, number
@@ -111,15 +112,16 @@ def _site_table(record: RunRecord) -> tuple[list[str], list[list[str]]]:
     scored = {name for line in (row.sites.values() if row else ()) for name in line.metrics}
     names = sorted(scored)
     columns = ["site", "rounds", "training cases", "part of the mean", "seconds a round", "sent", "received", *names]
-    return columns, [_site_row(record, row, site, names) for site in record.sites]
+    return columns, [_site_row(record, row, part, names) for part in parts_of(record.results, record.sites)]
 
 
-def _site_row(record: RunRecord, row: HistoryRow | None, site: str, names: Sequence[str]) -> list[str]:
+def _site_row(record: RunRecord, row: HistoryRow | None, own: Part, names: Sequence[str]) -> list[str]:
+    site = own.site
     parts = _parts(record, site)
     metrics = row.sites[site].metrics if row is not None and site in row.sites else {}
     return [
         site,
-        str(len(parts)),
+        part_line(own).partition(": ")[2],
         *_weight_cells(parts[-1] if parts else None),
         f"{statistics.fmean(part.seconds for part in parts):.1f}" if parts else "",
         megabytes(sum(part.bytes_in for part in parts)),

@@ -8,6 +8,8 @@ from wardround.aggregator.coordination import CA_FILE, SERVER_FILE, SERVER_KEY_F
 from wardround.aggregator.initial import given_arrays
 from wardround.aggregator.journal import Event, Journal
 from wardround.aggregator.outputs import BEST, LAST, REPORT, Outputs, initial_arrays
+from wardround.aggregator.participation import part_line
+from wardround.aggregator.rounds.conclusion import Conclusion, Ending
 from wardround.aggregator.rounds.loop import Outcome, RoundLoop, RunPlan
 from wardround.aggregator.rounds.mending import Mender
 from wardround.aggregator.rounds.patience import Patience
@@ -73,11 +75,21 @@ def _play(coordination: Coordination, state: StateFolder, journal: Journal, view
         outputs = _outputs(coordination, state)
         loop = RoundLoop(_run_plan(coordination), state, switchboard, journal, clock, outputs)
         view.watch(Watched(loop, link.seconds_since_seen))
-        outcome = loop.run()
+        started, outcome = clock.now(), loop.run()
+        if outcome.complete and loop.results:
+            _ending(coordination, loop, link, journal, started).tell()
     journal.record(Event.RUN_FINISHED if outcome.complete else Event.RUN_STOPPED, detail=outcome.line)
     outputs.report(loop.results, loop.best())
+    for part in outputs.summarise(loop.results, complete=outcome.complete).sites:
+        say(f"  {part_line(part)}")
     outputs.scalars.close()
     return outcome
+
+
+def _ending(coordination: Coordination, loop: RoundLoop, link: Link, journal: Journal, started: float) -> Conclusion:
+    plan = coordination.plan
+    ending = Ending(plan, coordination.roster, coordination.key, plan.horizon.rounds, loop.results[-1].model)
+    return Conclusion(ending, loop.state, link, journal, loop.clock, loop.cohorts, started)
 
 
 def _outputs(coordination: Coordination, state: StateFolder) -> Outputs:

@@ -14,6 +14,7 @@ _SENTENCES: Mapping[str, str] = {
     Event.RUN_RESUMED: "the run goes on after {rounds} rounds",
     Event.RUN_FINISHED: "{detail}",
     Event.RUN_STOPPED: "{detail}",
+    Event.SITE_TOLD: "{site} knows that the run is complete",
     Event.RUN_CARRIED_ON: "after {rounds} rounds the training is carried on under another plan: {detail}",
     Event.RUN_INTERRUPTED: "interrupted; the same command goes on where this left off",
     Event.LISTENING: "listening on {host}:{port}",

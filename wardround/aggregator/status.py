@@ -17,7 +17,7 @@ from wardround.aggregator.rounds.state import StateFolder
 from wardround.engine.basics.closed import Added
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study import Study, study_from_bytes
-from wardround.federation.protocol import FederationName, MetricName, Sentence, SiteName, Stage, WireModel
+from wardround.federation.protocol import FederationName, MetricName, Plan, Sentence, SiteName, Stage, WireModel
 
 
 class SiteStanding(WireModel):
@@ -38,7 +38,10 @@ class BestModel(WireModel):
 
 
 class RunStatus(WireModel):
-    """A run at one moment. `waiting` is the log's last word on whom it waits for."""
+    """A run at one moment. `waiting` is the log's last word on whom it waits for.
+
+    `told`: once the run is complete, which sites know it.
+    """
 
     federation: FederationName
     process: Literal["running", "stopped"]
@@ -50,6 +53,7 @@ class RunStatus(WireModel):
     sites: tuple[SiteStanding, ...]
     seconds_in_rounds: float
     notes: Annotated[tuple[Sentence, ...], Added("0.2.0")] = ()
+    told: Annotated[tuple[SiteName, ...] | None, Added("0.2.0")] = None
 
 
 def read_status(config: Path) -> RunStatus:
@@ -82,6 +86,7 @@ def read_status(config: Path) -> RunStatus:
             *(_second_machines(journal) if is_running else ()),
             *_weight_notes(results),
         ),
+        told=_told(state, plan),
     )
 
 
@@ -96,7 +101,20 @@ def describe_status(status: RunStatus) -> list[str]:
     for site in status.sites:
         presence = "online" if site.online else "offline"
         lines.append(f"  {site.site:<20} {presence:<8} {site.state:<10} {site.reason}".rstrip())
-    return [*lines, *(f"  note: {note}" for note in status.notes)]
+    return [*lines, *_told_lines(status), *(f"  note: {note}" for note in status.notes)]
+
+
+def _told(state: StateFolder, plan: Plan) -> tuple[str, ...] | None:
+    told = state.told()
+    return told.sites if told is not None and told.plan == plan.digest else None
+
+
+def _told_lines(status: RunStatus) -> tuple[str, ...]:
+    if status.told is None:
+        return ()
+    untold = [site.site for site in status.sites if site.site not in status.told]
+    yet = f"; not yet: {', '.join(untold)}, when the aggregator is started again" if untold else ""
+    return (f"  the run is complete, and its sites know it: {', '.join(status.told)}{yet}",)
 
 
 def _second_machines(journal: list[Entry]) -> tuple[str, ...]:

@@ -111,7 +111,7 @@ class RoundLoop:
     showcase: Showcase
     gathering: Gathering | None = None
     results: tuple[RoundResult, ...] = ()
-    _cohorts: dict[str, Ready] = field(default_factory=dict)
+    cohorts: dict[str, Ready] = field(default_factory=dict)
     _spoiled: int = 0
     _unshown: InputError | None = None
 
@@ -225,7 +225,7 @@ class RoundLoop:
             inspector=inspector,
             model=lambda: model,
             model_bytes=len(model),
-            cohorts=self._cohorts,
+            cohorts=self.cohorts,
             accepted=accepted_keys(self.results),
             journal=self.journal,
             patience=run.patience,

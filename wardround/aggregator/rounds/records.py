@@ -144,6 +144,13 @@ def _way_out(path: Path) -> str:
     return f"{copy[0].upper()}{copy[1:]}, or begin again with an empty one"
 
 
+class Told(WireModel):
+    """Which sites know that the run of a plan is complete."""
+
+    plan: Digest
+    sites: tuple[SiteName, ...] = ()
+
+
 def write_record(path: Path, record: BaseModel) -> None:
     """Write a record atomically and durably, behind its digest."""
     write_checked(path, canonical_model(record))

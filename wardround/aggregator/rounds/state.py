@@ -27,6 +27,7 @@ from wardround.aggregator.rounds.records import (
     FoldDecision,
     RoundOrder,
     RoundResult,
+    Told,
     read_record,
     write_record,
 )
@@ -163,6 +164,14 @@ class StateFolder:
     def reopen(self) -> None:
         """The run goes on, whatever the sites were told about its end."""
         (self.root / _TOLD).unlink(missing_ok=True)
+
+    def told(self) -> Told | None:
+        """Which sites know that the run is complete."""
+        return read_record(self.root / _TOLD, Told)
+
+    def tell(self, told: Told) -> None:
+        """Keep which sites know it."""
+        write_record(self.root / _TOLD, told)
 
     def _set_aside(self, folder: Path) -> None:
         """Keep an open round, or the final evaluation of the plan before, under a name that is not a round's."""
