@@ -158,6 +158,59 @@ def invite(
 
 
 @app.command()
+def revoke(
+    name: Annotated[str, typer.Argument(help="The site whose keys nobody may use any more.")], config: Config = _DEFAULT
+) -> None:
+    """Revoke a site's keys; a running aggregator refuses them at once and goes on by its rules."""
+    from wardround.aggregator.coordination import absolute_folders, read_federation
+    from wardround.aggregator.keyring import revoke as revoke_keys
+    from wardround.federation.identities import fingerprint
+
+    home, settings = read_federation(config)
+    member = revoke_keys(absolute_folders(home, settings.folders).roster, name)
+    say(
+        f"{name}: the key {fingerprint(member.signing_key)} is revoked; nobody speaks for the site",
+        "Its staff makes new keys with `site-client rotate-keys`; take them with `aggregator rotate-key`",
+    )
+
+
+@app.command()
+def rotate_key(
+    name: Annotated[str, typer.Argument(help="The site's name.")],
+    request: Annotated[Path, typer.Argument(help="The file that `site-client rotate-keys` wrote.")],
+    config: Config = _DEFAULT,
+    fingerprint: Annotated[
+        str | None, typer.Option(help="The new fingerprint, where the present key was revoked or lost.")
+    ] = None,
+) -> None:
+    """Take a site's new keys; a running aggregator uses them at once, and the plan stays."""
+    from wardround.aggregator.coordination import absolute_folders, read_federation
+    from wardround.aggregator.keyring import rotate
+    from wardround.federation.identities import fingerprint as fingerprint_of
+
+    home, settings = read_federation(config)
+    member = rotate(absolute_folders(home, settings.folders).roster, name, request, fingerprint)
+    say(f"{name} speaks with new keys from now on: {fingerprint_of(member.signing_key)}")
+
+
+@app.command()
+def rotate_coordinator_key(config: Config = _DEFAULT) -> None:
+    """Make a new coordinator's key, signed by the former one; every site accepts a new invitation. The plan stays."""
+    from wardround.aggregator.coordination import load_coordination
+    from wardround.aggregator.invite import rotate_coordinator
+    from wardround.aggregator.rounds.state import StateFolder
+    from wardround.federation.identities import fingerprint
+
+    coordination = load_coordination(config)
+    with StateFolder(coordination.folders.state).locked():
+        public = rotate_coordinator(coordination)
+    say(
+        f"The coordinator's fingerprint is now {fingerprint(public)}",
+        "Next: `aggregator invite`; each site types this fingerprint when it accepts. Then start the aggregator again",
+    )
+
+
+@app.command()
 def certificate(config: Config = _DEFAULT) -> None:
     """Issue a new server certificate for address and names in the federation file; sites need not do anything."""
     from wardround.aggregator.coordination import absolute_folders, read_federation
@@ -220,13 +273,15 @@ def sites(config: Config = _DEFAULT) -> None:
     """List the roster with fingerprints."""
     from wardround.aggregator.coordination import absolute_folders, read_federation
     from wardround.aggregator.enrolment import read_roster
+    from wardround.aggregator.keyring import believed, read_changes
     from wardround.federation.identities import fingerprint
 
     home, settings = read_federation(config)
-    roster = read_roster(absolute_folders(home, settings.folders).roster)
-    for member in roster.members:
-        say(f"{member.name:<32}  {fingerprint(member.signing_key)}")
-    if not roster.members:
+    path = absolute_folders(home, settings.folders).roster
+    sites = believed(read_roster(path), read_changes(path))
+    for name, each in sites.items():
+        say(f"{name:<32}  {'revoked' if each.revoked else fingerprint(each.member.signing_key)}")
+    if not sites:
         say("nobody is enrolled yet: `aggregator enroll NAME NAME.pub`")
 
 

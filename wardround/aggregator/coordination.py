@@ -10,6 +10,7 @@ from cryptography import x509
 
 from wardround.aggregator.certificates import serves
 from wardround.aggregator.enrolment import read_roster
+from wardround.aggregator.keyring import read_changes
 from wardround.aggregator.rounds.state import StateFolder
 from wardround.aggregator.settings import Federation, Folders
 from wardround.engine.basics.keeping import Kept, check_kept, require_kept
@@ -25,6 +26,7 @@ CA_FILE = "ca.pem"
 CA_KEY_FILE = "ca.key"
 SERVER_FILE = "server.pem"
 SERVER_KEY_FILE = "server.key"
+SUCCESSION_FILE = "succession.json"
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ def load_coordination(path: Path, *, today: datetime.datetime | None = None) -> 
     folders = absolute_folders(home, settings.folders if settings is not None else Folders())
     with findings.gather():
         roster = read_roster(folders.roster)
+        read_changes(folders.roster)
     with findings.gather():
         key = CoordinatorKey.load(folders.keys)
     notes: list[str] = []

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from wardround.aggregator.coordination import CA_FILE, SERVER_FILE, SERVER_KEY_FILE, Coordination, load_coordination
 from wardround.aggregator.initial import given_arrays
 from wardround.aggregator.journal import Event, Journal
+from wardround.aggregator.keyring import KeyRing
+from wardround.aggregator.keywatch import KeyWatch, watching
 from wardround.aggregator.outputs import BEST, LAST, REPORT, Outputs, initial_arrays
 from wardround.aggregator.participation import part_line
 from wardround.aggregator.rounds.conclusion import Conclusion, Ending
@@ -61,10 +65,11 @@ def run_federation(path: Path) -> int:
 def _play(coordination: Coordination, state: StateFolder, journal: Journal, view: View) -> Outcome:
     Mender(state, journal).terms(coordination.plan, coordination.study, coordination.roster)
     state.require(coordination.plan, coordination.study, coordination.roster)
-    clock, names = SystemClock(), coordination.roster.names
+    clock, names, ring = SystemClock(), coordination.roster.names, KeyRing.of(coordination.roster)
     with (
         health_service(coordination.settings.health_port) as tell_health,
         _link(coordination, journal) as link,
+        _keys_watched(coordination, ring, link, journal),
         Switchboard(link, names, clock) as switchboard,
     ):
         # Only now that sites can be served is the plan pinned: a start that came to nothing binds nobody.
@@ -73,7 +78,7 @@ def _play(coordination: Coordination, state: StateFolder, journal: Journal, view
         tell_health(True)
         journal.record(Event.LISTENING, host=coordination.settings.endpoint[0], port=link.port)
         outputs = _outputs(coordination, state)
-        loop = RoundLoop(_run_plan(coordination), state, switchboard, journal, clock, outputs)
+        loop = RoundLoop(_run_plan(coordination, ring), state, switchboard, journal, clock, outputs)
         view.watch(Watched(loop, link.seconds_since_seen))
         started, outcome = clock.now(), loop.run()
         if outcome.complete and loop.results:
@@ -105,7 +110,7 @@ def _record_start(coordination: Coordination, state: StateFolder, journal: Journ
     )
 
 
-def _run_plan(coordination: Coordination) -> RunPlan:
+def _run_plan(coordination: Coordination, ring: KeyRing) -> RunPlan:
     settings = coordination.settings
     return RunPlan(
         plan=coordination.plan,
@@ -127,6 +132,7 @@ def _run_plan(coordination: Coordination) -> RunPlan:
         ceiling=settings.updates.ceiling,
         initial=lambda: _initial(coordination),
         keep=settings.keep_rounds,
+        ring=ring,
     )
 
 
@@ -135,6 +141,15 @@ def _initial(coordination: Coordination) -> Arrays:
     if given is None:
         return initial_arrays(coordination.study)
     return given_arrays(coordination.home / given, coordination.study)
+
+
+@contextmanager
+def _keys_watched(coordination: Coordination, ring: KeyRing, link: Link, journal: Journal) -> Iterator[None]:
+    """Before anything is asked, and as long as the block runs, the sites speak with the keys that are in force."""
+    watch = KeyWatch(coordination.roster, coordination.folders.roster, ring, link, journal)
+    watch.look()
+    with watching(watch):
+        yield
 
 
 def _link(coordination: Coordination, journal: Journal) -> Link:

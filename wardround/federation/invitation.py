@@ -12,12 +12,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pydantic import Field, ValidationError, model_validator
 
 from wardround.engine.basics.canonical import canonical_model, sha256_hex
+from wardround.engine.basics.closed import Added
 from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.study import Study, study_from_bytes
 from wardround.federation.addresses import Address, split_address
 from wardround.federation.identities import CoordinatorKey, Roster, SignatureHex, SigningHex, in_groups, verify
 from wardround.federation.protocol import FederationName, Plan, WireModel
+from wardround.federation.succession import CoordinatorSuccession
 
 MAX_INVITATION_BYTES = 4 * 2**20
 CertificatesPem = Annotated[
@@ -40,6 +42,7 @@ class Invitation(WireModel):
         ca_pem: certificate of the authority that signed the aggregator's certificate.
         coordinator_key: public half of the key that signs tasks, hex.
         study: canonical JSON of the study.
+        succession: the former coordinator's key, and its word for this one, after a change of keys.
     """
 
     type: Literal["invitation"] = "invitation"
@@ -50,6 +53,7 @@ class Invitation(WireModel):
     roster: Roster
     plan: Plan
     study: StudyText
+    succession: Annotated[CoordinatorSuccession | None, Added("0.2.0")] = None
 
     @model_validator(mode="after")
     def _agrees_with_its_plan(self) -> Self:

@@ -57,6 +57,11 @@ def open_task(envelope: Envelope, coordinator_public: str) -> Task:
     return task
 
 
+def is_signed_task(body: bytes, signature: bytes, coordinator_public: str) -> bool:
+    """Whether this key of a coordinator has signed a task's body."""
+    return verify(coordinator_public, _statement(b"task", body), signature)
+
+
 def seal_reply(reply: Reply, payload: Payload, key: ed25519.Ed25519PrivateKey) -> Envelope:
     """A reply signed by the site. `payload` is the update's packed bytes, or empty."""
     body = canonical_model(reply)

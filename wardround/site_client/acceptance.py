@@ -169,8 +169,19 @@ def _changes(offer: Offer) -> tuple[str, ...]:
         return ("Changed      the former agreement cannot be read, so that nothing can be compared",)
     if offer.former is None:
         return ()
-    changes = offer.differences or ("nothing: this is what was accepted",)
+    changes = (*offer.differences, *_word_for_the_key(offer)) or ("nothing: this is what was accepted",)
     return ("Changed since the agreement that is in force here:", *(f"  {change}" for change in changes))
+
+
+def _word_for_the_key(offer: Offer) -> tuple[str, ...]:
+    """Whether the coordinator's former key speaks for a new one."""
+    if offer.former is None or offer.former.coordinator_key == offer.invitation.coordinator_key:
+        return ()
+    known, succession = offer.former.coordinator_key, offer.invitation.succession
+    vouched = succession is not None and succession.former == known
+    if vouched and succession is not None and succession.vouches_for(offer.invitation.coordinator_key):
+        return ("the coordinator's former key has signed the new one",)
+    return ("the coordinator's former key has NOT signed the new one: ask why",)
 
 
 def _mark(trusted: Trusted, offer: Offer) -> str:

@@ -15,6 +15,7 @@ from wardround.engine.study import Study
 from wardround.federation.identities import Member, SiteKeys
 from wardround.federation.invitation import Invitation
 from wardround.federation.protocol import Plan, RefusalCode
+from wardround.site_client.rotation import read_rotations
 from wardround.site_client.settings import Policy, SiteSettings
 
 
@@ -105,7 +106,7 @@ def check_policy(policy: Policy, agreement: Agreement) -> None:
 
 
 def check_membership(settings: SiteSettings, keys: SiteKeys, agreement: Agreement) -> None:
-    """Raise `InputError` unless the accepted roster has this site, with these keys."""
+    """Raise `InputError` unless the accepted roster has this site, with these keys or with those that they follow."""
     mine = Member(name=settings.name, signing_key=keys.signing_public, transport_key=keys.transport_public)
     listed = agreement.invitation.roster.member(settings.name)
     if listed is None:
@@ -115,7 +116,7 @@ def check_membership(settings: SiteSettings, keys: SiteKeys, agreement: Agreemen
             expected=", ".join(agreement.invitation.roster.names),
             remedy="Ask the coordinator to enrol this site and to invite again",
         )
-    if listed != mine:
+    if read_rotations(settings.keys).successor(listed) != mine:
         raise InputError.one(
             "the roster has other keys for this site than those in the keys folder",
             where=str(settings.keys),

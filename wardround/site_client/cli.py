@@ -118,6 +118,20 @@ def accept_cohort(
 
 
 @app.command()
+def rotate_keys(config: Config = _DEFAULT) -> None:
+    """Replace this site's keys by new ones, which the present ones sign. What was accepted stays."""
+    from wardround.site_client.rotation import rotate_keys as rotate
+    from wardround.site_client.settings import load_settings
+
+    made = rotate(load_settings(config))
+    say(
+        f"{made.request}: send it to the coordinator, who runs `aggregator rotate-key`",
+        f"New fingerprint, for the telephone: {made.fingerprint}",
+        "Until then the aggregator knows the former keys only, and the site waits",
+    )
+
+
+@app.command()
 def check(
     config: Config = _DEFAULT,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

@@ -51,7 +51,7 @@ from wardround.site_client.channel import (
 from wardround.site_client.events import Event, EventLog
 from wardround.site_client.health import HealthFile
 from wardround.site_client.keeping import Keeping
-from wardround.site_client.mailbox import Outbox, Results, Tasks
+from wardround.site_client.mailbox import Outbox, Results, Tasks, entries
 from wardround.site_client.outbound import Border, Outgoing
 from wardround.site_client.peer import PeerFile
 from wardround.site_client.settings import Policy, SiteSettings, load_policy
@@ -116,8 +116,12 @@ class Courier:
         self._away_since: float | None = None
 
     def sweep(self) -> None:
-        """Remove what a killed courier left half-written. Once, before the first message."""
+        """Remove what a killed courier left half-written, and tasks of a former key. Once, before the first message."""
         self._keeping.sweep()
+        public, tasks = self._office.agreement.invitation.coordinator_key, self._office.tasks
+        for key in entries(tasks.root):
+            if tasks.has(key) and not tasks.has_changed(key) and not tasks.is_signed(key, public):
+                self._keeping.forget(key)  # a former key of the coordinator has signed it: it is sent again
 
     def handle(self, envelope: Envelope) -> Envelope:
         """The signed answer to one message. Never raises: what fails is refused by code, and logged with its reason."""

@@ -31,6 +31,7 @@ from wardround.engine.basics.files import (
 from wardround.federation.envelope import Envelope
 from wardround.federation.payload import payload_digest
 from wardround.federation.protocol import Count, Digest, MetricName, MetricValue, Task, WireModel
+from wardround.federation.sealing import is_signed_task
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 _HEADROOM = 3
@@ -83,6 +84,15 @@ class Tasks:
     def has(self, task_key: str) -> bool:
         """Whether the task is here with its model."""
         return (self.root / task_key / _BODY).exists()
+
+    def is_signed(self, task_key: str, coordinator_public: str) -> bool:
+        """Whether the task is here with a signature of this coordinator's key."""
+        folder = self.root / task_key
+        try:
+            body, signature = (folder / _BODY).read_bytes(), (folder / _SIGNATURE).read_bytes()
+        except FileNotFoundError:
+            return False
+        return is_signed_task(body, signature, coordinator_public)
 
     def has_changed(self, task_key: str) -> bool:
         """Whether body or signature are no longer what the courier wrote."""

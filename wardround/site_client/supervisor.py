@@ -12,6 +12,7 @@ from pathlib import Path
 from wardround.engine.basics.children import child_environment, module_command
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode
+from wardround.federation.identities import TRANSPORT_FILE
 from wardround.site_client.events import Event, EventLog, Role
 from wardround.site_client.processes import only_one, stopping
 from wardround.site_client.settings import SiteSettings, load_settings
@@ -125,7 +126,7 @@ class Supervisor:
         return tuple(_Child(role, _command(role, self._config), _environment(role, self._settings)) for role in roles)
 
     def _look(self) -> tuple[int, ...]:
-        watched = (self._config, self._settings.accepted)
+        watched = (self._config, self._settings.accepted, self._settings.keys / TRANSPORT_FILE)
         return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in watched)
 
     def _end_all(self) -> None:

@@ -70,9 +70,11 @@ class Worker:
         return ExitCode.OK
 
     def _resume(self) -> None:
-        newest = self._room.tasks.newest()
-        if newest is not None and not self._room.results.has(newest):
-            self._room.desk.resume(newest)
+        """Take up unfinished work again; not a task that a former key of the coordinator has signed: it comes anew."""
+        room, public = self._room, self._room.agreement.invitation.coordinator_key
+        newest = room.tasks.newest()
+        if newest is not None and not room.results.has(newest) and room.tasks.is_signed(newest, public):
+            room.desk.resume(newest)
 
     def _prepare(self) -> Laboratory | None:
         room = self._room

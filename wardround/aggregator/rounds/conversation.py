@@ -62,7 +62,7 @@ class Conversation:
         self._asked = inbox.asked()
         self._greet = member.name not in desk.cohorts
         self._send_model = self._asked is None
-        self._closed = False
+        self._closed = self._barred = False
         self.traffic = Traffic()
         self.movement = Movement(0.0, 0.0)
         self._recall_reply(now)
@@ -91,6 +91,8 @@ class Conversation:
     def persuade(self, now: float) -> None:
         """Ask a site that declined once more, if it was not asked for a while."""
         with self._lock:
+            if self._barred:
+                return
             due = self._status.since + self._desk.patience.persuasion(self._refusals)
             if self._status.state is SiteState.DECLINED and now >= due:
                 self._greet = True
@@ -102,6 +104,7 @@ class Conversation:
         if not self._lock.acquire(blocking=False):
             return  # an answer is being taken in at this moment
         try:
+            self._note_keys(now)
             if not self._is_over:
                 self._note_presence(now, silent)
         finally:
@@ -110,6 +113,7 @@ class Conversation:
     def next(self, now: float, silent: float | None) -> Question | None:
         """What to ask now, or None. `silent`: seconds since the site was last heard by the link, None for never."""
         with self._lock:
+            self._note_keys(now)
             if self._is_over or not self._note_presence(now, silent) or now < self._wake:
                 return None
             self._asked_at = now
@@ -118,14 +122,15 @@ class Conversation:
     def heard(self, question: Question, answer: Envelope | None, now: float) -> None:
         """Take in what came back for a question; None when nothing did."""
         with self._lock:
-            if self._closed or self._status.state is SiteState.DONE:
+            self._note_keys(now)
+            if self._closed or self._barred or self._status.state is SiteState.DONE:
                 return
             self.traffic = self.traffic.plus(question, answer)
             if answer is None:
                 self._again("no answer", now)
                 return
             try:
-                reply = self._desk.inspector.open(answer, self._member)
+                reply = self._desk.inspector.open(answer, self._desk.ring.current(self._member))
                 self._status = replace(self._status, heard=now)
                 self._understand(question, reply, answer, now)
             except AnswerError as error:
@@ -134,6 +139,19 @@ class Conversation:
     @property
     def _is_over(self) -> bool:
         return self._closed or self._status.state in (SiteState.DONE, SiteState.DECLINED)
+
+    def _note_keys(self, now: float) -> None:
+        """A site whose key was revoked has declined, also if its reply is here; with a new key it is asked again."""
+        revoked = self._desk.ring.is_revoked(self.site)
+        if self._closed or revoked == self._barred:
+            return
+        self._barred = revoked
+        if revoked:
+            self._inbox.discard()
+            self._decline("its key was revoked", now)
+        else:
+            self._greet, self._wake = True, now
+            self._move(SiteState.WORKING, now, phase="", reason="")
 
     def _note_presence(self, now: float, silent: float | None) -> bool:
         """Whether the site is there."""
@@ -336,7 +354,7 @@ class Conversation:
             return
         try:
             envelope = self._inbox.get()
-            reply = self._desk.inspector.open(envelope, self._member)
+            reply = self._desk.inspector.open_kept(envelope, self._desk.ring.signers(self._member))
             if not isinstance(reply, Done):
                 raise AnswerError(Blame.UNPROVEN, "the stored answer is not a finished reply")
             accepted = self._desk.inspector.accept(reply, envelope.payload, self._asked)

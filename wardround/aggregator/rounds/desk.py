@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wardround.aggregator.journal import Journal
+from wardround.aggregator.keyring import KeyRing
 from wardround.aggregator.rounds.inspection import Inspector
 from wardround.aggregator.rounds.patience import Patience
 from wardround.federation.envelope import Envelope, Payload
@@ -28,6 +29,7 @@ class RoundDesk:
         accepted: work key of each site's last folded reply.
         journal: the event log.
         patience: how long to wait for what.
+        ring: with which keys the sites speak now.
     """
 
     plan: Plan
@@ -40,6 +42,7 @@ class RoundDesk:
     accepted: dict[str, str]
     journal: Journal
     patience: Patience
+    ring: KeyRing = field(default_factory=lambda: KeyRing({}))
 
 
 @dataclass(frozen=True)

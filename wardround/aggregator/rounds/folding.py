@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from wardround.aggregator.keyring import KeyRing
 from wardround.aggregator.rounds.arrays import ArrayStore
 from wardround.aggregator.rounds.inspection import Accepted, AnswerError, Inspector
 from wardround.aggregator.rounds.records import Asked, DamagedRecordError, FoldDecision, SiteResult
@@ -45,6 +46,7 @@ class Folding:
         strategy: folds.
         weights: what a site's update weighs.
         arrays: where models are kept.
+        ring: with which keys they have signed.
     """
 
     folder: RoundFolder
@@ -53,6 +55,7 @@ class Folding:
     strategy: Strategy
     weights: Weights
     arrays: ArrayStore
+    ring: KeyRing = field(default_factory=lambda: KeyRing({}))
 
     def gather_scores(self, decision: FoldDecision) -> Outgrowth:
         """After an evaluation: the model and the state stay. Raises `SpoiledReplyError`."""
@@ -100,7 +103,7 @@ class Folding:
             raise SpoiledReplyError(site, "it is not on the roster")
         try:
             envelope = inbox.get()
-            reply = self.inspector.open(envelope, member)
+            reply = self.inspector.open_kept(envelope, self.ring.signers(member))
             if not isinstance(reply, Done):
                 raise SpoiledReplyError(site, "not a finished reply")
             return self.inspector.accept(reply, envelope.payload, self._asked(site))

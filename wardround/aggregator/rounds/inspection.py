@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -83,6 +83,16 @@ class Inspector:
         if reply.site != member.name:
             raise AnswerError(Blame.UNPROVEN, "the answer names another site")
         return reply
+
+    def open_kept(self, envelope: Envelope, signers: Sequence[Member]) -> Reply:
+        """As `open`, for a reply that lies here: a key that has been replaced since may have signed it."""
+        refusal = AnswerError(Blame.UNPROVEN, "its key was revoked")
+        for signer in signers:
+            try:
+                return self.open(envelope, signer)
+            except AnswerError as error:
+                refusal = error
+        raise refusal
 
     def check_ready(self, ready: Ready) -> None:
         """Raise `AnswerError` when a site says that it holds what no site can hold."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from wardround.aggregator.journal import Event, Journal
+from wardround.aggregator.keyring import KeyRing
 from wardround.aggregator.rounds.conversation import Conversation
 from wardround.aggregator.rounds.desk import RoundDesk
 from wardround.aggregator.rounds.folding import Folding, Outgrowth, SpoiledReplyError
@@ -63,6 +64,7 @@ class RunPlan:
         initial: makes the initial global arrays, always the same.
         ceiling: how many times its own norm an update may move a tensor.
         keep: how many of the last rounds can be undone; their models are kept for that.
+        ring: with which keys the sites speak now.
     """
 
     plan: Plan
@@ -76,6 +78,7 @@ class RunPlan:
     initial: Callable[[], Arrays]
     ceiling: float = 100.0
     keep: int = 3
+    ring: KeyRing = field(default_factory=lambda: KeyRing({}))
 
 
 class Showcase(Protocol):
@@ -183,7 +186,7 @@ class RoundLoop:
         )
         inspector = self._inspector(order, model)
         while True:
-            decision = self._mender.decision(order)
+            decision = self._standing_decision(order)
             self.gathering = self._gathering(inspector, decision, model, started)
             verdict = self.gatherer.gather(self.gathering)
             if verdict.action is not Action.FOLD:
@@ -195,6 +198,14 @@ class RoundLoop:
             if outgrowth is not None:
                 self._finish(inspector, decision, outgrowth, started)
                 return None
+
+    def _standing_decision(self, order: RoundOrder) -> FoldDecision | None:
+        """Whose replies are to be folded, if that is decided, and still holds: not after a key of them was revoked."""
+        decision = self._mender.decision(order)
+        if decision is not None and any(self.run_plan.ring.is_revoked(site) for site in decision.sites):
+            self.state.round(order.round).forget_decision()
+            return None
+        return decision
 
     def _decide(self, folder: RoundFolder, order: RoundOrder, verdict: Verdict) -> FoldDecision:
         decision = FoldDecision(round=order.round, sites=verdict.sites, absent=self._absent(verdict.sites))
@@ -229,6 +240,7 @@ class RoundLoop:
             accepted=accepted_keys(self.results),
             journal=self.journal,
             patience=run.patience,
+            ring=run.ring,
         )
         wanted = decision.sites if decision else order.sites
         rules = replace(run.rules, quorum=len(wanted), deadline=None, largest=None) if decision else run.rules
@@ -269,7 +281,7 @@ class RoundLoop:
     def _fold(self, inspector: Inspector, decision: FoldDecision) -> Outgrowth | None:
         """What the decided replies make; None when one of them is damaged and has to be asked for again."""
         run, folder = self.run_plan, self.state.round(inspector.order.round)
-        folding = Folding(folder, inspector, run.roster, run.strategy, run.plan.weights, self.state.arrays)
+        folding = Folding(folder, inspector, run.roster, run.strategy, run.plan.weights, self.state.arrays, run.ring)
         try:
             if inspector.order.stage is Stage.EVALUATE:
                 return folding.gather_scores(decision)

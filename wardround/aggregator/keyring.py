@@ -1,0 +1,225 @@
+"""With which keys the sites of the roster speak now: the roster, and what has become of its keys since it was accepted.
+
+The roster is part of the plan, so it stays. Beside it lies `key-changes.json`: keys that were revoked, and keys that
+others have replaced, in the order in which that was done. A running aggregator looks at it all the time.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+
+from wardround.aggregator.enrolment import read_roster
+from wardround.engine.basics.files import write_settings
+from wardround.engine.basics.keeping import Kept, require_kept
+from wardround.engine.basics.problems import InputError
+from wardround.federation.identities import EnrolmentRequest, Member, Roster, SignatureHex, SigningHex, fingerprint
+from wardround.federation.protocol import Moment, SiteName, WireModel
+from wardround.federation.succession import distinct, read_rotation
+
+
+class KeyChange(WireModel):
+    """What became of one signing key.
+
+    Attributes:
+        moment: when.
+        site: whose it was.
+        key: the key.
+        successor: the site with its new keys, or None when the key was revoked.
+        proof: the key's own signature for its successor; None when the coordinator has compared the fingerprint.
+    """
+
+    moment: Moment
+    site: SiteName
+    key: SigningHex
+    successor: Member | None = None
+    proof: SignatureHex | None = None
+
+
+class KeyChanges(WireModel):
+    """All of them, oldest first."""
+
+    changes: Annotated[tuple[KeyChange, ...], Field(max_length=10_000)] = ()
+
+
+@dataclass(frozen=True)
+class Believed:
+    """What is believed of one site.
+
+    Attributes:
+        member: the site with its keys of now.
+        former: signing keys that it has replaced by its own word; they have signed what lies here already.
+        revoked: whether nobody speaks for it.
+    """
+
+    member: Member
+    former: tuple[str, ...] = ()
+    revoked: bool = False
+
+    def after(self, change: KeyChange) -> Believed:
+        """What is believed after a change; a change of a key that the site does not use any more changes nothing."""
+        if change.site != self.member.name or change.key != self.member.signing_key:
+            return self
+        if change.successor is None:
+            return replace(self, former=(), revoked=True)
+        former = (*self.former, change.key) if change.proof is not None and not self.revoked else ()
+        return Believed(change.successor, former)
+
+    @property
+    def signers(self) -> tuple[Member, ...]:
+        """The site with each key by which a reply that lies here may be signed, the present one first."""
+        if self.revoked:
+            return ()
+        return (self.member, *(self.member.model_copy(update={"signing_key": key}) for key in self.former))
+
+
+def believed(roster: Roster, changes: Sequence[KeyChange]) -> Mapping[str, Believed]:
+    """What is believed of every site of a roster."""
+    found = {member.name: Believed(member) for member in roster.members}
+    for change in changes:
+        if change.site in found:
+            found[change.site] = found[change.site].after(change)
+    return found
+
+
+@dataclass
+class KeyRing:
+    """What is believed now; it may change while a round goes on. Thread-safe."""
+
+    sites: Mapping[str, Believed]
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def of(cls, roster: Roster, changes: Sequence[KeyChange] = ()) -> KeyRing:
+        """The keys of a roster after changes."""
+        return cls(believed(roster, changes))
+
+    def update(self, sites: Mapping[str, Believed]) -> dict[str, Believed]:
+        """Believe this from now on; what is new."""
+        with self._lock:
+            before, self.sites = self.sites, sites
+        return {name: each for name, each in sites.items() if before.get(name) != each}
+
+    def is_revoked(self, site: str) -> bool:
+        """Whether nobody speaks for a site."""
+        found = self.sites.get(site)
+        return found is not None and found.revoked
+
+    def current(self, member: Member) -> Member:
+        """A member with its keys of now."""
+        found = self.sites.get(member.name)
+        return member if found is None else found.member
+
+    def signers(self, member: Member) -> tuple[Member, ...]:
+        """A member with each key by which a reply that lies here may be signed; none when it was revoked."""
+        found = self.sites.get(member.name)
+        return (member,) if found is None else found.signers
+
+
+def changes_file(roster: Path) -> Path:
+    """Where the changes of a roster's keys are kept."""
+    return roster.with_name("key-changes.json")
+
+
+def read_changes(roster: Path) -> tuple[KeyChange, ...]:
+    """The changes of a roster's keys. Raises `InputError` when the file cannot be used or others may change it."""
+    path = changes_file(roster)
+    require_kept(path, Kept.SETTINGS, "list of key changes")
+    try:
+        return KeyChanges.model_validate_json(path.read_bytes()).changes
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise InputError.one(
+            "the list of key changes cannot be read", where=str(path), got=error.strerror or ""
+        ) from None
+    except ValidationError:
+        raise InputError.one(
+            "this is not a list of key changes", where=str(path), expected="what `aggregator revoke` wrote"
+        ) from None
+
+
+def revoke(roster_path: Path, name: str) -> Member:
+    """Revoke the keys of a site: from now on nobody speaks for it. Raises `InputError` for a name that is not known."""
+    present = _present(roster_path, name)
+    if not present.revoked:
+        _add(roster_path, KeyChange(moment=_now(), site=name, key=present.member.signing_key))
+    return present.member
+
+
+def rotate(roster_path: Path, name: str, request: Path, typed: str | None) -> Member:
+    """Take a site's new keys in the place of its former ones.
+
+    A rotation that the present key has signed speaks for itself. Other keys, of a site whose keys were revoked or are
+    lost, need the fingerprint that its staff has read to the coordinator.
+
+    Raises:
+        InputError: the request is not valid, of another site, with keys of another, or needs a fingerprint.
+    """
+    present = _present(roster_path, name)
+    rotation = read_rotation(request)
+    member = rotation.member if rotation is not None else EnrolmentRequest.load(request).member
+    proven = rotation is not None and rotation.former == present.member.signing_key and not present.revoked
+    _check_new(roster_path, name, member, request)
+    if not proven and _plain(typed or "") != _plain(fingerprint(member.signing_key)):
+        raise InputError.one(
+            "the site's present key has not signed these keys, and their fingerprint was not given",
+            where=str(request),
+            got=typed or "no fingerprint",
+            expected="the fingerprint that the site's staff reads to you over the telephone",
+            remedy='Give it as --fingerprint "abcd ef01 ..."',
+        )
+    proof = rotation.proof if rotation is not None and proven else None
+    _add(
+        roster_path,
+        KeyChange(moment=_now(), site=name, key=present.member.signing_key, successor=member, proof=proof),
+    )
+    return member
+
+
+def _present(roster_path: Path, name: str) -> Believed:
+    roster = read_roster(roster_path)
+    found = believed(roster, read_changes(roster_path)).get(name)
+    if found is None:
+        raise InputError.one("no such site is enrolled", got=name, expected=", ".join(roster.names) or "nobody yet")
+    return found
+
+
+def _check_new(roster_path: Path, name: str, member: Member, request: Path) -> None:
+    """New keys are those of this site, and nobody has or had any of them."""
+    if member.name != name:
+        raise InputError.one(
+            "the request is of a site with another name", where=str(request), got=member.name, expected=name
+        )
+    roster, changes = read_roster(roster_path), read_changes(roster_path)
+    known = {*roster.members, *(change.successor for change in changes if change.successor is not None)}
+    used = {key for each in known for key in (each.signing_key, each.transport_key)}
+    if not used.isdisjoint((member.signing_key, member.transport_key)) or not distinct(
+        (member.signing_key, member.transport_key)
+    ):
+        raise InputError.one(
+            "these keys are in use, or were",
+            where=str(request),
+            remedy="The site makes new ones with `site-client rotate-keys`",
+        )
+
+
+def _add(roster_path: Path, change: KeyChange) -> None:
+    changes = KeyChanges(changes=(*read_changes(roster_path), change))
+    text = json.dumps(changes.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
+    write_settings(changes_file(roster_path), text.encode())
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _plain(text: str) -> str:
+    return "".join(character for character in text.lower() if character in "0123456789abcdef")

@@ -1,0 +1,120 @@
+"""How a key follows another: the replaced key itself signs its successor, so that nobody has to be asked who that is.
+
+A site's new keys need no new plan. The roster that all have accepted stays as it is, and with it every work key: what
+changes is with which keys a member of that roster speaks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationError
+
+from wardround.engine.basics.canonical import canonical_model
+from wardround.engine.basics.files import write_settings
+from wardround.engine.basics.problems import InputError
+from wardround.federation.identities import (
+    CoordinatorKey,
+    EnrolmentRequest,
+    Member,
+    SignatureHex,
+    SigningHex,
+    SiteKeys,
+    sign,
+    verify,
+)
+from wardround.federation.protocol import WireModel
+
+_MAX_BYTES = 64 * 1024
+
+
+class Rotation(WireModel):
+    """A site's new keys: a request to enrol them, signed by the signing key that they replace."""
+
+    type: Literal["rotation"] = "rotation"
+    request: EnrolmentRequest
+    former: SigningHex
+    proof: SignatureHex
+
+    @classmethod
+    def create(cls, name: str, former: SiteKeys, new: SiteKeys) -> Self:
+        """From one pair of keys to the next."""
+        request = EnrolmentRequest.create(name, new)
+        proof = sign(former.signing, _site_statement(request.member)).hex()
+        return cls(request=request, former=former.signing_public, proof=proof)
+
+    @property
+    def member(self) -> Member:
+        """The site with its new keys."""
+        return self.request.member
+
+    @property
+    def holds(self) -> bool:
+        """Whether the new keys and the former one have signed it."""
+        return self.request.proven and verify(self.former, _site_statement(self.member), bytes.fromhex(self.proof))
+
+    def save(self, path: Path) -> None:
+        """Write it as readable JSON."""
+        write_settings(path, (json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True) + "\n").encode())
+
+
+def read_rotation(path: Path) -> Rotation | None:
+    """The rotation in a file; None when the file is something else. Raises `InputError` when a signature is wrong."""
+    try:
+        with path.open("rb") as handle:
+            rotation = Rotation.model_validate_json(handle.read(_MAX_BYTES))
+    except OSError as error:
+        raise InputError.one("the request cannot be read", where=str(path), got=error.strerror or "") from None
+    except ValidationError:
+        return None
+    if not rotation.holds:
+        raise InputError.one(
+            "the signatures of the new keys do not hold", where=str(path), remedy="Ask the site for the file again"
+        )
+    return rotation
+
+
+class Rotations(WireModel):
+    """All the rotations of a site's keys, oldest first, as the site keeps them."""
+
+    rotations: Annotated[tuple[Rotation, ...], Field(max_length=1000)] = ()
+
+    def successor(self, member: Member) -> Member:
+        """With which keys a member of the accepted roster speaks now: each step signed by the key before it."""
+        for rotation in self.rotations:
+            if rotation.former == member.signing_key and rotation.member.name == member.name and rotation.holds:
+                member = rotation.member
+        return member
+
+
+class CoordinatorSuccession(WireModel):
+    """A coordinator's former key, and its word for the new one. A site is shown it, and compares the new key anyway."""
+
+    former: SigningHex
+    proof: SignatureHex
+
+    @classmethod
+    def create(cls, former: CoordinatorKey, new: CoordinatorKey) -> Self:
+        """From one key to the next."""
+        return cls(former=former.public, proof=former.sign(_coordinator_statement(new.public)).hex())
+
+    def vouches_for(self, new: str) -> bool:
+        """Whether the former key has signed this one."""
+        return verify(self.former, _coordinator_statement(new), bytes.fromhex(self.proof))
+
+
+def distinct(keys: Iterable[str]) -> bool:
+    """Whether no key stands twice."""
+    found = list(keys)
+    return len(set(found)) == len(found)
+
+
+def _site_statement(member: Member) -> bytes:
+    return b"wardround rotation\n" + canonical_model(member)
+
+
+def _coordinator_statement(public: str) -> bytes:
+    return b"wardround coordinator succession\n" + bytes.fromhex(public)
