@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "deploy").glob("*.md")])
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
-COMMAND = re.compile(r"^(?:\$ )?(wardround|site-client|aggregator) ([a-z]+)\b", re.MULTILINE)
+COMMAND = re.compile(r"^(?:\$ )?(wardround|site-client|aggregator) ([a-z][a-z-]*)\b", re.MULTILINE)
 
 
 def test_the_reference_is_made_from_the_code_as_it_is() -> None:
