@@ -24,6 +24,7 @@ from wardround.aggregator.scalars import Scalars
 from wardround.aggregator.strategies.protocol import Arrays
 from wardround.aggregator.summary import describe_federation
 from wardround.aggregator.view import View, Watched, open_view
+from wardround.engine.basics.files import sweep_left_overs
 from wardround.engine.basics.printable import say
 from wardround.engine.cli.runner import ExitCode
 from wardround.federation.flower import settings as transport
@@ -53,6 +54,7 @@ def run_federation(path: Path) -> int:
     say(*describe_federation(coordination))
     state = StateFolder(coordination.folders.state)
     with interrupts(), state.locked(), open_view() as view:
+        sweep_left_overs(state.root)
         journal = Journal(state.journal_path, view.tell)
         try:
             outcome = _play(coordination, state, journal, view)
