@@ -142,6 +142,14 @@ def test_sites_are_added_removed_and_given_new_keys(tmp_path: Path) -> None:
     assert load_coordination(config).plan == plan
 
 
+def test_rounds_of_the_plan_before_are_not_undone(tmp_path: Path) -> None:
+    config, found = home_amid_a_run(tmp_path)
+    assert continued(config, "--rounds", 8)[0] == 0
+    outcome = aggregator("undo", 2, "--yes", "--config", config)
+    assert (outcome.code, "the plan before" in outcome.err) == (2, True)
+    assert len(StateFolder(found.folders.state).results()) == 2
+
+
 def test_a_plan_under_which_nothing_was_done_is_replaced(tmp_path: Path) -> None:
     config, _ = home_amid_a_run(tmp_path)
     first = continued(config, "--rounds", 8)[2]

@@ -116,3 +116,10 @@ def test_an_answer_that_comes_after_its_round_changes_nothing(tmp_path: Path) ->
     assert [site.site for site in first.sites] == ["south"]
     assert [absence.site for absence in first.absent] == ["north"]
     assert not (tmp_path / "rounds" / "0001" / "inbox" / "north" / "reply").exists()
+
+
+def test_a_hundred_sites_have_a_thread_each_and_give_the_same_model(tmp_path: Path) -> None:
+    names = tuple(f"site-{number:03d}" for number in range(100))
+    bench = Bench(tmp_path, names=names, rounds=1, final=False)
+    assert play(threaded(bench, bench.link)).complete
+    assert bench.models() == expected_models(bench)[:-1]

@@ -14,6 +14,7 @@ from wardround.aggregator.journal import read_journal
 from wardround.aggregator.rounds.records import RoundResult
 from wardround.aggregator.rounds.troubles import MEANINGS, Bearing
 from wardround.aggregator.status import site_standing
+from wardround.engine.basics.files import Rotation
 from wardround.federation.envelope import Envelope
 from wardround.federation.protocol import RefusalCode, Refused, Stage, Working
 from wardround.federation.sealing import open_task, seal_reply
@@ -349,3 +350,12 @@ def test_a_round_without_a_deadline_says_that_it_waits_all_the_same(tmp_path: Pa
     assert bench.run().complete
     said = [str(entry.facts["detail"]) for entry in bench.journal("waiting")]
     assert any("the quorum is here" in line and "without a deadline" in line and "north" in line for line in said)
+
+
+def test_a_full_journal_is_set_aside_and_read_with_the_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wardround.aggregator.journal._ROTATION", Rotation(limit=2000, kept=50))
+    bench = Bench(tmp_path, rounds=2)
+    assert bench.run().complete
+    assert (tmp_path / "events.jsonl.1").exists()
+    written = list(read_journal(bench.state.journal_path))
+    assert [entry.event for entry in written] == [entry.event for entry in bench.said]

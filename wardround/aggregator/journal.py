@@ -11,8 +11,10 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from wardround.engine.basics.files import append_durably, read_json_lines
+from wardround.engine.basics.files import Rotation, append_durably, read_json_lines, rotate, rotated_files
 from wardround.engine.basics.printable import json_text
+
+_ROTATION = Rotation()
 
 
 class Event(StrEnum):
@@ -79,11 +81,13 @@ class Journal:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         content = {"time": now, "event": event.value, **facts}
         with self._lock:
+            rotate(self.path, _ROTATION)
             append_durably(self.path, json_text(content))
             self._listener(Entry(now, event.value, facts))
 
 
 def read_journal(path: Path) -> Iterator[Entry]:
-    """The entries, oldest first. A line that a crash cut off is left out."""
-    for content in read_json_lines(path):
-        yield Entry(str(content.pop("time", "")), str(content.pop("event", "")), content)
+    """The entries with those of the files set aside, oldest first. A line that a crash cut off is left out."""
+    for file in rotated_files(path):
+        for content in read_json_lines(file):
+            yield Entry(str(content.pop("time", "")), str(content.pop("event", "")), content)

@@ -44,6 +44,7 @@ def undo_rounds(config: Path, first: int) -> Undone:
         if not 1 <= first <= last:
             expected = f"1 to {last}" if last else "a run that has begun"
             raise InputError.one("there is no such round", where=str(state.root), got=str(first), expected=expected)
+        _refuse_earlier_plan(state, first)
         results = _results_before(state, first)
         state.reopen()
         undone = Undone(first, last, _move_aside(state, first, last))
@@ -51,6 +52,17 @@ def undo_rounds(config: Path, first: int) -> Undone:
         journal.record(Event.ROUNDS_UNDONE, round=first, last=last, folder=str(undone.folder))
         _show(state, folders.results, read_roster(folders.roster).names, results)
     return undone
+
+
+def _refuse_earlier_plan(state: StateFolder, first: int) -> None:
+    plan = state.pinned()
+    if plan is not None and plan.after is not None and first < plan.first_round:
+        raise InputError.one(
+            "that round belongs to the plan before, which this one carries on",
+            where=str(state.root),
+            got=str(first),
+            expected=f"{plan.first_round} or later",
+        )
 
 
 def _last_round(state: StateFolder) -> int:
