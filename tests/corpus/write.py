@@ -39,6 +39,7 @@ from wardround.federation.identities import EnrolmentRequest, Roster, SiteKeys
 from wardround.federation.invitation import save_invitation
 from wardround.federation.payload import pack
 from wardround.federation.protocol import (
+    REPLY,
     Done,
     Horizon,
     MetricValue,
@@ -214,6 +215,12 @@ def write_messages(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(pack({"model/weight": np.arange(6, dtype=np.float32).reshape(2, 3)}))
 
 
+def write_schemas(folder: Path) -> None:
+    """What this release takes from its peers, as JSON schemas: `task` at a site, `reply` at an aggregator."""
+    schemas = {"task": Task.model_json_schema(), "reply": REPLY.json_schema()}
+    (folder / "schemas.json").write_text(json.dumps(schemas, indent=1, sort_keys=True) + "\n")
+
+
 def write_trained(folder: Path) -> None:
     """A run folder with its trained model, and what the model answers for one picture."""
     import shutil
@@ -256,6 +263,7 @@ def write(folder: Path) -> None:
     folder.mkdir(parents=True)
     write_studies(folder / "studies")
     write_messages(folder / "messages")
+    write_schemas(folder)
     write_run(folder / "aggregator")
     write_site(folder / "site")
     write_trained(folder / "run")
