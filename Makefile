@@ -8,16 +8,19 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 # One thread per process: weights depend on the number of threads, and several processes share the cores.
 export OMP_NUM_THREADS ?= 1
 
+# Tests run in two processes.
+TWO := -n 2 --dist loadgroup
+
 .PHONY: demo test test-all bench lint format clean
 
 demo: $(READY)
 	$(BIN)/wardround demo --out demo-run
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(TWO) -m "not slow"
 
 test-all: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TWO)
 
 bench: $(VENV)/.ready-bench
 	$(BIN)/python -m benchmarks

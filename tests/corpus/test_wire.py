@@ -1,6 +1,6 @@
 """One site can be upgraded at a time: each release understands the other as long as nothing new is used.
 
-An older peer is played by the JSON schemas that its release left in the corpus: what does not fit them, it would refuse.
+An older peer is played by the JSON schemas that its release left in the corpus: what does not fit, it would refuse.
 """
 
 from __future__ import annotations

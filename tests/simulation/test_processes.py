@@ -70,7 +70,8 @@ def test_finish_names_the_log_of_a_program_that_failed(tmp_path: Path) -> None:
         program.finish()
 
 
-def test_a_free_port_can_be_bound() -> None:
+def test_a_free_port_can_be_bound_and_is_none_that_a_client_may_be_given() -> None:
     port = free_port()
+    assert port < 32_768
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", port))

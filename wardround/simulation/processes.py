@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ __all__ = ["Machine", "Program", "free_port", "module_command", "run_to_end"]
 
 _GRACE_SECONDS = 30.0
 _LAST_LINES = 15
+_LISTENING_PORTS = range(20_000, 32_000)
 
 
 @dataclass(frozen=True)
@@ -93,10 +95,16 @@ class Program:
 
 
 def free_port() -> int:
-    """A TCP port on the loopback interface that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port on the loopback interface that nobody listens on at this moment.
+
+    It lies below the ports that the system gives to outgoing connections: one of those could be taken by any client of
+    this machine before the caller listens on it.
+    """
+    for port in random.SystemRandom().sample(_LISTENING_PORTS, len(_LISTENING_PORTS)):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise InputError.one("no port is free", expected=f"one of {_LISTENING_PORTS.start} to {_LISTENING_PORTS.stop - 1}")
 
 
 def _failed(purpose: str, code: int, output: str, log: Path | None = None) -> InputError:

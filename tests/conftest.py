@@ -1,0 +1,16 @@
+"""Two processes share the tests: whole files, and everything that shares the prepared federations in one of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+_TOGETHER = "end_to_end"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together what has fixtures in common, as `--dist loadgroup` wants it said."""
+    for item in items:
+        group = _TOGETHER if _TOGETHER in item.path.parts else str(item.path.relative_to(Path(item.config.rootpath)))
+        item.add_marker(pytest.mark.xdist_group(group))
