@@ -39,9 +39,14 @@ from wardround.federation.identities import EnrolmentRequest, Roster, SiteKeys
 from wardround.federation.invitation import save_invitation
 from wardround.federation.payload import pack
 from wardround.federation.protocol import (
+    FEATURES,
     REPLY,
+    Checks,
+    Concluded,
+    Continuation,
     Done,
     Horizon,
+    Leaves,
     MetricValue,
     Missing,
     Plan,
@@ -49,8 +54,10 @@ from wardround.federation.protocol import (
     RefusalCode,
     Refused,
     Reply,
+    Requirements,
     Stage,
     Task,
+    Weights,
     Working,
 )
 from wardround.site_client.agreement import pin
@@ -207,10 +214,37 @@ def messages() -> Iterator[tuple[str, Task | Reply]]:
     )
 
 
+def full_messages() -> Iterator[tuple[str, Task | Reply]]:
+    """Messages with a value in every key that joined the protocol after its first release."""
+    plan = Plan(
+        federation="corpus",
+        study=DIGEST,
+        horizon=Horizon(rounds=8, local_steps=5),
+        strategy="fedavg",
+        roster=roster_of(("north", "south")).digest,
+        leaves=Leaves(metrics=("dice", "loss"), test=False),
+        weights=Weights(by="cases", cap=0.5),
+        validation=Checks(every=2, max_cases=20),
+        require=Requirements(patient_column=True),
+        after=Continuation(plan=DIGEST, rounds=4, model=DIGEST),
+    )
+    names = ("north", "south")
+    hello = Task(site="north", plan=plan.digest, stage=Stage.HELLO, round=0, ask=ASK, offer=plan, features=FEATURES)
+    yield "task-hello-full", hello.model_copy(update={"names": names})
+    yield "task-conclude", Task(site="north", plan=plan.digest, stage=Stage.CONCLUDE, round=8, base=DIGEST, ask=ASK)
+    yield "concluded", Concluded(site="north", ask=ASK, plan=plan.digest)
+    ready = Ready(
+        site="north", ask=ASK, plan=plan.digest, cohort=DIGEST, train_cases=9, validation_cases=3, version=__version__
+    )
+    yield "ready-full", ready.model_copy(update={"features": FEATURES, "test_cases": 4})
+    done = Done(site="north", work_key=DIGEST, update=DIGEST, train_cases=9, loss=0.5, metrics={}, seconds=1.5)
+    yield "done-full", done.model_copy(update={"state_lost": True})
+
+
 def write_messages(folder: Path) -> None:
     """Bodies of messages, and a packed model."""
     folder.mkdir()
-    for name, message in messages():
+    for name, message in (*messages(), *full_messages()):
         (folder / f"{name}.json").write_bytes(canonical_model(message))
     (folder / "model.safetensors").write_bytes(pack({"model/weight": np.arange(6, dtype=np.float32).reshape(2, 3)}))
 

@@ -66,5 +66,10 @@ def _parameters(text: str) -> JsonValue:
     return found
 
 
-StrategyField = Annotated[StrategyTerms, BeforeValidator(_strategy_terms), PlainSerializer(str, return_type=str)]
+_Line = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}( \{[ -~]{1,8192}\})?$")]
+StrategyField = Annotated[
+    StrategyTerms,
+    BeforeValidator(_strategy_terms, json_schema_input_type=_Line),
+    PlainSerializer(str, return_type=str),
+]
 """A strategy's terms as a plan states them."""

@@ -14,4 +14,4 @@ def test_scoring_with_forty_classes_holds_no_volume_of_probabilities(tmp_path: P
     tiny = [big_cases.write_case(tmp_path, "tiny", (40, 40, 40), 40)]
     found = big_cases.figure("evaluate 40", cases, tiny, tmp_path / "store", shape, window=32)
     assert found is not None
-    assert found.per_voxel <= 50
+    assert found.per_voxel <= 64
