@@ -254,7 +254,6 @@ def undo(
 ) -> None:
     """Undo a committed round and all after it; the run goes on from the model before. Their folders are kept."""
     from wardround.aggregator.undo import undo_rounds
-    from wardround.engine.basics.printable import say
 
     if not yes:
         say(

@@ -95,6 +95,8 @@ def test_an_estimate_comes_first(place: Path, tmp_path: Path, capsys: pytest.Cap
     assert "9 cases: 3 to train, 3 to validate, 3 to test" in told
     assert "1 steps, 1 validations" in told
     assert "of disk" in told
+    # The program's own lines are lines: an escape would show that a whole text was printed as one of them.
+    assert "\\n" not in told
 
 
 def test_all_folds_give_a_leaderboard(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

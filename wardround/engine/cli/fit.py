@@ -110,7 +110,7 @@ def _fit(survey: Survey, out: Path, work: Path, store_limit: int | None) -> Lead
         # A case that cannot be read is told below, with all others that cannot.
         with contextlib.suppress(UnreadableCaseError):
             expected = estimate(survey, work)
-            complain(_announcement(survey, expected, len(splits)))
+            complain(*_announcement(survey, expected, len(splits)))
             require_space(work, expected.store_bytes, "the preprocessed cases")
             require_space(out, expected.run_bytes * len(splits), "checkpoints and weights")
     workbench = Workbench.fill(survey, work, store_limit)
@@ -123,7 +123,7 @@ def _fit(survey: Survey, out: Path, work: Path, store_limit: int | None) -> Lead
     return board
 
 
-def _announcement(survey: Survey, expected: Estimate, splits: int) -> str:
+def _announcement(survey: Survey, expected: Estimate, splits: int) -> tuple[str, str, str]:
     split = survey.split
     counts = f"{len(split.train)} to train, {len(split.validation)} to validate, {len(split.test)} to test"
     steps = f"{expected.total_steps} steps, {expected.validations} validations"
@@ -131,8 +131,9 @@ def _announcement(survey: Survey, expected: Estimate, splits: int) -> str:
     disk = expected.store_bytes + splits * expected.run_bytes
     many = f"{splits} splits, the first with " if splits > 1 else ""
     return (
-        f"{len(survey.cohort.cases)} cases: {many}{counts}\n{steps}, {expected.step_seconds:.2f} s a step\n"
-        f"about {_duration(seconds)} and {disk / 1e6:,.0f} MB of disk"
+        f"{len(survey.cohort.cases)} cases: {many}{counts}",
+        f"{steps}, {expected.step_seconds:.2f} s a step",
+        f"about {_duration(seconds)} and {disk / 1e6:,.0f} MB of disk",
     )
 
 
