@@ -108,3 +108,9 @@ def test_until_a_first_round_has_begun_another_plan_takes_the_place(tmp_path: Pa
     other = load_coordination(config)
     state.pin(other.plan, other.study, other.roster)
     assert state.pinned() == other.plan
+
+
+def test_an_address_of_ipv6_is_shown_as_one_is_written(tmp_path: Path) -> None:
+    config = make_home(tmp_path, free_port())
+    rewrite(config, "listen: ", 'listen: "[::]:9555"  # ')
+    assert "listening on [::]:9555" in aggregator("check", "--config", config).out

@@ -27,6 +27,7 @@ from wardround.aggregator.view import View, Watched, open_view
 from wardround.engine.basics.files import sweep_left_overs
 from wardround.engine.basics.printable import say
 from wardround.engine.cli.runner import ExitCode
+from wardround.federation.addresses import join_address
 from wardround.federation.flower import settings as transport
 from wardround.federation.flower.link import GateLimits, Link, LinkEvent, TlsFiles
 from wardround.federation.health import health_service
@@ -78,7 +79,8 @@ def _play(coordination: Coordination, state: StateFolder, journal: Journal, view
         state.pin(coordination.plan, coordination.study, coordination.roster)
         _record_start(coordination, state, journal)
         tell_health(True)
-        journal.record(Event.LISTENING, host=coordination.settings.endpoint[0], port=link.port)
+        host = coordination.settings.endpoint[0]
+        journal.record(Event.LISTENING, host=host, port=link.port, address=join_address(host, link.port))
         outputs = _outputs(coordination, state)
         loop = RoundLoop(_run_plan(coordination, ring), state, switchboard, journal, clock, outputs)
         view.watch(Watched(loop, link.seconds_since_seen))

@@ -17,7 +17,7 @@ _SENTENCES: Mapping[str, str] = {
     Event.SITE_TOLD: "{site} knows that the run is complete",
     Event.RUN_CARRIED_ON: "after {rounds} rounds the training is carried on under another plan: {detail}",
     Event.RUN_INTERRUPTED: "interrupted; the same command goes on where this left off",
-    Event.LISTENING: "listening on {host}:{port}",
+    Event.LISTENING: "listening on {address}",
     Event.KEY_REVOKED: "the key of {site} is revoked: nobody speaks for it any more",
     Event.KEY_REPLACED: "{site} speaks with new keys",
     Event.KEYS_UNREADABLE: "the changed keys cannot be read, so nothing changes: {detail}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wardround.aggregator.coordination import Coordination
+from wardround.federation.addresses import join_address
 
 
 def describe_federation(coordination: Coordination) -> list[str]:
@@ -14,7 +15,6 @@ def describe_federation(coordination: Coordination) -> list[str]:
     if settings.deadline is not None:
         grace = settings.seconds_of_grace
         deadline = f"{settings.deadline:g} s for each from when it is ready, {grace:g} s of grace after the quorum"
-    host, port = settings.endpoint
     return [
         f"federation   {settings.federation}, plan {coordination.plan.digest[:16]}",
         f"study        {coordination.study.study} ({coordination.study.task}), digest {coordination.study.digest[:16]}",
@@ -23,6 +23,6 @@ def describe_federation(coordination: Coordination) -> list[str]:
         f"sites        {len(names)}: {', '.join(names)}",
         f"each round   at least {coordination.quorum} of them, {deadline}; below the quorum: {settings.below_quorum}; "
         f"when a site declines: {settings.on_decline}",
-        f"address      {settings.address}, listening on {host}:{port}",
+        f"address      {settings.address}, listening on {join_address(*settings.endpoint)}",
         *(f"note         {note}" for note in coordination.notes),
     ]
