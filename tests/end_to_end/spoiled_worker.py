@@ -11,7 +11,7 @@ import numpy as np
 from wardround.site_client.agreement import Agreement, load_agreement
 from wardround.site_client.events import EventLog, Role
 from wardround.site_client.laboratory import EngineLaboratory, Trained, TrainingJob, Watch
-from wardround.site_client.processes import only_one, stopping
+from wardround.site_client.processes import on_duty
 from wardround.site_client.settings import SiteSettings, load_settings
 from wardround.site_client.worker import run_worker
 
@@ -36,7 +36,7 @@ def open_laboratory(settings: SiteSettings, agreement: Agreement) -> SpoiledLabo
 def main() -> None:
     """Run the worker until SIGTERM."""
     settings = load_settings(Path(sys.argv[1]))
-    with only_one(settings.work, Role.WORKER), stopping(follow_parent=False) as stop:
+    with on_duty(settings.work, Role.WORKER) as stop:
         log = EventLog(settings.work, Role.WORKER)
         run_worker(settings, load_agreement(settings.accepted), log, stop, open_laboratory)
 

@@ -244,7 +244,7 @@ def test_a_site_whose_cases_cannot_be_used_says_so_also_while_it_tries_again(
 
 
 def test_the_supervisor_starts_a_worker_that_asks_for_it_and_waits_longer_each_time(site: Site) -> None:
-    child = supervisor._Child(Role.WORKER, ["sh", "-c", f"exit {FRESH_PROCESS}"], {})
+    child = supervisor._Child(Role.WORKER, site.settings.work, ["sh", "-c", f"exit {FRESH_PROCESS}"], {})
     pauses = []
     for _ in range(3):
         child.start()

@@ -21,8 +21,9 @@ from tests.support.certificates import CertificateFiles, write_certificates
 from wardround.federation.flower.link import Link, TlsFiles
 from wardround.federation.payload import pack, unpack
 from wardround.federation.protocol import Done, Ready, Reply, Stage, Working
+from wardround.site_client import supervisor
 from wardround.site_client.events import Event, Role, log_path, read_log
-from wardround.site_client.processes import read_pid, stopping
+from wardround.site_client.processes import pid_path, read_pid, stopping
 
 SECONDS = 120
 COURIER_MODULES = """
@@ -57,10 +58,11 @@ def site(tmp_path: Path, tls: CertificateFiles) -> Site:
     return site
 
 
-def _start(site: Site, *arguments: str) -> subprocess.Popen[bytes]:
+def _start(site: Site, *arguments: str, own_group: bool = False) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "wardround.site_client", *arguments, "--config", str(site.config)]
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+    group = 0 if own_group else None
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, process_group=group)
 
 
 @contextmanager
@@ -147,6 +149,54 @@ def test_a_killed_process_is_started_again_and_all_stop_together(site: Site) -> 
         supervisor.send_signal(signal.SIGINT)
         assert supervisor.wait(SECONDS) == 0
     assert not any(child.is_running() for child in children)
+    assert not list(site.settings.work.glob("*.pid"))
+
+
+STOPPED_EARLY = """
+import os, signal, sys
+from wardround.site_client import cli, processes
+write = processes.write_atomic
+
+def write_then_stop(path, content):
+    write(path, content)
+    if path.suffix == ".pid":
+        os.kill(os.getpid(), signal.SIGTERM)
+
+processes.write_atomic = write_then_stop
+sys.exit(cli.main())
+"""
+
+
+@pytest.mark.parametrize("role", ["courier", "worker"])
+def test_a_process_that_is_stopped_as_soon_as_its_pid_is_written_leaves_no_pid(site: Site, role: str) -> None:
+    command = [sys.executable, "-c", STOPPED_EARLY, role, "--config", str(site.config)]
+    answer = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
+    assert answer.returncode == 0, answer.stderr.decode()
+    assert not list(site.settings.work.glob("*.pid"))
+
+
+@pytest.mark.parametrize("whose", ["its own", "another's", "nobody's"])
+def test_the_supervisor_removes_the_pid_file_of_a_child_that_was_killed(site: Site, whose: str) -> None:
+    """And no other: by then the role's next process, started by somebody else, may have written its own."""
+    work = site.settings.work
+    work.mkdir()
+    child = supervisor._Child(Role.WORKER, work, ["sleep", "60"], dict(os.environ))
+    pid = child.start()
+    written = {"its own": pid, "another's": os.getpid(), "nobody's": "x"}[whose]
+    pid_path(work, Role.WORKER).write_text(f"{written}\n")
+    os.kill(pid, signal.SIGKILL)
+    _until(lambda: child.died() == -signal.SIGKILL, "it lives")
+    assert pid_path(work, Role.WORKER).exists() == (whose != "its own")
+
+
+def test_ctrl_c_while_the_processes_start_shows_no_traceback(site: Site) -> None:
+    """A terminal sends it to the whole foreground group."""
+    process = _start(site, own_group=True)
+    _until(lambda: Event.CHILD_STARTED in site.events(Role.SUPERVISOR), "no child was started")
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0
+    assert b"Traceback" not in said
     assert not list(site.settings.work.glob("*.pid"))
 
 

@@ -11,7 +11,7 @@ from tests.site_client.support import FakeLaboratory
 from wardround.site_client.agreement import Agreement, load_agreement
 from wardround.site_client.events import EventLog, Role
 from wardround.site_client.laboratory import Trained, TrainingJob, Watch
-from wardround.site_client.processes import only_one, stopping
+from wardround.site_client.processes import on_duty
 from wardround.site_client.settings import SiteSettings, load_settings
 from wardround.site_client.worker import run_worker
 
@@ -37,7 +37,7 @@ def main() -> None:
     """Run until SIGTERM."""
     settings = load_settings(Path(sys.argv[1]))
     log = EventLog(settings.work, Role.WORKER)
-    with only_one(settings.work, Role.WORKER), stopping(follow_parent=False) as stop:
+    with on_duty(settings.work, Role.WORKER) as stop:
         run_worker(settings, load_agreement(settings.accepted), log, stop, _open)
     assert threading.active_count() >= 1
 

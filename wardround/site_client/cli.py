@@ -182,11 +182,11 @@ def courier(config: Config = _DEFAULT, follow_parent: FollowParent = False) -> N
     from wardround.site_client.agreement import load_agreement
     from wardround.site_client.events import EventLog, Role
     from wardround.site_client.line import run_courier
-    from wardround.site_client.processes import only_one, stopping
+    from wardround.site_client.processes import on_duty
     from wardround.site_client.settings import load_settings
 
     settings = load_settings(config)
-    with only_one(settings.work, Role.COURIER), stopping(follow_parent=follow_parent) as stop:
+    with on_duty(settings.work, Role.COURIER, follow_parent=follow_parent) as stop:
         agreement, keys = load_agreement(settings.accepted), SiteKeys.load(settings.keys)
         run_courier(settings, agreement, keys, EventLog(settings.work, Role.COURIER), stop)
 
@@ -196,12 +196,12 @@ def worker(config: Config = _DEFAULT, follow_parent: FollowParent = False) -> in
     """Run the worker alone (data and device, no network). It exits with 75 when it needs a fresh process."""
     from wardround.site_client.agreement import load_agreement
     from wardround.site_client.events import EventLog, Role
-    from wardround.site_client.processes import only_one, stopping
+    from wardround.site_client.processes import on_duty
     from wardround.site_client.settings import load_settings
     from wardround.site_client.worker import run_worker
 
     settings = load_settings(config)
-    with only_one(settings.work, Role.WORKER), stopping(follow_parent=follow_parent) as stop:
+    with on_duty(settings.work, Role.WORKER, follow_parent=follow_parent) as stop:
         return run_worker(settings, load_agreement(settings.accepted), EventLog(settings.work, Role.WORKER), stop)
 
 

@@ -39,7 +39,7 @@ def only_one(work: Path, role: Role) -> Iterator[None]:
         try:
             yield
         finally:
-            pid_path(work, role).unlink(missing_ok=True)
+            forget_pid(work, role, os.getpid())
 
 
 def pid_path(work: Path, role: Role) -> Path:
@@ -49,12 +49,30 @@ def pid_path(work: Path, role: Role) -> Path:
 
 def read_pid(work: Path, role: Role) -> int | None:
     """The process id in a role's pid file, if that process is alive."""
+    pid = _written_pid(work, role)
+    if pid is None:
+        return None
     try:
-        pid = int(pid_path(work, role).read_text())
         os.kill(pid, 0)
-    except (OSError, ValueError):
+    except PermissionError:
+        return pid  # somebody else's, and alive
+    except OSError:
         return None
     return pid
+
+
+def forget_pid(work: Path, role: Role, pid: int) -> None:
+    """Remove a role's pid file if it names this process, which has ended: one that was killed leaves its file."""
+    if _written_pid(work, role) == pid:
+        pid_path(work, role).unlink(missing_ok=True)
+
+
+def _written_pid(work: Path, role: Role) -> int | None:
+    try:
+        pid = int(pid_path(work, role).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    return pid if pid > 0 else None
 
 
 class StopRequest(threading.Event):
@@ -91,6 +109,16 @@ class StopRequest(threading.Event):
             yield
         finally:
             self._interrupts = False
+
+
+@contextmanager
+def on_duty(work: Path, role: Role, *, follow_parent: bool = False) -> Iterator[StopRequest]:
+    """Be the only process of a role in a work folder, until the request that is yielded.
+
+    Signals are taken before the first trace of the process lies in the folder, and until the last has gone.
+    """
+    with stopping(follow_parent=follow_parent) as stop, only_one(work, role):
+        yield stop
 
 
 @contextmanager

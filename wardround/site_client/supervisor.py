@@ -14,7 +14,7 @@ from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode
 from wardround.federation.identities import TRANSPORT_FILE
 from wardround.site_client.events import Event, EventLog, Role
-from wardround.site_client.processes import only_one, stopping
+from wardround.site_client.processes import forget_pid, on_duty
 from wardround.site_client.settings import SiteSettings, load_settings
 
 FIRST_PAUSE = 0.5
@@ -30,6 +30,7 @@ class _Child:
     """One supervised process: when it began, and when it may begin again."""
 
     role: Role
+    work: Path
     command: Sequence[str]
     environment: Mapping[str, str]
     process: subprocess.Popen[bytes] | None = None
@@ -38,8 +39,10 @@ class _Child:
     due: float = 0.0
 
     def start(self) -> int:
-        """Start it; its standard input is a pipe that ends with this process."""
-        self.process = subprocess.Popen(self.command, env=dict(self.environment), stdin=subprocess.PIPE)
+        """Start it; its standard input is a pipe that ends with this process, and Ctrl-C reaches this process alone."""
+        self.process = subprocess.Popen(
+            self.command, env=dict(self.environment), stdin=subprocess.PIPE, start_new_session=True
+        )
         self.began = time.monotonic()
         return self.process.pid
 
@@ -63,9 +66,12 @@ class _Child:
         return self.process is None and time.monotonic() >= self.due
 
     def close(self) -> None:
-        """Forget the ended process."""
-        if self.process is not None and self.process.stdin is not None:
+        """Forget the ended process, and remove the pid file that it left if it was killed."""
+        if self.process is None:
+            return
+        if self.process.stdin is not None:
             self.process.stdin.close()
+        forget_pid(self.work, self.role, self.process.pid)
         self.process = None
 
 
@@ -122,8 +128,11 @@ class Supervisor:
         return settings
 
     def _make_children(self) -> tuple[_Child, ...]:
-        roles = (Role.WORKER, Role.COURIER)
-        return tuple(_Child(role, _command(role, self._config), _environment(role, self._settings)) for role in roles)
+        settings = self._settings
+        return tuple(
+            _Child(role, settings.work, _command(role, self._config), _environment(role, settings))
+            for role in (Role.WORKER, Role.COURIER)
+        )
 
     def _look(self) -> tuple[int, ...]:
         watched = (self._config, self._settings.accepted, self._settings.keys / TRANSPORT_FILE)
@@ -147,7 +156,7 @@ class Supervisor:
 def supervise(config: Path) -> int:
     """Run the site until SIGTERM or Ctrl-C. Raises `InputError` when another supervisor works in the same folder."""
     settings = load_settings(config)
-    with only_one(settings.work, Role.SUPERVISOR), stopping(follow_parent=False) as stop:
+    with on_duty(settings.work, Role.SUPERVISOR) as stop:
         log = EventLog(settings.work, Role.SUPERVISOR)
         log.record_fault(Event.STARTED)
         Supervisor(config, settings, log).run(stop)

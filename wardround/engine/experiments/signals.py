@@ -9,43 +9,61 @@ from contextlib import contextmanager
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-Handler = Callable[[int, FrameType | None], object]
+
+
+class _Request:
+    """A handler that keeps in mind that a signal has come.
+
+    What a handler raises can be lost: Python ignores it where it is raised inside a finalizer or a callback of the
+    garbage collector or the import system. So whoever asks later must still be told.
+    """
+
+    def __init__(self, patience: int) -> None:
+        self._patience = patience
+        self.count = 0
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.count += 1
+        if self.count > self._patience:
+            raise KeyboardInterrupt
+
+    def has_come(self) -> bool:
+        """Whether a signal has come."""
+        return self.count > 0
 
 
 @contextmanager
 def interrupts() -> Iterator[None]:
     """While the block runs SIGTERM interrupts like Ctrl-C does, by `KeyboardInterrupt`."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    with _handling(interrupt):
+    with _handling(_Request(patience=0)):
         yield
 
 
 @contextmanager
 def halting() -> Iterator[Callable[[], bool]]:
-    """Yield a function that says whether a signal has come; a second one interrupts at once."""
-    requested = threading.Event()
+    """Yield a function that says whether a signal has come; a second one interrupts at once.
 
-    def request(number: int, frame: FrameType | None) -> None:
-        if requested.is_set():
-            raise KeyboardInterrupt
-        requested.set()
-
-    with _handling(request):
-        yield requested.is_set
+    One that came before, and was lost, counts. One that comes after the function was last asked interrupts at the end
+    of the block.
+    """
+    request = _Request(patience=1)
+    with _handling(request) as earlier:
+        request.count += earlier
+        yield request.has_come
+    if request.has_come():
+        raise KeyboardInterrupt
 
 
 @contextmanager
-def _handling(handler: Handler) -> Iterator[None]:
+def _handling(request: _Request) -> Iterator[int]:
+    """Let a request take the signals; yields how many of them have come to the one that it stands in for."""
     # Python delivers signals to the main thread only; elsewhere (a site's worker, a test) nothing is replaced.
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield 0
         return
-    before = {number: signal.signal(number, handler) for number in _SIGNALS}
+    before = {number: signal.signal(number, request) for number in _SIGNALS}
     try:
-        yield
+        yield max(old.count if isinstance(old, _Request) else 0 for old in before.values())
     finally:
         for number, old in before.items():
             signal.signal(number, old)

@@ -1,0 +1,86 @@
+"""A request to stop is never lost, wherever in the program it arrives."""
+
+from __future__ import annotations
+
+import os
+import signal
+import weakref
+from collections.abc import Callable
+
+import pytest
+
+from wardround.engine.experiments.signals import halting, interrupts
+
+NUMBERS = [signal.SIGTERM, signal.SIGINT]
+
+
+class _Thing:
+    """Something that can be watched while it goes."""
+
+
+def _send(number: signal.Signals) -> None:
+    os.kill(os.getpid(), number)
+
+
+def _in_a_callback(number: signal.Signals) -> None:
+    """Send a signal where Python ignores what is raised, as it does while it imports modules."""
+    thing = _Thing()
+    watch = weakref.ref(thing, lambda _: _send(number))
+    del thing
+    assert watch() is None
+
+
+def _in_a_finalizer(number: signal.Signals) -> None:
+    class Last:
+        def __del__(self) -> None:
+            _send(number)
+
+    Last()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("lose", [_in_a_callback, _in_a_finalizer])
+def test_a_signal_that_python_ignored_is_heard_when_it_is_asked_for(
+    number: signal.Signals, lose: Callable[[signal.Signals], None]
+) -> None:
+    heard = False
+    with pytest.raises(KeyboardInterrupt), interrupts():
+        lose(number)
+        with halting() as halt:
+            heard = halt()
+    assert heard
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_signal_after_the_last_question_interrupts(number: signal.Signals) -> None:
+    reached = []
+    with pytest.raises(KeyboardInterrupt), interrupts():
+        with halting() as halt:
+            assert not halt()
+            _send(number)
+            reached.append("the end of the block")
+        reached.append("beyond")
+    assert reached == ["the end of the block"]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_what_the_block_raises_goes_first(number: signal.Signals) -> None:
+    with pytest.raises(ValueError, match="halted"), halting() as halt:
+        _send(number)
+        assert halt()
+        raise ValueError("halted")
+
+
+def test_a_second_signal_does_not_wait() -> None:
+    with pytest.raises(KeyboardInterrupt), halting():
+        _send(signal.SIGTERM)
+        _send(signal.SIGINT)
+        pytest.fail("it waited")
+
+
+def test_the_handlers_that_were_there_come_back() -> None:
+    before = [signal.getsignal(number) for number in NUMBERS]
+    with interrupts(), halting():
+        assert [signal.getsignal(number) for number in NUMBERS] != before
+    assert [signal.getsignal(number) for number in NUMBERS] == before
