@@ -38,45 +38,65 @@ def _in_a_finalizer(number: signal.Signals) -> None:
     Last()
 
 
+def _heard_after(lose: Callable[[signal.Signals], None], number: signal.Signals, heard: list[bool]) -> None:
+    with interrupts():
+        lose(number)
+        with halting() as halt:
+            heard.append(halt())
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("number", NUMBERS)
 @pytest.mark.parametrize("lose", [_in_a_callback, _in_a_finalizer])
 def test_a_signal_that_python_ignored_is_heard_when_it_is_asked_for(
     number: signal.Signals, lose: Callable[[signal.Signals], None]
 ) -> None:
-    heard = False
-    with pytest.raises(KeyboardInterrupt), interrupts():
-        lose(number)
-        with halting() as halt:
-            heard = halt()
-    assert heard
+    heard: list[bool] = []
+    with pytest.raises(KeyboardInterrupt):
+        _heard_after(lose, number, heard)
+    assert heard == [True]
 
 
-@pytest.mark.parametrize("number", NUMBERS)
-def test_a_signal_after_the_last_question_interrupts(number: signal.Signals) -> None:
-    reached = []
-    with pytest.raises(KeyboardInterrupt), interrupts():
+def _too_late(number: signal.Signals, reached: list[str]) -> None:
+    with interrupts():
         with halting() as halt:
             assert not halt()
             _send(number)
             reached.append("the end of the block")
         reached.append("beyond")
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_signal_after_the_last_question_interrupts(number: signal.Signals) -> None:
+    reached: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        _too_late(number, reached)
     assert reached == ["the end of the block"]
+
+
+def _halted(number: signal.Signals) -> None:
+    with halting() as halt:
+        _send(number)
+        if halt():
+            raise ValueError("halted")
 
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_what_the_block_raises_goes_first(number: signal.Signals) -> None:
-    with pytest.raises(ValueError, match="halted"), halting() as halt:
-        _send(number)
-        assert halt()
-        raise ValueError("halted")
+    with pytest.raises(ValueError, match="halted"):
+        _halted(number)
 
 
-def test_a_second_signal_does_not_wait() -> None:
-    with pytest.raises(KeyboardInterrupt), halting():
+def _impatient() -> None:
+    with halting():
         _send(signal.SIGTERM)
         _send(signal.SIGINT)
         pytest.fail("it waited")
+
+
+def test_a_second_signal_does_not_wait() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        _impatient()
 
 
 def test_the_handlers_that_were_there_come_back() -> None:
