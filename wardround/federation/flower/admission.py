@@ -40,6 +40,8 @@ class GateLimits:
         first_request_seconds: time that a stranger has for the headers of its first request.
         header_seconds: time for the headers of every later request.
         body_seconds: time for a request's body to arrive, and again for the response to be taken.
+        refused_bytes: what is read and thrown away of a request that was refused, so that its sender sees the answer.
+        refused_seconds: how long that may take.
         idle_seconds: how long a silent connection of a site is kept.
         strangers: open connections that have not authenticated yet, over all addresses.
         strangers_per_source: the same for one network, that is /24 in IPv4 and /64 in IPv6.
@@ -54,6 +56,8 @@ class GateLimits:
     first_request_seconds: float = 5.0
     header_seconds: float = 10.0
     body_seconds: float = 120.0
+    refused_bytes: int = 16 * 1024 * 1024
+    refused_seconds: float = 5.0
     idle_seconds: float = 60.0
     strangers: int = 128
     strangers_per_source: int = 32

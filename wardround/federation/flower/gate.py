@@ -45,8 +45,6 @@ FLEET_PATHS = frozenset(
 )
 """Registering nodes and fetching bundles are missing on purpose: the roster is fixed and no bundle is ever run."""
 
-_DRAIN_BYTES = 64 * 1024
-_DRAIN_SECONDS = 2.0
 _DIGITS = 3
 _OK, _UNAUTHORIZED, _NOT_FOUND, _TIMEOUT, _CONFLICT = 200, 401, 404, 408, 409
 _TOO_LARGE, _OUTDATED, _ERROR = 413, 426, 500
@@ -118,7 +116,7 @@ class Gate:
             await self._fleet(scope, receive, send)
         else:
             self._announcer.refused("unknown path")
-            await _refuse(receive, send, _NOT_FOUND, [])
+            await _turn_away(send, _NOT_FOUND, [])
 
     async def _health(self, scope: Scope, send: Send) -> None:
         """Say that the link lives, and what its clock shows. With a site's credentials: whether these would pass."""
@@ -147,7 +145,7 @@ class Gate:
         verdict = self._heard(self._examine(scope), peer)
         if verdict.claims is None or verdict.site is None:
             self._announce(verdict)
-            await _refuse(receive, send, _status(verdict), self._explanation(verdict))
+            await _turn_away(send, _status(verdict), self._explanation(verdict))
             return
         site = verdict.site
         self._admission.authenticated(peer, site)
@@ -243,23 +241,8 @@ def _asked_to_wait(headers: Mapping[bytes, bytes]) -> float:
     return float(seconds) if name == b"wait" and seconds.isdigit() and len(seconds) <= _DIGITS else 0.0
 
 
-async def _refuse(receive: Receive, send: Send, status: int, headers: Headers) -> None:
-    """Turn a request away with an empty body. What little has been sent is read first, so that the answer arrives."""
-    drained = 0
-    try:
-        async with asyncio.timeout(_DRAIN_SECONDS):
-            while drained <= _DRAIN_BYTES:
-                message = await receive()
-                drained += len(message.get("body", b""))
-                if not message.get("more_body", False):
-                    break
-    except TimeoutError:
-        _log.debug("A refused peer was still sending after %.0f s", _DRAIN_SECONDS)
-    await _turn_away(send, status, headers)
-
-
 async def _turn_away(send: Send, status: int, headers: Headers) -> None:
-    """Answer with a bare status and close the connection."""
+    """Answer with a bare status, whatever may still come, and close the connection."""
     await _respond(send, status, b"", [(b"connection", b"close"), *headers])
 
 

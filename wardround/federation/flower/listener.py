@@ -19,15 +19,19 @@ from uvicorn.server import ServerState
 from .admission import Admission, GateLimits, Peer, plain_address, source_of
 from .binding import listen
 from .events import Announcer
+from .parting import PartingTransport
 from .proxy_header import FIXED_BYTES, Proxies, ProxyHeaderError, read_source, rest_bytes
 
 _SHUTDOWN_SECONDS = 2.0
+_BAD_REQUEST = 400
 
 _log = logging.getLogger(__name__)
 
 
 class GuardedProtocol(H11Protocol):
-    """HTTP/1.1 that gives a peer a fixed time for its headers and counts its connection."""
+    """HTTP/1.1 that gives a peer a fixed time for its headers, counts its connection, and parts as `parting` says."""
+
+    transport: PartingTransport
 
     def __init__(
         self, config: Config, state: ServerState, admission: Admission, limits: GateLimits, peer: Peer
@@ -35,19 +39,23 @@ class GuardedProtocol(H11Protocol):
         super().__init__(config, state, {})
         self._admission = admission
         self._peer = peer
+        self._limits = limits
         self._header_seconds = limits.first_request_seconds
         self._later_seconds = limits.header_seconds
         self._header_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """The TLS handshake is done: wait for headers."""
-        super().connection_made(transport)
+        super().connection_made(PartingTransport(transport, self.conn, self._limits))
         self.client = self._peer
         self._expect_headers()
         self._admission.opened(self._peer, transport)
 
     def data_received(self, data: bytes) -> None:
         """More bytes: headers that drip in are timed from their first byte."""
+        if self.transport.is_parting:
+            self.transport.throw_away(data)
+            return
         super().data_received(data)
         if self.conn.their_state is h11.IDLE:
             self._expect_headers()
@@ -55,9 +63,17 @@ class GuardedProtocol(H11Protocol):
             self._stop_timer()
             self._header_seconds = self._later_seconds
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, with an answer that has a length: nobody has to wait for the connection's end."""
+        headers = [(b"content-length", b"0"), (b"connection", b"close")]
+        for event in (h11.Response(status_code=_BAD_REQUEST, headers=headers), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """The peer is gone."""
         self._stop_timer()
+        self.transport.gone()
         self._admission.release(self._peer)
         super().connection_lost(exc)
 

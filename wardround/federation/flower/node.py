@@ -54,6 +54,10 @@ _WORDS: Mapping[Reason | None, str] = {
     Reason.OUTDATED: "this software is older than the aggregator's; update it",
     None: "the aggregator does not say why; its software may be older than this site's",
 }
+_STATUS_WORDS: Mapping[int, str] = {
+    HTTPStatus.REQUEST_TIMEOUT: ": the line is too slow, a piece of a transfer did not arrive in time",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ": what this site sends is too large for the aggregator; tell the coordinator",
+}
 
 _log = logging.getLogger(__name__)
 
@@ -257,7 +261,8 @@ def _describe(error: Exception, address: str) -> tuple[str, int | None]:
     from .wire import MalformedMessageError
 
     if isinstance(error, httpx.HTTPStatusError):
-        return f"http {error.response.status_code}", error.response.status_code
+        status = error.response.status_code
+        return f"http {status}{_STATUS_WORDS.get(status, '')}", status
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError | ProxySettingError):
         trouble = explain(error, None if isinstance(error, ProxySettingError) else proxy_for(address))
         return f"{trouble.sentence}. {trouble.remedy}", None
