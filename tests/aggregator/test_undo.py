@@ -16,10 +16,12 @@ from wardround.aggregator.chronicle import GrowingFile
 from wardround.aggregator.cli import app
 from wardround.aggregator.enrolment import write_roster
 from wardround.aggregator.history import history_jsonl, history_rows
+from wardround.aggregator.journal import Event, Journal
 from wardround.aggregator.outputs import Outputs, initial_arrays
 from wardround.aggregator.rounds.loop import RoundLoop, accepted_keys
+from wardround.aggregator.rounds.records import RoundOrder
 from wardround.aggregator.scalars import Scalars
-from wardround.aggregator.undo import undo_rounds
+from wardround.aggregator.undo import describe_foreseen, foresee, undo_rounds
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.problems import InputError
 from wardround.federation.protocol import Stage
@@ -107,6 +109,52 @@ def test_what_cannot_be_undone_is_said(tmp_path: Path) -> None:
     with bench.state.locked(), pytest.raises(InputError, match="another aggregator"):
         undo_rounds(config, 2)
     assert len(bench.state.results()) == 3
+
+
+@pytest.mark.usefixtures("silent_outputs")
+def test_what_an_undo_asks_of_the_sites_is_said_before_it_is_done(tmp_path: Path) -> None:
+    """Also what was done again before, and only under the plan of now."""
+    bench = Bench(tmp_path / "state", names=NAMES, rounds=3)
+    config = config_of(tmp_path, bench)
+    bench.run()
+    said = [" ".join(describe_foreseen(foresee(config, number))) for number in (1, 4)]
+    assert "rounds 1 to 4" in said[0]
+    assert "first model" in said[0]
+    assert "allowance: 4" in said[0], "more than a site allows by itself"
+    assert "round 4:" in said[1]
+    assert "the model of round 3" in said[1]
+    assert "ask each site" not in said[1]
+    assert all("evaluation: {final: false}" in text for text in said)
+    undo_rounds(config, 3)
+    bench.run()
+    assert foresee(config, 3).again == 4
+    journal = Journal(bench.state.journal_path, lambda entry: None)
+    journal.record(Event.RUN_CARRIED_ON, plan=bench.plan.digest, rounds=3, detail="")
+    assert foresee(config, 3).again == 2, "the sites' account is another one for another plan"
+
+
+def test_from_which_round_on_a_run_can_go_back_is_said(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "state", names=NAMES, rounds=6)
+    bench.run()
+    with pytest.raises(InputError, match="Undo from round 5 on"):
+        foresee(config_of(tmp_path, bench), 2)
+    assert len(bench.state.results()) == 7
+
+
+@pytest.mark.usefixtures("silent_outputs")
+def test_a_final_evaluation_that_the_sites_decline_can_be_left_out(tmp_path: Path) -> None:
+    """It was begun already, and the coordinator sets `final: false` then."""
+    bench = Bench(tmp_path / "state", names=NAMES, rounds=2)
+    bench.run()
+    undo_rounds(config_of(tmp_path, bench), 3)
+    order = RoundOrder(
+        round=3, stage=Stage.EVALUATE, base=bench.models()[-1], state=bench.models()[-1], sites=bench.names
+    )
+    bench.state.round(3).begin(order)
+    bench.final = False
+    assert bench.run().complete
+    assert len(bench.state.results()) == 2
+    assert bench.state.round(3).order() is None
 
 
 def test_without_a_yes_nothing_is_undone(tmp_path: Path) -> None:

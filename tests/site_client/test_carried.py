@@ -53,13 +53,52 @@ def test_the_state_of_the_work_at_hand_is_kept(state: CarriedState) -> None:
     assert state.settle(None, ONE).rolled_back == ()
 
 
-def test_an_aggregator_that_is_set_back_by_a_round_finds_the_former_state(state: CarriedState) -> None:
-    for key, following in ((ONE, TWO), (TWO, THREE), (THREE, FOUR)):
+def rounds(state: CarriedState, count: int) -> list[str]:
+    """Work keys of so many rounds, each of which was accepted."""
+    keys = [f"{number:064x}" for number in range(1, count + 1)]
+    for key, following in zip(keys, [*keys[1:], "f" * 64], strict=True):
         state.put_pending(key, {"optimizer": key.encode()})
         state.settle(key, following)
-    assert not state.settle(TWO, THREE).lost
-    assert state.committed(TWO) == {"optimizer": TWO.encode()}
-    assert state.committed(ONE) == {}
+    return keys
+
+
+@pytest.mark.parametrize("undone", [1, 2, 3])
+def test_an_aggregator_that_is_set_back_finds_the_former_state(state: CarriedState, undone: int) -> None:
+    *_, back = keys = rounds(state, 8)[:-undone]
+    assert not state.settle(back, "e" * 64).lost
+    assert state.committed(back) == {"optimizer": back.encode()}
+    assert state.committed(keys[0]) == {}, "not everything is kept for ever"
+
+
+def test_rounds_are_undone_again_after_others_have_taken_their_place(state: CarriedState) -> None:
+    """What was accepted last counts as the newest, not what was computed last."""
+    back = rounds(state, 6)[-4]
+    for number in range(3):
+        other = f"{number:x}" * 64
+        state.settle(back, other)
+        state.put_pending(other, {"optimizer": b"another model's"})
+        assert not state.settle(other, "e" * 64).lost
+        assert not state.settle(back, "e" * 64).lost
+
+
+def test_work_that_is_done_again_leaves_its_new_state(state: CarriedState) -> None:
+    """As after an undo that began with a fresh optimiser: the accepted reply goes with the state of its own training."""
+    state.put_pending(ONE, {"optimizer": b"first"})
+    state.settle(ONE, TWO)
+    state.settle(None, ONE)
+    state.put_pending(ONE, {"optimizer": b"again"})
+    assert state.settle(ONE, TWO).committed == ONE
+    assert state.committed(ONE) == {"optimizer": b"again"}
+
+
+def test_a_reply_that_can_still_be_handed_over_keeps_its_state(state: CarriedState) -> None:
+    """After an undo of two rounds the site has the reply of the later one still, and need not compute it again."""
+    state.put_pending(ONE, {"optimizer": b"first"})
+    state.settle(ONE, TWO)
+    state.put_pending(TWO, {"optimizer": b"second"})
+    assert state.settle(None, ONE, {ONE, TWO}.__contains__).rolled_back == ()
+    assert state.settle(TWO, THREE).committed == TWO
+    assert state.committed(TWO) == {"optimizer": b"second"}
 
 
 def test_a_state_that_was_never_here_is_reported_as_lost(state: CarriedState) -> None:

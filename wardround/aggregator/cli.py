@@ -253,14 +253,10 @@ def undo(
     yes: Annotated[bool, typer.Option("--yes", help="Do it.")] = False,
 ) -> None:
     """Undo a committed round and all after it; the run goes on from the model before. Their folders are kept."""
-    from wardround.aggregator.undo import undo_rounds
+    from wardround.aggregator.undo import describe_foreseen, foresee, undo_rounds
 
     if not yes:
-        say(
-            f"This undoes round {number} and every round after it: the run then goes on from the model before it.",
-            "The rounds' folders are moved aside, not deleted. Sites go back with their optimisers' state where they",
-            "still have it. To do it, say the same with --yes.",
-        )
+        say(*describe_foreseen(foresee(config, number)), "To do it, say the same with --yes.")
         raise typer.Exit(ExitCode.BAD_INPUT)
     undone = undo_rounds(config, number)
     say(f"rounds {undone.first} to {undone.last} are undone; they lie in {undone.folder}")

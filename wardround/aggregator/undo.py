@@ -8,7 +8,7 @@ from pathlib import Path
 
 from wardround.aggregator.coordination import absolute_folders, read_federation
 from wardround.aggregator.enrolment import read_roster
-from wardround.aggregator.journal import Event, Journal
+from wardround.aggregator.journal import Event, Journal, read_journal
 from wardround.aggregator.outputs import BEST, LAST, REPORT, Outputs
 from wardround.aggregator.rounds.records import RoundResult
 from wardround.aggregator.rounds.selection import Selection
@@ -17,6 +17,7 @@ from wardround.aggregator.scalars import Scalars
 from wardround.engine.basics.files import fsync_folder
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study import study_from_bytes
+from wardround.federation.protocol import USUAL_ALLOWANCE, Stage
 
 _HISTORY = ("history.jsonl", "history.csv")
 
@@ -30,6 +31,67 @@ class Undone:
     folder: Path
 
 
+@dataclass(frozen=True)
+class Foreseen:
+    """What an undo comes to, for the coordinator to know before it is done.
+
+    Attributes:
+        first, last: the rounds that it undoes, an open one included.
+        before: rounds that were undone already under the plan of now, and done again.
+        scored: whether the final evaluation is among them, for which sites score their test cases.
+    """
+
+    first: int
+    last: int
+    before: int
+    scored: bool
+
+    @property
+    def again(self) -> int:
+        """Pieces of work that a site does again under this plan, at most."""
+        return self.before + self.last - self.first + 1
+
+
+def foresee(config: Path, first: int) -> Foreseen:
+    """What undoing a round and those after it comes to. Raises `InputError` as `undo_rounds` does."""
+    home, settings = read_federation(config)
+    state = StateFolder(absolute_folders(home, settings.folders).state)
+    with state.locked():
+        last = _last_round(state)
+        _check(state, first, last)
+        order = state.round(last).order()
+        return Foreseen(first, last, _undone_before(state), order is not None and order.stage is Stage.EVALUATE)
+
+
+def describe_foreseen(found: Foreseen) -> tuple[str, ...]:
+    """The same in plain words: what becomes of the rounds, and what the sites allow."""
+    rounds = f"rounds {found.first} to {found.last}" if found.last > found.first else f"round {found.first}"
+    start = f"the model of round {found.first - 1}" if found.first > 1 else "the first model"
+    earlier = f", {found.before} of them for what was undone before" if found.before else ""
+    return (
+        f"This undoes {rounds}: the run then goes on from {start}. The rounds' folders are moved aside, not deleted.",
+        "Sites go back with their optimisers' state where they still have it (that of the last rounds).",
+        f"Each site does up to {found.again} rounds again under this plan{earlier}, and its policy's `allowance` bounds "
+        f"that: {USUAL_ALLOWANCE} where the hospital has not changed it.",
+        *(_too_much(found) if found.again > USUAL_ALLOWANCE else ()),
+        *(_SCORED if found.scored else ()),
+    )
+
+
+_SCORED = (
+    "The final model was given to the sites to score, and a site scores its test cases for no other model of a plan. If",
+    "the rounds give another one now, sites decline the final evaluation (test_already_scored): then stop, set",
+    "`evaluation: {final: false}` in the federation file, and start again.",
+)
+
+
+def _too_much(found: Foreseen) -> tuple[str, ...]:
+    return (
+        f"That is more: ask each site first to set `allowance: {found.again}` in its policy.yaml. A site whose allowance "
+        "is used up declines (beyond_agreement), and goes on as soon as it was raised.",
+    )
+
+
 def undo_rounds(config: Path, first: int) -> Undone:
     """Undo a round and those after it, of a run that stands still.
 
@@ -41,17 +103,34 @@ def undo_rounds(config: Path, first: int) -> Undone:
     state = StateFolder(folders.state)
     with state.locked():
         last = _last_round(state)
-        if not 1 <= first <= last:
-            expected = f"1 to {last}" if last else "a run that has begun"
-            raise InputError.one("there is no such round", where=str(state.root), got=str(first), expected=expected)
-        _refuse_earlier_plan(state, first)
-        results = _results_before(state, first)
+        results = _check(state, first, last)
         state.reopen()
         undone = Undone(first, last, _move_aside(state, first, last))
         journal = Journal(state.journal_path, lambda entry: None)
         journal.record(Event.ROUNDS_UNDONE, round=first, last=last, folder=str(undone.folder))
         _show(state, folders.results, read_roster(folders.roster).names, results)
     return undone
+
+
+def _check(state: StateFolder, first: int, last: int) -> tuple[RoundResult, ...]:
+    """The rounds that stay. Raises `InputError` unless these can be undone."""
+    if not 1 <= first <= last:
+        expected = f"1 to {last}" if last else "a run that has begun"
+        raise InputError.one("there is no such round", where=str(state.root), got=str(first), expected=expected)
+    _refuse_earlier_plan(state, first)
+    return _results_before(state, first)
+
+
+def _undone_before(state: StateFolder) -> int:
+    """Rounds that were undone under the plan of now. The sites keep an account of their own for each plan."""
+    count = 0
+    for entry in read_journal(state.journal_path):
+        if entry.event == Event.RUN_CARRIED_ON:
+            count = 0
+        elif entry.event == Event.ROUNDS_UNDONE:
+            first, last = entry.facts.get("round"), entry.facts.get("last")
+            count += last - first + 1 if isinstance(first, int) and isinstance(last, int) else 0
+    return count
 
 
 def _refuse_earlier_plan(state: StateFolder, first: int) -> None:
@@ -84,10 +163,19 @@ def _results_before(state: StateFolder, first: int) -> tuple[RoundResult, ...]:
             raise InputError.one(
                 f"the model of round {first - 1}, from which the run would go on, is not kept",
                 where=error.problems[0].where,
-                remedy="Undo fewer rounds (as many as `keep_rounds` in the federation file), round 1 and with it all, "
-                "or restore the state folder from a copy",
+                remedy=f"{_fewer(state, whole)}undo round 1 and with it all, or restore the state folder from a copy "
+                "(`keep_rounds` in the federation file says how many rounds are kept for this)",
             ) from None
     return whole
+
+
+def _fewer(state: StateFolder, before: tuple[RoundResult, ...]) -> str:
+    """From which round on the run can go back instead: the first whose incoming model is kept."""
+    for number in range(len(before) + 1, _last_round(state)):
+        result = state.round(number).result()
+        if result is not None and all(state.arrays.path(name).exists() for name in (result.model, result.state)):
+            return f"Undo from round {number + 1} on, "
+    return ""
 
 
 def _move_aside(state: StateFolder, first: int, last: int) -> Path:

@@ -40,6 +40,8 @@ Features = Annotated[tuple[FeatureName, ...], Field(max_length=64)]
 CONCLUDE, STATE_LOST, TEST_CASES = "conclude", "state_lost", "test_cases"
 FEATURES: tuple[str, ...] = (CONCLUDE, STATE_LOST, TEST_CASES)
 """What this release can do beyond the first protocol. Each end names its own at the hello, and uses what both have."""
+USUAL_ALLOWANCE = 3
+"""Pieces of work beyond one for each round that a site does for a plan, unless its policy says otherwise."""
 
 
 class WireModel(Closed):

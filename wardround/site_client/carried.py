@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from wardround.engine.basics.files import DamagedError, fsync_folder, sweep_left
 from wardround.site_client.mailbox import entries
 
 _BLOB = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_ROUNDS_BACK = 3
+"""So many accepted states before the last one are kept: as many rounds as an aggregator can undo by default."""
 
 
 @dataclass(frozen=True)
@@ -29,21 +31,26 @@ class Settlement:
     lost: bool
 
 
+def _nothing_waits(work_key: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class CarriedState:
     """The carried state of one site, under `root`."""
 
     root: Path
 
-    def settle(self, accepted: str | None, current: str) -> Settlement:
+    def settle(self, accepted: str | None, current: str, waits: Callable[[str], bool] = _nothing_waits) -> Settlement:
         """Commit what `accepted` left behind and roll back the rest, apart from `current`, the work at hand.
 
         `accepted` decides alone, so that settling twice, or again after a crash, gives the same state. It is lost
-        when the state of that work was never here, as after the work folder was emptied.
+        when the state of that work was never here, as after the work folder was emptied. Work that `waits`, because
+        its reply can still be handed over, keeps its state: so it does after rounds before it were undone.
         """
         committed = self._commit(accepted)
         self._thin_out(accepted)
-        old = tuple(key for key in entries(self._pending) if key != current)
+        old = tuple(key for key in entries(self._pending) if key != current and not waits(key))
         for key in old:
             shutil.rmtree(self._pending / key)
         lost = accepted is not None and not (self._committed / accepted).exists()
@@ -97,21 +104,26 @@ class CarriedState:
         return self.root / "committed"
 
     def _thin_out(self, accepted: str | None) -> None:
-        """Keep the accepted state and the newest before it, for an aggregator that was set back by one round."""
+        """Keep the accepted state and those that were accepted last before it, for rounds that are undone."""
         others = [self._committed / key for key in entries(self._committed) if key != accepted]
-        for folder in sorted(others, key=lambda folder: folder.stat().st_mtime_ns)[:-1]:
+        for folder in sorted(others, key=lambda folder: folder.stat().st_mtime_ns)[:-_ROUNDS_BACK]:
             shutil.rmtree(folder)
 
     def _commit(self, accepted: str | None) -> bool:
-        if accepted is None or not (self._pending / accepted).exists():
+        """Commit a state that waits. It takes the place of an older one of the same work, which was done again."""
+        if accepted is None:
             return False
-        if (self._committed / accepted).exists():
-            return False
-        self._committed.mkdir(parents=True, exist_ok=True)
-        os.rename(self._pending / accepted, self._committed / accepted)
-        fsync_folder(self._pending)
-        fsync_folder(self._committed)
-        return True
+        pending, place = self._pending / accepted, self._committed / accepted
+        is_new = pending.exists()
+        if is_new:
+            self._committed.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(place, ignore_errors=True)
+            pending.rename(place)
+            fsync_folder(self._pending)
+            fsync_folder(self._committed)
+        if place.exists():
+            os.utime(place)  # it was accepted last, whenever it was made
+        return is_new
 
 
 def _read(path: Path) -> tuple[str, bytes]:

@@ -11,7 +11,7 @@ from wardround.engine.basics.closed import Added, Closed
 from wardround.engine.basics.sizes import Size
 from wardround.engine.study.documents import load_settings_file
 from wardround.federation.addresses import Address
-from wardround.federation.protocol import SiteName
+from wardround.federation.protocol import USUAL_ALLOWANCE, SiteName
 
 
 class _Section(Closed):
@@ -92,7 +92,7 @@ class Policy(_Section):
     maximum_steps: Annotated[int, Field(ge=1)] = 1_000_000
     metrics: Literal["all"] | tuple[str, ...] = "all"
     release: Literal["automatic"] = "automatic"
-    allowance: Annotated[int, Field(ge=0, le=1000), Added("0.2.0")] = 3
+    allowance: Annotated[int, Field(ge=0, le=1000), Added("0.2.0")] = USUAL_ALLOWANCE
     task_megabytes: Annotated[int, Field(ge=1, le=10**9), Added("0.2.0")] = 8192
     cohort_changes: Annotated[Literal["refuse", "allow"], Added("0.2.0")] = "refuse"
 

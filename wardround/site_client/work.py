@@ -197,7 +197,7 @@ def _open_model(payload: Payload, laboratory: Laboratory) -> dict[str, np.ndarra
 
 def _settle(room: Workroom, order: _Order) -> Mapping[str, bytes] | None:
     """Commit what was accepted and roll back the rest; the state to begin with, or None when it was lost."""
-    settled = room.state.settle(order.task.accepted, order.key)
+    settled = room.state.settle(order.task.accepted, order.key, room.tasks.has)
     if settled.committed is not None:
         room.log.record(Event.STATE_COMMITTED, work_key=settled.committed)
     for key in settled.rolled_back:

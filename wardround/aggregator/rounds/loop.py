@@ -149,12 +149,12 @@ class RoundLoop:
 
     def _next_order(self) -> RoundOrder | None:
         number = len(self.results) + 1
-        begun = self._mender.order(number)
+        stage, begun = self._stage(number), self._mender.order(number)
+        if stage is None:
+            self.state.set_aside(self.state.round(number).folder)  # a final evaluation that is no longer wanted
+            return None
         if begun is not None:
             return begun
-        stage = self._stage(number)
-        if stage is None:
-            return None
         base, state = self._incoming()
         order = RoundOrder(round=number, stage=stage, base=base, state=state, sites=self.run_plan.roster.names)
         self.state.round(number).begin(order)

@@ -155,7 +155,7 @@ class StateFolder:
             write_record(self.root / "plans" / f"{done:04d}-{held.digest[:12]}.json", held)
             if roster_file.exists():
                 write_atomic(self.root / "plans" / f"{done:04d}-{_ROSTER}", roster_file.read_bytes())
-        self._set_aside(self.round(done + 1).folder)
+        self.set_aside(self.round(done + 1).folder)
         self.reopen()
         write_record(roster_file, roster)
         write_atomic(self.root / _STUDY, study_to_bytes(study))
@@ -173,7 +173,7 @@ class StateFolder:
         """Keep which sites know it."""
         write_record(self.root / _TOLD, told)
 
-    def _set_aside(self, folder: Path) -> None:
+    def set_aside(self, folder: Path) -> None:
         """Keep an open round, or the final evaluation of the plan before, under a name that is not a round's."""
         if not folder.exists():
             return
