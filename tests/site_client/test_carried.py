@@ -82,7 +82,7 @@ def test_rounds_are_undone_again_after_others_have_taken_their_place(state: Carr
 
 
 def test_work_that_is_done_again_leaves_its_new_state(state: CarriedState) -> None:
-    """As after an undo that began with a fresh optimiser: the accepted reply goes with the state of its own training."""
+    """As after an undo that began with a fresh optimiser: the accepted reply goes with its own training."""
     state.put_pending(ONE, {"optimizer": b"first"})
     state.settle(ONE, TWO)
     state.settle(None, ONE)

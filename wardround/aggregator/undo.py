@@ -71,7 +71,7 @@ def describe_foreseen(found: Foreseen) -> tuple[str, ...]:
     return (
         f"This undoes {rounds}: the run then goes on from {start}. The rounds' folders are moved aside, not deleted.",
         "Sites go back with their optimisers' state where they still have it (that of the last rounds).",
-        f"Each site does up to {found.again} rounds again under this plan{earlier}, and its policy's `allowance` bounds "
+        f"Each site does up to {found.again} rounds again under this plan{earlier}; its policy's `allowance` bounds "
         f"that: {USUAL_ALLOWANCE} where the hospital has not changed it.",
         *(_too_much(found) if found.again > USUAL_ALLOWANCE else ()),
         *(_SCORED if found.scored else ()),
@@ -79,7 +79,7 @@ def describe_foreseen(found: Foreseen) -> tuple[str, ...]:
 
 
 _SCORED = (
-    "The final model was given to the sites to score, and a site scores its test cases for no other model of a plan. If",
+    "The final model was given to the sites to score, and a site scores its test cases for no other of a plan. If",
     "the rounds give another one now, sites decline the final evaluation (test_already_scored): then stop, set",
     "`evaluation: {final: false}` in the federation file, and start again.",
 )
@@ -87,7 +87,7 @@ _SCORED = (
 
 def _too_much(found: Foreseen) -> tuple[str, ...]:
     return (
-        f"That is more: ask each site first to set `allowance: {found.again}` in its policy.yaml. A site whose allowance "
+        f"That is more: ask each site to set `allowance: {found.again}` in its policy.yaml. A site whose allowance "
         "is used up declines (beyond_agreement), and goes on as soon as it was raised.",
     )
 
