@@ -10,6 +10,7 @@ import pytest
 from tests.site_client.support import STUDY, FakeLaboratory, Site, base_model, build_site, working_site, write_cohort
 from wardround.engine.cli.runner import ExitCode, run
 from wardround.federation.protocol import Stage
+from wardround.site_client.account import Account
 from wardround.site_client.cli import app
 from wardround.site_client.events import Event, EventLog, Role, log_path, read_log
 
@@ -57,6 +58,23 @@ def test_status_while_the_worker_runs(site: Site, capsys: pytest.CaptureFixture[
     assert "worker is ready" in said
     assert "task: train round 1, finished" in said
     assert "until the aggregator has accepted them: 1" in said
+
+
+def test_status_tells_how_much_of_the_time_went_into_validating(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the work that was released for the accepted plan; other lines of the log are another plan's."""
+    account = Account(site.settings.work / "account", site.agreement.plan)
+    log = EventLog(site.settings.work, Role.WORKER)
+    for number in (1, 2):
+        task = site.task(Stage.TRAIN, number, base_model(number), "c" * 64)
+        account.take(task, 0)
+        account.release(task, str(number) * 64, 0)
+        log.record(Event.RESULT_WRITTEN, work_key=task.work_key, stage="train", seconds=90, validating=9.0 * number)
+    log.record(Event.RESULT_WRITTEN, work_key="d" * 64, stage="train", seconds=9999.0, validating=1.0)
+    log.record(Event.RESULT_WRITTEN, work_key=task.work_key, stage="train", seconds=60.0)  # an older release's line
+    run(app, ["status", "--config", str(site.config)])
+    assert "time for it: 4.0 min, 11% of it validating" in capsys.readouterr().out
 
 
 def test_status_before_anything_was_accepted(site: Site, capsys: pytest.CaptureFixture[str]) -> None:

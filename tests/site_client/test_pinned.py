@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,10 @@ from wardround.site_client.agreement import Refusal
 from wardround.site_client.cli import app
 from wardround.site_client.laboratory import EngineLaboratory
 from wardround.site_client.pinned import Change, CohortPins
+from wardround.site_client.twofold import Twofold
+
+
+Conflict = Callable[[Site, str, str], None]
 
 
 @pytest.fixture
@@ -74,6 +79,58 @@ CHANGES = {
     remove_row: Change(added=0, removed=1, changed=0),
     change_file: Change(added=0, removed=0, changed=1),
 }
+
+
+def in_another_set(site: Site, laboratory: EngineLaboratory) -> tuple[str, str]:
+    """A trained patient, and one who is tested."""
+    where = sets(laboratory)
+    first, second = (next(patient for patient, name in where.items() if name == wanted) for wanted in ("training", "test"))
+    return first, second
+
+
+def rewritten(site: Site, column: str, cells: Mapping[str, str], rest: str) -> None:
+    """The table with one more column: a cell for some subjects, for the others `rest` of their own name."""
+    header, *rows = site.settings.manifest.read_text().splitlines()
+    subjects = [row.split(",")[0] for row in rows]
+    lines = [f"{row},{cells.get(name, rest.format(name))}" for row, name in zip(rows, subjects, strict=True)]
+    site.settings.manifest.write_text("\n".join([f"{header},{column}", *lines]))
+
+
+def one_person(site: Site, first: str, second: str) -> None:
+    """A trained and a tested patient are said to be one."""
+    rewritten(site, "PatientID", {first: "p", second: "p"}, "{}")
+
+
+def stated_sets(site: Site, first: str, second: str) -> None:
+    """Sets come from a column now, and from folds before."""
+    rewritten(site, "Split", {first: "test"}, "train")
+
+
+def same_image(site: Site, first: str, second: str) -> None:
+    """The trained patient's image stands under the tested one's name."""
+    shutil.copy(site.folder / f"images/{first}.nii.gz", site.folder / f"images/{second}.nii.gz")
+    lines = site.settings.manifest.read_text().splitlines()
+    site.settings.manifest.write_text("\n".join(line for line in lines if not line.startswith(first)))
+
+
+@pytest.mark.parametrize("conflict", [one_person, stated_sets, same_image])
+def test_a_table_that_moves_somebody_to_another_set_has_a_code_of_its_own(site: Site, conflict: Conflict) -> None:
+    begun = opened(site)
+    begun.pin()
+    site.settings.policy.write_text(site.settings.policy.read_text() + "cohort_changes: allow\n")
+    conflict(site, *in_another_set(site, begun))
+    with pytest.raises(Refusal, match="when this work began|this work began with") as refused:
+        opened(site)
+    assert refused.value.code is RefusalCode.TABLE_CONFLICT
+
+
+def test_with_a_file_that_cannot_be_used_as_well_it_is_the_cases_that_cannot_be_used(site: Site) -> None:
+    begun = opened(site)
+    begun.pin()
+    one_person(site, *in_another_set(site, begun))
+    (site.folder / "images" / "case_004.nii.gz").write_bytes(b"no image")
+    with pytest.raises(InputError):
+        opened(site)
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -143,14 +200,79 @@ def test_an_accepted_change_is_that_one_alone(site: Site) -> None:
         opened(site)
 
 
-def test_the_record_names_nobody_and_a_damaged_one_is_told(site: Site) -> None:
+def test_the_record_names_nobody_and_is_its_users_alone(site: Site) -> None:
     opened(site).pin()
-    path = pins(site).path
-    assert "case_" not in path.read_text()
-    assert path.stat().st_mode & 0o077 == 0
+    for path in Twofold(pins(site).path).files:
+        assert "case_" not in path.read_text()
+        assert path.stat().st_mode & 0o077 == 0
+
+
+def flipped(path: Path) -> None:
+    """One byte of a digest is another digit: the file reads as well as before."""
+    content = path.read_bytes()
+    place = content.index(b'"cohort":"') + 12
+    path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+
+
+def cut(path: Path) -> None:
+    """The end is missing."""
     path.write_bytes(path.read_bytes()[:-5])
-    with pytest.raises(InputError, match="about this site's cases is damaged"):
+
+
+def emptied(path: Path) -> None:
+    """Nothing is left of it."""
+    path.write_bytes(b"")
+
+
+def deleted(path: Path) -> None:
+    """It has gone."""
+    path.unlink()
+
+
+def a_folder(path: Path) -> None:
+    """Something else has its name."""
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("damage", [flipped, cut, emptied, deleted, a_folder])
+def test_a_damaged_record_is_made_again_from_its_copy(
+    site: Site, damage: Callable[[Path], None], which: int, tmp_path: Path
+) -> None:
+    begun = opened(site)
+    begun.pin()
+    held, files = pins(site).read(), Twofold(pins(site).path).files
+    sound = files[0].read_bytes()
+    assert files[1].read_bytes() == sound
+    damage(files[which])
+    assert pins(site).read() == held
+    assert files[which].is_dir() or files[which].read_bytes() == sound
+
+
+@pytest.mark.parametrize("damage", [flipped, cut, emptied])
+def test_a_record_that_cannot_be_made_again_is_named_with_the_way_out(
+    site: Site, damage: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened(site).pin()
+    for path in Twofold(pins(site).path).files:
+        damage(path)
+    with pytest.raises(Refusal, match="Restore them from a backup") as refused:
         opened(site)
+    assert refused.value.code is RefusalCode.ACCOUNT_DAMAGED
+    assert run(app, ["check", "--config", str(site.config), "--offline"]) == ExitCode.BAD_INPUT
+    assert str(pins(site).path) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damage", [cut, emptied, deleted])
+def test_a_damaged_proposal_is_made_again(site: Site, damage: Callable[[Path], None]) -> None:
+    opened(site).pin()
+    change_file(site)
+    for _ in range(2):
+        with pytest.raises(Refusal, match="accept-cohort"):
+            opened(site)
+        assert pins(site).proposal() is not None
+        damage(pins(site)._proposed)
 
 
 def test_a_plan_can_require_the_patient_column(site: Site, capsys: pytest.CaptureFixture[str]) -> None:

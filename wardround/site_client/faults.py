@@ -49,10 +49,12 @@ _AFTER_A_PAUSE = frozenset(
         RefusalCode.FILES_UNUSABLE,
         RefusalCode.CASES_UNUSABLE,
         RefusalCode.PATIENTS_UNKNOWN,
+        RefusalCode.TABLE_CONFLICT,
         RefusalCode.INTERNAL,
     }
 )
-_OF_THE_PROCESS = _AFTER_A_PAUSE - {RefusalCode.CASES_UNUSABLE, RefusalCode.PATIENTS_UNKNOWN}
+_OF_THE_TABLE = frozenset({RefusalCode.CASES_UNUSABLE, RefusalCode.PATIENTS_UNKNOWN, RefusalCode.TABLE_CONFLICT})
+_OF_THE_PROCESS = _AFTER_A_PAUSE - _OF_THE_TABLE
 """What a fresh process may mend."""
 
 

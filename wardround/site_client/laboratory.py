@@ -12,6 +12,7 @@ import numpy as np
 
 from wardround.engine.basics.canonical import canonical_json, file_sha256, sha256_hex
 from wardround.engine.basics.problems import InputError
+from wardround.engine.cohort.assignment import Assignment, SetConflict
 from wardround.federation.guards import Schema, describe
 from wardround.federation.protocol import MetricValue, RefusalCode
 from wardround.site_client.agreement import Agreement, Refusal
@@ -117,25 +118,16 @@ class EngineLaboratory:
         Once work has begun, patients stay in their sets, and a changed cohort is refused (`Refusal`) unless the policy
         or the site's staff allows it.
         """
-        from wardround.engine.experiments.workbench import Survey, Workbench
-
-        plan, pins = agreement.plan, CohortPins.of(settings.work, agreement.plan.study)
-        held = pins.read()
-        survey = Survey.of(
-            agreement.study,
-            settings.manifest,
-            folds=plan.fold,
-            known=None if held is None else held.assignment,
-            device=settings.device,
-            threads=settings.threads,
-        )
+        pins = CohortPins.of(settings.work, agreement.plan.study)
+        held = _held(pins)
         try:
-            require_patients(plan, survey.cohort)
+            bench = _filled(settings, agreement, None if held is None else held.assignment)
         except InputError as error:
-            raise Refusal(RefusalCode.PATIENTS_UNKNOWN, str(error)) from None
-        bench = Workbench.fill(survey, settings.work, settings.store_limit)
+            if all(isinstance(problem, SetConflict) for problem in error.problems):
+                raise Refusal(RefusalCode.TABLE_CONFLICT, str(error)) from None
+            raise
         pins.admit(held, pin_of(bench), load_policy(settings.policy).cohort_changes)
-        return cls(bench, settings.manifest, plan.horizon.total_steps, pins)
+        return cls(bench, settings.manifest, agreement.plan.horizon.total_steps, pins)
 
     @property
     def cohort(self) -> CohortReport:
@@ -210,6 +202,34 @@ class EngineLaboratory:
         except DivergedError as error:
             raise Refusal(RefusalCode.TRAINING_DIVERGED, str(error)) from error
         return Trained(_arrays(learner.weights()), {_OPTIMIZER: learner.optimizer_state()}, loss)
+
+
+def _held(pins: CohortPins) -> PinnedCohort | None:
+    """The cohort that work began with, if it has begun."""
+    try:
+        return pins.read()
+    except InputError as error:
+        raise Refusal(RefusalCode.ACCOUNT_DAMAGED, str(error)) from None
+
+
+def _filled(settings: SiteSettings, agreement: Agreement, known: Assignment | None) -> Workbench:
+    """The cohort, checked, split as it was before, and preprocessed."""
+    from wardround.engine.experiments.workbench import Survey, Workbench
+
+    plan = agreement.plan
+    survey = Survey.of(
+        agreement.study,
+        settings.manifest,
+        folds=plan.fold,
+        known=known,
+        device=settings.device,
+        threads=settings.threads,
+    )
+    try:
+        require_patients(plan, survey.cohort)
+    except InputError as error:
+        raise Refusal(RefusalCode.PATIENTS_UNKNOWN, str(error)) from None
+    return Workbench.fill(survey, settings.work, settings.store_limit)
 
 
 def pin_of(bench: Workbench) -> PinnedCohort:

@@ -11,20 +11,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 from pydantic import ValidationError
 
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.closed import Closed
-from wardround.engine.basics.files import write_private
+from wardround.engine.basics.files import DamagedError, checked, read_checked, write_private
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import Assignment, Cohort
 from wardround.federation.protocol import Count, Digest, Plan, RefusalCode
 from wardround.site_client.agreement import Refusal
+from wardround.site_client.twofold import Twofold
 
 Rule = Literal["refuse", "allow"]
-Kept = TypeVar("Kept", bound=Closed)
 
 
 class Change(Closed):
@@ -91,8 +91,17 @@ class CohortPins:
         return cls(work / "cohorts" / f"{study}.json")
 
     def read(self) -> PinnedCohort | None:
-        """The cohort that work began with; None before it has. Raises `InputError` when the file is damaged."""
-        return _read(self.path, PinnedCohort)
+        """The cohort that work began with; None before it has. Raises `InputError` when file and copy are damaged."""
+        try:
+            written = Twofold(self.path).read()
+            return None if written is None else PinnedCohort.model_validate_json(written)
+        except (DamagedError, ValidationError):
+            raise InputError.one(
+                "what was written down about this site's cases is damaged, and so is its copy",
+                where=str(self.path),
+                remedy="Restore them from a backup. If there is none, move both away: a patient whose image was "
+                "trained may then become a test case",
+            ) from None
 
     def admit(self, held: PinnedCohort | None, now: PinnedCohort, rule: Rule) -> None:
         """Raise `Refusal` for a cohort that is not the pinned one, unless policy or staff allow the change."""
@@ -102,7 +111,7 @@ class CohortPins:
         if proposal is not None and proposal.accepted and proposal.cohort == now.cohort:
             return
         change = held.change_to(now)
-        write_private(self._proposed, canonical_model(Proposal(cohort=now.cohort, change=change)))
+        write_private(self._proposed, checked(canonical_model(Proposal(cohort=now.cohort, change=change))))
         raise Refusal(
             RefusalCode.COHORT_CHANGED,
             f"the cases have changed since this training began (rows: {change}). Put them back as they were, or accept "
@@ -114,35 +123,25 @@ class CohortPins:
         held = self.read()
         if held == now:
             return None
-        write_private(self.path, canonical_model(now))
+        Twofold(self.path).write(canonical_model(now))
         self._proposed.unlink(missing_ok=True)
         return None if held is None or held.cohort == now.cohort else held.change_to(now)
 
     def proposal(self) -> Proposal | None:
-        """The change that was refused last, if it was not undone since."""
-        return _read(self._proposed, Proposal)
+        """The change that was refused last, if it was not undone since. A damaged one is proposed again."""
+        try:
+            return Proposal.model_validate_json(read_checked(self._proposed))
+        except (FileNotFoundError, DamagedError, ValidationError):
+            return None
 
     def accept(self) -> Change:
         """Accept the change that was refused last. Raises `InputError` when there is none."""
         proposal = self.proposal()
         if proposal is None:
             raise InputError.one("no change of the cases waits to be accepted", where=str(self.path.parent))
-        write_private(self._proposed, canonical_model(proposal.model_copy(update={"accepted": True})))
+        write_private(self._proposed, checked(canonical_model(proposal.model_copy(update={"accepted": True}))))
         return proposal.change
 
     @property
     def _proposed(self) -> Path:
         return self.path.with_suffix(".proposed.json")
-
-
-def _read(path: Path, model: type[Kept]) -> Kept | None:
-    try:
-        return model.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValidationError:
-        raise InputError.one(
-            "what was written down about this site's cases is damaged",
-            where=str(path),
-            remedy="Restore it from a copy. Without it a case that was trained may be tested",
-        ) from None

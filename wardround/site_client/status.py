@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Collection
 from pathlib import Path
+
+from pydantic import JsonValue
 
 from wardround.federation.identities import fingerprint
 from wardround.federation.invitation import shown_authority
@@ -11,7 +14,7 @@ from wardround.federation.protocol import Task
 from wardround.site_client.account import Account
 from wardround.site_client.agreement import load_agreement
 from wardround.site_client.channel import Ask, WorkerReport, WorkerUnreachableError, ask_worker, socket_path
-from wardround.site_client.events import Entry, Role, log_path, read_log
+from wardround.site_client.events import Entry, Event, Role, log_path, read_log
 from wardround.site_client.mailbox import Tasks, entries
 from wardround.site_client.processes import read_pid
 from wardround.site_client.settings import SiteSettings
@@ -59,9 +62,27 @@ def _done(settings: SiteSettings) -> tuple[str, ...]:
     tally = Account(settings.work / "account", plan).glance()
     done = f"done for it: {tally.works} pieces of work, {tally.steps} steps, {len(tally.updates)} updates released"
     extra = f", {tally.extra} of the allowance used" if tally.extra else ""
+    lines = (done + extra, *_time(settings.work, {key for key, _ in tally.replies}))
     if tally.concluded is None:
-        return (done + extra,)
-    return (done + extra, f"the run is complete after {tally.concluded} rounds; waiting for the next one")
+        return lines
+    return (*lines, f"the run is complete after {tally.concluded} rounds; waiting for the next one")
+
+
+def _time(work: Path, keys: Collection[str | None]) -> tuple[str, ...]:
+    """How long the released work took, as far as the worker's log goes back, and how much of it was validating."""
+    entries = [
+        entry.facts
+        for entry in read_log(log_path(work, Role.WORKER))
+        if entry.event == Event.RESULT_WRITTEN and entry.facts.get("work_key") in keys
+    ]
+    seconds, validating = (sum(_number(facts.get(name)) for facts in entries) for name in ("seconds", "validating"))
+    if seconds <= 0:
+        return ()
+    return (f"time for it: {seconds / 60:,.1f} min, {min(1.0, validating / seconds):.0%} of it validating",)
+
+
+def _number(fact: JsonValue) -> float:
+    return float(fact) if isinstance(fact, int | float) else 0.0
 
 
 def _working(work: Path) -> tuple[str, ...]:

@@ -101,7 +101,12 @@ def write_settings(path: Path, content: bytes) -> None:
 
 def write_checked(path: Path, content: bytes) -> None:
     """Write `content` durably behind its SHA-256, for `read_checked`."""
-    write_atomic(path, hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+    write_atomic(path, checked(content))
+
+
+def checked(content: bytes) -> bytes:
+    """`content` behind its SHA-256, as `read_checked` expects it in a file."""
+    return hashlib.sha256(content).hexdigest().encode() + b"\n" + content
 
 
 def read_checked(path: Path) -> bytes:

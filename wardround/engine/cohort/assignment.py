@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError
 from wardround.engine.basics.canonical import canonical_json, canonical_model, sha256_hex
 from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.files import write_private
-from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.randomness import stream_key
 from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.cohort.twins import Contents
@@ -28,6 +28,10 @@ STATED = "stated"
 SETS = ("train", "validation", "test")
 SETS_FILE = "sets.json"
 """The record in a run's folder, beside its folds."""
+
+
+class SetConflict(Problem):
+    """A row that contradicts the record: it would move somebody from one set to another."""
 
 
 class Placed(Closed):
@@ -70,11 +74,12 @@ class Assignment(Closed):
             key, image = self.subjects[self.digest_of_subject(case.subject)], contents[case.subject].image
             former = self.images.get(image)
             if former is not None and not self.agree(former, key):
-                findings.add(
+                conflict = SetConflict(
                     "the image of this row was in another set when this work began",
                     where=cohort.place(case, ""),
                     remedy="Give the row the PatientID that it had, or begin a new run in another folder",
                 )
+                findings.extend([conflict])
             seen.setdefault(image, key)
         findings.raise_if_any()
         return self.model_copy(update={"images": seen | self.images})
@@ -202,11 +207,12 @@ def _require_same_folds(fresh: Assignment, known: Assignment, cohort: Cohort) ->
             )
     if fresh.stated != known.stated:
         had, has = ("a", "none") if known.stated else ("no", "one")
-        findings.add(
+        conflict = SetConflict(
             f"this work began with {had} Split column, and the table has {has} now",
             where=cohort.manifest.name,
             remedy="Put the column back as it was, or begin a new run in another folder",
         )
+        findings.extend([conflict])
     findings.raise_if_any()
 
 
@@ -220,10 +226,11 @@ def _identify(known: Assignment, patients: Mapping[str, list[Case]], cohort: Coh
         keys[patient] = held[0] if held else own
         for case, key in zip(cases, former, strict=True):
             if key is not None and not known.agree(keys[patient], key):
-                findings.add(
+                conflict = SetConflict(
                     f"this row was in another set when this work began than patient {patient!r} is in",
                     where=cohort.place(case, "PatientID"),
                     remedy="Give it the PatientID that it had, or begin a new run in another folder",
                 )
+                findings.extend([conflict])
     findings.raise_if_any()
     return keys

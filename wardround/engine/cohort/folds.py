@@ -15,7 +15,15 @@ import numpy as np
 
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.randomness import stream_key
-from wardround.engine.cohort.assignment import SETS, STATED, Assignment, Register, joining_fold, joining_order
+from wardround.engine.cohort.assignment import (
+    SETS,
+    STATED,
+    Assignment,
+    Register,
+    SetConflict,
+    joining_fold,
+    joining_order,
+)
 from wardround.engine.cohort.models import Case, Cohort, Split
 from wardround.engine.cohort.stratify import balanced_folds
 from wardround.engine.study.models import Study
@@ -160,13 +168,14 @@ class _Folding:
             now = SETS.index(case.split)
             then = self._register.fold_of(case.patient, STATED)
             if then is not None and then != now:
-                findings.add(
+                conflict = SetConflict(
                     f"the patient {case.patient!r} was a {SETS[then]} case when this work began",
                     where=self._cohort.place(case, "Split"),
                     got=SETS[now],
                     expected=SETS[then],
                     remedy="Put it back, or begin a new run in another folder",
                 )
+                findings.extend([conflict])
             else:
                 self._register.place(case.patient, STATED, now)
         findings.raise_if_any()
