@@ -1,4 +1,4 @@
-"""`--local`, `status` and `log`."""
+"""`--local` with a study of its own, `status` and `log`."""
 
 from __future__ import annotations
 
@@ -24,13 +24,6 @@ def _worked(site: Site) -> None:
     laboratory, base = FakeLaboratory(), base_model()
     with working_site(site, laboratory) as courier:
         courier.handle(site.sealed(site.task(Stage.TRAIN, 1, base, laboratory.cohort.digest), base))
-
-
-def test_local_training_makes_a_model_of_the_accepted_study(site: Site) -> None:
-    write_cohort(site)
-    assert run(app, ["--config", str(site.config), "--local"]) == ExitCode.OK
-    (model,) = (site.settings.work / "local").rglob("model.safetensors")
-    assert (model.parent / "study.yaml").exists()
 
 
 def test_local_training_takes_another_study(site: Site) -> None:
@@ -60,9 +53,7 @@ def test_status_while_the_worker_runs(site: Site, capsys: pytest.CaptureFixture[
     assert "until the aggregator has accepted them: 1" in said
 
 
-def test_status_tells_how_much_of_the_time_went_into_validating(
-    site: Site, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_status_tells_how_much_of_the_time_went_into_validating(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     """Of the work that was released for the accepted plan; other lines of the log are another plan's."""
     account = Account(site.settings.work / "account", site.agreement.plan)
     log = EventLog(site.settings.work, Role.WORKER)

@@ -21,7 +21,6 @@ from wardround.site_client.laboratory import EngineLaboratory
 from wardround.site_client.pinned import Change, CohortPins
 from wardround.site_client.twofold import Twofold
 
-
 Conflict = Callable[[Site, str, str], None]
 
 
@@ -84,7 +83,9 @@ CHANGES = {
 def in_another_set(site: Site, laboratory: EngineLaboratory) -> tuple[str, str]:
     """A trained patient, and one who is tested."""
     where = sets(laboratory)
-    first, second = (next(patient for patient, name in where.items() if name == wanted) for wanted in ("training", "test"))
+    first, second = (
+        next(patient for patient, name in where.items() if name == wanted) for wanted in ("training", "test")
+    )
     return first, second
 
 
@@ -119,7 +120,7 @@ def test_a_table_that_moves_somebody_to_another_set_has_a_code_of_its_own(site: 
     begun.pin()
     site.settings.policy.write_text(site.settings.policy.read_text() + "cohort_changes: allow\n")
     conflict(site, *in_another_set(site, begun))
-    with pytest.raises(Refusal, match="when this work began|this work began with") as refused:
+    with pytest.raises(Refusal, match="this work began") as refused:
         opened(site)
     assert refused.value.code is RefusalCode.TABLE_CONFLICT
 

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from tests.site_client.support import LOCAL_STEPS, ROUNDS, Site, a_study, build_site, write_cohort
+from tests.site_client.test_private import open_to_others
 from tests.support.certificates import CertificateFiles, write_certificates
 from wardround.federation.flower.link import Link, TlsFiles
 from wardround.federation.payload import pack, unpack
@@ -62,7 +63,7 @@ def _start(site: Site, *arguments: str, own_group: bool = False) -> subprocess.P
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "wardround.site_client", *arguments, "--config", str(site.config)]
     group = 0 if own_group else None
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, process_group=group)
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, process_group=group, umask=0)
 
 
 @contextmanager
@@ -132,6 +133,7 @@ def test_a_federation_of_one_gives_the_weights_of_the_local_run(site: Site, link
         worker = psutil.Process(_pid(site, Role.WORKER))
         assert worker.net_connections(kind="inet") == []
         assert len(worker.net_connections(kind="unix")) >= 1
+        assert open_to_others(site.settings.work) == []
     arrays = unpack(model)
     for name, tensor in learner.weights().items():
         assert arrays[f"model/{name}"].tobytes() == tensor.numpy().tobytes(), name

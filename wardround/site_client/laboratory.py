@@ -106,9 +106,10 @@ class Laboratory(Protocol):
 class EngineLaboratory:
     """The local engine on this site's cohort."""
 
-    def __init__(self, bench: Workbench, manifest: Path, total_steps: int, pins: CohortPins) -> None:
-        self._bench, self._manifest, self._total_steps, self._pins = bench, manifest, total_steps, pins
-        self._opened = _fingerprint(bench, manifest)
+    def __init__(self, bench: Workbench, settings: SiteSettings, total_steps: int, pins: CohortPins) -> None:
+        self._bench, self._total_steps, self._pins = bench, total_steps, pins
+        self._manifest, self._work = settings.manifest, settings.work
+        self._opened = _fingerprint(bench, settings.manifest)
         self._made: Learner | None = None
 
     @classmethod
@@ -127,7 +128,7 @@ class EngineLaboratory:
                 raise Refusal(RefusalCode.TABLE_CONFLICT, str(error)) from None
             raise
         pins.admit(held, pin_of(bench), load_policy(settings.policy).cohort_changes)
-        return cls(bench, settings.manifest, agreement.plan.horizon.total_steps, pins)
+        return cls(bench, settings, agreement.plan.horizon.total_steps, pins)
 
     @property
     def cohort(self) -> CohortReport:
@@ -150,7 +151,10 @@ class EngineLaboratory:
         return _fingerprint(self._bench, self._manifest) == self._opened
 
     def pin(self) -> Change | None:
-        """Keep who is in which set."""
+        """Keep who is in which set, and whose images models will have seen."""
+        from wardround.engine.experiments.learned import keep_learned
+
+        keep_learned(self._work, self._bench)
         return self._pins.keep(pin_of(self._bench))
 
     @property

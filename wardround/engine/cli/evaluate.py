@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from wardround.engine.metrics.types import Evaluation
     from wardround.engine.study import Study
 
+_UNKNOWN = (
+    "note: nothing here tells with which cases the model was trained, so every case counts as unseen; if this site "
+    "took part in training it, say --work and the site's work folder"
+)
+
 
 def evaluate(
     study: Annotated[Path, typer.Argument(help="The study file; its metrics are computed.", show_default=False)],
@@ -28,13 +33,18 @@ def evaluate(
         Path | None, typer.Option(help="Or the folder that `wardround predict` wrote.", show_default=False)
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for cases.csv and report.html.", show_default=False)] = None,
+    work: Annotated[
+        Path | None,
+        typer.Option(help="Work folder of the site, if it took part in training the model.", show_default=False),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores, or the problems, as JSON.")] = False,
 ) -> None:
     """Score every case on the grid of its own file, and summarise.
 
-    Cases that the model was trained or chosen with are left out, where its run's folder says which they were.
+    Cases that the model was trained or chosen with are left out, where its run's folder says which they were, or the
+    work folder of a site that trained it together with others.
 
     \b
     Examples:
@@ -46,7 +56,7 @@ def evaluate(
 
     configure_threads(threads)
     chosen = load_study(study)
-    cohort = _unseen(model, _cohort(chosen, manifest))
+    cohort = _unseen(model, _cohort(chosen, manifest), work)
     evaluation = _evaluate(chosen, cohort, _predictor(chosen, cohort, model, predictions, device), out)
     if as_json:
         say_json(_described(evaluation))
@@ -63,13 +73,16 @@ def _cohort(study: Study, manifest: Path) -> Cohort:
     return cohort
 
 
-def _unseen(model: Path | None, cohort: Cohort) -> Cohort:
-    """The cohort without what the model has learned from or was chosen by, where its run's folder says that."""
+def _unseen(model: Path | None, cohort: Cohort, work: Path | None) -> Cohort:
+    """The cohort without what the model has learned from or was chosen by, where a record says that."""
     from wardround.engine.experiments.learned import unseen
 
     if model is None:
         return cohort
-    left, used = unseen(model, cohort)
+    left, used = unseen(model, cohort, work)
+    if used is None:
+        complain(_UNKNOWN)
+        return left
     for use in ("training", "validation"):
         count = sum(each == use for each in used.values())
         if count:

@@ -13,13 +13,15 @@ from pydantic import ValidationError
 
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.closed import Closed
-from wardround.engine.basics.files import write_private
+from wardround.engine.basics.files import DamagedError, checked, read_checked, write_private
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import Case, Cohort
 from wardround.engine.cohort.assignment import patient_digest, subject_digest
 from wardround.engine.cohort.twins import voxels_digest
+from wardround.engine.experiments.models import STUDY
 from wardround.engine.experiments.workbench import Workbench
 from wardround.engine.imaging import read_image
+from wardround.engine.study import Study, load_study
 
 LEARNED = "learned.json"
 Use = Literal["training", "validation"]
@@ -33,30 +35,50 @@ class Learned(Closed):
     names: dict[str, Use]
     images: dict[str, Use]
 
+    def joined(self, other: Learned) -> Learned:
+        """Both together. What either was trained with was trained with."""
+        return Learned(
+            seed=self.seed, names=_joined(self.names, other.names), images=_joined(self.images, other.images)
+        )
+
+
+def _joined(one: Mapping[str, Use], other: Mapping[str, Use]) -> dict[str, Use]:
+    trained = {key: use for uses in (one, other) for key, use in uses.items() if use == "training"}
+    return {**one, **other, **trained}
+
 
 def write_learned(folder: Path, bench: Workbench) -> None:
     """Write the record of a run's folder; it stays as it is once it is there."""
     path = folder / LEARNED
-    if path.exists():
-        return
-    uses: Mapping[Use, tuple[Case, ...]] = {"validation": bench.split.validation, "training": bench.split.train}
-    seed, names, images = bench.study.seed, dict[str, Use](), dict[str, Use]()
-    for use, cases in uses.items():
-        for case in cases:
-            names |= dict.fromkeys(_names(seed, case), use)
-            images[bench.stored[case.subject].content.image] = use
-    write_private(path, canonical_model(Learned(seed=seed, names=names, images=images)))
+    if not path.exists():
+        write_private(path, checked(canonical_model(_of_bench(bench))))
 
 
-def unseen(model: Path, cohort: Cohort) -> tuple[Cohort, dict[str, Use]]:
-    """The cases that the model of a run has not seen, and how it used the others, by subject.
+def keep_learned(work: Path, bench: Workbench) -> None:
+    """Keep the record of a site that trains a model together with others, whose model folder will lie elsewhere.
 
-    Without a record, as beside a model that came from elsewhere, every case counts as unseen. Raises `InputError` for a
-    damaged record, or if nothing is left.
+    Whoever was in it stays in it. A damaged record is made again from the cases that are there.
     """
-    learned = _read(model.absolute().parent / LEARNED)
+    path, now = _of_work(work, bench.study), _of_bench(bench)
+    try:
+        known = _read(path)
+    except InputError:
+        known = None
+    both = now if known is None else known.joined(now)
+    if both != known:
+        write_private(path, checked(canonical_model(both)))
+
+
+def unseen(model: Path, cohort: Cohort, work: Path | None = None) -> tuple[Cohort, dict[str, Use] | None]:
+    """The cases that a model has not seen, and how it used the others, by subject; None where no record says.
+
+    The record lies beside the model folder, or in the `work` folder of a site that took part in the training. Without
+    one every case counts as unseen. Raises `InputError` for a damaged record, for a work folder that has none of this
+    model, or if nothing is left.
+    """
+    learned = _read(model.absolute().parent / LEARNED) if work is None else _of_site(model, work)
     if learned is None:
-        return cohort, {}
+        return cohort, None
     found = {case.subject: _use(learned, case) for case in cohort.cases}
     used = {subject: use for subject, use in found.items() if use is not None}
     left = tuple(case for case in cohort.cases if case.subject not in used)
@@ -67,6 +89,33 @@ def unseen(model: Path, cohort: Cohort) -> tuple[Cohort, dict[str, Use]]:
             remedy="Give it cases that it has not seen; those that it was trained with say nothing of its quality",
         )
     return Cohort(cohort.manifest, left, cohort.patients), used
+
+
+def _of_bench(bench: Workbench) -> Learned:
+    uses: Mapping[Use, tuple[Case, ...]] = {"validation": bench.split.validation, "training": bench.split.train}
+    seed, names, images = bench.study.seed, dict[str, Use](), dict[str, Use]()
+    for use, cases in uses.items():
+        for case in cases:
+            names |= dict.fromkeys(_names(seed, case), use)
+            images[bench.stored[case.subject].content.image] = use
+    return Learned(seed=seed, names=names, images=images)
+
+
+def _of_work(work: Path, study: Study) -> Path:
+    return work / "learned" / f"{study.digest}.json"
+
+
+def _of_site(model: Path, work: Path) -> Learned:
+    study = load_study(model / STUDY)
+    learned = _read(_of_work(work, study))
+    if learned is None:
+        raise InputError.one(
+            "this work folder holds no record of training this model's study",
+            where=str(work),
+            expected=f"learned/{study.digest[:12]}...",
+            remedy="Give the work folder of the site that took part, or leave --work out if none of these cases did",
+        )
+    return learned
 
 
 def _use(learned: Learned, case: Case) -> Use | None:
@@ -87,10 +136,10 @@ def _names(seed: int, case: Case) -> tuple[str, ...]:
 
 def _read(path: Path) -> Learned | None:
     try:
-        return Learned.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
+        return Learned.model_validate_json(read_checked(path))
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    except ValidationError:
+    except (DamagedError, ValidationError):
         raise InputError.one(
             "the record of what the model learned from is damaged",
             where=str(path),
