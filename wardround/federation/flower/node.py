@@ -166,7 +166,7 @@ class _Courier:
             if received is not None:
                 self._pace.busy()
                 self._carry(session, *received)
-            elif session.failed_beat.is_set():
+            elif session.failed_beat.is_set() and not self._stop.is_set():  # who stops signs off all the same
                 raise ConnectionError("heartbeat failed")
             else:
                 self._stop.wait(self._pace.idle(time.monotonic() - asked))
