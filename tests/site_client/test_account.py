@@ -271,3 +271,16 @@ def test_lines_that_were_taken_out_are_noticed(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"".join(lines[:1] + lines[2:]))
     with pytest.raises(DamagedError):
         ChainedLog(log.path).read()
+
+
+def test_work_that_was_at_hand_while_rounds_before_it_were_undone_is_counted_once(tmp_path: Path) -> None:
+    """Rounds 2 and 3 are done again, and the fourth, which was begun before, is finished."""
+    plan, account = a_plan(), Account(tmp_path, a_plan())
+    tasks = [a_task(plan, Stage.TRAIN, number, number) for number in (1, 2, 3, 4)]
+    for task in (*tasks[:3], *tasks[1:3]):
+        account.take(task, ALLOWANCE)
+        account.release(task, sha256_hex(f"{task.round}".encode()), ALLOWANCE)
+        if task is tasks[2] and account.tally().extra == 0:
+            account.take(tasks[3], ALLOWANCE)
+    account.release(tasks[3], sha256_hex(b"4"), ALLOWANCE)
+    assert account.tally().extra == Account(tmp_path, plan).tally().extra == 2

@@ -65,6 +65,7 @@ class Tally:
         highest: the highest round that was taken.
         last: the work that was taken last.
         answered: whether its reply was released.
+        open: work that was taken and not released.
         works: pieces of work taken.
         steps: training steps of these.
         extra: how many of them did not go forward.
@@ -77,6 +78,7 @@ class Tally:
     highest: int = 0
     last: Work | None = None
     answered: bool = False
+    open: set[Work] = field(default_factory=set)
     works: int = 0
     steps: int = 0
     extra: int = 0
@@ -100,6 +102,7 @@ class Tally:
         else:
             self.replies.add((entry.work_key, entry.update))
             self.answered = True
+            self.open.discard(Work(entry.stage, entry.round, entry.base or ""))
             if entry.update is not None:
                 self.updates.add((entry.work_key, entry.update))
 
@@ -112,6 +115,7 @@ class Tally:
         self.trained = self.trained or work.stage is Stage.TRAIN
         self.tested = work.base if _is_final(work, rounds) else self.tested
         self.last, self.answered, self.concluded = work, False, None
+        self.open.add(work)
 
 
 def _tell_nobody(file: Path) -> None:
@@ -185,7 +189,7 @@ class Account:
         """
         if (task.work_key, update) in self.tally().replies:
             return
-        if _work(task) != self.tally().last:
+        if _work(task) not in (self.tally().last, *self.tally().open):
             self.take(task, allowance)  # taken by a release that kept no account, or before the account was lost
         most = self._plan.horizon.rounds + allowance
         if update is not None and len(self.tally().updates) >= most:

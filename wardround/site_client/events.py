@@ -52,6 +52,8 @@ class Event(StrEnum):
     CLOCK_SKEW = "clock_skew"
     TURNED_AWAY = "turned_away"
     FOREIGN_BUNDLE = "foreign_bundle"
+    SECOND_MACHINE = "second_machine"
+    ALONE_AGAIN = "alone_again"
     MESSAGE_PULLED = "message_pulled"
     MESSAGE_SENT = "message_sent"
     HELLO_ANSWERED = "hello_answered"
@@ -159,6 +161,9 @@ _SENTENCES: Mapping[str, str] = {
     Event.CLOCK_SKEW: "the aggregator refuses this clock: {detail}",
     Event.TURNED_AWAY: "the aggregator turned this site away: {detail}",
     Event.FOREIGN_BUNDLE: "refused code from the aggregator: {detail}",
+    Event.SECOND_MACHINE: "another machine, at {address}, asks with this site's keys; the aggregator refuses it. If it "
+    "is none of yours, the keys were copied: tell the coordinator, and make new ones with `site-client rotate-keys`",
+    Event.ALONE_AGAIN: "no other machine asks with this site's keys any more",
     Event.HELLO_ANSWERED: "said hello: {train_cases} training and {validation_cases} validation cases",
     Event.TASK_PULLED: "task: {stage} round {round} ({megabytes} MB)",
     Event.TASK_REFUSED: "refused {code}: {reason} (id {correlation})",

@@ -24,6 +24,8 @@ _EVENTS: Mapping[str, Event] = {
     "pulled": Event.MESSAGE_PULLED,
     "sent": Event.MESSAGE_SENT,
     "foreign_bundle": Event.FOREIGN_BUNDLE,
+    "doubled": Event.SECOND_MACHINE,
+    "alone": Event.ALONE_AGAIN,
 }
 _ENDS_SERVICE = frozenset({"disconnected", "clock_skew", "connecting"})
 
@@ -73,6 +75,8 @@ class _Listener:
             self._tell(False)
         if event.kind in ("pulled", "sent"):
             self._log.record(_EVENTS[event.kind], bytes=event.value)
+        elif event.kind in ("doubled", "alone"):
+            self._log.record(_EVENTS[event.kind], address=event.detail or "an unknown address")
         elif (event.kind, event.detail) not in self._seen:
             self._seen.add((event.kind, event.detail))
             self._log.record(_EVENTS[event.kind], detail=event.detail, value=event.value, address=self._address)

@@ -28,6 +28,11 @@ from wardround.site_client.settings import Policy, SiteSettings, load_policy, lo
 _LEAST_FREE_BYTES = 2 * 10**9
 _REFUSALS: Mapping[Reason, tuple[str, str]] = {
     Reason.UNKNOWN_KEY: ("the aggregator does not know this site's key", "Send the NAME.pub file to the coordinator"),
+    Reason.REVOKED: (
+        "the coordinator has revoked this site's key",
+        "Ask why, make new keys with `site-client rotate-keys`, and send the coordinator the file that it writes",
+    ),
+    Reason.REPLACED: ("this key was replaced by a newer one of this site", "Use the newer keys"),
     Reason.CLOCK: ("the aggregator refuses this machine's clock", "Let this machine set its clock by NTP"),
     Reason.OTHER_MACHINE: (
         "another machine uses this site's keys",

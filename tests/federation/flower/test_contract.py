@@ -88,7 +88,7 @@ def test_our_client_sets_what_flowers_constructor_sets() -> None:
     from wardround.federation.flower.signing import Signer
 
     with httpx.Client() as client:
-        ours = SiteFleetClient("127.0.0.1:1", client, Signer(new_key()))
+        ours = SiteFleetClient("127.0.0.1:1", client, Signer(new_key()), lambda second: None)
         assert set(vars(ours)) == set(vars(FleetHttpClient("https://127.0.0.1:1", interceptors=[])))
 
 

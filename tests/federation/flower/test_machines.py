@@ -119,6 +119,9 @@ def test_a_second_courier_waits_and_takes_over(world: World) -> None:
                 wait_until(lambda: world.said("north", "doubled", "uses this site's keys"), 10, "the link says so")
                 wait_until(lambda: "refused" in world.node_kinds("north"), 10, "the second courier is told")
                 assert link.exchange("north", question(b"x"), 20) == echo(question(b"x"))
+                wait_until(lambda: "doubled" in world.node_kinds("north"), 10, "the first courier is told as well")
+                told = next(event for _, event in world.node_events if event.kind == "doubled")
+                assert told.detail == "127.0.0.1"
         with world.courier("north", link.port, installation=second):
             assert link.exchange("north", question(), 20) == echo(question())
     assert any("on one machine only" in event.detail for _, event in world.node_events)

@@ -11,6 +11,8 @@ import pytest
 from tests.federation.flower.world import World, echo, question, wait_until
 from tests.support.certificates import new_key, public_pem
 from wardround.federation.envelope import Envelope
+from wardround.federation.flower.node import standing
+from wardround.federation.flower.signing import Reason, Signer
 
 
 def test_a_revoked_site_is_cut_off_at_once_and_its_neighbour_is_not(three: World) -> None:
@@ -18,10 +20,14 @@ def test_a_revoked_site_is_cut_off_at_once_and_its_neighbour_is_not(three: World
         assert link.exchange("north", question(), 20) is not None
         link.revoke("north")
         assert three.said("north", "offline", "key revoked")
-        wait_until(lambda: three.said(None, "refused", "unknown key"), 10, "the revoked key is refused")
+        wait_until(lambda: three.said("north", "refused", "its key was revoked"), 10, "the revoked key is refused")
         assert link.exchange("north", question(), 0.5) is None
         assert link.exchange("south", question(), 20) == echo(question())
         wait_until(lambda: "refused" in three.node_kinds("north"), 10, "the site is told")
+        told = [event.detail for name, event in three.node_events if (name, event.kind) == ("north", "refused")]
+        assert "has revoked this site's key" in told[0]
+        address, signer = f"127.0.0.1:{link.port}", Signer(three.keys["north"])
+        assert standing(address, three.ca, signer) is Reason.REVOKED
 
 
 def test_an_exchange_that_waits_for_a_revoked_site_ends(world: World) -> None:
@@ -56,7 +62,8 @@ def test_a_replaced_key_is_the_only_one_that_passes(world: World) -> None:
     with world.link() as link, world.courier("north", link.port):
         assert link.exchange("north", question(), 20) is not None
         link.enrol({"north": public_pem(fresh)})
-        wait_until(lambda: world.said(None, "refused", "unknown key"), 10, "the old key is refused")
+        wait_until(lambda: world.said("north", "refused", "its former key"), 10, "the old key is refused")
+        assert standing(f"127.0.0.1:{link.port}", world.ca, Signer(world.keys["north"])) is Reason.REPLACED
         assert link.exchange("north", question(), 0.3) is None
         with world.courier("north", link.port, key=fresh):
             assert link.exchange("north", question(), 20) == echo(question())

@@ -45,7 +45,16 @@ class NodeEvent:
     """
 
     kind: Literal[
-        "connecting", "connected", "disconnected", "clock_skew", "refused", "pulled", "sent", "foreign_bundle"
+        "connecting",
+        "connected",
+        "disconnected",
+        "clock_skew",
+        "refused",
+        "pulled",
+        "sent",
+        "foreign_bundle",
+        "doubled",
+        "alone",
     ]
     detail: str = ""
     value: float | None = None

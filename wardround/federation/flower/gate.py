@@ -19,7 +19,16 @@ from .admission import Admission, GateLimits, Peer
 from .events import Announcer
 from .machines import Machines
 from .roster import Request, Roster, Verdict
-from .signing import FORMER_KEY_HEADER, LINK_HEADER, REFUSAL_HEADER, REQUEST_HEADER, Claims, Reason, body_digest
+from .signing import (
+    FORMER_KEY_HEADER,
+    LINK_HEADER,
+    REFUSAL_HEADER,
+    REQUEST_HEADER,
+    SECOND_HEADER,
+    Claims,
+    Reason,
+    body_digest,
+)
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -187,6 +196,11 @@ class Gate:
         told = [(LINK_HEADER, self._roster.link.encode("ascii"))]
         return told if verdict.reason is None else [*told, (REFUSAL_HEADER, verdict.reason.value.encode("ascii"))]
 
+    def _warning(self, site: str) -> Headers:
+        """What the machine that speaks for a site should know: that another one would."""
+        second = self._machines.second(site)
+        return [(SECOND_HEADER, second.encode("ascii", "replace"))] if second else []
+
     def _require_signed(self, body: bytes, claims: Claims) -> None:
         if body_digest(body) != claims.body:
             raise _RefusedError(_UNAUTHORIZED, "the body is not the one that was signed")
@@ -225,7 +239,7 @@ class Gate:
             self._announcer.refused(f"http {answer.status}", site)
         try:
             async with asyncio.timeout(self._limits.body_seconds):
-                await _respond(send, answer.status, answer.body, [])
+                await _respond(send, answer.status, answer.body, self._warning(site))
         except TimeoutError:
             self._announcer.limited("response taken too slowly", site)
             raise

@@ -58,13 +58,17 @@ class _Speaker:
 
 @dataclass
 class _Site:
-    """What is known of one site's machines. `newest` has the last session of each installation that has spoken."""
+    """What is known of one site's machines. `newest` has the last session of each installation that has spoken.
+
+    `elsewhere` is the address of the machine that was refused last.
+    """
 
     speaker: _Speaker | None = None
     newest: dict[str, int] = field(default_factory=dict)
     disputed_since: float | None = None
     disputed_last: float = 0.0
     announced: bool = False
+    elsewhere: str = ""
 
 
 class Machines:
@@ -92,6 +96,8 @@ class Machines:
                 known.speaker.connections.add(peer)
                 self._owner[peer] = site
             disputed = reason is Reason.OTHER_MACHINE and _dispute(known, claims.machine, now)
+            if reason is Reason.OTHER_MACHINE:
+                known.elsewhere = peer[0]
         if disputed:
             self._announcer.doubled(f"another machine, at {peer[0]}, uses this site's keys and is refused", site)
         return reason
@@ -104,6 +110,11 @@ class Machines:
             if speaker is None or speaker.machine.installation == machine.installation:
                 return False
             return not _has_left(speaker, self._clock())
+
+    def second(self, site: str) -> str:
+        """From where a second machine asks with a site's keys; empty where none does."""
+        known = self._sites.get(site)
+        return known.elsewhere if known is not None and known.announced else ""
 
     def closed(self, peer: Peer) -> None:
         """Note that a connection is gone."""

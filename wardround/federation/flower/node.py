@@ -6,6 +6,7 @@ torch.
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import ssl
 import threading
@@ -48,6 +49,9 @@ _POLL_PATIENCE = 0.2
 _REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.CONFLICT, HTTPStatus.UPGRADE_REQUIRED)
 _WORDS: Mapping[Reason | None, str] = {
     Reason.UNKNOWN_KEY: "key not enrolled",
+    Reason.REVOKED: "the coordinator has revoked this site's key; ask why, and make new ones with "
+    "`site-client rotate-keys`",
+    Reason.REPLACED: "this key was replaced by a newer one of this site; run the site client with the newer keys",
     Reason.SIGNATURE: "the signature does not hold",
     Reason.REPEATED: "this session was replaced by a later one",
     Reason.OTHER_MACHINE: "another machine uses this site's keys; run the site client on one machine only",
@@ -140,6 +144,7 @@ class _Courier:
         self._polled = False
         self._answered = False
         self.is_doubled = False
+        self._second = ""
 
     def run_session(self) -> bool:
         """Open a session and stay until a fault or `stop`. True if it was of use: something crossed, or it lasted."""
@@ -163,6 +168,7 @@ class _Courier:
         while not self._stop.is_set():
             asked = time.monotonic()
             received = self._poll(session)
+            self._watch_for_a_second(session.second)
             if received is not None:
                 self._pace.busy()
                 self._carry(session, *received)
@@ -170,6 +176,12 @@ class _Courier:
                 raise ConnectionError("heartbeat failed")
             else:
                 self._stop.wait(self._pace.idle(time.monotonic() - asked))
+
+    def _watch_for_a_second(self, address: str) -> None:
+        """Tell once that another machine asks with this site's keys, and once that it has stopped."""
+        if bool(address) != bool(self._second):
+            self._tell(NodeEvent("doubled" if address else "alone", _shown_address(address)))
+        self._second = address
 
     def _poll(self, session: Session) -> tuple[Message, ObjectTree] | None:
         """What the next poll brings; None as well when it is abandoned because of `stop`."""
@@ -247,6 +259,14 @@ def _reason(error: Exception) -> Reason | None:
         return None
     word = error.response.headers.get(REFUSAL_HEADER.decode(), "")
     return Reason(word) if word in set(Reason) else None
+
+
+def _shown_address(text: str) -> str:
+    """An address that the link names, as far as it is one."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return ""
 
 
 def _size(envelope: Envelope) -> int:

@@ -6,8 +6,8 @@ import binascii
 import datetime
 import threading
 from base64 import b64decode
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -30,6 +30,11 @@ from .signing import (
 SECONDS_AHEAD = 5
 SECONDS_BEHIND = 305
 """A node's clock may be this far off."""
+
+_BARRED: Mapping[Reason, str] = {
+    Reason.REVOKED: "its key was revoked",
+    Reason.REPLACED: "its former key, which another has replaced",
+}
 
 
 @dataclass(frozen=True)
@@ -60,11 +65,15 @@ class Request:
 
 @dataclass(frozen=True)
 class _Enrolled:
-    """A site's name and its public key, as it was given and ready to check signatures with."""
+    """A site's name and its public key, as it was given and ready to check signatures with.
+
+    `barred`: why the key may not speak any more.
+    """
 
     name: str
     pem: bytes
     key: ec.EllipticCurvePublicKey
+    barred: Reason | None = None
 
 
 class Roster:
@@ -84,17 +93,28 @@ class Roster:
         self._lock = threading.Lock()
         # A reader takes the whole table once: it is replaced, never changed.
         self._enrolled: Mapping[str, _Enrolled] = _table(sites)
+        self._former: Mapping[str, _Enrolled] = {}
 
     def enrol(self, sites: Mapping[str, bytes]) -> None:
         """Let these sites speak as well, each with this key only. Raises ValueError as the constructor does."""
         with self._lock:
-            kept = {entry.name: entry.pem for entry in self._enrolled.values()}
-            self._enrolled = _table({**kept, **sites})
+            before = self._enrolled
+            self._enrolled = _table({**{entry.name: entry.pem for entry in before.values()}, **sites})
+            self._bar([entry for key, entry in before.items() if key not in self._enrolled], Reason.REPLACED)
 
     def revoke(self, site: str) -> None:
         """From now on nobody speaks for this site."""
         with self._lock:
+            gone = [entry for entry in self._enrolled.values() if entry.name == site]
             self._enrolled = {key: entry for key, entry in self._enrolled.items() if entry.name != site}
+            self._bar(gone, Reason.REVOKED)
+
+    def _bar(self, entries: Iterable[_Enrolled], reason: Reason) -> None:
+        """Remember keys that may not speak any more, so that both ends can be told why."""
+        self._former = {
+            **self._former,
+            **{key_digest(entry.pem): replace(entry, barred=reason) for entry in entries},
+        }
 
     def key_of(self, site: str) -> bytes | None:
         """The key with which a site may speak, or None when it may not."""
@@ -110,13 +130,15 @@ class Roster:
             ahead = (signed_at(claims) - now).total_seconds()
         except (KeyError, ValueError):
             return Verdict(None, "malformed credentials", Reason.SIGNATURE)
-        entry = self._enrolled.get(claims.key)
+        entry = self._enrolled.get(claims.key) or self._former.get(claims.key)
         if entry is None:
             return Verdict(None, "unknown key", Reason.UNKNOWN_KEY)
         if claims.link != self.link:
             return Verdict(entry.name, "greeting", Reason.GREETING)
         if not _holds(entry.key, signature, statement(request.method, request.target, claims.header())):
             return Verdict(entry.name, "signature invalid", Reason.SIGNATURE)
+        if entry.barred is not None:
+            return Verdict(entry.name, _BARRED[entry.barred], entry.barred)
         fault = _clock_fault(ahead)
         return Verdict(entry.name, fault, Reason.CLOCK) if fault else Verdict(entry.name, claims=claims)
 

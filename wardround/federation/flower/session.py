@@ -62,7 +62,7 @@ class Session:
         shelf: where what arrives is kept until the whole message is here.
 
     `lanes` is the number of transfers at a time: one loses the least on a line that is cut often. `moved` counts
-    objects that have crossed the line.
+    objects that have crossed the line. `second` is the address from which a second machine asks with this site's keys.
 
     Raises:
         httpx.HTTPError: (from every method) the link could not be reached or answered an error status.
@@ -70,15 +70,16 @@ class Session:
 
     def __init__(self, address: str, tls: ssl.SSLContext, signer: Signer, stop: threading.Event, shelf: Shelf) -> None:
         signer.renew()
-        self._brisk = open_client(address, tls, signer, _BRISK_SECONDS)
-        self._bulk = open_client(address, tls, signer, _BULK_SECONDS)
-        self._held = open_client(address, tls, signer, _BRISK_SECONDS)
+        self._brisk = open_client(address, tls, signer, _BRISK_SECONDS, self._note_second)
+        self._bulk = open_client(address, tls, signer, _BULK_SECONDS, self._note_second)
+        self._held = open_client(address, tls, signer, _BRISK_SECONDS, self._note_second)
         self._held._client.headers["prefer"] = f"wait={HOLD_SECONDS:.0f}"
         self._public_key = signer.public_key
         self._stop = stop
         self._shelf = shelf
         self.lanes = 1
         self.moved = 0
+        self.second = ""
         self._node = Node()
         self._bundles: dict[int, str] = {}
         self._ended = threading.Event()
@@ -185,6 +186,9 @@ class Session:
         if not answer.stored:
             raise SessionError("object refused")
         self.moved += 1
+
+    def _note_second(self, address: str) -> None:
+        self.second = address
 
     def _beat(self) -> None:
         while not self._ended.wait(_BEAT_SECONDS * random.uniform(0.8, 1.2)):

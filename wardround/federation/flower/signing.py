@@ -26,6 +26,8 @@ REQUEST_HEADER = b"wardround-request"
 SIGNATURE_HEADER = b"wardround-signature"
 LINK_HEADER = b"wardround-link"
 REFUSAL_HEADER = b"wardround-refusal"
+SECOND_HEADER = b"wardround-second-machine"
+"""By which a site is told, with every answer, from which address another machine asks with its keys."""
 FORMER_KEY_HEADER = b"flwr-public-key"
 """What release 0.1.0 sent instead: its signature covered a time stamp only."""
 
@@ -49,6 +51,8 @@ class Reason(StrEnum):
     OTHER_MACHINE = "other-machine"
     OUTDATED = "outdated"
     GREETING = "greeting"
+    REVOKED = "revoked"
+    REPLACED = "replaced"
 
 
 @dataclass(frozen=True)
