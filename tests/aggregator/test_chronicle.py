@@ -113,14 +113,14 @@ def test_a_thousand_rounds_cost_as_many_lines(tmp_path: Path, monkeypatch: pytes
 
 
 class FakeWriter:
-    """Takes scalars as TensorBoard's writer does."""
+    """Takes scalars as a file of TensorBoard's does."""
 
-    def __init__(self, folder: str, purge_step: int) -> None:
-        self.purged = purge_step
+    def __init__(self, folder: Path, forget: int) -> None:
+        self.purged = forget
         self.added: list[tuple[str, int, float]] = []
         opened.append(self)
 
-    def add_scalar(self, tag: str, value: float, step: int) -> None:
+    def add(self, tag: str, value: float, step: int) -> None:
         self.added.append((tag, step, value))
 
     def flush(self) -> None:
@@ -137,7 +137,7 @@ opened: list[FakeWriter] = []
 def test_tensorboard_is_not_written_again_after_a_restart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restarts: tuple[int, ...]
 ) -> None:
-    monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter", FakeWriter)
+    monkeypatch.setattr("wardround.aggregator.scalars.EventFile", FakeWriter)
     opened.clear()
     run = a_run(9)
     scalars, writer = Scalars(tmp_path / "board"), Chronicle(tmp_path)
@@ -158,7 +158,7 @@ def test_tensorboard_is_not_written_again_after_a_restart(
 
 
 def test_tensorboard_forgets_rounds_that_were_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter", FakeWriter)
+    monkeypatch.setattr("wardround.aggregator.scalars.EventFile", FakeWriter)
     opened.clear()
     run = a_run(9)
     Scalars(tmp_path).write(history_rows(run), len(run))

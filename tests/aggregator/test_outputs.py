@@ -129,7 +129,7 @@ def test_scalars_are_written_once(tmp_path: Path) -> None:
         def __init__(self) -> None:
             self.added: list[tuple[str, float, int]] = []
 
-        def add_scalar(self, tag: str, value: float, step: int) -> None:
+        def add(self, tag: str, value: float, step: int) -> None:
             self.added.append((tag, value, step))
 
         def flush(self) -> None:
@@ -140,7 +140,8 @@ def test_scalars_are_written_once(tmp_path: Path) -> None:
 
     scalars = Scalars(tmp_path)
     scalars.close()
-    scalars._writer = writer = Writer()
+    writer = Writer()
+    scalars._writer = writer  # type: ignore[assignment]
     scalars.write(rows)
     count = len(writer.added)
     scalars.write(rows)

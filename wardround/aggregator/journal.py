@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -77,13 +78,14 @@ class Journal:
         self._lock = threading.Lock()
 
     def record(self, event: Event, **facts: JsonValue) -> None:
-        """Write one event, then tell the listener."""
+        """Write one event, then tell the listener, whose terminal or pipe may be gone: what counts is on disk."""
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         content = {"time": now, "event": event.value, **facts}
         with self._lock:
             rotate(self.path, _ROTATION)
             append_durably(self.path, json_text(content))
-            self._listener(Entry(now, event.value, facts))
+            with contextlib.suppress(OSError):
+                self._listener(Entry(now, event.value, facts))
 
 
 def read_journal(path: Path) -> Iterator[Entry]:

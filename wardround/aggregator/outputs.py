@@ -20,7 +20,7 @@ from wardround.aggregator.history import (
     settled_rows,
 )
 from wardround.aggregator.participation import RunSummary, parts_of
-from wardround.aggregator.report import RunRecord, write_report
+from wardround.aggregator.report import RunRecord, make_page, write_report
 from wardround.aggregator.rounds.arrays import ArrayStore
 from wardround.aggregator.rounds.records import RoundResult
 from wardround.aggregator.rounds.selection import Scored
@@ -49,12 +49,18 @@ class Outputs:
     scalars: Scalars
 
     def rehearse(self, results: tuple[RoundResult, ...], best: Scored | None) -> None:
-        """Make what `show` would write, in memory. Raises whatever it would raise for what is in the results."""
+        """Make what `show` and `report` would write of the last round, in memory, but for pictures.
+
+        Raises whatever they would raise for what is in the results.
+        """
         rows = rows_from(results, max(0, settled_rows(results) - 1))
         history_jsonl(rows)
         csv_lines(rows, metric_names(rows))
         list(scalars_of(rows))
         self._card(rows[-1])
+        shown = rows_from(results[: best.round + 1], best.round)[:1] if best is not None else ()
+        make_page(RunRecord(self.plan, self.study, self.sites, results[-2:], (*shown, *rows), best), None).render()
+        self._summary_of(results[-2:], complete=False)
 
     def spare(self, digest: str) -> Arrays | None:
         """The model of a digest as it lies in one of the model folders."""
@@ -72,11 +78,11 @@ class Outputs:
         """Bring history, TensorBoard and model folders up to the last result."""
         try:
             changed = self._chronicle.update(results)
+            rows = self._chronicle.rows
+            self.scalars.write(rows[changed:], settled_rows(results))
         except OSError:
             self.__dict__.pop("_chronicle")  # how far it came is not known: the next looks at the files
             raise
-        rows = self._chronicle.rows
-        self.scalars.write(rows[changed:], settled_rows(results))
         self._write_model(LAST, rows[-1])
         if best is not None:
             self._write_model(BEST, rows[best.round])
@@ -94,17 +100,19 @@ class Outputs:
 
     def summarise(self, results: tuple[RoundResult, ...], *, complete: bool) -> RunSummary:
         """Write who took part in how many rounds, and return it."""
-        trained = sum(result.stage is Stage.TRAIN for result in results)
-        summary = RunSummary(
-            federation=self.plan.federation,
-            plan=self.plan.digest,
-            complete=complete,
-            rounds=trained,
-            sites=parts_of(results, self.sites),
-        )
+        summary = self._summary_of(results, complete=complete)
         content = json.dumps(summary.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
         write_atomic(self.folder / SUMMARY, content.encode())
         return summary
+
+    def _summary_of(self, results: tuple[RoundResult, ...], *, complete: bool) -> RunSummary:
+        return RunSummary(
+            federation=self.plan.federation,
+            plan=self.plan.digest,
+            complete=complete,
+            rounds=sum(result.stage is Stage.TRAIN for result in results),
+            sites=parts_of(results, self.sites),
+        )
 
     def _write_model(self, name: str, row: HistoryRow) -> None:
         """A model folder; `metrics.json` is written last and says which model the folder holds."""

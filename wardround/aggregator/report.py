@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from wardround.aggregator.history import HistoryRow, cohort_changes
@@ -21,7 +22,7 @@ ALL = "all sites"
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run, complete or not, as its report sees it."""
+    """A run, complete or not, as its report sees it; or an excerpt of one, with the rows of its rounds and its best."""
 
     plan: Plan
     study: Study
@@ -35,19 +36,32 @@ class RunRecord:
         """The metric that selects the best model."""
         return self.study.validation.select
 
+    def row(self, number: int) -> HistoryRow | None:
+        """The row of the model that a round made."""
+        return self._by_round.get(number)
+
+    @cached_property
+    def _by_round(self) -> Mapping[int, HistoryRow]:
+        return {row.round: row for row in self.rows}
+
 
 def write_report(path: Path, record: RunRecord) -> Path:
     """Write the page; returns its path."""
+    return make_page(record, make_picture(record)).save(path)
+
+
+def make_page(record: RunRecord, picture: bytes | None) -> Page:
+    """The page in memory, with the picture of its curves if there is one."""
     done = sum(result.stage is Stage.TRAIN for result in record.results)
     lead = f"{record.study.study}: {done} of {record.plan.horizon.rounds} rounds, {len(record.sites)} sites."
     page = Page(f"Federation {record.plan.federation}", lead).facts(_facts(record))
-    _add_curves(page, record)
+    if picture is not None:
+        page.figure(picture, "Validation score and training loss over the rounds.")
     page.heading("Sites").table(*_site_table(record), caption="The best model at each site, and what the site gave.")
     for sentence in _changes(record):
         page.text(sentence)
     page.heading("Rounds").table(*_round_table(record), caption="Scores are those of the model that the round made.")
-    page.heading("Plan").table(["what", "value"], _plan_rows(record), caption="What every site accepted.")
-    return page.save(path)
+    return page.heading("Plan").table(["what", "value"], _plan_rows(record), caption="What every site accepted.")
 
 
 def _changes(record: RunRecord) -> list[str]:
@@ -72,7 +86,8 @@ def _facts(record: RunRecord) -> dict[str, str]:
     return facts
 
 
-def _add_curves(page: Page, record: RunRecord) -> None:
+def make_picture(record: RunRecord) -> bytes | None:
+    """The curves over the rounds, or None where no round has a number yet."""
     panels = {
         title: lines
         for title, lines in {
@@ -81,10 +96,11 @@ def _add_curves(page: Page, record: RunRecord) -> None:
         }.items()
         if lines
     }
-    if panels:
-        from wardround.engine.report.figures import curves
+    if not panels:
+        return None
+    from wardround.engine.report.figures import curves
 
-        page.figure(curves(panels, x_label="round"), "Validation score and training loss over the rounds.")
+    return curves(panels, x_label="round")
 
 
 def metric_lines(rows: Sequence[HistoryRow], metric: str) -> Mapping[str, Line]:
@@ -108,7 +124,7 @@ def loss_lines(rows: Sequence[HistoryRow]) -> Mapping[str, Line]:
 
 
 def _site_table(record: RunRecord) -> tuple[list[str], list[list[str]]]:
-    row = record.rows[record.best.round] if record.best is not None else None
+    row = record.row(record.best.round) if record.best is not None else None
     scored = {name for line in (row.sites.values() if row else ()) for name in line.metrics}
     names = sorted(scored)
     columns = ["site", "rounds", "training cases", "part of the mean", "seconds a round", "sent", "received", *names]
@@ -150,7 +166,7 @@ def _round_table(record: RunRecord) -> tuple[list[str], list[list[str]]]:
 
 def _round_row(record: RunRecord, result: RoundResult) -> list[str]:
     trained = result.stage is Stage.TRAIN
-    row = record.rows[result.round] if trained else None
+    row = record.row(result.round) if trained else None
     score = row.metrics.get(record.metric) if row else None
     return [
         str(result.round) if trained else "evaluation",

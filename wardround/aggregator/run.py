@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from wardround.aggregator.coordination import CA_FILE, SERVER_FILE, SERVER_KEY_FILE, Coordination, load_coordination
@@ -12,9 +13,9 @@ from wardround.aggregator.journal import Event, Journal
 from wardround.aggregator.keyring import KeyRing
 from wardround.aggregator.keywatch import KeyWatch, watching
 from wardround.aggregator.outputs import BEST, LAST, REPORT, Outputs, initial_arrays
-from wardround.aggregator.participation import part_line
+from wardround.aggregator.participation import part_line, parts_of
 from wardround.aggregator.rounds.conclusion import Conclusion, Ending
-from wardround.aggregator.rounds.loop import Outcome, RoundLoop, RunPlan
+from wardround.aggregator.rounds.loop import Outcome, RoundLoop, RunPlan, unwritten
 from wardround.aggregator.rounds.mending import Mender
 from wardround.aggregator.rounds.patience import Patience
 from wardround.aggregator.rounds.rules import Rules
@@ -26,6 +27,7 @@ from wardround.aggregator.summary import describe_federation
 from wardround.aggregator.view import View, Watched, open_view
 from wardround.engine.basics.files import sweep_left_overs
 from wardround.engine.basics.printable import say
+from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode
 from wardround.federation.addresses import join_address
 from wardround.federation.flower import settings as transport
@@ -88,11 +90,24 @@ def _play(coordination: Coordination, state: StateFolder, journal: Journal, view
         if outcome.complete and loop.results:
             _ending(coordination, loop, link, journal, started).tell()
     journal.record(Event.RUN_FINISHED if outcome.complete else Event.RUN_STOPPED, detail=outcome.line)
-    outputs.report(loop.results, loop.best())
-    for part in outputs.summarise(loop.results, complete=outcome.complete).sites:
-        say(f"  {part_line(part)}")
-    outputs.scalars.close()
-    return outcome
+    say(*(f"  {part_line(part)}" for part in parts_of(loop.results, names)))
+    return replace(outcome, unwritten=_write_last(outputs, loop, outcome) or outcome.unwritten)
+
+
+def _write_last(outputs: Outputs, loop: RoundLoop, outcome: Outcome) -> InputError | None:
+    """Page, summary and the last curves, each whatever becomes of the others; why one could not be made."""
+    failed = None
+    for make in (
+        lambda: outputs.report(loop.results, loop.best()),
+        lambda: outputs.summarise(loop.results, complete=outcome.complete),
+        outputs.scalars.close,
+    ):
+        try:
+            make()
+        except Exception as error:  # the run has ended, and its rounds are kept: whatever it is, it is only said
+            failed = unwritten(error)
+            loop.journal.record(Event.OUTPUTS_FAILED, round=len(loop.results), detail=failed.problems[0].got)
+    return failed
 
 
 def _ending(coordination: Coordination, loop: RoundLoop, link: Link, journal: Journal, started: float) -> Conclusion:
@@ -183,6 +198,8 @@ def reply_bytes(coordination: Coordination) -> int:
 
 
 def _conclude(results: Path, outcome: Outcome) -> int:
+    if outcome.unwritten is not None:
+        raise outcome.unwritten
     if not outcome.complete:
         say("the same command goes on where this left off")
         return ExitCode.INCOMPLETE

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
 
+from wardround.aggregator.event_file import EventFile
 from wardround.aggregator.history import HistoryRow
 from wardround.engine.basics.canonical import canonical_json
 from wardround.engine.basics.files import append_durably, read_json_lines, write_atomic
@@ -23,27 +24,46 @@ class Scalars:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._writer: Any = None
+        self._writer: EventFile | None = None
         self._written: set[tuple[str, int]] = set()
         self._models: list[str] | None = None
         self._forget = 0
 
     def write(self, rows: Sequence[HistoryRow], settled: int = 0) -> None:
-        """Write what is new in these rows, of which those below `settled` will not change any more."""
+        """Write what is new in these rows, of which those below `settled` will not change any more.
+
+        Raises:
+            OSError: the disk takes no more; the next call must bring all rows again.
+        """
+        try:
+            self._write(rows, settled)
+        except OSError:
+            self._begin_anew()
+            raise
+
+    def close(self) -> None:
+        """Close the file. Raises OSError for what the disk did not take."""
+        if self._writer is not None:
+            self._writer.close()
+
+    def _write(self, rows: Sequence[HistoryRow], settled: int) -> None:
         if self._models is None:
             self._models = self._resume(rows)
             self._forget = len(self._models)
         known = {row.round for row in rows if row.round < len(self._models)}
         for tag, step, value in scalars_of([row for row in rows if row.round not in known]):
             if (tag, step) not in self._written:
-                self._open().add_scalar(tag, value, step)
+                self._open().add(tag, value, step)
                 self._written.add((tag, step))
         self._settle([row for row in rows if len(self._models) <= row.round < settled])
 
-    def close(self) -> None:
-        """Close the file."""
-        if self._writer is not None:
-            self._writer.close()
+    def _begin_anew(self) -> None:
+        """How far the file came is not known: go on in another one, after what is marked as written."""
+        writer, self._writer = self._writer, None
+        self._models, self._written = None, set()
+        if writer is not None:
+            with contextlib.suppress(OSError):
+                writer.close()
 
     def _resume(self, rows: Sequence[HistoryRow]) -> list[str]:
         """Models of the rows that are in the log already, as far as they are those of this history."""
@@ -68,11 +88,9 @@ class Scalars:
     def _marks(self) -> Path:
         return self._folder / "written.jsonl"
 
-    def _open(self) -> Any:
+    def _open(self) -> EventFile:
         if self._writer is None:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._writer = SummaryWriter(str(self._folder), purge_step=self._forget)
+            self._writer = EventFile(self._folder, self._forget)
         return self._writer
 
 

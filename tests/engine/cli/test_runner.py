@@ -36,6 +36,8 @@ def program(failure: BaseException | None) -> typer.Typer:
         (typer.Abort(), 130, "interrupted\n"),
         (OSError(errno.ENOSPC, "No space left on device", "/data/store"), 2, "error: /data/store: the disk is full"),
         (OSError(errno.EDQUOT, "Disk quota exceeded", "/home"), 2, "error: /home: the disk is full"),
+        (OSError(errno.EIO, "Input/output error"), 2, "error: a file cannot be read or written (got Input/output"),
+        (OSError(errno.EROFS, "Read-only file system", "/x"), 2, "error: /x: a file cannot be read or written"),
     ],
 )
 def test_an_ending_has_its_code_and_its_words(failure: BaseException | None, code: int, words: str) -> None:

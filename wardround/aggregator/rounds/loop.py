@@ -96,10 +96,11 @@ class Showcase(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: complete, or stopped for the reason in `line`."""
+    """How a run ended: complete, or stopped for the reason in `line`. `unwritten`: why its results are not on disk."""
 
     complete: bool
     line: str
+    unwritten: InputError | None = None
 
 
 @dataclass
@@ -116,7 +117,7 @@ class RoundLoop:
     results: tuple[RoundResult, ...] = ()
     cohorts: dict[str, Ready] = field(default_factory=dict)
     _spoiled: int = 0
-    _unshown: InputError | None = None
+    _unwritten: InputError | None = None
 
     def run(self) -> Outcome:
         """Play until the last round is committed or the rules say stop.
@@ -134,12 +135,10 @@ class RoundLoop:
         while (order := self._next_order()) is not None:
             line = self._play(order)
             if line is not None:
-                return Outcome(False, line)
-        if self._unshown is not None:
+                return Outcome(False, line, self._unwritten)
+        if self._unwritten is not None:
             self._present()
-        if self._unshown is not None:
-            raise self._unshown
-        return Outcome(True, f"all {self.run_plan.plan.horizon.rounds} rounds are complete")
+        return Outcome(True, f"all {self.run_plan.plan.horizon.rounds} rounds are complete", self._unwritten)
 
     def best(self) -> Scored | None:
         """The best model so far."""
@@ -338,22 +337,15 @@ class RoundLoop:
         best, last = self.best(), self.results[-1]
         try:
             self.showcase.show(self.results, best)
-            self._unshown = None
+            self._unwritten = None
         except (OSError, InputError) as error:
-            self._note_unshown(error)
+            self.journal.record(Event.OUTPUTS_FAILED, round=last.round, detail=str(error))
+            self._unwritten = unwritten(error)
         if best is not None and best.model == last.base:
             self.journal.record(Event.BEST_MODEL, round=best.round, model=best.model, value=best.overall.value)
         for site in self.run_plan.roster.names:
             self.state.round(last.round).inbox(site).let_go()
         self.state.arrays.prune(self._kept())
-
-    def _note_unshown(self, error: OSError | InputError) -> None:
-        self.journal.record(Event.OUTPUTS_FAILED, round=self.results[-1].round, detail=str(error))
-        self._unshown = InputError.one(
-            "the rounds are kept, but the results cannot be written",
-            got=str(error),
-            remedy="Put that right, and start the same command again: it goes on where this left off",
-        )
 
     def _kept(self) -> set[str]:
         """The models and states with which this round, and each of those that can be undone, began and ended."""
@@ -364,6 +356,15 @@ class RoundLoop:
             kept |= {best.model} if best is not None else set()
             kept |= {results[-1].model, results[-1].state} if results else set()
         return kept
+
+
+def unwritten(error: Exception) -> InputError:
+    """What to say when rounds are kept and something for people is not on disk."""
+    return InputError.one(
+        "the rounds are kept, but the results cannot be written",
+        got=str(error) if isinstance(error, OSError | InputError) else f"{type(error).__name__}: {error}",
+        remedy="Put that right, and start the same command again: it goes on where this left off",
+    )
 
 
 def accepted_keys(results: tuple[RoundResult, ...]) -> dict[str, str]:

@@ -41,8 +41,8 @@ class ExitCode(IntEnum):
 def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     """Run `app` on `arguments` (default: those of the process) and return its exit code.
 
-    Bad input and a full disk are printed without a traceback and give 2, an interruption gives 130. Any other
-    exception is a defect of the program and propagates, so that its traceback is printed and the exit code is 1.
+    Bad input and a disk that cannot be written to are printed without a traceback and give 2, an interruption gives
+    130. Any other exception is a defect of the program and propagates: its traceback is printed, the exit code is 1.
     """
     if arguments is None:
         guard_tracebacks()
@@ -80,14 +80,21 @@ def _exit_code(result: Any) -> int:
     return code
 
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_UNWRITABLE = frozenset({errno.EROFS, errno.EIO, errno.EFBIG, errno.ESTALE})
+"""What a disk says that has failed, was taken away or is mounted for reading only."""
+
+
 def _disk_problem(error: OSError) -> Problem:
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno not in _FULL | _UNWRITABLE:
         raise error
+    full = error.errno in _FULL
+    remedy = "Free some space" if full else "Have the disk checked"
     return Problem(
-        "the disk is full",
+        "the disk is full" if full else "a file cannot be read or written",
         where=str(error.filename or ""),
         got=error.strerror or "",
-        remedy="Nothing half-written is left under its final name. Free some space and run the same command again",
+        remedy=f"Nothing half-written is left under its final name. {remedy} and run the same command again",
     )
 
 
