@@ -126,6 +126,12 @@ class Lab:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             list(pool.map(lambda name: self._accept(name, invitation), self.sites))
 
+    def add_site(self, name: str, manifest: Path) -> Path:
+        """Set up a site that comes later; its request to the coordinator, who has to enrol it."""
+        self.sites[name] = manifest.resolve()
+        self._init_site(name)
+        return self.site_folder(name) / f"{name}.pub"
+
     def start(self, *, watched: Path | None = None) -> None:
         """Start the aggregator (its live view goes to `watched`, or to the terminal) and every site."""
         self.start_aggregator(watched=watched)

@@ -144,8 +144,8 @@ def describe_offer(offer: Offer) -> tuple[str, ...]:
 def _beginning(plan: Plan) -> tuple[str, ...]:
     """With what a plan begins, where that is not the study's own initial weights."""
     if plan.after is not None:
-        after = plan.after
-        return (f"Carries on   after {after.rounds} rounds of plan {after.plan[:16]}, from model {after.model[:16]}",)
+        after, rounds = plan.after, "1 round" if plan.after.rounds == 1 else f"{plan.after.rounds} rounds"
+        return (f"Carries on   after {rounds} of plan {after.plan[:16]}, from model {after.model[:16]}",)
     return () if plan.initial is None else (f"Begins with  the given model {plan.initial[:16]}",)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import threading
 import time
@@ -53,7 +54,7 @@ class _Child:
             return None
         now = time.monotonic()
         self.pause = FIRST_PAUSE if now - self.began >= _GOOD_RUN_SECONDS else self.pause
-        self.due = now + self.pause
+        self.due = now + self.pause * random.uniform(0.75, 1.25)
         self.close()
         return code
 
