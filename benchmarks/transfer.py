@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.watching import MemoryWatch
 from tests.aggregator.bench import Bench, Silence
 from tests.aggregator.fakes import FakeSite, seeded_keys
 from tests.federation.flower.world import World, question
@@ -41,7 +42,6 @@ from wardround.federation.flower.node import serve
 CHUNK = 512 * 1024
 PIECES = 20
 TENSORS = 20
-_SAMPLE_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def _aggregate(folder: Path, names: tuple[str, ...], megabytes: int, files: Cert
     journal = Journal(bench.state.journal_path, lambda _: None)
     with link, Switchboard(link, names, SystemClock()) as board:
         loop = RoundLoop(run_plan, bench.state, board, journal, SystemClock(), Silence())
-        watch = _Watch()
+        watch = MemoryWatch()
         started, before = time.monotonic(), watch.private
         pipe.send(link.port)
         if not loop.run().complete:
@@ -172,29 +172,6 @@ def _model(megabytes: int) -> dict[str, np.ndarray]:
     numbers = np.random.default_rng(0)
     count = megabytes * 1_000_000 // 4 // TENSORS
     return {f"model/{place:03d}": numbers.standard_normal(count, dtype=np.float32) for place in range(TENSORS)}
-
-
-class _Watch:
-    """Samples this process's memory; keeps the most, in MB."""
-
-    def __init__(self) -> None:
-        self.private = self.mapped = 0.0
-        self._stopped = threading.Event()
-        self._sample()
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def stop(self) -> None:
-        """Stop sampling."""
-        self._stopped.set()
-
-    def _run(self) -> None:
-        while not self._stopped.wait(_SAMPLE_SECONDS):
-            self._sample()
-
-    def _sample(self) -> None:
-        lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-        self.private = max(self.private, int(lines["RssAnon"].split()[0]) / 1000)
-        self.mapped = max(self.mapped, int(lines["RssFile"].split()[0]) / 1000)
 
 
 if __name__ == "__main__":

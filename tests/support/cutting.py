@@ -1,4 +1,4 @@
-"""A line that is cut after every so many bytes. It passes bytes on without understanding them, and counts them."""
+"""A line that is cut after every so many bytes or seconds. It passes bytes on unread, and counts them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,18 @@ class CuttingProxy:
         upstream_port: port of the real server; may be changed at any time.
         every: bytes, in both directions together, after which all connections are cut; None for never.
         bytes_per_second: speed of the line, None for no limit.
+        every_seconds: seconds after which all connections are cut, again and again; None for never.
 
     `shut_after` makes the next cut last until `open` is called.
     """
 
-    def __init__(self, upstream_port: int, every: float | None = None, bytes_per_second: float | None = None) -> None:
+    def __init__(
+        self,
+        upstream_port: int,
+        every: float | None = None,
+        bytes_per_second: float | None = None,
+        every_seconds: float | None = None,
+    ) -> None:
         self.upstream_port = upstream_port
         self.port = 0
         self.passed = 0
@@ -29,6 +36,7 @@ class CuttingProxy:
         self.shut = threading.Event()
         self._every = every
         self._speed = bytes_per_second
+        self._period = every_seconds
         self._left = every
         self._shut_after: float | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -70,6 +78,8 @@ class CuttingProxy:
         server = await asyncio.start_server(self._client, "127.0.0.1", 0)
         self.port = int(server.sockets[0].getsockname()[1])
         self._ready.set()
+        if self._period is not None:
+            asyncio.create_task(self._cut_in_time(self._period))  # noqa: RUF006  (`all_tasks` below ends it)
         await self._stopping.wait()
         server.close()
         self._cut()
@@ -110,6 +120,12 @@ class CuttingProxy:
                 return
             await writer.drain()
         writer.transport.abort()
+
+    async def _cut_in_time(self, period: float) -> None:
+        while True:
+            await asyncio.sleep(period)
+            if self._writers:
+                self._cut()
 
     def _room(self) -> float:
         ends = [self._left, None if self._shut_after is None else self._shut_after - self.passed]

@@ -87,7 +87,7 @@ class Limits(Frozen):
     chunk: kB of one object on the wire; 256 suits lines of 256 kbit/s, 512 those of 1 Mbit/s and faster.
     reply: MB of a site's largest reply; without it, and at most, the model's own size and 4 MB.
     trusted_proxies: addresses or networks of TCP proxies before the port. Each must say for whom it connects, by the
-    PROXY protocol, version 2; nobody else is believed.
+    PROXY protocol (version 1 or 2); nobody else is believed.
     """
 
     slowest_line: Annotated[float, Field(gt=0)] = 512.0

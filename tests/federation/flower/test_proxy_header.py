@@ -1,33 +1,103 @@
-"""PROXY protocol, version 2: who is behind a trusted proxy; nobody else can say such a thing."""
+"""PROXY protocol, versions 1 and 2: who is behind a trusted proxy; nobody else can say such a thing."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import ipaddress
 import random
 import socket
 import ssl
-import struct
+from collections.abc import Callable
 
 import pytest
 
 from tests.federation.flower.world import World, wait_until
+from tests.support.header_proxy import MAGIC, binary, line
 from wardround.federation.flower.admission import GateLimits
 from wardround.federation.flower.probe import client_context, probe
-from wardround.federation.flower.proxy_header import FIXED_BYTES, Proxies, ProxyHeaderError, read_source, rest_bytes
+from wardround.federation.flower.proxy_header import (
+    FIXED_BYTES,
+    Proxies,
+    ProxyHeaderError,
+    read_source,
+    receive_source,
+    rest_bytes,
+)
 
-MAGIC = b"\r\n\r\n\x00\r\nQUIT\n"
+SOURCES = ["203.0.113.9", "2001:db8::9"]
 
 
 def header(source: str, port: int = 4711, more: bytes = b"", command: int = 0x21) -> bytes:
-    address = ipaddress.ip_address(source)
-    family, nowhere = (0x11, b"\0" * 4) if address.version == 4 else (0x21, b"\0" * 16)
-    rest = address.packed + nowhere + struct.pack("!HH", port, 9443) + more
-    return MAGIC + bytes([command, family]) + struct.pack("!H", len(rest)) + rest
+    return binary((source, port), more=more, command=command)
+
+
+def text(source: str, port: int = 4711) -> bytes:
+    return line((source, port))
 
 
 def read(whole: bytes) -> tuple[str, int] | None:
     return read_source(whole[:FIXED_BYTES], whole[FIXED_BYTES:])
+
+
+class Line:
+    """Gives bytes as they are asked for, and notes what is left."""
+
+    def __init__(self, coming: bytes) -> None:
+        self.left = coming
+
+    async def receive(self, count: int) -> bytes:
+        given, self.left = self.left[:count], self.left[count:]
+        if len(given) < count:
+            raise ProxyHeaderError("cut short")
+        return given
+
+
+def received(coming: bytes) -> tuple[tuple[str, int] | None, bytes]:
+    """What is said of the source, and what follows the header."""
+    whole = Line(coming)
+    return asyncio.run(receive_source(whole.receive)), whole.left
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("header_of", [header, text])
+@pytest.mark.parametrize("follows", [b"", b"\x16\x03\x01", b"\r\n", b"PROXY UNKNOWN\r\n"])
+def test_a_header_in_either_version_is_read_and_not_a_byte_more(
+    source: str, header_of: Callable[[str], bytes], follows: bytes
+) -> None:
+    assert received(header_of(source) + follows) == ((source, 4711), follows)
+
+
+@pytest.mark.parametrize("speaks", [b"PROXY UNKNOWN\r\n", b"PROXY UNKNOWN ff:: x 99999 1\r\n", MAGIC + b"\x20\0\0\0"])
+def test_a_proxy_that_speaks_for_itself_names_nobody(speaks: bytes) -> None:
+    assert received(speaks + b"\x16") == (None, b"\x16")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"PROXY\r\n",
+        b"PROXY TCP4\r\n",
+        b"PROXY TCP4 203.0.113.9 127.0.0.1 1\r\n",
+        b"PROXY TCP4 203.0.113.9 127.0.0.1 1 2 3\r\n",
+        b"PROXY TCP4 2001:db8::9 ::1 1 2\r\n",
+        b"PROXY TCP6 203.0.113.9 127.0.0.1 1 2\r\n",
+        b"PROXY TCP5 203.0.113.9 127.0.0.1 1 2\r\n",
+        b"PROXY TCP4 203.0.113.999 127.0.0.1 1 2\r\n",
+        b"PROXY TCP4  203.0.113.9 127.0.0.1 1 2\r\n",
+        b"PROXY TCP4 203.0.113.9 127.0.0.1 65536 2\r\n",
+        b"PROXY TCP4 203.0.113.9 127.0.0.1 -1 2\r\n",
+        b"PROXY TCP4 203.0.113.9 127.0.0.1 01 2\r\n",
+        "PROXY TCP4 203.0.113.9 127.0.0.1 ١ 2\r\n".encode(),
+        b"PROXY TCP4 203.0.113.9 127.0.0.1 1 2\n",
+        b"PROXY TCP4 203.0.113.9 127.0.0.1 1 2",
+        b"PROXY TCP4 " + b"1" * 200 + b"\r\n",
+        b"proxy TCP4 203.0.113.9 127.0.0.1 1 2\r\n",
+        b"\xff" * 200,
+    ],
+)
+def test_what_is_no_line_of_version_1_is_refused(words: bytes) -> None:
+    with pytest.raises(ProxyHeaderError):
+        received(words)
 
 
 @pytest.mark.parametrize("source", ["203.0.113.9", "2001:db8::9"])
@@ -49,9 +119,13 @@ def test_no_bytes_break_the_parser(seed: int) -> None:
     whole = bytearray(header(draw.choice(["203.0.113.9", "2001:db8::9"])))
     for _ in range(draw.randint(1, 4)):
         whole[draw.randrange(len(whole))] = draw.randrange(256)
-    for content in (bytes(whole), bytes(whole)[: draw.randrange(len(whole))], draw.randbytes(40)):
+    words = bytearray(text(draw.choice(SOURCES)))
+    words[draw.randrange(len(words))] = draw.randrange(256)
+    for content in (bytes(whole), bytes(whole)[: draw.randrange(len(whole))], draw.randbytes(40), bytes(words)):
         with contextlib.suppress(ProxyHeaderError):
             read(content)
+        with contextlib.suppress(ProxyHeaderError):
+            received(content)
 
 
 @pytest.mark.parametrize(
@@ -92,9 +166,11 @@ def test_only_a_trusted_proxy_may_say_for_whom_it_speaks_and_it_must(world: Worl
     limits = GateLimits(handshake_seconds=1.0)
     with world.link(proxies=["127.0.7.7"], limits=limits) as link:
         assert shake_hands(world, link.port, "127.0.7.7", header("203.0.113.9"))
+        assert shake_hands(world, link.port, "127.0.7.7", text("203.0.113.9"))
         assert not shake_hands(world, link.port, "127.0.7.7", b"")
         assert shake_hands(world, link.port, "127.0.8.8", b"")
         assert not shake_hands(world, link.port, "127.0.8.8", header("203.0.113.9"))
+        assert not shake_hands(world, link.port, "127.0.8.8", text("203.0.113.9"))
         assert probe(f"127.0.0.1:{link.port}", world.ca).healthy
     assert world.said(None, "limited", "the proxy 127.0.7.7 sent")
 

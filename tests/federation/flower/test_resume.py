@@ -162,6 +162,35 @@ def test_nothing_is_left_of_a_reply_that_has_arrived(world: World, tmp_path: Pat
         assert answer.payload == MODEL
 
 
+@pytest.mark.parametrize("room", [True, False])
+def test_a_large_model_is_a_view_of_a_file_at_the_site_if_the_disk_has_room(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: bool
+) -> None:
+    """Without room it comes all the same, in memory: whether it can be kept is for the handler to say."""
+    monkeypatch.setattr(Shelf, "has_room_to_assemble", lambda self: room)
+    came: list[Envelope] = []
+
+    def note(envelope: Envelope) -> Envelope:
+        came.append(envelope)
+        return say_little(envelope)
+
+    with world.link() as link, world.courier("north", link.port, note, arriving=tmp_path / "site"):
+        assert link.exchange("north", question(MODEL), 20) is not None
+    assert isinstance(came[0].payload, memoryview if room else bytes)
+    assert came[0].payload == MODEL
+
+
+def test_room_is_reckoned_with_what_the_disk_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import shutil
+    from types import SimpleNamespace
+
+    shelf = Shelf(tmp_path / "shelf")
+    shelf.put("0" * 64, b"x" * 1000)
+    for free, enough in ((10**12, True), (1001, False)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: SimpleNamespace(free=free))
+        assert shelf.has_room_to_assemble() == enough
+
+
 def test_a_site_cannot_send_more_than_the_limit_or_names_that_are_none(world: World) -> None:
     from flwr.proto.message_pb2 import ObjectTree
 

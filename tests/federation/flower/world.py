@@ -25,7 +25,7 @@ FLEET = "/v1/fleet/pull-messages"
 
 def echo(envelope: Envelope) -> Envelope:
     """A handler that marks the body and turns the payload around."""
-    return Envelope(envelope.body + b"!", envelope.signature, envelope.payload[::-1])
+    return Envelope(envelope.body + b"!", envelope.signature, bytes(envelope.payload)[::-1])
 
 
 def question(payload: bytes = b"") -> Envelope:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-import mmap
 import re
-import tempfile
 import threading
-from collections.abc import Iterable
-from pathlib import Path
 
 from flwr.proto.message_pb2 import ObjectTree
 
-from wardround.federation.envelope import Envelope, Payload
+from wardround.federation.envelope import Envelope
 
 from .shelf import Shelf
 from .wire import WITHOUT_PAYLOAD, Pieces, is_named, is_piece, object_ids, unpack
 
 _SMALLEST_PIECE = 4096
-_WORTH_MAPPING = 1024 * 1024
 _NAME = re.compile(r"[0-9a-f]{64}")
 
 
@@ -78,28 +72,9 @@ class Arrival:
             MalformedMessageError: its objects do not make up an envelope.
             OSError: the disk is full.
         """
-        folder = self._shelf.folder
-        pieces = Pieces(self._shelf.read, lambda bodies: _assemble(bodies, folder), self._limit)
+        pieces = Pieces(self._shelf.read, self._shelf.assemble, self._limit)
         return unpack(self._root, dict(self._contents), pieces)
 
     def finish(self) -> None:
         """Forget the pieces: the reply has been read."""
         self._shelf.clear()
-
-
-def _assemble(bodies: Iterable[bytes], folder: Path) -> Payload:
-    """Put pieces together: in memory while they are few, then in a file that has no name."""
-    coming, held = iter(bodies), bytearray()
-    for body in coming:
-        held += body
-        if len(held) > _WORTH_MAPPING:
-            return _mapped(itertools.chain([held], coming), folder)
-    return bytes(held)
-
-
-def _mapped(bodies: Iterable[bytes | bytearray], folder: Path) -> memoryview:
-    with tempfile.TemporaryFile(dir=folder) as handle:
-        for body in bodies:
-            handle.write(body)
-        handle.flush()
-        return memoryview(mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ))

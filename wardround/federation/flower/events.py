@@ -102,6 +102,11 @@ class Announcer:
         if place:
             self.refused(f"tls handshake failed, from {place}")
 
+    def no_source(self, proxy: str, sent: str) -> None:
+        """Report that a proxy did not say for whom it connects."""
+        if self._name(proxy, "no_source"):
+            self.limited(f"the proxy {proxy} sent {sent}")
+
     def _name(self, source: str, matter: str) -> str:
         """How to name a network: each once in a while and not too many; empty when it was named lately."""
         now = time.monotonic()

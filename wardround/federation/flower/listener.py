@@ -20,7 +20,7 @@ from .admission import Admission, GateLimits, Peer, plain_address, source_of
 from .binding import listen
 from .events import Announcer
 from .parting import PartingTransport
-from .proxy_header import FIXED_BYTES, Proxies, ProxyHeaderError, read_source, rest_bytes
+from .proxy_header import Proxies, ProxyHeaderError, receive_source
 
 _SHUTDOWN_SECONDS = 2.0
 _BAD_REQUEST = 400
@@ -202,14 +202,14 @@ class Listener:
             self._admission.release(peer)
             connection.close()
             if isinstance(error, ProxyHeaderError):
-                self._announcer.limited(f"the proxy {peer[0]} sent {error}")
+                self._announcer.no_source(peer[0], str(error))
             elif not isinstance(error, asyncio.CancelledError):
                 self._announcer.no_handshake(source_of(peer[0]))
 
     async def _behind_proxy(self, loop: asyncio.AbstractEventLoop, connection: socket.socket, proxy: Peer) -> Peer:
         async with asyncio.timeout(self._limits.handshake_seconds):
-            fixed = await _receive(loop, connection, FIXED_BYTES)
-            return read_source(fixed, await _receive(loop, connection, rest_bytes(fixed))) or proxy
+            source = await receive_source(partial(_receive, loop, connection))
+        return proxy if source is None else (plain_address(source[0]), source[1])
 
     async def _shake_hands(self, loop: asyncio.AbstractEventLoop, connection: socket.socket, peer: Peer) -> None:
         # asyncio does this only for sockets whose protocol number is spelled out; without it answers wait 40 ms

@@ -1,4 +1,5 @@
-"""The header with which a TCP proxy before the port says who is behind it: PROXY protocol, version 2 (binary).
+"""The header with which a TCP proxy before the port says who is behind it: PROXY protocol, version 1 (a line of text,
+as nginx sends it) or 2 (binary, as HAProxy does).
 
 It is read from the configured proxies only, and there it must be: whoever could send it could choose an address.
 """
@@ -6,15 +7,24 @@ It is read from the configured proxies only, and there it must be: whoever could
 from __future__ import annotations
 
 import ipaddress
+import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 FIXED_BYTES = 16
+_BEGINNING = 12
+"""A header has more bytes than that in either version, and after so many it is known which one it is."""
+
+_LINE = b"PROXY "
+_LONGEST_LINE = 107
+_PORT = re.compile(r"0|[1-9][0-9]{0,4}")
+_VERSIONS = {"TCP4": 4, "TCP6": 6}
 _SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 _LOCAL, _PROXY = 0x20, 0x21
 _TCP4, _TCP6 = 0x11, 0x21
 _MOST_BYTES = 2048
+_LAST_PORT = 65535
 
 
 class ProxyHeaderError(ValueError):
@@ -41,10 +51,48 @@ class Proxies:
         return any(parsed in network for network in self.networks)
 
 
+async def receive_source(receive: Callable[[int], Awaitable[bytes]]) -> tuple[str, int] | None:
+    """Address and port of who is behind the proxy, from a header in either version; None as in `read_source`.
+
+    Args:
+        receive: gives exactly so many bytes. No byte is asked for that is not the header's.
+
+    Raises:
+        ProxyHeaderError: these bytes are no header.
+    """
+    start = await receive(_BEGINNING)
+    if not start.startswith(_LINE):
+        fixed = start + await receive(FIXED_BYTES - _BEGINNING)
+        return read_source(fixed, await receive(rest_bytes(fixed)))
+    while not start.endswith(b"\n") and len(start) < _LONGEST_LINE:
+        start += await receive(1)
+    return read_line(start)
+
+
+def read_line(line: bytes) -> tuple[str, int] | None:
+    """The same from a whole header of version 1. Raises ProxyHeaderError for other bytes."""
+    if len(line) > _LONGEST_LINE or not (line.startswith(_LINE) and line.endswith(b"\r\n")):
+        raise ProxyHeaderError("a PROXY line without an end")
+    kind, *words = line[len(_LINE) : -2].decode("latin-1").split(" ")
+    if kind == "UNKNOWN":
+        return None
+    try:
+        source, target, *ports = words
+        addresses = [ipaddress.ip_address(source), ipaddress.ip_address(target)]
+    except ValueError:
+        raise ProxyHeaderError("a PROXY line without addresses") from None
+    numbers = [int(port) for port in ports if _PORT.fullmatch(port)]
+    if any(address.version != _VERSIONS.get(kind) for address in addresses) or len(ports) != 2 or len(numbers) != 2:
+        raise ProxyHeaderError("a PROXY line of no TCP connection")
+    if max(numbers) > _LAST_PORT:
+        raise ProxyHeaderError("a PROXY line with an impossible port")
+    return str(addresses[0]), numbers[0]
+
+
 def rest_bytes(fixed: bytes) -> int:
     """How many bytes follow the first 16. Raises ProxyHeaderError when these do not begin a header."""
     if len(fixed) != FIXED_BYTES or not fixed.startswith(_SIGNATURE):
-        raise ProxyHeaderError("no PROXY header of version 2")
+        raise ProxyHeaderError("no PROXY header")
     length = int(struct.unpack("!H", fixed[14:16])[0])
     if fixed[12] not in (_LOCAL, _PROXY) or length > _MOST_BYTES:
         raise ProxyHeaderError("a PROXY header of an unknown form")

@@ -140,7 +140,9 @@ class Session:
             ConfirmMessageReceivedRequest(node=self._node, run_id=run_id, message_object_id=message.metadata.message_id)
         )
         pieces = {name: loose.pop(name) for name in wanted if name in loose and is_piece(loose[name])}
-        read = Pieces(lambda name: pieces.get(name) or self._shelf.read(name), b"".join)
+        # In memory only where the disk has no room: that is for the handler to refuse, which knows what it will need.
+        together = b"".join if pieces or not self._shelf.has_room_to_assemble() else self._shelf.assemble
+        read = Pieces(lambda name: pieces.get(name) or self._shelf.read(name), together)
         return unpack(message.metadata.message_id, loose, read)
 
     def send(self, reply: Parcel) -> bool:

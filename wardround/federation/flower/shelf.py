@@ -7,20 +7,25 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
+import mmap
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from wardround.federation.envelope import Payload
 from wardround.federation.payload import MAX_PAYLOAD_BYTES
 
 KEPT_SECONDS = 7 * 86_400.0
 """Pieces that nobody has asked for in a week belong to a transfer that will not be finished."""
 
 _PRIVATE = 0o700
+_WORTH_MAPPING = 1024 * 1024
+_MARGIN = 64 * 1024 * 1024
 
 
 @dataclass
@@ -72,6 +77,23 @@ class Shelf:
         except OSError:
             return None
 
+    def assemble(self, bodies: Iterable[bytes]) -> Payload:
+        """Put pieces together: in memory while they are few, then in a file without a name that goes with its last use.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        coming, begun = iter(bodies), bytearray()
+        for body in coming:
+            begun += body
+            if len(begun) > _WORTH_MAPPING:
+                return self._mapped(itertools.chain([begun], coming))
+        return bytes(begun)
+
+    def has_room_to_assemble(self) -> bool:
+        """Whether the disk has room for all pieces once more."""
+        return not self.folder.exists() or shutil.disk_usage(self.folder).free > self.held() + _MARGIN
+
     def held(self) -> int:
         """Bytes of the pieces that are here."""
         return sum(path.stat().st_size for path in self._files())
@@ -87,6 +109,14 @@ class Shelf:
         paths = list(self._files())
         if paths and max(path.stat().st_mtime for path in paths) < time.time() - KEPT_SECONDS:
             self.clear()
+
+    def _mapped(self, bodies: Iterable[bytes | bytearray]) -> memoryview:
+        self.folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=self.folder) as handle:
+            for body in bodies:
+                handle.write(body)
+            handle.flush()
+            return memoryview(mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ))
 
     def _files(self) -> Iterator[Path]:
         """Everything in the folder: whole pieces, and what a killed process left half-written."""
