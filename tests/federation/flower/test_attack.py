@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
+import resource
 import socket
 import ssl
 import threading
 import time
+from asyncio.selector_events import BaseSelectorEventLoop
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -124,6 +128,58 @@ def test_a_stranger_whose_place_is_taken_is_cut_off_at_once(world: World) -> Non
             assert raw[0].recv(1) == b""
         assert time.monotonic() - started < 1.0
         assert not dropped(raw[1])
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
+def test_a_machine_without_room_for_a_connection_drops_strangers_and_stays_open_for_a_hospital(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, number: int
+) -> None:
+    """As long as four silent strangers are there, nobody else can be accepted."""
+    full, accept = 4, BaseSelectorEventLoop.sock_accept
+
+    with world.link() as link:
+
+        async def scarce(loop: BaseSelectorEventLoop, listening: socket.socket) -> object:
+            if len(link._admission._strangers) >= full:
+                raise OSError(number, os.strerror(number))
+            return await accept(loop, listening)
+
+        monkeypatch.setattr(BaseSelectorEventLoop, "sock_accept", scarce)
+        crowd = [socket.create_connection(("127.0.0.1", link.port), 5) for _ in range(20)]
+        with world.courier("north", link.port):
+            assert link.exchange("north", question(), 20) == echo(question())
+        for connection in crowd:
+            connection.close()
+    assert world.said(None, "limited", f"could not be accepted: {os.strerror(number)}")
+    assert len(world.link_events) < 10, "one line, not one for each time"
+    assert not caplog.records
+
+
+def test_a_peer_that_goes_before_it_is_accepted_is_no_matter(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    accept, gone = BaseSelectorEventLoop.sock_accept, [3]
+
+    async def aborted(loop: BaseSelectorEventLoop, listening: socket.socket) -> object:
+        gone[0] -= 1
+        if gone[0] >= 0:
+            raise ConnectionAbortedError(errno.ECONNABORTED, "gone")
+        return await accept(loop, listening)
+
+    monkeypatch.setattr(BaseSelectorEventLoop, "sock_accept", aborted)
+    with world.link() as link, world.courier("north", link.port):
+        assert link.exchange("north", question(), 20) == echo(question())
+    assert gone[0] < 0
+    assert not any(event.kind == "limited" for event in world.link_events)
+
+
+def test_the_link_may_open_more_files_than_a_process_has_by_default(world: World) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+        with world.link():
+            now = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert now == (8192 if hard == resource.RLIM_INFINITY else min(8192, hard))
 
 
 def test_a_hospital_on_ipv6_works_beside_a_crowd_of_its_own_kind(world: World) -> None:

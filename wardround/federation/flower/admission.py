@@ -11,6 +11,7 @@ import ipaddress
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 from .events import Announcer
@@ -126,6 +127,10 @@ class Places:
             if not crowd:
                 del self._crowds[source]
 
+    def oldest(self, count: int) -> tuple[Peer, ...]:
+        """The connections that have been here longest."""
+        return tuple(islice(self._source, count))
+
     def _leaving(self, source: str) -> Peer | None:
         crowd = self._crowds.get(source)
         if crowd is not None and len(crowd) >= self._per_source:
@@ -187,6 +192,12 @@ class Admission:
         if len(own) > self._limits.connections_per_site:
             self._announcer.limited("too many connections of one site", site)
             self._close(next(iter(own)))
+
+    def relieve(self) -> None:
+        """Drop the older half of the connections without an enrolled key: the machine has room for no more."""
+        for places in (self._strangers, self._returning):
+            for peer in places.oldest((len(places) + 1) // 2):
+                self._close(peer)
 
     def expel(self, site: str) -> None:
         """Drop every connection of a site."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import errno
+import os
+import resource
 import socket
 import ssl
 import threading
@@ -24,8 +26,10 @@ from .proxy_header import Proxies, ProxyHeaderError, receive_source
 
 _SHUTDOWN_SECONDS = 2.0
 _BAD_REQUEST = 400
-
-_log = logging.getLogger(__name__)
+_NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_RELIEF_SECONDS = 0.2
+_HANDLES = 8192
+"""Open files and connections: a hundred sites have up to 16 connections each, and every transfer has files."""
 
 
 class GuardedProtocol(H11Protocol):
@@ -126,6 +130,7 @@ class Listener:
     def start(self, application: Callable[..., Any]) -> None:
         """Bind and serve. Raises `InputError` when the address cannot be listened on."""
         self._socket = listen(*self._address)
+        _allow_handles(_HANDLES)
         self.port = int(self._socket.getsockname()[1])
         config = Config(
             cast(Any, application),
@@ -181,14 +186,20 @@ class Listener:
         while True:
             try:
                 connection, address = await loop.sock_accept(self._socket)
-            except Exception:  # out of file handles, for one; the link must not go deaf
-                self._announcer.limited("connection could not be accepted")
-                _log.exception("A connection could not be accepted")
-                await asyncio.sleep(0.2)
+            except OSError as error:  # the link must not go deaf, whatever the machine lacks
+                await self._not_accepted(error)
                 continue
             task = asyncio.create_task(self._welcome(loop, connection, (plain_address(address[0]), int(address[1]))))
             handshakes.add(task)
             task.add_done_callback(handshakes.discard)
+
+    async def _not_accepted(self, error: OSError) -> None:
+        """Make room if the machine has none for another connection; then those that wait at the door come in."""
+        if error.errno not in _NO_ROOM:
+            return  # the peer has gone meanwhile
+        self._announcer.limited(f"connections could not be accepted: {os.strerror(error.errno)}")
+        self._admission.relieve()
+        await asyncio.sleep(_RELIEF_SECONDS)
 
     async def _welcome(self, loop: asyncio.AbstractEventLoop, connection: socket.socket, peer: Peer) -> None:
         """Find out who it is, count it in, and speak TLS with it."""
@@ -233,6 +244,14 @@ class _Task:
         """Give the handshake up; the task closes its socket."""
         if self._task is not None:
             self._task.cancel()
+
+
+def _allow_handles(count: int) -> None:
+    """Let this process have so many files and connections open, as far as the system lets it choose."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _receive(loop: asyncio.AbstractEventLoop, connection: socket.socket, count: int) -> bytes:

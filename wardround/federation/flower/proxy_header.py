@@ -18,8 +18,11 @@ _BEGINNING = 12
 
 _LINE = b"PROXY "
 _LONGEST_LINE = 107
-_PORT = re.compile(r"0|[1-9][0-9]{0,4}")
-_VERSIONS = {"TCP4": 4, "TCP6": 6}
+_NOBODY = re.compile(r"PROXY UNKNOWN( [^\r\n]*)?\r\n")
+_SOMEBODY = re.compile(
+    r"PROXY TCP(?P<version>[46]) (?P<source>[0-9A-Fa-f:.]+) (?P<target>[0-9A-Fa-f:.]+)"
+    r" (?P<port>0|[1-9][0-9]{0,4}) (0|[1-9][0-9]{0,4})\r\n"
+)
 _SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 _LOCAL, _PROXY = 0x20, 0x21
 _TCP4, _TCP6 = 0x11, 0x21
@@ -71,22 +74,23 @@ async def receive_source(receive: Callable[[int], Awaitable[bytes]]) -> tuple[st
 
 def read_line(line: bytes) -> tuple[str, int] | None:
     """The same from a whole header of version 1. Raises ProxyHeaderError for other bytes."""
-    if len(line) > _LONGEST_LINE or not (line.startswith(_LINE) and line.endswith(b"\r\n")):
-        raise ProxyHeaderError("a PROXY line without an end")
-    kind, *words = line[len(_LINE) : -2].decode("latin-1").split(" ")
-    if kind == "UNKNOWN":
+    text = line.decode("latin-1")
+    if len(line) <= _LONGEST_LINE and _NOBODY.fullmatch(text):
         return None
-    try:
-        source, target, *ports = words
-        addresses = [ipaddress.ip_address(source), ipaddress.ip_address(target)]
-    except ValueError:
-        raise ProxyHeaderError("a PROXY line without addresses") from None
-    numbers = [int(port) for port in ports if _PORT.fullmatch(port)]
-    if any(address.version != _VERSIONS.get(kind) for address in addresses) or len(ports) != 2 or len(numbers) != 2:
+    found = _SOMEBODY.fullmatch(text)
+    if len(line) > _LONGEST_LINE or found is None:
+        raise ProxyHeaderError("a PROXY line of an unknown form")
+    version, port = int(found["version"]), int(found["port"])
+    if _version(found["source"]) != version or _version(found["target"]) != version or port > _LAST_PORT:
         raise ProxyHeaderError("a PROXY line of no TCP connection")
-    if max(numbers) > _LAST_PORT:
-        raise ProxyHeaderError("a PROXY line with an impossible port")
-    return str(addresses[0]), numbers[0]
+    return found["source"], port
+
+
+def _version(address: str) -> int:
+    try:
+        return ipaddress.ip_address(address).version
+    except ValueError:
+        return 0
 
 
 def rest_bytes(fixed: bytes) -> int:

@@ -40,6 +40,7 @@ def server_context(tls: TlsFiles) -> ssl.SSLContext:
             raise InputError.one(f"the server's {what} cannot be read", where=str(path), remedy=_REMEDY)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
     try:
         # A password is never asked for: nobody sits before a server.
         context.load_cert_chain(tls.certificate, tls.key, password="")
