@@ -178,8 +178,7 @@ class EngineLaboratory:
 
     def train(self, job: TrainingJob, watch: Watch) -> Trained:
         """Train for a round, from the incoming weights and the carried state, or from the checkpoint."""
-        from wardround.engine.training import CheckpointPlan
-        from wardround.engine.training.learner import DivergedError, Halted, StepRecord
+        from wardround.engine.training import CheckpointPlan, DivergedError, Halted, StepRecord
 
         def told(record: StepRecord) -> None:
             watch.on_step(record.step + 1, record.loss)

@@ -92,7 +92,7 @@ def test_image_and_label_are_cut_from_one_place() -> None:
     batch = PatchSource(_study(foreground=1.0), CASES).batch(0)
     assert (batch.image.dtype, batch.image.shape) == (torch.float32, (3, 1, 8, 8, 8))
     assert batch.label is not None
-    assert (batch.label.dtype, batch.label.shape, batch.target) == (torch.int64, (3, 8, 8, 8), None)
+    assert (batch.label.dtype, batch.label.shape, batch.target) == (torch.uint8, (3, 8, 8, 8), None)
     for key, image, label in zip(batch.keys, batch.image, batch.label, strict=True):
         case = next(case for case in CASES if case.digest == key.case)
         for flat, value in zip(image[0].flatten().tolist(), label.flatten().tolist(), strict=True):

@@ -74,7 +74,7 @@ class SpatialTransform:
             grid = self._grid(parameters, tuple(image.shape[2:]), image.device)
             image[place] = _sample(image[place], grid, "bilinear")
             if label is not None:
-                label[place] = _sample(label[place][None].float(), grid, "nearest")[0].long()
+                label[place] = _sample(label[place][None].float(), grid, "nearest")[0].to(label.dtype)
         return image, label
 
     def _grid(self, drawn: SpatialDrawn, shape: tuple[int, ...], device: torch.device) -> torch.Tensor:

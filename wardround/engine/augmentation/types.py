@@ -32,9 +32,10 @@ class Transform(Protocol[DrawnT]):
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The batch with each sample transformed by its own parameters.
 
-        `image` is float32 of shape (samples, channels, *spatial), `label` int64 of shape (samples, *spatial) or None;
-        types, shapes and device stay. The arguments are left as they are. A sample's outcome does not depend on
-        the others in the batch, and one whose parameters are None comes out exactly as it went in.
+        `image` is float32 of shape (samples, channels, *spatial), `label` integers of shape (samples, *spatial), uint8
+        where that holds the classes, or None; types, shapes and device stay. The arguments are left as they are. A
+        sample's outcome does not depend on the others in the batch, and one whose parameters are None comes out
+        exactly as it went in.
         """
 
 

@@ -6,6 +6,8 @@ grids has no deterministic kernel on CUDA.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -33,7 +35,7 @@ class CrossEntropyLoss:
             classes = logits.shape[1]
             target = one_hot(_truth(outputs, batch), classes) * (1 - self._smoothing) + self._smoothing / classes
             if self._weights is not None:
-                target = target * torch.tensor(self._weights, device=logits.device).unsqueeze(-1)
+                target = target * _on(logits.device, self._weights)
             return _cross_entropy(logits, target)
 
     def of_case(self) -> CaseCrossEntropy:
@@ -72,6 +74,12 @@ def one_hot(truth: Tensor, classes: int) -> Tensor:
     """(samples, classes, voxels) float32 of class indices (samples, *grid); a target without a grid is one voxel."""
     indices = torch.arange(classes, device=truth.device).unsqueeze(-1)
     return (truth.reshape(len(truth), 1, -1) == indices).float()
+
+
+@lru_cache(maxsize=16)
+def _on(device: torch.device, weights: tuple[float, ...]) -> Tensor:
+    """(classes, 1) weights, moved to a device once: a copy in every step would wait for the step before."""
+    return torch.tensor(weights, device=device).unsqueeze(-1)
 
 
 def _truth(outputs: Tensor, batch: Batch) -> Tensor:

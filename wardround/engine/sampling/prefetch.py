@@ -5,16 +5,15 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from types import TracebackType
-from typing import Protocol, Self
-
-import torch
+from typing import Generic, Protocol, Self, TypeVar
 
 from wardround.engine.sampling.types import Batch
 
 AHEAD = 2
 _POLL_SECONDS = 0.1
+
+Item = TypeVar("Item")
 
 
 class BatchSource(Protocol):
@@ -24,27 +23,17 @@ class BatchSource(Protocol):
         """The batch of a step, counted from 0."""
 
 
-class Prefetcher:
-    """The transformed batches of the steps from `start` up to, not including, `stop`, in order, two ahead.
+class Prefetcher(Generic[Item]):
+    """What `transform` makes of the batches of steps, in order, from `start` up to, not including, `stop`.
 
-    A thread reads, transforms and, where `pin_memory` is set, moves them to page-locked memory. What goes wrong there
-    is raised where the batch is asked for, as the same exception with a note that names the step. Iterate once; leave
-    the `with` block or call `close` to stop early.
+    A thread reads and transforms them, two ahead. What goes wrong there is raised where the batch is asked for, as the
+    same exception with a note that names the step. Iterate once; leave the `with` block or call `close` to stop early.
     """
 
-    def __init__(
-        self,
-        source: BatchSource,
-        start: int,
-        stop: int,
-        transform: Callable[[Batch], Batch],
-        *,
-        pin_memory: bool = False,
-    ) -> None:
+    def __init__(self, source: BatchSource, start: int, stop: int, transform: Callable[[Batch], Item]) -> None:
         self._source, self._steps = source, range(start, stop)
-        self._transform: Callable[[Batch], Batch] = transform
-        self._finish: Callable[[Batch], Batch] = _pinned if pin_memory else _unchanged
-        self._ready: queue.Queue[Batch | BaseException] = queue.Queue(AHEAD)
+        self._transform: Callable[[Batch], Item] = transform
+        self._ready: queue.Queue[Item | BaseException] = queue.Queue(AHEAD)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="prefetch", daemon=True)
         self._thread.start()
@@ -57,7 +46,7 @@ class Prefetcher:
     ) -> None:
         self.close()
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Item]:
         try:
             for _ in self._steps:
                 item = self._take()
@@ -72,7 +61,7 @@ class Prefetcher:
         self._stopping.set()
         self._thread.join()
 
-    def _take(self) -> Batch | BaseException:
+    def _take(self) -> Item | BaseException:
         while not self._stopping.is_set():
             try:
                 return self._ready.get(timeout=_POLL_SECONDS)
@@ -85,14 +74,14 @@ class Prefetcher:
             if not self._put(self._prepare(step)):
                 return
 
-    def _prepare(self, step: int) -> Batch | BaseException:
+    def _prepare(self, step: int) -> Item | BaseException:
         try:
-            return self._finish(self._transform(self._source.batch(step)))
+            return self._transform(self._source.batch(step))
         except BaseException as error:
             error.add_note(f"while preparing the batch of step {step}")
             return error
 
-    def _put(self, item: Batch | BaseException) -> bool:
+    def _put(self, item: Item | BaseException) -> bool:
         """Hand over one item; False once nobody will ask for more."""
         while not self._stopping.is_set():
             try:
@@ -101,15 +90,3 @@ class Prefetcher:
                 continue
             return not isinstance(item, BaseException)
         return False
-
-
-def _unchanged(batch: Batch) -> Batch:
-    return batch
-
-
-def _pinned(batch: Batch) -> Batch:
-    return replace(batch, image=batch.image.pin_memory(), label=_pin(batch.label), target=_pin(batch.target))
-
-
-def _pin(tensor: torch.Tensor | None) -> torch.Tensor | None:
-    return None if tensor is None else tensor.pin_memory()

@@ -13,7 +13,7 @@ from wardround.engine.basics.randomness import stream
 from wardround.engine.sampling.memory import BatchMemory
 from wardround.engine.sampling.order import EpochOrder
 from wardround.engine.sampling.patches import PatchPlan, copy_patch
-from wardround.engine.sampling.types import Batch, SampleKey
+from wardround.engine.sampling.types import Batch, SampleKey, label_type
 from wardround.engine.store.types import StoredCase
 from wardround.engine.study import Study
 
@@ -36,7 +36,7 @@ class PatchSource:
         self._labelled = study.task == "segmentation"
         size = study.patches.size
         self._images = BatchMemory((self._batch_size, len(study.inputs), *size), torch.float32)
-        self._labels = BatchMemory((self._batch_size, *size), torch.int64)
+        self._labels = BatchMemory((self._batch_size, *size), label_type(len(study.class_names)))
         self._require_truth(cases)
 
     @property

@@ -22,7 +22,8 @@ class Batch:
     Attributes:
         keys: one per sample.
         image: float32, (samples, channels, *patch).
-        label: int64, (samples, *patch), class indices; None for tasks without masks.
+        label: (samples, *patch), class indices; None for tasks without masks. In the narrowest type that holds the
+            study's classes (`label_type`) until the batch lies where it is learnt from; int64 from there on.
         target: int64, (samples,), class indices; None for tasks without them.
     """
 
@@ -30,3 +31,8 @@ class Batch:
     image: torch.Tensor
     label: torch.Tensor | None
     target: torch.Tensor | None
+
+
+def label_type(classes: int) -> torch.dtype:
+    """The narrowest type for masks of so many classes, so that little memory is moved: one byte a voxel up to 256."""
+    return torch.uint8 if classes <= 256 else torch.int32

@@ -1,30 +1,40 @@
-"""Batches for the loop: read ahead by a thread, which on a CPU also augments; on a CUDA device the device augments."""
+"""Batches for the loop: read ahead, augmented and brought to the device by a thread, while the device trains."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Self
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import torch
+from torch import Tensor
 
 from wardround.engine.augmentation import Augmentation
 from wardround.engine.sampling import BatchSource, Prefetcher
 from wardround.engine.sampling.types import Batch
 from wardround.engine.study import Study
 
+Sent = TypeVar("Sent")
 
-class Feed:
-    """The augmented batches of the steps from `start` up to, not including, `stop`, in order, on `device`."""
 
-    def __init__(self, study: Study, source: BatchSource, start: int, stop: int, device: torch.device) -> None:
-        augment = Augmentation(study)
-        on_device = device.type == "cuda"
-        self._device = device
-        self._finish: Callable[[Batch], Batch] = augment if on_device else _unchanged
-        self._prefetcher = Prefetcher(source, start, stop, _unchanged if on_device else augment, pin_memory=on_device)
-        self._batches = iter(self._prefetcher)
+class Way(Protocol[Sent]):
+    """How a batch gets from the store to where the network computes."""
+
+    def send(self, batch: Batch) -> Sent:
+        """Called in the reading thread, in order: augment the batch and bring it on its way."""
+
+    def receive(self, sent: Sent) -> Batch:
+        """Called in the thread that trains, in order: the batch, ready for use there, its masks int64."""
+
+
+class Feed(Generic[Sent]):
+    """The augmented batches of the steps from `start` up to, not including, `stop`, in order."""
+
+    def __init__(self, source: BatchSource, start: int, stop: int, way: Way[Sent]) -> None:
+        self._way = way
+        self._prefetcher = Prefetcher(source, start, stop, way.send)
+        self._sent: Iterator[Sent] = iter(self._prefetcher)
 
     def __enter__(self) -> Self:
         return self
@@ -36,24 +46,84 @@ class Feed:
 
     def next(self) -> Batch:
         """The next batch. Raises what reading or augmenting it raised."""
-        return self._finish(move(next(self._batches), self._device))
+        return self._way.receive(next(self._sent))
 
 
-def move(batch: Batch, device: torch.device) -> Batch:
-    """The batch on `device`; the same object if it is there."""
-    if batch.image.device == device:
-        return batch
-    return replace(
-        batch,
-        image=batch.image.to(device, non_blocking=True),
-        label=_move(batch.label, device),
-        target=_move(batch.target, device),
-    )
+def feed(study: Study, source: BatchSource, start: int, stop: int, device: torch.device) -> Feed[Batch] | Feed[Copied]:
+    """The feed of a study for a device: over the bus to a CUDA device, in memory otherwise."""
+    augment = Augmentation(study)
+    if device.type == "cuda":
+        return Feed(source, start, stop, OverTheBus(augment, device))
+    return Feed(source, start, stop, InMemory(augment))
 
 
-def _move(tensor: torch.Tensor | None, device: torch.device) -> torch.Tensor | None:
-    return None if tensor is None else tensor.to(device, non_blocking=True)
+class InMemory:
+    """Augmentation on the CPU, in the reading thread."""
+
+    def __init__(self, augment: Augmentation) -> None:
+        self._augment = augment
+
+    def send(self, batch: Batch) -> Batch:
+        """Augment, and widen the masks."""
+        return _widened(self._augment(batch))
+
+    def receive(self, sent: Batch) -> Batch:
+        """The same."""
+        return sent
 
 
-def _unchanged(batch: Batch) -> Batch:
-    return batch
+@dataclass(frozen=True)
+class Copied:
+    """A batch that lies on the device once `ready` has happened there."""
+
+    batch: Batch
+    ready: torch.cuda.Event
+
+
+class OverTheBus:
+    """Page-locked memory, a copy and augmentation on the device, all on a stream of its own.
+
+    So nothing of it waits for the training step that the device is busy with, and the loop waits for nothing but the
+    batch that it needs next. Masks cross the bus in their narrow type. Four batches at most lie on the device: two
+    ahead, one under way, one in use.
+    """
+
+    def __init__(self, augment: Augmentation, device: torch.device) -> None:
+        self._augment, self._device = augment, device
+        self._cuda: Any = torch.cuda
+        self._stream = self._cuda.Stream(device)
+
+    def send(self, batch: Batch) -> Copied:
+        """Queue copy, augmentation and widening on the side stream; returns before they are done."""
+        with self._cuda.stream(self._stream):
+            batch = _widened(self._augment(_over(batch, self._device)))
+            ready = self._cuda.Event()
+            ready.record(self._stream)
+        return Copied(batch, ready)
+
+    def receive(self, sent: Copied) -> Batch:
+        """Have the training stream wait for the batch, without waiting here."""
+        training = self._cuda.current_stream(self._device)
+        training.wait_event(sent.ready)
+        for tensor in _tensors(sent.batch):
+            # The memory belongs to the side stream, which would use it again while the step still reads it.
+            tensor.record_stream(training)
+        return sent.batch
+
+
+def _over(batch: Batch, device: torch.device) -> Batch:
+    """The batch on the way to `device`; the page-locked copy is kept by torch until the device has it."""
+
+    def copy(tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else tensor.pin_memory().to(device, non_blocking=True)
+
+    image = batch.image.pin_memory().to(device, non_blocking=True)
+    return replace(batch, image=image, label=copy(batch.label), target=copy(batch.target))
+
+
+def _widened(batch: Batch) -> Batch:
+    return batch if batch.label is None else replace(batch, label=batch.label.long())
+
+
+def _tensors(batch: Batch) -> list[Tensor]:
+    return [tensor for tensor in (batch.image, batch.label, batch.target) if tensor is not None]

@@ -6,10 +6,8 @@ augmentation, its learning rate and its random seed all derive from them. So a l
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 import torch
@@ -19,7 +17,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from wardround.engine.basics.problems import InputError, Problem
+from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.randomness import torch_seed
 from wardround.engine.networks.precision import Precision, autocast, resolve_precision
 from wardround.engine.parts import Kind
@@ -27,14 +25,11 @@ from wardround.engine.sampling import Batch, BatchSource
 from wardround.engine.study import Study
 from wardround.engine.tasks import Task, build_task
 from wardround.engine.training.checkpoint import Checkpoint, CheckpointPlan, Position, load_checkpoint, save_checkpoint
-from wardround.engine.training.feed import Feed
+from wardround.engine.training.feed import Copied, Feed, feed
+from wardround.engine.training.late import LateLosses, Made, StepRecord, diverged
 from wardround.engine.training.optimizers import optimizer_tensors, restore_optimizer
 from wardround.engine.training.precision import reproducible, resolve_device
 from wardround.engine.training.weights import copy_weights, put_weights
-
-
-class DivergedError(InputError):
-    """The loss or the weights are no longer finite numbers."""
 
 
 class Halted(Exception):  # noqa: N818 - an order that was followed, not an error
@@ -43,17 +38,6 @@ class Halted(Exception):  # noqa: N818 - an order that was followed, not an erro
     def __init__(self, step: int) -> None:
         super().__init__(f"halted before step {step}")
         self.step = step
-
-
-@dataclass(frozen=True)
-class StepRecord:
-    """One finished step: its number, loss and learning rate, its seconds, and those of them spent waiting for data."""
-
-    step: int
-    loss: float
-    learning_rate: float
-    seconds: float
-    waited: float
 
 
 def ignore_step(record: StepRecord) -> None:
@@ -147,15 +131,16 @@ class Learner:
             Halted: `halt` said so after a step; a checkpoint of that step was saved first.
         """
         position = self._beginning(start, stop, checkpoint)
-        loop = _Saver(self, checkpoint, position)
-        with reproducible(self.device), Feed(self.study, source, loop.position.step, stop, self.device) as feed:
+        loop = _Loop(self, checkpoint, position, on_step)
+        with reproducible(self.device), feed(self.study, source, position.step, stop, self.device) as batches:
             for step in range(position.step, stop):
-                record = self._step(step, feed)
-                on_step(record)
-                loop.passed(record)
-                if step + 1 < stop and halt():
+                loop.made(self._step(step, batches, loop.losses))
+                halted = step + 1 < stop and halt()
+                if halted or loop.is_due(step + 1):
                     loop.save()
+                if halted:
                     raise Halted(step + 1)
+            loop.read_all()
         self._check_weights(stop)
         loop.finish(halted=halt())
         return loop.position.loss_sum / max(1, loop.position.counted)
@@ -174,51 +159,58 @@ class Learner:
         self.load_weights(checkpoint.model)
         restore_optimizer(self._optimizer, checkpoint.optimizer)
 
-    def _step(self, step: int, feed: Feed) -> StepRecord:
+    def _step(self, step: int, batches: Feed[Batch] | Feed[Copied], losses: LateLosses) -> Made:
         began = time.perf_counter()
-        batch = feed.next()
+        batch = batches.next()
         waited = time.perf_counter() - began
         factor = float(self._factor(step, self.total_steps))
         for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * factor
         torch.manual_seed(torch_seed(self.study.seed, "step", step))
-        loss = self._descend(step, batch)
-        return StepRecord(step, loss, self._rates[0] * factor, time.perf_counter() - began, waited)
+        self._descend(step, batch, losses)
+        return Made(step, self._rates[0] * factor, time.perf_counter() - began, waited)
 
-    def _descend(self, step: int, batch: Batch) -> float:
+    def _descend(self, step: int, batch: Batch, losses: LateLosses) -> None:
         self.network.train()
         self._optimizer.zero_grad(set_to_none=True)
         with autocast(self.precision, self.device):
             loss = self.task.losses(self.network(batch.image), batch).mean()
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise _diverged(f"the loss is {value}", step, batch)
+        losses.put(step, batch.keys, loss.detach())
         torch.autograd.backward(loss)
         if self.study.training.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.study.training.gradient_clip)
         self._optimizer.step()
-        return value
 
     def _check_weights(self, step: int) -> None:
-        for name, tensor in self.network.state_dict().items():
-            if not bool(torch.isfinite(tensor).all()):
-                raise _diverged(f"the weights of {name} are not finite", step, None)
+        state = self.network.state_dict()
+        # One question to the device for all tensors, not one for each.
+        finite = torch.stack([torch.isfinite(tensor).all() for tensor in state.values()]).tolist()
+        for name, good in zip(state, finite, strict=True):
+            if not good:
+                raise diverged(f"the weights of {name} are not finite", step, ())
 
 
-class _Saver:
-    """Keeps the position of a loop, and saves it when the plan says so."""
+class _Loop:
+    """Where a loop stands: what was read of its steps' losses, and what was saved."""
 
-    def __init__(self, learner: Learner, plan: CheckpointPlan | None, position: Position) -> None:
-        self._learner, self._plan, self.position = learner, plan, position
+    def __init__(
+        self,
+        learner: Learner,
+        plan: CheckpointPlan | None,
+        position: Position,
+        on_step: Callable[[StepRecord], None],
+    ) -> None:
+        self._learner, self._plan, self.position, self._on_step = learner, plan, position, on_step
         self._saved_step = position.step
+        self.losses = LateLosses.on(learner.device)
 
-    def passed(self, record: StepRecord) -> None:
-        """Note a finished step, and save if it is time."""
-        total, counted = self.position.loss_sum + record.loss, self.position.counted + 1
-        changes: dict[str, JsonValue] = {"step": record.step + 1, "loss_sum": total, "counted": counted}
-        self.position = self.position.model_copy(update=changes)
-        if self._plan is not None and self._is_due(self._plan):
-            self.save()
+    def made(self, step: Made) -> None:
+        """Note a step, and pass on the records that are complete."""
+        self._pass_on(self.losses.made(step))
+
+    def read_all(self) -> None:
+        """Pass on the records of all steps that were made: the position is then that of the weights."""
+        self._pass_on(self.losses.all())
 
     def finish(self, *, halted: bool) -> None:
         """Save the last step, unless it is saved already, or dear while the caller goes on."""
@@ -226,20 +218,24 @@ class _Saver:
             self.save()
 
     def save(self) -> None:
-        """Save now, if there is a plan."""
+        """Save now, if there is a plan. Raises `DivergedError` rather than save what is not finite."""
+        self.read_all()
         if self._plan is None or self.position.step == self._saved_step:
             return
         self._learner._check_weights(self.position.step)
         self._learner.save(self._plan, self.position.model_copy(update={"note": self._plan.note}))
         self._saved_step = self.position.step
 
-    def _is_due(self, plan: CheckpointPlan) -> bool:
-        enough = plan.every_steps is not None and self.position.step - self._saved_step >= plan.every_steps
-        return enough or plan.is_due
+    def is_due(self, step: int) -> bool:
+        """Whether the plan wants a checkpoint before this step."""
+        plan = self._plan
+        if plan is None:
+            return False
+        return (plan.every_steps is not None and step - self._saved_step >= plan.every_steps) or plan.is_due
 
-
-def _diverged(what: str, step: int, batch: Batch | None) -> DivergedError:
-    cases = "" if batch is None else ", ".join(sorted({key.case[:12] for key in batch.keys}))
-    where = f"step {step}" + (f", cases {cases}" if cases else "")
-    remedy = "Lower the learning rate, set training.gradient_clip, or look at these cases' intensities"
-    return DivergedError([Problem(what, where=where, expected="finite numbers", remedy=remedy)])
+    def _pass_on(self, records: Iterable[StepRecord]) -> None:
+        for record in records:
+            total, counted = self.position.loss_sum + record.loss, self.position.counted + 1
+            changes: dict[str, JsonValue] = {"step": record.step + 1, "loss_sum": total, "counted": counted}
+            self.position = self.position.model_copy(update=changes)
+            self._on_step(record)
