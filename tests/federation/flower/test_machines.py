@@ -45,13 +45,17 @@ def test_the_younger_machine_is_refused_and_said_once_and_heard_when_the_older_i
         assert table.hear(YOUNGER, 2) is Reason.OTHER_MACHINE
     assert table.kinds() == ["doubled"]
     assert "10.0.0.1" in table.events[0].detail
+    assert table.machines.second("north") == "10.0.0.1"
     table.now += SILENCE_SECONDS
     assert table.hear(YOUNGER, 2) is None
+    assert table.machines.second("north") == "", "it is not warned of itself"
     assert table.hear(OLDER) is Reason.REPEATED, "its session is over; it must begin another"
     assert table.hear(replace(OLDER, session=1001)) is Reason.OTHER_MACHINE
+    assert table.machines.second("north") == "10.0.0.1"
     table.now += 200
     table.machines.sweep()
     assert table.kinds() == ["doubled", "alone"]
+    assert table.machines.second("north") == ""
 
 
 def test_signing_off_makes_room_at_once() -> None:

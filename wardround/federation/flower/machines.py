@@ -60,7 +60,7 @@ class _Speaker:
 class _Site:
     """What is known of one site's machines. `newest` has the last session of each installation that has spoken.
 
-    `elsewhere` is the address of the machine that was refused last.
+    `rival` is the process that was refused last, `elsewhere` its address.
     """
 
     speaker: _Speaker | None = None
@@ -69,6 +69,7 @@ class _Site:
     disputed_last: float = 0.0
     announced: bool = False
     elsewhere: str = ""
+    rival: str = ""
 
 
 class Machines:
@@ -97,7 +98,7 @@ class Machines:
                 self._owner[peer] = site
             disputed = reason is Reason.OTHER_MACHINE and _dispute(known, claims.machine, now)
             if reason is Reason.OTHER_MACHINE:
-                known.elsewhere = peer[0]
+                known.elsewhere, known.rival = peer[0], claims.machine.process
         if disputed:
             self._announcer.doubled(f"another machine, at {peer[0]}, uses this site's keys and is refused", site)
         return reason
@@ -155,6 +156,8 @@ class Machines:
             if speaker is not None and not _makes_way(speaker, machine, now):
                 return Reason.OTHER_MACHINE
             speaker = known.speaker = _Speaker(machine, now)
+            if machine.process == known.rival:
+                known.elsewhere = ""  # it has taken over: it need not be warned of itself
             known.newest[machine.installation] = machine.session
             if len(known.newest) > _INSTALLATIONS:
                 known.newest.pop(next(iter(known.newest)))
