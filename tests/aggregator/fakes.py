@@ -112,6 +112,7 @@ class FakeSite:
         spoil: changes an update before it is sealed.
         metric: gives its score of the incoming model in a round.
         write: gives the body that it signs for a reply.
+        scores_in: whether it scores the incoming model of a round of training.
     """
 
     name: str
@@ -123,6 +124,7 @@ class FakeSite:
     spoil: Callable[[dict[str, np.ndarray], int], dict[str, np.ndarray]] | None = None
     metric: Callable[[int], float] = lambda number: 0.5
     write: Callable[[Reply], bytes] = canonical_model
+    scores_in: Callable[[int], bool] = lambda number: True
     cohort: str = sha256_hex(b"cohort")
     models: dict[str, bytes] = field(default_factory=dict)
     outbox: dict[str, Envelope] = field(default_factory=dict)
@@ -199,6 +201,8 @@ class FakeSite:
         )
 
     def _scores(self, task: Task) -> dict[str, MetricValue]:
+        if task.stage is Stage.TRAIN and not self.scores_in(task.round):
+            return {}
         return {"dice": MetricValue(value=self.metric(task.round), count=4)}
 
     def _say(self, reply: Reply) -> Envelope:

@@ -21,7 +21,7 @@ from wardround.aggregator.rounds.state import StateFolder
 from wardround.engine.basics.problems import InputError
 from wardround.federation.invitation import load_invitation
 from wardround.federation.payload import pack, payload_digest
-from wardround.federation.protocol import Continuation, Plan, Stage
+from wardround.federation.protocol import Checks, Continuation, Plan, Stage
 from wardround.simulation.processes import free_port
 
 
@@ -51,6 +51,27 @@ def test_four_rounds_and_four_more_are_eight_rounds(tmp_path: Path, final: bool)
     for name in parts.names:
         tasks = [task for task in more.sites[name].tasks if task.stage is Stage.TRAIN and task.round == 5]
         assert {task.accepted for task in tasks} == {accepted_keys(more.state.results()[:4])[name]}
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 5])
+@pytest.mark.parametrize("first", [3, 4])
+def test_the_model_that_a_training_was_left_with_is_scored_when_it_is_carried_on(
+    tmp_path: Path, every: int, first: int
+) -> None:
+    """Its final evaluation is set aside with the plan before, so that nothing else would score it."""
+    bench = Bench(tmp_path, rounds=first)
+    assert bench.run().complete
+    more = carried_on(bench, bench.names, 9)
+    more.plan = more.plan.model_copy(update={"validation": Checks(every=every)})
+    more.state.carry_on(more.plan, more.study, more.roster, first)
+    for site in more.sites.values():
+        site.plan, site.scores_in = more.plan.digest, more.plan.scores_in
+        site.metric = lambda number: 0.75 if number == first + 1 else 0.25
+    loop = more.loop()
+    assert loop.run().complete
+    best = loop.best()
+    assert best is not None
+    assert (best.round, best.model) == (first, more.models()[first - 1])
 
 
 def test_sites_come_and_go_and_what_was_learned_stays(tmp_path: Path) -> None:

@@ -14,11 +14,12 @@ from tests.support.studies import SEGMENTATION, write_study
 from wardround.aggregator.cli import app
 from wardround.aggregator.coordination import load_coordination
 from wardround.aggregator.journal import Event, Journal, read_journal
-from wardround.aggregator.keyring import Believed, KeyRing, believed, changes_file, read_changes
+from wardround.aggregator.key_changes import changes_file, read_changes
+from wardround.aggregator.keyring import Believed, KeyRing, believed
 from wardround.aggregator.keywatch import KeyWatch
 from wardround.aggregator.rounds.loop import RoundLoop
 from wardround.aggregator.rounds.sites import SiteState
-from wardround.federation.identities import EnrolmentRequest, fingerprint, transport_public_bytes
+from wardround.federation.identities import EnrolmentRequest, SiteKeys, fingerprint, transport_public_bytes
 from wardround.federation.invitation import load_invitation
 from wardround.federation.succession import Rotation
 
@@ -117,6 +118,51 @@ def test_changes_that_others_could_make_are_refused(home: Path, spoil: Spoil, mo
     aggregator("revoke", "north", *_config(home))
     said = spoil(changes_file(home / "roster.json"), monkeypatch)
     assert said in aggregator("check", *_config(home)).err
+
+
+def mixed_keys(signing: str, transport: str) -> SiteKeys:
+    """A signing key of one seed and a transport key of another."""
+    return SiteKeys(seeded_keys(signing).signing, seeded_keys(transport).transport)
+
+
+@pytest.mark.parametrize(
+    ("command", "part"),
+    [("enroll", "both"), ("enroll", "signing"), ("enroll", "transport"), ("replace", "both"), ("rotate-key", "both")],
+)
+@pytest.mark.parametrize("how", ["revoked", "replaced", "successor", "of another site"])
+@pytest.mark.parametrize("gone", [False, True], ids=["enrolled", "removed"])
+def test_a_key_of_the_past_is_nobodys(home: Path, command: str, how: str, part: str, gone: bool) -> None:
+    """Under whatever name, by whatever command, and whether its site is still enrolled or not."""
+    owner, held = ("south", "south") if how == "of another site" else ("north", "north")
+    if how == "revoked":
+        aggregator("revoke", "north", *_config(home))
+    elif how in ("replaced", "successor"):
+        aggregator("rotate-key", "north", rotation(home, "north", "north", "new"), *_config(home))
+        held = "new" if how == "successor" else "north"
+    if gone and how != "of another site":
+        aggregator("remove", owner, *_config(home))
+    keys = mixed_keys(held if part != "transport" else "fresh", held if part != "signing" else "fresh")
+    name = "west"
+    if command != "enroll":
+        EnrolmentRequest.create("west", seeded_keys("west")).save(home / "west.pub")
+        assert aggregator("enroll", "west", home / "west.pub", *_config(home)).code == 0
+    before = (home / "roster.json").read_bytes()
+    EnrolmentRequest.create(name, keys).save(home / "again.pub")
+    words = ("--fingerprint", fingerprint(keys.signing_public)) if command == "rotate-key" else ()
+    outcome = aggregator(command, name, home / "again.pub", *words, *_config(home))
+    assert outcome.code == 2
+    assert "use, or were" in outcome.err or "another site has the same key" in outcome.err
+    assert (home / "roster.json").read_bytes() == before
+
+
+def test_a_site_that_left_comes_back_with_the_keys_that_it_has_now(home: Path) -> None:
+    aggregator("rotate-key", "north", rotation(home, "north", "north", "new"), *_config(home))
+    aggregator("remove", "north", *_config(home))
+    EnrolmentRequest.create("north", seeded_keys("north")).save(home / "old.pub")
+    assert "has been replaced" in aggregator("enroll", "north", home / "old.pub", *_config(home)).err
+    EnrolmentRequest.create("north", seeded_keys("new")).save(home / "new.pub")
+    assert aggregator("enroll", "north", home / "new.pub", *_config(home)).code == 0
+    assert keys(home, "north").member.signing_key == seeded_keys("new").signing_public
 
 
 class _Lock:

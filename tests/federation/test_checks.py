@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from wardround.federation.protocol import Checks, Horizon, Plan
+import pytest
+
+from wardround.federation.protocol import Checks, Continuation, Horizon, Plan
 
 
 def plan(checks: Checks | None) -> Plan:
@@ -11,9 +13,13 @@ def plan(checks: Checks | None) -> Plan:
     return Plan.model_validate(content | {"strategy": "fedavg", "validation": checks})
 
 
-def test_the_first_round_and_every_so_manieth_after_it_score() -> None:
-    assert [number for number in range(1, 11) if Checks(every=3).is_due(number)] == [1, 4, 7, 10]
-    assert all(Checks().is_due(number) for number in range(1, 11))
+@pytest.mark.parametrize("done", [0, 1, 2, 3, 7])
+@pytest.mark.parametrize("every", [1, 2, 3, 10])
+def test_the_plans_first_round_and_every_so_manieth_after_it_score(done: int, every: int) -> None:
+    after = Continuation(plan="2" * 64, rounds=done, model="3" * 64) if done else None
+    found = plan(Checks(every=every)).model_copy(update={"after": after})
+    scored = [number for number in range(done + 1, done + 11) if found.scores_in(number)]
+    assert scored == list(range(done + 1, done + 11, every))
 
 
 def test_a_plan_without_it_is_what_it_was() -> None:

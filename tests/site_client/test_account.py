@@ -21,7 +21,7 @@ from tests.site_client.support import (
 )
 from wardround.engine.basics.canonical import sha256_hex
 from wardround.engine.basics.files import DamagedError
-from wardround.federation.protocol import Done, Horizon, Missing, Plan, RefusalCode, Stage, Task, work_key
+from wardround.federation.protocol import Continuation, Done, Horizon, Missing, Plan, RefusalCode, Stage, Task, work_key
 from wardround.site_client.account import Account
 from wardround.site_client.agreement import Refusal
 from wardround.site_client.chained import ChainedLog
@@ -36,13 +36,15 @@ def site(tmp_path: Path) -> Site:
     return build_site(tmp_path / "site")
 
 
-def a_plan(rounds: int = 4) -> Plan:
+def a_plan(rounds: int = 4, done: int = 0) -> Plan:
+    """A plan of so many rounds, after those that it carries on."""
     return Plan(
         federation="trial",
         study="1" * 64,
-        horizon=Horizon(rounds=rounds, local_steps=7),
+        horizon=Horizon(rounds=done + rounds, local_steps=7),
         strategy="fedavg",
         roster="2" * 64,
+        after=Continuation(plan="3" * 64, rounds=done, model="4" * 64) if done else None,
     )
 
 
@@ -175,11 +177,16 @@ orders = st.lists(
 
 
 @settings(max_examples=60, deadline=None)
-@given(orders=orders, allowance=st.integers(0, 4))
+@given(orders=orders, allowance=st.integers(0, 4), done=st.sampled_from([0, 1, 10]), early=st.booleans())
 def test_no_order_of_tasks_gets_more_than_was_agreed_to(
-    tmp_path_factory: pytest.TempPathFactory, orders: list[tuple[Stage, int, int, bool]], allowance: int
+    tmp_path_factory: pytest.TempPathFactory,
+    orders: list[tuple[Stage, int, int, bool]],
+    allowance: int,
+    done: int,
+    early: bool,
 ) -> None:
-    plan, folder = a_plan(rounds=4), tmp_path_factory.mktemp("account")
+    """Nor of a training that is carried on, whether the tasks are of its rounds or of those that were done before."""
+    plan, folder = a_plan(rounds=4, done=done), tmp_path_factory.mktemp("account")
     begun: list[Task] = []
     updates: set[tuple[str | None, int]] = set()
     tested: set[str | None] = set()
@@ -187,6 +194,7 @@ def test_no_order_of_tasks_gets_more_than_was_agreed_to(
     for turn, (stage, number, base, is_answered) in enumerate(orders):
         if stage is Stage.TRAIN and number > 4:
             continue
+        number += 0 if early and stage is Stage.TRAIN else done
         account, task = Account(folder, plan), a_task(plan, stage, number, base)
         before = account.tally().works
         try:
@@ -194,7 +202,7 @@ def test_no_order_of_tasks_gets_more_than_was_agreed_to(
             if is_answered:
                 account.release(task, sha256_hex(str(turn).encode()) if stage is Stage.TRAIN else None, allowance)
                 updates |= {(task.work_key, turn)} if stage is Stage.TRAIN else set()
-                tested |= {task.base} if number == 5 else set()
+                tested |= {task.base} if number == done + 5 else set()
         except Refusal as error:
             refused.add(error.code)
         begun += [task] if Account(folder, plan).tally().works > before else []

@@ -268,7 +268,8 @@ def sites(config: Config = _DEFAULT) -> None:
     """List the roster with fingerprints."""
     from wardround.aggregator.coordination import absolute_folders, read_federation
     from wardround.aggregator.enrolment import read_roster
-    from wardround.aggregator.keyring import believed, read_changes
+    from wardround.aggregator.key_changes import read_changes
+    from wardround.aggregator.keyring import believed
     from wardround.federation.identities import fingerprint
 
     home, settings = read_federation(config)

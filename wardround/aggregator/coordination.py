@@ -10,7 +10,7 @@ from cryptography import x509
 
 from wardround.aggregator.certificates import serves
 from wardround.aggregator.enrolment import read_roster
-from wardround.aggregator.keyring import read_changes
+from wardround.aggregator.key_changes import read_changes
 from wardround.aggregator.rounds.state import StateFolder
 from wardround.aggregator.settings import Federation, Folders
 from wardround.engine.basics.keeping import Kept, check_kept, require_kept

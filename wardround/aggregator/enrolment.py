@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from wardround.aggregator.key_changes import read_changes
 from wardround.engine.basics.files import write_settings
 from wardround.engine.basics.keeping import Kept, require_kept
 from wardround.engine.basics.problems import InputError
@@ -40,7 +41,8 @@ def enrol(path: Path, name: str, request_path: Path) -> Member:
     """Add a site to the roster file from its request, whose proofs are checked.
 
     Raises:
-        InputError: the request is not valid, is of a site with another name, or name or keys are in the roster already.
+        InputError: the request is not valid, is of a site with another name, name or keys are in the roster already,
+            or a key was revoked or replaced.
     """
     member = _requested(name, request_path)
     roster = read_roster(path)
@@ -99,4 +101,28 @@ def _refuse_known(roster: Roster, member: Member, path: Path) -> None:
             where=str(path),
             got=f"{member.name} with a key of {shared[0]}",
             remedy="Each site makes its own keys with `site-client init`",
+        )
+    _refuse_former(member, path)
+
+
+def _refuse_former(member: Member, path: Path) -> None:
+    """Nobody comes back, under whatever name, with a key that was revoked or replaced, or is another site's by now."""
+    keys = {member.signing_key, member.transport_key}
+    for change in read_changes(path):
+        heir, what = change.successor, "was revoked" if change.successor is None else "has been replaced"
+        if not change.retired.isdisjoint(keys):
+            held = f"a key of {change.site} that {what}"
+        elif (
+            heir is not None
+            and heir.name != member.name
+            and not {heir.signing_key, heir.transport_key}.isdisjoint(keys)
+        ):
+            held = f"a key of {heir.name}"
+        else:
+            continue
+        raise InputError.one(
+            "these keys are in use, or were",
+            where=str(path),
+            got=f"{member.name} with {held}",
+            remedy="The site makes new keys, with `site-client rotate-keys` or `init` in an empty folder",
         )

@@ -7,46 +7,16 @@ others have replaced, in the order in which that was done. A running aggregator 
 from __future__ import annotations
 
 import datetime
-import json
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import Field, ValidationError
 
 from wardround.aggregator.enrolment import read_roster
-from wardround.engine.basics.files import write_settings
-from wardround.engine.basics.keeping import Kept, require_kept
+from wardround.aggregator.key_changes import KeyChange, add_change, read_changes
 from wardround.engine.basics.problems import InputError
-from wardround.federation.identities import EnrolmentRequest, Member, Roster, SignatureHex, SigningHex, fingerprint
-from wardround.federation.protocol import Moment, SiteName, WireModel
+from wardround.federation.identities import EnrolmentRequest, Member, Roster, fingerprint
 from wardround.federation.succession import distinct, read_rotation
-
-
-class KeyChange(WireModel):
-    """What became of one signing key.
-
-    Attributes:
-        moment: when.
-        site: whose it was.
-        key: the key.
-        successor: the site with its new keys, or None when the key was revoked.
-        proof: the key's own signature for its successor; None when the coordinator has compared the fingerprint.
-    """
-
-    moment: Moment
-    site: SiteName
-    key: SigningHex
-    successor: Member | None = None
-    proof: SignatureHex | None = None
-
-
-class KeyChanges(WireModel):
-    """All of them, oldest first."""
-
-    changes: Annotated[tuple[KeyChange, ...], Field(max_length=10_000)] = ()
 
 
 @dataclass(frozen=True)
@@ -123,34 +93,11 @@ class KeyRing:
         return (member,) if found is None else found.signers
 
 
-def changes_file(roster: Path) -> Path:
-    """Where the changes of a roster's keys are kept."""
-    return roster.with_name("key-changes.json")
-
-
-def read_changes(roster: Path) -> tuple[KeyChange, ...]:
-    """The changes of a roster's keys. Raises `InputError` when the file cannot be used or others may change it."""
-    path = changes_file(roster)
-    require_kept(path, Kept.SETTINGS, "list of key changes")
-    try:
-        return KeyChanges.model_validate_json(path.read_bytes()).changes
-    except FileNotFoundError:
-        return ()
-    except OSError as error:
-        raise InputError.one(
-            "the list of key changes cannot be read", where=str(path), got=error.strerror or ""
-        ) from None
-    except ValidationError:
-        raise InputError.one(
-            "this is not a list of key changes", where=str(path), expected="what `aggregator revoke` wrote"
-        ) from None
-
-
 def revoke(roster_path: Path, name: str) -> Member:
     """Revoke the keys of a site: from now on nobody speaks for it. Raises `InputError` for a name that is not known."""
     present = _present(roster_path, name)
     if not present.revoked:
-        _add(roster_path, KeyChange(moment=_now(), site=name, key=present.member.signing_key))
+        add_change(roster_path, _retired(present.member))
     return present.member
 
 
@@ -177,10 +124,7 @@ def rotate(roster_path: Path, name: str, request: Path, typed: str | None) -> Me
             remedy='Give it as --fingerprint "abcd ef01 ..."',
         )
     proof = rotation.proof if rotation is not None and proven else None
-    _add(
-        roster_path,
-        KeyChange(moment=_now(), site=name, key=present.member.signing_key, successor=member, proof=proof),
-    )
+    add_change(roster_path, _retired(present.member).model_copy(update={"successor": member, "proof": proof}))
     return member
 
 
@@ -201,6 +145,7 @@ def _check_new(roster_path: Path, name: str, member: Member, request: Path) -> N
     roster, changes = read_roster(roster_path), read_changes(roster_path)
     known = {*roster.members, *(change.successor for change in changes if change.successor is not None)}
     used = {key for each in known for key in (each.signing_key, each.transport_key)}
+    used |= {key for change in changes for key in change.retired}
     if not used.isdisjoint((member.signing_key, member.transport_key)) or not distinct(
         (member.signing_key, member.transport_key)
     ):
@@ -211,14 +156,9 @@ def _check_new(roster_path: Path, name: str, member: Member, request: Path) -> N
         )
 
 
-def _add(roster_path: Path, change: KeyChange) -> None:
-    changes = KeyChanges(changes=(*read_changes(roster_path), change))
-    text = json.dumps(changes.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
-    write_settings(changes_file(roster_path), text.encode())
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+def _retired(member: Member) -> KeyChange:
+    moment = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return KeyChange(moment=moment, site=member.name, key=member.signing_key, transport=member.transport_key)
 
 
 def _plain(text: str) -> str:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from wardround.aggregator.journal import Event, Journal
-from wardround.aggregator.keyring import Believed, KeyRing, believed, changes_file, read_changes
+from wardround.aggregator.key_changes import changes_file, read_changes
+from wardround.aggregator.keyring import Believed, KeyRing, believed
 from wardround.engine.basics.problems import InputError
 from wardround.federation.identities import Roster, transport_public_bytes
 

@@ -55,8 +55,8 @@ class Evaluation(Frozen):
 
     final: after the last round, score the last model at every site in a round without training. metrics: the scores
     that leave a site, such as `[dice, loss]`; without it all metrics of the study and the loss. test: whether the test
-    cases are scored too, once, in the final round. every: the incoming model is scored in round 1 and in every
-    so-manieth round after it; a model that was not scored cannot be the best. max_cases: at most so many validation
+    cases are scored too, once, in the final round. every: the incoming model is scored in the plan's first round and in
+    every so-manieth after it; a model that was not scored cannot be the best. max_cases: at most so many validation
     cases at each site, the same in every round; without it all.
     """
 

@@ -101,16 +101,13 @@ class Checks(WireModel):
     """When sites score the global model on their validation cases. The model of the last round always is scored.
 
     Attributes:
-        every: the incoming model is scored in round 1 and in every so-manieth round after it.
+        every: the incoming model is scored in the plan's first round, which is where a training that is carried on
+            was left, and in every so-manieth round after it.
         max_cases: at most so many cases at each site, always the same, chosen by their digests; None for all.
     """
 
     every: Annotated[int, Field(ge=1, le=100_000)] = 1
     max_cases: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
-
-    def is_due(self, number: int) -> bool:
-        """Whether a training round of that number scores its incoming model."""
-        return (number - 1) % self.every == 0
 
     @property
     def described(self) -> str:
@@ -184,6 +181,15 @@ class Plan(WireModel):
     def checks(self) -> Checks:
         """When sites score the global model."""
         return self.validation or Checks()
+
+    def scores_in(self, number: int) -> bool:
+        """Whether a training round of that number scores its incoming model."""
+        return (number - self.first_round) % self.checks.every == 0
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds of training there are under this plan: without those that it carries on."""
+        return self.horizon.rounds - self.first_round + 1
 
     @property
     def outgoing(self) -> Leaves:

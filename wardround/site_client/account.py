@@ -140,7 +140,8 @@ class Account:
         return self._sum(self._log.peek())
 
     def _sum(self, entries: tuple[JsonValue, ...]) -> Tally:
-        tally = Tally()
+        # Rounds that the plan carries on were done before: none of them goes forward under it.
+        tally = Tally(highest=self._plan.first_round - 1)
         for entry in entries:
             tally.add(Entry.model_validate(entry), self._plan.horizon.rounds)
         return tally
@@ -160,16 +161,16 @@ class Account:
 
     def check(self, task: Task, allowance: int) -> None:
         """Raise `Refusal` unless the accepted plan and the allowance still cover the work."""
-        tally, work, rounds = self.tally(), _work(task), self._plan.horizon.rounds
-        if _is_final(work, rounds):
+        tally, work = self.tally(), _work(task)
+        if _is_final(work, self._plan.horizon.rounds):
             _check_final(tally, work, task)
         if tally.extra + tally.cost(work) > allowance:
             raise Refusal(
                 RefusalCode.BEYOND_AGREEMENT,
                 f"{work.stage.value} round {work.round} of this model does not go forward: {tally.works} pieces of "
-                f"work were done for the plan's {rounds} rounds, {tally.extra} of them again or for another model. "
-                "Where the coordinator has a good reason, such as an aggregator that was set back, raise `allowance` "
-                f"({allowance}) in policy.yaml",
+                f"work were done for the plan's {self._plan.rounds} rounds, {tally.extra} of them again or for another "
+                "model. Where the coordinator has a good reason, such as an aggregator that was set back, raise "
+                f"`allowance` ({allowance}) in policy.yaml",
             )
 
     def take(self, task: Task, allowance: int) -> None:
@@ -191,7 +192,7 @@ class Account:
             return
         if _work(task) not in (self.tally().last, *self.tally().open):
             self.take(task, allowance)  # taken by a release that kept no account, or before the account was lost
-        most = self._plan.horizon.rounds + allowance
+        most = self._plan.rounds + allowance
         if update is not None and len(self.tally().updates) >= most:
             raise Refusal(RefusalCode.BEYOND_AGREEMENT, f"{most} updates were released, and no more are agreed to")
         self._append(_entry(Deed.RELEASED, task, update=update))

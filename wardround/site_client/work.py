@@ -240,7 +240,7 @@ def _score(room: Workroom, laboratory: Laboratory, order: _Order) -> tuple[dict[
     validation = room.agreement.plan.checks
     metrics: dict[str, MetricValue] = {}
     cases = 0
-    if order.task.stage is not Stage.TRAIN or validation.is_due(order.task.round):
+    if order.task.stage is not Stage.TRAIN or room.agreement.plan.scores_in(order.task.round):
         metrics = laboratory.evaluate(order.model, "validation", validation.max_cases)
         cases = min(cohort.validation_cases, validation.max_cases or cohort.validation_cases)
     if not _is_final(room, order.task) or not room.agreement.plan.outgoing.test:
