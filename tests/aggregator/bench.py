@@ -85,6 +85,7 @@ class Bench:
     on_decline: Literal["stop", "continue"] = "continue"
     grace: float = 0.0
     patience: float = 3600.0
+    preparing: float | None = None
     final: bool = True
     seed: int = 0
     limit: float = 100_000.0
@@ -126,6 +127,7 @@ class Bench:
                 self.on_decline,
                 self.grace,
                 self.patience,
+                self.preparing,
                 largest=10.0,
             ),
             patience=Patience(jitter=0.0),

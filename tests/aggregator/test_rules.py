@@ -110,21 +110,24 @@ def test_a_long_list_of_awaited_sites_is_cut() -> None:
     assert "and 22 more" in line
 
 
-T_READY, T_NOW = 10.0, 1000.0
+T_READY, T_NOW, LONGEST_PREPARATION = 10.0, 1000.0, 900.0
 STANDINGS: dict[str, Callable[[float], SiteStatus]] = {
     "done long ago": lambda now: SiteStatus("", SiteState.DONE, 20.0, ready=T_READY),
     "done just now": lambda now: SiteStatus("", SiteState.DONE, now - 1.0, ready=T_READY),
     "working": lambda now: SiteStatus("", SiteState.WORKING, 5.0, ready=T_READY),
     "ready just now": lambda now: SiteStatus("", SiteState.WORKING, 5.0, ready=now - 1.0),
     "not ready": lambda now: SiteStatus("", SiteState.WORKING, 5.0),
-    "preparing": lambda now: SiteStatus("", SiteState.WORKING, 5.0, phase="preparing"),
+    "preparing": lambda now: SiteStatus("", SiteState.WORKING, 5.0, phase="preparing", preparing=now - 1.0),
+    "preparing for long": lambda now: SiteStatus(
+        "", SiteState.WORKING, 5.0, phase="preparing", preparing=now - LONGEST_PREPARATION
+    ),
     "offline": lambda now: SiteStatus("", SiteState.OFFLINE, 5.0),
     "in trouble": lambda now: SiteStatus("", SiteState.TROUBLE, now - 1.0, reason="disk"),
     "in trouble for long": lambda now: SiteStatus("", SiteState.TROUBLE, now - 9.0, reason="disk", troubled=4000.0),
     "declined": lambda now: SiteStatus("", SiteState.DECLINED, 5.0, reason="policy"),
 }
 RULES = [
-    Rules(quorum, deadline, below, decline, grace=30.0)
+    Rules(quorum, deadline, below, decline, grace=30.0, preparing=LONGEST_PREPARATION)
     for quorum, deadline, below, decline in product((1, 2, 3), (None, 100.0), ("wait", "stop"), ("continue", "stop"))
 ]
 
@@ -160,12 +163,14 @@ def action_by_hand(muster: Muster) -> Action:
     lost = {
         name
         for name, status in states.items()
-        if status.state is SiteState.DECLINED or (status.state is SiteState.TROUBLE and status.troubled > 3600)
+        if status.state is SiteState.DECLINED
+        or (status.state is SiteState.TROUBLE and status.troubled > 3600)
+        or (status.phase == "preparing" and status.preparing == now - LONGEST_PREPARATION)
     }
     done = {name for name, status in states.items() if status.state is SiteState.DONE}
     open_ones = {name: status for name, status in states.items() if name not in lost | done}
     someone_ready = any(status.ready is not None for status in states.values())
-    someone_prepares = any(status.phase == "preparing" for status in states.values())
+    someone_prepares = any(status.phase == "preparing" for status in open_ones.values())
     over = rules.deadline is not None and (someone_ready or not someone_prepares)
     fresh = {name for name, status in open_ones.items() if status.ready == now - 1.0}
     # A site that was ready just now is the first where no other was, and then everybody's time begins with it.

@@ -217,6 +217,41 @@ def test_while_all_prepare_their_cases_no_time_runs(tmp_path: Path) -> None:
     assert absent(bench) == []
 
 
+@pytest.mark.parametrize("deadline", [None, 50.0])
+@pytest.mark.parametrize("everybody", [False, True])
+def test_preparations_have_an_end(tmp_path: Path, deadline: float | None, everybody: bool) -> None:
+    """Whether or not anybody is ready, and whether or not a round has a deadline."""
+    bench = Bench(tmp_path, rounds=1, deadline=deadline, below_quorum="stop", preparing=7200.0)
+    for name in bench.names if everybody else ("north",):
+        preparing(bench, name, until=1e9)
+    outcome = bench.run()
+    assert not outcome.complete
+    assert "north (working: preparing its cases, for which it has 2 h 00 min)" in outcome.line
+    assert 7200 <= bench.clock.time < 7205
+    said = [str(entry.facts["detail"]) for entry in bench.journal("waiting")]
+    assert "preparing its cases, for which it has 2 h 00 min" in said[-1]
+    assert len(said) < 8, "no line that changes with the time"
+
+
+@pytest.mark.parametrize("shift", [0.0, 1000.0], ids=["", "the wall clock is set forward"])
+def test_the_time_for_preparations_keeps_counting_over_restarts(tmp_path: Path, shift: float) -> None:
+    bench = Bench(tmp_path, rounds=1, on_decline="stop", preparing=7200.0)
+    preparing(bench, "north", until=1e9)
+    for time in (100.0, 3000.0, 6000.0):
+        interrupted_at(bench, time)
+    bench.clock.hour += shift
+    outcome = bench.run()
+    assert outcome.line == ("stopped, because north is still preparing its cases, for which it has 2 h 00 min")
+    assert 7200 - shift <= bench.clock.time < 7205 - shift
+
+
+def test_a_site_that_is_ready_after_all_takes_part_and_may_prepare_anew(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, rounds=1, final=False, preparing=100.0)
+    preparing(bench, "north", until=5000.0)
+    assert bench.run().complete
+    assert absent(bench) == []
+
+
 def test_with_the_quorum_a_round_does_not_wait_for_preparations_without_end(tmp_path: Path) -> None:
     bench = Bench(tmp_path, quorum=2, rounds=1, final=False, deadline=50.0)
     preparing(bench, "north", until=1e9)

@@ -144,6 +144,7 @@ def _run_plan(coordination: Coordination, ring: KeyRing) -> RunPlan:
             on_decline=settings.on_decline,
             grace=settings.seconds_of_grace,
             patience=settings.patience,
+            preparing=settings.preparing,
             largest=settings.updates.largest,
         ),
         patience=Patience(bytes_per_second=settings.limits.slowest_line * 1000 / 8),

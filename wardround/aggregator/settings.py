@@ -114,8 +114,9 @@ class Federation(Frozen):
     from when it has said that its cases are ready, after which a round goes on with the quorum; `forever` waits for
     every site that has not declined. grace: seconds that a round waits for the others at least once the quorum is
     there, and for sites to come back after a restart; a tenth of the deadline by default. patience: a site that was in
-    trouble for so many seconds of a round counts as one that declined. below_quorum: what to do when the quorum cannot
-    be had in time. on_decline: whether one site's refusal stops the federation. initial: a
+    trouble for so many seconds of a round counts as one that declined. preparing: so does one that has prepared its
+    cases for so many seconds, until it is ready; `forever` sets no end to it. below_quorum: what to do when the quorum
+    cannot be had in time. on_decline: whether one site's refusal stops the federation. initial: a
     model folder or safetensors file to begin with; its digest is part of the plan. fold: which outer fold is the
     test set at every site. names: further names and IP addresses by which sites reach the aggregator; they stand in its
     certificate. weights: what a site's update weighs; the sites accept it. updates: how far one may move the model.
@@ -138,6 +139,7 @@ class Federation(Frozen):
     on_decline: Literal["stop", "continue"] = "continue"
     grace: Annotated[Seconds | None, Added("0.2.0")] = None
     patience: Annotated[Seconds, Added("0.2.0")] = 3600.0
+    preparing: Annotated[Deadline, Added("0.2.0")] = 86_400.0
     initial: Annotated[Path | None, Added("0.2.0")] = None
     fold: Annotated[int, Field(ge=0, le=49)] = 0
     evaluation: Evaluation = Evaluation()

@@ -44,6 +44,7 @@ quorum: all               # or a number: the sites that a round needs at least
 deadline: forever         # or seconds: each site has them from when it is ready, then a round goes on with the quorum
 # grace: 60               # seconds for the others once the quorum is there; otherwise a tenth of the deadline
 # patience: 3600          # a site in trouble (cases, disk, worker) for so many seconds of a round counts as declining
+# preparing: 86400        # so does one that has prepared its cases for so many seconds, until it is ready; or forever
 below_quorum: wait        # or stop: what happens when the quorum cannot be had
 on_decline: continue      # or stop: whether one site's refusal ends the run
 

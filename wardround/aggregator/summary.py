@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wardround.aggregator.coordination import Coordination
+from wardround.aggregator.progress import duration
 from wardround.federation.addresses import join_address
 
 
@@ -15,6 +16,8 @@ def describe_federation(coordination: Coordination) -> list[str]:
     if settings.deadline is not None:
         grace = settings.seconds_of_grace
         deadline = f"{settings.deadline:g} s for each from when it is ready, {grace:g} s of grace after the quorum"
+    if settings.preparing is not None:
+        deadline += f", {duration(settings.preparing)} to prepare its cases"
     return [
         f"federation   {settings.federation}, plan {coordination.plan.digest[:16]}",
         f"study        {coordination.study.study} ({coordination.study.task}), digest {coordination.study.digest[:16]}",

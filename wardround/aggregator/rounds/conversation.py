@@ -18,6 +18,7 @@ from wardround.aggregator.rounds.inspection import AnswerError, Blame
 from wardround.aggregator.rounds.movement import Movement
 from wardround.aggregator.rounds.records import Asked
 from wardround.aggregator.rounds.sites import SiteState, SiteStatus
+from wardround.aggregator.rounds.timing import SiteTimes
 from wardround.aggregator.rounds.troubles import MEANINGS, Bearing, reason_of, without_id
 from wardround.federation.envelope import Envelope, Payload
 from wardround.federation.identities import Member
@@ -37,6 +38,7 @@ from wardround.federation.protocol import (
 )
 from wardround.federation.sealing import seal_task
 
+_UNKNOWN = SiteTimes()
 _UNOPENED_LIMIT = 3
 _TROUBLE_LIMIT = 3
 """Failures in a row after which a site that is there is in trouble, whatever they are."""
@@ -46,15 +48,15 @@ _AT_WORK = frozenset({"evaluating", "training", "packing"})
 class Conversation:
     """With one site in one round. `next` and `heard` are called by one thread; all methods are safe beside them.
 
-    `ready` is when the site first said in this round that its cases are ready, if that is known from before a restart.
+    `times` are those of the site in this round, as far as they are known from before a restart.
     """
 
-    def __init__(self, desk: RoundDesk, member: Member, inbox: Inbox, now: float, ready: float | None = None) -> None:
+    def __init__(self, desk: RoundDesk, member: Member, inbox: Inbox, now: float, times: SiteTimes = _UNKNOWN) -> None:
         self._desk = desk
         self._member = member
         self._inbox = inbox
         self._lock = threading.RLock()
-        self._status = SiteStatus(member.name, SiteState.OFFLINE, now, ready=ready)
+        self._status = SiteStatus(member.name, SiteState.OFFLINE, now, ready=times.ready, preparing=times.preparing)
         self._wake = self._asked_at = now
         self._failures = self._refusals = 0
         self._troubles = 0
@@ -261,6 +263,8 @@ class Conversation:
         self._desk.inspector.check_progress(working)
         if working.phase in _AT_WORK:
             self._recover(now)
+        elif working.phase == "preparing" and self._status.preparing is None:
+            self._status = replace(self._status, preparing=now)
         self._failures, self._wake = 0, max(now, self._asked_at + self._desk.patience.pause)
         self._status = replace(
             self._status,
@@ -275,7 +279,7 @@ class Conversation:
         """The site does what it is asked: its cases are ready, and what went wrong before is over."""
         self._failures, self._out_of_order = 0, False
         ready = now if self._status.ready is None else self._status.ready
-        self._status = replace(self._status, reason="", ready=ready)
+        self._status = replace(self._status, reason="", ready=ready, preparing=None)
         self._move(SiteState.WORKING, now)
 
     def _resend_model(self, question: Question, now: float) -> None:

@@ -10,7 +10,7 @@ from wardround.aggregator.rounds.conversation import Conversation
 from wardround.aggregator.rounds.movement import outliers
 from wardround.aggregator.rounds.rules import Action, Muster, Rules, Verdict, verdict_on
 from wardround.aggregator.rounds.sites import SiteState, SiteStatus
-from wardround.aggregator.rounds.timing import Stopwatch
+from wardround.aggregator.rounds.timing import SiteTimes, Stopwatch
 from wardround.aggregator.rounds.troubles import without_id
 
 
@@ -54,7 +54,7 @@ class Gathering:
     def _judge(self, now: float) -> Verdict:
         """Whether the round can go on. Records what changed since the last time, and for whom the round waits."""
         muster = self._muster(now)
-        self.times.note({status.site: status.ready for status in muster.statuses if status.ready is not None})
+        self.times.note({status.site: SiteTimes(status.ready, status.preparing) for status in muster.statuses})
         verdict = verdict_on(muster)
         self._record_changes(muster.statuses)
         if verdict.action is Action.PERSUADE:

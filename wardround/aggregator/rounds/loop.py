@@ -242,16 +242,20 @@ class RoundLoop:
             ring=run.ring,
         )
         wanted = decision.sites if decision else order.sites
-        rules = replace(run.rules, quorum=len(wanted), deadline=None, largest=None) if decision else run.rules
+        rules = (
+            replace(run.rules, quorum=len(wanted), deadline=None, preparing=None, largest=None)
+            if decision
+            else run.rules
+        )
         folder = self.state.round(order.round)
         times = (
             Stopwatch(None, started, started)
-            if rules.deadline is None
+            if rules.deadline is None and rules.preparing is None
             else Stopwatch.start(folder.times_path, self.clock)
         )
         members = [member for member in run.roster.members if member.name in wanted]
         conversations = {
-            member.name: Conversation(desk, member, folder.inbox(member.name), started, times.ready.get(member.name))
+            member.name: Conversation(desk, member, folder.inbox(member.name), started, times.of(member.name))
             for member in members
         }
         return Gathering(order.round, conversations, rules, self.journal, times)

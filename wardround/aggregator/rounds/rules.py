@@ -3,7 +3,7 @@
 A site's time begins when it has said that its cases are ready, and lasts for the deadline. For a site that has not
 said so it begins with the first that has; where none has, with the round, unless one still prepares its cases. When
 every site that is missing has had its time, a round goes on with the quorum. Below the quorum it waits or stops, as the
-federation says, but it is not stopped for want of a site that still prepares its cases.
+federation says, but it is not stopped for want of a site that still prepares its cases, unless that takes too long.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Literal
 
+from wardround.aggregator.progress import duration
 from wardround.aggregator.rounds.sites import SiteState, SiteStatus
 from wardround.aggregator.rounds.troubles import without_id
 
@@ -32,6 +33,7 @@ class Rules:
         on_decline: whether a site that declines stops the run.
         grace: how long a round waits for the others at least, once the quorum is there.
         patience: a site that was in trouble for this long in a round counts as one that declined.
+        preparing: one that has prepared its cases for this long counts as one that declined, until it is ready.
         largest: an update that moves the model more than so many times as far as the median one is not folded.
     """
 
@@ -41,6 +43,7 @@ class Rules:
     on_decline: Literal["stop", "continue"]
     grace: float = 0.0
     patience: float = 3600.0
+    preparing: float | None = None
     largest: float | None = None
 
 
@@ -87,7 +90,7 @@ class Muster:
 
     @cached_property
     def lost(self) -> list[SiteStatus]:
-        """Who declined, or was in trouble for too long."""
+        """Who declined, was in trouble for too long, or prepares its cases for too long."""
         return [status for status in self.statuses if self._is_lost(status)]
 
     @cached_property
@@ -134,11 +137,15 @@ class Muster:
         ready = [status.ready for status in self.statuses if status.ready is not None]
         if ready:
             return min(ready)
-        return math.inf if any(status.is_preparing for status in self.statuses) else self.started
+        return math.inf if any(status.is_preparing for status in self.pending) else self.started
 
     def _is_lost(self, status: SiteStatus) -> bool:
         lasting = status.state is SiteState.TROUBLE and status.trouble_until(self.now) >= self.rules.patience
-        return lasting or status.state is SiteState.DECLINED
+        return lasting or status.state is SiteState.DECLINED or self._prepares_for_ever(status)
+
+    def _prepares_for_ever(self, status: SiteStatus) -> bool:
+        began, most = status.preparing, self.rules.preparing
+        return status.is_preparing and None not in (began, most) and self.now >= (began or 0.0) + (most or 0.0)
 
 
 def judge(
@@ -152,46 +159,61 @@ def verdict_on(muster: Muster) -> Verdict:
     """Decide how a round goes on."""
     rules, done, lost, pending = muster.rules, muster.done, muster.lost, muster.pending
     if lost and rules.on_decline == "stop":
-        return Verdict(Action.STOP, f"stopped, because {_reasons(lost)}")
+        return Verdict(Action.STOP, f"stopped, because {_reasons(lost, rules)}")
     if len(done) < rules.quorum:
         return _below_quorum(muster)
     if not pending or (not muster.in_time and muster.has_waited_for_the_rest):
-        return Verdict(Action.FOLD, _fold_line(done, [*lost, *pending]), done)
+        return Verdict(Action.FOLD, _fold_line(done, [*lost, *pending], rules), done)
     return Verdict(Action.WAIT, f"the quorum is here, {_rest_line(muster)}")
 
 
 def _below_quorum(muster: Muster) -> Verdict:
     rules, done, missing = muster.rules, len(muster.done), [*muster.pending, *muster.lost]
     if rules.below_quorum == "stop" and (muster.is_out_of_reach or muster.is_out_of_time):
-        lacking = f"{done} of {rules.quorum} replies; lacking {_named(missing)}"
+        lacking = f"{done} of {rules.quorum} replies; lacking {_named(missing, rules)}"
         return Verdict(Action.STOP, f"stopped below the quorum: {lacking}")
-    line = f"waiting for {_named(missing)} ({done} of {rules.quorum} needed are here)"
+    line = f"waiting for {_named(missing, rules)} ({done} of {rules.quorum} needed are here)"
     return Verdict(Action.PERSUADE if muster.is_out_of_reach else Action.WAIT, line)
 
 
 def _rest_line(muster: Muster) -> str:
-    if muster.rules.deadline is None:
-        return f"but without a deadline the round waits for {_named(muster.pending)} all the same"
-    return f"waiting for {_named(muster.in_time)}" if muster.in_time else f"a moment more for {_named(muster.pending)}"
+    rules = muster.rules
+    if rules.deadline is None:
+        return f"but without a deadline the round waits for {_named(muster.pending, rules)} all the same"
+    if muster.in_time:
+        return f"waiting for {_named(muster.in_time, rules)}"
+    return f"a moment more for {_named(muster.pending, rules)}"
 
 
-def _fold_line(done: Sequence[str], missing: Sequence[SiteStatus]) -> str:
-    without = f", without {_named(missing)}" if missing else ""
+def _fold_line(done: Sequence[str], missing: Sequence[SiteStatus], rules: Rules) -> str:
+    without = f", without {_named(missing, rules)}" if missing else ""
     return f"{len(done)} replies{without}"
 
 
-def _reasons(lost: Sequence[SiteStatus]) -> str:
-    words = {SiteState.DECLINED: "declined", SiteState.TROUBLE: "has been in trouble for too long"}
-    return ", ".join(f"{status.site} {words[status.state]}: {status.reason}" for status in lost)
+def _reasons(lost: Sequence[SiteStatus], rules: Rules) -> str:
+    return ", ".join(_lost_reason(status, rules) for status in lost)
 
 
-def _named(statuses: Sequence[SiteStatus]) -> str:
-    shown = ", ".join(_standing(status) for status in statuses[:_MOST_NAMES])
+def _lost_reason(status: SiteStatus, rules: Rules) -> str:
+    if status.is_preparing:
+        return f"{status.site} is still {_preparing(rules)}"
+    words = "declined" if status.state is SiteState.DECLINED else "has been in trouble for too long"
+    return f"{status.site} {words}: {status.reason}"
+
+
+def _preparing(rules: Rules) -> str:
+    """What is said of a site that prepares its cases; it names no time that goes by, so that it is said once."""
+    bound = "" if rules.preparing is None else f", for which it has {duration(rules.preparing)}"
+    return f"preparing its cases{bound}"
+
+
+def _named(statuses: Sequence[SiteStatus], rules: Rules) -> str:
+    shown = ", ".join(_standing(status, rules) for status in statuses[:_MOST_NAMES])
     more = len(statuses) - _MOST_NAMES
     return f"{shown} and {more} more" if more > 0 else shown
 
 
-def _standing(status: SiteStatus) -> str:
+def _standing(status: SiteStatus, rules: Rules) -> str:
     told = status.reason and status.state in (SiteState.DECLINED, SiteState.TROUBLE)
-    detail = f": {without_id(status.reason)}" if told else ": preparing its cases" if status.is_preparing else ""
+    detail = f": {without_id(status.reason)}" if told else f": {_preparing(rules)}" if status.is_preparing else ""
     return f"{status.site} ({status.state.value}{detail})"

@@ -35,6 +35,7 @@ class SiteStatus:
         reason: why it declined, or what last went wrong.
         heard: the clock's seconds of its last answer.
         ready: the clock's seconds when it first said in this round that its cases are ready.
+        preparing: those when it began to say that it prepares them, until it is ready.
         troubled: seconds that it was in trouble in this round, before `since`.
     """
 
@@ -48,6 +49,7 @@ class SiteStatus:
     reason: str = ""
     heard: float | None = None
     ready: float | None = None
+    preparing: float | None = None
     troubled: float = 0.0
 
     @property
