@@ -26,6 +26,7 @@ from wardround.federation.identities import CoordinatorKey, Member, Roster, Site
 from wardround.federation.payload import pack, payload_digest, unpack
 from wardround.federation.protocol import (
     CONCLUDE,
+    STOPPED,
     TEST_CASES,
     Concluded,
     Done,
@@ -131,7 +132,7 @@ class FakeSite:
     progress: dict[str, int] = field(default_factory=dict)
     tasks: list[Task] = field(default_factory=list)
     concluded: list[Task] = field(default_factory=list)
-    features: tuple[str, ...] = (CONCLUDE,)
+    features: tuple[str, ...] = (CONCLUDE, STOPPED)
     payloads: int = 0
     trainings: int = 0
 

@@ -22,6 +22,7 @@ from wardround.aggregator.rounds.loop import Outcome, RoundLoop
 from wardround.aggregator.scalars import Scalars, scalars_of
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode
+from wardround.federation.endings import EndReason
 
 FAULTS = [
     OSError(errno.ENOSPC, "No space left on device"),
@@ -80,7 +81,7 @@ def test_what_cannot_be_made_at_the_end_is_said_and_ends_nothing(
     written = {"report": "report.html", "summarise": "summary.json"}
     assert all((results / name).exists() != (piece == made) for made, name in written.items())
     with pytest.raises(InputError):
-        run._conclude(results, Outcome(True, "", unwritten))
+        run._conclude(results, Outcome(EndReason.COMPLETE, "", unwritten))
     assert run._write_last(outputs, loop, outcome) is None
     assert run._conclude(results, outcome) == ExitCode.OK
 
@@ -101,7 +102,7 @@ def test_curves_go_on_in_another_file_after_a_full_disk(
 
     monkeypatch.setattr(EventFile, "_put", sometimes_full)
     loop: RoundLoop = with_outputs(bench, results, monkeypatch, network)
-    assert loop.run() == Outcome(True, "all 3 rounds are complete")
+    assert loop.run() == Outcome(EndReason.COMPLETE, "all 3 rounds are complete")
     assert bench.journal(Event.OUTPUTS_FAILED)
     found = EventAccumulator(str(results / "tensorboard"))
     found.Reload()

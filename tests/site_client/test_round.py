@@ -22,6 +22,7 @@ from tests.site_client.support import (
     courier_of,
     working_site,
 )
+from wardround.federation.endings import EndReason, ending_line
 from wardround.federation.envelope import Envelope
 from wardround.federation.payload import unpack
 from wardround.federation.protocol import (
@@ -330,7 +331,7 @@ def test_the_end_of_a_run_is_told_and_what_it_needed_no_more_goes(site: Site) ->
             answer, _update = ask(site, courier, end)
             assert answer == Concluded(site="north", ask=end.ask, plan=end.plan)
         assert site.events(Role.COURIER).count(Event.RUN_COMPLETE) == 1
-        assert f"complete after {ROUNDS} rounds" in "\n".join(describe_status(site.settings))
+        assert f"complete (after {ROUNDS} rounds)" in "\n".join(describe_status(site.settings))
         work = site.settings.work
         assert list((work / "tasks").iterdir()) == []
         assert [path.name for path in (work / "outbox").iterdir()] == [final.work_key]
@@ -397,3 +398,24 @@ def test_the_model_is_scored_when_the_plan_says_so(tmp_path: Path) -> None:
         "evaluate validation, at most 3",
         "evaluate test",
     ]
+
+
+@pytest.mark.parametrize("reason", [reason for reason in EndReason if reason is not EndReason.COMPLETE])
+def test_a_run_that_was_stopped_keeps_what_going_on_would_need(site: Site, reason: EndReason) -> None:
+    base, model = base_model(), base_model(2)
+    with working_site(site, FakeLaboratory()) as courier:
+        cohort = ready(site, courier).cohort
+        task = site.task(Stage.TRAIN, 1, base, cohort)
+        until(site, courier, task, base, Done)
+        kept = courier.handle(site.sealed(task))
+        end = site.hello().model_copy(update={"stage": Stage.CONCLUDE, "round": 1, "end": reason})
+        for _ in range(2):
+            answer, _update = ask(site, courier, end)
+            assert answer == Concluded(site="north", ask=end.ask, plan=end.plan)
+        assert site.events(Role.COURIER).count(Event.RUN_ENDED) == 1
+        assert Event.RUN_COMPLETE not in site.events(Role.COURIER)
+        assert ending_line(reason) in "\n".join(describe_status(site.settings))
+        assert courier.handle(site.sealed(task)) == kept
+        onwards = site.task(Stage.TRAIN, 2, model, cohort, accepted=task.work_key)
+        until(site, courier, onwards, model, Done)
+        assert "has ended" not in "\n".join(describe_status(site.settings))

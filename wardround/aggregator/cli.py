@@ -264,6 +264,35 @@ def undo(
 
 
 @app.command()
+def end(config: Config = _DEFAULT, yes: Annotated[bool, typer.Option("--yes", help="Do it.")] = False) -> None:
+    """End a run before its last round, and tell the sites. What was learned stays."""
+    from wardround.aggregator.ending import end_run
+
+    if not yes:
+        say(
+            "This ends the run before its last round. Models, history and report stay, and the sites are told that it",
+            "has ended. `aggregator reopen` takes it up again. To do it, say the same with --yes.",
+        )
+        raise typer.Exit(ExitCode.BAD_INPUT)
+    if end_run(config):
+        say("the run is ended: the aggregator that runs tells the sites, and ends")
+        return
+    from wardround.aggregator.run import run_federation
+
+    say("the run is ended; now the sites are told")
+    run_federation(config)
+
+
+@app.command()
+def reopen(config: Config = _DEFAULT) -> None:
+    """Take a run up again that was ended with `aggregator end`."""
+    from wardround.aggregator.ending import reopen_run
+
+    reopen_run(config)
+    say(f"`aggregator --config {config}` goes on where the run was ended")
+
+
+@app.command()
 def sites(config: Config = _DEFAULT) -> None:
     """List the roster with fingerprints."""
     from wardround.aggregator.coordination import absolute_folders, read_federation

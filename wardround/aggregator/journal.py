@@ -25,6 +25,8 @@ class Event(StrEnum):
     RUN_RESUMED = "run_resumed"
     RUN_FINISHED = "run_finished"
     RUN_STOPPED = "run_stopped"
+    RUN_ENDED = "run_ended"
+    RUN_REOPENED = "run_reopened"
     SITE_TOLD = "site_told"
     RUN_CARRIED_ON = "run_carried_on"
     RUN_INTERRUPTED = "run_interrupted"

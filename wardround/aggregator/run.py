@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from wardround.aggregator.coordination import CA_FILE, SERVER_FILE, SERVER_KEY_FILE, Coordination, load_coordination
+from wardround.aggregator.ending import Ends
 from wardround.aggregator.initial import given_arrays
 from wardround.aggregator.journal import Event, Journal
 from wardround.aggregator.keyring import KeyRing
 from wardround.aggregator.keywatch import KeyWatch, watching
 from wardround.aggregator.outputs import BEST, LAST, REPORT, Outputs, initial_arrays
 from wardround.aggregator.participation import part_line, parts_of
-from wardround.aggregator.rounds.conclusion import Conclusion, Ending
 from wardround.aggregator.rounds.loop import Outcome, RoundLoop, RunPlan, unwritten
 from wardround.aggregator.rounds.mending import Mender
 from wardround.aggregator.rounds.patience import Patience
@@ -30,6 +30,7 @@ from wardround.engine.basics.printable import say
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode
 from wardround.federation.addresses import join_address
+from wardround.federation.endings import EndReason
 from wardround.federation.flower import settings as transport
 from wardround.federation.flower.link import GateLimits, Link, LinkEvent, TlsFiles
 from wardround.federation.health import health_service
@@ -86,9 +87,10 @@ def _play(coordination: Coordination, state: StateFolder, journal: Journal, view
         outputs = _outputs(coordination, state)
         loop = RoundLoop(_run_plan(coordination, ring), state, switchboard, journal, clock, outputs)
         view.watch(Watched(loop, link.seconds_since_seen))
-        started, outcome = clock.now(), loop.run()
-        if outcome.complete and loop.results:
-            _ending(coordination, loop, link, journal, started).tell()
+        ends, started = Ends(coordination, loop, link), clock.now()
+        with ends.told_of_a_fault():
+            outcome = loop.run()
+        ends.tell(outcome.end, started)
     journal.record(Event.RUN_FINISHED if outcome.complete else Event.RUN_STOPPED, detail=outcome.line)
     say(*(f"  {part_line(part)}" for part in parts_of(loop.results, names)))
     return replace(outcome, unwritten=_write_last(outputs, loop, outcome) or outcome.unwritten)
@@ -108,12 +110,6 @@ def _write_last(outputs: Outputs, loop: RoundLoop, outcome: Outcome) -> InputErr
             failed = unwritten(error)
             loop.journal.record(Event.OUTPUTS_FAILED, round=len(loop.results), detail=failed.problems[0].got)
     return failed
-
-
-def _ending(coordination: Coordination, loop: RoundLoop, link: Link, journal: Journal, started: float) -> Conclusion:
-    plan = coordination.plan
-    ending = Ending(plan, coordination.roster, coordination.key, plan.horizon.rounds, loop.results[-1].model)
-    return Conclusion(ending, loop.state, link, journal, loop.clock, loop.cohorts, started)
 
 
 def _outputs(coordination: Coordination, state: StateFolder) -> Outputs:
@@ -201,6 +197,9 @@ def reply_bytes(coordination: Coordination) -> int:
 def _conclude(results: Path, outcome: Outcome) -> int:
     if outcome.unwritten is not None:
         raise outcome.unwritten
+    if outcome.end is EndReason.ENDED:
+        say("`aggregator reopen` takes the run up again, `aggregator continue` under another plan")
+        return ExitCode.INCOMPLETE
     if not outcome.complete:
         say("the same command goes on where this left off")
         return ExitCode.INCOMPLETE

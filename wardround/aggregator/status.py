@@ -40,7 +40,7 @@ class BestModel(WireModel):
 class RunStatus(WireModel):
     """A run at one moment. `waiting` is the log's last word on whom it waits for.
 
-    `told`: once the run is complete, which sites know it.
+    `ended`: why the run has ended, if it has; `told`: which sites know it.
     """
 
     federation: FederationName
@@ -54,6 +54,7 @@ class RunStatus(WireModel):
     seconds_in_rounds: float
     notes: Annotated[tuple[Sentence, ...], Added("0.2.0")] = ()
     told: Annotated[tuple[SiteName, ...] | None, Added("0.2.0")] = None
+    ended: Annotated[Sentence, Added("0.2.0")] = ""
 
 
 def read_status(config: Path) -> RunStatus:
@@ -87,6 +88,7 @@ def read_status(config: Path) -> RunStatus:
             *_weight_notes(results),
         ),
         told=_told(state, plan),
+        ended=_ended(journal),
     )
 
 
@@ -109,12 +111,21 @@ def _told(state: StateFolder, plan: Plan) -> tuple[str, ...] | None:
     return told.sites if told is not None and told.plan == plan.digest else None
 
 
+def _ended(journal: list[Entry]) -> str:
+    """What the log says of the end of the run, unless it was taken up again, or was interrupted or killed, since."""
+    begins = {Event.RUN_STARTED, Event.RUN_RESUMED, Event.RUN_CARRIED_ON, Event.RUN_REOPENED, Event.ROUNDS_UNDONE}
+    ends = {Event.RUN_FINISHED, Event.RUN_STOPPED}
+    turns = [entry for entry in journal if entry.event in begins | ends]
+    return str(turns[-1].facts.get("detail", "")) if turns and turns[-1].event in ends else ""
+
+
 def _told_lines(status: RunStatus) -> tuple[str, ...]:
     if status.told is None:
-        return ()
+        return (f"  {status.ended}",) if status.ended else ()
     untold = [site.site for site in status.sites if site.site not in status.told]
     yet = f"; not yet: {', '.join(untold)}, when the aggregator is started again" if untold else ""
-    return (f"  the run is complete, and its sites know it: {', '.join(status.told)}{yet}",)
+    what = status.ended or "the run is complete"
+    return (f"  {what}; its sites know of the end: {', '.join(status.told) or 'none'}{yet}",)
 
 
 def _second_machines(journal: list[Entry]) -> tuple[str, ...]:

@@ -6,15 +6,17 @@ content, so that any message may be sent again: the answer to the same work key 
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from wardround.engine.basics.canonical import canonical_json, digest_of, sha256_hex
 from wardround.engine.basics.closed import Added, Closed
 from wardround.engine.basics.printable import printable
+from wardround.federation.endings import AnyEndReason, EndReason
+from wardround.federation.refusals import AnyRefusalCode
+from wardround.federation.refusals import RefusalCode as RefusalCode
 from wardround.federation.strategy_terms import StrategyField
 
 PROTOCOL = 1
@@ -37,8 +39,8 @@ Sentence = Annotated[
 """Words for people in a record that an end writes for itself; kept printable and short. No message has any."""
 FeatureName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 Features = Annotated[tuple[FeatureName, ...], Field(max_length=64)]
-CONCLUDE, STATE_LOST, TEST_CASES = "conclude", "state_lost", "test_cases"
-FEATURES: tuple[str, ...] = (CONCLUDE, STATE_LOST, TEST_CASES)
+CONCLUDE, STATE_LOST, STOPPED, TEST_CASES = "conclude", "state_lost", "stopped", "test_cases"
+FEATURES: tuple[str, ...] = (CONCLUDE, STATE_LOST, STOPPED, TEST_CASES)
 """What this release can do beyond the first protocol. Each end names its own at the hello, and uses what both have."""
 USUAL_ALLOWANCE = 3
 """Pieces of work beyond one for each round that a site does for a plan, unless its policy says otherwise."""
@@ -200,7 +202,8 @@ class Plan(WireModel):
 class Stage(StrEnum):
     """What a task asks for. `HELLO` computes nothing; `TRAIN` evaluates the incoming model, then trains it.
 
-    `CONCLUDE` tells that the run is complete. Only sites that named the feature `conclude` are told.
+    `CONCLUDE` tells that the run has ended. Only sites that named the feature `conclude` are told, and those that named
+    `stopped` also of another end than a complete one.
     """
 
     HELLO = "hello"
@@ -217,7 +220,8 @@ class Task(WireModel):
         plan: digest of the accepted plan.
         round: 1 to `rounds`; the final evaluation-only round is `rounds + 1`; a hello has 0; a conclusion has the
             number of training rounds that were done.
-        base: digest of the incoming model's packed bytes; None for a hello; with a conclusion the final model's.
+        base: digest of the incoming model's packed bytes; None for a hello; with a conclusion the last model's, if
+            there is one.
         work_key: see `work_key`; None for a hello and a conclusion.
         accepted: work key of this site's last reply that the aggregator folded into the global model, if any; the
             site then commits the state that it carried over from that work, and rolls back any other.
@@ -225,6 +229,7 @@ class Task(WireModel):
         offer: the plan itself, if the aggregator sends it (with a hello), so that a site that has accepted another
             one can say in what they differ.
         features: with a hello, what the aggregator can do beyond the first protocol.
+        end: with a conclusion, why the run has ended.
         names: with an offer, the names of the roster's sites, so that a site can say who came or went.
     """
 
@@ -241,64 +246,7 @@ class Task(WireModel):
     offer: Plan | None = None
     features: Annotated[Features, Added("0.2.0")] = ()
     names: Annotated[Annotated[tuple[SiteName, ...], Field(max_length=1000)] | None, Added("0.2.0")] = None
-
-
-class RefusalCode(StrEnum):
-    """Why a site does not do what it is asked. The only words about a fault that ever leave a site.
-
-    `OTHER` stands for a code of a later release, which this one does not know; no site of this release sends it.
-
-    From `CASES_UNUSABLE` to `FILES_UNUSABLE` something at the site is out of order and may be mended there:
-    `CASES_UNUSABLE` its table or files, `WORKER_FAILED` a worker that ends again and again, `DEVICE_FAULT` its
-    accelerator, `OUT_OF_MEMORY` memory of device or machine, `FILES_UNUSABLE` a file system. `ACCOUNT_DAMAGED`: what
-    the site has written down about the work done cannot be read. `BEYOND_AGREEMENT`: more work was asked for than the
-    accepted plan and the site's allowance cover. `TEST_ALREADY_SCORED` and `TEST_TOO_EARLY`: test cases are scored for
-    one model, after training. `PATIENTS_UNKNOWN`: the plan requires a column that tells patients apart.
-    `TABLE_CONFLICT`: the table would move somebody into another set than when training began.
-    """
-
-    BAD_SIGNATURE = "bad_signature"
-    NOT_FOR_THIS_SITE = "not_for_this_site"
-    PROTOCOL = "protocol"
-    MALFORMED = "malformed"
-    PLAN_NOT_ACCEPTED = "plan_not_accepted"
-    STUDY_NOT_ACCEPTED = "study_not_accepted"
-    HORIZON_NOT_ACCEPTED = "horizon_not_accepted"
-    ROSTER_NOT_ACCEPTED = "roster_not_accepted"
-    POLICY = "policy"
-    COHORT_TOO_SMALL = "cohort_too_small"
-    COHORT_CHANGED = "cohort_changed"
-    BAD_MODEL = "bad_model"
-    TRAINING_DIVERGED = "training_diverged"
-    REPLY_BLOCKED = "reply_blocked"
-    DISK_FULL = "disk_full"
-    INTERNAL = "internal"
-    CASES_UNUSABLE = "cases_unusable"
-    WORKER_FAILED = "worker_failed"
-    DEVICE_FAULT = "device_fault"
-    OUT_OF_MEMORY = "out_of_memory"
-    FILES_UNUSABLE = "files_unusable"
-    ACCOUNT_DAMAGED = "account_damaged"
-    BEYOND_AGREEMENT = "beyond_agreement"
-    TEST_ALREADY_SCORED = "test_already_scored"
-    TEST_TOO_EARLY = "test_too_early"
-    PATIENTS_UNKNOWN = "patients_unknown"
-    TABLE_CONFLICT = "table_conflict"
-    OTHER = "other"
-
-
-_LATER_CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
-
-
-def _known_code(value: Any) -> Any:
-    """A later release may have more codes: reading one as `other` keeps a federation of mixed releases alive."""
-    if isinstance(value, str) and value not in RefusalCode.__members__.values() and _LATER_CODE.fullmatch(value):
-        return RefusalCode.OTHER
-    return value
-
-
-AnyRefusalCode = Annotated[RefusalCode, BeforeValidator(_known_code)]
-"""A refusal code as it is read from the wire."""
+    end: Annotated[AnyEndReason, Added("0.2.0")] = EndReason.COMPLETE
 
 
 class MetricValue(WireModel):
@@ -324,7 +272,7 @@ class Ready(WireModel):
 
 
 class Concluded(WireModel):
-    """Answer to a conclusion: the site knows that the run is complete, and has tidied up after it."""
+    """Answer to a conclusion: the site knows that the run has ended, and has tidied up after a complete one."""
 
     type: Literal["concluded"] = "concluded"
     site: SiteName

@@ -12,18 +12,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import JsonValue, ValidationError
 
-from wardround.engine.basics.closed import Closed
+from wardround.engine.basics.closed import Added, Closed
 from wardround.engine.basics.files import DamagedError
+from wardround.federation.endings import AnyEndReason, EndReason
 from wardround.federation.protocol import Count, Digest, Plan, RefusalCode, Stage, Task
 from wardround.site_client.agreement import Refusal
 from wardround.site_client.chained import ChainedLog
 
 
 class Deed(StrEnum):
-    """What is written down: before a task is kept, before a signed reply is, and when the run is complete."""
+    """What is written down: before a task is kept, before a signed reply is, and when the run has ended."""
 
     TAKEN = "taken"
     RELEASED = "released"
@@ -36,6 +38,7 @@ class Entry(Closed):
     Attributes:
         steps: training steps that the work takes.
         update: digest of what left, or None after an evaluation.
+        end: why the run has ended.
     """
 
     time: str
@@ -46,6 +49,7 @@ class Entry(Closed):
     work_key: Digest | None = None
     steps: Count = 0
     update: Digest | None = None
+    end: Annotated[AnyEndReason, Added("0.2.0")] = EndReason.COMPLETE
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ class Tally:
         updates: work key and digest of each update that was released.
         trained: whether any round was trained.
         tested: the model whose final evaluation was taken.
-        concluded: rounds of the complete run, if it is complete.
+        concluded: after how many rounds the run has ended, and why, if it has.
     """
 
     highest: int = 0
@@ -86,7 +90,7 @@ class Tally:
     replies: set[tuple[str | None, str | None]] = field(default_factory=set)
     trained: bool = False
     tested: str | None = None
-    concluded: int | None = None
+    concluded: tuple[int, EndReason] | None = None
 
     def cost(self, work: Work) -> int:
         """How much of the allowance the work uses: nothing when it goes forward, or is the one at hand."""
@@ -96,7 +100,7 @@ class Tally:
     def add(self, entry: Entry, rounds: int) -> None:
         """Count one entry of a plan of so many rounds."""
         if entry.deed is Deed.CONCLUDED:
-            self.concluded = entry.round
+            self.concluded = entry.round, entry.end
         elif entry.deed is Deed.TAKEN:
             self._take(entry, rounds)
         else:
@@ -198,8 +202,8 @@ class Account:
         self._append(_entry(Deed.RELEASED, task, update=update))
 
     def conclude(self, task: Task) -> bool:
-        """Write down that the run is complete; whether that is news."""
-        if self.tally().concluded == task.round:
+        """Write down that the run has ended; whether that is news."""
+        if self.tally().concluded == (task.round, task.end):
             return False
         self._append(_entry(Deed.CONCLUDED, task))
         return True
@@ -221,6 +225,7 @@ def _entry(deed: Deed, task: Task, *, steps: int = 0, update: str | None = None)
         work_key=task.work_key,
         steps=steps,
         update=update,
+        end=task.end,
     )
 
 

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from wardround import __version__
 from wardround.engine.basics.files import DamagedError
 from wardround.engine.basics.problems import InputError
+from wardround.federation.endings import EndReason, ending_line
 from wardround.federation.envelope import Envelope
 from wardround.federation.flower.shelf import Shelf
 from wardround.federation.identities import SiteKeys
@@ -183,11 +184,14 @@ class Courier:
         return self._work(task, key, border)
 
     def _conclude(self, task: Task) -> Concluded:
-        """The run is complete: say so once, and keep nothing that only a next round would have needed."""
+        """The run has ended: say so once. If it is complete, keep nothing that only a next round would have needed."""
+        complete = task.end is EndReason.COMPLETE
         if self._account.conclude(task):
-            self._office.log.record(Event.RUN_COMPLETE, round=task.round)
-        self._keeping.conclude()
-        self._office.arriving.clear()
+            event, detail = (Event.RUN_COMPLETE if complete else Event.RUN_ENDED), ending_line(task.end)
+            self._office.log.record(event, round=task.round, detail=detail)
+        if complete:
+            self._keeping.conclude()
+            self._office.arriving.clear()
         return Concluded(site=task.site, ask=task.ask, plan=task.plan)
 
     def _hello(self, task: Task, border: Border) -> Reply:

@@ -80,6 +80,7 @@ class Event(StrEnum):
     RETRY_LATER = "retry_later"
     FRESH_PROCESS = "fresh_process"
     RUN_COMPLETE = "run_complete"
+    RUN_ENDED = "run_ended"
     EVALUATION_DONE = "evaluation_done"
     TRAINING_PROGRESS = "training_progress"
     CHECKPOINT_SAVED = "checkpoint_saved"
@@ -183,6 +184,7 @@ _SENTENCES: Mapping[str, str] = {
     Event.RETRY_LATER: "the work is tried again after {seconds} s",
     Event.FRESH_PROCESS: "a fresh process is needed after {failures} failures in a row, the last of them {code}",
     Event.RUN_COMPLETE: "the run is complete after {round} rounds; waiting for the next one",
+    Event.RUN_ENDED: "{detail} (after {round} rounds); waiting for what comes next",
     Event.EVALUATION_DONE: "evaluated the incoming model on {cases} cases",
     Event.TRAINING_PROGRESS: "training {step}/{steps}, loss {loss}",
     Event.RESULT_WRITTEN: "finished {stage} round {round} in {seconds} s",

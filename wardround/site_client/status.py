@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from wardround.federation.endings import ending_line
 from wardround.federation.identities import fingerprint
 from wardround.federation.invitation import shown_authority
 from wardround.federation.protocol import Task
@@ -65,7 +66,8 @@ def _done(settings: SiteSettings) -> tuple[str, ...]:
     lines = (done + extra, *_time(settings.work, {key for key, _ in tally.replies}))
     if tally.concluded is None:
         return lines
-    return (*lines, f"the run is complete after {tally.concluded} rounds; waiting for the next one")
+    rounds, end = tally.concluded
+    return (*lines, f"{ending_line(end)} (after {rounds} rounds); waiting for what comes next")
 
 
 def _time(work: Path, keys: Collection[str | None]) -> tuple[str, ...]:

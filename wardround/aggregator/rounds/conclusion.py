@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import threading
 from collections.abc import Mapping
@@ -13,10 +14,12 @@ from wardround.aggregator.rounds.records import Told
 from wardround.aggregator.rounds.state import StateFolder
 from wardround.aggregator.rounds.switchboard import Exchange
 from wardround.aggregator.rounds.timing import Clock
+from wardround.federation.endings import EndReason, ending_line
 from wardround.federation.identities import CoordinatorKey, Member, Roster
 from wardround.federation.protocol import (
     CONCLUDE,
     FEATURES,
+    STOPPED,
     Concluded,
     Plan,
     Ready,
@@ -33,13 +36,14 @@ _AT_ONCE = 16
 
 @dataclass(frozen=True)
 class Ending:
-    """What is told: the plan, its rounds of training, and the digest of the last model."""
+    """What is told: the plan, its rounds of training that are done, the digest of the last model if any, and why."""
 
     plan: Plan
     roster: Roster
     key: CoordinatorKey
     rounds: int
-    model: str
+    model: str | None
+    reason: EndReason = EndReason.COMPLETE
 
 
 @dataclass
@@ -75,7 +79,7 @@ class Conclusion:
         try:
             list(pool.map(self._tell, untold))
         except KeyboardInterrupt:
-            # The run is complete all the same: who was not told learns it another time.
+            # The run has ended all the same: who was not told learns it another time.
             self._stopped.set()
         finally:
             self._stopped.set()
@@ -83,8 +87,8 @@ class Conclusion:
         return self._told()
 
     def _told(self) -> Told:
-        held = self.state.told()
-        return held if held is not None and held.plan == self.ending.plan.digest else Told(plan=self.ending.plan.digest)
+        held, nobody = self.state.told(), Told(plan=self.ending.plan.digest, reason=self.ending.reason)
+        return held if held is not None and (held.plan, held.reason) == (nobody.plan, nobody.reason) else nobody
 
     def _tell(self, member: Member) -> None:
         """Ask a site until it has understood, or declines, or its time is over."""
@@ -100,8 +104,13 @@ class Conclusion:
                     ready = reply
                 else:
                     self._later()
-            elif CONCLUDE not in ready.features or self._conclude(member):
+            elif self._needed not in ready.features or self._conclude(member):
                 return  # a release that would not understand it, or all is said
+
+    @property
+    def _needed(self) -> str:
+        """The feature of a site that can be told."""
+        return CONCLUDE if self.ending.reason is EndReason.COMPLETE else STOPPED
 
     def _later(self) -> None:
         self._stopped.wait(self.pause)
@@ -131,7 +140,13 @@ class Conclusion:
     def _conclusion(self, site: str) -> Task:
         ending, ask = self.ending, secrets.token_hex(16)
         return Task(
-            site=site, plan=ending.plan.digest, stage=Stage.CONCLUDE, round=ending.rounds, base=ending.model, ask=ask
+            site=site,
+            plan=ending.plan.digest,
+            stage=Stage.CONCLUDE,
+            round=ending.rounds,
+            base=ending.model,
+            ask=ask,
+            end=ending.reason,
         )
 
     def _ask(self, member: Member, task: Task) -> Reply | None:
@@ -149,7 +164,7 @@ class Conclusion:
         return None
 
     def _note(self, site: str) -> None:
-        with self._lock:
+        with self._lock, contextlib.suppress(OSError):  # on a full disk: the site is told again another time
             told = self._told()
-            self.state.tell(Told(plan=told.plan, sites=tuple(sorted({*told.sites, site}))))
-        self.journal.record(Event.SITE_TOLD, site=site)
+            self.state.tell(told.model_copy(update={"sites": tuple(sorted({*told.sites, site}))}))
+            self.journal.record(Event.SITE_TOLD, site=site, detail=ending_line(self.ending.reason))

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from wardround.aggregator.journal import Event, Journal
 from wardround.aggregator.rounds.conversation import Conversation
 from wardround.aggregator.rounds.movement import outliers
-from wardround.aggregator.rounds.rules import Action, Muster, Rules, Verdict, verdict_on
+from wardround.aggregator.rounds.rules import ENDED, Action, Muster, Rules, Verdict, verdict_on
 from wardround.aggregator.rounds.sites import SiteState, SiteStatus
 from wardround.aggregator.rounds.timing import SiteTimes, Stopwatch
 from wardround.aggregator.rounds.troubles import without_id
 
 
 class Gathering:
-    """The replies of one round on their way in. `times` has the round's beginning, also that of an earlier process."""
+    """The replies of one round on their way in. `times` has the round's beginning, also that of an earlier process.
+
+    `is_ended` says whether the coordinator has ended the run.
+    """
 
     def __init__(
-        self, number: int, conversations: Mapping[str, Conversation], rules: Rules, journal: Journal, times: Stopwatch
+        self,
+        number: int,
+        conversations: Mapping[str, Conversation],
+        rules: Rules,
+        journal: Journal,
+        times: Stopwatch,
+        is_ended: Callable[[], bool] = lambda: False,
     ) -> None:
         self.number = number
         self.conversations = conversations
         self.rules = rules
         self.times = times
         self._journal = journal
+        self._is_ended = is_ended
         self._said = ""
         self._states: dict[str, tuple[SiteState, str]] = {}
 
@@ -39,6 +49,8 @@ class Gathering:
 
     def judge(self, now: float) -> Verdict:
         """Whether the round can go on, once updates that move the model too far beside the others' are refused."""
+        if self._is_ended():
+            return ENDED
         verdict = self._judge(now)
         if verdict.action is Action.FOLD and self._refuse_outliers(verdict.sites, now):
             return self._judge(now)

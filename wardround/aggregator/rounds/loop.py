@@ -29,7 +29,7 @@ from wardround.aggregator.rounds.records import (
     SiteResult,
     heaviest,
 )
-from wardround.aggregator.rounds.rules import Action, Rules, Verdict
+from wardround.aggregator.rounds.rules import ENDED, Action, Rules, Verdict
 from wardround.aggregator.rounds.selection import Scored, Selection
 from wardround.aggregator.rounds.sites import SiteState, SiteStatus
 from wardround.aggregator.rounds.state import RoundFolder, StateFolder
@@ -39,6 +39,7 @@ from wardround.aggregator.strategies.protocol import Arrays, Strategy
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study import Study
 from wardround.federation.declared import Declared
+from wardround.federation.endings import EndReason
 from wardround.federation.envelope import Payload
 from wardround.federation.guards import describe
 from wardround.federation.identities import CoordinatorKey, Roster
@@ -96,11 +97,16 @@ class Showcase(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: complete, or stopped for the reason in `line`. `unwritten`: why its results are not on disk."""
+    """How a run ended, for people in `line`. `unwritten`: why its results are not on disk."""
 
-    complete: bool
+    end: EndReason
     line: str
     unwritten: InputError | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether all rounds are done."""
+        return self.end is EndReason.COMPLETE
 
 
 @dataclass
@@ -130,15 +136,17 @@ class RoundLoop:
         self.state.pin(run.plan, run.study, run.roster)
         self.results = self.state.results()
         check_results(self.results, Declared.of(run.study, run.plan.outgoing), self.state.root)
+        self.state.go_on()
         if self.results:
             self._present()
         while (order := self._next_order()) is not None:
-            line = self._play(order)
-            if line is not None:
-                return Outcome(False, line, self._unwritten)
+            stop = ENDED if self.state.is_ended else self._play(order)
+            if stop is not None:
+                return Outcome(stop.end, stop.line, self._unwritten)
         if self._unwritten is not None:
             self._present()
-        return Outcome(True, f"all {self.run_plan.plan.horizon.rounds} rounds are complete", self._unwritten)
+        line = f"all {self.run_plan.plan.horizon.rounds} rounds are complete"
+        return Outcome(EndReason.COMPLETE, line, self._unwritten)
 
     def best(self) -> Scored | None:
         """The best model so far."""
@@ -173,8 +181,8 @@ class RoundLoop:
 
     # -- one round
 
-    def _play(self, order: RoundOrder) -> str | None:
-        """Play one round to its commit; None, or why the run stops."""
+    def _play(self, order: RoundOrder) -> Verdict | None:
+        """Play one round to its commit; None, or the verdict that stops the run."""
         started = self.clock.now()
         folder = self.state.round(order.round)
         model = self._mender.model(order.base, lambda: self._spare(order), order.round)
@@ -190,7 +198,7 @@ class RoundLoop:
             verdict = self.gatherer.gather(self.gathering)
             if verdict.action is not Action.FOLD:
                 self.gathering.times.forget()
-                return verdict.line
+                return verdict
             if decision is None:
                 decision = self._decide(folder, order, verdict)
             outgrowth = self._fold(inspector, decision)
@@ -258,7 +266,7 @@ class RoundLoop:
             member.name: Conversation(desk, member, folder.inbox(member.name), started, times.of(member.name))
             for member in members
         }
-        return Gathering(order.round, conversations, rules, self.journal, times)
+        return Gathering(order.round, conversations, rules, self.journal, times, lambda: self.state.is_ended)
 
     def _finish(self, inspector: Inspector, decision: FoldDecision, outgrowth: Outgrowth, started: float) -> None:
         order, folder = inspector.order, self.state.round(inspector.order.round)

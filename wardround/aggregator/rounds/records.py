@@ -11,6 +11,7 @@ from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.closed import Added
 from wardround.engine.basics.files import DamagedError, read_checked, write_checked
 from wardround.engine.basics.problems import InputError, Problem
+from wardround.federation.endings import EndReason
 from wardround.federation.protocol import (
     Count,
     Digest,
@@ -145,10 +146,18 @@ def _way_out(path: Path) -> str:
 
 
 class Told(WireModel):
-    """Which sites know that the run of a plan is complete."""
+    """Which sites know that the run of a plan has ended, and why."""
 
     plan: Digest
     sites: tuple[SiteName, ...] = ()
+    reason: Annotated[EndReason, Added("0.2.0")] = EndReason.COMPLETE
+
+
+class Ended(WireModel):
+    """The coordinator has ended the run of a plan, before its last round."""
+
+    plan: Digest
+    moment: Moment
 
 
 def write_record(path: Path, record: BaseModel) -> None:

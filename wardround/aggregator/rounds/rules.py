@@ -18,6 +18,7 @@ from typing import Literal
 from wardround.aggregator.progress import duration
 from wardround.aggregator.rounds.sites import SiteState, SiteStatus
 from wardround.aggregator.rounds.troubles import without_id
+from wardround.federation.endings import EndReason
 
 _MOST_NAMES = 8
 
@@ -58,11 +59,15 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What to do, for people in `line`, and for `FOLD` whose replies to fold, in roster order."""
+    """What to do, for people in `line`; for `FOLD` whose replies to fold, in roster order; for `STOP` why."""
 
     action: Action
     line: str
     sites: tuple[str, ...] = ()
+    end: EndReason = EndReason.OTHER
+
+
+ENDED = Verdict(Action.STOP, "the coordinator has ended the run", end=EndReason.ENDED)
 
 
 @dataclass(frozen=True)
@@ -159,7 +164,7 @@ def verdict_on(muster: Muster) -> Verdict:
     """Decide how a round goes on."""
     rules, done, lost, pending = muster.rules, muster.done, muster.lost, muster.pending
     if lost and rules.on_decline == "stop":
-        return Verdict(Action.STOP, f"stopped, because {_reasons(lost, rules)}")
+        return Verdict(Action.STOP, f"stopped, because {_reasons(lost, rules)}", end=EndReason.DECLINED)
     if len(done) < rules.quorum:
         return _below_quorum(muster)
     if not pending or (not muster.in_time and muster.has_waited_for_the_rest):
@@ -171,7 +176,7 @@ def _below_quorum(muster: Muster) -> Verdict:
     rules, done, missing = muster.rules, len(muster.done), [*muster.pending, *muster.lost]
     if rules.below_quorum == "stop" and (muster.is_out_of_reach or muster.is_out_of_time):
         lacking = f"{done} of {rules.quorum} replies; lacking {_named(missing, rules)}"
-        return Verdict(Action.STOP, f"stopped below the quorum: {lacking}")
+        return Verdict(Action.STOP, f"stopped below the quorum: {lacking}", end=EndReason.BELOW_QUORUM)
     line = f"waiting for {_named(missing, rules)} ({done} of {rules.quorum} needed are here)"
     return Verdict(Action.PERSUADE if muster.is_out_of_reach else Action.WAIT, line)
 

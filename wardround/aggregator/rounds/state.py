@@ -2,7 +2,8 @@
 
 plan.json  study.json  roster.json       what this run is; a changed plan is refused
 plans/                                   earlier plans and rosters of a training that was carried on
-told.json                                which sites know that the run is complete
+ended.json                               the coordinator has ended the run
+told.json                                which sites know that the run has ended
 models/<digest>.safetensors              global models and strategies' states
 rounds/0001/order.json                   base model and named sites
 rounds/0001/times.json                   since when it counts
@@ -24,6 +25,7 @@ from wardround.aggregator.rounds.inbox import Inbox
 from wardround.aggregator.rounds.records import (
     RESULT_FILE,
     DamagedRecordError,
+    Ended,
     FoldDecision,
     RoundOrder,
     RoundResult,
@@ -35,10 +37,12 @@ from wardround.engine.basics.files import fsync_folder, private_folder, write_at
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study import Study, study_to_bytes
 from wardround.federation.differences import Terms, differences
+from wardround.federation.endings import EndReason
 from wardround.federation.identities import Roster
 from wardround.federation.protocol import Plan, work_key
 
-_PLAN, _STUDY, _ROSTER, _TOLD, _ORDER = "plan.json", "study.json", "roster.json", "told.json", "order.json"
+_PLAN, _STUDY, _ROSTER, _ORDER = "plan.json", "study.json", "roster.json", "order.json"
+_ENDED, _TOLD = "ended.json", "told.json"
 
 
 @dataclass(frozen=True)
@@ -162,11 +166,27 @@ class StateFolder:
         write_record(self.root / _PLAN, plan)
 
     def reopen(self) -> None:
-        """The run goes on, whatever the sites were told about its end."""
+        """The run goes on, whatever the coordinator has said, and the sites were told, about its end."""
+        (self.root / _ENDED).unlink(missing_ok=True)
         (self.root / _TOLD).unlink(missing_ok=True)
 
+    def go_on(self) -> None:
+        """Forget who was told of an end that was none, now that the run is taken up again."""
+        told = self.told()
+        if told is not None and told.reason is not EndReason.COMPLETE and not self.is_ended:
+            self.reopen()
+
+    def end(self, ended: Ended) -> None:
+        """The coordinator ends the run; a running aggregator sees it within a second."""
+        write_record(self.root / _ENDED, ended)
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the coordinator has ended the run."""
+        return (self.root / _ENDED).exists()
+
     def told(self) -> Told | None:
-        """Which sites know that the run is complete."""
+        """Which sites know that the run has ended."""
         return read_record(self.root / _TOLD, Told)
 
     def tell(self, told: Told) -> None:
