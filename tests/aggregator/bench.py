@@ -21,7 +21,8 @@ from tests.aggregator.fakes import (
 )
 from tests.support.studies import SEGMENTATION, changed, study_of
 from wardround.aggregator.journal import Entry, Journal, read_journal
-from wardround.aggregator.rounds.loop import Outcome, RoundLoop, RunPlan
+from wardround.aggregator.rounds.loop import RoundLoop, RunPlan
+from wardround.aggregator.rounds.outcome import Outcome
 from wardround.aggregator.rounds.patience import Patience
 from wardround.aggregator.rounds.records import RoundResult
 from wardround.aggregator.rounds.rules import Rules

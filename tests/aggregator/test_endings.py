@@ -17,7 +17,8 @@ from tests.aggregator.test_conclusion import conclusion
 from wardround.aggregator.ending import Ends
 from wardround.aggregator.journal import Event
 from wardround.aggregator.rounds.conclusion import Conclusion
-from wardround.aggregator.rounds.loop import Outcome, RoundLoop
+from wardround.aggregator.rounds.loop import RoundLoop
+from wardround.aggregator.rounds.outcome import Outcome
 from wardround.aggregator.rounds.records import Ended, RoundOrder
 from wardround.aggregator.rounds.state import StateFolder
 from wardround.aggregator.status import describe_status, read_status

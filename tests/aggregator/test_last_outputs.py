@@ -18,7 +18,8 @@ from wardround.aggregator.event_file import EventFile
 from wardround.aggregator.history import history_rows
 from wardround.aggregator.journal import Event, Journal
 from wardround.aggregator.outputs import Outputs, initial_arrays
-from wardround.aggregator.rounds.loop import Outcome, RoundLoop
+from wardround.aggregator.rounds.loop import RoundLoop
+from wardround.aggregator.rounds.outcome import Outcome
 from wardround.aggregator.scalars import Scalars, scalars_of
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode

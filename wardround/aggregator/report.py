@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from wardround.aggregator.history import HistoryRow, cohort_changes
-from wardround.aggregator.participation import Part, part_line, parts_of
+from wardround.aggregator.participation import Missed, Part, part_line, parts_of
 from wardround.aggregator.rounds.records import RoundResult, SiteResult, heaviest
 from wardround.aggregator.rounds.selection import Scored
 from wardround.engine.report.page import Page, number
@@ -58,7 +58,7 @@ def make_page(record: RunRecord, picture: bytes | None) -> Page:
     if picture is not None:
         page.figure(picture, "Validation score and training loss over the rounds.")
     page.heading("Sites").table(*_site_table(record), caption="The best model at each site, and what the site gave.")
-    for sentence in _changes(record):
+    for sentence in (*_changes(record), *_absences(record)):
         page.text(sentence)
     page.heading("Rounds").table(*_round_table(record), caption="Scores are those of the model that the round made.")
     return page.heading("Plan").table(["what", "value"], _plan_rows(record), caption="What every site accepted.")
@@ -69,6 +69,17 @@ def _changes(record: RunRecord) -> list[str]:
     return [
         f"From round {number} on the cases of {' and '.join(sites)} are not those of the rounds before."
         for number, sites in cohort_changes(record.results).items()
+    ]
+
+
+def _absences(record: RunRecord) -> list[str]:
+    """Why rounds went on without a site, in the words of the last such round of each state."""
+    told: dict[tuple[str, str], Missed] = {}
+    for part in parts_of(record.results, record.sites):
+        told.update({(part.site, missed.state): missed for missed in part.missed if missed.reason})
+    return [
+        f"Round {missed.round} went on without {site} ({state}): {missed.reason}."
+        for (site, state), missed in told.items()
     ]
 
 

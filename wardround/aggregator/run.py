@@ -15,8 +15,9 @@ from wardround.aggregator.keyring import KeyRing
 from wardround.aggregator.keywatch import KeyWatch, watching
 from wardround.aggregator.outputs import BEST, LAST, REPORT, Outputs, initial_arrays
 from wardround.aggregator.participation import part_line, parts_of
-from wardround.aggregator.rounds.loop import Outcome, RoundLoop, RunPlan, unwritten
+from wardround.aggregator.rounds.loop import RoundLoop, RunPlan
 from wardround.aggregator.rounds.mending import Mender
+from wardround.aggregator.rounds.outcome import Outcome, unwritten
 from wardround.aggregator.rounds.patience import Patience
 from wardround.aggregator.rounds.rules import Rules
 from wardround.aggregator.rounds.state import StateFolder

@@ -18,7 +18,7 @@ from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.study import Study, study_from_bytes
 from wardround.federation.addresses import Address, split_address
 from wardround.federation.identities import CoordinatorKey, Roster, SignatureHex, SigningHex, in_groups, verify
-from wardround.federation.protocol import FederationName, Plan, WireModel
+from wardround.federation.protocol import FederationName, Plan, StudyText, WireModel
 from wardround.federation.succession import CoordinatorSuccession
 
 MAX_INVITATION_BYTES = 4 * 2**20
@@ -30,8 +30,6 @@ CertificatesPem = Annotated[
 _CERTIFICATES = re.compile(
     r"(-----BEGIN CERTIFICATE-----\r?\n([A-Za-z0-9+/=]+\r?\n)+-----END CERTIFICATE-----[\r\n]*)+"
 )
-StudyText = Annotated[str, Field(pattern=r"^\{[^\p{C}\p{Zl}\p{Zp}]*\}$", max_length=MAX_INVITATION_BYTES)]
-"""A study's canonical JSON: one line, in which no character is unseen."""
 
 
 class Invitation(WireModel):

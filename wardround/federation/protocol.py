@@ -39,8 +39,11 @@ Sentence = Annotated[
 """Words for people in a record that an end writes for itself; kept printable and short. No message has any."""
 FeatureName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 Features = Annotated[tuple[FeatureName, ...], Field(max_length=64)]
-CONCLUDE, STATE_LOST, STOPPED, TEST_CASES = "conclude", "state_lost", "stopped", "test_cases"
-FEATURES: tuple[str, ...] = (CONCLUDE, STATE_LOST, STOPPED, TEST_CASES)
+StudyText = Annotated[str, Field(pattern=r"^\{[^\p{C}\p{Zl}\p{Zp}]*\}$", max_length=4 * 2**20)]
+"""A study's canonical JSON: one line, in which no character is unseen."""
+CONCLUDE, DIFFERENCES, STATE_LOST = "conclude", "differences", "state_lost"
+STOPPED, TEST_CASES = "stopped", "test_cases"
+FEATURES: tuple[str, ...] = (CONCLUDE, DIFFERENCES, STATE_LOST, STOPPED, TEST_CASES)
 """What this release can do beyond the first protocol. Each end names its own at the hello, and uses what both have."""
 USUAL_ALLOWANCE = 3
 """Pieces of work beyond one for each round that a site does for a plan, unless its policy says otherwise."""
@@ -305,8 +308,19 @@ class Working(WireModel):
     seconds_left: Annotated[float, Field(ge=0)] | None = None
 
 
+class AcceptedTerms(WireModel):
+    """What a site has accepted, where it is offered something else: the coordinator's own words, none of the site's."""
+
+    plan: Plan
+    names: Annotated[tuple[SiteName, ...], Field(max_length=1000)]
+    study: Annotated[StudyText, Field(max_length=2**16)] | None = None
+
+
 class Refused(WireModel):
-    """The site declines. `correlation` is a random id that its own log repeats beside the true reason."""
+    """The site declines. `correlation` is a random id that its own log repeats beside the true reason.
+
+    `accepted` goes with the refusal of a plan, to an aggregator that named the feature `differences`.
+    """
 
     type: Literal["refused"] = "refused"
     site: SiteName
@@ -314,6 +328,7 @@ class Refused(WireModel):
     work_key: Digest | None = None
     code: AnyRefusalCode
     correlation: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+    accepted: Annotated[AcceptedTerms | None, Added("0.2.0")] = None
 
 
 class Done(WireModel):

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from pydantic import ValidationError
+
 from wardround.federation.differences import Terms, differences
 from wardround.federation.envelope import Payload
-from wardround.federation.protocol import Digest, Plan, RefusalCode, Stage, Task, Working
+from wardround.federation.protocol import (
+    DIFFERENCES,
+    NO_ASK,
+    AcceptedTerms,
+    Digest,
+    Plan,
+    RefusalCode,
+    Refused,
+    Stage,
+    Task,
+    Working,
+)
 from wardround.federation.sealing import SealError
 from wardround.site_client.agreement import Agreement, Refusal
 from wardround.site_client.channel import WorkerReport, WorkReport
@@ -20,6 +33,29 @@ def other_plan(agreement: Agreement, task: Task) -> Refusal:
     lines = differences(Terms.of(invitation), Terms(offered, names=task.names))
     reason = f"the plan differs from the accepted one: {'; '.join(lines)}; accept the coordinator's new invitation"
     return Refusal(_code_of(accepted, offered), reason)
+
+
+def refused(site: str, agreement: Agreement, task: Task | None, code: RefusalCode, correlation: str) -> Refused:
+    """The answer to a task, or to what could not be opened as one, that the courier itself refuses."""
+    return Refused(
+        site=site,
+        ask=task.ask if task is not None else NO_ASK,
+        work_key=task.work_key if task is not None else None,
+        code=code,
+        correlation=correlation,
+        accepted=_accepted_terms(agreement, task),
+    )
+
+
+def _accepted_terms(agreement: Agreement, task: Task | None) -> AcceptedTerms | None:
+    """What was accepted, for a coordinator who offers something else and wants to know what differs."""
+    if task is None or task.plan == agreement.plan.digest or DIFFERENCES not in task.features:
+        return None
+    invitation = agreement.invitation
+    try:
+        return AcceptedTerms(plan=invitation.plan, names=invitation.roster.names, study=invitation.study)
+    except ValidationError:  # a study that is too long to be sent
+        return AcceptedTerms(plan=invitation.plan, names=invitation.roster.names)
 
 
 def check_place(plan: Plan, task: Task) -> None:

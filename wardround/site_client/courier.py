@@ -21,7 +21,6 @@ from wardround.federation.flower.shelf import Shelf
 from wardround.federation.identities import SiteKeys
 from wardround.federation.protocol import (
     FEATURES,
-    NO_ASK,
     TEST_CASES,
     Concluded,
     Digest,
@@ -39,7 +38,7 @@ from wardround.federation.protocol import (
 from wardround.federation.sealing import SealError, open_task, seal_reply
 from wardround.site_client.account import Account
 from wardround.site_client.agreement import Agreement, Refusal, check_membership, check_policy
-from wardround.site_client.answers import check_place, code_for, megabytes, other_plan, state_of, working
+from wardround.site_client.answers import check_place, code_for, megabytes, other_plan, refused, state_of, working
 from wardround.site_client.channel import (
     Ask,
     Fault,
@@ -370,14 +369,7 @@ class Courier:
         known = isinstance(error, Refusal | SealError)
         reason = str(error) if known else "".join(traceback.format_exception(error))
         self._office.log.record_fault(Event.TASK_REFUSED, code=code.value, correlation=correlation, reason=reason)
-        refused = Refused(
-            site=self._office.settings.name,
-            ask=task.ask if task is not None else NO_ASK,
-            work_key=task.work_key if task is not None else None,
-            code=code,
-            correlation=correlation,
-        )
-        return self._seal(refused)
+        return self._seal(refused(self._office.settings.name, self._office.agreement, task, code, correlation))
 
     def _reach(self, ask: Ask) -> WorkerReport | None:
         try:

@@ -289,7 +289,7 @@ class Conversation:
             self._again("the model that was sent has not arrived", now)
 
     def _accept_refusal(self, refused: Refused, now: float) -> None:
-        bearing, reason = MEANINGS[refused.code].bearing, reason_of(refused)
+        bearing, reason = MEANINGS[refused.code].bearing, reason_of(refused, self._desk.terms)
         if bearing is Bearing.DECLINED:
             self._decline(reason, now, code=refused.code.value, correlation=refused.correlation)
             return

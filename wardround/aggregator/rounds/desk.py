@@ -9,6 +9,7 @@ from wardround.aggregator.journal import Journal
 from wardround.aggregator.keyring import KeyRing
 from wardround.aggregator.rounds.inspection import Inspector
 from wardround.aggregator.rounds.patience import Patience
+from wardround.federation.differences import Terms
 from wardround.federation.envelope import Envelope, Payload
 from wardround.federation.identities import CoordinatorKey
 from wardround.federation.protocol import Plan, Ready, Task
@@ -30,6 +31,7 @@ class RoundDesk:
         journal: the event log.
         patience: how long to wait for what.
         ring: with which keys the sites speak now.
+        terms: what the sites are offered, to be compared with what one has accepted.
     """
 
     plan: Plan
@@ -43,6 +45,7 @@ class RoundDesk:
     journal: Journal
     patience: Patience
     ring: KeyRing = field(default_factory=lambda: KeyRing({}))
+    terms: Terms | None = None
 
 
 @dataclass(frozen=True)

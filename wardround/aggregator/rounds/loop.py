@@ -20,6 +20,7 @@ from wardround.aggregator.rounds.gathering import Gathering
 from wardround.aggregator.rounds.inspection import Inspector
 from wardround.aggregator.rounds.mending import Mender, check_results
 from wardround.aggregator.rounds.movement import Yardstick
+from wardround.aggregator.rounds.outcome import Outcome, unwritten
 from wardround.aggregator.rounds.patience import Patience
 from wardround.aggregator.rounds.records import (
     Absence,
@@ -37,8 +38,9 @@ from wardround.aggregator.rounds.switchboard import Gatherer
 from wardround.aggregator.rounds.timing import Clock, Stopwatch
 from wardround.aggregator.strategies.protocol import Arrays, Strategy
 from wardround.engine.basics.problems import InputError
-from wardround.engine.study import Study
+from wardround.engine.study import Study, study_to_bytes
 from wardround.federation.declared import Declared
+from wardround.federation.differences import Terms
 from wardround.federation.endings import EndReason
 from wardround.federation.envelope import Payload
 from wardround.federation.guards import describe
@@ -93,20 +95,6 @@ class Showcase(Protocol):
 
     def spare(self, digest: str) -> Arrays | None:
         """A copy of a global model, if one was written; whether it is the right one is for the caller to check."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended, for people in `line`. `unwritten`: why its results are not on disk."""
-
-    end: EndReason
-    line: str
-    unwritten: InputError | None = None
-
-    @property
-    def complete(self) -> bool:
-        """Whether all rounds are done."""
-        return self.end is EndReason.COMPLETE
 
 
 @dataclass
@@ -248,6 +236,7 @@ class RoundLoop:
             journal=self.journal,
             patience=run.patience,
             ring=run.ring,
+            terms=Terms(run.plan, study_to_bytes(run.study).decode(), run.roster),
         )
         wanted = decision.sites if decision else order.sites
         rules = (
@@ -368,15 +357,6 @@ class RoundLoop:
             kept |= {best.model} if best is not None else set()
             kept |= {results[-1].model, results[-1].state} if results else set()
         return kept
-
-
-def unwritten(error: Exception) -> InputError:
-    """What to say when rounds are kept and something for people is not on disk."""
-    return InputError.one(
-        "the rounds are kept, but the results cannot be written",
-        got=str(error) if isinstance(error, OSError | InputError) else f"{type(error).__name__}: {error}",
-        remedy="Put that right, and start the same command again: it goes on where this left off",
-    )
 
 
 def accepted_keys(results: tuple[RoundResult, ...]) -> dict[str, str]:

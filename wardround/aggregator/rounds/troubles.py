@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from wardround.federation.protocol import RefusalCode, Refused
+from wardround.engine.basics.canonical import sha256_hex
+from wardround.engine.basics.printable import printable
+from wardround.federation.differences import Terms, differences
+from wardround.federation.protocol import AcceptedTerms, RefusalCode, Refused
+
+_MOST_LINES, _LONGEST_LINE = 6, 120
 
 
 class Bearing(StrEnum):
@@ -65,11 +70,33 @@ MEANINGS: Mapping[RefusalCode, Meaning] = {
 }
 
 
-def reason_of(refused: Refused) -> str:
-    """A refusal in plain words, with the code and the id under which the site's own log has the true reason."""
-    return f"{MEANINGS[refused.code].words} ({refused.code.value}, id {refused.correlation})"
+def reason_of(refused: Refused, offered: Terms | None = None) -> str:
+    """A refusal in plain words, with the code and the id under which the site's own log has the true reason.
+
+    Where the site says what it has accepted, the words say in what the `offered` terms differ.
+    """
+    lines = _differing(refused.accepted, offered) if refused.accepted is not None and offered is not None else ()
+    told = f": {'; '.join(lines)}" if lines else ""
+    return f"{MEANINGS[refused.code].words}{told} ({refused.code.value}, id {refused.correlation})"
 
 
 def without_id(reason: str) -> str:
     """A reason without the id, which is another one each time."""
-    return reason.partition(", id ")[0] + ")" if ", id " in reason else reason
+    return reason.rpartition(", id ")[0] + ")" if ", id " in reason else reason
+
+
+def _differing(accepted: AcceptedTerms, offered: Terms) -> tuple[str, ...]:
+    """The differences, few and short; none where what was sent is not what it says that it is."""
+    is_whole = accepted.study is not None and sha256_hex(accepted.study.encode()) == accepted.plan.study
+    held = Terms(accepted.plan, accepted.study if is_whole else None, names=accepted.names)
+    try:
+        lines = differences(held, offered)
+    except (ValueError, TypeError, AttributeError, RecursionError):  # signed, and yet no study
+        return ()
+    more = (f"and {len(lines) - _MOST_LINES} more",) if len(lines) > _MOST_LINES else ()
+    return (*(shortened(printable(line), _LONGEST_LINE) for line in lines[:_MOST_LINES]), *more)
+
+
+def shortened(text: str, most: int) -> str:
+    """A text of at most so many characters, with a mark where it was cut."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
