@@ -7,10 +7,11 @@ import re
 import pytest
 
 from tests.end_to_end.federation import AGGREGATOR, PATIENCE, Copy, Federation, Template, courier, worker
+from tests.end_to_end.holding import hold_in_round
 from tests.end_to_end.typed import await_end, coordinator, done, hospital, last_model, refused, run_on, set_policy
-from tests.end_to_end.unlucky_site import write_troubles
 from wardround.aggregator.journal import Event as Journal
 from wardround.federation.protocol import Horizon, RefusalCode
+from wardround.simulation.settings_files import change_settings
 from wardround.site_client.events import Event
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(4 * PATIENCE)]
@@ -35,12 +36,8 @@ def went_through(five_rounds: Template, tmp_path_factory: pytest.TempPathFactory
 
 def hold_in_round_four(federation: Federation) -> None:
     """Run until three rounds are committed and north has finished the fourth, at which south was."""
-    folder = federation.lab.site_folder("south")
-    write_troubles(folder, {"4": ("hold", 1)})
-    south = federation.run_beside("south", "tests.end_to_end.unlucky_site", federation.lab.site_file("south"))
-    federation.start(without=["south"])
+    south = hold_in_round(federation, "south", 4)
     federation.wait_for(AGGREGATOR, Journal.REPLY_STORED, site="north", round=4)
-    federation.wait_for(worker("south"), Event.TASK_CLAIMED, round=4)
     south.stop()
     assert len(federation.said(AGGREGATOR, Journal.ROUND_COMMITTED)) == 3
 
@@ -91,7 +88,7 @@ def test_a_run_that_has_ended_is_undone_until_an_allowance_is_used_up(
     assert await_end(federation) == went_through
     for site in SITES:
         assert len(federation.said(courier(site), Event.RUN_COMPLETE)) == 2
-        assert "the run is complete after 5 rounds" in done(hospital(federation, site, "status"))
+        assert "the run is complete" in done(hospital(federation, site, "status"))
 
 
 def test_rounds_are_undone_twice_and_then_all_of_them(
@@ -111,3 +108,27 @@ def test_rounds_are_undone_twice_and_then_all_of_them(
     done(coordinator(federation, "undo", "1", "--yes"))
     assert "0 of 5 rounds" in done(coordinator(federation, "status"))
     assert run_on(federation) == last_model(federation) == went_through
+
+
+def test_a_last_round_that_gives_another_model_is_concluded_without_the_final_evaluation(
+    template: Template, federation_of: Copy
+) -> None:
+    """West's update is taken out after the end. No site scores its test cases for a second model of the plan."""
+    federation = federation_of(template, {"quorum": 2})
+    federation.start()
+    former = await_end(federation)
+    done(coordinator(federation, "revoke", "west"))
+    foreseen = refused(coordinator(federation, "undo", "2"))
+    assert "test_already_scored" in foreseen
+    done(coordinator(federation, "undo", "2", "--yes"))
+    federation.start_aggregator()
+    for site in SITES:
+        code = RefusalCode.TEST_ALREADY_SCORED
+        federation.wait_for(AGGREGATOR, Journal.SITE_DECLINED, site=site, code=code.value)
+    assert "its test cases were scored already" in done(coordinator(federation, "status"))
+    federation.lab.stop_aggregator()
+    change_settings(federation.lab.federation_file, {"evaluation": {"final": False}})
+    assert run_on(federation) != former
+    assert federation.said(AGGREGATOR, Journal.ROUND_COMMITTED)[-1].facts["round"] == 2
+    assert "2 of 2 rounds" in done(coordinator(federation, "status"))
+    assert "round 3:" not in done(coordinator(federation, "status"))

@@ -8,31 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.federation import AGGREGATOR, PATIENCE, Federation, courier, worker
+from tests.end_to_end.federation import AGGREGATOR, PATIENCE, Federation, courier
+from tests.end_to_end.holding import hold_in_round, let_go
 from tests.end_to_end.typed import accept_all, await_end, coordinator, done, hospital, refused, run_on
-from tests.end_to_end.unlucky_site import write_troubles
 from tests.support.checkout import CHECKOUT
 from wardround.aggregator.journal import Event as Journal
 from wardround.engine.basics.files import write_private
 from wardround.federation.protocol import RefusalCode
-from wardround.simulation.processes import Program, module_command, run_to_end
+from wardround.simulation.processes import module_command, run_to_end
 from wardround.site_client.events import Event, Role, log_path, read_log
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(4 * PATIENCE)]
-
-
-def hold_in_round_two(federation: Federation, site: str) -> Program:
-    """Run until the others have finished the second round, at which this site is held."""
-    write_troubles(federation.lab.site_folder(site), {"2": ("hold", 1)})
-    held = federation.run_beside(site, "tests.end_to_end.unlucky_site", federation.lab.site_file(site))
-    federation.start(without=[site])
-    federation.wait_for(worker(site), Event.TASK_CLAIMED, round=2)
-    return held
-
-
-def let_go(federation: Federation, site: str) -> None:
-    """Let a held site train."""
-    write_troubles(federation.lab.site_folder(site), {})
 
 
 def new_keys(federation: Federation, site: str) -> tuple[Path, str]:
@@ -55,7 +41,7 @@ def fingerprint_in(text: str) -> str:
 
 def test_a_site_has_new_keys_in_the_middle_of_a_round(federation: Federation, undisturbed: str) -> None:
     """The courier starts by itself with the new keys, and waits until the coordinator has them too."""
-    hold_in_round_two(federation, "north")
+    hold_in_round(federation, "north", 2)
     request, _ = new_keys(federation, "north")
     federation.wait_for(courier("north"), Event.TURNED_AWAY, detail="key not enrolled")
     done(coordinator(federation, "rotate-key", "north", request))
@@ -69,7 +55,7 @@ def test_a_revoked_site_is_refused_in_plain_words_and_comes_back_with_new_keys(
     federation: Federation, undisturbed: str
 ) -> None:
     """South's keys were stolen while it worked. The run needs all sites, so it waits; whose keys they were is said."""
-    hold_in_round_two(federation, "south")
+    hold_in_round(federation, "south", 2)
     done(coordinator(federation, "revoke", "south"))
     federation.wait_for(AGGREGATOR, Journal.TURNED_AWAY, site="south", detail="its key was revoked")
     federation.wait_until(lambda: "has revoked" in turned_away(federation, "south"), "the site reads why")
@@ -87,7 +73,7 @@ def test_a_stolen_coordinators_key_is_replaced_and_no_longer_believed(
     federation: Federation, undisturbed: str, tmp_path: Path
 ) -> None:
     """The thief has the port, the certificate and the former key; the hospitals have typed the new fingerprint."""
-    hold_in_round_two(federation, "west")
+    hold_in_round(federation, "west", 2)
     stolen = tmp_path / "stolen"
     shutil.copytree(federation.lab.coordinator, stolen)
     assert "Stop it first" in refused(coordinator(federation, "rotate-coordinator-key"))
@@ -110,7 +96,7 @@ def test_a_second_machine_with_a_sites_keys_is_named_at_both_ends(
     federation: Federation, undisturbed: str, tmp_path: Path
 ) -> None:
     """Somebody has copied north's whole folder. Only the younger is refused, and the older reads that it is there."""
-    hold_in_round_two(federation, "north")
+    hold_in_round(federation, "north", 2)
     copied, folder = tmp_path / "copied", federation.lab.site_folder("north")
     shutil.copytree(folder, copied, ignore=shutil.ignore_patterns("work"))
     (copied / "work").mkdir(mode=0o700)
@@ -142,7 +128,7 @@ def test_all_stolen_keys_of_a_coordinator_are_replaced_as_the_guide_says(
     federation: Federation, undisturbed: str, tmp_path: Path
 ) -> None:
     """The commands are those of the guide, word by word. The thief has everything that the coordinator had."""
-    hold_in_round_two(federation, "west")
+    hold_in_round(federation, "west", 2)
     federation.lab.stop_aggregator()
     stolen, home = tmp_path / "stolen", federation.lab.coordinator
     shutil.copytree(home, stolen)
