@@ -323,6 +323,7 @@ def test_status_before_the_first_run_says_what_to_do(home: Path) -> None:
 AGGREGATOR_FILES = {
     "federation.yaml": SETTINGS,
     "roster.json": SETTINGS,
+    "keys/ca.pem": SETTINGS,
     "keys/ca.key": SECRETS,
     "keys/server.key": SECRETS,
     "keys/coordinator.key": SECRETS,

@@ -17,6 +17,7 @@ import numpy as np
 
 from tests.aggregator.bench import Bench
 from tests.aggregator.fakes import coordinator_key, roster_of, seeded_keys
+from tests.corpus.schemas import write_keys
 from tests.site_client.asking import ready, until
 from tests.site_client.support import (
     FakeLaboratory,
@@ -298,6 +299,7 @@ def write(folder: Path) -> None:
     write_studies(folder / "studies")
     write_messages(folder / "messages")
     write_schemas(folder)
+    write_keys(folder / "keys.json")
     write_run(folder / "aggregator")
     write_site(folder / "site")
     write_trained(folder / "run")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -145,6 +146,50 @@ def test_another_key_or_authority_needs_its_fingerprint(
     given = [word for one in wanted for word in ("--fingerprint", one.upper().replace(" ", ":"))]
     assert accept(site, "--yes", *given) == ExitCode.OK
     assert len(list(history_folder(site.settings.accepted).iterdir())) == 1
+
+
+@pytest.mark.parametrize("between", ["", " ", "-", ":", "\u2013", "\u00a0", " . ", "_", "\t"])
+def test_a_fingerprint_may_be_grouped_in_any_way(site: Site, tmp_path: Path, between: str) -> None:
+    (wanted,) = _other_key(site, tmp_path / "other")
+    assert accept(site, "--yes", "--fingerprint", f" {between.join(wanted.upper().split())}\n") == ExitCode.OK
+
+
+def test_an_old_invitation_that_comes_again_is_told(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    for port, old in ((443, False), (444, False), (443, True), (443, False)):
+        offer(site, address=f"elsewhere.example:{port}")
+        assert accept(site, "--yes") == ExitCode.OK
+        assert ("AN OLD INVITATION" in capsys.readouterr().out) is old
+
+
+def test_an_old_invitation_of_a_former_key_needs_its_fingerprint_again(site: Site, tmp_path: Path) -> None:
+    (wanted,) = _other_key(site, tmp_path / "other")
+    assert accept(site, "--yes", "--fingerprint", wanted) == ExitCode.OK
+    offer(site, site.coordinator)
+    assert accept(site, "--yes") == ExitCode.BAD_INPUT
+    assert accept(site, "--yes", "--fingerprint", wanted) == ExitCode.BAD_INPUT
+    assert accept(site, "--yes", "--fingerprint", fingerprint(site.coordinator.public)) == ExitCode.OK
+
+
+def test_nobody_there_to_answer_is_no_consent_and_is_said(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = site.settings.accepted.read_bytes()
+    offer(site, address="elsewhere.example:443")
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert accept(site) == ExitCode.BAD_INPUT
+    assert "nobody answered" in capsys.readouterr().err
+    assert site.settings.accepted.read_bytes() == before
+
+
+def test_names_of_a_study_cannot_be_moved_to_a_line_of_their_own(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def spaced(study: dict[str, object]) -> None:
+        study["inputs"] = ["x" + " " * 40 + "coordinator"]
+
+    offer(site, **with_study(site, spaced))  # type: ignore[arg-type]
+    assert accept(site, "--yes") == ExitCode.OK
+    assert "from x coordinator\n" in capsys.readouterr().out
 
 
 def test_the_fingerprint_is_asked_for(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from types import TracebackType
-from typing import Self
+
+from tests.support.serving import Between
 
 _BLOCK = 16 * 1024
 
 
-class CuttingProxy:
-    """Stands between a client and a server on 127.0.0.1, in a thread of its own. Use it as a context manager.
+class CuttingProxy(Between):
+    """Passes on what comes until it is to cut.
 
     Args:
         upstream_port: port of the real server; may be changed at any time.
@@ -29,8 +29,7 @@ class CuttingProxy:
         bytes_per_second: float | None = None,
         every_seconds: float | None = None,
     ) -> None:
-        self.upstream_port = upstream_port
-        self.port = 0
+        super().__init__(upstream_port)
         self.passed = 0
         self.cuts = 0
         self.shut = threading.Event()
@@ -39,24 +38,6 @@ class CuttingProxy:
         self._period = every_seconds
         self._left = every
         self._shut_after: float | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._loop = asyncio.new_event_loop()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="cutting-proxy", daemon=True)
-
-    def __enter__(self) -> Self:
-        """Start to listen."""
-        self._thread.start()
-        if not self._ready.wait(10):
-            raise RuntimeError("the proxy did not start")
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Drop everything and stop."""
-        self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join(10)
 
     def shut_after(self, count: float) -> None:
         """Cut the line after `count` more bytes, and keep it cut until `open`."""
@@ -87,6 +68,11 @@ class CuttingProxy:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+
+    async def _serve(self) -> None:
+        if self._period is not None:
+            asyncio.create_task(self._cut_in_time(self._period))  # noqa: RUF006  (`all_tasks` in the base ends it)
+        await super()._serve()
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.shut.is_set():
@@ -141,5 +127,4 @@ class CuttingProxy:
         self._left = self._every
         if self._shut_after is not None and self.passed >= int(self._shut_after):
             self.shut.set()
-        for writer in list(self._writers):
-            writer.transport.abort()
+        self._drop_all()

@@ -33,6 +33,14 @@ def _folder(path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "another file in its place"
 
 
+def _folder_owner(path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    if os.geteuid() == 0:
+        os.chown(path.parent, 4242, -1)
+    else:
+        monkeypatch.setattr("wardround.engine.basics.keeping.os.geteuid", lambda: 4242)
+    return "belongs to somebody else"
+
+
 def _target(path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A link to a file that lies where anybody can put another one."""
     elsewhere = path.parent / "elsewhere"
@@ -48,6 +56,7 @@ SETTINGS: Mapping[str, Spoil] = {
     "others write": _mode(0o646, "chmod go-w"),
     "owner": _owner,
     "folder": _folder,
+    "owner of the folder": _folder_owner,
     "target": _target,
 }
 SECRETS: Mapping[str, Spoil] = {
@@ -56,5 +65,6 @@ SECRETS: Mapping[str, Spoil] = {
     "others write": _mode(0o602, "chmod 600"),
     "owner": _owner,
     "folder": _folder,
+    "owner of the folder": _folder_owner,
     "target": _target,
 }

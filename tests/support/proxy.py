@@ -9,11 +9,12 @@ import threading
 from collections import Counter
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+
+from tests.support.serving import Between
 
 
-class FaultProxy:
-    """Stands between a client and a server, in a thread of its own. Use it as a context manager.
+class FaultProxy(Between):
+    """Passes requests and responses on, unless it is to misbehave.
 
     Args:
         upstream_port: port of the real server on 127.0.0.1.
@@ -36,10 +37,11 @@ class FaultProxy:
         delay: float = 0.0,
         upstream_name: str = "127.0.0.1",
     ) -> None:
+        as_server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        as_server.load_cert_chain(certificate, key)
+        super().__init__(upstream_port, port, as_server)
         self.delay = delay
         self._upstream_name = upstream_name
-        self.port = port
-        self.upstream_port = upstream_port
         self.requests: Counter[str] = Counter()
         self.injected: Counter[str] = Counter()
         self._faults: dict[str, int] = {}
@@ -47,27 +49,13 @@ class FaultProxy:
         self._flowing = threading.Event()
         self._flowing.set()
         self._to_server = ssl.create_default_context(cafile=str(ca))
-        self._as_server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._as_server.load_cert_chain(certificate, key)
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._loop = asyncio.new_event_loop()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="fault-proxy", daemon=True)
-
-    def __enter__(self) -> Self:
-        """Start to listen."""
-        self._thread.start()
-        if not self._ready.wait(10):
-            raise RuntimeError("the proxy did not start")
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Drop everything and stop."""
         self._flowing.set()
-        self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join(10)
+        super().__exit__(kind, error, trace)
 
     @property
     def address(self) -> str:
@@ -91,29 +79,6 @@ class FaultProxy:
         """Behave again."""
         self._open = True
         self._flowing.set()
-
-    def _run(self) -> None:
-        try:
-            self._loop.run_until_complete(self._serve())
-        finally:
-            self._loop.close()
-
-    async def _serve(self) -> None:
-        self._stopping = asyncio.Event()
-        server = await asyncio.start_server(self._client, "127.0.0.1", self.port, ssl=self._as_server)
-        self.port = int(server.sockets[0].getsockname()[1])
-        self._ready.set()
-        await self._stopping.wait()
-        server.close()
-        self._drop_all()
-        running = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-
-    def _drop_all(self) -> None:
-        for writer in list(self._writers):
-            writer.transport.abort()
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self._open:

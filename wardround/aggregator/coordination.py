@@ -200,6 +200,7 @@ def _check_certificates(
     with findings.gather():
         _require_key(keys / SERVER_KEY_FILE)
     check_kept(keys / CA_KEY_FILE, Kept.SECRET, "private key", findings)
+    check_kept(keys / CA_FILE, Kept.SETTINGS, "authority's certificate, which every invitation names", findings)
     if authority is not None:
         _check_dates(authority, keys / CA_FILE, today, findings, notes)
     if server is None:

@@ -11,6 +11,7 @@ from wardround.aggregator.key_changes import read_changes
 from wardround.engine.basics.files import write_settings
 from wardround.engine.basics.keeping import Kept, require_kept
 from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.releases import later_release
 from wardround.federation.identities import EnrolmentRequest, Member, Roster
 
 
@@ -24,7 +25,7 @@ def read_roster(path: Path) -> Roster:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise InputError.one(
+        raise later_release(error, path) or InputError.one(
             "this is not a roster",
             where=f"{path}, {place}" if place else str(path),
             got=first["msg"],

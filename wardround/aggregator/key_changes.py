@@ -12,6 +12,7 @@ from wardround.engine.basics.closed import Added
 from wardround.engine.basics.files import write_settings
 from wardround.engine.basics.keeping import Kept, require_kept
 from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.releases import later_release
 from wardround.federation.identities import Member, SignatureHex, SigningHex, TransportHex
 from wardround.federation.protocol import Moment, SiteName, WireModel
 
@@ -64,8 +65,8 @@ def read_changes(roster: Path) -> tuple[KeyChange, ...]:
         raise InputError.one(
             "the list of key changes cannot be read", where=str(path), got=error.strerror or ""
         ) from None
-    except ValidationError:
-        raise InputError.one(
+    except ValidationError as error:
+        raise later_release(error, path) or InputError.one(
             "this is not a list of key changes", where=str(path), expected="what `aggregator revoke` wrote"
         ) from None
 

@@ -13,7 +13,7 @@ from wardround.aggregator.certificates import Issued, issue_authority, issue_ser
 from wardround.aggregator.coordination import CA_FILE, CA_KEY_FILE, SERVER_FILE, SERVER_KEY_FILE
 from wardround.aggregator.enrolment import write_roster
 from wardround.aggregator.settings import Federation, Folders
-from wardround.engine.basics.files import write_atomic, write_private, write_settings
+from wardround.engine.basics.files import write_private, write_settings
 from wardround.engine.basics.keeping import Kept, require_kept
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.study import load_study
@@ -150,7 +150,7 @@ def _create_keys(keys: Path, name: str, hosts: Iterable[str]) -> None:
     keys.chmod(0o700)
     authority = issue_authority(name, datetime.datetime.now(datetime.UTC))
     write_private(keys / CA_KEY_FILE, authority.key)
-    write_atomic(keys / CA_FILE, authority.certificate)
+    write_settings(keys / CA_FILE, authority.certificate)
     _write_server(keys, authority, hosts)
     CoordinatorKey.create(keys)
 
@@ -158,4 +158,4 @@ def _create_keys(keys: Path, name: str, hosts: Iterable[str]) -> None:
 def _write_server(keys: Path, authority: Issued, hosts: Iterable[str]) -> None:
     server = issue_server(authority, hosts, datetime.datetime.now(datetime.UTC))
     write_private(keys / SERVER_KEY_FILE, server.key)
-    write_atomic(keys / SERVER_FILE, server.certificate)
+    write_settings(keys / SERVER_FILE, server.certificate)

@@ -21,6 +21,7 @@ from wardround.engine.basics.canonical import canonical_model, digest_of, sha256
 from wardround.engine.basics.files import write_atomic, write_private
 from wardround.engine.basics.keeping import Kept, check_kept, require_kept
 from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.basics.releases import later_release
 from wardround.federation.protocol import SiteName, WireModel
 
 SigningHex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -274,8 +275,8 @@ def _read_request(path: Path) -> EnrolmentRequest:
             return EnrolmentRequest.model_validate_json(handle.read(_MAX_REQUEST_BYTES))
     except OSError as error:
         raise InputError.one("the request cannot be read", where=str(path), got=error.strerror or "") from None
-    except ValidationError:
-        raise InputError.one(
+    except ValidationError as error:
+        raise later_release(error, path) or InputError.one(
             "this is not an enrolment request",
             where=str(path),
             expected="the NAME.pub file that `site-client init` wrote",

@@ -15,6 +15,7 @@ from wardround.engine.basics.canonical import canonical_model, sha256_hex
 from wardround.engine.basics.closed import Added
 from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.basics.releases import later_release
 from wardround.engine.study import Study, study_from_bytes
 from wardround.federation.addresses import Address, split_address
 from wardround.federation.identities import CoordinatorKey, Roster, SignatureHex, SigningHex, in_groups, verify
@@ -166,7 +167,7 @@ def _read(path: Path) -> _Signed:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise InputError.one(
+        raise later_release(error, path) or InputError.one(
             "this is not an invitation",
             where=f"{path}, {place}" if place else str(path),
             got=first["msg"],

@@ -6,6 +6,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from pydantic import BaseModel, ValidationError
 
 from wardround.engine.basics.canonical import canonical_model
+from wardround.engine.basics.releases import later_release
 from wardround.federation.envelope import Envelope, Payload
 from wardround.federation.identities import CoordinatorKey, sign, verify
 from wardround.federation.payload import payload_digest
@@ -50,8 +51,8 @@ def open_task(envelope: Envelope, coordinator_public: str) -> Task:
         if (spoken := _Head.model_validate_json(envelope.body).protocol) != PROTOCOL:
             raise SealError(RefusalCode.PROTOCOL, f"protocol {spoken}, this site speaks {PROTOCOL}")
         task = Task.model_validate_json(envelope.body)
-    except ValidationError:
-        raise SealError(RefusalCode.MALFORMED, "the body is not a task of this protocol") from None
+    except ValidationError as error:
+        raise SealError(RefusalCode.MALFORMED, f"the body is not a task of this protocol{_why(error)}") from None
     if envelope.payload and payload_digest(envelope.payload) != task.base:
         raise SealError(RefusalCode.BAD_MODEL, "the payload is not the base model that the task names")
     return task
@@ -75,13 +76,18 @@ def open_reply(envelope: Envelope, site_public: str) -> tuple[Reply, Payload]:
         raise SignedNonsenseError(RefusalCode.MALFORMED, "the body is too long")
     try:
         reply: Reply = REPLY.validate_json(envelope.body)
-    except ValidationError:
-        raise SignedNonsenseError(RefusalCode.MALFORMED, "the body is not a reply of this protocol") from None
+    except ValidationError as error:
+        words = f"the body is not a reply of this protocol{_why(error)}"
+        raise SignedNonsenseError(RefusalCode.MALFORMED, words) from None
     named = reply.update if isinstance(reply, Done) else None
     held = payload_digest(envelope.payload) if envelope.payload else None
     if named != held:
         raise SealError(RefusalCode.MALFORMED, "the payload is not the update that the reply names")
     return reply, envelope.payload
+
+
+def _why(error: ValidationError) -> str:
+    return ": a later release has written it; update the one at this end" if later_release(error, "") else ""
 
 
 def _statement(kind: bytes, body: bytes) -> bytes:

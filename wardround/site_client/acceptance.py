@@ -6,12 +6,14 @@ Once they are pinned, an invitation with others is taken only from somebody who 
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.files import write_settings
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.study import Study
@@ -29,7 +31,7 @@ from wardround.site_client.agreement import (
 )
 from wardround.site_client.settings import Policy, SiteSettings, load_policy, load_settings
 
-_SEPARATORS = re.compile(r"[\s:-]")
+_SEPARATORS = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ class Trusted:
 class Offer:
     """An invitation beside this site's settings, its policy and what it has accepted before, not yet accepted.
 
-    `former` is None for the first acceptance; `damaged` says that there was one that cannot be read any more.
+    `former` is None for the first acceptance; `damaged` says that there was one that cannot be read any more;
+    `replaced` is the day on which this very invitation was replaced by a later one, if it was.
     """
 
     settings: SiteSettings
@@ -52,6 +55,7 @@ class Offer:
     invitation: Invitation
     former: Invitation | None = None
     damaged: bool = False
+    replaced: str = ""
 
     @property
     def strangers(self) -> tuple[Trusted, ...]:
@@ -112,7 +116,7 @@ def open_offer(invitation_path: Path, config: Path) -> Offer:
     with findings.gather():
         check_membership(settings, keys, agreement)
     findings.raise_if_any()
-    return Offer(settings, policy, invitation, former, damaged)
+    return Offer(settings, policy, invitation, former, damaged, _replaced(settings.accepted, invitation))
 
 
 def describe_offer(offer: Offer) -> tuple[str, ...]:
@@ -122,7 +126,7 @@ def describe_offer(offer: Offer) -> tuple[str, ...]:
     others = [name for name in invitation.roster.names if name != offer.settings.name]
     return (
         f"Federation   {invitation.federation}, aggregator at {offer.settings.address or invitation.address}",
-        f"Study        {study.study}: {study.task} of {', '.join(study.class_names)} from {', '.join(study.inputs)}",
+        f"Study        {study.study}: {study.task} of {_words(study.class_names)} from {_words(study.inputs)}",
         f"Model        {study.model.name}, loss {study.training.loss.name}",
         f"Plan         {horizon.rounds} rounds of {horizon.local_steps} steps, combined by {plan.strategy.described}",
         f"Weight       an update weighs by {plan.weights.described}",
@@ -139,6 +143,11 @@ def describe_offer(offer: Offer) -> tuple[str, ...]:
         "Compare these with the coordinator over the telephone:",
         *(f"  {each.who:<22} {each.fingerprint}{_mark(each, offer)}" for each in _trusted(invitation)),
     )
+
+
+def _words(names: Sequence[str]) -> str:
+    """Names in a row. Spaces that follow one another could move a name to where a line of its own would begin."""
+    return ", ".join(" ".join(name.split()) for name in names)
 
 
 def _beginning(plan: Plan) -> tuple[str, ...]:
@@ -170,7 +179,12 @@ def _changes(offer: Offer) -> tuple[str, ...]:
     if offer.former is None:
         return ()
     changes = (*offer.differences, *_word_for_the_key(offer)) or ("nothing: this is what was accepted",)
-    return ("Changed since the agreement that is in force here:", *(f"  {change}" for change in changes))
+    again = f"AN OLD INVITATION: this site had accepted it, and replaced it on {offer.replaced}; ask why it comes again"
+    return (
+        "Changed since the agreement that is in force here:",
+        *(f"  {change}" for change in changes),
+        *((f"  {again}",) if offer.replaced and offer.former != offer.invitation else ()),
+    )
 
 
 def _word_for_the_key(offer: Offer) -> tuple[str, ...]:
@@ -180,7 +194,7 @@ def _word_for_the_key(offer: Offer) -> tuple[str, ...]:
     known, succession = offer.former.coordinator_key, offer.invitation.succession
     vouched = succession is not None and succession.former == known
     if vouched and succession is not None and succession.vouches_for(offer.invitation.coordinator_key):
-        return ("the coordinator's former key has signed the new one",)
+        return ("the coordinator's former key has signed the new one, as whoever has stolen it could: compare both",)
     return ("the coordinator's former key has NOT signed the new one: ask why",)
 
 
@@ -208,6 +222,16 @@ def _former(path: Path) -> tuple[Invitation | None, bool]:
 def history_folder(accepted: Path) -> Path:
     """Where copies of replaced agreements are kept, beside the one in force."""
     return accepted.with_name(f"{accepted.stem}-history")
+
+
+def _replaced(accepted: Path, invitation: Invitation) -> str:
+    """The last day on which this invitation, accepted earlier, was replaced; empty where it never was."""
+    content = canonical_model(invitation)
+    with contextlib.suppress(OSError):
+        for path in sorted(history_folder(accepted).glob("*.json"), reverse=True):
+            if path.read_bytes().strip() == content:
+                return path.stem.partition("T")[0]
+    return ""
 
 
 def _keep(accepted: Path) -> None:

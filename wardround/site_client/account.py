@@ -18,6 +18,8 @@ from pydantic import JsonValue, ValidationError
 
 from wardround.engine.basics.closed import Added, Closed
 from wardround.engine.basics.files import DamagedError
+from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.releases import later_release
 from wardround.federation.endings import AnyEndReason, EndReason
 from wardround.federation.protocol import Count, Digest, Plan, RefusalCode, Stage, Task
 from wardround.site_client.agreement import Refusal
@@ -140,8 +142,11 @@ class Account:
         self._on_mended = on_mended
 
     def glance(self) -> Tally:
-        """What was done so far, for a process that only shows it. Raises ValidationError where it is no account."""
-        return self._sum(self._log.peek())
+        """What was done so far, for a process that only shows it. Raises `InputError` where it is no account."""
+        try:
+            return self._sum(self._log.peek())
+        except ValidationError as error:
+            raise later_release(error, self._log.path) or InputError.one(_way_out(self._log.path)) from None
 
     def _sum(self, entries: tuple[JsonValue, ...]) -> Tally:
         # Rounds that the plan carries on were done before: none of them goes forward under it.
@@ -157,7 +162,8 @@ class Account:
                 entries, mended = self._log.read()
                 tally = self._sum(entries)
             except (DamagedError, ValidationError) as error:
-                raise Refusal(RefusalCode.ACCOUNT_DAMAGED, _way_out(self._log.path)) from error
+                reason = str(later_release(error, self._log.path) or _way_out(self._log.path))
+                raise Refusal(RefusalCode.ACCOUNT_DAMAGED, reason) from error
             for file in mended:
                 self._on_mended(file)
             self._tally, self._seen = tally, self._log.state()

@@ -11,6 +11,7 @@ from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.files import write_settings
 from wardround.engine.basics.keeping import Kept, require_kept
 from wardround.engine.basics.problems import Findings, InputError, Problem
+from wardround.engine.basics.releases import later_release
 from wardround.engine.study import Study
 from wardround.federation.identities import Member, SiteKeys
 from wardround.federation.invitation import Invitation
@@ -78,9 +79,9 @@ def read_accepted(path: Path) -> Invitation:
         raise InputError.one(
             "the accepted invitation cannot be read", where=str(path), got=error.strerror or ""
         ) from None
-    except ValidationError:
+    except ValidationError as error:
         problem = Problem("this is not an accepted invitation", str(path), remedy="Accept the invitation again")
-        raise DamagedAgreementError([problem]) from None
+        raise later_release(error, path) or DamagedAgreementError([problem]) from None
 
 
 def check_policy(policy: Policy, agreement: Agreement) -> None:

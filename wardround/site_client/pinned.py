@@ -19,6 +19,7 @@ from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.files import DamagedError, checked, read_checked, write_private
 from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.releases import later_release
 from wardround.engine.cohort import Assignment, Cohort
 from wardround.federation.protocol import Count, Digest, Plan, RefusalCode
 from wardround.site_client.agreement import Refusal
@@ -95,8 +96,8 @@ class CohortPins:
         try:
             written = Twofold(self.path).read()
             return None if written is None else PinnedCohort.model_validate_json(written)
-        except (DamagedError, ValidationError):
-            raise InputError.one(
+        except (DamagedError, ValidationError) as error:
+            raise later_release(error, self.path) or InputError.one(
                 "what was written down about this site's cases is damaged, and so is its copy",
                 where=str(self.path),
                 remedy="Restore them from a backup. If there is none, move both away: a patient whose image was "

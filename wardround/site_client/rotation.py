@@ -12,6 +12,7 @@ from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.files import private_folder, write_settings
 from wardround.engine.basics.keeping import Kept, require_kept
 from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.releases import later_release
 from wardround.federation.identities import SIGNING_FILE, TRANSPORT_FILE, SiteKeys, fingerprint
 from wardround.federation.succession import Rotation, Rotations
 from wardround.site_client.settings import SiteSettings
@@ -61,8 +62,8 @@ def read_rotations(keys: Path) -> Rotations:
         return Rotations.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return Rotations()
-    except (OSError, ValidationError):
-        raise InputError.one(
+    except (OSError, ValidationError) as error:
+        raise later_release(error, path) or InputError.one(
             "the list of replaced keys cannot be read",
             where=str(path),
             expected="what `site-client rotate-keys` wrote",

@@ -35,7 +35,37 @@ def test_each_hostile_character_is_named(character: str) -> None:
     assert printable(f"a{character}b") == "a" + character.encode("unicode_escape").decode() + "b"
 
 
-@pytest.mark.parametrize("text", ["plain", "Universitätsspital Zürich", "横浜", "Ελλάδα", "São Paulo: 100 %", "a\\nb"])
+@pytest.mark.parametrize("mark", ["\u0301", "\u0489", "\u20dd", "\u0e49"])
+def test_marks_are_not_heaped_upon_one_letter(mark: str) -> None:
+    heaped = "a" + mark * 1000 + "b"
+    assert printable(heaped) == "a" + mark * 4 + mark.encode("unicode_escape").decode() * 996 + "b"
+    assert json.loads(json_text(heaped)) == heaped
+    assert mark * 5 not in json_text(heaped)
+
+
+@pytest.mark.parametrize("place", ["what", "where", "got"])
+def test_no_text_fills_the_screen(place: str) -> None:
+    details = {"what": "it is wrong", "remedy": "Mend it", place: "x" * 1_000_000}
+    told = str(InputError.one(details.pop("what"), **details))
+    assert len(told) < 1200
+    assert "1,000,000 characters" in told
+    assert told.endswith("Mend it.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Đặng Thị Hồng",
+        "שָׁלוֹם",
+        "ผู้ป่วย",
+        "plain",
+        "Universitätsspital Zürich",
+        "横浜",
+        "Ελλάδα",
+        "São Paulo: 100 %",
+        "a\\nb",
+    ],
+)
 def test_what_can_be_seen_stays(text: str) -> None:
     assert printable(text) == text
 
@@ -98,11 +128,19 @@ def test_tracebacks_and_warnings_of_a_program_are_printable() -> None:
         "from wardround.engine.basics.printable import guard_tracebacks\n"
         "guard_tracebacks()\n"
         "logging.getLogger('x').error('said \\x1b[2J')\n"
+        "import threading, warnings\n"
+        "warnings.warn('warned \\x1b[2J')\n"
+        "def fail(): raise RuntimeError('thread \\x1b[2J')\n"
+        "thread = threading.Thread(target=fail)\n"
+        "thread.start(); thread.join()\n"
+        "class Dying:\n    def __del__(self): raise RuntimeError('dying \\x1b[2J')\n"
+        "Dying()\n"
         "raise RuntimeError('a peer said \\x1b[2J\\u202e')\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
-    assert "said \\x1b[2J\n" in done.stderr
+    for said in ("said", "warned", "thread", "dying"):
+        assert f"{said} \\x1b[2J\n" in done.stderr
     assert done.stderr.endswith("RuntimeError: a peer said \\x1b[2J\\u202e\n")
     assert "\x1b" not in done.stderr
 

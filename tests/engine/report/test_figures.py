@@ -60,3 +60,11 @@ def test_montages_show_masks_and_classes() -> None:
     image, label = torch.randn(2, 1, 16, 16), torch.randint(0, 2, (2, 16, 16))
     assert _size(patch_montage(flat_study(), [Batch(keys, image, label, None)]))
     assert _size(patch_montage(halves_study(), [Batch(keys, image, None, torch.tensor([0, 1]))]))
+
+
+@pytest.mark.parametrize("name", ["$x^$", "a$b_$c", r"$\frac$", "_under", "a\nb\x1b", "x" * 10_000])
+def test_a_name_is_no_formula_and_draws_over_nothing(name: str) -> None:
+    image, labels = np.zeros((8, 8), np.float32), np.zeros((8, 8), np.int64)
+    assert overlays([Overlay(name, image, {"truth": labels})], ("background", "x")).startswith(b"\x89PNG")
+    assert spread({name[:100]: [0.5, 0.6]}, "dice").startswith(b"\x89PNG")
+    assert curves({name[:100]: {name[:100]: [(0, 1.0), (1, 2.0)]}}).startswith(b"\x89PNG")

@@ -11,6 +11,7 @@ from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.closed import Added
 from wardround.engine.basics.files import DamagedError, read_checked, write_checked
 from wardround.engine.basics.problems import InputError, Problem
+from wardround.engine.basics.releases import later_release
 from wardround.federation.endings import EndReason
 from wardround.federation.protocol import (
     Count,
@@ -171,5 +172,5 @@ def read_record(path: Path, model: type[Model]) -> Model | None:
         return model.model_validate_json(read_checked(path))
     except FileNotFoundError:
         return None
-    except (ValidationError, DamagedError):
-        raise DamagedRecordError(path, model.__name__) from None
+    except (ValidationError, DamagedError) as error:
+        raise later_release(error, path) or DamagedRecordError(path, model.__name__) from None

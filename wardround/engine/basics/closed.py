@@ -34,11 +34,16 @@ class Closed(BaseModel):
     def _without_unused_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         written: dict[str, Any] = handler(self)
         for name, field in added_fields(type(self)):
-            if getattr(self, name) == field.get_default(call_default_factory=True, validated_data={}):
+            if _same(getattr(self, name), field.get_default(call_default_factory=True, validated_data={})):
                 # The key stands under its alias only where the caller asked for aliases.
                 written.pop(name, None)
                 written.pop(field.serialization_alias or name, None)
         return written
+
+
+def _same(value: object, default: object) -> bool:
+    """Whether a value is the default, and not only equal to it as `True` is to 1, or 0.0 to -0.0."""
+    return value == default and repr(value) == repr(default)
 
 
 def added_fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:

@@ -79,7 +79,17 @@ def _wrong_owner(path: Path, owner: int) -> Iterator[Problem]:
 
 def _wrong_folder(folder: Path, kept: Kept) -> Iterator[Problem]:
     """Who may write in a folder may put another file in the place of one in it, unless the sticky bit forbids it."""
-    mode = stat.S_IMODE(folder.stat().st_mode)
+    found = folder.stat()
+    if found.st_uid not in (os.geteuid(), _ROOT):
+        me = _name(os.geteuid())
+        yield Problem(
+            "the folder belongs to somebody else, who may put another file in its place",
+            where=str(folder),
+            got=f"owner {_name(found.st_uid)}",
+            expected=me if os.geteuid() == _ROOT else f"{me} or root",
+            remedy=f"chown {me} {folder}, or move the file to a folder of {me}",
+        )
+    mode = stat.S_IMODE(found.st_mode)
     forbidden = _FORBIDDEN[Kept.SETTINGS] if kept is Kept.SECRET else _WRITABLE_BY_OTHERS
     if mode & forbidden and not mode & stat.S_ISVTX:
         yield Problem(

@@ -12,7 +12,11 @@ import json
 import logging
 import re
 import sys
+import threading
 import traceback
+import unicodedata
+import warnings
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -23,13 +27,14 @@ _UNSEEN = (
 """Characters that count as letters or marks and yet show nothing: fillers, variation selectors, blanks, tags."""
 
 _HIDDEN = re.compile(f"[{_UNSEEN}]")
-_SUSPECT = re.compile("[^ -~]")
-_SUSPECT_IN_JSON = re.compile("[^\x00-\x7e]")
+_MOST_MARKS = 4
+"""No script needs more marks on one letter; hundreds of them are drawn over the lines above and below."""
+_LAST_PLAIN = "~"
 
 
 def printable(text: str) -> str:
     """The text on one line, with visible escapes (`\\x1b`, `\\n`, `\\u202e`) for what could not be seen as it is."""
-    return _SUSPECT.sub(_shown, text)
+    return text if text.isascii() and text.isprintable() else "".join(_escaped(text, _visible_escape))
 
 
 def printable_lines(text: str) -> str:
@@ -54,7 +59,11 @@ def complain(*lines: str) -> None:
 
 def json_text(value: Any, indent: int | None = None) -> str:
     """JSON of a value whose text is readable, with JSON's own escapes for all that is not printable."""
-    return _SUSPECT_IN_JSON.sub(_json_escape, json.dumps(value, ensure_ascii=False, indent=indent))
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    if text.isascii() and "\x7f" not in text:
+        return text
+    # The only controls that JSON leaves are the ends of its own lines.
+    return "\n".join("".join(_escaped(line, _json_escape)) for line in text.split("\n"))
 
 
 def say_json(value: Any, indent: int | None = 2) -> None:
@@ -63,13 +72,16 @@ def say_json(value: Any, indent: int | None = 2) -> None:
 
 
 def guard_tracebacks() -> None:
-    """Make what Python itself prints printable: the traceback of a defect, and warnings of the logging module."""
+    """Make what Python itself prints printable: tracebacks of the program and its threads, warnings, and log lines."""
     sys.excepthook = _show_defect
+    threading.excepthook = _show_defect_of_thread
+    sys.unraisablehook = _show_unraisable
+    warnings.showwarning = _show_warning
     if logging.lastResort is not None:
-        logging.lastResort.setFormatter(_PrintableFormatter())
+        logging.lastResort.setFormatter(PrintableFormatter())
 
 
-class _PrintableFormatter(logging.Formatter):
+class PrintableFormatter(logging.Formatter):
     """Plain messages, and tracebacks, whose lines are printable."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -77,20 +89,46 @@ class _PrintableFormatter(logging.Formatter):
         return printable_lines(super().format(record))
 
 
+def _show_defect_of_thread(defect: threading.ExceptHookArgs) -> None:
+    if defect.exc_type is SystemExit:
+        return
+    complain(f"defect in thread {defect.thread.name if defect.thread else 'unknown'}:")
+    if defect.exc_value is not None:
+        _show_defect(defect.exc_type, defect.exc_value, defect.exc_traceback)
+
+
+def _show_unraisable(defect: sys.UnraisableHookArgs) -> None:
+    complain(f"{defect.err_msg or 'defect that nobody could handle'}: {defect.object!r}")
+    if defect.exc_value is not None:
+        _show_defect(defect.exc_type, defect.exc_value, defect.exc_traceback)
+
+
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object, **__: object
+) -> None:
+    complain(f"{filename}:{lineno}: {category.__name__}: {message}")
+
+
 def _show_defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     complain(*"".join(traceback.format_exception(kind, error, trace)).rstrip("\n").split("\n"))
 
 
-def _is_seen(character: str) -> bool:
-    return character.isprintable() and not _HIDDEN.match(character)
+def _escaped(text: str, escape: Callable[[str], str]) -> Iterator[str]:
+    marks = 0
+    for character in text:
+        if " " <= character <= _LAST_PLAIN:
+            marks = 0
+            yield character
+            continue
+        marks = marks + 1 if unicodedata.category(character) in ("Mn", "Me") else 0
+        is_seen = character.isprintable() and not _HIDDEN.match(character) and marks <= _MOST_MARKS
+        yield character if is_seen else escape(character)
 
 
-def _shown(match: re.Match[str]) -> str:
-    character = match[0]
-    return character if _is_seen(character) else character.encode("unicode_escape").decode("ascii")
+def _visible_escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
 
 
-def _json_escape(match: re.Match[str]) -> str:
-    character = match[0]
+def _json_escape(character: str) -> str:
     # A lone surrogate cannot be encoded; JSON's escape for it is the same four digits.
-    return character if _is_seen(character) else json.dumps(character)[1:-1]
+    return json.dumps(character)[1:-1] if character > _LAST_PLAIN else character

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from wardround.engine.basics.printable import printable
 
+_LONGEST = 1000
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -30,11 +32,17 @@ class Problem:
 
     def render(self) -> str:
         """The problem as one printable paragraph: `where: what (got ...; expected ...). Remedy.`"""
-        head = f"{self.where}: {self.what}" if self.where else self.what
-        details = (("got", self.got), ("expected", self.expected))
+        where, what, got = (_shortened(text) for text in (self.where, self.what, self.got))
+        head = f"{where}: {what}" if where else what
+        details = (("got", got), ("expected", self.expected))
         body = "; ".join(f"{word} {value}" for word, value in details if value)
         sentences = (f"{head} ({body})" if body else head, self.remedy)
         return printable(" ".join(_with_stop(sentence) for sentence in sentences if sentence))
+
+
+def _shortened(text: str) -> str:
+    """A text that may be somebody else's, so that it cannot push everything else off the screen."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ... ({len(text):,} characters)"
 
 
 def _with_stop(sentence: str) -> str:

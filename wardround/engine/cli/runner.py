@@ -38,6 +38,12 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+_NOBODY = Problem(
+    "a question was asked and nobody answered, so nothing was done",
+    remedy="Where no person types, give the answers as options; `--help` names them",
+)
+
+
 def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     """Run `app` on `arguments` (default: those of the process) and return its exit code.
 
@@ -55,7 +61,12 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return ExitCode.BAD_INPUT
-    except (KeyboardInterrupt, click.Abort):
+    except click.Abort as error:
+        if isinstance(error.__context__, EOFError):
+            show_problems([_NOBODY], as_json="--json" in words)
+            return ExitCode.BAD_INPUT
+        return _exit_code(ExitCode.INTERRUPTED)
+    except KeyboardInterrupt:
         return _exit_code(ExitCode.INTERRUPTED)
     except OSError as error:
         show_problems([_disk_problem(error)], as_json="--json" in words)

@@ -20,6 +20,7 @@ from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.files import write_private
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.randomness import stream_key
+from wardround.engine.basics.releases import later_release
 from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.cohort.twins import Contents
 from wardround.engine.study.models import Study
@@ -114,8 +115,8 @@ def read_assignment(path: Path) -> Assignment | None:
         return Assignment.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
-    except ValidationError:
-        raise InputError.one(
+    except ValidationError as error:
+        raise later_release(error, path) or InputError.one(
             "the record of who is in which set is damaged",
             where=str(path),
             remedy="Restore it from a copy, or begin a new run in another folder",

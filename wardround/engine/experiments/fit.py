@@ -14,6 +14,7 @@ from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.progress import Progress
+from wardround.engine.basics.releases import later_release
 from wardround.engine.experiments.casetables import CASES, write_cases
 from wardround.engine.experiments.history import Board, HistoryRow, Memory, defined, write_history
 from wardround.engine.experiments.models import BEST, LAST, METRICS, STUDY, write_study, write_weights
@@ -172,9 +173,12 @@ class _Run:
         path = self._folder / "model" / METRICS
         if not path.exists():
             return None
-        lines = (self._folder / "history.jsonl").read_text().splitlines()
-        rows = tuple(HistoryRow.model_validate_json(line) for line in lines)
-        return RunResult(self._folder, Metrics.model_validate_json(path.read_bytes()), rows)
+        try:
+            lines = (self._folder / "history.jsonl").read_text().splitlines()
+            rows = tuple(HistoryRow.model_validate_json(line) for line in lines)
+            return RunResult(self._folder, Metrics.model_validate_json(path.read_bytes()), rows)
+        except ValidationError as error:
+            raise later_release(error, path) or _no_record(path) from None
 
     def resume(self) -> Memory:
         """Load the newest checkpoint, if there is one, and the run's memory from it."""
@@ -278,7 +282,11 @@ def _scores(evaluation: Evaluation) -> Scores:
 def _read_record(path: Path) -> RunRecord:
     try:
         return RunRecord.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        raise InputError.one(
-            "this is not the record of a run", where=str(path), remedy="Choose another folder, or remove this one"
-        ) from None
+    except (OSError, ValidationError) as error:
+        raise later_release(error, path) or _no_record(path) from None
+
+
+def _no_record(path: Path) -> InputError:
+    return InputError.one(
+        "this is not the record of a run", where=str(path), remedy="Choose another folder, or remove this one"
+    )

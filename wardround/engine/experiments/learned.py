@@ -15,10 +15,11 @@ from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.files import DamagedError, checked, read_checked, write_private
 from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.releases import LaterReleaseError, later_release
 from wardround.engine.cohort import Case, Cohort
 from wardround.engine.cohort.assignment import patient_digest, subject_digest
 from wardround.engine.cohort.twins import voxels_digest
-from wardround.engine.experiments.models import STUDY
+from wardround.engine.experiments.models import STUDY, naming_later_releases
 from wardround.engine.experiments.workbench import Workbench
 from wardround.engine.imaging import read_image
 from wardround.engine.study import Study, load_study
@@ -62,6 +63,8 @@ def keep_learned(work: Path, bench: Workbench) -> None:
     path, now = _of_work(work, bench.study), _of_bench(bench)
     try:
         known = _read(path)
+    except LaterReleaseError:
+        raise
     except InputError:
         known = None
     both = now if known is None else known.joined(now)
@@ -106,7 +109,8 @@ def _of_work(work: Path, study: Study) -> Path:
 
 
 def _of_site(model: Path, work: Path) -> Learned:
-    study = load_study(model / STUDY)
+    with naming_later_releases(model):
+        study = load_study(model / STUDY)
     learned = _read(_of_work(work, study))
     if learned is None:
         raise InputError.one(
@@ -139,8 +143,8 @@ def _read(path: Path) -> Learned | None:
         return Learned.model_validate_json(read_checked(path))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (DamagedError, ValidationError):
-        raise InputError.one(
+    except (DamagedError, ValidationError) as error:
+        raise later_release(error, path) or InputError.one(
             "the record of what the model learned from is damaged",
             where=str(path),
             remedy="Restore it from a copy. Without it, cases that were trained would count as unseen",

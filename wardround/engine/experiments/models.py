@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,17 @@ from pydantic import JsonValue
 from ruamel.yaml import YAML
 from torch import Tensor
 
+from wardround import __version__
 from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.releases import LaterReleaseError, is_later
 from wardround.engine.study import Study, load_study
 from wardround.engine.tasks import Task, build_task
-from wardround.engine.training import read_tensors, resolve_device, write_tensors
+from wardround.engine.training import read_header, read_tensors, resolve_device, write_tensors
 from wardround.engine.training.weights import put_weights
 
 BEST, LAST, STUDY, METRICS = "model.safetensors", "last.safetensors", "study.yaml", "metrics.json"
+_RELEASE = "release"
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,11 @@ class TrainedModel:
 
 
 def load_model(folder: Path, *, device: str = "auto") -> TrainedModel:
-    """Load the best weights of a model folder. Raises `InputError` for a folder that is not whole or was altered."""
+    """Load the best weights of a model folder.
+
+    Raises:
+        InputError: the folder is not whole, was altered, or was written by a later release that had more.
+    """
     missing = [name for name in (STUDY, BEST) if not (folder / name).is_file()]
     if missing:
         raise InputError.one(
@@ -46,6 +54,11 @@ def load_model(folder: Path, *, device: str = "auto") -> TrainedModel:
             got=f"no {' and no '.join(missing)}",
             remedy="`wardround fit` writes one, called `model`, for each fold",
         )
+    with naming_later_releases(folder):
+        return _load(folder, device)
+
+
+def _load(folder: Path, device: str) -> TrainedModel:
     study = load_study(folder / STUDY)
     file = read_tensors(folder / BEST)
     if not isinstance(file.header, dict) or file.header.get("study") != study.digest:
@@ -61,9 +74,31 @@ def load_model(folder: Path, *, device: str = "auto") -> TrainedModel:
     return TrainedModel(study, task, network.to(place).eval(), place)
 
 
+@contextmanager
+def naming_later_releases(folder: Path) -> Iterator[None]:
+    """While a model folder is opened: what this release cannot read of a later one's is said in these words."""
+    try:
+        yield
+    except InputError as error:
+        release = _release_of(folder)
+        if not is_later(release):
+            raise
+        raise LaterReleaseError.of(folder, [problem.what for problem in error.problems], release) from None
+
+
+def _release_of(folder: Path) -> str:
+    """The release that wrote a model folder; empty where it does not say, as in those of 0.1.0."""
+    try:
+        header = read_header(folder / BEST)
+    except InputError:
+        return ""
+    release = header.get(_RELEASE) if isinstance(header, dict) else None
+    return release if isinstance(release, str) else ""
+
+
 def write_weights(path: Path, study: Study, weights: Mapping[str, Tensor], step: int) -> None:
-    """Write weights with the study's digest and the step that they are from."""
-    header: JsonValue = {"step": step, "study": study.digest}
+    """Write weights with the study's digest, the step that they are from, and the release that writes them."""
+    header: JsonValue = {"step": step, "study": study.digest, _RELEASE: __version__}
     write_tensors(path, weights, header)
 
 

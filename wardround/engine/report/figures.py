@@ -8,10 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import matplotlib
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from wardround.engine.basics.printable import printable
+
+# Names of cases are the hospitals' own: one with two dollar signs is no formula, and must not end a run.
+matplotlib.rcParams["text.parse_math"] = False
+_LONGEST_TITLE = 60
 Plane = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.integer[Any]]
 _STYLES: tuple[Literal["solid", "dashed", "dotted"], ...] = ("solid", "dashed", "dotted")
@@ -102,7 +108,7 @@ def _upright(plane: npt.NDArray[Any], dimensions: int) -> npt.NDArray[Any]:
 def _draw_overlay(axes: Any, item: Overlay) -> None:
     low, high = np.percentile(item.image, (1, 99))
     axes.imshow(item.image, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), interpolation="nearest")
-    axes.set_title(item.title, fontsize=8)
+    axes.set_title(printable(item.title)[:_LONGEST_TITLE], fontsize=8)
     for style, labels in zip(_STYLES, item.outlines.values(), strict=False):
         for index in np.unique(labels[labels > 0]):
             mask = (labels == index).astype(np.float32)

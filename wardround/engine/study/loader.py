@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import JsonValue
 
+from wardround import __version__
 from wardround.engine.basics.canonical import canonical_model
-from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.study.documents import Document, read_document, validate_document
 from wardround.engine.study.models import Study
 
@@ -34,9 +36,21 @@ def study_from_bytes(content: bytes) -> Study:
         study = validate_document(Study, Document.of_values(Path("study"), _values(content)), strict=True)
     except RecursionError:
         raise _not_canonical("values nested too deeply") from None
+    except InputError as error:
+        raise InputError((*error.problems, *_later(error))) from None
     if study_to_bytes(study) != content:
         raise InputError.one("the study's bytes are not canonical", expected="sorted keys, all defaults filled in")
     return study
+
+
+def _later(error: InputError) -> Iterator[Problem]:
+    """A program has written these bytes: a name that is unknown here is no slip of the pen."""
+    if all(problem.what.startswith("unknown ") for problem in error.problems):
+        yield Problem(
+            "the study was written by a release or with a package that this installation has not got",
+            got=f"release {__version__}",
+            remedy="Update Wardround on this machine, or install the package that the study's author used",
+        )
 
 
 def _values(content: bytes) -> JsonValue:

@@ -12,7 +12,7 @@ from wardround.engine.training.late import DivergedError, StepRecord
 from wardround.engine.training.learner import Halted, Learner
 from wardround.engine.training.precision import configure_threads, resolve_device
 from wardround.engine.training.record import Machine, this_machine
-from wardround.engine.training.weights import DamagedFileError, read_tensors, write_tensors
+from wardround.engine.training.weights import DamagedFileError, read_header, read_tensors, write_tensors
 
 __all__ = [
     "Checkpoint",
@@ -26,6 +26,7 @@ __all__ = [
     "StepRecord",
     "configure_threads",
     "load_checkpoint",
+    "read_header",
     "read_tensors",
     "remove_checkpoint",
     "resolve_device",

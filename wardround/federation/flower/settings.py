@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 from types import MappingProxyType
 
+from wardround.engine.basics.printable import PrintableFormatter
+
 DEFAULT_CHUNK_BYTES = 512 * 1024
 """Size of one object on the wire. Passes at 1 Mbit/s; take 256 KiB at 256 kbit/s."""
 
@@ -47,7 +49,7 @@ def chunk_bytes() -> int:
 def ensure() -> None:
     """Give Flower safe settings where `prepare` has not: its home is then a fresh temporary folder. Quiet its log.
 
-    Flower's own log lines below ERROR are dropped: what matters is reported as events.
+    Flower's own log lines below ERROR are dropped: what matters is reported as events. The others are made printable.
     """
     os.environ.update(_PRIVACY)
     if "FLWR_HOME" not in os.environ:
@@ -55,4 +57,7 @@ def ensure() -> None:
     os.environ.setdefault(_CHUNK_VARIABLE, str(DEFAULT_CHUNK_BYTES))
     import flwr.supercore  # noqa: F401  (creates Flower's logger and sets its level, so it must come first)
 
-    logging.getLogger("flwr").setLevel(logging.ERROR)
+    flower = logging.getLogger("flwr")
+    flower.setLevel(logging.ERROR)
+    for handler in flower.handlers:
+        handler.setFormatter(PrintableFormatter())
