@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path
 
+import pytest
+
+from tests.aggregator.bench import Bench
+from tests.aggregator.test_resume import SimulatedCrashError
 from wardround.aggregator.history import cohort_changes, csv_head, csv_lines, history_rows
 from wardround.aggregator.rounds.records import RoundResult, SiteResult
-from wardround.engine.basics.canonical import canonical_model
-from wardround.federation.protocol import Stage
+from wardround.aggregator.sentences import sentence
+from wardround.aggregator.status import _cohort_notes
+from wardround.engine.basics.canonical import canonical_model, sha256_hex
+from wardround.federation.envelope import Envelope
+from wardround.federation.protocol import RefusalCode, Stage, Task
 
 
 def _round(number: int, **cohorts: str | None) -> RoundResult:
@@ -48,3 +56,36 @@ def test_rounds_of_an_earlier_release_say_nothing_of_cases() -> None:
     assert cohort_changes(results) == {}
     assert b"cohort" not in canonical_model(results[0])
     assert not any(b"cases_changed" in canonical_model(row) for row in history_rows(results))
+
+
+@pytest.mark.parametrize("when", ["between rounds", "amid a round", "while the aggregator was away"])
+def test_a_change_is_told_when_it_happens_and_once(tmp_path: Path, when: str) -> None:
+    bench = Bench(tmp_path, rounds=3, final=False)
+    site = bench.sites["north"]
+    own, due = site.answer, [2 if when == "between rounds" else 3]
+
+    def answer(envelope: Envelope) -> Envelope:
+        task = Task.model_validate_json(envelope.body)
+        if task.stage is Stage.TRAIN and task.round == due[0] and (when != "amid a round" or site.progress):
+            due[0] = 0
+            site.cohort, site.cases = sha256_hex(b"other cases"), 99
+            site.refusals = [RefusalCode.COHORT_CHANGED]
+            if when == "while the aggregator was away":
+                raise SimulatedCrashError
+        return own(envelope)
+
+    site.answer = answer  # type: ignore[method-assign]
+    if when == "while the aggregator was away":
+        with pytest.raises(SimulatedCrashError):
+            bench.run()
+    assert bench.run().complete
+    number = 2 if when == "between rounds" else 3
+    told = bench.journal("cohort_changed")
+    assert [(entry.facts["site"], entry.facts["round"]) for entry in told] == [("north", number)]
+    assert sentence(told[0]) == (
+        f"north works with other cases from round {number} on: 99 training and 4 validation cases"
+    )
+    assert cohort_changes(bench.state.results()) == {number: ("north",)}
+    assert _cohort_notes(bench.state.results()) == [
+        f"from round {number} on the cases of north are not those of the rounds before"
+    ]

@@ -43,6 +43,7 @@ class Event(StrEnum):
     LIMIT_HIT = "limit_hit"
     ROUND_STARTED = "round_started"
     SITE_READY = "site_ready"
+    COHORT_CHANGED = "cohort_changed"
     TASK_SENT = "task_sent"
     SITE_STATE = "site_state"
     SITE_TROUBLE = "site_trouble"

@@ -59,7 +59,8 @@ def run_federation(path: Path) -> int:
     say(*describe_federation(coordination))
     state = StateFolder(coordination.folders.state)
     with interrupts(), state.locked(), open_view() as view:
-        sweep_left_overs(state.root)
+        for folder in (state.root, coordination.folders.results):
+            sweep_left_overs(folder)
         journal = Journal(state.journal_path, view.tell)
         try:
             outcome = _play(coordination, state, journal, view)

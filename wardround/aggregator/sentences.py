@@ -32,6 +32,8 @@ _SENTENCES: Mapping[str, str] = {
     Event.LIMIT_HIT: "limit hit by {site}: {detail}",
     Event.ROUND_STARTED: "round {round} ({stage}) begins",
     Event.SITE_READY: "{site} is ready: {train_cases} training and {validation_cases} validation cases",
+    Event.COHORT_CHANGED: "{site} works with other cases from round {round} on: {train_cases} training and "
+    "{validation_cases} validation cases",
     Event.SITE_TROUBLE: "{site}: {detail}; asked again in {retry_in:.0f} s",
     Event.SITE_DECLINED: "{site} declined: {reason}",
     Event.ANSWER_REFUSED: "an answer in the name of {site} was refused: {detail}",

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from wardround.aggregator.coordination import absolute_folders, certificate_notes, read_federation
 from wardround.aggregator.enrolment import read_roster
+from wardround.aggregator.history import cohort_changes
 from wardround.aggregator.journal import Entry, Event, read_journal
 from wardround.aggregator.progress import duration
 from wardround.aggregator.rounds.records import RoundResult, heaviest
@@ -18,6 +19,8 @@ from wardround.engine.basics.closed import Added
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study import Study, study_from_bytes
 from wardround.federation.protocol import FederationName, MetricName, Plan, Sentence, SiteName, Stage, WireModel
+
+_MOST_CHANGES = 5
 
 
 class SiteStanding(WireModel):
@@ -86,6 +89,7 @@ def read_status(config: Path) -> RunStatus:
             *certificate_notes(folders.keys, datetime.datetime.now(datetime.UTC)),
             *(_second_machines(journal) if is_running else ()),
             *_weight_notes(results),
+            *_cohort_notes(results),
         ),
         told=_told(state, plan),
         ended=_ended(journal),
@@ -153,6 +157,14 @@ def _weight_notes(results: Sequence[RoundResult]) -> tuple[str, ...]:
     if heavy is None or heavy.share is None:
         return ()
     return (f"{heavy.site} has {heavy.share:.0%} of the weight in the mean (`weights: {{cap: 0.5}}` bounds it)",)
+
+
+def _cohort_notes(results: Sequence[RoundResult]) -> list[str]:
+    """From which rounds on sites work with other cases; the last few."""
+    return [
+        f"from round {number} on the cases of {' and '.join(sites)} are not those of the rounds before"
+        for number, sites in list(cohort_changes(results).items())[-_MOST_CHANGES:]
+    ]
 
 
 def _last_detail(journal: list[Entry], number: int | None) -> str:

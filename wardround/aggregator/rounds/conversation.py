@@ -220,6 +220,10 @@ class Conversation:
             work_key=work_key(self._desk.plan.digest, order.stage, order.round, order.base, ready.cohort),
         )
         if asked != self._asked:
+            before = self._asked.cohort if self._asked is not None else self._desk.former.get(self.site)
+            if before not in (None, asked.cohort):
+                cases = {"train_cases": asked.train_cases, "validation_cases": asked.validation_cases}
+                self._record(Event.COHORT_CHANGED, cohort=asked.cohort, **cases)
             self._inbox.ask(asked)
             self._send_model = True
             self._asked = asked

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 
 from wardround.aggregator.journal import Journal
@@ -28,6 +28,7 @@ class RoundDesk:
         model_bytes: their number.
         cohorts: what each site said at its last hello, kept from round to round.
         accepted: work key of each site's last folded reply.
+        former: digest of the cases that each site worked with last.
         journal: the event log.
         patience: how long to wait for what.
         ring: with which keys the sites speak now.
@@ -46,6 +47,7 @@ class RoundDesk:
     patience: Patience
     ring: KeyRing = field(default_factory=lambda: KeyRing({}))
     terms: Terms | None = None
+    former: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -236,6 +236,7 @@ class RoundLoop:
             journal=self.journal,
             patience=run.patience,
             ring=run.ring,
+            former=last_cohorts(self.results),
             terms=Terms(run.plan, study_to_bytes(run.study).decode(), run.roster),
         )
         wanted = decision.sites if decision else order.sites
@@ -362,6 +363,11 @@ class RoundLoop:
 def accepted_keys(results: tuple[RoundResult, ...]) -> dict[str, str]:
     """The work key of each site's last reply that became part of a global model."""
     return {site.site: site.work_key for result in results if result.stage is Stage.TRAIN for site in result.sites}
+
+
+def last_cohorts(results: tuple[RoundResult, ...]) -> dict[str, str]:
+    """Digest of the cases that each site worked with in the last round that it was in."""
+    return {site.site: site.cohort for result in results for site in result.sites if site.cohort is not None}
 
 
 def _absence(status: SiteStatus) -> Absence:
