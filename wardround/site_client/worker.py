@@ -55,15 +55,16 @@ class Worker:
         """
         self._resume()
         while not self._room.stop.is_set():
-            laboratory = self._laboratory or self._prepare()
+            if self._laboratory is None:
+                self._prepare()
             if self._is_spent:
                 return FRESH_PROCESS
-            if laboratory is None:
+            if self._laboratory is None:
                 self._pause()
                 continue
             key = self._room.desk.next_work()
             if key is not None:
-                self._work(laboratory, key)
+                self._work(key)
             elif time.monotonic() - self._tidied >= _TIDY_EVERY:
                 self._tidied = time.monotonic()
                 tidy(self._room, None)
@@ -76,7 +77,8 @@ class Worker:
         if newest is not None and not room.results.has(newest) and room.tasks.is_signed(newest, public):
             room.desk.resume(newest)
 
-    def _prepare(self) -> Laboratory | None:
+    def _prepare(self) -> None:
+        """Open the cohort. Nobody else holds the former laboratory, so that its network is gone before a new one."""
         room = self._room
         self._laboratory = None
         room.desk.preparing()
@@ -90,11 +92,18 @@ class Worker:
             room.desk.broken(fault)
             self._count(fault)
             self._shut_out += 1
-            return None
+            return
         self._unusable, self._shut_out = None, 0
         cohort = self._laboratory.cohort
         room.log.record(Event.COHORT_OPENED, **cohort.model_dump(mode="json"))
         room.desk.open_for(cohort)
+
+    def _current(self) -> Laboratory:
+        """The laboratory of the cohort as it is now. Raises `Refusal` if that cannot be used."""
+        if self._laboratory is None or not self._laboratory.is_current():
+            self._prepare()
+        if self._laboratory is None:
+            raise Refusal(RefusalCode.COHORT_CHANGED, "the cohort has changed and cannot be opened")
         return self._laboratory
 
     def _pause(self) -> None:
@@ -102,13 +111,10 @@ class Worker:
         pause = min(longest, _SECONDS_BEFORE_ANOTHER_TRY * 2 ** min(self._shut_out - 1, 8))
         self._room.stop.wait(pause * self._random.uniform(1.0, 1.25))
 
-    def _work(self, laboratory: Laboratory, key: str) -> None:
+    def _work(self, key: str) -> None:
         room = self._room
         try:
-            current = laboratory if laboratory.is_current() else self._prepare()
-            if current is None:
-                raise Refusal(RefusalCode.COHORT_CHANGED, "the cohort has changed and cannot be opened")
-            perform(room, current, key)
+            perform(room, self._current(), key)
         except HaltedError:
             if not room.desk.closed:
                 room.log.record(Event.TASK_SUPERSEDED, work_key=key)

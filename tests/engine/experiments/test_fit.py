@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.experiments.cohorts import flat_cohort, flat_study, halves_cohort, halves_study
+from tests.support.alive import networks_alive
 from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.problems import InputError
 from wardround.engine.experiments.casetables import CASES, read_cases
@@ -210,3 +211,11 @@ def test_it_learns(study: Study, write: object, metric: str, least: float, tmp_p
     result = fit(bench, tmp_path / "run")
     assert result.metrics.test is not None
     assert result.metrics.test.values[metric] > least
+
+
+def test_a_folds_network_is_gone_before_the_next(bench: Workbench, tmp_path: Path) -> None:
+    splits = bench.with_splits({"fold-0": bench.split, "fold-1": bench.split})
+    with networks_alive() as counts:
+        for name, one in splits.items():
+            fit(one, tmp_path / name)
+    assert counts == [0, 0]

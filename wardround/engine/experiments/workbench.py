@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -176,7 +177,12 @@ class Workbench:
         return PatchSource(self.study, self.train_cases)
 
     def learner(self, total_steps: int) -> Learner:
-        """A learner with the study's initial weights, over a horizon of `total_steps`."""
+        """A learner with the study's initial weights, over a horizon of `total_steps`.
+
+        One that the caller has let go of before is gone by then: a device need not have room for two.
+        """
+        # torch's first optimiser leaves frames in a circle that hold what was being made.
+        gc.collect()
         return Learner.create(self.study, total_steps, device=str(self.device))
 
     def evaluate(
