@@ -1,4 +1,4 @@
-"""`--local` with a study of its own, `status` and `log`."""
+"""`status` and `log`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.site_client.support import STUDY, FakeLaboratory, Site, base_model, build_site, working_site, write_cohort
+from tests.site_client.support import FakeLaboratory, Site, base_model, build_site, working_site
 from wardround.engine.cli.runner import ExitCode, run
 from wardround.federation.protocol import Stage
 from wardround.site_client.account import Account
@@ -24,15 +24,6 @@ def _worked(site: Site) -> None:
     laboratory, base = FakeLaboratory(), base_model()
     with working_site(site, laboratory) as courier:
         courier.handle(site.sealed(site.task(Stage.TRAIN, 1, base, laboratory.cohort.digest), base))
-
-
-def test_local_training_takes_another_study(site: Site) -> None:
-    write_cohort(site)
-    site.settings.accepted.unlink()
-    (site.folder / "other.yaml").write_text(STUDY.replace("study: blobs", "study: other"))
-    arguments = ["--config", str(site.config), "--local", "--study", str(site.folder / "other.yaml")]
-    assert run(app, arguments) == ExitCode.OK
-    assert list((site.settings.work / "local").rglob("model.safetensors"))
 
 
 def test_status_without_anything_running(site: Site, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,9 +1,11 @@
-"""One damaged byte in any file of the work folder: the run ends with the same weights, or the file is named."""
+"""One damaged byte, or a file that is gone or unreadable: the run ends with the same weights, or the file is named."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,12 +19,21 @@ from tests.site_client.support import (
     courier_of,
     working_site,
 )
+from wardround.engine.basics.files import discard
 from wardround.federation.protocol import Done, Missing, Refused, Stage, Task, Working
+from wardround.site_client import desk
 from wardround.site_client.courier import Courier
 from wardround.site_client.events import Event, Role, log_path, read_log
 
+pytestmark = pytest.mark.usefixtures("quick_to_stop")
 COHORT = FakeLaboratory().cohort.digest
 LOGS, PROCESSES = "events", (".lock", ".pid", ".sock")
+
+
+@pytest.fixture
+def quick_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that notices at once that it is to end: there are many here."""
+    monkeypatch.setattr(desk, "_IDLE_SECONDS", 0.02)
 
 
 def _play(site: Site, courier: Courier, task: Task, base: bytes) -> bytes:
@@ -79,54 +90,130 @@ def _named(site: Site) -> list[str]:
     return [str(entry.facts.get("file")) for entry in entries if entry.event in events]
 
 
+def _flip_first(path: Path) -> None:
+    _flip(path, 0.0)
+
+
+def _flip_middle(path: Path) -> None:
+    _flip(path, 0.5)
+
+
+def _flip_last(path: Path) -> None:
+    _flip(path, 1.0)
+
+
+def _cut(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _remove(path: Path) -> None:
+    path.unlink()
+
+
+def _fold(path: Path) -> None:
+    """A folder in its place: it is there and cannot be read, as a file in a bad sector or of another user."""
+    path.unlink()
+    path.mkdir()
+
+
+def _kinds(work: Path) -> list[Path]:
+    """One file of each kind: of entries that are named by digests the first."""
+    kinds: dict[str, Path] = {}
+    for path in _files(work):
+        kinds.setdefault(re.sub(r"[0-9a-f]{64}", "*", str(path.relative_to(work))), path.relative_to(work))
+    return list(kinds.values())
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    """The updates of a run to which nothing happens."""
+    return _until_round(tmp_path_factory.mktemp("undisturbed") / "site", ROUNDS + 1)[1]
+
+
+@pytest.fixture(scope="module")
+def after_two(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A site that has done two rounds."""
+    return _until_round(tmp_path_factory.mktemp("two") / "site", 2)[0]
+
+
 @pytest.mark.parametrize(
-    "place", [0.5, pytest.param(0.0, marks=pytest.mark.slow), pytest.param(1.0, marks=pytest.mark.slow)]
+    "damage",
+    [
+        _flip_middle,
+        _cut,
+        _remove,
+        _fold,
+        *(pytest.param(slow, marks=pytest.mark.slow) for slow in (_flip_first, _flip_last, _empty)),
+    ],
 )
-def test_a_flipped_byte_in_any_file_gives_the_same_weights_or_is_named(tmp_path: Path, place: float) -> None:
-    """After round 2 every file is damaged in turn; then round 2 is asked for again, and the run goes on to its end."""
-    _, expected = _until_round(tmp_path / "undisturbed", ROUNDS + 1)
-    first, _ = _until_round(tmp_path / "two", 2)
-    names = [path.relative_to(first.settings.work) for path in _files(first.settings.work)]
-    kinds = {name.parts[0] for name in names}
-    assert {"tasks", "outbox", "results", "state", "account"} <= kinds
-    for number, name in enumerate(names):
-        site = Site(tmp_path / str(number), first.coordinator, first.invitation)
-        shutil.copytree(first.folder, site.folder, ignore=shutil.ignore_patterns("*.sock"))
-        _flip(site.settings.work / name, place)
+def test_damage_to_a_file_of_any_kind_gives_the_same_weights_or_is_named(
+    tmp_path: Path, undisturbed: list[bytes], after_two: Site, damage: Callable[[Path], None]
+) -> None:
+    """After round 2 a file is damaged; then round 2 is asked for again, and the run goes on to its end."""
+    kinds = _kinds(after_two.settings.work)
+    assert {"tasks", "outbox", "results", "state", "account"} <= {name.parts[0] for name in kinds}
+    assert len(kinds) > 12
+    for number, name in enumerate(kinds):
+        site = Site(tmp_path / str(number), after_two.coordinator, after_two.invitation)
+        shutil.copytree(after_two.folder, site.folder, ignore=shutil.ignore_patterns("*.sock"))
+        damage(site.settings.work / name)
         with working_site(site, FakeLaboratory()) as courier:
             updates = [_play(site, courier, task, base) for task, base in _tasks(site)[1:]]
-        if updates != expected[1:]:
-            assert "committed" in name.parts or "pending" in name.parts, name
+        if updates != undisturbed[1:]:
+            assert name.parts[0] == "state", name
             assert any(Path(found).name == name.name for found in _named(site)), name
+        assert "Traceback" not in site.log_text(Role.COURIER) + site.log_text(Role.WORKER), name
         shutil.rmtree(site.folder)
 
 
+def test_the_loss_of_a_carried_state_is_told_however_it_was_lost(tmp_path: Path, after_two: Site) -> None:
+    """Also where the folder of the state is there, and nothing is in it."""
+    for number, lost in enumerate(("*/*.blob", "*", "*/blobs.json")):
+        site = Site(tmp_path / str(number), after_two.coordinator, after_two.invitation)
+        shutil.copytree(after_two.folder, site.folder, ignore=shutil.ignore_patterns("*.sock"))
+        for found in (site.settings.work / "state" / "pending").glob(lost):
+            discard(found)
+        laboratory = FakeLaboratory()
+        with working_site(site, laboratory) as courier:
+            _play(site, courier, *_tasks(site)[2])
+        told = {Event.STATE_DAMAGED, Event.STATE_LOST} & set(site.events(Role.WORKER))
+        assert bool(told) == ("train 8-12 carried []" in laboratory.calls) == (lost != "*/blobs.json"), lost
+
+
 @pytest.mark.parametrize("kind", ["result.json", "update.safetensors", "base.safetensors"])
-def test_what_is_damaged_before_it_was_signed_is_made_again(tmp_path: Path, kind: str) -> None:
-    _, expected = _until_round(tmp_path / "undisturbed", 1)
+def test_what_is_damaged_before_it_was_signed_is_made_again(
+    tmp_path: Path, undisturbed: list[bytes], kind: str
+) -> None:
     site, _ = _until_round(tmp_path / "site", 1)
     shutil.rmtree(site.settings.work / "outbox")
     task, base = _tasks(site)[0]
-    for place in (0.1, 0.9):
+    for damage in (_flip_middle, _cut, _fold):
         (found,) = (path for path in _files(site.settings.work) if path.name == kind)
-        _flip(found, place)
+        damage(found)
         with working_site(site, FakeLaboratory()) as courier:
-            assert _play(site, courier, task, base) == expected[0]
+            assert _play(site, courier, task, base) == undisturbed[0]
         assert str(found) in _named(site)
         shutil.rmtree(site.settings.work / "outbox")
 
 
+@pytest.mark.parametrize("damage", [_flip_middle, _cut, _fold])
 @pytest.mark.parametrize("name", ["body.json", "signature", "arrived.sha256", "base.safetensors"])
-def test_a_task_that_is_damaged_before_it_is_done_is_asked_for_again(tmp_path: Path, name: str) -> None:
-    _, expected = _until_round(tmp_path / "undisturbed", 1)
+def test_a_task_that_is_damaged_before_it_is_done_is_asked_for_again(
+    tmp_path: Path, undisturbed: list[bytes], name: str, damage: Callable[[Path], None]
+) -> None:
     site = build_site(tmp_path / "site")
     site.config.write_text(site.config.read_text().replace("answer_seconds: 3", "answer_seconds: 0.3"))
     task, base = _tasks(site)[0]
     courier_of(site).handle(site.sealed(task, base))
-    _flip(site.settings.work / "tasks" / str(task.work_key) / name, 0.5)
+    damage(site.settings.work / "tasks" / str(task.work_key) / name)
     laboratory = FakeLaboratory()
     with working_site(site, laboratory) as courier:
-        assert _play(site, courier, task, base) == expected[0]
+        assert _play(site, courier, task, base) == undisturbed[0]
     assert sum(call.startswith("train") for call in laboratory.calls) == 1
 
 

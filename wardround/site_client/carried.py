@@ -1,12 +1,14 @@
 """State that a site carries from round to round: named blobs, such as the optimiser's moments.
 
 The state after a piece of work waits under `pending/<work key>`. A later task says which reply the aggregator has
-accepted: that one's state is committed, any other is rolled back. Each blob bears its SHA-256 in its name.
+accepted: that one's state is committed, any other is rolled back. Each blob bears its SHA-256 in its name, and a list
+says which there are.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -14,10 +16,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from wardround.engine.basics.files import DamagedError, fsync_folder, sweep_left_overs, write_atomic
+from wardround.engine.basics.canonical import canonical_json
+from wardround.engine.basics.files import (
+    DamagedError,
+    discard,
+    fsync_folder,
+    read_checked,
+    read_whole,
+    sweep_left_overs,
+    write_atomic,
+    write_checked,
+)
 from wardround.site_client.mailbox import entries
 
 _BLOB = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_LIST = "blobs.json"
 _ROUNDS_BACK = 3
 """So many accepted states before the last one are kept: as many rounds as an aggregator can undo by default."""
 
@@ -52,7 +65,7 @@ class CarriedState:
         self._thin_out(accepted)
         old = tuple(key for key in entries(self._pending) if key != current and not waits(key))
         for key in old:
-            shutil.rmtree(self._pending / key)
+            discard(self._pending / key)
         lost = accepted is not None and not (self._committed / accepted).exists()
         return Settlement(accepted if committed else None, old, lost)
 
@@ -60,11 +73,12 @@ class CarriedState:
         """The blobs that the accepted work left behind; none when there is no such state.
 
         Raises:
-            DamagedError: a blob does not have the digest in its name.
+            DamagedError: a blob does not have the digest in its name, or is not there.
         """
         if accepted is None or not (self._committed / accepted).exists():
             return {}
-        return dict(_read(path) for path in sorted((self._committed / accepted).glob("*.blob")))
+        folder = self._committed / accepted
+        return dict(_read(folder / name) for name in _listed(folder))
 
     def set_aside(self, accepted: str) -> Path:
         """Take a damaged state out of use without deleting it; where it is now. It counts as lost from now on."""
@@ -90,7 +104,9 @@ class CarriedState:
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir(parents=True)
         for name, content in blobs.items():
-            write_atomic(building / f"{name}.{hashlib.sha256(content).hexdigest()}.blob", content)
+            write_atomic(building / _file_name(name, content), content)
+        names = sorted(_file_name(name, content) for name, content in blobs.items())
+        write_checked(building / _LIST, canonical_json(list(names)))
         shutil.rmtree(folder, ignore_errors=True)
         building.rename(folder)
         fsync_folder(self._pending)
@@ -126,10 +142,25 @@ class CarriedState:
         return is_new
 
 
+def _file_name(name: str, content: bytes) -> str:
+    return f"{name}.{hashlib.sha256(content).hexdigest()}.blob"
+
+
+def _listed(folder: Path) -> list[str]:
+    """Names of the blobs that there should be; those that there are, where no sound list says it."""
+    try:
+        return list(json.loads(read_checked(folder / _LIST)))
+    except (FileNotFoundError, DamagedError):
+        return sorted(path.name for path in folder.glob("*.blob"))
+
+
 def _read(path: Path) -> tuple[str, bytes]:
     """A blob by name. One of release 0.1.0 has no digest in its name, and cannot be checked."""
     name, *digest = path.name.removesuffix(".blob").split(".")
-    content = path.read_bytes()
+    try:
+        content = read_whole(path)
+    except FileNotFoundError:
+        raise DamagedError(path) from None
     if digest and hashlib.sha256(content).hexdigest() != digest[0]:
         raise DamagedError(path)
     return name, content

@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from wardround.engine.basics.canonical import canonical_json, sha256_hex
-from wardround.engine.basics.files import DamagedError, fsync_folder, write_atomic
+from wardround.engine.basics.files import DamagedError, discard, fsync_folder, read_whole, write_atomic
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,8 @@ class ChainedLog:
             if best.lines and (not one.is_whole or len(one.lines) < len(best.lines))
         )
         for file in mended:
+            if file.is_dir():
+                discard(file)
             write_atomic(file, b"".join(line + b"\n" for line in best.lines))
         self._chain = best.chain
         return tuple(json.loads(line)["entry"] for line in best.lines), mended
@@ -82,7 +84,10 @@ class ChainedLog:
 
 
 def _look(file: Path) -> _Found:
-    *lines, tail = (file.read_bytes() if file.exists() else b"").split(b"\n")
+    try:
+        *lines, tail = (read_whole(file) if file.exists() else b"").split(b"\n")
+    except DamagedError:
+        return _Found((), "", is_whole=False, is_damaged=True)
     sound: list[bytes] = []
     chain = ""
     for line in lines:

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.closed import Closed
-from wardround.engine.basics.files import DamagedError, read_checked, write_checked
+from wardround.engine.basics.files import DamagedError, discard, read_checked, write_checked
 from wardround.federation.protocol import Count, RefusalCode
 from wardround.site_client.channel import Fault
 
@@ -72,6 +72,8 @@ class HealthFile:
 
     def _write(self, health: Health) -> None:
         with contextlib.suppress(OSError):  # a full disk must not keep the worker from saying that it is full
+            if self._path.is_dir():
+                discard(self._path)
             write_checked(self._path, canonical_model(health))
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from wardround.engine.basics.files import DamagedError
 from wardround.federation.envelope import Envelope
 from wardround.federation.protocol import Digest, Done, RefusalCode, Task
 from wardround.federation.sealing import SealError, open_reply
@@ -32,11 +33,12 @@ class Keeping:
 
     def reply(self, key: Digest, signing_public: str) -> Envelope | None:
         """The signed reply to a work key, if it is here as it was signed. A damaged one is said and removed."""
-        kept = self.outbox.get(key)
-        if kept is None:
-            return None
-        if _is_as_signed(kept, key, signing_public):
-            return kept
+        try:
+            kept = self.outbox.get(key)
+            if kept is None or _is_as_signed(kept, key, signing_public):
+                return kept
+        except DamagedError:
+            pass
         self._say(key, self.outbox.root / key, "the reply is made again from the work's result, or the work done again")
         self.outbox.remove(key)
         return None
@@ -86,10 +88,17 @@ class Keeping:
     def conclude(self) -> None:
         """After the last round: keep no models and no updates, only what the final evaluation was answered with."""
         for key in {*entries(self.tasks.root), *entries(self.outbox.root)}:
-            kept = self.outbox.get(key)
             self.tasks.remove(key)
-            if kept is None or kept.payload:
+            if not self._is_small(key):
                 self._remove(key)
+
+    def _is_small(self, key: Digest) -> bool:
+        """Whether a reply without tensors is kept."""
+        try:
+            kept = self.outbox.get(key)
+        except DamagedError:
+            return False
+        return kept is not None and not kept.payload
 
     def _remove(self, key: Digest) -> None:
         self.outbox.remove(key)

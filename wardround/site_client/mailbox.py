@@ -21,8 +21,10 @@ from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.closed import Added
 from wardround.engine.basics.files import (
     DamagedError,
+    discard,
     fsync_folder,
     read_checked,
+    read_whole,
     require_space,
     sweep_left_overs,
     write_atomic,
@@ -74,6 +76,7 @@ class Tasks:
     def put(self, task_key: str, envelope: Envelope) -> None:
         """Keep a task. Raises `InputError` when the disk has no room for it and its results, OSError when it fails."""
         require_space(self.root, _HEADROOM * len(envelope.payload), "a task and its result")
+        remove_entry(self.root, task_key)
         folder = self.root / task_key
         write_atomic(folder / _BASE, envelope.payload)
         write_atomic(folder / _SIGNATURE, envelope.signature)
@@ -89,8 +92,8 @@ class Tasks:
         """Whether the task is here with a signature of this coordinator's key."""
         folder = self.root / task_key
         try:
-            body, signature = (folder / _BODY).read_bytes(), (folder / _SIGNATURE).read_bytes()
-        except FileNotFoundError:
+            body, signature = read_whole(folder / _BODY), read_whole(folder / _SIGNATURE)
+        except (FileNotFoundError, DamagedError):
             return False
         return is_signed_task(body, signature, coordinator_public)
 
@@ -98,22 +101,22 @@ class Tasks:
         """Whether body or signature are no longer what the courier wrote."""
         folder = self.root / task_key
         try:
-            sealed = _seal_of((folder / _BODY).read_bytes(), (folder / _SIGNATURE).read_bytes())
-            return (folder / _ARRIVED).read_bytes() != sealed
+            sealed = _seal_of(read_whole(folder / _BODY), read_whole(folder / _SIGNATURE))
+            return read_whole(folder / _ARRIVED) != sealed
         except FileNotFoundError:
             return False  # a task of release 0.1.0, or one that has just gone
+        except DamagedError:
+            return True
 
     def get(self, task_key: str) -> Envelope:
-        """The task as it came. Raises FileNotFoundError when it is not here."""
+        """The task as it came. Raises FileNotFoundError when it is not here, `DamagedError` where it is unreadable."""
         folder = self.root / task_key
-        return Envelope(
-            (folder / _BODY).read_bytes(), (folder / _SIGNATURE).read_bytes(), (folder / _BASE).read_bytes()
-        )
+        return Envelope(read_whole(folder / _BODY), read_whole(folder / _SIGNATURE), read_whole(folder / _BASE))
 
     def base(self, task_key: str, digest: str | None) -> bytes:
         """The packed base model of a task. Raises `DamagedError` when it is not the one of that digest."""
         path = self.root / task_key / _BASE
-        content = path.read_bytes() if path.exists() else b""
+        content = read_whole(path) if path.exists() else b""
         if payload_digest(content) != digest:
             raise DamagedError(path)
         return content
@@ -127,8 +130,8 @@ class Tasks:
         """Every task that is here and can be read, by work key."""
         found = []
         for key in entries(self.root):
-            with contextlib.suppress(FileNotFoundError, ValidationError):
-                found.append((key, Task.model_validate_json((self.root / key / _BODY).read_bytes())))
+            with contextlib.suppress(FileNotFoundError, DamagedError, ValidationError):
+                found.append((key, Task.model_validate_json(read_whole(self.root / key / _BODY))))
         return found
 
     def arrived(self, task_key: str) -> int:
@@ -154,6 +157,7 @@ class Results:
 
     def put(self, task_key: str, result: WorkResult, update: bytes) -> None:
         """Keep a result and its packed update."""
+        remove_entry(self.root, task_key)
         folder = self.root / task_key
         if result.update is not None:
             write_atomic(folder / _UPDATE, update)
@@ -173,7 +177,7 @@ class Results:
         path = self.root / task_key / _UPDATE
         if digest is None:
             return b""
-        content = path.read_bytes() if path.exists() else b""
+        content = read_whole(path) if path.exists() else b""
         if payload_digest(content) != digest:
             raise DamagedError(path)
         return content
@@ -191,6 +195,7 @@ class Outbox:
 
     def put(self, task_key: str, envelope: Envelope) -> None:
         """Keep a signed reply: from now on these bytes are the answer to this work key."""
+        remove_entry(self.root, task_key)
         folder = self.root / task_key
         if envelope.payload:
             write_atomic(folder / _UPDATE, envelope.payload)
@@ -203,13 +208,13 @@ class Outbox:
         return (self.root / task_key / _BODY).exists()
 
     def get(self, task_key: str) -> Envelope | None:
-        """The signed reply as it lies here, or None when there is none yet."""
+        """The signed reply as it lies here, or None when there is none yet. Raises `DamagedError`."""
         folder = self.root / task_key
         if not self.has(task_key):
             return None
         signature, update = folder / _SIGNATURE, folder / _UPDATE
-        payload = update.read_bytes() if update.exists() else b""
-        return Envelope((folder / _BODY).read_bytes(), signature.read_bytes() if signature.exists() else b"", payload)
+        payload = read_whole(update) if update.exists() else b""
+        return Envelope(read_whole(folder / _BODY), read_whole(signature) if signature.exists() else b"", payload)
 
     def remove(self, task_key: str) -> bool:
         """Forget a reply; whether there was one."""
@@ -245,7 +250,10 @@ def remove_entry(root: Path, task_key: str) -> bool:
     folder = root / task_key
     if not folder.exists():
         return False
+    if not folder.is_dir():
+        discard(folder)
+        return True
     for marker in (_BODY, _RESULT):
-        (folder / marker).unlink(missing_ok=True)
+        discard(folder / marker)
     shutil.rmtree(folder, ignore_errors=True)
     return True

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.closed import Closed
-from wardround.engine.basics.files import DamagedError, read_checked, write_checked
+from wardround.engine.basics.files import DamagedError, discard, read_checked, write_checked
 from wardround.federation.protocol import Features
 
 
@@ -33,6 +33,7 @@ class PeerFile:
     def note(self, features: tuple[str, ...]) -> None:
         """Keep what a hello named."""
         if self.features() != features:
+            discard(self._path)
             write_checked(self._path, canonical_model(_Peer(features=features)))
 
     @property

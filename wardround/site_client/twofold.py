@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from wardround.engine.basics.files import DamagedError, checked, read_checked, write_private
+from wardround.engine.basics.files import DamagedError, checked, discard, read_checked, write_private
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,9 @@ class Twofold:
             return None
         for file, content in zip(self.files, found, strict=True):
             if content != sound[0]:
-                with contextlib.suppress(OSError):  # it can be read, and is mended when there is room
+                with contextlib.suppress(OSError):  # the other one can be read: it is mended when there is room
+                    if file.is_dir():
+                        discard(file)
                     write_private(file, checked(sound[0]))
         return sound[0]
 
@@ -45,7 +47,5 @@ def _look(file: Path) -> bytes | DamagedError | None:
         return read_checked(file)
     except FileNotFoundError:
         return None
-    except OSError:
-        return DamagedError(file)
     except DamagedError as error:
         return error

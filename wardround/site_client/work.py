@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from wardround.engine.basics.canonical import canonical_model
-from wardround.engine.basics.files import DamagedError, read_checked, sweep_left_overs, write_checked
+from wardround.engine.basics.files import DamagedError, discard, read_checked, sweep_left_overs, write_checked
 from wardround.engine.basics.problems import InputError
 from wardround.federation.declared import TEST_PREFIX
 from wardround.federation.envelope import Payload
@@ -149,6 +149,9 @@ def _open(room: Workroom, laboratory: Laboratory, key: str) -> _Order:
         task = open_task(envelope, room.agreement.invitation.coordinator_key)
     except FileNotFoundError as error:
         raise TaskGoneError(str(error.filename)) from error
+    except DamagedError as error:
+        room.tasks.remove(key)
+        raise TaskGoneError(str(error.path)) from error
     except SealError as error:
         # The courier takes no model whose digest is not the task's: one that has another now was damaged here.
         if error.code is RefusalCode.BAD_MODEL or room.tasks.has_changed(key):
@@ -224,6 +227,7 @@ def _evaluate(room: Workroom, laboratory: Laboratory, order: _Order) -> _Scores:
         began = time.monotonic()
     except (DamagedError, ValidationError):
         room.log.record(Event.DAMAGE_FOUND, work_key=order.key, file=str(path), remedy="the model is scored again")
+        discard(path)
         began = time.monotonic()
     room.desk.progress("evaluating")
     with room.stop.interruptible():
@@ -303,7 +307,7 @@ def _tell_of_damaged_checkpoints(room: Workroom, order: _Order, checkpoint: Path
     for path in checkpoint.parent.glob("*.damaged"):
         remedy = "the one before it was used, or the round begun again"
         room.log.record(Event.DAMAGE_FOUND, work_key=order.key, file=str(path), remedy=remedy)
-        path.unlink(missing_ok=True)
+        discard(path)
 
 
 def _watch(room: Workroom, key: str, start: int, steps: int) -> Watch:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import mmap
 import os
 import re
 import secrets
+import shutil
 import stat
 import time
 from collections.abc import Iterator
@@ -22,6 +24,10 @@ from wardround.engine.basics.problems import InputError, Problem
 
 _LEFT_OVER = re.compile(r"\..{0,40}\.[0-9a-f]{12}\.tmp", re.DOTALL)
 _DIGEST_LENGTH = 64
+_UNREADABLE = frozenset(
+    {errno.EIO, errno.EISDIR, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EBADMSG, errno.EUCLEAN, errno.ELOOP}
+)
+"""What reading says of a bad sector, of a folder in a file's place, of rights that are gone: it does not pass."""
 
 
 class DiskFullError(InputError):
@@ -29,10 +35,10 @@ class DiskFullError(InputError):
 
 
 class DamagedError(Exception):
-    """A file does not hold the bytes that were written to it; `path` is the file."""
+    """A file does not hold the bytes that were written to it, or cannot be read; `path` is the file."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"{path} is damaged: its bytes are not those that were written")
+        super().__init__(f"{path} is damaged: its bytes are not those that were written, or cannot be read")
         self.path = path
 
 
@@ -109,14 +115,32 @@ def checked(content: bytes) -> bytes:
     return hashlib.sha256(content).hexdigest().encode() + b"\n" + content
 
 
+def read_whole(path: Path) -> bytes:
+    """The bytes of a file. Raises FileNotFoundError; `DamagedError` where it is there and will never be readable."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        if error.errno not in _UNREADABLE:
+            raise
+        raise DamagedError(path) from error
+
+
+def discard(path: Path) -> None:
+    """Remove a file, or a folder that lies in its place. Raises OSError."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def read_checked(path: Path) -> bytes:
     """The content of a file of `write_checked`; of a JSON object that release 0.1.0 wrote without a digest as well.
 
     Raises:
-        DamagedError: the content does not have its digest.
+        DamagedError: the content does not have its digest, or cannot be read.
         FileNotFoundError: there is no such file.
     """
-    written = path.read_bytes()
+    written = read_whole(path)
     if written[:1] == b"{" and b"\n" not in written:
         return written
     digest, content = written[:_DIGEST_LENGTH], written[_DIGEST_LENGTH + 1 :]

@@ -11,7 +11,7 @@ from pydantic import JsonValue, ValidationError
 from torch import Tensor
 
 from wardround.engine.basics.closed import Closed
-from wardround.engine.basics.files import fsync_folder
+from wardround.engine.basics.files import discard, fsync_folder
 from wardround.engine.basics.problems import InputError
 from wardround.engine.training.pace import Pace
 from wardround.engine.training.weights import DamagedFileError, read_header, read_tensors, write_tensors
@@ -107,7 +107,7 @@ def load_checkpoint(path: Path, identity: str, steps: range | None = None) -> Ch
             if steps is not None and _position(read_header(candidate), candidate).step not in steps:
                 return None
             checkpoint = _read(candidate)
-        except DamagedFileError as error:
+        except InputError as error:  # damaged, or a file that cannot be read
             _set_aside(candidate, error)
             continue
         return checkpoint if checkpoint.position.identity == identity else None
@@ -137,8 +137,9 @@ def _group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _set_aside(path: Path, error: DamagedFileError) -> None:
+def _set_aside(path: Path, error: InputError) -> None:
     damaged = path.with_name(path.name + ".damaged")
+    discard(damaged)
     path.replace(damaged)
     fsync_folder(path.parent)
     _LOG.warning("%s It is kept as %s; the checkpoint before it is used.", error, damaged.name)
