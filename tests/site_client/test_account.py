@@ -25,7 +25,7 @@ from wardround.federation.protocol import Continuation, Done, Horizon, Missing, 
 from wardround.site_client.account import Account
 from wardround.site_client.agreement import Refusal
 from wardround.site_client.chained import ChainedLog
-from wardround.site_client.events import Role
+from wardround.site_client.events import Event, Role
 
 ALLOWANCE = 3
 COHORT = FakeLaboratory().cohort.digest
@@ -292,3 +292,16 @@ def test_work_that_was_at_hand_while_rounds_before_it_were_undone_is_counted_onc
             account.take(tasks[3], ALLOWANCE)
     account.release(tasks[3], sha256_hex(b"4"), ALLOWANCE)
     assert account.tally().extra == Account(tmp_path, plan).tally().extra == 2
+
+
+def test_an_account_that_has_gone_is_told(site: Site) -> None:
+    base = base_model(1)
+    with working_site(site, FakeLaboratory()) as courier:
+        courier.sweep()
+        until(site, courier, site.task(Stage.TRAIN, 1, base, COHORT), base, Done)
+    courier_of(site).sweep()
+    assert Event.ACCOUNT_LOST not in site.events(Role.COURIER)
+    for file in (site.settings.work / "account").iterdir():
+        file.unlink()
+    courier_of(site).sweep()
+    assert site.events(Role.COURIER).count(Event.ACCOUNT_LOST) == 1

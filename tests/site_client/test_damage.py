@@ -145,10 +145,9 @@ def after_two(tmp_path_factory: pytest.TempPathFactory) -> Site:
     "damage",
     [
         _flip_middle,
-        _cut,
         _remove,
         _fold,
-        *(pytest.param(slow, marks=pytest.mark.slow) for slow in (_flip_first, _flip_last, _empty)),
+        *(pytest.param(slow, marks=pytest.mark.slow) for slow in (_flip_first, _flip_last, _cut, _empty)),
     ],
 )
 def test_damage_to_a_file_of_any_kind_gives_the_same_weights_or_is_named(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import threading
 import time
@@ -118,10 +119,19 @@ class Courier:
     def sweep(self) -> None:
         """Remove what a killed courier left half-written, and tasks of a former key. Once, before the first message."""
         self._keeping.sweep()
+        self._look_for_the_account()
         public, tasks = self._office.agreement.invitation.coordinator_key, self._office.tasks
         for key in entries(tasks.root):
             if tasks.has(key) and not tasks.has_changed(key) and not tasks.is_signed(key, public):
                 self._keeping.forget(key)  # a former key of the coordinator has signed it: it is sent again
+
+    def _look_for_the_account(self) -> None:
+        """Say so where work was done for the accepted plan and nothing is written down about it any more."""
+        plan = self._office.agreement.plan.digest
+        with contextlib.suppress(Refusal):  # one that is damaged is told when a task comes
+            known = any(task.plan == plan for _, task in self._office.tasks.all())
+            if known and self._account.tally().works == 0:
+                self._office.log.record_fault(Event.ACCOUNT_LOST, file=str(self._office.settings.work / "account"))
 
     def handle(self, envelope: Envelope) -> Envelope:
         """The signed answer to one message. Never raises: what fails is refused by code, and logged with its reason."""

@@ -79,6 +79,7 @@ class Event(StrEnum):
     SWEPT = "swept"
     RETRY_LATER = "retry_later"
     FRESH_PROCESS = "fresh_process"
+    ACCOUNT_LOST = "account_lost"
     RUN_COMPLETE = "run_complete"
     RUN_ENDED = "run_ended"
     EVALUATION_DONE = "evaluation_done"
@@ -183,6 +184,8 @@ _SENTENCES: Mapping[str, str] = {
     Event.DAMAGE_FOUND: "{file} was damaged: {remedy}",
     Event.RETRY_LATER: "the work is tried again after {seconds} s",
     Event.FRESH_PROCESS: "a fresh process is needed after {failures} failures in a row, the last of them {code}",
+    Event.ACCOUNT_LOST: "{file} says nothing of the accepted plan, for which work was done here: a new account begins, "
+    "and the allowance with it. If you did not remove it, restore it from a backup",
     Event.RUN_COMPLETE: "the run is complete after {round} rounds; waiting for the next one",
     Event.RUN_ENDED: "{detail} (after {round} rounds); waiting for what comes next",
     Event.EVALUATION_DONE: "evaluated the incoming model on {cases} cases",

@@ -29,7 +29,7 @@ class Keeping:
         """Remove what a killed courier left half-written. For the courier, before it begins."""
         left = sweep(self.tasks.root) + sweep(self.outbox.root)
         if left:
-            self.log.record(Event.SWEPT, count=left)
+            self.log.record_fault(Event.SWEPT, count=left)
 
     def reply(self, key: Digest, signing_public: str) -> Envelope | None:
         """The signed reply to a work key, if it is here as it was signed. A damaged one is said and removed."""

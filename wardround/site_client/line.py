@@ -40,7 +40,7 @@ def run_courier(
     address = settings.address or agreement.address
     office = Office(settings, agreement, keys, log, stop)
     courier = Courier(office, worker_at(settings))
-    log.record(Event.STARTED)
+    log.record_fault(Event.STARTED)
     courier.sweep()
     with health_service(settings.health_port) as tell:
         node.serve(
@@ -53,7 +53,7 @@ def run_courier(
             installation=installation_of(settings.work),
             shelf=office.arriving,
         )
-    log.record(Event.STOPPED)
+    log.record_fault(Event.STOPPED)
 
 
 class _Listener:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -35,8 +36,9 @@ def only_one(work: Path, role: Role) -> Iterator[None]:
                 got=f"process {read_pid(work, role) or 'unknown'}",
                 remedy="Stop that one first, or give this site its own `work` folder in site.yaml",
             ) from None
-        write_atomic(pid_path(work, role), f"{os.getpid()}\n".encode())
         try:
+            with contextlib.suppress(OSError):  # on a full disk the process must be there to say that it is full
+                write_atomic(pid_path(work, role), f"{os.getpid()}\n".encode())
             yield
         finally:
             forget_pid(work, role, os.getpid())

@@ -138,7 +138,7 @@ def sweep(room: Workroom) -> None:
     """Remove what a killed worker left half-written. For the worker, before it begins."""
     left = sweep_entries(room.results.root) + room.state.sweep() + len(sweep_left_overs(room.scratch))
     if left:
-        room.log.record(Event.SWEPT, count=left)
+        room.log.record_fault(Event.SWEPT, count=left)
     tidy(room, None)
 
 

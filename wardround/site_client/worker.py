@@ -178,7 +178,7 @@ def run_worker(
     with listening(socket_path(settings.work), desk.answer) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
         threading.Thread(target=_close_after, args=(stop, desk), daemon=True).start()
-        log.record(Event.STARTED)
+        log.record_fault(Event.STARTED)
         sweep(room)
         code: int = ExitCode.OK
         with contextlib.suppress(KeyboardInterrupt):
@@ -186,7 +186,7 @@ def run_worker(
         server.shutdown()
     if code == ExitCode.OK:
         health.well()
-    log.record(Event.STOPPED)
+    log.record_fault(Event.STOPPED)
     return code
 
 

@@ -63,6 +63,14 @@ _STATUS_WORDS: Mapping[int, str] = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ": what this site sends is too large for the aggregator; tell the coordinator",
 }
 
+_NO_AGGREGATOR = ": what answers there is no aggregator, or a proxy that lets nothing through; check the address"
+_OUT_OF_ORDER = ": the aggregator, or a proxy before it, is out of order or overloaded; it is tried again by itself"
+_SILENT = (
+    "timeout: nothing came over the open connection in time; the aggregator may be overloaded, or a firewall or proxy "
+    "on the way holds connections; it is tried again by itself"
+)
+_CUT = "link cut: the connection ended in the middle of an answer; it is tried again by itself"
+
 _log = logging.getLogger(__name__)
 
 
@@ -282,16 +290,26 @@ def _describe(error: Exception, address: str) -> tuple[str, int | None]:
 
     if isinstance(error, httpx.HTTPStatusError):
         status = error.response.status_code
-        return f"http {status}{_STATUS_WORDS.get(status, '')}", status
+        return f"http {status}{_status_words(status)}", status
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError | ProxySettingError):
         trouble = explain(error, None if isinstance(error, ProxySettingError) else proxy_for(address))
         return f"{trouble.sentence}. {trouble.remedy}", None
     words: list[tuple[type[Exception], str]] = [
-        (httpx.TimeoutException, "timeout"),
-        (httpx.TransportError, "link cut"),
+        (httpx.TimeoutException, _SILENT),
+        (httpx.TransportError, _CUT),
         (SessionError, "link changed its mind"),
         (ConnectionError, "heartbeat failed"),
         (MalformedMessageError, "malformed message"),
         (AbandonedError, "asked to stop"),
     ]
     return next((word for kind, word in words if isinstance(error, kind)), "unexpected"), None
+
+
+def _status_words(status: int) -> str:
+    """What a status means to people; nothing more for a refusal, whose reason follows by itself."""
+    if status in _STATUS_WORDS:
+        return _STATUS_WORDS[status]
+    if status in _REFUSALS:
+        return ""
+    overloaded = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS
+    return _OUT_OF_ORDER if overloaded else _NO_AGGREGATOR
