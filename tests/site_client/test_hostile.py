@@ -76,7 +76,7 @@ def test_what_a_stranger_on_the_line_says_is_shown_as_safely(site: Site, capsys:
 def test_what_stands_in_a_table_is_shown_as_safely_when_it_cannot_be_used(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    name = HOSTILE.replace("\n", "").replace("\r", "").replace("\x00", "")
+    name = "".join(character for character in HOSTILE if character not in "\r\n\x00\u2028")
     site.settings.manifest.write_text(f"SubjectID,Channel_0,Label\n{name},{name}.nii.gz,{name}\n")
     with pytest.raises(InputError) as found:
         EngineLaboratory.open(site.settings, site.agreement)
@@ -97,7 +97,7 @@ def test_local_training_takes_another_study_and_names_that_a_page_would_obey(
     manifest = write_cohort(site)
     site.settings.accepted.unlink()
     (site.folder / "other.yaml").write_text(STUDY.replace("study: blobs", "study: other"))
-    hostile = "\x1b[2J\u202e\u2028<script>alert(1)</script>&"
+    hostile = "\x1b[2J\u202e<script>alert(1)</script>&"
     header, *rows = manifest.read_text().splitlines()
     manifest.write_text("\n".join([header, *(hostile + row for row in rows)]))
     arguments = ["--config", str(site.config), "--local", "--study", str(site.folder / "other.yaml")]

@@ -95,7 +95,7 @@ class Worker:
             return
         self._unusable, self._shut_out = None, 0
         cohort = self._laboratory.cohort
-        room.log.record(Event.COHORT_OPENED, **cohort.model_dump(mode="json"))
+        room.log.record_fault(Event.COHORT_OPENED, **cohort.model_dump(mode="json"))
         room.desk.open_for(cohort)
 
     def _current(self) -> Laboratory:
@@ -117,9 +117,9 @@ class Worker:
             perform(room, self._current(), key)
         except HaltedError:
             if not room.desk.closed:
-                room.log.record(Event.TASK_SUPERSEDED, work_key=key)
+                room.log.record_fault(Event.TASK_SUPERSEDED, work_key=key)
         except TaskGoneError as error:
-            room.log.record(Event.DAMAGE_FOUND, work_key=key, file=error.file, remedy="it is asked for again")
+            room.log.record_fault(Event.DAMAGE_FOUND, work_key=key, file=error.file, remedy="it is asked for again")
         except Exception as error:
             # One piece of work fails; the worker goes on. The reason stays in this site's log.
             self._fail(error, key)
