@@ -294,6 +294,17 @@ def test_work_that_was_at_hand_while_rounds_before_it_were_undone_is_counted_onc
     assert account.tally().extra == Account(tmp_path, plan).tally().extra == 2
 
 
+def test_a_plan_that_carries_on_agrees_to_the_updates_of_its_own_rounds(tmp_path: Path) -> None:
+    """Also where a device does not compute the same twice: each other update to the same work counts."""
+    plan = a_plan(rounds=4).model_copy(update={"after": Continuation(plan="3" * 64, rounds=3, model="4" * 64)})
+    account, task = Account(tmp_path, plan), a_task(plan, Stage.TRAIN, 4, 4)
+    account.take(task, 1)
+    for number in range(2):
+        account.release(task, sha256_hex(str(number).encode()), 1)
+    with pytest.raises(Refusal, match="2 updates were released"):
+        account.release(task, sha256_hex(b"a third"), 1)
+
+
 def test_an_account_that_has_gone_is_told(site: Site) -> None:
     base = base_model(1)
     with working_site(site, FakeLaboratory()) as courier:

@@ -91,7 +91,8 @@ def test_a_site_with_other_keys_than_the_rosters_refuses(site: Site, tmp_path: P
         ("maximum_rounds: 1", RefusalCode.POLICY),
         ("maximum_steps: 11", RefusalCode.POLICY),
         ("tasks: [classification]", RefusalCode.POLICY),
-        ("nonsense: 1", RefusalCode.POLICY),
+        ("nonsense: 1", RefusalCode.POLICY_UNREADABLE),
+        ("[", RefusalCode.POLICY_UNREADABLE),
         ("minimum_train_cases: 7", RefusalCode.COHORT_TOO_SMALL),
     ],
 )

@@ -20,7 +20,8 @@ class RefusalCode(StrEnum):
     the site has written down about the work done cannot be read. `BEYOND_AGREEMENT`: more work was asked for than the
     accepted plan and the site's allowance cover. `TEST_ALREADY_SCORED` and `TEST_TOO_EARLY`: test cases are scored for
     one model, after training. `PATIENTS_UNKNOWN`: the plan requires a column that tells patients apart.
-    `TABLE_CONFLICT`: the table would move somebody into another set than when training began.
+    `TABLE_CONFLICT`: the table would move somebody into another set than when training began. `POLICY_UNREADABLE`: the
+    policy file is not one, as while it is edited.
     """
 
     BAD_SIGNATURE = "bad_signature"
@@ -50,6 +51,7 @@ class RefusalCode(StrEnum):
     TEST_TOO_EARLY = "test_too_early"
     PATIENTS_UNKNOWN = "patients_unknown"
     TABLE_CONFLICT = "table_conflict"
+    POLICY_UNREADABLE = "policy_unreadable"
     OTHER = "other"
 
 

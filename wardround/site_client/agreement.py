@@ -17,7 +17,7 @@ from wardround.federation.identities import Member, SiteKeys
 from wardround.federation.invitation import Invitation
 from wardround.federation.protocol import Plan, RefusalCode
 from wardround.site_client.rotation import read_rotations
-from wardround.site_client.settings import Policy, SiteSettings
+from wardround.site_client.settings import Policy, SiteSettings, load_policy
 
 
 class DamagedAgreementError(InputError):
@@ -104,6 +104,19 @@ def check_policy(policy: Policy, agreement: Agreement) -> None:
             expected=f"at most {policy.maximum_steps}",
         )
     findings.raise_if_any()
+
+
+def policy_in_force(path: Path, agreement: Agreement) -> Policy:
+    """The policy as it is now. Raises `Refusal` where it forbids the agreement, or is none, as while it is edited."""
+    try:
+        policy = load_policy(path)
+    except InputError as error:
+        raise Refusal(RefusalCode.POLICY_UNREADABLE, str(error)) from error
+    try:
+        check_policy(policy, agreement)
+    except InputError as error:
+        raise Refusal(RefusalCode.POLICY, str(error)) from error
+    return policy
 
 
 def check_membership(settings: SiteSettings, keys: SiteKeys, agreement: Agreement) -> None:

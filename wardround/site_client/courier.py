@@ -38,7 +38,7 @@ from wardround.federation.protocol import (
 )
 from wardround.federation.sealing import SealError, open_task, seal_reply
 from wardround.site_client.account import Account
-from wardround.site_client.agreement import Agreement, Refusal, check_membership, check_policy
+from wardround.site_client.agreement import Agreement, Refusal, check_membership, policy_in_force
 from wardround.site_client.answers import check_place, code_for, megabytes, other_plan, refused, state_of, working
 from wardround.site_client.channel import (
     Ask,
@@ -55,7 +55,7 @@ from wardround.site_client.keeping import Keeping
 from wardround.site_client.mailbox import Outbox, Results, Tasks, entries
 from wardround.site_client.outbound import Border, Outgoing
 from wardround.site_client.peer import PeerFile
-from wardround.site_client.settings import Policy, SiteSettings, load_policy
+from wardround.site_client.settings import Policy, SiteSettings
 
 _SLICE_SECONDS = 0.5
 _REFUSED_FOR_GOOD = frozenset(
@@ -162,11 +162,7 @@ class Courier:
 
     def _policy(self) -> Policy:
         office = self._office
-        try:
-            policy = load_policy(office.settings.policy)
-            check_policy(policy, office.agreement)
-        except InputError as error:
-            raise Refusal(RefusalCode.POLICY, str(error)) from error
+        policy = policy_in_force(office.settings.policy, office.agreement)
         try:
             check_membership(office.settings, office.keys, office.agreement)
         except InputError as error:

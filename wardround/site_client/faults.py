@@ -39,6 +39,7 @@ _AT_ONCE = frozenset(
         RefusalCode.COHORT_CHANGED,
         RefusalCode.COHORT_TOO_SMALL,
         RefusalCode.POLICY,
+        RefusalCode.POLICY_UNREADABLE,
     }
 )
 """Found out in no time, so that the aggregator's own patience is enough: tried again whenever it asks."""

@@ -13,14 +13,13 @@ from pydantic import ValidationError
 
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.files import DamagedError, discard, read_checked, sweep_left_overs, write_checked
-from wardround.engine.basics.problems import InputError
 from wardround.federation.declared import TEST_PREFIX
 from wardround.federation.envelope import Payload
 from wardround.federation.guards import GuardError, Schema, check_update
 from wardround.federation.payload import PayloadError, pack, payload_digest, unpack
 from wardround.federation.protocol import MetricName, MetricValue, RefusalCode, Stage, Task, WireModel, work_key
 from wardround.federation.sealing import SealError, open_task
-from wardround.site_client.agreement import Agreement, Refusal, check_policy
+from wardround.site_client.agreement import Agreement, Refusal, policy_in_force
 from wardround.site_client.carried import CarriedState
 from wardround.site_client.desk import Desk, Pace
 from wardround.site_client.events import Event, EventLog
@@ -28,7 +27,7 @@ from wardround.site_client.laboratory import MODEL_GROUP, Laboratory, Trained, T
 from wardround.site_client.mailbox import Results, Tasks, WorkResult, entries
 from wardround.site_client.mailbox import sweep as sweep_entries
 from wardround.site_client.processes import StopRequest
-from wardround.site_client.settings import SiteSettings, load_policy
+from wardround.site_client.settings import SiteSettings
 
 _SPOKEN_EVERY = 10.0
 
@@ -177,12 +176,7 @@ def _check_task(room: Workroom, laboratory: Laboratory, key: str, task: Task) ->
 
 def allowed_training_cases(room: Workroom) -> int:
     """The policy's minimum of training cases. Raises `Refusal` where it cannot be read or forbids the study."""
-    try:
-        policy = load_policy(room.settings.policy)
-        check_policy(policy, room.agreement)
-    except InputError as error:
-        raise Refusal(RefusalCode.POLICY, str(error)) from error
-    return policy.minimum_train_cases
+    return policy_in_force(room.settings.policy, room.agreement).minimum_train_cases
 
 
 def _open_model(payload: Payload, laboratory: Laboratory) -> dict[str, np.ndarray]:
