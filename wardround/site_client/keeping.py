@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,12 +34,10 @@ class Keeping:
 
     def reply(self, key: Digest, signing_public: str) -> Envelope | None:
         """The signed reply to a work key, if it is here as it was signed. A damaged one is said and removed."""
-        try:
+        with contextlib.suppress(DamagedError):  # which is said below
             kept = self.outbox.get(key)
             if kept is None or _is_as_signed(kept, key, signing_public):
                 return kept
-        except DamagedError:
-            pass
         self._say(key, self.outbox.root / key, "the reply is made again from the work's result, or the work done again")
         self.outbox.remove(key)
         return None
