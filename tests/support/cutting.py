@@ -19,7 +19,7 @@ class CuttingProxy(Between):
         bytes_per_second: speed of the line, None for no limit.
         every_seconds: seconds after which all connections are cut, again and again; None for never.
 
-    `shut_after` makes the next cut last until `open` is called.
+    `shut_after` makes the next cut last until `open` is called; `spoil_after` changes a byte that passes.
     """
 
     def __init__(
@@ -38,10 +38,16 @@ class CuttingProxy(Between):
         self._period = every_seconds
         self._left = every
         self._shut_after: float | None = None
+        self._spoil_after: float | None = None
+        self.spoilt = 0
 
     def shut_after(self, count: float) -> None:
         """Cut the line after `count` more bytes, and keep it cut until `open`."""
         self._shut_after = self.passed + count
+
+    def spoil_after(self, count: float) -> None:
+        """Change one byte after `count` more of them."""
+        self._spoil_after = self.passed + count
 
     def open(self) -> None:
         """Let connections through again."""
@@ -99,13 +105,19 @@ class CuttingProxy(Between):
             if self._speed is not None:
                 await asyncio.sleep(len(block) / self._speed)
             room = self._room()
-            writer.write(block[: int(min(room, len(block)))])
+            writer.write(self._spoil(block[: int(min(room, len(block)))]))
             self._count(int(min(room, len(block))))
             if len(block) >= room:
                 self._cut()
                 return
             await writer.drain()
         writer.transport.abort()
+
+    def _spoil(self, block: bytes) -> bytes:
+        if self._spoil_after is None or self.passed < self._spoil_after or not block:
+            return block
+        self._spoil_after, self.spoilt = None, self.spoilt + 1
+        return block[:-1] + bytes([block[-1] ^ 1])
 
     async def _cut_in_time(self, period: float) -> None:
         while True:

@@ -106,6 +106,54 @@ def test_an_aggregator_that_starts_anew_goes_on_where_it_was(
 
 
 @BOTH
+def test_both_ends_may_start_anew(world: World, tmp_path: Path, sent: bytes, handler: Handler) -> None:
+    with CuttingProxy(0) as proxy:
+        for share in (7.5, 14.5, None):
+            with world.link(arriving=tmp_path / "in") as link:
+                proxy.upstream_port = link.port
+                proxy.open()
+                if share is not None:
+                    proxy.shut_after(share * CHUNK - proxy.passed)
+                with world.courier("north", proxy.port, handler, arriving=tmp_path / "site"):
+                    answer = link.exchange("north", question(sent), 20 if share is None else 1.5)
+                assert arrived(sent, answer) == (share is None)
+        assert proxy.passed <= 1.3 * len(MODEL)
+
+
+@BOTH
+def test_a_byte_that_changes_on_the_line_costs_a_piece(
+    world: World, tmp_path: Path, sent: bytes, handler: Handler
+) -> None:
+    with world.link(arriving=tmp_path / "in") as link, CuttingProxy(link.port) as proxy:
+        proxy.spoil_after(9.5 * CHUNK)
+        with world.courier("north", proxy.port, handler, arriving=tmp_path / "site"):
+            assert arrived(sent, link.exchange("north", question(sent), 20))
+        assert proxy.spoilt == 1
+        assert proxy.passed <= 1.3 * len(MODEL)
+
+
+@pytest.mark.parametrize("shared", [0, 12])
+def test_another_model_between_two_cuts_is_the_one_that_arrives(world: World, tmp_path: Path, shared: int) -> None:
+    """What both models share is not sent again; nothing else of the first is left."""
+    other = MODEL[: shared * CHUNK] + os.urandom((CHUNKS - shared) * CHUNK)
+    came: list[bytes] = []
+
+    def note(envelope: Envelope) -> Envelope:
+        came.append(bytes(envelope.payload))
+        return say_little(envelope)
+
+    with world.link(arriving=tmp_path / "in") as link, CuttingProxy(link.port) as proxy:
+        proxy.shut_after(12.5 * CHUNK)
+        with world.courier("north", proxy.port, note, arriving=tmp_path / "site"):
+            assert link.exchange("north", question(MODEL), 1.5) is None
+            passed = proxy.passed
+            proxy.open()
+            assert link.exchange("north", question(other), 20) is not None
+        assert came == [other]
+        assert proxy.passed - passed <= (CHUNKS - shared + 4) * CHUNK
+
+
+@BOTH
 def test_a_piece_that_was_damaged_on_disk_is_sent_again(
     world: World, tmp_path: Path, sent: bytes, handler: Handler
 ) -> None:
