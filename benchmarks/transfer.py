@@ -5,12 +5,15 @@ are counted, in both directions. Memory: an aggregator's round (send, receive, c
 own, with couriers in another; its private memory and the pages of files that are mapped, which the system takes back
 when it needs them.
 
+A model of 1 GB over a line that drops is `python -m benchmarks.dropping`.
+
 Run `python -m benchmarks.transfer`; `--megabytes 50 --sites 2 5 10` is what it does by itself, in about three minutes.
 """
 
 from __future__ import annotations
 
 import argparse
+import mmap
 import multiprocessing
 import os
 import sys
@@ -38,6 +41,9 @@ from wardround.aggregator.rounds.switchboard import Switchboard, SystemClock
 from wardround.federation.envelope import Envelope
 from wardround.federation.flower.link import Link, TlsFiles
 from wardround.federation.flower.node import serve
+from wardround.federation.flower.shelf import Shelf
+from wardround.federation.payload import payload_digest, unpack
+from wardround.federation.protocol import Done, Task
 
 CHUNK = 512 * 1024
 PIECES = 20
@@ -121,8 +127,11 @@ def memory(folder: Path, sites: int, megabytes: int) -> Memory:
     here, there = context.Pipe()
     process = context.Process(target=_aggregate, args=(folder, names, megabytes, files, there))
     process.start()
-    stop, bench = threading.Event(), Bench(folder / "unused", names, rounds=1, final=False)
-    threads = [_courier(bench.sites[name], here_port, files, stop) for here_port in [here.recv()] for name in names]
+    DiskSite.folder = folder
+    bench = Bench(folder / "unused", names, rounds=1, final=False)
+    stop, plan = threading.Event(), bench.plan.digest
+    disk_sites = [DiskSite(name, plan, cases=bench.sites[name].cases) for name in names]
+    threads = [_courier(site, port, files, stop, folder) for port in [here.recv()] for site in disk_sites]
     try:
         found: Memory = here.recv()
     finally:
@@ -133,13 +142,40 @@ def memory(folder: Path, sites: int, megabytes: int) -> Memory:
     return found
 
 
-def _courier(site: FakeSite, port: int, files: CertificateFiles, stop: threading.Event) -> threading.Thread:
+class DiskSite(FakeSite):
+    """A site whose update lies in a file, as a courier's does, so that a large model does not fill the machine."""
+
+    folder = Path()
+
+    def _train(self, task: Task, key: str) -> Envelope:
+        with tempfile.TemporaryFile(dir=self.folder) as handle:
+            handle.write(self.models[key])
+            handle.flush()
+            view = memoryview(mmap.mmap(handle.fileno(), 0))
+        for array in unpack(view).values():
+            array += np.float32(0.001)
+        done = Done(
+            site=self.name,
+            work_key=key,
+            update=payload_digest(view),
+            train_cases=self.cases,
+            loss=1.0,
+            metrics=self._scores(task),
+            seconds=1.0,
+        )
+        return self._seal(done, view)
+
+
+def _courier(
+    site: FakeSite, port: int, files: CertificateFiles, stop: threading.Event, folder: Path
+) -> threading.Thread:
     words = {
         "address": f"127.0.0.1:{port}",
         "ca": files.ca.read_bytes(),
         "key": seeded_keys(site.name).transport,
         "handler": site.answer,
         "stop": stop,
+        "shelf": Shelf(folder / "sites" / site.name),
     }
     thread = threading.Thread(target=serve, kwargs=words)
     thread.start()
