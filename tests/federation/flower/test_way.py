@@ -297,6 +297,47 @@ def test_what_a_proxy_refuses_is_quoted_printable_and_short_in_check_and_run(
     assert SECRET not in repr(world.node_events) + caplog.text
 
 
+PROXY_FAULTS: dict[str, tuple[bytes, str, str, str]] = {
+    "it closes": (b"", "http", "proxy_no_answer", "the connection through the proxy ended"),
+    "no HTTP": (b"SSH-2.0-OpenSSH_9.2p1\r\n", "http", "proxy_no_answer", "names an HTTP proxy"),
+    "half a head": (b"HTTP/1.1 200", "http", "proxy_no_answer", "the connection through the proxy ended"),
+    "a login page": (b"HTTP/1.1 302 Found\r\ncontent-length: 0\r\n\r\n", "http", "proxy_refused", "302 Found"),
+    "it reaches nobody": (b"HTTP/1.1 502 No\r\ncontent-length: 0\r\n\r\n", "http", "proxy_refused", "whether it runs"),
+    "it waited": (b"HTTP/1.1 504 No\r\ncontent-length: 0\r\n\r\n", "http", "proxy_refused", "whether it runs"),
+    "it connects and cuts": (b"HTTP/1.1 200 OK\r\n\r\n", "http", "cut", "was cut before TLS"),
+    "https for http": (b"HTTP/1.1 400 Bad\r\n\r\n", "https", "no_tls", "Write http:// unless the proxy speaks TLS"),
+}
+"""What a proxy says; how it is named in the setting; the trouble, and words of it."""
+
+
+@pytest.mark.parametrize("fault", PROXY_FAULTS)
+def test_a_fault_of_the_proxy_is_told_from_one_of_the_aggregator_in_check_and_run(
+    world: World, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    says, scheme, code, words = PROXY_FAULTS[fault]
+    with saying(says) as address:
+        monkeypatch.setenv("https_proxy", f"{scheme}://north:{SECRET.replace('%', '%25')}@{address}")
+        trouble = probe("fl.example.org:9443", world.ca).trouble
+        assert trouble is not None
+        assert (trouble.code, words in f"{trouble.sentence}. {trouble.remedy}") == (code, True)
+        with world.courier("north", 9443, host="fl.example.org"):
+            wait_until(lambda: "disconnected" in world.node_kinds("north"), 10, "the courier says so")
+    said = next(event.detail for _, event in world.node_events if event.kind == "disconnected")
+    assert said == f"{trouble.sentence}. {trouble.remedy}"
+    assert SECRET not in said
+
+
+def test_a_proxy_that_speaks_tls_with_a_certificate_of_its_own_is_named(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world.link() as link:
+        monkeypatch.setenv("https_proxy", f"https://127.0.0.1:{link.port}")
+        trouble = probe("fl.example.org:9443", world.ca).trouble
+    assert trouble is not None
+    assert trouble.code == "wrong_authority"
+    assert f"the proxy is meant (127.0.0.1:{link.port})" in trouble.sentence
+
+
 def test_a_proxy_that_is_away_is_not_taken_for_the_aggregator(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -294,6 +294,9 @@ def _describe(error: Exception, address: str) -> tuple[str, int | None]:
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError | ProxySettingError):
         trouble = explain(error, None if isinstance(error, ProxySettingError) else proxy_for(address))
         return f"{trouble.sentence}. {trouble.remedy}", None
+    if isinstance(error, httpx.RemoteProtocolError) and (proxy := proxy_for(address)) is not None:
+        trouble = explain(error, proxy)
+        return f"{trouble.sentence}. {trouble.remedy}", None
     words: list[tuple[type[Exception], str]] = [
         (httpx.TimeoutException, _SILENT),
         (httpx.TransportError, _CUT),

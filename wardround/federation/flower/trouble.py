@@ -6,7 +6,7 @@ import errno
 import socket
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from wardround.engine.basics.printable import printable
@@ -28,6 +28,7 @@ TroubleCode = Literal[
     "proxy_setting",
     "proxy_unreachable",
     "proxy_refused",
+    "proxy_no_answer",
     "no_link",
 ]
 
@@ -101,7 +102,20 @@ _TEXTS: dict[TroubleCode, tuple[str, str]] = {
         "the proxy refuses",
         "Ask the network staff to let the proxy connect to the aggregator's address and port",
     ),
+    "proxy_no_answer": (
+        "the connection through the proxy ended without a proper answer",
+        "Check that https_proxy names an HTTP proxy and its port, and ask the network staff whether it may connect",
+    ),
     "no_link": ("what answers there is no aggregator", "Check the address"),
+}
+
+
+_AGGREGATOR_AWAY = "The proxy cannot reach the aggregator: ask the coordinator whether it runs, and at which address"
+_PROXY_REMEDIES = {
+    "407": "Give a user and password that it knows, in https_proxy: http://user:password@host:port",
+    "502": _AGGREGATOR_AWAY,
+    "503": _AGGREGATOR_AWAY,
+    "504": _AGGREGATOR_AWAY,
 }
 
 
@@ -132,13 +146,24 @@ def explain(error: Exception, proxy: Proxy | None = None) -> Trouble:
     quote = _quoted(error, proxy)
     if quote is not None and proxy is not None:
         trouble = _trouble("proxy_refused", f" ({proxy.address}): {quote}")
-        needs_password = quote.startswith("407")
-        remedy = "Give a user and password that it knows, in https_proxy: http://user:password@host:port"
-        return Trouble(trouble.code, trouble.sentence, remedy) if needs_password else trouble
+        return replace(trouble, remedy=_PROXY_REMEDIES.get(quote[:3], trouble.remedy))
     code = next((code for cause in _causes(error) if (code := _code(cause)) is not None), None) or "no_link"
     if proxy is not None and code in ("refused", "silent", "no_route", "no_name"):
         return _trouble("proxy_unreachable", f" ({proxy.address}): {_TEXTS[code][0].removeprefix(_UNREACHABLE)[2:]}")
-    return _trouble(code)
+    return _trouble(code) if proxy is None else _behind(proxy, error, code)
+
+
+def _behind(proxy: Proxy, error: Exception, code: TroubleCode) -> Trouble:
+    """What is wrong where there is a proxy on the way that may be meant."""
+    import httpx
+
+    if code == "no_link" and isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
+        return _trouble("proxy_no_answer", f" ({proxy.address})")
+    trouble = _trouble(code)
+    if proxy.scheme != "https" or not (trouble.is_certificate or code == "no_tls"):
+        return trouble
+    whose = f"{trouble.sentence}. Or the proxy is meant ({proxy.address}), which https_proxy names as https://"
+    return replace(trouble, sentence=whose, remedy=f"Write http:// unless the proxy speaks TLS. {trouble.remedy}")
 
 
 def no_link() -> Trouble:

@@ -67,7 +67,9 @@ def open_way(address: str, tls: ssl.SSLContext, seconds: float) -> httpx.Client:
     through = None
     if proxy is not None:
         credentials = None if proxy.user is None else (proxy.user, proxy.password)
-        through = httpx.Proxy(f"{proxy.scheme}://{proxy.address}", auth=credentials)
+        # A proxy that speaks TLS shows a certificate that this machine trusts, not the federation's.
+        own = ssl.create_default_context() if proxy.scheme == "https" else None
+        through = httpx.Proxy(f"{proxy.scheme}://{proxy.address}", auth=credentials, ssl_context=own)
     return httpx.Client(verify=tls, timeout=seconds, follow_redirects=False, trust_env=False, proxy=through)
 
 
