@@ -79,9 +79,10 @@ def main() -> int:
         for direction in ("pull", "push"):
             for pieces in (3.6, 5.5, 11.0):
                 print(wire(Path(folder) / f"{direction}-{pieces}", direction, pieces), flush=True)
-        found = [memory(Path(folder) / f"sites-{count}", count, options.megabytes) for count in options.sites]
-    for one in found:
-        print(one.row(options.megabytes))
+        found = []
+        for count in options.sites:
+            found.append(memory(Path(folder) / f"sites-{count}", count, options.megabytes))
+            print(found[-1].row(options.megabytes), flush=True)
     if len(found) > 1:
         print(outlook(found, options.megabytes))
     return 0
