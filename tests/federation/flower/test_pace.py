@@ -56,7 +56,7 @@ def test_polls_are_held_until_there_is_a_message(world: World) -> None:
     with world.link() as link, proxied(world, link) as proxy, world.courier("north", proxy.port):
         assert link.exchange("north", question(), 20) == echo(question())
         before = proxy.requests[POLL]
-        time.sleep(3.0)
+        time.sleep(1.5)
         assert proxy.requests[POLL] - before <= 1
         for count in range(5):
             assert link.exchange("north", question(bytes([count])), 20) == echo(question(bytes([count])))
