@@ -17,13 +17,14 @@ the store count as resident, though the system takes them back when others need 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -160,7 +161,8 @@ def figure(
     if name.startswith(("evaluate", "surfaces")):  # stored beforehand, by another process
         _elsewhere(context, name, cases, store)
     process = context.Process(target=measured, args=(name, cases, tiny, store, window, queue))
-    process.start()
+    with _returning_memory():
+        process.start()
     process.join()
     if process.exitcode != 0:
         return None
@@ -168,6 +170,21 @@ def figure(
     voxels = math.prod(shape) * (len(cases) - 1 if name == "four" else 1)
     source = 4 if name.startswith(("evaluate", "surfaces")) else 2
     return Figure(name, seconds, peak, peak / voxels, peak / voxels / source)
+
+
+@contextlib.contextmanager
+def _returning_memory() -> Iterator[None]:
+    """Processes that start meanwhile give every larger block back to the system when it is freed. By default glibc
+    keeps blocks of up to 32 MB once one was freed, as it happens in which order; what was freed would count as held."""
+    name = "MALLOC_MMAP_THRESHOLD_"
+    before = os.environ.get(name)
+    os.environ[name] = "65536"
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
 
 
 def _elsewhere(context: Any, name: str, cases: list[Case], store: Path) -> None:
