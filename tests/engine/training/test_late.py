@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -150,3 +151,18 @@ def test_a_loss_stays_what_it_was_when_it_was_put_in() -> None:
         weight.zero_()
     assert [record.loss for record in losses.made(Made(0, 0.1, 1.0, 0.0))] == []
     assert [record.loss for record in losses.all()] == [3.0]
+
+
+def test_a_loss_is_waited_for_on_the_device_that_computes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With two devices visible, the current one is the first, whose stream knows nothing of a loss on the second."""
+    events: list[str] = []
+
+    def event() -> Any:
+        return SimpleNamespace(record=lambda stream=None: events.append(str(stream)), synchronize=lambda: None)
+
+    cuda = SimpleNamespace(Event=event, current_stream=lambda device=None: f"stream of {device}")
+    host = SimpleNamespace(copy_=lambda loss, non_blocking: events.append("copied"))
+    monkeypatch.setattr(late, "torch", SimpleNamespace(cuda=cuda, empty=lambda *shape, **how: host))
+    loss: Any = SimpleNamespace(device=torch.device("cuda", 1), dtype=torch.float32)
+    late._on_its_way(loss)
+    assert events == ["copied", "stream of cuda:1"]

@@ -118,7 +118,8 @@ def _on_its_way(loss: Tensor) -> Callable[[], float]:
     host = torch.empty((), dtype=loss.dtype, pin_memory=True)
     host.copy_(loss, non_blocking=True)
     copied = cuda.Event()
-    copied.record()
+    # On the stream of the loss: the current device, without one named, need not be the one that computes.
+    copied.record(cuda.current_stream(loss.device))
 
     def read() -> float:
         copied.synchronize()
