@@ -54,27 +54,6 @@ class CuttingProxy(Between):
         self._shut_after = None
         self.shut.clear()
 
-    def _run(self) -> None:
-        try:
-            self._loop.run_until_complete(self._serve())
-        finally:
-            self._loop.close()
-
-    async def _serve(self) -> None:
-        self._stopping = asyncio.Event()
-        server = await asyncio.start_server(self._client, "127.0.0.1", 0)
-        self.port = int(server.sockets[0].getsockname()[1])
-        self._ready.set()
-        if self._period is not None:
-            asyncio.create_task(self._cut_in_time(self._period))  # noqa: RUF006  (`all_tasks` below ends it)
-        await self._stopping.wait()
-        server.close()
-        self._cut()
-        running = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-
     async def _serve(self) -> None:
         if self._period is not None:
             asyncio.create_task(self._cut_in_time(self._period))  # noqa: RUF006  (`all_tasks` in the base ends it)
