@@ -6,11 +6,11 @@ import base64
 import contextlib
 import socket
 import threading
-from types import TracebackType
-from typing import Self
+
+from tests.support.listening import Listening, Peer
 
 
-class ConnectProxy:
+class ConnectProxy(Listening):
     """Listens on 127.0.0.1. Use it as a context manager.
 
     Args:
@@ -20,31 +20,14 @@ class ConnectProxy:
     """
 
     def __init__(self, user: str | None = None, password: str = "", answer: bytes | None = None) -> None:
+        super().__init__()
         self._wanted = None
         if user is not None:
             self._wanted = b"Basic " + base64.b64encode(f"{user}:{password}".encode())
         self._answer = answer
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._socket.getsockname()[1])
         self.connected: list[str] = []
 
-    def __enter__(self) -> Self:
-        """Start."""
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop to accept."""
-        self._socket.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                threading.Thread(target=self._serve, args=(self._socket.accept()[0],), daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
+    def _serve(self, client: socket.socket, source: Peer) -> None:
         with client, contextlib.suppress(OSError):
             head = b""
             while not head.endswith(b"\r\n\r\n"):

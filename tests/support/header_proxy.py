@@ -8,10 +8,9 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
-Peer = tuple[str, int]
+from tests.support.listening import Listening, Peer
+
 MAGIC = b"\r\n\r\n\x00\r\nQUIT\n"
 
 
@@ -30,30 +29,13 @@ def binary(source: Peer, target: Peer = ("127.0.0.1", 9443), more: bytes = b"", 
     return MAGIC + bytes([command, family]) + struct.pack("!H", len(rest)) + rest
 
 
-class HeaderProxy:
+class HeaderProxy(Listening):
     """Listens on 127.0.0.1 and passes everything on to another port, a header first. Use it as a context manager."""
 
     def __init__(self, upstream_port: int, header: Callable[[Peer], bytes]) -> None:
+        super().__init__()
         self._upstream_port = upstream_port
         self._header = header
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=256)
-        self.port = int(self._socket.getsockname()[1])
-
-    def __enter__(self) -> Self:
-        """Start."""
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop to accept."""
-        self._socket.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                threading.Thread(target=self._serve, args=self._socket.accept(), daemon=True).start()
 
     def _serve(self, client: socket.socket, source: Peer) -> None:
         with (
