@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.end_to_end.federation import AGGREGATOR, PATIENCE, Copy, Federation, Party, Template, courier, worker
+from tests.end_to_end.holding import let_go
 from tests.end_to_end.typed import await_end, coordinator, done
 from tests.end_to_end.unlucky_site import Troubles, write_troubles
 from wardround.aggregator.journal import Event as Journal
@@ -17,9 +18,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(4 * PATIENCE)]
 
 def start_with_troubles(federation: Federation, site: str, troubles: Troubles) -> None:
     """Start all, and let this site meet these troubles."""
+    run_with_troubles(federation, site, troubles)
+    federation.start(without=[site])
+
+
+def run_with_troubles(federation: Federation, site: str, troubles: Troubles) -> None:
+    """Start this site alone, and let it meet these troubles."""
     write_troubles(federation.lab.site_folder(site), troubles)
     federation.run_beside(site, "tests.end_to_end.unlucky_site", federation.lab.site_file(site))
-    federation.start(without=[site])
 
 
 def ends_of_the_worker(federation: Federation, site: str) -> list[int]:
@@ -60,11 +66,19 @@ def test_a_transient_fault_is_tried_again_and_after_three_in_a_row_in_a_fresh_pr
 def test_a_worker_that_dies_again_and_again_is_left_behind_by_the_rules_until_it_is_mended(
     template: Template, federation_of: Copy
 ) -> None:
-    """The first round goes on without west; in the second it takes part."""
+    """The first round goes on without west; in the second it takes part.
+
+    The worker is started again after a pause that has grown in the first round, and may be longer than the rules wait
+    in the second. So north is held there until west is at work.
+    """
     federation = federation_of(template, {"quorum": 2, "patience": 2.0})
-    start_with_troubles(federation, "west", {"1": ("die", 1000)})
+    for site, troubles in {"north": {"2": ("hold", 1)}, "west": {"1": ("die", 1000)}}.items():
+        run_with_troubles(federation, site, troubles)
+    federation.start(without=["north", "west"])
     trouble = federation.wait_for(AGGREGATOR, Journal.SITE_STATE, site="west", state="trouble")
     assert RefusalCode.WORKER_FAILED.value in trouble.facts["reason"]
+    federation.wait_for(worker("west"), Event.TASK_CLAIMED, round=2)
+    let_go(federation, "north")
     await_end(federation)
     assert set(ends_of_the_worker(federation, "west")) == {9}
     decided = {line.facts["round"]: line.facts["sites"] for line in federation.said(AGGREGATOR, Journal.ROUND_DECIDED)}
