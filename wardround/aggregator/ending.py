@@ -62,7 +62,9 @@ def end_run(config: Path) -> bool:
     state, plan, settings = _begun(config)
     if len(state.results()) >= plan.horizon.rounds + settings.evaluation.final:
         raise InputError.one(
-            "the run is complete", where=str(state.root), remedy="Nothing is to be ended; `aggregator --config` tells sites that do not know it yet"
+            "the run is complete",
+            where=str(state.root),
+            remedy="Nothing is to be ended; `aggregator --config` tells sites that do not know it yet",
         )
     moment = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     state.end(Ended(plan=plan.digest, moment=moment))
@@ -85,6 +87,8 @@ def _begun(config: Path) -> tuple[StateFolder, Plan, Federation]:
     plan = state.pinned()
     if plan is None or not state.has_begun:
         raise InputError.one(
-            "there is no run yet: no round has begun", where=str(state.root), remedy=f"Begin it with `aggregator --config {config}`"
+            "there is no run yet: no round has begun",
+            where=str(state.root),
+            remedy=f"Begin it with `aggregator --config {config}`",
         )
     return state, plan, settings
