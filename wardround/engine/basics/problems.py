@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from wardround.engine.basics.printable import printable
 
 _LONGEST = 1000
+_TAIL = 200
+"""Of a text that is cut, what stays of its end: there stands what a system says of a name."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,9 @@ class Problem:
 
 def _shortened(text: str) -> str:
     """A text that may be somebody else's, so that it cannot push everything else off the screen."""
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ... ({len(text):,} characters)"
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[: _LONGEST - _TAIL]} ... ({len(text):,} characters) ... {text[-_TAIL:]}"
 
 
 def _with_stop(sentence: str) -> str:

@@ -111,7 +111,7 @@ def _of_work(work: Path, study: Study) -> Path:
 def _of_site(model: Path, work: Path) -> Learned:
     with naming_later_releases(model):
         study = load_study(model / STUDY)
-    learned = _read(_of_work(work, study))
+    learned = _read(_of_work(work, study)) if work.is_dir() else None
     if learned is None:
         raise InputError.one(
             "this work folder holds no record of training this model's study",
@@ -141,7 +141,7 @@ def _names(seed: int, case: Case) -> tuple[str, ...]:
 def _read(path: Path) -> Learned | None:
     try:
         return Learned.model_validate_json(read_checked(path))
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return None
     except (DamagedError, ValidationError) as error:
         raise later_release(error, path) or InputError.one(
