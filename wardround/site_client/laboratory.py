@@ -253,8 +253,7 @@ def _tensors(arrays: Arrays) -> dict[str, Tensor]:
 
 
 def _fingerprint(bench: Workbench, manifest: Path) -> str:
-    cases = bench.cohort.cases
-    files = {path for case in cases for path in (*case.channels, case.label) if path is not None}
+    files = {path for case in bench.cohort.cases for path in case.files}
     return sha256_hex(canonical_json([file_sha256(manifest), *(_stat(path) for path in sorted(files))]))
 
 

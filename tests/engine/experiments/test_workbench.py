@@ -14,8 +14,7 @@ from wardround.engine.cohort import Split
 from wardround.engine.experiments import Survey, Workbench, estimate
 from wardround.engine.experiments.fit import planned_length
 from wardround.engine.imaging import rasters
-from wardround.engine.inspection import twins
-from wardround.engine.store import digests
+from wardround.engine.store import reading
 
 
 @pytest.fixture(scope="module")
@@ -82,11 +81,10 @@ def test_so_many_cases_are_always_the_same_ones(place: Path, tmp_path: Path) -> 
 def test_resuming_reads_no_voxel_and_a_first_run_decodes_each_file_once(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(twins, "VOXELS_READ", 0)  # headers come first; of few small images they would be compared too
     read: list[tuple[str, Path]] = []
-    for module, name in ((rasters, "voxels"), (digests, "file_sha256")):
-        real = getattr(module, name)
-        monkeypatch.setattr(module, name, lambda path, real=real, name=name: read.append((name, path)) or real(path))
+    decode, hold = rasters.voxels, reading.HeldSource
+    monkeypatch.setattr(rasters, "voxels", lambda source: read.append(("decoded", source.path)) or decode(source))
+    monkeypatch.setattr(reading, "HeldSource", lambda path: read.append(("read", path)) or hold(path))
     for path in (place / "data").rglob("*.png"):
         os.utime(path, (1e9, 1e9))
     for _ in range(2):

@@ -86,14 +86,19 @@ CASES = [
 @pytest.mark.parametrize(("study", "copy"), CASES, ids=lambda value: value.__name__)
 def test_one_image_on_two_sides_is_refused_everywhere(tmp_path: Path, study: Callable[[], Study], copy: Copy) -> None:
     manifest = cohort_with_twin(tmp_path / "data", study(), copy)
-    for depth in Depth:
+    for depth in (Depth.HEADERS, Depth.VOXELS, Depth.STEPS):
         with pytest.raises(InputError, match=r"has the same image as '\w+_000' of the training set \(got a test case"):
             check_manifest(study(), manifest, depth)
-    # What only the store has decoded is found there.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(twins, "VOXELS_READ", 0)
-        with pytest.raises(InputError, match=r"has the same image as '\w+_000' of the training set"):
-            Workbench.open(study(), manifest, tmp_path / "work", device="cpu")
+    # Training decodes nothing before the store does, and finds it there.
+    with pytest.raises(InputError, match=r"has the same image as '\w+_000' of the training set"):
+        Workbench.open(study(), manifest, tmp_path / "work", device="cpu")
+
+
+def test_a_copied_file_is_refused_before_anything_is_preprocessed(tmp_path: Path) -> None:
+    manifest = cohort_with_twin(tmp_path / "data", solid_study(), lambda first, second: _copied(first, second))
+    with pytest.raises(InputError, match="has the same image as 'case_000'"):
+        Workbench.open(solid_study(), manifest, tmp_path / "work", device="cpu")
+    assert not (tmp_path / "work").exists()
 
 
 def test_large_images_are_compared_by_their_bytes_and_that_is_said(
@@ -130,7 +135,7 @@ def test_other_images_are_left_alone(tmp_path: Path) -> None:
 TOGETHER = ["Split", "train", "train", "validation", "test", "train", "train"]
 
 
-@pytest.mark.parametrize("depth", Depth)
+@pytest.mark.parametrize("depth", [Depth.HEADERS, Depth.VOXELS, Depth.STEPS])
 def test_a_row_that_repeats_another_is_used_and_counted_once(tmp_path: Path, depth: Depth) -> None:
     study = solid_study()
     manifest = cohort_with_twin(tmp_path / "data", study, compressed_anew, TOGETHER)
@@ -143,6 +148,7 @@ def test_a_row_that_repeats_another_is_used_and_counted_once(tmp_path: Path, dep
     assert any("1 row repeats image and truth of another one" in notice.what for notice in checked.inspection.notices)
     bench = Workbench.open(study, manifest, tmp_path / "work", device="cpu")
     assert [case.subject for case in bench.split.train] == ["case_000", "case_004", "case_005"]
+    assert any("1 row repeats image and truth of another one" in notice.what for notice in bench.notices)
     assert bench.source().steps_per_epoch == 2
 
 
@@ -159,10 +165,8 @@ def test_a_store_of_an_earlier_release_is_compared_too(tmp_path: Path) -> None:
     Workbench.open(study, manifest, tmp_path / "work", device="cpu")
     (tmp_path / "work" / "store" / "digests.sqlite").unlink()
     manifest.write_text(manifest.read_text().replace("labels/case_001.nii.gz,train", "labels/case_001.nii.gz,test"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(twins, "VOXELS_READ", 0)
-        with pytest.raises(InputError, match="has the same image as 'case_000'"):
-            Workbench.open(study, manifest, tmp_path / "work", device="cpu")
+    with pytest.raises(InputError, match="has the same image as 'case_000'"):
+        Workbench.open(study, manifest, tmp_path / "work", device="cpu")
 
 
 def test_what_a_digest_covers() -> None:

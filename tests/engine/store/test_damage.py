@@ -22,7 +22,7 @@ from wardround.engine.cli.runner import run
 from wardround.engine.cohort import Cohort, Truth, read_manifest
 from wardround.engine.imaging import write_label
 from wardround.engine.sampling import PatchSource
-from wardround.engine.store import CaseStore, StoredCase, digests
+from wardround.engine.store import CaseStore, StoredCase, reading
 from wardround.engine.store.shelf import SHELF
 
 STUDY = study_of(SEGMENTATION)
@@ -196,10 +196,10 @@ def test_a_cohort_opens_with_few_questions_to_the_index(
     for path in (tmp_path / "data").rglob("*.nii.gz"):
         os.utime(path, (1e9, 1e9))
     root, connections, read = tmp_path / "store", list[object](), list[Path]()
-    connect, digest = sqlite3.connect, digests.file_sha256
-    monkeypatch.setattr(digests, "file_sha256", lambda path: read.append(path) or digest(path))
+    connect, held = sqlite3.connect, reading.HeldSource
+    monkeypatch.setattr(reading, "HeldSource", lambda path: read.append(path) or held(path))
     CaseStore(root).open_cases(STUDY, cohort.cases)
-    assert sorted(read) == sorted(path for case in cohort.cases for path in (*case.channels, case.label))
+    assert sorted(read) == sorted(path for case in cohort.cases for path in case.files)
     monkeypatch.setattr(sqlite3, "connect", lambda *a, **k: connections.append(a) or connect(*a, **k))
     CaseStore(root).open_cases(STUDY, cohort.cases)
     assert len(read) == 6

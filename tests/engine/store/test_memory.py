@@ -16,7 +16,7 @@ from tests.support.studies import SEGMENTATION, changed, study_of
 from wardround.engine.cohort import Truth, read_manifest
 from wardround.engine.inspection.room import building_bytes, stored_bytes
 from wardround.engine.preprocessing import Sample
-from wardround.engine.store import CaseStore, store
+from wardround.engine.store import CaseStore, preparing
 
 STUDY = study_of(SEGMENTATION)
 CASE_BYTES = 12 * 24 * 28 * 20
@@ -30,7 +30,7 @@ def test_builders_wait_for_memory(
 ) -> None:
     cohort = read_manifest(write_segmentation_cohort(tmp_path / "data", cases=6), STUDY, truth=Truth.REQUIRED)
     lock, most, now = threading.Lock(), 0, 0
-    read = store.read_sample
+    read = preparing.read_sample
 
     def watched(*arguments: Any) -> Sample:
         nonlocal most, now
@@ -42,7 +42,7 @@ def test_builders_wait_for_memory(
             now -= 1
         return read(*arguments)
 
-    monkeypatch.setattr(store, "read_sample", watched)
+    monkeypatch.setattr(preparing, "read_sample", watched)
     with caplog.at_level(logging.WARNING):
         opened = CaseStore(tmp_path / "store", memory).open_cases(STUDY, cohort.cases)
     assert len(opened) == 6

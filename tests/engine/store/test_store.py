@@ -18,7 +18,7 @@ from wardround.engine.cohort import Case, Cohort, Truth, case_digest, read_manif
 from wardround.engine.imaging import Image, write_image
 from wardround.engine.imaging.geometry import plain_geometry
 from wardround.engine.preprocessing import Pipeline, read_sample
-from wardround.engine.store import CaseStore, entries, store
+from wardround.engine.store import CaseStore, entries, preparing
 from wardround.engine.store.entries import foreground_of
 
 STUDY = study_of(SEGMENTATION)
@@ -58,7 +58,7 @@ def test_a_second_opening_reads_no_source(cases: CaseStore, cohort: Cohort, monk
     def fail(*_: object) -> None:
         raise AssertionError("the sources were read again")
 
-    monkeypatch.setattr(store, "read_sample", fail)
+    monkeypatch.setattr(preparing, "read_sample", fail)
     again = cases.open_case(STUDY, cohort.cases[0])
     assert again.folder == first.folder
     np.testing.assert_array_equal(again.image, first.image)

@@ -114,6 +114,8 @@ def _fit(survey: Survey, out: Path, work: Path, store_limit: int | None) -> Lead
             require_space(work, expected.store_bytes, "the preprocessed cases")
             require_space(out, expected.run_bytes * len(splits), "checkpoints and weights")
     workbench = Workbench.fill(survey, work, store_limit)
+    for notice in workbench.notices:
+        complain(f"note: {notice.render()}")
     write_assignment(out / SETS_FILE, workbench.assignment)
     board = fit_splits(workbench, splits, out, progress)
     for named in splits:

@@ -28,6 +28,11 @@ class Case:
     split: str | None
     row: int
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All of its files: the channels, then the mask, if there is one."""
+        return self.channels if self.label is None else (*self.channels, self.label)
+
 
 @dataclass(frozen=True)
 class Patients:

@@ -11,11 +11,12 @@ from typing import Literal
 
 import torch
 
-from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.progress import Progress, Silent, progress
 from wardround.engine.cohort import Assignment, Case, Cohort, Folds, Split, SplitPlan, cohort_digest
 from wardround.engine.cohort.twins import Contents, find_leaks, repeated_rows, without_repeats
 from wardround.engine.inspection import Depth, Inspection, check_manifest
+from wardround.engine.inspection.notices import Comparison, comparison_notices
 from wardround.engine.metrics.types import Evaluation
 from wardround.engine.sampling import PatchSource
 from wardround.engine.store import CaseStore
@@ -56,10 +57,11 @@ class Survey:
         known: Assignment | None = None,
         device: str = "auto",
         threads: int | None = None,
-        depth: Depth = Depth.HEADERS,
+        depth: Depth = Depth.GRIDS,
     ) -> Survey:
         """Read the manifest and every file to `depth`. Raises `InputError` with every problem.
 
+        By default no voxel is read: that is done once, when the store is filled, and images are compared then.
         `known` says who is in which set, where work goes on with a table that may have changed.
         """
         configure_threads(threads)
@@ -142,6 +144,12 @@ class Workbench:
         findings.raise_if_any()
         repeats = repeated_rows(self.cohort, self.contents)
         return {name: replace(self, split=without_repeats(split, repeats)) for name, split in splits.items()}
+
+    @cached_property
+    def notices(self) -> tuple[Problem, ...]:
+        """What is worth knowing of rows that show the same image, now that every one has been decoded."""
+        repeats = repeated_rows(self.cohort, self.contents)
+        return comparison_notices(self.cohort, Comparison(self.contents, True, repeats))
 
     @cached_property
     def contents(self) -> Contents:

@@ -22,6 +22,7 @@ import numpy as np
 
 from wardround.engine.basics.problems import InputError
 from wardround.engine.imaging.formats import Format, format_of, suffix_of, unreadable
+from wardround.engine.imaging.sources import Source
 
 _BLOCK = 1 << 20
 _REMEDY = "Copy or export it again"
@@ -39,37 +40,37 @@ class _Nifti:
     float_type: np.dtype[np.floating] | None
 
 
-def require_header(path: Path) -> None:
+def require_header(source: Source) -> None:
     """Raise `InputError` if the file does not start with a whole header of its format, or is plainly too short."""
-    format_ = format_of(path)
+    format_ = format_of(source.path)
     if format_ is Format.NIFTI:
-        _nifti_layout(path)
+        _nifti_layout(source)
     elif format_ is Format.META:
-        _require_meta(path)
+        _require_meta(source)
 
 
-def require_intact(path: Path) -> None:
+def require_intact(source: Source) -> None:
     """Raise `InputError` if the file is shorter than its header says, if its compressed stream is damaged, or, for
     NIfTI, if voxels are not numbers."""
-    require_header(path)
-    if format_of(path) is Format.NIFTI:
-        _require_voxels(path, _nifti_layout(path))
+    require_header(source)
+    if format_of(source.path) is Format.NIFTI:
+        _require_voxels(source, _nifti_layout(source))
 
 
-def _nifti_layout(path: Path) -> _Nifti:
+def _nifti_layout(source: Source) -> _Nifti:
     """The layout that a header announces; an uncompressed file is known to be long enough."""
-    with _nifti_stream(path) as stream:
+    with _nifti_stream(source) as stream:
         layout = _parse_nifti(stream.read(540))
     if layout is None:
-        raise unreadable(path, "a file that is not NIfTI", _REMEDY)
-    if suffix_of(path) == ".nii":
-        _require_length(path, path.stat().st_size, layout.end)
+        raise unreadable(source.path, "a file that is not NIfTI", _REMEDY)
+    if suffix_of(source.path) == ".nii":
+        _require_length(source.path, source.place.stat().st_size, layout.end)
     return layout
 
 
-def _require_voxels(path: Path, layout: _Nifti) -> None:
-    broken = 0
-    with _nifti_stream(path) as stream:
+def _require_voxels(source: Source, layout: _Nifti) -> None:
+    broken, path = 0, source.path
+    with _nifti_stream(source) as stream:
         total = len(stream.read(layout.start))
         while block := stream.read(_BLOCK):
             broken += _not_numbers(block[: max(0, layout.end - total)], layout.float_type)
@@ -88,13 +89,13 @@ def _not_numbers(block: bytes, float_type: np.dtype[np.floating] | None) -> int:
 
 
 @contextlib.contextmanager
-def _nifti_stream(path: Path) -> Iterator[BinaryIO]:
-    compressed = suffix_of(path) == ".nii.gz"
+def _nifti_stream(source: Source) -> Iterator[BinaryIO]:
+    compressed = suffix_of(source.path) == ".nii.gz"
     try:
-        with gzip.open(path) if compressed else path.open("rb") as stream:
+        with gzip.open(source.place) if compressed else source.place.open("rb") as stream:
             yield cast(BinaryIO, stream)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise _damaged_stream(path, error) from None
+        raise _damaged_stream(source.path, error) from None
 
 
 def _damaged_stream(path: Path, error: Exception) -> InputError:
@@ -132,15 +133,16 @@ def _layout(sizes: tuple[int, ...], code: int, bits: int, offset: int, order: st
     return _Nifti(offset, end, None if float_name is None else np.dtype(order + float_name))
 
 
-def _require_meta(path: Path) -> None:
-    with path.open("rb") as file:
+def _require_meta(source: Source) -> None:
+    path = source.path
+    with source.place.open("rb") as file:
         start = file.read(16384)
     match = re.search(rb"ElementDataFile\s*=\s*LOCAL\r?\n", start)
     if match is None:
         raise unreadable(path, "a MetaImage without voxels in the same file", "Save it as one .mha file")
     fields = dict(re.findall(r"(\w+)\s*=\s*(.*?)\s*\n", start[: match.end()].decode("latin-1")))
     announced = _meta_bytes(fields)
-    present = path.stat().st_size - match.end()
+    present = source.place.stat().st_size - match.end()
     if announced is None or present < announced:
         got = "an incomplete header" if announced is None else f"a file cut short: {present:,} of {announced:,} bytes"
         raise unreadable(path, got, _REMEDY)

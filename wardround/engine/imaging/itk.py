@@ -18,6 +18,7 @@ import SimpleITK
 from wardround.engine.imaging.formats import Format, format_of, unreadable
 from wardround.engine.imaging.integrity import require_header, require_intact
 from wardround.engine.imaging.reading import Header
+from wardround.engine.imaging.sources import Source
 from wardround.engine.imaging.types import Geometry
 
 sitk: Any = SimpleITK  # its annotations cover only a part of it
@@ -27,26 +28,29 @@ _IMAGE_IO = {Format.NIFTI: "NiftiImageIO", Format.NRRD: "NrrdImageIO", Format.ME
 _NUMPY_KINDS = {"signed integer": "int", "unsigned integer": "uint", "float": "float"}
 
 
-def header(path: Path) -> Header:
+def header(source: Source) -> Header:
     """Grid, channels and pixel type of a file, without its voxels."""
-    require_header(path)
-    with _reader(path) as reader:
+    require_header(source)
+    path = source.path
+    with _reader(source) as reader:
         sizes, channels = reader.GetSize(), reader.GetNumberOfComponents()
         geometry = _geometry(path, sizes, reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
         pixel_type = _pixel_type(path, sitk.GetPixelIDValueAsString(reader.GetPixelID()))
     return Header(geometry, channels * (sizes[3] if len(sizes) == 4 else 1), pixel_type)
 
 
-def voxels(path: Path, convert: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, Geometry]:
-    """All voxels, shape (channels, *spatial), and the grid.
+def voxels(source: Source, convert: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, Geometry]:
+    """All voxels, shape (channels, *spatial), and the grid; the source is released.
 
     `convert` is given the voxels in the stored type as a view of ITK's own memory, and must copy what it keeps: so no
     second array of the stored type is ever made.
     """
-    require_intact(path)
-    with _reader(path) as reader:
+    require_intact(source)
+    path = source.path
+    with _reader(source) as reader:
         _pixel_type(path, sitk.GetPixelIDValueAsString(reader.GetPixelID()))
         image = reader.Execute()
+    source.release()  # before the voxels are copied: a file in memory, ITK's voxels and ours would be one too many
     geometry = _geometry(path, image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
     return convert(_channels_first(path, image)), geometry
 
@@ -91,14 +95,15 @@ def itk_grid(geometry: Geometry) -> tuple[list[int], list[float], list[float], l
 
 
 @contextlib.contextmanager
-def _reader(path: Path) -> Iterator[Any]:
+def _reader(source: Source) -> Iterator[Any]:
     """A reader whose header is read. The file gets a name of its own in an empty folder, because the NIfTI library
     opens `scan.nii` when it is asked for `scan.nii.gz` and both exist."""
+    path = source.path
     reader = sitk.ImageFileReader()
     reader.SetImageIO(_IMAGE_IO[format_of(path)])
     with tempfile.TemporaryDirectory(prefix="wardround-") as folder:
         link = Path(folder) / path.name
-        link.symlink_to(path.absolute())
+        link.symlink_to(source.place.absolute())
         reader.SetFileName(str(link))
         try:
             reader.ReadImageInformation()

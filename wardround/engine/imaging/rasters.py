@@ -13,6 +13,7 @@ import numpy as np
 from wardround.engine.imaging.formats import Format, format_of, unreadable
 from wardround.engine.imaging.geometry import plain_geometry
 from wardround.engine.imaging.reading import Header
+from wardround.engine.imaging.sources import Source
 from wardround.engine.imaging.types import Geometry
 
 _Result = TypeVar("_Result")
@@ -34,24 +35,30 @@ _REFUSED = {
 }
 
 
-def header(path: Path) -> Header:
+def header(source: Source) -> Header:
     """Size, channels and pixel type of a file, without its pixels."""
-    return _tiff_header(path) if format_of(path) is Format.TIFF else _pillow(path, lambda image: _describe(path, image))
+    return _tiff_header(source) if _is_tiff(source) else _pillow(source, lambda image: _describe(source, image))
 
 
-def voxels(path: Path) -> tuple[np.ndarray, Geometry]:
-    """All pixels in the stored type, shape (channels, rows, columns), and a plain grid."""
-    array = _tiff_pixels(path) if format_of(path) is Format.TIFF else _pillow(path, lambda image: _pixels(path, image))
+def voxels(source: Source) -> tuple[np.ndarray, Geometry]:
+    """All pixels in the stored type, shape (channels, rows, columns), and a plain grid; the source is released."""
+    array = _tiff_pixels(source) if _is_tiff(source) else _pillow(source, lambda image: _pixels(source, image))
+    source.release()
     planes = array[None] if array.ndim == 2 else np.moveaxis(array, -1, 0)
     return np.ascontiguousarray(planes), plain_geometry(planes.shape[1:])
 
 
-def _pillow(path: Path, use: Callable[[Any], _Result]) -> _Result:
+def _is_tiff(source: Source) -> bool:
+    return format_of(source.path) is Format.TIFF
+
+
+def _pillow(source: Source, use: Callable[[Any], _Result]) -> _Result:
     """Open a PNG or JPEG and use it; Pillow's errors become ours."""
     from PIL import Image as Pillow
 
+    path = source.path
     try:
-        with Pillow.open(path, formats=("PNG", "JPEG")) as image:
+        with Pillow.open(source.place, formats=("PNG", "JPEG")) as image:
             return use(image)
     except Pillow.DecompressionBombError:
         raise unreadable(path, "more pixels than one image may have", "Cut it into tiles") from None
@@ -60,11 +67,12 @@ def _pillow(path: Path, use: Callable[[Any], _Result]) -> _Result:
         raise unreadable(path, reason, "Copy or export it again") from None
 
 
-def _describe(path: Path, image: Any) -> Header:
+def _describe(source: Source, image: Any) -> Header:
+    path = source.path
     grid = plain_geometry((image.height, image.width))
     if getattr(image, "n_frames", 1) > 1:
         raise unreadable(path, f"{image.n_frames} frames", "Save one frame per file")
-    if image.mode == "RGB" and _has_deep_colour(path):
+    if image.mode == "RGB" and _has_deep_colour(source):
         raise unreadable(path, "RGB with 16 bits per channel", "Save it as TIFF, or with 8 bits")
     if image.mode == "RGB":
         return Header(grid, 3, "uint8")
@@ -73,43 +81,45 @@ def _describe(path: Path, image: Any) -> Header:
     raise unreadable(path, *_REFUSED.get(image.mode, (f"an image of mode {image.mode}", "Save it as grey or RGB")))
 
 
-def _pixels(path: Path, image: Any) -> np.ndarray:
-    expected = _describe(path, image)
+def _pixels(source: Source, image: Any) -> np.ndarray:
+    expected = _describe(source, image)
     return np.asarray(image, dtype=expected.pixel_type)
 
 
-def _has_deep_colour(path: Path) -> bool:
+def _has_deep_colour(source: Source) -> bool:
     """Whether a PNG stores 16 bits per channel, of which Pillow would drop the lower half."""
-    with path.open("rb") as file:
+    with source.place.open("rb") as file:
         start = file.read(25)
     return start[12:16] == b"IHDR" and start[24] == 16
 
 
-def _tiff(path: Path, use: Callable[[Any], _Result]) -> _Result:
+def _tiff(source: Source, use: Callable[[Any], _Result]) -> _Result:
     import tifffile
 
+    path = source.path
     try:
-        with tifffile.TiffFile(path) as file:
+        # As a stream: by name it would follow links to where they end, and a copy in memory lies nowhere.
+        with source.place.open("rb") as stream, tifffile.TiffFile(stream) as file:
             return use(file)
     except (OSError, ValueError, KeyError, IndexError, RuntimeError, struct.error, zlib.error) as error:
         raise unreadable(path, str(error).strip().splitlines()[-1][:200] or type(error).__name__) from None
 
 
-def _tiff_header(path: Path) -> Header:
+def _tiff_header(source: Source) -> Header:
     def describe(file: Any) -> Header:
-        page = _only_page(path, file)
+        page = _only_page(source.path, file)
         return Header(plain_geometry((page.imagelength, page.imagewidth)), page.samplesperpixel, page.dtype.name)
 
-    return _tiff(path, describe)
+    return _tiff(source, describe)
 
 
-def _tiff_pixels(path: Path) -> np.ndarray:
+def _tiff_pixels(source: Source) -> np.ndarray:
     def pixels(file: Any) -> np.ndarray:
-        page = _only_page(path, file)
+        page = _only_page(source.path, file)
         array = np.asarray(page.asarray())
         return np.moveaxis(array, 0, -1) if page.axes == "SYX" else array
 
-    return _tiff(path, pixels)
+    return _tiff(source, pixels)
 
 
 def _only_page(path: Path, file: Any) -> Any:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from wardround.engine.basics.problems import InputError
-from wardround.engine.imaging.formats import Format, format_of
+from wardround.engine.imaging.formats import format_of
+from wardround.engine.imaging.sources import Source
 from wardround.engine.imaging.types import Geometry, Image
 
 
@@ -31,26 +32,28 @@ class Header:
 
 def read_header(path: Path) -> Header:
     """Grid, channels and pixel type, without the voxels where the format allows. Raises `InputError`."""
-    format_ = _existing(path)
-    if format_.spatial:
+    source = Source(path)
+    if _is_spatial(source):
         from wardround.engine.imaging import itk
 
-        return itk.header(path)
+        return itk.header(source)
     from wardround.engine.imaging import rasters
 
-    return rasters.header(path)
+    return rasters.header(source)
 
 
-def read_image(path: Path) -> Image:
+def read_image(file: Path | Source) -> Image:
     """All voxels as float32, shape (channels, *spatial). Raises `InputError` for a damaged or unsupported file."""
-    return Image(*_voxels(path, _single_precision))
+    return Image(*_voxels(_source(file), _single_precision))
 
 
-def read_label(path: Path) -> tuple[np.ndarray, Geometry]:
+def read_label(file: Path | Source) -> tuple[np.ndarray, Geometry]:
     """A mask's voxels as integers, shape (*spatial), and its grid.
 
     Files of a floating type are accepted when every voxel holds a whole number. Raises `InputError` otherwise.
     """
+    source = _source(file)
+    path = source.path
 
     def convert(voxels: np.ndarray) -> np.ndarray:
         if voxels.shape[0] != 1:
@@ -62,7 +65,7 @@ def read_label(path: Path) -> tuple[np.ndarray, Geometry]:
             )
         return _whole_numbers(path, voxels[0])
 
-    return _voxels(path, convert)
+    return _voxels(source, convert)
 
 
 def _single_precision(voxels: np.ndarray) -> np.ndarray:
@@ -99,20 +102,24 @@ def _compact(mask: np.ndarray) -> np.dtype[Any]:
     return np.dtype(np.uint16) if fits else mask.dtype
 
 
-def _voxels(path: Path, convert: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, Geometry]:
-    format_ = _existing(path)
-    if format_.spatial:
+def _source(file: Path | Source) -> Source:
+    return file if isinstance(file, Source) else Source(file)
+
+
+def _voxels(source: Source, convert: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, Geometry]:
+    if _is_spatial(source):
         from wardround.engine.imaging import itk
 
-        return itk.voxels(path, convert)
+        return itk.voxels(source, convert)
     from wardround.engine.imaging import rasters
 
-    pixels, geometry = rasters.voxels(path)
+    pixels, geometry = rasters.voxels(source)
     return convert(pixels), geometry
 
 
-def _existing(path: Path) -> Format:
-    format_ = format_of(path)
-    if not path.is_file():
-        raise InputError.one("there is no such file", where=str(path))
-    return format_
+def _is_spatial(source: Source) -> bool:
+    """Whether the file's format has a grid. Raises `InputError` where there is no such file, or no such format."""
+    format_ = format_of(source.path)
+    if not source.place.is_file():
+        raise InputError.one("there is no such file", where=str(source.path))
+    return format_.spatial

@@ -16,15 +16,21 @@ from wardround.engine.cohort.models import Case, Cohort, Split
 from wardround.engine.cohort.twins import find_leaks, repeated_rows
 from wardround.engine.imaging.types import Geometry
 from wardround.engine.inspection.headers import inspect_headers
-from wardround.engine.inspection.notices import CaseFacts, Comparison, cohort_notices
-from wardround.engine.inspection.twins import contents_of
+from wardround.engine.inspection.notices import CaseFacts, Comparison, cohort_notices, comparison_notices
+from wardround.engine.inspection.twins import contents_of, copies_of
 from wardround.engine.inspection.voxels import inspect_steps, inspect_voxels
 from wardround.engine.study.models import Study
 
 
 class Depth(Enum):
-    """How much of every file is read; with `STEPS` it is preprocessed too, as training will do it."""
+    """How much of every file is read.
 
+    With `GRIDS` no voxel is: for those who are going to store every case, and will compare the images then. With
+    `HEADERS` the voxels of few small images are, to tell which are the same. With `STEPS` every case is preprocessed
+    too, as training will do it.
+    """
+
+    GRIDS = "grids"
     HEADERS = "headers"
     VOXELS = "voxels"
     STEPS = "steps"
@@ -58,23 +64,28 @@ def inspect_cohort(
     Raises `InputError` with every problem of every file.
     """
     inspectors: Mapping[Depth, Inspector] = {
+        Depth.GRIDS: inspect_headers,
         Depth.HEADERS: inspect_headers,
         Depth.VOXELS: inspect_voxels,
         Depth.STEPS: inspect_steps,
     }
     findings = Findings()
-    word = "headers" if depth is Depth.HEADERS else "voxels"
+    word = "headers" if depth in (Depth.GRIDS, Depth.HEADERS) else "voxels"
     with progress(f"Reading {word}", len(cohort.cases)) as shown:
         facts = [_inspect(inspectors[depth], study, cohort, number, findings, shown) for number in _numbers(cohort)]
     known = {case.subject: fact for case, fact in zip(cohort.cases, facts, strict=True) if fact is not None}
-    compared = _compare(cohort, known) if splits else Comparison({}, True, {})
+    compared = _compare(cohort, known, depth) if splits else Comparison({}, True, {})
     find_leaks(cohort, splits, compared.contents, findings)
     findings.raise_if_any()
-    notices = cohort_notices(study, cohort, known, splits, compared)
+    notices = cohort_notices(study, cohort, known, splits)
+    if depth is not Depth.GRIDS:
+        notices += comparison_notices(cohort, compared)
     return Inspection(notices, {subject: fact.grid for subject, fact in known.items()}, compared.repeats)
 
 
-def _compare(cohort: Cohort, known: Mapping[str, CaseFacts]) -> Comparison:
+def _compare(cohort: Cohort, known: Mapping[str, CaseFacts], depth: Depth) -> Comparison:
+    if depth is Depth.GRIDS:
+        return Comparison(copies_of(cohort, known), False, {})
     contents, complete = contents_of(cohort, known)
     return Comparison(contents, complete, repeated_rows(cohort, contents))
 

@@ -60,19 +60,21 @@ def cohort_notices(
     cohort: Cohort,
     facts: Mapping[str, CaseFacts],
     splits: Mapping[str, Split],
-    compared: Comparison,
 ) -> tuple[Problem, ...]:
     """Everything worth knowing of a cohort whose cases are `facts`, by subject, and that is split in these ways."""
     return (
         *_unlearnt_mirroring(study),
         *_rows_for_patients(cohort),
         *_smaller_than_patch(study, cohort, facts),
-        *_shared_images(cohort, compared),
-        *_repeats(cohort, compared),
         *_absent_classes(study, cohort, splits),
         *_flat(cohort, facts),
         *_masks(study, cohort, facts),
     )
+
+
+def comparison_notices(cohort: Cohort, compared: Comparison) -> tuple[Problem, ...]:
+    """What is worth knowing of rows that show the same image."""
+    return *_shared_images(cohort, compared), *_repeats(cohort, compared)
 
 
 def _unlearnt_mirroring(study: Study) -> Iterator[Problem]:

@@ -42,6 +42,12 @@ def contents_of(cohort: Cohort, facts: Mapping[str, CaseFacts]) -> tuple[dict[st
     return {case.subject: Content(images[case.subject], _truth(case)) for case in twins}, decoded or not alike
 
 
+def copies_of(cohort: Cohort, facts: Mapping[str, CaseFacts]) -> dict[str, Content]:
+    """The rows whose images are the same bytes as another's; no truth is read, so none repeats another."""
+    cases = [case for case in cohort.cases if case.subject in facts]
+    return {subject: Content(digest, f"not read: {subject}") for subject, digest in _copies(cases).items()}
+
+
 def _in_groups(cases: Sequence[Case], key: Callable[[Case], Key]) -> list[Case]:
     """The cases that share their key with another one."""
     groups: dict[Key, list[Case]] = defaultdict(list)

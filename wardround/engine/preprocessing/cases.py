@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 
 from wardround.engine.basics.blocks import blocks, counts
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.cohort.models import Case
 from wardround.engine.imaging import geometry_differences, read_image, read_label
+from wardround.engine.imaging.sources import Source
 from wardround.engine.imaging.types import Geometry, Image
 from wardround.engine.preprocessing.sample import Sample
 from wardround.engine.study import Study
@@ -18,9 +22,10 @@ def name_of(case: Case) -> str:
     return f"row {case.row}, subject {case.subject!r}" if case.row else f"subject {case.subject!r}"
 
 
-def read_sample(study: Study, case: Case) -> Sample:
+def read_sample(study: Study, case: Case, source_of: Callable[[Path], Source] = Source) -> Sample:
     """The voxels of a case as they are in its files. Raises `InputError` that names the case and all that is wrong.
 
+    `source_of` tells where a file's bytes are read, for those who have read them already.
     A file may hold several channels (RGB, a fourth axis) if it is the only one and has as many as the study has inputs.
     A case without a mask, or a study that needs none, gives a sample without a label.
     """
@@ -29,10 +34,10 @@ def read_sample(study: Study, case: Case) -> Sample:
     images: list[Image] = []
     in_masks = Findings()
     with in_masks.gather():  # first, while no image is held: a mask in the file may be of a wide type
-        mask = _read_classes(study, case)
+        mask = _read_classes(study, case, source_of)
     for path in case.channels:
         with findings.gather():
-            images.append(read_image(path))
+            images.append(read_image(source_of(path)))
     findings.extend(in_masks.problems)
     findings.raise_if_any()
     findings.extend(_channel_problems(study, case, images))
@@ -124,11 +129,11 @@ def count_broken(data: np.ndarray) -> int:
     return sum(int(part.size - np.count_nonzero(np.isfinite(part))) for part in blocks(data))
 
 
-def _read_classes(study: Study, case: Case) -> tuple[np.ndarray, Geometry] | None:
+def _read_classes(study: Study, case: Case, source_of: Callable[[Path], Source]) -> tuple[np.ndarray, Geometry] | None:
     """The mask as indices in `Study.class_names`, uint8 where they fit, and its grid."""
     if study.task != "segmentation" or case.label is None:
         return None
-    mask, geometry = read_label(case.label)
+    mask, geometry = read_label(source_of(case.label))
     return _to_indices(study, case, mask), geometry
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 import time
@@ -10,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from wardround.engine.basics.canonical import file_sha256
 from wardround.engine.cohort import Case, case_digest
 from wardround.engine.cohort.twins import Content
 
@@ -52,17 +52,18 @@ class DigestIndex:
             batch, self._batch = self._batch, None
             self._write(batch.take(1))
 
-    def case_digest(self, case: Case) -> str:
-        """The case's digest; only files that changed are read."""
-        return case_digest(case, self.file_digest)
+    def case_digest(self, case: Case) -> str | None:
+        """The case's digest; None where a file of it is new or has changed, and would have to be read."""
+        known = {path: self._known(path, path.stat()) for path in case.files}
+        return case_digest(case, lambda path: known[path] or "") if all(known.values()) else None
 
-    def file_digest(self, path: Path) -> str:
-        """SHA-256 of a file's bytes."""
+    def file_digest(self, path: Path, read: Callable[[Path], str]) -> str:
+        """SHA-256 of a file's bytes, as `read` gives it, which is asked only for a file that is new or has changed."""
         status = path.stat()
-        known = self._find(path, (status.st_size, status.st_mtime_ns, status.st_ino))
+        known = self._known(path, status)
         if known is not None:
             return known
-        digest = file_sha256(path)
+        digest = read(path)
         if time.time() - status.st_mtime > _SETTLED_SECONDS:
             self._note(_SOURCE, (str(path), status.st_size, status.st_mtime_ns, status.st_ino, digest))
         return digest
@@ -77,6 +78,9 @@ class DigestIndex:
     def note_content(self, key: str, content: Content) -> None:
         """Remember what was found in the files of a case."""
         self._note(_CONTENT, (key, content.image, content.truth))
+
+    def _known(self, path: Path, status: os.stat_result) -> str | None:
+        return self._find(path, (status.st_size, status.st_mtime_ns, status.st_ino))
 
     def _find(self, path: Path, state: tuple[int, int, int]) -> str | None:
         if self._batch is not None:

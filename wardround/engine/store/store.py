@@ -11,13 +11,10 @@ import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from pydantic import JsonValue
-
-from wardround.engine.basics.canonical import canonical_json, sha256_hex
 from wardround.engine.basics.files import fsync_folder, require_space
 from wardround.engine.basics.memory import MemoryBudget, available_bytes
 from wardround.engine.basics.problems import Findings, InputError
@@ -25,12 +22,11 @@ from wardround.engine.basics.progress import SILENT, Progress
 from wardround.engine.basics.sizes import shown_size
 from wardround.engine.cohort import Case, twins
 from wardround.engine.inspection.room import building_bytes, room_for
-from wardround.engine.preprocessing import Pipeline, Sample, read_sample, target_index
-from wardround.engine.preprocessing.cases import count_broken, name_of
+from wardround.engine.preprocessing import Pipeline
+from wardround.engine.preprocessing.cases import name_of
 from wardround.engine.store.digests import DigestIndex
 from wardround.engine.store.entries import (
     DESCRIPTION,
-    FORMAT,
     Content,
     Description,
     check_entry,
@@ -39,6 +35,8 @@ from wardround.engine.store.entries import (
 )
 from wardround.engine.store.mapped import MappedCase
 from wardround.engine.store.mapping import BrokenArrayError
+from wardround.engine.store.preparing import content_key, content_of, prepare, sample_of, storage_key
+from wardround.engine.store.reading import Reading
 from wardround.engine.store.shelf import SHELF
 from wardround.engine.store.types import StoredCase
 from wardround.engine.store.users import Users
@@ -52,6 +50,9 @@ _MARGIN = 8 << 20
 _BUILDERS = 4
 """Cases that are read, preprocessed and written at once, as far as their memory allows: most of the time goes into
 waiting for the disk."""
+_HELD_SHARE = 0.5
+"""Of the memory that building a case takes, what its files may take until they are decoded: six bytes a voxel and
+channel, enough for uncompressed single precision and a mask. No step of the preprocessing has begun by then."""
 _MEMORY_SHARE = 0.5
 """Of the memory that is available, what the builders may use together."""
 
@@ -79,30 +80,6 @@ class StoreEntry:
     used: float
 
 
-def storage_key(study: Study, pipeline: Pipeline, digest: str) -> str:
-    """SHA-256 over all that determines a stored case: source bytes, preprocessing, class map, layout."""
-    content: JsonValue = {
-        "format": FORMAT,
-        "source": digest,
-        "preprocessing": pipeline.signature,
-        "task": study.task,
-        "channels": len(study.inputs),
-        "classes": [*study.class_values],
-    }
-    return sha256_hex(canonical_json(content))
-
-
-def content_key(study: Study, digest: str) -> str:
-    """Under which the decoded content of a case is noted: masks of other classes are read in another way."""
-    return sha256_hex(canonical_json([digest, study.task, *study.class_values]))
-
-
-def content_of(case: Case, sample: Sample) -> twins.Content:
-    """Digests of the voxels as they were decoded, and of the mask or the value."""
-    truth = (case.value or "") if sample.label is None else twins.voxels_digest([sample.label])
-    return twins.Content(twins.voxels_digest(sample.image.data), truth)
-
-
 class CaseStore:
     """Preprocessed cases under one folder. Any number of processes may use it at once.
 
@@ -123,33 +100,49 @@ class CaseStore:
         self._room = threading.Lock()
         self._swept = False
 
-    def open_case(self, study: Study, case: Case, digest: str | None = None) -> StoredCase:
+    def open_case(self, study: Study, case: Case) -> StoredCase:
         """The preprocessed case; built first if it is not there or not whole. Its arrays are mapped when they are used.
 
-        `digest` is the case's digest where the caller knows it. Raises `InputError` that names the case for sources
-        that cannot be used, and for a disk or a store without room.
+        A file that is new is read once. Raises `InputError` that names the case for sources that cannot be used, and
+        for a disk or a store without room.
         """
-        source = self._index.case_digest(case) if digest is None else digest
-        key = storage_key(study, Pipeline(study), source)
-        folder = self._folder(key)
+        digest = self._index.case_digest(case)
+        return (digest and self._find(study, case, digest)) or self._join(study, case)
+
+    def _find(self, study: Study, case: Case, digest: str) -> StoredCase | None:
+        """The case as it is stored; None where it is not, or where nobody has noted what its files hold."""
+        key = storage_key(study, Pipeline(study), digest)
         with self._users.opening(key):
-            description = read_description(folder)
-        description = description or self._build(study, case, key, source)
+            description = read_description(self._folder(key))
+        content = self._index.content(content_key(study, digest))
+        if description is None or content is None:
+            return None
+        return self._opened(study, case, key, description, content)
+
+    def _opened(
+        self, study: Study, case: Case, key: str, description: Description, content: twins.Content
+    ) -> StoredCase:
+        folder = self._folder(key)
         with contextlib.suppress(FileNotFoundError):  # damaged or gone in the meantime: made again when it is used
             os.utime(folder / DESCRIPTION)
         SHELF.forget(folder)
-        heal = partial(self._heal, study, case, key, source)
-        return MappedCase(folder, description, heal, content=self._content(study, case, source))
+        return MappedCase(
+            folder, description, partial(self._heal, study, case, key, description.digest), content=content
+        )
 
-    def _content(self, study: Study, case: Case, source: str) -> twins.Content:
-        """Digests of the decoded files; they were noted when the case was built, unless an earlier release did that."""
-        key = content_key(study, source)
-        known = self._index.content(key)
-        if known is None:
-            with self._memory.reserve(self._needed(study, case)):
-                known = content_of(case, read_sample(study, case))
-            self._index.note_content(key, known)
-        return known
+    def _join(self, study: Study, case: Case) -> StoredCase:
+        """Read the case's files, and build it unless it turns out to be there."""
+        with self._read(study, case) as reading:
+            digest = reading.digest(case)
+            return self._find(study, case, digest) or self._build(study, case, digest, reading)
+
+    @contextlib.contextmanager
+    def _read(self, study: Study, case: Case) -> Iterator[Reading]:
+        """Read a case's files with the memory that building it takes. Whoever builds asks for memory first and for the
+        case's lock then: two who did it in different orders would wait for one another."""
+        needed = self._needed(study, case)
+        with self._memory.reserve(needed), Reading(self._index, int(_HELD_SHARE * needed)) as reading:
+            yield reading
 
     def open_cases(self, study: Study, cases: Sequence[Case], progress: Progress = SILENT) -> tuple[StoredCase, ...]:
         """Every case, in order. Raises one `InputError` with the problems of all cases."""
@@ -228,20 +221,30 @@ class CaseStore:
                 return
             yield True
 
-    def _build(self, study: Study, case: Case, key: str, digest: str) -> Description:
+    def _build(self, study: Study, case: Case, digest: str, reading: Reading) -> StoredCase:
+        key = storage_key(study, Pipeline(study), digest)
         folder = self._folder(key)
         with self._room_for(study, case), self._locked(key):
             # Another process may have built it while this one waited.
-            return read_description(folder) or self._write(study, case, folder, digest)
+            description = read_description(folder) or self._write(study, case, folder, digest, reading)
+        return self._opened(study, case, key, description, self._content(study, case, digest, reading))
 
-    def _write(self, study: Study, case: Case, folder: Path, digest: str) -> Description:
-        with self._memory.reserve(self._needed(study, case)):
-            content, decoded = _prepare(study, case, Pipeline(study), digest)
-            require_space(self._root, content.bytes + _MARGIN, f"the preprocessed images of {name_of(case)}")
-            _discard(folder)
-            _write_whole(folder, content)
-            del content
-            self._index.note_content(content_key(study, digest), decoded)
+    def _content(self, study: Study, case: Case, digest: str, reading: Reading) -> twins.Content:
+        """Digests of the decoded files; they were noted when the case was built, unless an earlier release did that."""
+        key = content_key(study, digest)
+        known = self._index.content(key)
+        if known is None:
+            known = content_of(case, sample_of(study, case, reading))
+            self._index.note_content(key, known)
+        return known
+
+    def _write(self, study: Study, case: Case, folder: Path, digest: str, reading: Reading) -> Description:
+        content, decoded = prepare(study, case, digest, reading)
+        require_space(self._root, content.bytes + _MARGIN, f"the preprocessed images of {name_of(case)}")
+        _discard(folder)
+        _write_whole(folder, content)
+        del content
+        self._index.note_content(content_key(study, digest), decoded)
         built = read_description(folder)
         if built is None:
             raise RuntimeError(f"the entry {folder.name} cannot be read back")
@@ -250,18 +253,18 @@ class CaseStore:
     def _heal(self, study: Study, case: Case, key: str, digest: str, error: Exception) -> Description:
         """Make a damaged entry again from its files. Raises `InputError` if these are no longer what they were."""
         folder = self._folder(key)
-        with self._locked(key):
+        with self._read(study, case) as reading, self._locked(key):
             present = read_description(folder)
             if present is not None and _is_whole(folder, present):  # another process was quicker
                 return present
             _LOG.warning("%s: its stored arrays are damaged (%s). They are made again.", name_of(case), error)
-            if self._index.case_digest(case) != digest:
+            if reading.digest(case) != digest:
                 raise InputError.one(
                     "the stored copy of this case is damaged, and its files are no longer those that it was made from",
                     where=name_of(case),
                     remedy="Start anew: the case as it is now is then read",
                 )
-            return self._write(study, case, folder, digest)
+            return self._write(study, case, folder, digest, reading)
 
     @contextlib.contextmanager
     def _room_for(self, study: Study, case: Case) -> Iterator[None]:
@@ -320,33 +323,6 @@ def _require_disk(future: Future[StoredCase]) -> None:
     error = future.exception()
     if isinstance(error, StoreFullError):
         raise error
-
-
-def _prepare(study: Study, case: Case, pipeline: Pipeline, digest: str) -> tuple[Content, twins.Content]:
-    samples = [_read(study, case)]
-    native, decoded = samples[0].image.geometry, content_of(case, samples[0])
-    try:
-        processed = pipeline.apply(samples.pop())
-    except InputError as error:
-        raise InputError(replace(problem, where=name_of(case)) for problem in error.problems) from None
-    broken = count_broken(processed.image.data)
-    if broken:
-        raise InputError.one("preprocessing gave values that are not numbers", where=name_of(case), got=f"{broken:,}")
-    return Content(study.study, digest, processed, native, target_index(study, case)), decoded
-
-
-def _read(study: Study, case: Case) -> Sample:
-    """The case as it is in its files; problems of a file name the case as well."""
-    try:
-        return read_sample(study, case)
-    except InputError as error:
-        raise InputError(
-            replace(problem, where=_with_name(case, problem.where)) for problem in error.problems
-        ) from None
-
-
-def _with_name(case: Case, where: str) -> str:
-    return where if name_of(case) in where else f"{name_of(case)}, {where}"
 
 
 def _write_whole(folder: Path, content: Content) -> None:

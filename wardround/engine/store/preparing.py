@@ -1,0 +1,68 @@
+"""A case on its way from its files into the store: its keys, its voxels, and its voxels preprocessed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pydantic import JsonValue
+
+from wardround.engine.basics.canonical import canonical_json, sha256_hex
+from wardround.engine.basics.problems import InputError
+from wardround.engine.cohort import Case, twins
+from wardround.engine.preprocessing import Pipeline, Sample, read_sample, target_index
+from wardround.engine.preprocessing.cases import count_broken, name_of
+from wardround.engine.store.entries import FORMAT, Content
+from wardround.engine.store.reading import Reading
+from wardround.engine.study import Study
+
+
+def storage_key(study: Study, pipeline: Pipeline, digest: str) -> str:
+    """SHA-256 over all that determines a stored case: source bytes, preprocessing, class map, layout."""
+    content: JsonValue = {
+        "format": FORMAT,
+        "source": digest,
+        "preprocessing": pipeline.signature,
+        "task": study.task,
+        "channels": len(study.inputs),
+        "classes": [*study.class_values],
+    }
+    return sha256_hex(canonical_json(content))
+
+
+def content_key(study: Study, digest: str) -> str:
+    """Under which the decoded content of a case is noted: masks of other classes are read in another way."""
+    return sha256_hex(canonical_json([digest, study.task, *study.class_values]))
+
+
+def content_of(case: Case, sample: Sample) -> twins.Content:
+    """Digests of the voxels as they were decoded, and of the mask or the value."""
+    truth = (case.value or "") if sample.label is None else twins.voxels_digest([sample.label])
+    return twins.Content(twins.voxels_digest(sample.image.data), truth)
+
+
+def prepare(study: Study, case: Case, digest: str, reading: Reading) -> tuple[Content, twins.Content]:
+    """What is to be stored of a case, and digests of what its files hold. Raises `InputError` that names the case."""
+    samples = [sample_of(study, case, reading)]
+    native, decoded = samples[0].image.geometry, content_of(case, samples[0])
+    try:
+        processed = Pipeline(study).apply(samples.pop())
+    except InputError as error:
+        raise InputError(replace(problem, where=name_of(case)) for problem in error.problems) from None
+    broken = count_broken(processed.image.data)
+    if broken:
+        raise InputError.one("preprocessing gave values that are not numbers", where=name_of(case), got=f"{broken:,}")
+    return Content(study.study, digest, processed, native, target_index(study, case)), decoded
+
+
+def sample_of(study: Study, case: Case, reading: Reading) -> Sample:
+    """The case as it is in its files; problems of a file name the case as well."""
+    try:
+        return read_sample(study, case, reading.take)
+    except InputError as error:
+        raise InputError(
+            replace(problem, where=_with_name(case, problem.where)) for problem in error.problems
+        ) from None
+
+
+def _with_name(case: Case, where: str) -> str:
+    return where if name_of(case) in where else f"{name_of(case)}, {where}"
