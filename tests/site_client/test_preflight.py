@@ -12,9 +12,9 @@ import pytest
 from tests.site_client.support import Site, build_site, write_cohort
 from tests.support.certificates import CertificateFiles, write_certificates
 from wardround.engine.cli.runner import ExitCode, run
+from wardround.engine.inspection import room
 from wardround.federation.flower.link import Link, TlsFiles
 from wardround.federation.identities import EnrolmentRequest, SiteKeys
-from wardround.site_client import preflight
 from wardround.site_client.cli import app
 
 
@@ -146,9 +146,11 @@ def test_the_room_of_preprocessed_cases_is_reckoned_beforehand(
     assert _check(site, "--offline") == ExitCode.OK
     assert "preprocessed cases: about" in capsys.readouterr().out
     site.config.write_text(site.config.read_text() + "store_limit: 1 kB\n")
-    monkeypatch.setattr(preflight, "available_bytes", lambda: 1000)
+    monkeypatch.setattr(room, "available_bytes", lambda: 1000)
     assert _check(site, "--offline") == ExitCode.BAD_INPUT
     told = capsys.readouterr().err
     assert "store's limit" in told
-    assert "more memory" in told
+    assert "Raise it" in told
+    assert "the largest case needs more memory to be preprocessed than there is (got 1 KB available" in told
+    assert "Give this machine or container more memory" in told
     assert not (site.settings.work / "store").exists()

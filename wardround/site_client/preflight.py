@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wardround.engine.basics.files import require_space
-from wardround.engine.basics.memory import available_bytes
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.sizes import shown_size
 from wardround.engine.cohort.twins import without_repeats
 from wardround.engine.inspection import Depth, check_manifest
-from wardround.engine.inspection.room import Needs, needs_of
+from wardround.engine.inspection.room import Needs, memory_shortage, needs_of, require_store_room
 from wardround.federation.expiry import expiry_sentence
 from wardround.federation.flower.probe import probe, standing, within_window
 from wardround.federation.flower.signing import Reason, Signer
@@ -146,7 +145,7 @@ def _check_cohort(settings: SiteSettings, policy: Policy | None, agreement: Agre
         counts = len(split.train), len(split.validation), len(split.test)
         flight.notes.append(f"cases: {counts[0]} training, {counts[1]} validation, {counts[2]} test")
         flight.notes.extend(f"note: {notice.render()}" for notice in checked.inspection.notices)
-        _check_store(settings, needs_of(agreement.study, checked.inspection.grids.values()), flight)
+        _check_store(settings, needs_of(agreement.study, checked.inspection.grids), flight)
         if policy is not None:
             _check_counts(counts, policy, flight)
 
@@ -160,17 +159,11 @@ def _check_store(settings: SiteSettings, needs: Needs, flight: Preflight) -> Non
             where="site.yaml, store_limit",
             got=shown_size(settings.store_limit),
             expected=f"at least {shown_size(needs.disk)}",
+            remedy="Raise it, or leave it out where the disk has room",
         )
-    store = settings.work / "store"
-    present = sum(path.stat().st_size for path in store.glob("cases/*/*/*.npy"))
     with flight.findings.gather():
-        require_space(store, max(0, needs.disk - present), "the preprocessed cases")
-    if needs.memory > available_bytes():
-        flight.findings.add(
-            "the largest case needs more memory to be preprocessed than there is",
-            got=f"{shown_size(available_bytes())} available",
-            expected=f"about {shown_size(needs.memory)}",
-        )
+        require_store_room(needs.disk, settings.work)
+    flight.findings.extend(memory_shortage(needs))
 
 
 def _check_change(change: Change, proposal: Proposal | None, policy: Policy | None, flight: Preflight) -> None:

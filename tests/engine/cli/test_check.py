@@ -13,6 +13,8 @@ from tests.support.commands import run_wardround
 from tests.support.images import write_classification_cohort
 from tests.support.shared_data import shared_data
 from tests.support.studies import CLASSIFICATION, SEGMENTATION, changed, write_study
+from wardround.engine.basics import files
+from wardround.engine.inspection import room
 
 
 def test_a_sound_study_gets_a_summary(hospital: Hospital) -> None:
@@ -177,6 +179,32 @@ def test_a_full_disk(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(tempfile, "mkdtemp", full)
     hospital.refuse("/tmp: the disk is full", "Free some space and run the same command again")
+
+
+def test_the_room_of_preprocessed_cases_is_compared_with_what_there_is(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = hospital.folder / "work"
+    assert " free\n" in hospital.check("--work", str(work)).out
+    monkeypatch.setattr(files, "free_bytes", lambda folder: 1000)
+    assert hospital.check().code == 0
+    hospital.refuse("the disk is too full for the preprocessed cases", options=("--work", str(work)))
+    stored = work / "store" / "cases" / "0f" / f"0f{'0' * 62}"
+    stored.mkdir(parents=True)
+    (stored / "image.npy").write_bytes(bytes(1_000_000))
+    assert hospital.check("--work", str(work)).code == 0
+
+
+def test_memory_that_the_largest_case_cannot_have_is_a_notice(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "available_bytes", lambda: 1000)
+    outcome = hospital.check()
+    assert outcome.code == 0
+    assert (
+        "note: subject 'case_005': the largest case needs more memory to be preprocessed than there is" in outcome.out
+    )
+    assert "Give this machine or container more memory" in hospital.check("--json").json["notices"][-1]["remedy"]
 
 
 def test_sets_that_the_manifest_states(hospital: Hospital) -> None:

@@ -21,6 +21,7 @@ from typing import BinaryIO
 from pydantic import JsonValue
 
 from wardround.engine.basics.problems import InputError, Problem
+from wardround.engine.basics.sizes import BLOCK_BYTES, on_disk
 
 _LEFT_OVER = re.compile(r"\..{0,40}\.[0-9a-f]{12}\.tmp", re.DOTALL)
 _DIGEST_LENGTH = 64
@@ -241,11 +242,21 @@ def read_json_lines(path: Path) -> Iterator[dict[str, JsonValue]]:
                 yield content
 
 
+def taken_bytes(folder: Path) -> int:
+    """What a folder of files takes of a disk, which gives out whole blocks."""
+    return BLOCK_BYTES + sum(on_disk(path.stat().st_size) for path in folder.iterdir())
+
+
+def free_bytes(folder: Path) -> int:
+    """What a user may still write to the disk where a folder is, or would be made."""
+    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    status = os.statvfs(existing)
+    return status.f_bavail * status.f_frsize
+
+
 def require_space(folder: Path, needed_bytes: int, purpose: str) -> None:
     """Raise `DiskFullError`, an `InputError`, unless `folder`'s disk has `needed_bytes` free; to be called first."""
-    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    status = os.statvfs(existing)
-    free = status.f_bavail * status.f_frsize
+    free = free_bytes(folder)
     if free < needed_bytes:
         problem = Problem(
             f"the disk is too full for {purpose}",

@@ -9,6 +9,8 @@ from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+BLOCK_BYTES = 4096
+"""What the usual file systems give out at once: a file of one byte takes as much."""
 _WRITTEN = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kKMGT]?B?)\s*")
 
 
@@ -26,6 +28,11 @@ def shown_size(count: float) -> str:
     unit = next((unit for unit in ("TB", "GB", "MB", "KB") if count >= _UNITS[unit]), "B")
     value = count / _UNITS[unit]
     return f"{value:,.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.3g} {unit}"
+
+
+def on_disk(count: int) -> int:
+    """What a file of so many bytes takes of a disk. Of a million small images that is most of what they take."""
+    return -(-count // BLOCK_BYTES) * BLOCK_BYTES
 
 
 def _read(value: Any) -> Any:

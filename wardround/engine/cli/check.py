@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,8 +12,10 @@ import typer
 from pydantic import JsonValue
 
 from wardround.engine.basics.printable import say_json, say_text
+from wardround.engine.basics.sizes import shown_size
 
 if TYPE_CHECKING:
+    from wardround.engine.basics.problems import Problem
     from wardround.engine.inspection import Preflight
     from wardround.engine.inspection.room import Needs
 
@@ -26,21 +29,42 @@ def check(
     folds: Annotated[
         str, typer.Option(help="The folds to make, as for `fit`; default: each that it could.")
     ] = "nested",
+    work: Annotated[
+        Path | None,
+        typer.Option(help="Where `fit` will keep preprocessed cases; its disk is compared with what they need."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result, or the problems, as JSON.")] = False,
 ) -> None:
-    """Find every problem of a study, its manifest and its images at once. Writes nothing."""
+    """Find every problem of a study, its manifest and its images at once. Writes nothing.
+
+    What preprocessed cases will need is compared with the memory of this machine, and with the disk under `--work`: the
+    folder that `fit` will be given as `--work`, or else as `--out`.
+    """
     from wardround.engine.cli.words import folds_of
     from wardround.engine.inspection import Depth, check_files
+    from wardround.engine.inspection.room import memory_shortage, needs_of, require_store_room
 
     depth = Depth.STEPS if full else Depth.HEADERS
     result = check_files(study, manifest, depth, folds_of(folds))
+    needs = needs_of(result.study, result.inspection.grids)
+    if work is not None:
+        require_store_room(needs.disk, work)
+    notices = (*result.inspection.notices, *memory_shortage(needs))
     if as_json:
-        say_json(_described(result, depth.value))
+        say_json(_described(result, needs, notices, depth.value))
     else:
-        say_text(_text(result, depth.value))
+        say_text(_text(result, needs, _store(needs, work), notices, depth.value))
 
 
-def _text(result: Preflight, depth: str) -> str:
+def _store(needs: Needs, work: Path | None) -> str:
+    from wardround.engine.basics.files import free_bytes
+
+    if work is None:
+        return needs.described
+    return f"{needs.described}; {shown_size(free_bytes(work))} free"
+
+
+def _text(result: Preflight, needs: Needs, store: str, notices: Sequence[Problem], depth: str) -> str:
     study, cases = result.study, result.cohort.cases
     lines = {
         "study": f"{study.study} ({study.task}, {study.dimensions}D), digest {study.digest}",
@@ -50,14 +74,14 @@ def _text(result: Preflight, depth: str) -> str:
         "sets": _sets(result),
         "images": _images(result),
         "patches": f"{_sizes(study.patches.size)}, {study.patches.per_case} per case and epoch",
-        "store": _needs(result).described,
+        "store": store,
         "read": "headers; `--full` reads every voxel" if depth == "headers" else "every voxel, and preprocessed it",
     }
     body = [f"{name:<9}{value}" for name, value in lines.items()]
-    return "\n".join([*body, *(f"note: {notice.render()}" for notice in result.inspection.notices), "no problems"])
+    return "\n".join([*body, *(f"note: {notice.render()}" for notice in notices), "no problems"])
 
 
-def _described(result: Preflight, depth: str) -> dict[str, JsonValue]:
+def _described(result: Preflight, needs: Needs, notices: Sequence[Problem], depth: str) -> dict[str, JsonValue]:
     study, cases = result.study, result.cohort.cases
     return {
         "problems": [],
@@ -67,15 +91,9 @@ def _described(result: Preflight, depth: str) -> dict[str, JsonValue]:
         "patients": _patients(result) if result.cohort.patients.stated else None,
         "sets": dict(Counter(case.split or "folds" for case in cases)),
         "depth": depth,
-        "store": asdict(_needs(result)),
-        "notices": [asdict(notice) for notice in result.inspection.notices],
+        "store": asdict(needs),
+        "notices": [asdict(notice) for notice in notices],
     }
-
-
-def _needs(result: Preflight) -> Needs:
-    from wardround.engine.inspection.room import needs_of
-
-    return needs_of(result.study, result.inspection.grids.values())
 
 
 def _patients(result: Preflight) -> int:

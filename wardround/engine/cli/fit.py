@@ -101,17 +101,18 @@ def _fit(survey: Survey, out: Path, work: Path, store_limit: int | None) -> Lead
     from wardround.engine.cohort.assignment import SETS_FILE, write_assignment
     from wardround.engine.experiments import Workbench, estimate, fit_splits
     from wardround.engine.experiments.estimate import UnreadableCaseError
+    from wardround.engine.inspection.room import memory_shortage, needs_of, require_store_room
     from wardround.engine.report.runs import write_leaderboard_report, write_run_report
 
     splits = survey.plan.splits
-    for notice in survey.inspection.notices:
+    for notice in (*survey.inspection.notices, *memory_shortage(needs_of(survey.study, survey.inspection.grids))):
         complain(f"note: {notice.render()}")
     if not any((out / named.name).exists() for named in splits):
         # A case that cannot be read is told below, with all others that cannot.
         with contextlib.suppress(UnreadableCaseError):
             expected = estimate(survey, work)
             complain(*_announcement(survey, expected, len(splits)))
-            require_space(work, expected.store_bytes, "the preprocessed cases")
+            require_store_room(expected.store_bytes, work)
             require_space(out, expected.run_bytes * len(splits), "checkpoints and weights")
     workbench = Workbench.fill(survey, work, store_limit)
     for notice in workbench.notices:

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from wardround.engine.basics.files import taken_bytes
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import Case
 from wardround.engine.experiments.schedule import RunLength, run_length
@@ -82,7 +83,7 @@ def estimate(survey: Survey, work: Path) -> Estimate:
         step_seconds=step,
         prepare_seconds=prepared * share,
         train_seconds=step * length.total_steps + scoring * len(survey.split.validation) * length.validations,
-        store_bytes=int(_stored_bytes(stored) * share),
+        store_bytes=int(taken_bytes(stored.folder) * share),
         run_bytes=_COPIES_OF_WEIGHTS * sum(tensor.nbytes for tensor in learner.weights().values()),
     )
 
@@ -115,7 +116,3 @@ def _scoring_seconds(learner: Learner, stored: StoredCase) -> float:
     began = time.perf_counter()
     learner.task.evaluate(learner.network, [stored], [""], learner.device, inference=settings)
     return time.perf_counter() - began
-
-
-def _stored_bytes(stored: StoredCase) -> int:
-    return sum(file.stat().st_size for file in stored.folder.rglob("*") if file.is_file())

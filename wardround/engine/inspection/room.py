@@ -1,13 +1,18 @@
-"""What a case will need, from its headers alone: memory while it is built, and disk once it is stored."""
+"""What a case will need, from its headers alone: memory while it is built, and disk once it is stored; and whether that
+is there."""
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from wardround.engine.basics.problems import InputError
-from wardround.engine.basics.sizes import shown_size
+from wardround.engine.basics.files import require_space, taken_bytes
+from wardround.engine.basics.memory import available_bytes
+from wardround.engine.basics.problems import InputError, Problem
+from wardround.engine.basics.sizes import BLOCK_BYTES, on_disk, shown_size
 from wardround.engine.cohort import Case
 from wardround.engine.imaging.reading import read_header
 from wardround.engine.imaging.types import Geometry
@@ -17,16 +22,25 @@ from wardround.engine.study import Study
 BUILDING_BYTES = 12
 """Per voxel and channel while a case is built: the voxels in the file's type and in float32, a step's input and
 output, the mask."""
+_HEADER_BYTES = 128
+"""Of an array's file."""
 _UNKNOWN_GROWTH = 2
 """A step of another package may enlarge the grid; then this is assumed."""
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What preprocessing a cohort takes: bytes on disk for all cases, and of memory for the largest."""
+    """What preprocessing a cohort takes.
+
+    Attributes:
+        disk: bytes, of all cases.
+        memory: bytes, of the case that takes most.
+        largest: that case's subject.
+    """
 
     disk: int
     memory: int
+    largest: str
 
     @property
     def described(self) -> str:
@@ -34,11 +48,40 @@ class Needs:
         return f"about {shown_size(self.disk)} on disk, {shown_size(self.memory)} of memory for the largest case"
 
 
-def needs_of(study: Study, grids: Iterable[Geometry]) -> Needs:
-    """Reckoned from the grids of the cases' files."""
-    every = list(grids)
-    disk = sum(stored_bytes(study, grid) for grid in every)
-    return Needs(disk, max((_building_bytes(study, grid) for grid in every), default=0))
+def needs_of(study: Study, grids: Mapping[str, Geometry]) -> Needs:
+    """Reckoned from the grids of the cases' files, by subject."""
+    disk = sum(stored_bytes(study, grid) for grid in grids.values())
+    memory, largest = max(((_building_bytes(study, grid), subject) for subject, grid in grids.items()), default=(0, ""))
+    return Needs(disk, memory, largest)
+
+
+def present_bytes(work: Path) -> int:
+    """Disk that the store under `work` takes already, whatever studies its cases are of."""
+    present = 0
+    for folder in (work / "store").glob("cases/*/[0-9a-f]*"):
+        with contextlib.suppress(FileNotFoundError):  # a running process has pruned it
+            present += taken_bytes(folder)
+    return present
+
+
+def require_store_room(disk: int, work: Path) -> None:
+    """Raise `InputError` unless the store under `work` can grow to `disk` bytes; what it holds already counts."""
+    require_space(work / "store", max(0, disk - present_bytes(work)), "the preprocessed cases")
+
+
+def memory_shortage(needs: Needs) -> tuple[Problem, ...]:
+    """What to say if the largest case cannot be preprocessed within the memory that there is; else nothing."""
+    available = available_bytes()
+    if needs.memory <= available:
+        return ()
+    problem = Problem(
+        "the largest case needs more memory to be preprocessed than there is",
+        where=f"subject {needs.largest!r}",
+        got=f"{shown_size(available)} available",
+        expected=f"about {shown_size(needs.memory)}",
+        remedy="Give this machine or container more memory, end other programs, or crop or downsample the image",
+    )
+    return (problem,)
 
 
 def building_bytes(study: Study, case: Case) -> int:
@@ -63,9 +106,13 @@ def room_for(study: Study, case: Case) -> int:
 
 
 def stored_bytes(study: Study, grid: Geometry) -> int:
-    """Disk that a case takes whose file has this grid: float32 channels and, for a segmentation, its mask."""
-    mask = 0 if study.task != "segmentation" else 1 if len(study.class_values) <= 256 else 2
-    return _stored_voxels(study, grid) * (4 * len(study.inputs) + mask)
+    """Disk that a case takes whose file has this grid: float32 channels and, for a segmentation, its mask, each with a
+    header; a description and a folder. Coordinates of the foreground depend on the mask, and count as one block."""
+    voxels = _stored_voxels(study, grid)
+    arrays = on_disk(_HEADER_BYTES + 4 * len(study.inputs) * voxels) + 2 * BLOCK_BYTES
+    if study.task != "segmentation":
+        return arrays
+    return arrays + on_disk(_HEADER_BYTES + voxels * (1 if len(study.class_values) <= 256 else 2)) + BLOCK_BYTES
 
 
 def _stored_voxels(study: Study, grid: Geometry) -> int:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from wardround.engine.basics.files import fsync_folder, require_space
+from wardround.engine.basics.files import fsync_folder, require_space, taken_bytes
 from wardround.engine.basics.memory import MemoryBudget, available_bytes
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.progress import SILENT, Progress
@@ -200,7 +200,7 @@ class CaseStore:
             with self._locked(folder.name):
                 description = read_description(folder)
                 if folder.exists() and (description is None or not _is_whole(folder, description)):
-                    damaged.append(_entry(folder) or StoreEntry(folder.name, "", "", _size(folder), 0.0))
+                    damaged.append(_entry(folder) or StoreEntry(folder.name, "", "", taken_bytes(folder), 0.0))
                     _discard(folder)
             progress.advance(done)
         return tuple(damaged)
@@ -360,13 +360,9 @@ def _is_whole(folder: Path, description: Description) -> bool:
 def _entry(folder: Path) -> StoreEntry | None:
     description = read_description(folder)
     try:
-        size, used = _size(folder), (folder / DESCRIPTION).stat().st_mtime
+        size, used = taken_bytes(folder), (folder / DESCRIPTION).stat().st_mtime
     except FileNotFoundError:  # removed in the meantime
         return None
     if description is None:
         return StoreEntry(folder.name, "", "", size, used)
     return StoreEntry(folder.name, description.digest, description.study, size, used)
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.iterdir())
