@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,12 +19,16 @@ from tests.engine.experiments.cohorts import (
     solid_cohort,
     solid_study,
 )
+from tests.support.images import write_classification_cohort
+from tests.support.studies import CLASSIFICATION, study_of
 from wardround.engine.basics.problems import InputError
-from wardround.engine.cohort import Cohort, Truth, folder_cohort, read_manifest
+from wardround.engine.cohort import Case, Cohort, Truth, folder_cohort, read_manifest
+from wardround.engine.experiments import prediction
 from wardround.engine.experiments.evaluation import evaluate_cohort, folder_predictor, model_predictor
 from wardround.engine.experiments.models import TrainedModel, load_model, write_study, write_weights
 from wardround.engine.experiments.prediction import (
     TABLE,
+    CasePrediction,
     check_names,
     mask_name,
     native_labels,
@@ -32,6 +37,7 @@ from wardround.engine.experiments.prediction import (
 )
 from wardround.engine.imaging import geometry_differences, read_header, read_label
 from wardround.engine.imaging.types import Geometry
+from wardround.engine.preprocessing import Sample
 from wardround.engine.study import Study
 from wardround.engine.tasks import build_task
 from wardround.engine.training.weights import copy_weights
@@ -52,6 +58,24 @@ def solid(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def flat(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return flat_cohort(tmp_path_factory.mktemp("flat"), cases=3)
+
+
+def test_a_table_of_many_images_holds_no_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = study_of(CLASSIFICATION)
+    model = _model(study, tmp_path / "model")
+    cohort = read_manifest(write_classification_cohort(tmp_path / "data", cases=6), study, truth=Truth.OPTIONAL)
+    images: list[weakref.ref[Sample]] = []
+
+    def watched(model: TrainedModel, case: Case) -> CasePrediction:
+        assert sum(image() is not None for image in images) <= 1
+        predicted = predict_case(model, case)
+        images.append(weakref.ref(predicted.sample))
+        return predicted
+
+    monkeypatch.setattr(prediction, "predict_case", watched)
+    written = write_predictions(model, cohort, tmp_path / "out")
+    assert written.cases == 6
+    assert len(written.files[0].read_text().splitlines()) == 7
 
 
 def test_masks_lie_on_the_grid_of_their_volume(solid: Path, tmp_path: Path) -> None:

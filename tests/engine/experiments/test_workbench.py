@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from tests.engine.experiments.cohorts import flat_cohort, flat_study
+from wardround.engine.basics.files import taken_bytes
 from wardround.engine.basics.problems import InputError
-from wardround.engine.cohort import Split
+from wardround.engine.cohort import Case, Split
 from wardround.engine.experiments import Survey, Workbench, estimate
 from wardround.engine.experiments.fit import planned_length
 from wardround.engine.imaging import rasters
-from wardround.engine.store import reading
+from wardround.engine.store import CaseStore, StoredCase, reading
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +43,26 @@ def test_an_estimate_knows_the_runs_length(place: Path, tmp_path: Path) -> None:
     bench = Workbench.fill(survey, tmp_path)
     length = planned_length(bench)
     assert (expected.total_steps, expected.validations) == (length.total_steps, length.validations)
-    stored = sum(file.stat().st_size for case in bench.stored.values() for file in case.folder.iterdir())
+    stored = sum(taken_bytes(case.folder) for case in bench.stored.values())
     assert expected.store_bytes == pytest.approx(stored, rel=0.1)
     assert expected.seconds > 0
     assert expected.disk_bytes > expected.store_bytes
+
+
+def test_what_only_the_first_case_costs_is_not_reckoned_for_all(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, open_case = [0.0], CaseStore.open_case
+
+    def slow_at_first(*arguments: Any) -> StoredCase:
+        clock[0] += 1.0 if clock[0] else 4.0
+        return open_case(*arguments)
+
+    monkeypatch.setattr(CaseStore, "open_case", slow_at_first)
+    module = importlib.import_module("wardround.engine.experiments.estimate")
+    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    survey = Survey.of(flat_study(), place / "data" / "data.csv", device="cpu")
+    assert estimate(survey, tmp_path).prepare_seconds == len(survey.cohort.cases)
 
 
 def test_the_same_files_in_two_sets_are_refused(place: Path, tmp_path: Path) -> None:
@@ -76,6 +96,15 @@ def test_so_many_cases_are_always_the_same_ones(place: Path, tmp_path: Path) -> 
     assert few == again
     assert all(whole[case.subject] == case.scores for case in few.cases)
     assert len(bench.evaluate(learner, "validation", most=99).cases) == 3
+
+
+def test_a_part_of_a_set_is_chosen_without_comparing_each_case_with_each(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, compared = Workbench.open(flat_study(), place / "data" / "data.csv", tmp_path, device="cpu"), []
+    monkeypatch.setattr(Case, "__eq__", lambda one, other: compared.append(one) or one is other)
+    assert len(bench.evaluate(bench.learner(1), "validation", most=2).cases) == 2
+    assert compared == []
 
 
 def test_resuming_reads_no_voxel_and_a_first_run_decodes_each_file_once(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image as Pillow
 
 from tests.engine.experiments.cohorts import flat_study, halves_study, solid_study
 from tests.support.images import write_classification_cohort, write_segmentation_cohort
+from tests.support.studies import CLASSIFICATION, changed, study_of
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import Truth, read_manifest
 from wardround.engine.experiments import Workbench
@@ -175,3 +177,17 @@ def test_what_a_digest_covers() -> None:
     assert digest == twins.voxels_digest([np.asfortranarray(array)])
     others = [array.reshape(2, 4, 3), array + 1, array.swapaxes(1, 2)]
     assert len({digest, *(twins.voxels_digest([other]) for other in others)}) == 4
+
+
+def test_many_shared_images_are_told_of_together(tmp_path: Path) -> None:
+    study = study_of(changed(CLASSIFICATION, validation={**CLASSIFICATION["validation"], "outer_folds": 2}))
+    manifest = write_classification_cohort(tmp_path, cases=40)
+    rows = manifest.read_text().splitlines()
+    for number in range(0, 40, 2):
+        one, other = (tmp_path / "images" / f"picture_{each:03d}.png" for each in (number, number + 1))
+        shutil.copy(one, other)
+    sets = ["train"] * 36 + ["validation"] * 4
+    manifest.write_text("\n".join(f"{row},{name}" for row, name in zip(rows, ["Split", *sets], strict=True)))
+    told = [notice.what for notice in check_manifest(study, manifest, Depth.HEADERS).inspection.notices]
+    assert len([what for what in told if what.startswith("the same image stands in")]) == 10
+    assert [what for what in told if what.startswith("10 more images stand in several rows each")]

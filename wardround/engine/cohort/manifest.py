@@ -16,7 +16,7 @@ from wardround.engine.basics.problems import Findings, InputError, Problem, did_
 from wardround.engine.cohort.assignment import SETS
 from wardround.engine.cohort.columns import Columns, Layout, Truth, find_columns
 from wardround.engine.cohort.models import Case, Cohort, Patients, place
-from wardround.engine.cohort.paths import resolve_file
+from wardround.engine.cohort.paths import Neighbours, resolve_file
 from wardround.engine.cohort.persons import likely_patients
 from wardround.engine.cohort.tables import Row, Table, read_table
 from wardround.engine.study.models import Study
@@ -67,7 +67,7 @@ class _Reader:
     layout: Layout
     columns: Columns
     flawed_rows: set[int] = field(default_factory=set)
-    folders: dict[Path, tuple[str, ...]] = field(default_factory=dict)
+    neighbours: Neighbours = field(default_factory=Neighbours)
 
     def case(self, row: Row, findings: Findings) -> Case:
         cells = _Cells(self, row)
@@ -109,7 +109,7 @@ class _Cells:
         cell = self.text(column)
         if cell:
             with self.findings.gather():
-                return resolve_file(self.reader.table.path.parent, cell, self._place(column), self.reader.folders)
+                return resolve_file(self.reader.table.path.parent, cell, self._place(column), self.reader.neighbours)
         return None
 
     def label(self) -> Path | None:

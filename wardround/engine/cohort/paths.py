@@ -7,12 +7,38 @@ from pathlib import Path, PurePosixPath
 
 from wardround.engine.basics.problems import InputError
 
+_COMPARISONS = 200_000
+"""Of a missing file's name with those in its folder, for a whole table: seconds, whatever the table's size."""
 
-def resolve_file(base: Path, cell: str, where: str, folders: dict[Path, tuple[str, ...]]) -> Path:
+
+class Neighbours:
+    """What folders hold, to name the files that a cell may have meant.
+
+    A table whose every row is wrong is compared with its folder's names as far as that takes seconds. Beyond that only
+    names that are the same but for their ending are found.
+    """
+
+    def __init__(self) -> None:
+        self._names: dict[Path, dict[str, str]] = {}
+        self._left = _COMPARISONS
+
+    def close_to(self, path: Path) -> list[str]:
+        """Up to two names in the folder of a file that does not exist, the closest first."""
+        if path.parent not in self._names:
+            self._names[path.parent] = _names(path.parent)
+        names = self._names[path.parent]
+        self._left -= len(names)
+        if self._left < 0:
+            same = names.get(_stem(path.name))
+            return [] if same is None else [same]
+        return difflib.get_close_matches(path.name, names.values(), n=2, cutoff=0.8)
+
+
+def resolve_file(base: Path, cell: str, where: str, neighbours: Neighbours) -> Path:
     """The absolute path of a file named relative to `base`, with slashes or backslashes between its parts.
 
-    Raises `InputError` when there is no such file, with the closest names in its folder. `folders` remembers the
-    folders' contents from one call to the next.
+    Raises `InputError` when there is no such file, with the closest names in its folder. `neighbours` remembers
+    the folders' contents from one call to the next.
     """
     path = _absolute(base, cell)
     try:
@@ -23,7 +49,7 @@ def resolve_file(base: Path, cell: str, where: str, folders: dict[Path, tuple[st
         raise InputError.one("the file cannot be read", where=where, got=f"'{cell}': {error.strerror}") from None
     if is_folder:
         raise InputError.one("this is a folder", where=where, got=f"'{cell}'", expected="an image file")
-    raise InputError.one("there is no such file", where=where, got=f"'{cell}'", remedy=_remedy(path, folders))
+    raise InputError.one("there is no such file", where=where, got=f"'{cell}'", remedy=_remedy(path, neighbours))
 
 
 def _absolute(base: Path, cell: str) -> Path:
@@ -40,18 +66,22 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _remedy(path: Path, folders: dict[Path, tuple[str, ...]]) -> str:
+def _remedy(path: Path, neighbours: Neighbours) -> str:
     if not _exists(path.parent):
         return f"The folder {path.parent} does not exist either; paths are relative to the manifest"
-    if path.parent not in folders:
-        folders[path.parent] = _names(path.parent)
-    close = difflib.get_close_matches(path.name, folders[path.parent], n=2, cutoff=0.8)
-    named = " or ".join(repr(name) for name in close)
+    named = " or ".join(repr(name) for name in neighbours.close_to(path))
     return f"Its folder has {named}" if named else f"Looked for {path}; paths are relative to the manifest"
 
 
-def _names(folder: Path) -> tuple[str, ...]:
+def _names(folder: Path) -> dict[str, str]:
+    """Names by their stems and in their order; where several files share a stem all but the last are by their names."""
     try:
-        return tuple(sorted(item.name for item in folder.iterdir()))
+        names = sorted(item.name for item in folder.iterdir())
     except OSError:
-        return ()
+        return {}
+    stems = {_stem(name): name for name in names}
+    return {(_stem(name) if stems[_stem(name)] == name else name): name for name in names}
+
+
+def _stem(name: str) -> str:
+    return name.lower().partition(".")[0]

@@ -24,6 +24,7 @@ from wardround.engine.store.types import StoredCase
 from wardround.engine.study import Study
 
 TABLE = "predictions.csv"
+TableRow = tuple[str | int, ...]
 # JPEG would change a mask's values.
 _MASK_SUFFIX = {".jpg": ".png", ".jpeg": ".png"}
 
@@ -115,20 +116,24 @@ def write_predictions(model: TrainedModel, cohort: Cohort, folder: Path, shown: 
     """
     check_names(cohort)
     findings = Findings()
-    predictions: list[CasePrediction] = []
+    rows: list[TableRow] = []
     files: list[Path] = []
     write: Callable[[CasePrediction], None]
 
     def write_mask(prediction: CasePrediction) -> None:
         files.append(_write_mask(model.study, prediction, folder))
 
-    write = write_mask if model.study.task == "segmentation" else predictions.append
+    def keep_row(prediction: CasePrediction) -> None:
+        # Not the prediction, which holds the case's voxels: there may be a hundred thousand.
+        rows.append(_table_row(model.study, prediction))
+
+    write = write_mask if model.study.task == "segmentation" else keep_row
     for done, case in enumerate(cohort.cases, start=1):
         with findings.gather():
             write(predict_case(model, case))
         shown.advance(done, case.subject)
-    if predictions:
-        files.append(_write_table(model.study, predictions, folder))
+    if rows:
+        files.append(_write_table(model.study, rows, folder))
     return Written(tuple(files), len(cohort.cases) - len(findings.problems), tuple(findings.problems))
 
 
@@ -153,16 +158,18 @@ def _write_mask(study: Study, prediction: CasePrediction, folder: Path) -> Path:
     return path
 
 
-def _write_table(study: Study, predictions: Sequence[CasePrediction], folder: Path) -> Path:
+def _table_row(study: Study, prediction: CasePrediction) -> TableRow:
+    assert prediction.probabilities is not None
+    index = int(np.argmax(prediction.probabilities))
+    probabilities = [f"{value:.6f}" for value in prediction.probabilities]
+    return (prediction.case.subject, study.class_values[index], study.class_names[index], *probabilities)
+
+
+def _write_table(study: Study, rows: Sequence[TableRow], folder: Path) -> Path:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["SubjectID", "Prediction", "Class", *(f"Probability_{name}" for name in study.class_names)])
-    for prediction in predictions:
-        assert prediction.probabilities is not None
-        index = int(np.argmax(prediction.probabilities))
-        probabilities = [f"{value:.6f}" for value in prediction.probabilities]
-        row = [prediction.case.subject, study.class_values[index], study.class_names[index]]
-        writer.writerow([*row, *probabilities])
+    writer.writerows(rows)
     write_atomic(folder / TABLE, buffer.getvalue().encode())
     return folder / TABLE
 

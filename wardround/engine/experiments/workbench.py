@@ -210,8 +210,10 @@ class Workbench:
         rows = self._rows(subset)
         if not rows:
             raise InputError.one(f"the {subset} set is empty", where=self.cohort.manifest.name)
-        chosen = sorted(rows, key=lambda case: self.stored[case.subject].digest)[:most]
-        rows = tuple(case for case in rows if case in chosen) if most is not None else rows
+        if most is not None:
+            by_digest = sorted(rows, key=lambda case: self.stored[case.subject].digest)
+            chosen = {case.subject for case in by_digest[:most]}
+            rows = tuple(case for case in rows if case.subject in chosen)
         subjects, cases = [case.subject for case in rows], [self.stored[case.subject] for case in rows]
         return learner.task.evaluate(learner.network, cases, subjects, learner.device, shown, inference)
 

@@ -14,6 +14,7 @@ from wardround.engine.inspection.shapes import preprocessed_grid
 from wardround.engine.study.models import Study
 
 _SHOWN_SUBJECTS = 3
+_SHOWN_IMAGES = 10
 
 
 @dataclass(frozen=True)
@@ -123,10 +124,14 @@ def _shared_images(cohort: Cohort, compared: Comparison) -> Iterator[Problem]:
     for case in cohort.cases:
         if case.subject in compared.contents:
             patients[compared.contents[case.subject].image].setdefault(case.patient, case.subject)
-    for by_patient in patients.values():
-        if len(by_patient) > 1:
-            what = f"the same image stands in {cohort.patients.counted(len(by_patient))}"
-            yield _notice(cohort, [*by_patient.values()], what, "If they are one person, give them one PatientID")
+    shared = [by_patient for by_patient in patients.values() if len(by_patient) > 1]
+    remedy = "If they are one person, give them one PatientID"
+    for by_patient in shared[:_SHOWN_IMAGES]:
+        what = f"the same image stands in {cohort.patients.counted(len(by_patient))}"
+        yield _notice(cohort, [*by_patient.values()], what, remedy)
+    if rest := shared[_SHOWN_IMAGES:]:
+        what = f"{len(rest)} more images stand in several {'patients' if cohort.patients.stated else 'rows'} each"
+        yield _notice(cohort, [next(iter(by_patient.values())) for by_patient in rest], what, remedy)
     if not compared.complete:
         yield Problem(
             "the images were compared by their files only: the same image in another format, or compressed in another "

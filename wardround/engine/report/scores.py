@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from wardround.engine.experiments.casetables import Distribution, distributions, metric_names
+from wardround.engine.experiments.casetables import CASES, Distribution, distributions, metric_names
 from wardround.engine.experiments.prediction import CasePrediction
 from wardround.engine.metrics.types import CaseScores, Summary
 from wardround.engine.parts import Kind
@@ -13,6 +13,8 @@ from wardround.engine.report.page import Page, number
 from wardround.engine.study import Study
 
 _MOST_CASES = 3
+MOST_ROWS = 1_000
+"""Cases on a page: a browser has trouble with a hundred thousand, and nobody reads them."""
 
 
 def add_distributions(page: Page, scores: Mapping[str, Distribution], caption: str) -> None:
@@ -43,9 +45,10 @@ def add_cases(page: Page, cases: Sequence[CaseScores], study: Study, caption: st
         page.figure(spread(chosen, study.validation.select), f"{study.validation.select} of every case.")
     rows = [
         [case.subject, *(number(case.scores[name]) if name in case.scores else "–" for name in names)]
-        for case in ranked(cases, study)
+        for case in ranked(cases, study)[:MOST_ROWS]
     ]
-    page.table(["case", *names], rows, "Every case, the worst first. An undefined score is a dash.")
+    which = "Every case" if len(cases) <= MOST_ROWS else f"{MOST_ROWS:,} of {len(cases):,} cases (all are in {CASES})"
+    page.table(["case", *names], rows, f"{which}, the worst first. An undefined score is a dash.")
 
 
 def ranked(cases: Sequence[CaseScores], study: Study) -> list[CaseScores]:

@@ -53,6 +53,8 @@ waiting for the disk."""
 _HELD_SHARE = 0.5
 """Of the memory that building a case takes, what its files may take until they are decoded: six bytes a voxel and
 channel, enough for uncompressed single precision and a mask. No step of the preprocessing has begun by then."""
+_FILLED = 7 / 8
+"""Of a store's limit, what is left filled when room is made for a case, unless more is in use."""
 _MEMORY_SHARE = 0.5
 """Of the memory that is available, what the builders may use together."""
 
@@ -281,8 +283,12 @@ class CaseStore:
     def _make_room(self, needed: int, limit: int) -> None:
         with self._room:
             if self._bytes is None or self._bytes + needed > limit:
-                self.prune(max(0, limit - needed - self._joining))
-                self._bytes = sum(entry.bytes for entry in self.list()) + self._joining
+                kept = sum(entry.bytes for entry in self.list())
+                if kept + self._joining + needed > limit:
+                    # More than this case needs, or each of many small ones would have the whole store listed.
+                    pruned = self.prune(max(0, int(limit * _FILLED) - needed - self._joining))
+                    kept -= sum(entry.bytes for entry in pruned)
+                self._bytes = kept + self._joining
             self._joining += needed
             self._bytes += needed
             if self._bytes <= limit:

@@ -1,0 +1,47 @@
+"""Names of files that are missing: the closest ones are told, in a time that does not grow with rows times files."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wardround.engine.cohort import paths
+
+
+def _told(row: int, cell: str, base: Path, neighbours: paths.Neighbours) -> str:
+    with pytest.raises(paths.InputError) as caught:
+        paths.resolve_file(base, cell, f"row {row}", neighbours)
+    return caught.value.problems[0].remedy
+
+
+def test_a_table_whose_every_row_is_wrong_is_told_in_linear_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count, compared = 1_000, 0
+
+    def counted(word: str, names: Iterable[str], **_: Any) -> list[str]:
+        nonlocal compared
+        compared += len(list(names))
+        return [word.replace(".jpg", ".png")]
+
+    monkeypatch.setattr(difflib, "get_close_matches", counted)
+    monkeypatch.setattr(paths, "_COMPARISONS", 20 * count)
+    for number in range(count):
+        (tmp_path / f"x{number}.png").touch()
+    neighbours = paths.Neighbours()
+    told = [_told(row, f"x{row}.jpg", tmp_path, neighbours) for row in range(count)]
+    assert told == [f"Its folder has 'x{row}.png'" for row in range(count)]
+    assert compared <= 20 * count
+
+
+def test_a_name_that_is_quite_another_is_told_where_it_was_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "x.png").touch()
+    (tmp_path / "x.nii").touch()
+    neighbours = paths.Neighbours()
+    assert "Looked for" in _told(0, "another.jpg", tmp_path, neighbours)
+    assert _told(0, "X.png", tmp_path, neighbours) == "Its folder has 'x.png'"
+    assert "does not exist either" in _told(0, "nowhere/x.png", tmp_path, neighbours)
