@@ -98,7 +98,7 @@ class CaseStore:
         self._users = Users(root)
         self._limit = limit
         self._bytes: int | None = None
-        self._joining = 0
+        self._joining: dict[str, int] = {}
         self._room = threading.Lock()
         self._swept = False
 
@@ -226,7 +226,7 @@ class CaseStore:
     def _build(self, study: Study, case: Case, digest: str, reading: Reading) -> StoredCase:
         key = storage_key(study, Pipeline(study), digest)
         folder = self._folder(key)
-        with self._room_for(study, case), self._locked(key):
+        with self._room_for(study, case, key), self._locked(key):
             # Another process may have built it while this one waited.
             description = read_description(folder) or self._write(study, case, folder, digest, reading)
         return self._opened(study, case, key, description, self._content(study, case, digest, reading))
@@ -269,27 +269,22 @@ class CaseStore:
             return self._write(study, case, folder, digest, reading)
 
     @contextlib.contextmanager
-    def _room_for(self, study: Study, case: Case) -> Iterator[None]:
+    def _room_for(self, study: Study, case: Case, key: str) -> Iterator[None]:
         """Keep the store within its limit while a case joins it: what was used longest ago is removed."""
         needed = 0 if self._limit is None else room_for(study, case)
         try:
             if self._limit is not None:
-                self._make_room(needed, self._limit)
+                self._make_room(key, needed, self._limit)
             yield
         finally:
             with self._room:
-                self._joining -= needed
+                self._joining.pop(key, None)
 
-    def _make_room(self, needed: int, limit: int) -> None:
+    def _make_room(self, key: str, needed: int, limit: int) -> None:
         with self._room:
             if self._bytes is None or self._bytes + needed > limit:
-                kept = sum(entry.bytes for entry in self.list())
-                if kept + self._joining + needed > limit:
-                    # More than this case needs, or each of many small ones would have the whole store listed.
-                    pruned = self.prune(max(0, int(limit * _FILLED) - needed - self._joining))
-                    kept -= sum(entry.bytes for entry in pruned)
-                self._bytes = kept + self._joining
-            self._joining += needed
+                self._bytes = self._cleared(limit, needed)
+            self._joining[key] = needed
             self._bytes += needed
             if self._bytes <= limit:
                 return
@@ -300,6 +295,16 @@ class CaseStore:
             expected=shown_size(limit),
             remedy="Raise the limit (`store_limit` in site.yaml)",
         )
+
+    def _cleared(self, limit: int, needed: int) -> int:
+        """Bytes of the store and of the cases that are joining it, after room was made for one that needs so much."""
+        joining = sum(self._joining.values())
+        # One that is written counts as joining until its builder is done with it.
+        kept = sum(entry.bytes for entry in self.list() if entry.key not in self._joining)
+        if kept + joining + needed > limit:
+            # More than this case needs, or each of many small ones would have the whole store listed.
+            kept -= sum(entry.bytes for entry in self.prune(max(0, int(limit * _FILLED) - needed - joining)))
+        return kept + joining
 
     def _sweep(self) -> None:
         """Remove what killed builders left half-built, once per store; where somebody builds, he does it himself."""
