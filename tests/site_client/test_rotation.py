@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from tests.site_client.asking import ask, ready, until
 from tests.site_client.support import FakeLaboratory, Site, base_model, build_site, courier_of, working_site
+from tests.support.commands import run_wardround
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode, run
 from wardround.federation.identities import CoordinatorKey, SiteKeys, fingerprint
@@ -162,3 +164,42 @@ def test_a_key_that_the_former_one_did_not_sign_is_pointed_out(
         run(app, ["accept", str(site.folder / "invitation.json"), "--config", str(site.config), "--yes"])
         assert "has NOT signed the new one" in capsys.readouterr().out
     assert courier_of(site)
+
+
+def _offered(site: Site, folder: Path, changes: int, *, forgotten: int = 0) -> str:
+    """What `accept` shows when the coordinator's key has changed so often, and steps in the middle are missing."""
+    key, succession = site.coordinator, None
+    for number in range(changes):
+        new = CoordinatorKey.create(folder / f"{number}")
+        key, succession = new, CoordinatorSuccession.create(key, new, succession)
+    assert succession is not None
+    kept = succession.earlier[: len(succession.earlier) - forgotten]
+    values = {name: getattr(site.invitation, name) for name in Invitation.model_fields}
+    values |= {"coordinator_key": key.public, "succession": succession.model_copy(update={"earlier": kept})}
+    save_invitation(site.folder / "invitation.json", Invitation.model_validate(values), key)
+    outcome = run_wardround("accept", site.folder / "invitation.json", "--config", site.config, "--yes", app=app)
+    assert outcome.code == ExitCode.BAD_INPUT
+    assert fingerprint(key.public) in outcome.out + outcome.err
+    return outcome.out
+
+
+def test_a_site_that_was_away_for_several_changes_is_told_that_one_led_to_the_other(site: Site, tmp_path: Path) -> None:
+    shown = _offered(site, tmp_path / "two", 2)
+    assert "changed more than once" in shown
+    assert "NOT signed" not in shown
+    assert "changed more than once" in _offered(site, tmp_path / "five", 5)
+
+
+def test_a_gap_in_the_succession_is_none(site: Site, tmp_path: Path) -> None:
+    assert "NOT signed" in _offered(site, tmp_path / "gap", 3, forgotten=1)
+
+
+def test_a_long_succession_keeps_its_latest_steps(site: Site, tmp_path: Path) -> None:
+    keys = [CoordinatorKey.generate() for _ in range(104)]
+    succession = None
+    for former, new in pairwise(keys):
+        succession = CoordinatorSuccession.create(former, new, succession)
+    assert succession is not None
+    assert CoordinatorSuccession.model_validate_json(succession.model_dump_json()) == succession
+    assert not succession.leads(keys[0].public, keys[-1].public)
+    assert succession.leads(keys[-101].public, keys[-1].public)

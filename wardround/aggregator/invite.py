@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from wardround.aggregator.coordination import SUCCESSION_FILE, Coordination
 from wardround.engine.basics.canonical import canonical_model
-from wardround.engine.basics.files import private_folder, write_atomic, write_private
+from wardround.engine.basics.files import private_folder, sweep_left_overs, write_atomic, write_private
 from wardround.engine.study import study_to_bytes
 from wardround.federation.identities import COORDINATOR_FILE, CoordinatorKey
 from wardround.federation.invitation import Invitation, save_invitation
 from wardround.federation.succession import CoordinatorSuccession
+
+_FORMER, _DAY = "former", 86400.0
 
 
 def write_invitation(coordination: Coordination, path: Path) -> Invitation:
@@ -33,27 +34,40 @@ def write_invitation(coordination: Coordination, path: Path) -> Invitation:
 
 
 def rotate_coordinator(coordination: Coordination) -> str:
-    """Make a new coordinator's key, which the former one signs; returns its public half.
+    """Make a new coordinator's key, which the former one signs; returns its public half. The caller holds the state.
 
     The former key is kept beside it. Plan and work keys do not name the coordinator, so a run goes on where it was,
-    once the sites have accepted the new invitation and the aggregator has been started again.
+    once the sites have accepted the new invitation and the aggregator has been started again. The new key is on disk
+    only where it is the coordinator's: what a killed call leaves is a half-written file, which is swept.
     """
     keys, former = coordination.folders.keys, coordination.key
-    kept = private_folder(keys / "former") / f"coordinator-{former.public[:16]}.key"
-    with tempfile.TemporaryDirectory(dir=keys) as place:
-        new = CoordinatorKey.create(Path(place))
-        succession = CoordinatorSuccession.create(former, new)
-        write_private(kept, (keys / COORDINATOR_FILE).read_bytes())
-        # First the word for the new key: without that key it says nothing, and it is written again.
-        write_atomic(keys / SUCCESSION_FILE, canonical_model(succession))
-        write_private(keys / COORDINATOR_FILE, (Path(place) / COORDINATOR_FILE).read_bytes())
+    sweep_keys(keys)
+    new = CoordinatorKey.generate()
+    succession = CoordinatorSuccession.create(former, new, _succession(coordination))
+    kept = private_folder(keys / _FORMER) / f"coordinator-{former.public[:16]}.key"
+    write_private(kept, (keys / COORDINATOR_FILE).read_bytes())
+    # First the word for the new key: without that key it says nothing, and it is written again.
+    write_atomic(keys / SUCCESSION_FILE, canonical_model(succession))
+    new.put_in(keys)
     return new.public
 
 
+def sweep_keys(keys: Path) -> None:
+    """Remove the half-written files of a change of the coordinator's key that was killed.
+
+    The caller holds the lock of the state, as whoever writes them does. Half-written files of others are left for a
+    day, since `aggregator certificate` may be at work.
+    """
+    for folder in (keys, keys / _FORMER):
+        for path in (*folder.glob(".coordinator*.tmp"), *folder.glob(f".{SUCCESSION_FILE}*.tmp")):
+            path.unlink(missing_ok=True)
+    sweep_left_overs(keys, older_than=_DAY)
+
+
 def _succession(coordination: Coordination) -> CoordinatorSuccession | None:
-    """The former key's word for the present one, if there was a former one."""
+    """How the present key followed the former ones, if there were any."""
     try:
         found = CoordinatorSuccession.model_validate_json((coordination.folders.keys / SUCCESSION_FILE).read_bytes())
     except (FileNotFoundError, ValidationError):
         return None
-    return found if found.vouches_for(coordination.key.public) else None
+    return found.until(coordination.key.public)

@@ -10,6 +10,7 @@ from pathlib import Path
 from wardround.aggregator.coordination import CA_FILE, SERVER_FILE, SERVER_KEY_FILE, Coordination, load_coordination
 from wardround.aggregator.ending import Ends
 from wardround.aggregator.initial import given_arrays
+from wardround.aggregator.invite import sweep_keys
 from wardround.aggregator.journal import Event, Journal
 from wardround.aggregator.keyring import KeyRing
 from wardround.aggregator.keywatch import KeyWatch, watching
@@ -61,6 +62,7 @@ def run_federation(path: Path) -> int:
     with interrupts(), state.locked(), open_view() as view:
         for folder in (state.root, coordination.folders.results):
             sweep_left_overs(folder)
+        sweep_keys(coordination.folders.keys)
         journal = Journal(state.journal_path, view.tell)
         try:
             outcome = _play(coordination, state, journal, view)

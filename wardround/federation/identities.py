@@ -131,9 +131,18 @@ class CoordinatorKey:
     def create(cls, folder: Path) -> Self:
         """A new key in `folder`, mode 0600. Raises `InputError` when there is one already."""
         _refuse_existing(folder / COORDINATOR_FILE)
-        key = cls(ed25519.Ed25519PrivateKey.generate())
-        write_private(folder / COORDINATOR_FILE, _pem(key.signing))
+        key = cls.generate()
+        key.put_in(folder)
         return key
+
+    @classmethod
+    def generate(cls) -> Self:
+        """A new key that lies nowhere yet."""
+        return cls(ed25519.Ed25519PrivateKey.generate())
+
+    def put_in(self, folder: Path) -> None:
+        """Make this the key of `folder`, mode 0600, in the place of the one that is there."""
+        write_private(folder / COORDINATOR_FILE, _pem(self.signing))
 
     @classmethod
     def load(cls, folder: Path) -> Self:

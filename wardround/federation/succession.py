@@ -14,6 +14,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, ValidationError
 
 from wardround.engine.basics.canonical import canonical_model
+from wardround.engine.basics.closed import Added
 from wardround.engine.basics.files import write_settings
 from wardround.engine.basics.problems import InputError
 from wardround.federation.identities import (
@@ -29,6 +30,7 @@ from wardround.federation.identities import (
 from wardround.federation.protocol import WireModel
 
 _MAX_BYTES = 64 * 1024
+_MAX_STEPS = 100
 
 
 class Rotation(WireModel):
@@ -90,20 +92,60 @@ class Rotations(WireModel):
         return member
 
 
-class CoordinatorSuccession(WireModel):
-    """A coordinator's former key, and its word for the new one. A site is shown it, and compares the new key anyway."""
+class CoordinatorStep(WireModel):
+    """A key that the coordinator had, and its word for the key that came after it."""
 
     former: SigningHex
     proof: SignatureHex
 
+
+class CoordinatorSuccession(WireModel):
+    """A coordinator's former keys, each with its word for the next one; the last speaks for the key of now.
+
+    A site is told whether the key that it has accepted leads to the new one, and compares the new one anyway.
+
+    Attributes:
+        former: the key before that of now.
+        proof: its signature over the key of now.
+        earlier: the keys before `former`, oldest first, for sites that were away for more than one change.
+    """
+
+    former: SigningHex
+    proof: SignatureHex
+    earlier: Annotated[tuple[CoordinatorStep, ...], Field(max_length=_MAX_STEPS), Added("0.2.0")] = ()
+
     @classmethod
-    def create(cls, former: CoordinatorKey, new: CoordinatorKey) -> Self:
-        """From one key to the next."""
-        return cls(former=former.public, proof=former.sign(_coordinator_statement(new.public)).hex())
+    def create(cls, former: CoordinatorKey, new: CoordinatorKey, before: CoordinatorSuccession | None = None) -> Self:
+        """From one key to the next; `before` is how `former` came about."""
+        earlier = () if before is None else before._steps[-_MAX_STEPS:]
+        proof = former.sign(_coordinator_statement(new.public)).hex()
+        return cls(former=former.public, proof=proof, earlier=earlier)
 
     def vouches_for(self, new: str) -> bool:
         """Whether the former key has signed this one."""
-        return verify(self.former, _coordinator_statement(new), bytes.fromhex(self.proof))
+        return _signed_next(self._steps[-1], new)
+
+    def leads(self, accepted: str, new: str) -> bool:
+        """Whether an accepted key has signed this one, or a key that has, and so on, without a gap."""
+        steps = self._steps
+        start = next((place for place, step in enumerate(steps) if step.former == accepted), None)
+        if start is None:
+            return False
+        followers = (*(step.former for step in steps[start + 1 :]), new)
+        return all(_signed_next(step, follower) for step, follower in zip(steps[start:], followers, strict=True))
+
+    def until(self, key: str) -> CoordinatorSuccession | None:
+        """The part that leads to a key; None where none does. A change that was interrupted leaves a step too many."""
+        steps = self._steps
+        for count in range(len(steps), 0, -1):
+            last = steps[count - 1]
+            if _signed_next(last, key):
+                return CoordinatorSuccession(former=last.former, proof=last.proof, earlier=steps[: count - 1])
+        return None
+
+    @property
+    def _steps(self) -> tuple[CoordinatorStep, ...]:
+        return (*self.earlier, CoordinatorStep(former=self.former, proof=self.proof))
 
 
 def distinct(keys: Iterable[str]) -> bool:
@@ -118,3 +160,7 @@ def _site_statement(member: Member) -> bytes:
 
 def _coordinator_statement(public: str) -> bytes:
     return b"wardround coordinator succession\n" + bytes.fromhex(public)
+
+
+def _signed_next(step: CoordinatorStep, following: str) -> bool:
+    return verify(step.former, _coordinator_statement(following), bytes.fromhex(step.proof))

@@ -191,11 +191,15 @@ def _word_for_the_key(offer: Offer) -> tuple[str, ...]:
     """Whether the coordinator's former key speaks for a new one."""
     if offer.former is None or offer.former.coordinator_key == offer.invitation.coordinator_key:
         return ()
-    known, succession = offer.former.coordinator_key, offer.invitation.succession
-    vouched = succession is not None and succession.former == known
-    if vouched and succession is not None and succession.vouches_for(offer.invitation.coordinator_key):
+    known, new, succession = offer.former.coordinator_key, offer.invitation.coordinator_key, offer.invitation.succession
+    if succession is None or not succession.leads(known, new):
+        return ("the coordinator's former key has NOT signed the new one: ask why",)
+    if succession.former == known:
         return ("the coordinator's former key has signed the new one, as whoever has stolen it could: compare both",)
-    return ("the coordinator's former key has NOT signed the new one: ask why",)
+    return (
+        "the coordinator's key has changed more than once; the former key has signed the next one, and so on to the "
+        "new one, as whoever has stolen one of them could: compare both",
+    )
 
 
 def _mark(trusted: Trusted, offer: Offer) -> str:
