@@ -253,11 +253,11 @@ def _tensors(arrays: Arrays) -> dict[str, Tensor]:
 
 
 def _fingerprint(bench: Workbench, manifest: Path) -> str:
-    files = {path for case in bench.cohort.cases for path in case.files}
+    files = {str(path) for case in bench.cohort.cases for path in case.files}
     return sha256_hex(canonical_json([file_sha256(manifest), *(_stat(path) for path in sorted(files))]))
 
 
-def _stat(path: Path) -> str:
+def _stat(path: str) -> str:
     try:
         found = os.stat(path)
     except OSError as error:
