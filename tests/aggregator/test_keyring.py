@@ -239,6 +239,16 @@ def test_a_reply_that_is_here_is_not_folded_once_its_key_is_revoked(tmp_path: Pa
     assert not any(part[0] for part in took_part[1:])
 
 
+def test_a_signed_rotation_with_another_fingerprint_than_the_one_read_out_is_refused(home: Path) -> None:
+    path = rotation(home, "north", "north", "new")
+    wrong = fingerprint(seeded_keys("other").signing_public)
+    for text in (wrong, ""):
+        assert aggregator("rotate-key", "north", path, "--fingerprint", text, *_config(home)).code == 2
+    assert read_changes(home / "roster.json") == ()
+    right = fingerprint(seeded_keys("new").signing_public)
+    assert aggregator("rotate-key", "north", path, "--fingerprint", right, *_config(home)).code == 0
+
+
 def test_the_coordinators_new_key_is_signed_by_the_former_one(home: Path, tmp_path: Path) -> None:
     before = load_coordination(home / "federation.yaml")
     outcome = aggregator("rotate-coordinator-key", *_config(home))

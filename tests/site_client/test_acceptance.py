@@ -148,6 +148,24 @@ def test_another_key_or_authority_needs_its_fingerprint(
     assert len(list(history_folder(site.settings.accepted).iterdir())) == 1
 
 
+@pytest.mark.parametrize("first", [True, False], ids=["the first time", "again"])
+def test_a_fingerprint_of_somebody_else_is_refused_where_nothing_has_changed(
+    site: Site, capsys: pytest.CaptureFixture[str], *, first: bool
+) -> None:
+    offer(site, address="elsewhere.example:443")
+    before = site.settings.accepted.read_bytes()
+    if first:
+        site.settings.accepted.unlink()
+    right = [fingerprint(site.coordinator.public), authority_fingerprint(site.invitation.ca_pem)]
+    for wrong in ([right[0][:-1] + "x"], [*right, "0000"], [""]):
+        words = [word for one in wrong for word in ("--fingerprint", one)]
+        assert accept(site, "--yes", *words) == ExitCode.BAD_INPUT
+        assert "neither the coordinator's nor the authority's" in capsys.readouterr().err
+    assert site.settings.accepted.exists() is not first
+    assert first or site.settings.accepted.read_bytes() == before
+    assert accept(site, "--yes", "--fingerprint", right[0], "--fingerprint", right[1]) == ExitCode.OK
+
+
 @pytest.mark.parametrize("between", ["", " ", "-", ":", "\u2013", "\u00a0", " . ", "_", "\t"])
 def test_a_fingerprint_may_be_grouped_in_any_way(site: Site, tmp_path: Path, between: str) -> None:
     (wanted,) = _other_key(site, tmp_path / "other")

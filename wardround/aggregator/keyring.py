@@ -108,24 +108,34 @@ def rotate(roster_path: Path, name: str, request: Path, typed: str | None) -> Me
     lost, need the fingerprint that its staff has read to the coordinator.
 
     Raises:
-        InputError: the request is not valid, of another site, with keys of another, or needs a fingerprint.
+        InputError: the request is not valid, of another site, with keys of another, needs a fingerprint, or has another
+            than the one that was typed.
     """
     present = _present(roster_path, name)
     rotation = read_rotation(request)
     member = rotation.member if rotation is not None else EnrolmentRequest.load(request).member
     proven = rotation is not None and rotation.former == present.member.signing_key and not present.revoked
     _check_new(roster_path, name, member, request)
-    if not proven and _plain(typed or "") != _plain(fingerprint(member.signing_key)):
-        raise InputError.one(
-            "the site's present key has not signed these keys, and their fingerprint was not given",
-            where=str(request),
-            got=typed or "no fingerprint",
-            expected="the fingerprint that the site's staff reads to you over the telephone",
-            remedy='Give it as --fingerprint "abcd ef01 ..."',
-        )
+    if not proven or typed is not None:
+        _check_typed(member, request, typed)
     proof = rotation.proof if rotation is not None and proven else None
     add_change(roster_path, _retired(present.member).model_copy(update={"successor": member, "proof": proof}))
     return member
+
+
+def _check_typed(member: Member, request: Path, typed: str | None) -> None:
+    """New keys are those whose fingerprint was read out."""
+    if _plain(typed or "") == _plain(fingerprint(member.signing_key)):
+        return
+    raise InputError.one(
+        "these keys have another fingerprint than the one that was given"
+        if typed
+        else "the site's present key has not signed these keys, and their fingerprint was not given",
+        where=str(request),
+        got=typed or "no fingerprint",
+        expected="the fingerprint that the site's staff reads to you over the telephone",
+        remedy='Give it as --fingerprint "abcd ef01 ..."',
+    )
 
 
 def _present(roster_path: Path, name: str) -> Believed:

@@ -76,7 +76,8 @@ class Offer:
         A running supervisor notices and starts its processes again.
 
         Raises:
-            InputError: the fingerprint of a changed key or authority is not among those that were typed.
+            InputError: the fingerprint of a changed key or authority is not among those that were typed, or one that
+                was typed is nobody's in this invitation.
         """
         self._check(typed)
         if self.former is None or self.former != self.invitation:
@@ -95,6 +96,18 @@ class Offer:
                     remedy='Type it when you are asked, or give it as --fingerprint "abcd ef01 ..."',
                 )
         findings.raise_if_any()
+        self._refuse_others(given, typed)
+
+    def _refuse_others(self, given: set[str], typed: Sequence[str]) -> None:
+        """Whoever reads out another fingerprint has not made this invitation, also where nothing has changed."""
+        shown = [each.fingerprint for each in _trusted(self.invitation)]
+        if not given <= {_plain(text) for text in shown}:
+            raise InputError.one(
+                "a fingerprint that was given is neither the coordinator's nor the authority's of this invitation",
+                got=" / ".join(typed),
+                expected=" / ".join(shown),
+                remedy="Ask the coordinator, over a telephone number that you knew before, who made this invitation",
+            )
 
 
 def open_offer(invitation_path: Path, config: Path) -> Offer:

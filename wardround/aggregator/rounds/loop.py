@@ -124,6 +124,7 @@ class RoundLoop:
         self.state.pin(run.plan, run.study, run.roster)
         self.results = self.state.results()
         check_results(self.results, Declared.of(run.study, run.plan.outgoing), self.state.root)
+        self._mender.told()
         self.state.go_on()
         if self.results:
             self._present()

@@ -37,6 +37,12 @@ class Mender:
         for path in self.state.mend_terms(plan, study, roster):
             self._say(path, 0, "it is written again")
 
+    def told(self) -> None:
+        """Forget which sites were told of an end where that is damaged: they are told again."""
+        path = self.state.mend_told()
+        if path is not None:
+            self._say(path, 0, "the sites are told of the end again")
+
     def order(self, number: int) -> RoundOrder | None:
         """What a round is about; None when it has not begun, or when that has to be made out again."""
         folder = self.state.round(number)

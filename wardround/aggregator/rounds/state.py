@@ -33,7 +33,7 @@ from wardround.aggregator.rounds.records import (
     read_record,
     write_record,
 )
-from wardround.engine.basics.files import fsync_folder, private_folder, write_atomic
+from wardround.engine.basics.files import discard, fsync_folder, private_folder, write_atomic
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study import Study, study_to_bytes
 from wardround.federation.differences import Terms, differences
@@ -167,8 +167,8 @@ class StateFolder:
 
     def reopen(self) -> None:
         """The run goes on, whatever the coordinator has said, and the sites were told, about its end."""
-        (self.root / _ENDED).unlink(missing_ok=True)
-        (self.root / _TOLD).unlink(missing_ok=True)
+        discard(self.root / _ENDED)
+        discard(self.root / _TOLD)
 
     def go_on(self) -> None:
         """Forget who was told of an end that was none, now that the run is taken up again."""
@@ -186,8 +186,19 @@ class StateFolder:
         return (self.root / _ENDED).exists()
 
     def told(self) -> Told | None:
-        """Which sites know that the run has ended."""
-        return read_record(self.root / _TOLD, Told)
+        """Which sites know that the run has ended; None also where that is damaged, since they may be told again."""
+        try:
+            return read_record(self.root / _TOLD, Told)
+        except DamagedRecordError:
+            return None
+
+    def mend_told(self) -> Path | None:
+        """Remove the record of who was told where it is damaged; the file."""
+        path = self.root / _TOLD
+        if self.told() is not None or not path.exists():
+            return None
+        discard(path)
+        return path
 
     def tell(self, told: Told) -> None:
         """Keep which sites know it."""
