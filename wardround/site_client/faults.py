@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import random
 from dataclasses import dataclass
 
+from wardround.engine.basics.faults import FULL, is_of_the_device, is_out_of_memory
 from wardround.engine.basics.files import DiskFullError
 from wardround.engine.basics.problems import InputError
 from wardround.federation.protocol import RefusalCode
@@ -15,24 +15,6 @@ TRIES_PER_PROCESS = 3
 """So many failures in a row, and the worker asks for a fresh process."""
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 600.0
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "failed to allocate", "cannot allocate memory")
-_DEVICE = (
-    "cuda error",
-    "cudnn",
-    "cublas",
-    "cufft",
-    "cusolver",
-    "nccl",
-    "hip error",
-    "miopen",
-    "device-side assert",
-    "no cuda gpus are available",
-    "nvidia driver",
-    "uncorrectable ecc",
-    "device lost",
-    "illegal memory access",
-)
 _AT_ONCE = frozenset(
     {
         RefusalCode.DISK_FULL,
@@ -70,15 +52,15 @@ def code_of(error: BaseException) -> RefusalCode:
     """The word for a failure of the worker or the courier."""
     if isinstance(error, Refusal):
         return error.code
-    if isinstance(error, DiskFullError) or (isinstance(error, OSError) and error.errno in _FULL):
+    if isinstance(error, DiskFullError) or (isinstance(error, OSError) and error.errno in FULL):
         return RefusalCode.DISK_FULL
     if isinstance(error, InputError):
         return RefusalCode.CASES_UNUSABLE
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         return RefusalCode.OUT_OF_MEMORY
     if isinstance(error, OSError):
         return RefusalCode.FILES_UNUSABLE
-    return RefusalCode.DEVICE_FAULT if _is_of_the_device(error) else RefusalCode.INTERNAL
+    return RefusalCode.DEVICE_FAULT if is_of_the_device(error) else RefusalCode.INTERNAL
 
 
 def is_of_the_process(code: RefusalCode) -> bool:
@@ -99,21 +81,3 @@ def retry(code: RefusalCode, failures: int, rng: random.Random) -> Retry:
         return Retry(None)
     pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(max(0, failures - 1), 16))
     return Retry(pause * rng.uniform(0.5, 1.5))
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """torch's own error by its name, since a worker without torch must not import it, and what libraries say."""
-    names = {kind.__name__ for kind in type(error).__mro__}
-    if isinstance(error, MemoryError) or "OutOfMemoryError" in names:
-        return True
-    if isinstance(error, OSError):
-        return error.errno == errno.ENOMEM
-    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _OUT_OF_MEMORY)
-
-
-def _is_of_the_device(error: BaseException) -> bool:
-    names = {kind.__name__ for kind in type(error).__mro__}
-    text = str(error).lower()
-    return "AcceleratorError" in names or (
-        isinstance(error, RuntimeError | AssertionError) and any(words in text for words in _DEVICE)
-    )

@@ -16,9 +16,10 @@ from types import FrameType
 
 from wardround.engine.basics.files import private_folder, write_atomic
 from wardround.engine.basics.problems import InputError
+from wardround.engine.cli.runner import ExitCode
 from wardround.site_client.events import Role
 
-FRESH_PROCESS = 75
+FRESH_PROCESS = int(ExitCode.MACHINE)
 """Exit code of a worker that cannot go on in this process, after a fault of its device or three failures in a row."""
 
 

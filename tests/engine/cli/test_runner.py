@@ -7,6 +7,7 @@ import re
 import sys
 
 import pytest
+import torch
 import typer
 
 from tests.support.commands import run_wardround
@@ -38,6 +39,14 @@ def program(failure: BaseException | None) -> typer.Typer:
         (OSError(errno.EDQUOT, "Disk quota exceeded", "/home"), 2, "error: /home: the disk is full"),
         (OSError(errno.EIO, "Input/output error"), 2, "error: a file cannot be read or written (got Input/output"),
         (OSError(errno.EROFS, "Read-only file system", "/x"), 2, "error: /x: a file cannot be read or written"),
+        (PermissionError(errno.EACCES, "no", "/x"), 2, "error: /x: this user may not do that here (got no)"),
+        (NotADirectoryError(errno.ENOTDIR, "no", "/x"), 2, "error: /x: a file or folder stands where something else"),
+        (FileNotFoundError(errno.ENOENT, "no", "/x"), 2, "error: /x: this was here and has gone"),
+        (OSError(errno.EMFILE, "Too many open files"), 2, "error: the system opens no more files"),
+        (torch.OutOfMemoryError("CUDA out of memory. GPU 0 has 0 bytes"), 75, "error: there is not enough memory"),
+        (MemoryError(), 75, "error: there is not enough memory"),
+        (RuntimeError("CUDA error: an illegal memory access"), 75, "error: the device failed (got CUDA error: an"),
+        (torch.AcceleratorError("CUDA error: unspecified launch failure"), 75, "error: the device failed (got CUDA"),
     ],
 )
 def test_an_ending_has_its_code_and_its_words(failure: BaseException | None, code: int, words: str) -> None:
@@ -48,7 +57,9 @@ def test_an_ending_has_its_code_and_its_words(failure: BaseException | None, cod
     assert outcome.out == ""
 
 
-@pytest.mark.parametrize("failure", [ZeroDivisionError("defect"), PermissionError(errno.EACCES, "no", "/x")])
+@pytest.mark.parametrize(
+    "failure", [ZeroDivisionError("defect"), RuntimeError("shape"), PermissionError(errno.EACCES, "no socket")]
+)
 def test_a_defect_is_not_dressed_up(failure: Exception) -> None:
     with pytest.raises(type(failure)):
         run_wardround(app=program(failure))

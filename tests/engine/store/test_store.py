@@ -14,11 +14,12 @@ from tests.support.images import write_classification_cohort, write_segmentation
 from tests.support.studies import CLASSIFICATION, SEGMENTATION, changed, study_of
 from wardround.engine.basics import files
 from wardround.engine.basics.problems import InputError
-from wardround.engine.cohort import Case, Cohort, Truth, case_digest, read_manifest
+from wardround.engine.cohort import Case, Cohort, Truth, case_digest, read_manifest, twins
 from wardround.engine.imaging import Image, write_image
 from wardround.engine.imaging.geometry import plain_geometry
 from wardround.engine.preprocessing import Pipeline, read_sample
 from wardround.engine.store import CaseStore, entries, preparing
+from wardround.engine.store.digests import DigestIndex
 from wardround.engine.store.entries import foreground_of
 
 STUDY = study_of(SEGMENTATION)
@@ -134,6 +135,14 @@ def test_a_damaged_index_is_made_anew(tmp_path: Path, cases: CaseStore, cohort: 
     digest = cases.open_case(STUDY, cohort.cases[0]).digest
     (tmp_path / "store" / "digests.sqlite").write_bytes(b"not a database" * 100)
     assert cases.open_case(STUDY, cohort.cases[0]).digest == digest
+
+
+def test_an_index_that_cannot_be_opened_is_told_with_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "digests.sqlite"
+    path.mkdir()  # as unusable for anybody as somebody else's file is
+    with pytest.raises(PermissionError) as told:
+        DigestIndex(path).note_content("key", twins.Content("image", "truth"))
+    assert told.value.filename == str(path)
 
 
 @pytest.mark.parametrize("name", ["image.npy", "label.npy", "foreground.npy", "case.json"])

@@ -14,7 +14,6 @@ with `main` named as the program's entry point, whose wrapper hands the number t
 
 from __future__ import annotations
 
-import errno
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -24,6 +23,7 @@ from typing import Any
 import click
 import typer
 
+from wardround.engine.basics.faults import disk_problem, memory_or_device_problem
 from wardround.engine.basics.printable import complain, guard_tracebacks, printable, say_json
 from wardround.engine.basics.problems import InputError, Problem
 
@@ -35,6 +35,7 @@ class ExitCode(IntEnum):
     INTERNAL = 1
     BAD_INPUT = 2
     INCOMPLETE = 3
+    MACHINE = 75
     INTERRUPTED = 130
 
 
@@ -47,8 +48,9 @@ _NOBODY = Problem(
 def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     """Run `app` on `arguments` (default: those of the process) and return its exit code.
 
-    Bad input and a disk that cannot be written to are printed without a traceback and give 2, an interruption gives
-    130. Any other exception is a defect of the program and propagates: its traceback is printed, the exit code is 1.
+    Bad input, and a disk or rights that are in the way, are printed without a traceback and give 2, memory that is used
+    up and a device that failed 75, an interruption 130. Any other exception is a defect of the program and propagates:
+    its traceback is printed, the exit code is 1.
     """
     if arguments is None:
         guard_tracebacks()
@@ -68,9 +70,19 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
         return _exit_code(ExitCode.INTERRUPTED)
     except KeyboardInterrupt:
         return _exit_code(ExitCode.INTERRUPTED)
-    except OSError as error:
-        show_problems([_disk_problem(error)], as_json="--json" in words)
-        return ExitCode.BAD_INPUT
+    except Exception as error:
+        return _fault(error, as_json="--json" in words)
+
+
+def _fault(error: Exception, *, as_json: bool) -> int:
+    """Tell a fault of the machine in plain words; anything else is a defect and goes on."""
+    code, problem = ExitCode.MACHINE, memory_or_device_problem(error)
+    if problem is None and isinstance(error, OSError):
+        code, problem = ExitCode.BAD_INPUT, disk_problem(error)
+    if problem is None:
+        raise error
+    show_problems([problem], as_json=as_json)
+    return code
 
 
 def show_problems(problems: Sequence[Problem], *, as_json: bool) -> None:
@@ -89,24 +101,6 @@ def _exit_code(result: Any) -> int:
     if code == ExitCode.INTERRUPTED:
         complain("interrupted")
     return code
-
-
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_UNWRITABLE = frozenset({errno.EROFS, errno.EIO, errno.EFBIG, errno.ESTALE})
-"""What a disk says that has failed, was taken away or is mounted for reading only."""
-
-
-def _disk_problem(error: OSError) -> Problem:
-    if error.errno not in _FULL | _UNWRITABLE:
-        raise error
-    full = error.errno in _FULL
-    remedy = "Free some space" if full else "Have the disk checked"
-    return Problem(
-        "the disk is full" if full else "a file cannot be read or written",
-        where=str(error.filename or ""),
-        got=error.strerror or "",
-        remedy=f"Nothing half-written is left under its final name. {remedy} and run the same command again",
-    )
 
 
 def _show_in_colour(problems: Sequence[Problem]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 import threading
@@ -26,6 +27,16 @@ _TABLES = (
 _SOURCE = "INSERT OR REPLACE INTO sources VALUES (?, ?, ?, ?, ?)"
 _CONTENT = "INSERT OR REPLACE INTO contents VALUES (?, ?, ?)"
 Values = tuple[str | int, ...]
+
+
+_SYSTEM_CODES = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_READONLY: errno.EACCES,
+    sqlite3.SQLITE_PERM: errno.EACCES,
+    sqlite3.SQLITE_CANTOPEN: errno.EACCES,
+    sqlite3.SQLITE_BUSY: errno.EAGAIN,
+    sqlite3.SQLITE_LOCKED: errno.EAGAIN,
+}
 
 
 class DigestIndex:
@@ -109,8 +120,8 @@ class DigestIndex:
     def _sound(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
         try:
             return self._connected(work)
-        except sqlite3.OperationalError:
-            raise  # locked for long, or a full disk: the file itself is sound
+        except sqlite3.OperationalError as error:  # locked for long, or a full disk: the file itself is sound
+            raise _of_the_system(error, self._path) from error
         except sqlite3.DatabaseError:
             self._path.unlink(missing_ok=True)
             return self._connected(work)
@@ -122,6 +133,12 @@ class DigestIndex:
             for table in _TABLES:
                 connection.execute(f"CREATE TABLE IF NOT EXISTS {table}")
             return work(connection)
+
+
+def _of_the_system(error: sqlite3.OperationalError, path: Path) -> OSError:
+    """The same as the system would have said it, with the file's name: who tells it need not know of databases."""
+    code = _SYSTEM_CODES.get((error.sqlite_errorcode or 0) & 0xFF, errno.EIO)
+    return OSError(code, str(error), str(path))
 
 
 class _Batch:
