@@ -99,8 +99,9 @@ def _mask_predictor(study: Study, cohort: Cohort, folder: Path) -> Predictor:
 
     def read(case: Case) -> CasePrediction:
         # Read in the mask's place, a prediction goes through the same checks of grid and values as a mask.
-        predicted = read_sample(study, replace(case, label=folder / mask_name(case)))
-        return CasePrediction(case, predicted.label, None, read_sample(study, case))
+        # Its image is let go of at once, for it comes again with the truth.
+        predicted = read_sample(study, replace(case, label=folder / mask_name(case))).label
+        return CasePrediction(case, predicted, None, read_sample(study, case))
 
     return read
 
