@@ -52,15 +52,15 @@ def test_an_estimate_knows_the_runs_length(place: Path, tmp_path: Path) -> None:
 def test_what_only_the_first_case_costs_is_not_reckoned_for_all(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, open_case = [0.0], CaseStore.open_case
+    spent, open_case = list[float](), CaseStore.open_case
 
     def slow_at_first(*arguments: Any) -> StoredCase:
-        clock[0] += 1.0 if clock[0] else 4.0
+        spent.append(1.0 if spent else 4.0)
         return open_case(*arguments)
 
     monkeypatch.setattr(CaseStore, "open_case", slow_at_first)
     module = importlib.import_module("wardround.engine.experiments.estimate")
-    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: sum(spent)))
     survey = Survey.of(flat_study(), place / "data" / "data.csv", device="cpu")
     assert estimate(survey, tmp_path).prepare_seconds == len(survey.cohort.cases)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import math
 import time
@@ -23,7 +24,7 @@ from wardround.engine.study import Study
 from wardround.engine.training import Learner
 
 _TIMED_STEPS = 3
-_TIMED_CASES = 3
+_TIMED_CASES = 9
 _LONG_SECONDS = 5.0
 # Two checkpoints of weights and two moments each while it trains; best and last weights at the end.
 _COPIES_OF_WEIGHTS = 2 * 3 + 2
@@ -69,7 +70,7 @@ class Estimate:
 def estimate(survey: Survey, work: Path) -> Estimate:
     """Preprocess the largest training cases into the store under `work`, and time steps and a prediction on the first.
 
-    Raises `UnreadableCaseError`, an `InputError`, if one of them cannot be read.
+    Raises `UnreadableCaseError`, an `InputError`, if the first cannot be read.
     """
     cases = heapq.nlargest(_TIMED_CASES, survey.split.train, key=lambda case: _voxels(survey, case))
     stored, seconds = _prepared(survey.study, cases, CaseStore(work / "store"))
@@ -89,20 +90,23 @@ def estimate(survey: Survey, work: Path) -> Estimate:
 
 
 def _prepared(study: Study, cases: Sequence[Case], store: CaseStore) -> tuple[StoredCase, float]:
-    """The first case in the store, and the seconds that the last one took: libraries are loaded with the first one,
-    which for a small image takes a hundred times as long as its own work. Big cases are not waited for again."""
-    opened: list[StoredCase] = []
-    seconds = 0.0
-    for case in cases:
-        began = time.perf_counter()
-        try:
-            opened.append(store.open_case(study, case))
-        except InputError as error:
-            raise UnreadableCaseError(error.problems) from None
-        seconds = time.perf_counter() - began
-        if seconds > _LONG_SECONDS:
-            break
-    return opened[0], seconds
+    """The first case in the store, and the seconds that a case takes.
+
+    Libraries are loaded with the first one, which for a small image takes a hundred times as long as its own work. So
+    the others tell, which are built as all will be; big cases are not waited for again.
+    """
+    began = time.perf_counter()
+    try:
+        stored = store.open_case(study, cases[0])
+    except InputError as error:
+        raise UnreadableCaseError(error.problems) from None
+    seconds, others = time.perf_counter() - began, cases[1:]
+    if others and seconds <= _LONG_SECONDS:
+        with contextlib.suppress(InputError):  # told with all others when the store is filled
+            began = time.perf_counter()
+            store.open_cases(study, others)
+            seconds = (time.perf_counter() - began) / len(others)
+    return stored, seconds
 
 
 def _length(survey: Survey, stored: StoredCase) -> RunLength:
