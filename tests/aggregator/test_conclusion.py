@@ -67,7 +67,7 @@ def test_a_site_that_cannot_be_told_does_not_keep_the_run_from_ending(tmp_path: 
     if why == "an earlier release":
         site.features = ()
     elif why == "refuses":
-        site.refusals = [RefusalCode.POLICY]
+        site.refusals = [RefusalCode.POLICY] * 2  # the hello, and the end
     elif why == "a forger":
         bench.link.tamper = lambda name, envelope: Envelope(envelope.body, bytes(64)) if name == "north" else envelope
     else:
@@ -75,6 +75,16 @@ def test_a_site_that_cannot_be_told_does_not_keep_the_run_from_ending(tmp_path: 
     told = conclusion(bench).tell().sites
     assert "north" not in told
     assert not site.concluded
+
+
+@pytest.mark.parametrize("code", [RefusalCode.CASES_UNUSABLE, RefusalCode.COHORT_CHANGED, RefusalCode.WORKER_FAILED])
+def test_a_site_that_cannot_work_is_told_of_the_end_all_the_same(tmp_path: Path, code: RefusalCode) -> None:
+    bench = Bench(tmp_path, rounds=1)
+    assert bench.run().complete
+    site = bench.sites["north"]
+    site.refusals = [code]
+    assert conclusion(bench).tell().sites == bench.names
+    assert [task.round for task in site.concluded] == [1]
 
 
 def test_the_end_says_who_took_part_in_how_many_rounds(tmp_path: Path) -> None:

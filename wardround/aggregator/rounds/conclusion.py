@@ -98,8 +98,8 @@ class Conclusion:
                 self._later()
             elif ready is None:
                 reply = self._ask(member, self._hello(member.name))
-                if isinstance(reply, Refused):
-                    return
+                if isinstance(reply, Refused) and self._conclude(member):
+                    return  # it cannot work now, as for its cases; whether it takes the end is for itself to say
                 if isinstance(reply, Ready):
                     ready = reply
                 else:

@@ -13,6 +13,14 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 Location = tuple[str | int, ...]
 _LONGEST_VALUE = 100
 _FLAW = "flaw"
+_PATTERNS = {
+    r"^[a-z0-9][a-z0-9-]{0,63}$": "up to 64 small letters, digits and hyphens, such as brain-tumours-2",
+    r"^[a-z0-9][a-z0-9-]{0,31}$": "up to 32 small letters, digits and hyphens, such as north",
+    r"^[A-Za-z0-9][A-Za-z0-9 ._&+-]{0,63}$": "up to 64 letters, digits, spaces and . _ & + -, a letter or digit first",
+    r"^(auto|cpu|cuda(:[0-9]+)?)$": "auto, cpu, cuda, or cuda:0 and so on",
+    r"^[RLAPSI]{3}$": "three of the letters R L A P S I, such as RAS",
+}
+"""What people may write where a text has a pattern."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,9 @@ def _flaw_of(detail: ErrorDetails, model: type[BaseModel]) -> Flaw:
         return Flaw(location, "a required key is missing")
     got = "" if isinstance(detail["input"], Mapping | BaseModel) else written(detail["input"])
     message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "string_pattern_mismatch":
+        pattern = str(context["pattern"])
+        return Flaw(location, "this text cannot be used", got, _PATTERNS.get(pattern, f"text that matches {pattern}"))
     expected = message.removeprefix("Input should be ")
     if expected != message:
         return Flaw(location, "this value cannot be used", got, expected)
