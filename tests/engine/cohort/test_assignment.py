@@ -191,6 +191,9 @@ def test_a_record_is_kept_without_names_and_a_damaged_one_is_told(tmp_path: Path
     assert read_assignment(path) == record
     assert "Anna" not in path.read_text()
     assert path.stat().st_mode & 0o077 == 0
-    path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(InputError, match="who is in which set is damaged"):
-        read_assignment(path)
+    written = path.read_bytes()
+    digit = written.index(b'"patients"') + 20
+    for damaged in (written[:-9], written[:digit] + bytes([written[digit] ^ 1]) + written[digit + 1 :]):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match="who is in which set is damaged"):
+            read_assignment(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 from pathlib import Path
 
@@ -154,8 +155,20 @@ def test_a_folder_of_another_run_is_refused(bench: Workbench, uninterrupted: Run
     with pytest.raises(InputError, match="holds another run"):
         fit(other, uninterrupted.folder)
     write_atomic(place / "odd" / "run.json", b"{}")
-    with pytest.raises(InputError, match="not the record of a run"):
+    with pytest.raises(InputError, match="file of a run is damaged"):
         fit(bench, place / "odd")
+
+
+@pytest.mark.parametrize("name", ["run.json", "history.jsonl", "model/metrics.json"])
+def test_a_damaged_file_of_a_finished_run_is_named(
+    name: str, bench: Workbench, uninterrupted: RunResult, tmp_path: Path
+) -> None:
+    shutil.copytree(uninterrupted.folder, tmp_path / "run")
+    damaged = bytearray((tmp_path / "run" / name).read_bytes())
+    damaged[len(damaged) // 4] ^= 0x80
+    (tmp_path / "run" / name).write_bytes(damaged)
+    with pytest.raises(InputError, match=f"{name}: this file of a run is damaged"):
+        fit(bench, tmp_path / "run")
 
 
 def test_a_model_folder_names_no_subject_and_no_path(uninterrupted: RunResult, bench: Workbench, place: Path) -> None:

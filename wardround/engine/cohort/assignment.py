@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 
 from wardround.engine.basics.canonical import canonical_json, canonical_model, sha256_hex
 from wardround.engine.basics.closed import Closed
-from wardround.engine.basics.files import write_private
+from wardround.engine.basics.files import DamagedError, checked, read_checked, write_private
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.randomness import stream_key
 from wardround.engine.basics.releases import later_release
@@ -110,12 +110,15 @@ def subject_digest(seed: int, name: str) -> str:
 
 
 def read_assignment(path: Path) -> Assignment | None:
-    """The record of a file; None where there is none. Raises `InputError` when it is damaged."""
+    """The record of a file; None where there is none. Raises `InputError` when it is damaged, OSError when it cannot be
+    read."""
     try:
-        return Assignment.model_validate_json(path.read_bytes())
+        return Assignment.model_validate_json(read_checked(path))
     except FileNotFoundError:
         return None
-    except ValidationError as error:
+    except (DamagedError, ValidationError) as error:
+        if isinstance(error.__cause__, OSError):
+            raise error.__cause__ from None  # rights, or a file in the folder's place: nothing is wrong with the record
         raise later_release(error, path) or InputError.one(
             "the record of who is in which set is damaged",
             where=str(path),
@@ -126,7 +129,7 @@ def read_assignment(path: Path) -> Assignment | None:
 def write_assignment(path: Path, assignment: Assignment) -> None:
     """Keep a record, for its owner alone, unless it is kept already."""
     if read_assignment(path) != assignment:
-        write_private(path, canonical_model(assignment))
+        write_private(path, checked(canonical_model(assignment)))
 
 
 class Register:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from pydantic import ValidationError
 
 from wardround.engine.basics.canonical import canonical_json, canonical_model, sha256_hex
 from wardround.engine.basics.closed import Closed
-from wardround.engine.basics.files import write_atomic
+from wardround.engine.basics.files import DamagedError, read_checked, write_atomic, write_checked
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.progress import Progress
 from wardround.engine.basics.releases import later_release
@@ -153,7 +155,7 @@ class _Run:
             validate_every=self.length.validate_every,
             machine=self._machine(),
         )
-        write_atomic(path, canonical_model(record))
+        write_checked(path, canonical_model(record))
 
     def _check(self, record: RunRecord) -> None:
         if record.identity != self._identity:
@@ -173,12 +175,12 @@ class _Run:
         path = self._folder / "model" / METRICS
         if not path.exists():
             return None
-        try:
-            lines = (self._folder / "history.jsonl").read_text().splitlines()
-            rows = tuple(HistoryRow.model_validate_json(line) for line in lines)
-            return RunResult(self._folder, Metrics.model_validate_json(path.read_bytes()), rows)
-        except ValidationError as error:
-            raise later_release(error, path) or _no_record(path) from None
+        with _naming(path):
+            metrics = Metrics.model_validate_json(path.read_bytes())
+        history = self._folder / "history.jsonl"
+        with _naming(history):
+            rows = tuple(HistoryRow.model_validate_json(line) for line in history.read_bytes().splitlines())
+        return RunResult(self._folder, metrics, rows)
 
     def resume(self) -> Memory:
         """Load the newest checkpoint, if there is one, and the run's memory from it."""
@@ -280,13 +282,22 @@ def _scores(evaluation: Evaluation) -> Scores:
 
 
 def _read_record(path: Path) -> RunRecord:
+    with _naming(path):
+        return RunRecord.model_validate_json(read_checked(path))
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """What cannot be read in the block is said of this file of a run."""
     try:
-        return RunRecord.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise later_release(error, path) or _no_record(path) from None
+        yield
+    except (OSError, DamagedError, ValidationError) as error:
+        raise later_release(error, path) or _damaged(path) from None
 
 
-def _no_record(path: Path) -> InputError:
+def _damaged(path: Path) -> InputError:
     return InputError.one(
-        "this is not the record of a run", where=str(path), remedy="Choose another folder, or remove this one"
+        "this file of a run is damaged or of another kind",
+        where=str(path),
+        remedy="Restore it from a copy, or choose another folder. Whole weights in `model` can still be used",
     )

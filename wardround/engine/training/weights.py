@@ -114,4 +114,5 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def _damaged(path: Path, reason: str) -> DamagedFileError:
-    return DamagedFileError([Problem("the file is damaged", where=str(path), got=reason)])
+    remedy = "Restore it from a copy, or make it again"
+    return DamagedFileError([Problem("the file is damaged", where=str(path), got=reason, remedy=remedy)])
