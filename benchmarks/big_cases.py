@@ -9,7 +9,8 @@ the store count as resident, though the system takes them back when others need 
 - four: four cases of that kind, as a first run fills the store.
 - evaluate: a whole case scored as a validation does it (loss and Dice), with a network of one 1 x 1 x 1 layer that
   nearly knows the truth, so that time is not the network's; `surfaces`: with HD95 and NSD too.
-- predict: the case's file read, predicted and brought back to its own grid.
+- whole: as evaluate, with a loss that must see the volume at once.
+- predict: the case's file read, predicted and brought back to its own grid; `back`: from a resampled grid.
 
     python -m benchmarks.big_cases --shape 512 512 300 --json big_cases.json
 """
@@ -38,6 +39,7 @@ from wardround.engine.experiments.models import TrainedModel
 from wardround.engine.experiments.prediction import predict_case
 from wardround.engine.imaging import Geometry, Image, write_image, write_label
 from wardround.engine.inference import quick
+from wardround.engine.sampling.types import Batch
 from wardround.engine.store import CaseStore
 from wardround.engine.study import Study
 from wardround.engine.tasks import build_task
@@ -45,7 +47,8 @@ from wardround.engine.tasks import build_task
 CPU = torch.device("cpu")
 STEP, FLOOR = 20.0, -500.0
 """Class k has the intensity FLOOR + k * STEP."""
-MEASUREMENTS = ("prepare", "resampled", "four", "evaluate 3", "evaluate 40", "surfaces 3", "predict 3", "predict 40")
+FROM_STORE = ("evaluate 3", "evaluate 40", "whole 40", "surfaces 3")
+MEASUREMENTS = ("prepare", "resampled", "four", *FROM_STORE, "predict 3", "predict 40", "back 3", "back 40")
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,14 @@ class Knowing(nn.Module):
         return logits
 
 
+class Whole:
+    """A loss that cannot be taken piece by piece, and needs no memory of its own."""
+
+    def __call__(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """(samples,) the lowest logit of each."""
+        return outputs.flatten(1).amin(dim=1)
+
+
 def write_case(folder: Path, name: str, shape: tuple[int, ...], classes: int) -> Case:
     """A CT of int16 in LPS with blocks of classes, and its mask."""
     random = np.random.default_rng([*name.encode()])
@@ -132,9 +143,11 @@ def job(name: str, cases: list[Case], store: Path, window: int = 96) -> Callable
         return lambda: fresh.open_case(wanted, case)
     if kind == "four":
         return lambda: fresh.open_cases(study(classes, normalise=True), cases[:-1])
-    wanted = study(classes, surfaces=kind == "surfaces", window=window)
+    wanted = study(classes, surfaces=kind == "surfaces", resample=kind == "back", window=window)
     task, network = build_task(wanted), Knowing(classes)
-    if kind == "predict":
+    if kind == "whole":
+        task._loss = Whole()
+    if kind in ("predict", "back"):
         return lambda: predict_case(TrainedModel(wanted, task, network, CPU), case)
     stored = CaseStore(store / "shared").open_case(wanted, case)
     return lambda: task.evaluate(network, [stored], ["case"], CPU, inference=quick(wanted.inference))
@@ -158,7 +171,7 @@ def figure(
     """One measurement in a process of its own; None where it died, most likely for want of memory."""
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
-    if name.startswith(("evaluate", "surfaces")):  # stored beforehand, by another process
+    if name in FROM_STORE:  # stored beforehand, by another process
         _elsewhere(context, name, cases, store)
     process = context.Process(target=measured, args=(name, cases, tiny, store, window, queue))
     with _returning_memory():
@@ -168,7 +181,7 @@ def figure(
         return None
     seconds, peak = queue.get()
     voxels = math.prod(shape) * (len(cases) - 1 if name == "four" else 1)
-    source = 4 if name.startswith(("evaluate", "surfaces")) else 2
+    source = 4 if name in FROM_STORE else 2
     return Figure(name, seconds, peak, peak / voxels, peak / voxels / source)
 
 

@@ -38,7 +38,7 @@ def installed(tmp_path: Path) -> Path:
     package, metadata = site / "contrast_parts", site / "contrast_parts-1.dist-info"
     package.mkdir(parents=True)
     metadata.mkdir()
-    rows, transforms = blocks("python")
+    rows, transforms, _ = blocks("python")
     (package / "__init__.py").touch()
     (package / "rows.py").write_text(rows)
     (package / "transforms.py").write_text(transforms)

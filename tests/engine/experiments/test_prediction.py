@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tests.engine.experiments.cohorts import (
     flat_cohort,
@@ -37,6 +38,7 @@ from wardround.engine.experiments.prediction import (
 )
 from wardround.engine.imaging import geometry_differences, read_header, read_label
 from wardround.engine.imaging.types import Geometry
+from wardround.engine.inference.volumes import HeldVolumes
 from wardround.engine.preprocessing import Sample
 from wardround.engine.study import Study
 from wardround.engine.tasks import build_task
@@ -109,7 +111,9 @@ def test_labels_are_the_most_probable_class_after_resampling() -> None:
     rng = np.random.default_rng(0)
     probabilities = rng.dirichlet(np.ones(4), (5, 6)).transpose(2, 0, 1).astype(np.float32)
     grid = Geometry((5, 6), (1.0, 1.0), (0.0, 0.0), (1.0, 0.0, 0.0, 1.0))
-    assert np.array_equal(native_labels(probabilities, grid, grid), probabilities.argmax(0))
+    volumes = HeldVolumes(4, (5, 6))
+    volumes.put(0, torch.from_numpy(np.ascontiguousarray(np.moveaxis(probabilities, 0, -1))))
+    assert np.array_equal(native_labels(volumes, grid, grid), probabilities.argmax(0))
 
 
 def test_a_damaged_case_is_told_and_the_others_are_written(solid: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from tests.engine.tasks.cases import SEGMENTATION, stored_case, study
 from wardround.engine.inference import quick
+from wardround.engine.losses.bycase import normalised
 from wardround.engine.sampling.types import Batch
 from wardround.engine.study.models import Inference
 from wardround.engine.tasks import build_task
@@ -133,3 +134,41 @@ def test_predictions_are_computed_in_the_studys_precision(precision: str, kind: 
     assert task.predict(network, stored_case(0), CPU).probabilities.dtype == np.float32
     task.evaluate(network, [stored_case(0)], ["a"], CPU)
     assert network.types == {kind}
+
+
+class Sharp:
+    """A loss as a plug-in brings it: the mean of one minus the truth's probability, of a volume or by piece."""
+
+    def __call__(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """(samples,) losses."""
+        raise AssertionError("a loss that can be taken by piece is not given the volume")
+
+    def of_case(self) -> CaseSharp:
+        """Begin a case."""
+        return CaseSharp()
+
+
+class CaseSharp:
+    """As docs/developer.md shows it."""
+
+    def __init__(self) -> None:
+        self.total, self.voxels = 0.0, 0
+
+    def add(self, probabilities: Tensor, truth: Tensor) -> None:
+        """Sum over some voxels."""
+        shares = normalised(probabilities)
+        self.total += float((1 - shares.gather(1, truth.unsqueeze(1))).double().sum())
+        self.voxels += len(truth)
+
+    def value(self) -> float:
+        """The mean."""
+        return self.total / self.voxels
+
+
+def test_a_plugin_loss_that_can_be_taken_by_piece_sees_no_volume() -> None:
+    task = build_task(study(SEGMENTATION))
+    network, case = task.network(), stored_case(0, (45, 30))
+    task._loss = Sharp()
+    found = task.evaluate(network, [case], ["a"], CPU).summary["loss"].value
+    chosen = np.take_along_axis(task.predict(network, case, CPU).probabilities, case.label[None].astype(int), 0)  # type: ignore[index]
+    assert found == pytest.approx(float(1 - chosen.mean()), rel=1e-5)

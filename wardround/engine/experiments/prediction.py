@@ -19,9 +19,11 @@ from wardround.engine.experiments.workbench import SILENT
 from wardround.engine.imaging import write_label
 from wardround.engine.imaging.formats import suffix_of
 from wardround.engine.imaging.types import Geometry
+from wardround.engine.inference import ClassVolumes
 from wardround.engine.preprocessing import Pipeline, Sample, only_rearranged, read_sample, target_index, to_native
 from wardround.engine.store.types import StoredCase
 from wardround.engine.study import Study
+from wardround.engine.tasks import SegmentationTask
 
 TABLE = "predictions.csv"
 TableRow = tuple[str | int, ...]
@@ -66,13 +68,14 @@ def predict_case(model: TrainedModel, case: Case) -> CasePrediction:
 
 
 def _native_labels(model: TrainedModel, stored: StoredCase) -> np.ndarray:
-    """The most probable class per native voxel. Probabilities of a whole case are held only where they are resampled:
-    to another order of axes labels can be brought as they are."""
+    """The most probable class per native voxel. Probabilities are brought to another grid one class at a time, and are
+    in memory one class at a time where they are big; to another order of axes labels can be brought as they are."""
     if only_rearranged(stored.geometry, stored.native):
         labels = model.task.most_probable(model.network, stored, model.device)
         return to_native(labels, stored.geometry, stored.native, "label")
-    prediction = model.task.predict(model.network, stored, model.device)
-    return native_labels(prediction.probabilities, stored.geometry, stored.native)
+    assert isinstance(model.task, SegmentationTask)
+    with model.task.by_class(model.network, stored, model.device) as volumes:
+        return native_labels(volumes, stored.geometry, stored.native)
 
 
 def in_memory(study: Study, case: Case, sample: Sample) -> StoredCase:
@@ -90,15 +93,16 @@ def in_memory(study: Study, case: Case, sample: Sample) -> StoredCase:
     )
 
 
-def native_labels(probabilities: np.ndarray, stored: Geometry, native: Geometry) -> np.ndarray:
+def native_labels(probabilities: ClassVolumes, stored: Geometry, native: Geometry) -> np.ndarray:
     """The most probable class per native voxel; probabilities are resampled, one class at a time to bound memory."""
-    best = to_native(probabilities[:1], stored, native, "probabilities")[0]
-    labels = np.zeros(best.shape, dtype=np.uint8 if len(probabilities) <= 256 else np.uint16)
-    for index in range(1, len(probabilities)):
-        values = to_native(probabilities[index : index + 1], stored, native, "probabilities")[0]
+    best = to_native(probabilities.volume(0)[None], stored, native, "probabilities")[0]
+    labels = np.zeros(best.shape, dtype=np.uint8 if probabilities.classes <= 256 else np.uint16)
+    for index in range(1, probabilities.classes):
+        values = to_native(probabilities.volume(index)[None], stored, native, "probabilities")[0]
         higher = values > best
         labels[higher] = index
         np.copyto(best, values, where=higher)
+        del values, higher
     return labels
 
 

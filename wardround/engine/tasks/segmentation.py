@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import cast
 
 import numpy as np
@@ -11,14 +12,14 @@ from torch import Tensor, nn
 
 from wardround.engine.basics.problems import Findings
 from wardround.engine.basics.progress import SILENT, Progress
-from wardround.engine.inference import predict_planes, predict_windows
+from wardround.engine.inference import ClassVolumes, class_volumes, predict_planes, predict_windows
 from wardround.engine.losses import ByCase
 from wardround.engine.metrics import CaseScores, Evaluation, SegmentationMetric, build_metrics, summarise
 from wardround.engine.sampling.types import Batch
 from wardround.engine.store.types import StoredCase
 from wardround.engine.study import Study
 from wardround.engine.study.models import Inference
-from wardround.engine.tasks.task import Prediction, Task, frozen, log_probabilities
+from wardround.engine.tasks.task import Prediction, Task, frozen
 
 _PIECE = 1 << 20
 """Probabilities that are scored at once: their intermediates stay within a few megabytes."""
@@ -54,6 +55,17 @@ class SegmentationTask(Task):
                 _put_labels(labels[first : first + len(planes)], planes)
         return labels
 
+    @contextmanager
+    def by_class(
+        self, network: nn.Module, case: StoredCase, device: torch.device, inference: Inference | None = None
+    ) -> Iterator[ClassVolumes]:
+        """The probabilities of `predict` one class at a time, while the block runs; big ones lie in a file."""
+        with class_volumes(len(self.study.class_names), case.geometry.shape) as volumes:
+            with frozen(network):
+                for first, planes in self._planes(network, case, device, inference):
+                    volumes.put(first, planes)
+            yield volumes
+
     def evaluate(
         self,
         network: nn.Module,
@@ -88,12 +100,18 @@ class SegmentationTask(Task):
     def _score_whole(
         self, network: nn.Module, case: StoredCase, device: torch.device, inference: Inference | None
     ) -> dict[str, float]:
-        """For a loss that needs the whole volume at once."""
-        prediction, label = self.predict(network, case, device, inference), _truth(case)
-        logits = log_probabilities(prediction.probabilities)
+        """For a loss that needs the whole volume at once: one copy of it, which turns into its logarithms in place."""
+        label, labels = _truth(case), self._no_labels(case)
+        whole = np.empty((len(self.study.class_names), *case.geometry.shape), dtype=np.float32)
+        with frozen(network):
+            for first, planes in self._planes(network, case, device, inference):
+                piece = slice(first, first + len(planes))
+                _put_labels(labels[piece], planes)
+                whole[:, piece] = np.moveaxis(planes.numpy(), -1, 0)
+        logits = torch.from_numpy(whole).unsqueeze(0).clamp_min_(torch.finfo(torch.float32).tiny).log_()
         truth = torch.from_numpy(label.astype(np.int64)).unsqueeze(0)
         loss = float(self.losses(logits, Batch((), logits, truth, None)))
-        return {"loss": loss} | self._measured(prediction.labels, label, case)
+        return {"loss": loss} | self._measured(labels, label, case)
 
     def _measured(self, labels: np.ndarray, truth: np.ndarray, case: StoredCase) -> dict[str, float]:
         scores: dict[str, float] = {}

@@ -1,0 +1,98 @@
+"""Probabilities of a whole image that are wanted one class at a time, beside memory where they are big."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import numpy as np
+from torch import Tensor
+
+HELD = 1 << 28
+"""Bytes of probabilities that are held in memory; more go to a file."""
+
+
+class ClassVolumes(Protocol):
+    """Takes the planes of an image with all classes, and gives back a whole volume of one class."""
+
+    classes: int
+
+    def put(self, first: int, planes: Tensor) -> None:
+        """Some planes, float32 (planes, *others, classes) on the CPU, from plane number `first` on."""
+
+    def volume(self, index: int) -> np.ndarray:
+        """float32 (*shape): one class, once all planes are in."""
+
+
+class HeldVolumes:
+    """All classes in memory."""
+
+    def __init__(self, classes: int, shape: Sequence[int]) -> None:
+        self.classes = classes
+        self._whole = np.empty((classes, *shape), dtype=np.float32)
+
+    def put(self, first: int, planes: Tensor) -> None:
+        """Copy planes to their place."""
+        self._whole[:, first : first + len(planes)] = np.moveaxis(planes.numpy(), -1, 0)
+
+    def volume(self, index: int) -> np.ndarray:
+        """A view of one class."""
+        return np.asarray(self._whole[index])
+
+
+class FiledVolumes:
+    """All classes in a file, one behind the other; what is asked for is read.
+
+    Reads and writes go through the system's cache of files, which it takes back when others need memory; a map would
+    count as this process's memory.
+    """
+
+    def __init__(self, classes: int, shape: Sequence[int], file: BinaryIO) -> None:
+        self.classes = classes
+        self._shape, self._file = tuple(shape), file
+        self._plane = 4 * int(np.prod(self._shape[1:]))
+
+    def put(self, first: int, planes: Tensor) -> None:
+        """Write planes to their place, one class after the other."""
+        for index in range(self.classes):
+            self._file.seek(self._begin(index) + first * self._plane)
+            self._file.write(np.ascontiguousarray(planes[..., index].numpy()).data)
+
+    def volume(self, index: int) -> np.ndarray:
+        """Read one class."""
+        volume = np.empty(self._shape, dtype=np.float32)
+        self._file.seek(self._begin(index))
+        if self._file.readinto(volume.data) != volume.nbytes:  # type: ignore[attr-defined]
+            raise OSError("a temporary file of probabilities ended early")
+        return volume
+
+    def _begin(self, index: int) -> int:
+        return index * self._shape[0] * self._plane
+
+
+@contextmanager
+def class_volumes(classes: int, shape: Sequence[int], folder: Path | None = None) -> Iterator[ClassVolumes]:
+    """Room for the probabilities of an image of this shape while the block runs.
+
+    What is larger than `HELD` goes to a file of `folder` (default: the system's folder for temporary files) that has no
+    name, is private to its user and is gone with the block. Its room is taken beforehand; where the disk has none, the
+    probabilities are held in memory.
+    """
+    size = 4 * classes * int(np.prod(shape))
+    if size <= HELD:
+        yield HeldVolumes(classes, shape)
+        return
+    with tempfile.TemporaryFile(dir=folder) as file:
+        yield FiledVolumes(classes, shape, file) if _has_room(file, size) else HeldVolumes(classes, shape)
+
+
+def _has_room(file: BinaryIO, size: int) -> bool:
+    try:
+        os.posix_fallocate(file.fileno(), 0, size)
+    except OSError:
+        return False
+    return True
