@@ -15,7 +15,7 @@ from wardround.federation.invitation import save_invitation
 from wardround.federation.protocol import Leaves, Requirements
 from wardround.site_client.acceptance import Offer, describe_offer
 from wardround.site_client.cli import app
-from wardround.site_client.settings import load_policy, load_settings
+from wardround.site_client.settings import Policy, load_policy, load_settings
 
 
 @pytest.fixture
@@ -41,6 +41,28 @@ def test_init_makes_a_site_that_can_be_read_back(tmp_path: Path, capsys: pytest.
     assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "keys").iterdir()} == {0o600}
     assert stat.S_IMODE((tmp_path / "keys").stat().st_mode) == 0o700
     assert "Fingerprint" in capsys.readouterr().out
+
+
+def test_init_says_that_there_is_no_table_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _init(tmp_path / "without") == ExitCode.OK
+    assert f"note: {tmp_path / 'without' / 'data.csv'}: there is no such table yet" in capsys.readouterr().out
+    (tmp_path / "with").mkdir()
+    (tmp_path / "with" / "data.csv").write_text("SubjectID\n")
+    assert _init(tmp_path / "with") == ExitCode.OK
+    assert "note" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("name", "key"), [("site.yaml", "# store_limit:"), ("policy.yaml", "cohort_changes:")])
+def test_what_init_writes_shows_what_staff_may_have_to_change(tmp_path: Path, name: str, key: str) -> None:
+    _init(tmp_path)
+    assert f"\n{key} " in (tmp_path / name).read_text()
+    assert load_policy(tmp_path / "policy.yaml") == Policy(schema=1)
+
+
+def test_a_file_that_is_no_invitation_is_named_as_that(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    (site.folder / "invitation.json").write_text("{}")
+    assert _accept(site) == ExitCode.BAD_INPUT
+    assert "this is not an invitation (got no such key; expected the invitation.json" in capsys.readouterr().err
 
 
 def test_init_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

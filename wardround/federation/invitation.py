@@ -170,6 +170,6 @@ def _read(path: Path) -> _Signed:
         raise later_release(error, path) or InputError.one(
             "this is not an invitation",
             where=f"{path}, {place}" if place else str(path),
-            got=first["msg"],
+            got="no such key" if first["type"] == "missing" else first["msg"],
             expected="the invitation.json that `aggregator invite` wrote",
         ) from None

@@ -31,6 +31,7 @@ policy: policy.yaml      # what this hospital allows
 accepted: accepted.json  # written by `site-client accept`
 # address: host:port     # only if this site reaches the aggregator under another address than the invitation's
 # health_port: 50051     # gRPC health service on 127.0.0.1
+# store_limit: 200 GB    # how much disk preprocessed cases may take; those used longest ago make room
 """
 
 _POLICY_TEMPLATE = """\
@@ -61,6 +62,9 @@ allowance: 3
 
 # MB that models sent by the aggregator may take in the work folder.
 task_megabytes: 8192
+
+# Whether the cases may change after training has begun: refuse (until `site-client accept-cohort`), or allow.
+cohort_changes: refuse
 """
 
 
