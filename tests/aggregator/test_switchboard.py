@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,10 @@ from wardround.federation.envelope import Envelope
 BRISK = Patience(pause=0.0, first_retry=0.01, last_retry=0.05)
 
 
-def threaded(bench: Bench, link: Exchange) -> RoundLoop:
+def threaded(bench: Bench, link: Exchange, interrupted: Callable[[], bool] = lambda: False) -> RoundLoop:
     """The bench's loop, with threads and true time."""
     loop = bench.loop()
-    switchboard = Switchboard(link, bench.names, SystemClock())
+    switchboard = Switchboard(link, bench.names, SystemClock(), interrupted)
     run_plan = type(loop.run_plan)(**{**vars(loop.run_plan), "patience": BRISK})
     journal = Journal(bench.state.journal_path, bench.said.append)
     return RoundLoop(run_plan, bench.state, switchboard, journal, SystemClock(), Silence())
@@ -35,6 +36,18 @@ def play(loop: RoundLoop) -> Outcome:
     assert isinstance(loop.gatherer, Switchboard)
     with loop.gatherer:
         return loop.run()
+
+
+@pytest.mark.timeout(60)
+def test_an_interruption_that_was_lost_where_it_was_raised_still_ends_the_wait(tmp_path: Path) -> None:
+    class Silent(FakeLink):
+        def exchange(self, site: str, envelope: Envelope, timeout: float) -> Envelope | None:
+            time.sleep(min(timeout, 0.2))
+            return None
+
+    bench = Bench(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        play(threaded(bench, Silent(bench.link.sites, bench.link.clock), lambda: True))
 
 
 def test_threads_give_the_same_models(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -59,20 +59,22 @@ def run_federation(path: Path) -> int:
     coordination = load_coordination(path)
     say(*describe_federation(coordination))
     state = StateFolder(coordination.folders.state)
-    with interrupts(), state.locked(), open_view() as view:
+    with interrupts() as interrupted, state.locked(), open_view() as view:
         for folder in (state.root, coordination.folders.results):
             sweep_left_overs(folder)
         sweep_keys(coordination.folders.keys)
         journal = Journal(state.journal_path, view.tell)
         try:
-            outcome = _play(coordination, state, journal, view)
+            outcome = _play(coordination, state, journal, view, interrupted)
         except KeyboardInterrupt:
             journal.record(Event.RUN_INTERRUPTED)
             return ExitCode.INTERRUPTED
     return _conclude(coordination.folders.results, outcome)
 
 
-def _play(coordination: Coordination, state: StateFolder, journal: Journal, view: View) -> Outcome:
+def _play(
+    coordination: Coordination, state: StateFolder, journal: Journal, view: View, interrupted: Callable[[], bool]
+) -> Outcome:
     Mender(state, journal).terms(coordination.plan, coordination.study, coordination.roster)
     state.require(coordination.plan, coordination.study, coordination.roster)
     clock, names, ring = SystemClock(), coordination.roster.names, KeyRing.of(coordination.roster)
@@ -80,7 +82,7 @@ def _play(coordination: Coordination, state: StateFolder, journal: Journal, view
         health_service(coordination.settings.health_port) as tell_health,
         _link(coordination, journal) as link,
         _keys_watched(coordination, ring, link, journal),
-        Switchboard(link, names, clock) as switchboard,
+        Switchboard(link, names, clock, interrupted) as switchboard,
     ):
         # Only now that sites can be served is the plan pinned: a start that came to nothing binds nobody.
         state.pin(coordination.plan, coordination.study, coordination.roster)

@@ -57,6 +57,15 @@ def test_a_signal_that_python_ignored_is_heard_when_it_is_asked_for(
     assert heard == [True]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("number", NUMBERS)
+def test_whoever_waits_can_ask_for_a_signal_that_was_lost(number: signal.Signals) -> None:
+    with interrupts() as interrupted:
+        assert not interrupted()
+        _in_a_finalizer(number)
+        assert interrupted()
+
+
 def _too_late(number: signal.Signals, reached: list[str]) -> None:
     with interrupts():
         with halting() as halt:

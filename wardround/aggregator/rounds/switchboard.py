@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -55,7 +55,11 @@ class Gatherer(Protocol):
 class Switchboard:
     """A gatherer over a real link, as a context manager."""
 
-    def __init__(self, link: Exchange, sites: Iterable[str], clock: Clock) -> None:
+    def __init__(
+        self, link: Exchange, sites: Iterable[str], clock: Clock, interrupted: Callable[[], bool] = lambda: False
+    ) -> None:
+        """`interrupted` says whether somebody has asked for the end; whoever gathers is then interrupted."""
+        self._interrupted = interrupted
         self._link = link
         self._clock = clock
         self._changed = threading.Condition()
@@ -96,6 +100,8 @@ class Switchboard:
         while True:
             if self._failure is not None:
                 raise self._failure
+            if self._interrupted():
+                raise KeyboardInterrupt
             now = self._clock.now()
             for site, conversation in gathering.conversations.items():
                 conversation.observe(now, self._link.seconds_since_seen(site))

@@ -33,10 +33,14 @@ class _Request:
 
 
 @contextmanager
-def interrupts() -> Iterator[None]:
-    """While the block runs SIGTERM interrupts like Ctrl-C does, by `KeyboardInterrupt`."""
-    with _handling(_Request(patience=0)):
-        yield
+def interrupts() -> Iterator[Callable[[], bool]]:
+    """While the block runs SIGTERM interrupts like Ctrl-C does, by `KeyboardInterrupt`.
+
+    Yields a function that says whether a signal has come, for those who wait long: what was raised may have been lost.
+    """
+    request = _Request(patience=0)
+    with _handling(request):
+        yield request.has_come
 
 
 @contextmanager

@@ -293,7 +293,7 @@ class CaseStore:
             "the store has reached its limit, and all that it holds is in use",
             where=str(self._root),
             expected=shown_size(limit),
-            remedy="Raise the limit (`store_limit` in site.yaml)",
+            remedy="Raise the limit: `store_limit` in site.yaml, or `--store-limit` of `wardround fit`",
         )
 
     def _cleared(self, limit: int, needed: int) -> int:
