@@ -286,3 +286,10 @@ def courier_of(site: Site, stop: threading.Event | None = None) -> Courier:
 def write_cohort(site: Site, cases: int = 9) -> Path:
     """Real images for the real engine."""
     return write_segmentation_cohort(site.folder, cases=cases, shape=(18, 20, 16))
+
+
+def allow_changes(site: Site) -> None:
+    """Let the site's policy allow a cohort to change once work has begun."""
+    text = site.settings.policy.read_text()
+    assert "cohort_changes: refuse" in text
+    site.settings.policy.write_text(text.replace("cohort_changes: refuse", "cohort_changes: allow"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.site_client.support import Site, build_site, write_cohort
+from tests.site_client.support import Site, allow_changes, build_site, write_cohort
 from tests.site_client.test_pinned import add_row, opened, sets
 from wardround.engine.cli.main import app
 from wardround.engine.cli.runner import ExitCode, run
@@ -85,7 +85,7 @@ def test_who_was_trained_with_stays_in_the_record_and_a_damaged_one_is_made_agai
     site.settings.manifest.write_text(
         "\n".join(line for line in site.settings.manifest.read_text().splitlines() if not line.startswith("case_000"))
     )
-    site.settings.policy.write_text(site.settings.policy.read_text() + "cohort_changes: allow\n")
+    allow_changes(site)
     opened(site).pin()
     site.settings.manifest.write_text("\n".join(lines))
     grown = json.loads(path.read_bytes()[65:])

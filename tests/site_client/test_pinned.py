@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.site_client.support import Site, build_site, write_cohort
+from tests.site_client.support import Site, allow_changes, build_site, write_cohort
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode, run
@@ -118,7 +118,7 @@ def same_image(site: Site, first: str, second: str) -> None:
 def test_a_table_that_moves_somebody_to_another_set_has_a_code_of_its_own(site: Site, conflict: Conflict) -> None:
     begun = opened(site)
     begun.pin()
-    site.settings.policy.write_text(site.settings.policy.read_text() + "cohort_changes: allow\n")
+    allow_changes(site)
     conflict(site, *in_another_set(site, begun))
     with pytest.raises(Refusal, match="this work began") as refused:
         opened(site)
@@ -161,7 +161,7 @@ def test_a_change_waits_until_the_staff_accepts_it_and_known_patients_stay(
 def test_the_policy_may_allow_changes(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     begun = opened(site)
     begun.pin()
-    site.settings.policy.write_text(site.settings.policy.read_text() + "cohort_changes: allow\n")
+    allow_changes(site)
     add_row(site)
     run(app, ["check", "--config", str(site.config), "--offline"])
     said = capsys.readouterr()
