@@ -52,13 +52,13 @@ def _start(arguments: list[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", PROGRAM, *arguments], env=environment, stderr=subprocess.PIPE)
 
 
-def _kill_at(process: subprocess.Popen[bytes], path: Path, number: signal.Signals) -> int:
-    """Wait for a file of the run, or the run's end; then send the signal."""
+def _kill_at(process: subprocess.Popen[bytes], path: Path, number: signal.Signals) -> tuple[int, str]:
+    """Wait for a file of the run, or the run's end; then send the signal. The exit code, and what was said."""
     while process.poll() is None and not path.exists():
         time.sleep(0.002)
     process.send_signal(number)
-    process.communicate()
-    return process.returncode
+    said = process.communicate()[1]
+    return process.returncode, said.decode()
 
 
 def test_a_killed_process_goes_on_to_the_same_bytes(place: Path, trained: Path, tmp_path: Path) -> None:
@@ -72,10 +72,15 @@ def test_a_killed_process_goes_on_to_the_same_bytes(place: Path, trained: Path, 
 
 
 def test_a_terminated_process_tells_how_to_go_on(place: Path, trained: Path, tmp_path: Path) -> None:
-    process = _start(_fit(place, tmp_path, "--steps", "4000"))
-    assert _kill_at(process, tmp_path / "fold-0" / "run.json", signal.SIGTERM) == ExitCode.INTERRUPTED
-    process = _start(_fit(place, tmp_path, "--steps", "4000"))
-    assert _kill_at(process, tmp_path / "fold-0" / "checkpoint.safetensors", signal.SIGINT) == ExitCode.INTERRUPTED
+    moments = {
+        "sets.json": signal.SIGTERM,
+        "fold-0/run.json": signal.SIGTERM,
+        "fold-0/checkpoint.safetensors": signal.SIGINT,
+    }
+    for name, number in moments.items():
+        code, said = _kill_at(_start(_fit(place, tmp_path, "--steps", "4000")), tmp_path / name, number)
+        assert code == ExitCode.INTERRUPTED
+        assert "the same command goes on" in said
     assert (tmp_path / "fold-0" / "checkpoint.safetensors").exists()
 
 

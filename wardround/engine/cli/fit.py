@@ -57,6 +57,9 @@ def fit(
     except Halted as halted:
         complain(f"stopped after {halted.step} steps; the same command goes on there")
         raise typer.Exit(ExitCode.INTERRUPTED) from None
+    except KeyboardInterrupt:
+        complain("the same command goes on, and repeats nothing that is finished")
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
     if as_json:
         say_json(_described(board))
     else:
