@@ -20,6 +20,8 @@ from wardround.site_client.events import Event, Role, log_path, read_log
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(4 * PATIENCE)]
 
+FINGERPRINT = re.compile(r"(?:[0-9a-f]{4} ){3,}[0-9a-f]{4}")
+
 
 def new_keys(federation: Federation, site: str) -> tuple[Path, str]:
     """Type `rotate-keys` at a site; the file that goes to the coordinator, and the fingerprint for the telephone."""
@@ -36,7 +38,7 @@ def turned_away(federation: Federation, site: str) -> str:
 
 def fingerprint_in(text: str) -> str:
     """The last fingerprint in what a command said."""
-    return re.findall(r"(?:[0-9a-f]{4} ){3,}[0-9a-f]{4}", text)[-1]
+    return FINGERPRINT.findall(text)[-1]
 
 
 def test_a_site_has_new_keys_in_the_middle_of_a_round(federation: Federation, undisturbed: str) -> None:
@@ -136,8 +138,8 @@ def test_all_stolen_keys_of_a_coordinator_are_replaced_as_the_guide_says(
     typed = commands_below("When your keys may be stolen").replace("study.yaml", str(federation.lab.study))
     script = f'set -e\naggregator() {{ {program} "$@"; }}\n{typed.replace("fl.example.org", "localhost")}'
     printed = run_to_end(("bash", "-c", f"cd {home}\n{script}"), federation.lab.settings.machine, "the guide")
-    fingerprints = {words[-8:] for line in printed.splitlines() if len(words := tuple(line.split())) >= 9}
-    typed_in = [word for words in fingerprints for word in ("--fingerprint", " ".join(words))]
+    typed_in = [word for found in sorted(set(FINGERPRINT.findall(printed))) for word in ("--fingerprint", found)]
+    assert len(typed_in) == 4, printed
     invitation = home / "invitation.json"
     assert "fingerprint" in refused(hospital(federation, "north", "accept", invitation, "--yes", *typed_in[:2]))
     for shown in accept_all(federation, *typed_in).values():
