@@ -261,7 +261,7 @@ def test_the_coordinators_new_key_is_signed_by_the_former_one(home: Path, tmp_pa
     invitation = load_invitation(tmp_path / "invitation.json")
     assert invitation.succession is not None
     assert invitation.succession.former == before.key.public
-    assert invitation.succession.vouches_for(after.key.public)
-    assert not invitation.succession.vouches_for(before.key.public)
+    assert invitation.succession.leads(before.key.public, after.key.public)
+    assert not invitation.succession.leads(before.key.public, before.key.public)
     kept = home / "keys" / "former" / f"coordinator-{before.key.public[:16]}.key"
     assert kept.stat().st_mode & 0o777 == 0o600

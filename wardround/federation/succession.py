@@ -121,10 +121,6 @@ class CoordinatorSuccession(WireModel):
         proof = former.sign(_coordinator_statement(new.public)).hex()
         return cls(former=former.public, proof=proof, earlier=earlier)
 
-    def vouches_for(self, new: str) -> bool:
-        """Whether the former key has signed this one."""
-        return _signed_next(self._steps[-1], new)
-
     def leads(self, accepted: str, new: str) -> bool:
         """Whether an accepted key has signed this one, or a key that has, and so on, without a gap."""
         steps = self._steps

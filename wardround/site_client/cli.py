@@ -66,13 +66,10 @@ def init(
     say(
         f"{made.request}: send it to the coordinator",
         f"Fingerprint, for the telephone: {made.fingerprint}",
-        *(
-            []
-            if manifest.is_file()
-            else [f"note: {manifest}: there is no such table yet; `manifest` in site.yaml names it"]
-        ),
-        "Next: `site-client accept invitation.json` when the invitation has come",
     )
+    if not manifest.is_file():
+        say(f"note: {manifest}: there is no such table yet; `manifest` in site.yaml names it")
+    say("Next: `site-client accept invitation.json` when the invitation has come")
 
 
 @app.command()

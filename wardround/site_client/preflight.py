@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wardround.engine.basics.files import require_space
+from wardround.engine.basics.files import require_space, require_writable
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.sizes import shown_size
 from wardround.engine.cohort.twins import without_repeats
@@ -98,9 +98,8 @@ def _gathered_agreement(settings: SiteSettings, flight: Preflight) -> Agreement 
 def _check_machine(settings: SiteSettings, flight: Preflight) -> None:
     with flight.findings.gather():
         require_space(settings.work, _LEAST_FREE_BYTES, "preprocessed cases, checkpoints and results")
-    existing = next(parent for parent in (settings.work, *settings.work.parents) if parent.exists())
-    if not os.access(existing, os.W_OK):
-        flight.findings.add("the work folder cannot be written to", where=str(settings.work))
+    with flight.findings.gather():
+        require_writable(settings.work, "this site's work")
     cores = os.cpu_count() or 1
     if settings.threads is not None and settings.threads > cores:
         flight.findings.add(

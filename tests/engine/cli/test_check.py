@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import tempfile
 from pathlib import Path
 
@@ -193,6 +194,19 @@ def test_the_room_of_preprocessed_cases_is_compared_with_what_there_is(
     stored.mkdir(parents=True)
     (stored / "image.npy").write_bytes(bytes(1_000_000))
     assert hospital.check("--work", str(work)).code == 0
+
+
+def test_a_folder_that_cannot_be_is_told_before(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = hospital.folder / "taken"
+    taken.write_text("years of work")
+    hospital.refuse(
+        "taken: a file stands where the folder of preprocessed cases should be", options=("--work", str(taken))
+    )
+    hospital.refuse("a file stands where the folder", options=("--work", str(taken / "below")))
+    monkeypatch.setattr(os, "access", lambda path, mode, **_: not mode & os.W_OK)
+    hospital.refuse(
+        "the folder of preprocessed cases cannot be written to", options=("--work", str(hospital.folder / "w"))
+    )
 
 
 def test_memory_that_the_largest_case_cannot_have_is_a_notice(

@@ -249,9 +249,30 @@ def taken_bytes(folder: Path) -> int:
 
 def free_bytes(folder: Path) -> int:
     """What a user may still write to the disk where a folder is, or would be made."""
-    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    status = os.statvfs(existing)
+    status = os.statvfs(_present(folder))
     return status.f_bavail * status.f_frsize
+
+
+def require_writable(folder: Path, purpose: str) -> None:
+    """Raise `InputError` unless this user may write to `folder`, or make it; to be called first."""
+    place = _present(folder)
+    if not place.is_dir():
+        raise InputError.one(
+            f"a file stands where the folder of {purpose} should be",
+            where=str(place),
+            remedy="Move it away or choose another folder",
+        )
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise InputError.one(
+            f"the folder of {purpose} cannot be written to",
+            where=str(place),
+            remedy="Have the rights changed or choose another folder",
+        )
+
+
+def _present(folder: Path) -> Path:
+    """The folder, or what there is of the way to it."""
+    return next(place for place in (folder, *folder.absolute().parents) if place.exists())
 
 
 def require_space(folder: Path, needed_bytes: int, purpose: str) -> None:

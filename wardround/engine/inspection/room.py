@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from wardround.engine.basics.files import require_space, taken_bytes
+from wardround.engine.basics.files import require_space, require_writable, taken_bytes
 from wardround.engine.basics.memory import available_bytes
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.basics.sizes import BLOCK_BYTES, on_disk, shown_size
@@ -66,6 +66,7 @@ def present_bytes(work: Path) -> int:
 
 def require_store_room(disk: int, work: Path) -> None:
     """Raise `InputError` unless the store under `work` can grow to `disk` bytes; what it holds already counts."""
+    require_writable(work, "preprocessed cases")
     require_space(work / "store", max(0, disk - present_bytes(work)), "the preprocessed cases")
 
 
