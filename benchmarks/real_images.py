@@ -29,8 +29,8 @@ from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.progress import progress
 from wardround.engine.basics.randomness import stream
+from wardround.engine.basics.signals import interrupts
 from wardround.engine.cli.runner import run
-from wardround.engine.experiments.signals import interrupts
 from wardround.engine.study import Study, load_study
 from wardround.federation.protocol import Horizon
 from wardround.simulation.baselines import POOLED, fit_baselines, plan_baselines

@@ -54,7 +54,7 @@ _REPLY_MARGIN = 4 * 2**20
 
 def run_federation(path: Path) -> int:
     """Run or resume a federation; the exit code. Raises `InputError` for what must be put right first."""
-    from wardround.engine.experiments.signals import interrupts
+    from wardround.engine.basics.signals import interrupts
 
     coordination = load_coordination(path)
     say(*describe_federation(coordination))

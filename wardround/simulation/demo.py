@@ -83,7 +83,7 @@ def demo(
     Needs no download beyond the Python packages and takes a few minutes on two cores. The hospitals' images are made
     from the average of 152 brains: none shows a patient.
     """
-    from wardround.engine.experiments.signals import interrupts
+    from wardround.engine.basics.signals import interrupts
 
     with interrupts():  # so that SIGTERM, too, ends every process that the demo started
         result = run_demo(out, DemoPlan())

@@ -44,9 +44,9 @@ def fit(
       wardround fit study.yaml --manifest data.csv --out run --folds all --threads 8
       wardround predict run/fold-0/model --folder images --out masks
     """
+    from wardround.engine.basics.signals import interrupts
     from wardround.engine.cli.runner import ExitCode
     from wardround.engine.cli.words import folds_of
-    from wardround.engine.experiments.signals import interrupts
     from wardround.engine.training import Halted
 
     chosen, wanted, limit = _study(study, steps), folds_of(folds), _limit(store_limit)

@@ -17,11 +17,11 @@ from wardround.engine.basics.files import DamagedError, read_checked, write_atom
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.progress import Progress
 from wardround.engine.basics.releases import later_release
+from wardround.engine.basics.signals import halting
 from wardround.engine.experiments.casetables import CASES, write_cases
 from wardround.engine.experiments.history import Board, HistoryRow, Memory, defined, write_history
 from wardround.engine.experiments.models import BEST, LAST, METRICS, STUDY, write_study, write_weights
 from wardround.engine.experiments.schedule import RunLength, run_length
-from wardround.engine.experiments.signals import halting
 from wardround.engine.experiments.workbench import SILENT, Subset, Workbench
 from wardround.engine.inference import quick
 from wardround.engine.metrics.types import Evaluation

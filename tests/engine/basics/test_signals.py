@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from wardround.engine.experiments.signals import halting, interrupts
+from wardround.engine.basics.signals import halting, interrupts
 
 NUMBERS = [signal.SIGTERM, signal.SIGINT]
 
