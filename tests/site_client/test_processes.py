@@ -209,6 +209,22 @@ def test_a_signal_is_taken_at_any_moment_of_a_wait() -> None:
         assert stop.wait(SECONDS)
 
 
+def _cut_off(raised: list[str]) -> None:
+    with stopping(follow_parent=False) as stop, stop.interruptible():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except KeyboardInterrupt:
+            raised.append("the interruption")
+            raise RuntimeError("a class could not be made") from None
+
+
+def test_a_signal_that_became_another_error_is_no_fault_of_the_work() -> None:
+    raised: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        _cut_off(raised)
+    assert raised == ["the interruption"]
+
+
 def test_a_second_supervisor_is_refused(site: Site) -> None:
     with _supervised(site):
         second = _start(site)

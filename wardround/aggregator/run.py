@@ -30,6 +30,7 @@ from wardround.aggregator.view import View, Watched, open_view
 from wardround.engine.basics.files import sweep_left_overs
 from wardround.engine.basics.printable import say
 from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.signals import interrupts, unmasked
 from wardround.engine.cli.runner import ExitCode
 from wardround.federation.addresses import join_address
 from wardround.federation.endings import EndReason
@@ -54,8 +55,6 @@ _REPLY_MARGIN = 4 * 2**20
 
 def run_federation(path: Path) -> int:
     """Run or resume a federation; the exit code. Raises `InputError` for what must be put right first."""
-    from wardround.engine.basics.signals import interrupts
-
     coordination = load_coordination(path)
     say(*describe_federation(coordination))
     state = StateFolder(coordination.folders.state)
@@ -65,7 +64,8 @@ def run_federation(path: Path) -> int:
         sweep_keys(coordination.folders.keys)
         journal = Journal(state.journal_path, view.tell)
         try:
-            outcome = _play(coordination, state, journal, view, interrupted)
+            with unmasked(interrupted):
+                outcome = _play(coordination, state, journal, view, interrupted)
         except KeyboardInterrupt:
             journal.record(Event.RUN_INTERRUPTED)
             return ExitCode.INTERRUPTED
@@ -94,7 +94,7 @@ def _play(
         loop = RoundLoop(_run_plan(coordination, ring), state, switchboard, journal, clock, outputs)
         view.watch(Watched(loop, link.seconds_since_seen))
         ends, started = Ends(coordination, loop, link), clock.now()
-        with ends.told_of_a_fault():
+        with ends.told_of_a_fault(), unmasked(interrupted):
             outcome = loop.run()
         ends.tell(outcome.end, started)
     journal.record(Event.RUN_FINISHED if outcome.complete else Event.RUN_STOPPED, detail=outcome.line)

@@ -16,6 +16,7 @@ from types import FrameType
 
 from wardround.engine.basics.files import private_folder, write_atomic
 from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.signals import unmasked
 from wardround.engine.cli.runner import ExitCode
 from wardround.site_client.events import Role
 
@@ -104,12 +105,13 @@ class StopRequest(threading.Event):
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """While the block runs, a signal ends it by `KeyboardInterrupt`."""
+        """While the block runs, a signal ends it by `KeyboardInterrupt`, whatever became of that on its way."""
         self._interrupts = True
         try:
             if self._requested or self.is_set():
                 raise KeyboardInterrupt
-            yield
+            with unmasked(lambda: self._requested):
+                yield
         finally:
             self._interrupts = False
 

@@ -66,6 +66,51 @@ def test_whoever_waits_can_ask_for_a_signal_that_was_lost(number: signal.Signals
         assert interrupted()
 
 
+def _while_a_class_is_made(number: signal.Signals) -> None:
+    """Send a signal where Python makes another error of what is raised, as while modules are imported."""
+
+    class Named:
+        def __set_name__(self, owner: type, name: str) -> None:
+            _send(number)
+
+    class Owner:
+        attribute = Named()
+
+
+def _in_work_that_tells_of_its_own_fault(number: signal.Signals) -> None:
+    try:
+        _send(number)
+    except BaseException:
+        raise ValueError("the work failed") from None
+
+
+TRANSLATORS = [_while_a_class_is_made, _in_work_that_tells_of_its_own_fault]
+
+
+def _interrupted_in(work: Callable[[signal.Signals], None], number: signal.Signals) -> None:
+    with interrupts():
+        work(number)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("work", TRANSLATORS)
+def test_a_signal_that_became_another_error_is_an_interruption(
+    number: signal.Signals, work: Callable[[signal.Signals], None]
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        _interrupted_in(work, number)
+
+
+def _failing() -> None:
+    with interrupts():
+        raise ValueError("a fault of its own")
+
+
+def test_a_fault_without_a_signal_stays_what_it_is() -> None:
+    with pytest.raises(ValueError, match="a fault of its own"):
+        _failing()
+
+
 def _too_late(number: signal.Signals, reached: list[str]) -> None:
     with interrupts():
         with halting() as halt:

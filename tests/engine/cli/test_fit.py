@@ -79,7 +79,7 @@ def test_a_terminated_process_tells_how_to_go_on(place: Path, trained: Path, tmp
     }
     for name, number in moments.items():
         code, said = _kill_at(_start(_fit(place, tmp_path, "--steps", "4000")), tmp_path / name, number)
-        assert code == ExitCode.INTERRUPTED
+        assert code == ExitCode.INTERRUPTED, said
         assert "the same command goes on" in said
     assert (tmp_path / "fold-0" / "checkpoint.safetensors").exists()
 

@@ -39,8 +39,23 @@ def interrupts() -> Iterator[Callable[[], bool]]:
     Yields a function that says whether a signal has come, for those who wait long: what was raised may have been lost.
     """
     request = _Request(patience=0)
-    with _handling(request):
+    with _handling(request), unmasked(request.has_come):
         yield request.has_come
+
+
+@contextmanager
+def unmasked(has_come: Callable[[], bool]) -> Iterator[None]:
+    """Make an interruption of an error of the block if a signal has come.
+
+    An interruption may become something else on its way: Python makes a `RuntimeError` of what is raised while a class
+    names its attributes, as most of the modules do that a run imports.
+    """
+    try:
+        yield
+    except Exception as error:
+        if has_come():
+            raise KeyboardInterrupt from error
+        raise
 
 
 @contextmanager

@@ -32,8 +32,8 @@ from wardround.engine.training.precision import reproducible, resolve_device
 from wardround.engine.training.weights import copy_weights, put_weights
 
 
-class Halted(Exception):  # noqa: N818 - an order that was followed, not an error
-    """The loop was told to halt; with a checkpoint plan, all up to `step` is saved."""
+class Halted(KeyboardInterrupt):
+    """The loop was told to halt: an interruption of which, with a checkpoint plan, all up to `step` is saved."""
 
     def __init__(self, step: int) -> None:
         super().__init__(f"halted before step {step}")
