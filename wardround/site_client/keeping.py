@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wardround.engine.basics.files import DamagedError
+from wardround.engine.basics.sizes import shown_size
 from wardround.federation.envelope import Envelope
 from wardround.federation.protocol import Digest, Done, RefusalCode, Task
 from wardround.federation.sealing import SealError, open_reply
@@ -73,7 +74,7 @@ class Keeping:
         if needed > budget:
             raise Refusal(
                 RefusalCode.DISK_FULL,
-                f"the task's model has {needed / 1e6:,.0f} MB, and policy.yaml lets tasks take {budget / 1e6:,.0f} MB "
+                f"the task's model has {shown_size(needed)}, and policy.yaml lets tasks take {shown_size(budget)} "
                 "(`task_megabytes`)",
             )
         others = sorted((self.tasks.arrived(other), other) for other in entries(self.tasks.root) if other != key)

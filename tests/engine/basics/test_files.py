@@ -60,9 +60,11 @@ def test_the_bytes_are_durable_before_the_name_is(tmp_path: Path, monkeypatch: p
 
 
 def test_a_full_disk_leaves_no_file(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="No space left"), replacing(tmp_path / "file"), open("/dev/full", "wb") as full:
+    path = tmp_path / "file"
+    with pytest.raises(OSError, match="No space left") as caught, replacing(path), open("/dev/full", "wb") as full:
         full.write(b"x" * 100_000)
     assert not list(tmp_path.iterdir())
+    assert caught.value.filename == str(path)
 
 
 def test_a_secret_is_readable_by_its_owner_only(tmp_path: Path) -> None:
@@ -82,8 +84,14 @@ def test_space_is_asked_for_before_anything_is_written(tmp_path: Path) -> None:
     status = os.statvfs(tmp_path)
     with pytest.raises(InputError, match="too full for the store") as caught:
         require_space(tmp_path / "not" / "yet", status.f_frsize * status.f_blocks * 10, "the store")
-    assert "MB free" in caught.value.problems[0].got
+    assert caught.value.problems[0].got.endswith("B free")
     assert not (tmp_path / "not").exists()
+
+
+def test_what_is_short_by_little_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "free_bytes", lambda folder: 3_000)
+    with pytest.raises(InputError, match=r"got 3 KB free; expected 42 KB"):
+        require_space(tmp_path, 42_000, "the store")
 
 
 def test_a_line_after_a_torn_one_stands_alone(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -45,3 +46,19 @@ def test_a_name_that_is_quite_another_is_told_where_it_was_looked_for(tmp_path: 
     assert "Looked for" in _told(0, "another.jpg", tmp_path, neighbours)
     assert _told(0, "X.png", tmp_path, neighbours) == "Its folder has 'x.png'"
     assert "does not exist either" in _told(0, "nowhere/x.png", tmp_path, neighbours)
+
+
+def test_what_stands_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "link.png").symlink_to("gone.png")
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    named = {
+        "folder": "this is a folder",
+        "pipe.png": "this is a pipe, a socket or a device",
+        "link.png": "this is a link to 'gone.png', which is not there",
+        "loop.png": "this is a link to 'loop.png', which is not there",
+    }
+    for cell, words in named.items():
+        with pytest.raises(paths.InputError, match=words):
+            paths.resolve_file(tmp_path, cell, "row 1", paths.Neighbours())

@@ -21,7 +21,7 @@ from typing import BinaryIO
 from pydantic import JsonValue
 
 from wardround.engine.basics.problems import InputError, Problem
-from wardround.engine.basics.sizes import BLOCK_BYTES, on_disk
+from wardround.engine.basics.sizes import BLOCK_BYTES, on_disk, shown_size
 
 _LEFT_OVER = re.compile(r"\..{0,40}\.[0-9a-f]{12}\.tmp", re.DOTALL)
 _DIGEST_LENGTH = 64
@@ -68,8 +68,10 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         fsync_file(temporary)
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a full disk does not say which it is
         raise
     fsync_folder(path.parent)
 
@@ -282,8 +284,8 @@ def require_space(folder: Path, needed_bytes: int, purpose: str) -> None:
         problem = Problem(
             f"the disk is too full for {purpose}",
             where=str(folder),
-            got=f"{free / 1e6:,.0f} MB free",
-            expected=f"{needed_bytes / 1e6:,.0f} MB",
+            got=f"{shown_size(free)} free",
+            expected=shown_size(needed_bytes),
             remedy="Free some space or choose another folder",
         )
         raise DiskFullError([problem])

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from wardround.engine.basics.printable import complain, say_json, say_text
 from wardround.engine.basics.problems import InputError
-from wardround.engine.basics.sizes import parse_size
+from wardround.engine.basics.sizes import parse_size, shown_size
 
 if TYPE_CHECKING:
     from wardround.engine.cohort import Folds
@@ -139,7 +139,7 @@ def _announcement(survey: Survey, expected: Estimate, splits: int) -> tuple[str,
     return (
         f"{len(survey.cohort.cases)} cases: {many}{counts}",
         f"{steps}, {expected.step_seconds:.2f} s a step",
-        f"about {_duration(seconds)} and {disk / 1e6:,.0f} MB of disk",
+        f"about {_duration(seconds)} and {shown_size(disk)} of disk",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from pathlib import Path, PurePosixPath
 
 from wardround.engine.basics.problems import InputError
@@ -44,12 +45,21 @@ def resolve_file(base: Path, cell: str, where: str, neighbours: Neighbours) -> P
     try:
         if path.is_file():
             return path
-        is_folder = path.is_dir()
+        found = _other_than_a_file(path)
     except OSError as error:
         raise InputError.one("the file cannot be read", where=where, got=f"'{cell}': {error.strerror}") from None
-    if is_folder:
-        raise InputError.one("this is a folder", where=where, got=f"'{cell}'", expected="an image file")
+    if found is not None:
+        raise InputError.one(f"this is {found}", where=where, got=f"'{cell}'", expected="an image file")
     raise InputError.one("there is no such file", where=where, got=f"'{cell}'", remedy=_remedy(path, neighbours))
+
+
+def _other_than_a_file(path: Path) -> str | None:
+    """What stands in the place of a file; None if there is nothing."""
+    if path.is_dir():
+        return "a folder"
+    if path.is_symlink() and not path.exists():
+        return f"a link to {os.readlink(path)!r}, which is not there"
+    return "a pipe, a socket or a device" if path.exists() else None
 
 
 def _absolute(base: Path, cell: str) -> Path:
