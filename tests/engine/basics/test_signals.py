@@ -128,17 +128,41 @@ def test_a_signal_after_the_last_question_interrupts(number: signal.Signals) -> 
     assert reached == ["the end of the block"]
 
 
-def _halted(number: signal.Signals) -> None:
+class _Halted(KeyboardInterrupt):
+    """An interruption that tells more."""
+
+
+def _halted(number: signal.Signals, raised: BaseException) -> None:
     with halting() as halt:
         _send(number)
         if halt():
-            raise ValueError("halted")
+            raise raised
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_what_the_block_raises_goes_first(number: signal.Signals) -> None:
-    with pytest.raises(ValueError, match="halted"):
-        _halted(number)
+def test_an_interruption_of_the_blocks_own_goes_first(number: signal.Signals) -> None:
+    with pytest.raises(_Halted):
+        _halted(number, _Halted())
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_an_error_of_a_block_that_is_to_halt_is_an_interruption(number: signal.Signals) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        _halted(number, ValueError("not in time"))
+
+
+def _failing_on_the_way_out(number: signal.Signals) -> None:
+    with interrupts():
+        try:
+            _halted(number, _Halted())
+        finally:
+            raise ValueError("nor can it be put away")
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_an_error_on_the_way_out_of_an_interruption_is_one(number: signal.Signals) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        _failing_on_the_way_out(number)
 
 
 def _impatient() -> None:

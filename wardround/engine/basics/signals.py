@@ -63,10 +63,10 @@ def halting() -> Iterator[Callable[[], bool]]:
     """Yield a function that says whether a signal has come; a second one interrupts at once.
 
     One that came before, and was lost, counts. One that comes after the function was last asked interrupts at the end
-    of the block.
+    of the block. An error of the block after a signal is an interruption, as in `interrupts`.
     """
     request = _Request(patience=1)
-    with _handling(request) as earlier:
+    with _handling(request) as earlier, unmasked(request.has_come):
         request.count += earlier
         yield request.has_come
     if request.has_come():
@@ -75,14 +75,20 @@ def halting() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def _handling(request: _Request) -> Iterator[int]:
-    """Let a request take the signals; yields how many of them have come to the one that it stands in for."""
+    """Let a request take the signals; yields how many of them have come to the one that it stands in for.
+
+    That one hears afterwards of those that have come: what is raised on the way out of the block is judged by it.
+    """
     # Python delivers signals to the main thread only; elsewhere (a site's worker, a test) nothing is replaced.
     if threading.current_thread() is not threading.main_thread():
         yield 0
         return
     before = {number: signal.signal(number, request) for number in _SIGNALS}
+    earlier = [old for old in before.values() if isinstance(old, _Request)]
     try:
-        yield max(old.count if isinstance(old, _Request) else 0 for old in before.values())
+        yield max((old.count for old in earlier), default=0)
     finally:
         for number, old in before.items():
             signal.signal(number, old)
+        for old in earlier:
+            old.count = max(old.count, request.count)
