@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 from pydantic import JsonValue
 
+from wardround.engine.basics.faults import FULL
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.basics.sizes import BLOCK_BYTES, on_disk, shown_size
 
@@ -70,7 +71,7 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
+        if isinstance(error, OSError) and error.errno in FULL and error.filename is None:
             error.filename = str(path)  # a full disk does not say which it is
         raise
     fsync_folder(path.parent)
