@@ -190,6 +190,16 @@ def test_another_order_free_columns_and_touched_files_are_no_change(site: Site) 
     assert (later.cohort, sets(later)) == (begun.cohort, sets(begun))
 
 
+def test_a_file_that_was_changed_in_place_with_its_time_put_back_is_noticed(site: Site) -> None:
+    laboratory, path = opened(site), site.folder / "images" / "case_002.nii.gz"
+    assert laboratory.is_current()
+    before, content = path.stat(), bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(bytes(content))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert not laboratory.is_current()
+
+
 def test_an_accepted_change_is_that_one_alone(site: Site) -> None:
     opened(site).pin()
     change_file(site)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 
 from wardround.engine.basics.canonical import canonical_json, file_sha256, sha256_hex
+from wardround.engine.basics.filemarks import sampled_digest, state_of
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort.assignment import Assignment, SetConflict
 from wardround.federation.guards import Schema, describe
@@ -147,7 +147,7 @@ class EngineLaboratory:
         return describe(_arrays(self._learner.weights()))
 
     def is_current(self) -> bool:
-        """Whether manifest and files are still those that were opened, by content, size and time of change."""
+        """Whether manifest and files are still those that were opened, by content, or by size, times and a sample."""
         return _fingerprint(self._bench, self._manifest) == self._opened
 
     def pin(self) -> Change | None:
@@ -259,7 +259,7 @@ def _fingerprint(bench: Workbench, manifest: Path) -> str:
 
 def _stat(path: str) -> str:
     try:
-        found = os.stat(path)
+        state = state_of(Path(path))
+        return f"{path} {state.size} {state.modified} {state.changed} {sampled_digest(Path(path))}"
     except OSError as error:
         return f"{path} {error.errno}"
-    return f"{path} {found.st_size} {found.st_mtime_ns}"

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.engine.experiments.cohorts import flat_cohort, flat_study
+from wardround.engine.basics import filemarks
 from wardround.engine.basics.files import taken_bytes
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import Case, Split
@@ -116,6 +117,7 @@ def test_resuming_reads_no_voxel_and_a_first_run_decodes_each_file_once(
     monkeypatch.setattr(reading, "HeldSource", lambda path: read.append(("read", path)) or hold(path))
     for path in (place / "data").rglob("*.png"):
         os.utime(path, (1e9, 1e9))
+    monkeypatch.setattr(filemarks, "SETTLED_SECONDS", 0)
     for _ in range(2):
         Workbench.open(flat_study(), place / "data" / "data.csv", tmp_path, device="cpu")
         assert len(read) == len(set(read)) == 2 * 18

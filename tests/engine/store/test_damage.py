@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.images import write_classification_cohort, write_segmentation_cohort
 from tests.support.studies import CLASSIFICATION, SEGMENTATION, study_of
+from wardround.engine.basics import filemarks
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.main import app
 from wardround.engine.cli.runner import run
@@ -195,6 +196,7 @@ def test_a_cohort_opens_with_few_questions_to_the_index(
 ) -> None:
     for path in (tmp_path / "data").rglob("*.nii.gz"):
         os.utime(path, (1e9, 1e9))
+    monkeypatch.setattr(filemarks, "SETTLED_SECONDS", 0)
     root, connections, read = tmp_path / "store", list[object](), list[Path]()
     connect, held = sqlite3.connect, reading.HeldSource
     monkeypatch.setattr(reading, "HeldSource", lambda path: read.append(path) or held(path))

@@ -1,30 +1,28 @@
-"""SHA-256 of source files, remembered by path, size, time and inode, and of what they hold, in one SQLite file."""
+"""SHA-256 of source files, remembered by path, state and a sample of their bytes, and of what they hold, in SQLite."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from wardround.engine.basics.filemarks import FileState, sampled_digest, state_of
 from wardround.engine.cohort import Case, case_digest
 from wardround.engine.cohort.twins import Content
 
-_SETTLED_SECONDS = 2.0
-"""A file that changed more recently could change again within the resolution of its time stamp."""
-
-
 _ROWS_AT_ONCE = 200
 _TABLES = (
-    "sources (path TEXT PRIMARY KEY, size INTEGER, changed INTEGER, inode INTEGER, digest TEXT)",
+    "files (path TEXT PRIMARY KEY, size INTEGER, modified INTEGER, changed INTEGER, inode INTEGER, sample TEXT,"
+    " digest TEXT)",
     "contents (source TEXT PRIMARY KEY, image TEXT, truth TEXT)",
 )
-_SOURCE = "INSERT OR REPLACE INTO sources VALUES (?, ?, ?, ?, ?)"
+"""A table `sources` is left to release 0.1.0, which made it: it knows neither times of change nor samples."""
+_FILE = "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)"
 _CONTENT = "INSERT OR REPLACE INTO contents VALUES (?, ?, ?)"
 Values = tuple[str | int, ...]
 
@@ -42,7 +40,8 @@ _SYSTEM_CODES = {
 class DigestIndex:
     """Digests of files that have not changed since they were last read. Safe for several processes at once.
 
-    It is a cache: when its file is damaged it starts anew.
+    It is a cache: when its file is damaged it starts anew. A file counts as unchanged while its size, both its times,
+    its inode and a sample of its bytes are what they were (`basics/filemarks`).
     """
 
     def __init__(self, path: Path) -> None:
@@ -54,7 +53,7 @@ class DigestIndex:
         """Read the whole index at once, and write what is new a few hundred rows at a time, while the block runs: a
         cohort of a thousand cases opens in one go."""
         self._batch = _Batch(
-            {str(row[0]): (row[1], row[2], row[3], str(row[4])) for row in self._all("SELECT * FROM sources")},
+            {str(row[0]): _File.of(row[1:]) for row in self._all("SELECT * FROM files")},
             {str(row[0]): Content(str(row[1]), str(row[2])) for row in self._all("SELECT * FROM contents")},
         )
         try:
@@ -65,18 +64,19 @@ class DigestIndex:
 
     def case_digest(self, case: Case) -> str | None:
         """The case's digest; None where a file of it is new or has changed, and would have to be read."""
-        known = {path: self._known(path, path.stat()) for path in case.files}
+        known = {path: self._known(path, state_of(path)) for path in case.files}
         return case_digest(case, lambda path: known[path] or "") if all(known.values()) else None
 
     def file_digest(self, path: Path, read: Callable[[Path], str]) -> str:
         """SHA-256 of a file's bytes, as `read` gives it, which is asked only for a file that is new or has changed."""
-        status = path.stat()
-        known = self._known(path, status)
+        state = state_of(path)
+        known = self._known(path, state)
         if known is not None:
             return known
+        sample = sampled_digest(path)
         digest = read(path)
-        if time.time() - status.st_mtime > _SETTLED_SECONDS:
-            self._note(_SOURCE, (str(path), status.st_size, status.st_mtime_ns, status.st_ino, digest))
+        if state.is_settled(time.time()):
+            self._note(_FILE, (str(path), *state, sample, digest))
         return digest
 
     def content(self, key: str) -> Content | None:
@@ -90,16 +90,17 @@ class DigestIndex:
         """Remember what was found in the files of a case."""
         self._note(_CONTENT, (key, content.image, content.truth))
 
-    def _known(self, path: Path, status: os.stat_result) -> str | None:
-        return self._find(path, (status.st_size, status.st_mtime_ns, status.st_ino))
+    def _known(self, path: Path, state: FileState) -> str | None:
+        known = self._find(path)
+        if known is None or known.state != state or known.sample != sampled_digest(path):
+            return None
+        return known.digest
 
-    def _find(self, path: Path, state: tuple[int, int, int]) -> str | None:
+    def _find(self, path: Path) -> _File | None:
         if self._batch is not None:
-            known = self._batch.sources.get(str(path))
-            return known[3] if known is not None and known[:3] == state else None
-        query = "SELECT digest FROM sources WHERE path = ? AND size = ? AND changed = ? AND inode = ?"
-        rows = self._all(query, (str(path), *state))
-        return str(rows[0][0]) if rows else None
+            return self._batch.files.get(str(path))
+        rows = self._all("SELECT * FROM files WHERE path = ?", (str(path),))
+        return _File.of(rows[0][1:]) if rows else None
 
     def _note(self, statement: str, values: Values) -> None:
         batch = self._batch
@@ -141,11 +142,24 @@ def _of_the_system(error: sqlite3.OperationalError, path: Path) -> OSError:
     return OSError(code, str(error), str(path))
 
 
+class _File(NamedTuple):
+    """What the index holds of a file."""
+
+    state: FileState
+    sample: str
+    digest: str
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> _File:
+        """From a row without its path."""
+        return cls(FileState(*row[:4]), str(row[4]), str(row[5]))
+
+
 class _Batch:
     """The index in memory, and the rows that are not written yet."""
 
-    def __init__(self, sources: dict[str, tuple[int, int, int, str]], contents: dict[str, Content]) -> None:
-        self.sources, self.contents = sources, contents
+    def __init__(self, files: dict[str, _File], contents: dict[str, Content]) -> None:
+        self.files, self.contents = files, contents
         self._rows: list[tuple[str, Values]] = []
         self._lock = threading.Lock()
 

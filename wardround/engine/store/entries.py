@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 from wardround.engine.basics.blocks import BLOCK, blocks
 from wardround.engine.basics.canonical import canonical_model, file_sha256
 from wardround.engine.basics.closed import Added, Closed
+from wardround.engine.basics.filemarks import state_of
 from wardround.engine.basics.files import DamagedError, fsync_folder, read_checked, write_checked
 from wardround.engine.basics.randomness import stream
 from wardround.engine.imaging.types import Geometry
@@ -101,14 +102,14 @@ def map_entry(folder: Path, description: Description) -> Arrays:
 
 
 def _state(folder: Path, description: Description) -> str:
-    """What the arrays should be, and the time, size and inode of the files that were found to be that."""
+    """What the arrays should be, and the state of the files that were found to be that."""
     found = []
     for name, digest in sorted(description.hashes.items()):
         try:
-            status = (folder / f"{name}.npy").stat()
+            state = state_of(folder / f"{name}.npy")
         except OSError as error:
             raise BrokenArrayError(f"{name}.npy: {error.strerror}") from error
-        found.append(f"{digest} {status.st_mtime_ns} {status.st_size} {status.st_ino}")
+        found.append(f"{digest} {' '.join(map(str, state))}")
     return "\n".join(found)
 
 
