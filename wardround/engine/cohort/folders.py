@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.cohort.models import Case, Cohort
+from wardround.engine.cohort.naming import Reading, Readings, readings_of, settled
 from wardround.engine.study.models import Study
 
 SUFFIXES = (
@@ -21,16 +22,16 @@ def folder_cohort(folder: Path, study: Study) -> Cohort:
 
     The subject is the file's name without its ending. Where the study has several inputs and files are named
     `<subject>_<input>`, with the input's name or its number in four digits (`case7_T1w.nii.gz`, `case7_0000.nii.gz`),
-    they are grouped; where no file is, each holds all inputs. Files that are no images, and subfolders, are left alone.
-    Raises `InputError` with every problem.
+    they are grouped (`naming`); where no file is, each holds all inputs. Files that are no images, and subfolders, are
+    left alone. Raises `InputError` with every problem.
     """
     images = _images(folder)
     findings = Findings()
-    parts = {path: _subject_and_input(name, study) for name, path in images}
-    if len(study.inputs) == 1 or not any(parts.values()):
+    readings = {path: readings_of(name, study.inputs) for name, path in images}
+    if len(study.inputs) == 1 or not any(readings.values()):
         groups = _whole_files(images, findings)
     else:
-        groups = _grouped(parts, study, findings)
+        groups = _grouped(settled(readings, len(study.inputs)), study, findings)
     findings.raise_if_any()
     return Cohort(folder, tuple(_case(subject, files) for subject, files in sorted(groups.items())))
 
@@ -51,14 +52,6 @@ def _stem(name: str) -> str | None:
     return None if suffix is None else name[: -len(suffix)]
 
 
-def _subject_and_input(name: str, study: Study) -> tuple[str, int] | None:
-    for index, channel in enumerate(study.inputs):
-        for ending in (f"_{channel}", f"_{index:04d}"):
-            if name.endswith(ending) and name != ending:
-                return name.removesuffix(ending), index
-    return None
-
-
 def _whole_files(images: list[tuple[str, Path]], findings: Findings) -> dict[str, tuple[Path, ...]]:
     found: dict[str, tuple[Path, ...]] = {}
     for name, path in images:
@@ -69,23 +62,57 @@ def _whole_files(images: list[tuple[str, Path]], findings: Findings) -> dict[str
     return found
 
 
-def _grouped(
-    parts: Mapping[Path, tuple[str, int] | None], study: Study, findings: Findings
-) -> dict[str, tuple[Path, ...]]:
+def _grouped(readings: Readings, study: Study, findings: Findings) -> dict[str, tuple[Path, ...]]:
     groups: dict[str, dict[int, Path]] = defaultdict(dict)
-    for path, part in parts.items():
-        if part is None:
+    for path, ways in readings.items():
+        if not ways:
             known = ", ".join(f"_{name}" for name in study.inputs)
-            findings.add("the file's name does not end in an input", where=str(path), expected=f"one of {known}")
-        elif part[1] in groups[part[0]]:
-            other = groups[part[0]][part[1]].name
-            findings.add("two files are the same input", where=str(path), got=f"{path.name} and {other}")
+            remedy = f"Rename it to <case>_<input>, such as {_stem(path.name)}_{study.inputs[0]}, or move it elsewhere"
+            what = "the file's name does not end in an input"
+            findings.add(what, where=str(path), expected=f"one of {known}", remedy=remedy)
+        elif len(ways) > 1:
+            _tell_open(path, ways, readings, study, findings)
+        elif ways[0].input in groups[ways[0].subject]:
+            other = groups[ways[0].subject][ways[0].input].name
+            findings.add(
+                "two files are the same input",
+                where=str(path),
+                got=f"{path.name} and {other}",
+                remedy="Move one of them elsewhere",
+            )
         else:
-            groups[part[0]][part[1]] = path
+            groups[ways[0].subject][ways[0].input] = path
     for subject, files in groups.items():
-        for index in sorted({*range(len(study.inputs))} - {*files}):
-            findings.add(f"the input {study.inputs[index]!r} has no file", where=f"subject {subject!r}")
+        _tell_missing(subject, files, study, findings)
     return {subject: tuple(files[index] for index in sorted(files)) for subject, files in groups.items()}
+
+
+def _tell_missing(subject: str, files: Mapping[int, Path], study: Study, findings: Findings) -> None:
+    for index in sorted({*range(len(study.inputs))} - {*files}):
+        name = study.inputs[index]
+        findings.add(
+            f"the input {name!r} has no file",
+            where=f"subject {subject!r}",
+            got=", ".join(path.name for path in files.values()),
+            expected=f"{subject}_{name} as well" if files else "",
+        )
+
+
+def _tell_open(path: Path, ways: Sequence[Reading], readings: Readings, study: Study, findings: Findings) -> None:
+    """A name that can be read in several ways, with what each would need."""
+    there = {way for found in readings.values() for way in found}
+    told = []
+    for way in ways:
+        lacking = [name for index, name in enumerate(study.inputs) if Reading(way.subject, index) not in there]
+        needs = f", where {' and '.join(map(repr, lacking))} would be missing" if lacking else ""
+        told.append(f"input {study.inputs[way.input]!r} of subject {way.subject!r}{needs}")
+    findings.add(
+        "the file's name can be read in several ways",
+        where=str(path),
+        got="; or ".join(told),
+        expected="one file for every input of a subject",
+        remedy="Add the missing file, rename the files, or list them in a table and use --manifest",
+    )
 
 
 def _case(subject: str, channels: tuple[Path, ...]) -> Case:
