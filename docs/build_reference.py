@@ -15,6 +15,7 @@ from pydantic_core import PydanticUndefined
 
 from wardround.aggregator.settings import Evaluation, Federation, Folders, Limits
 from wardround.engine.parts import Kind, builtin_and_plugins
+from wardround.engine.study.expectations import PATTERNS
 from wardround.engine.study.models import Inference, Patches, Study, Training, Validation
 from wardround.engine.study.uses import PartUse
 from wardround.federation.protocol import Horizon
@@ -54,7 +55,7 @@ def _limits(metadata: Any) -> Iterator[str]:
             if getattr(constraint, name, None) is not None:
                 yield f"{words} {getattr(constraint, name)}"
         if getattr(constraint, "pattern", None):
-            yield f"matching `{constraint.pattern}`"
+            yield f"({PATTERNS[constraint.pattern][0]})"
 
 
 def _type(annotation: Any) -> str:

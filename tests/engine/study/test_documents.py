@@ -94,22 +94,22 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 def test_every_problem_has_the_line_of_its_key() -> None:
     text = "nam: x\nrate: fast\ninner:\n  depth: 0\n  kind: c\nseveral:\n  - depth: 2\n  - dept: 3\neither: [1, x]\n"
     assert problems_of(text) == [
-        "site.yaml, name: a required key is missing.",
-        "site.yaml:1, nam: unknown key 'nam'. Did you mean 'name'?",
-        "site.yaml:2, rate: this value cannot be used "
-        "(got 'fast'; expected a valid number, unable to parse string as a number).",
-        "site.yaml:4, inner.depth: this value cannot be used (got 0; expected greater than or equal to 1).",
-        "site.yaml:5, inner.kind: this value cannot be used (got 'c'; expected 'a' or 'b').",
-        "site.yaml:8, several.1.dept: unknown key 'dept'. Did you mean 'depth'?",
-        "site.yaml:9, either: this value cannot be used (got [1, 'x']; expected 'all').",
-        "site.yaml:9, either.1: this value cannot be used "
-        "(got 'x'; expected a valid integer, unable to parse string as an integer).",
+        "site.yaml, name: a required key is missing (got no `name`; expected text). Add the key `name`.",
+        "site.yaml:1, nam: unknown key 'nam' (got `nam`; expected a key that is known here). Did you mean 'name'?",
+        "site.yaml:2, rate: this value cannot be used (got 'fast'; expected a number). Write for example `rate: 1`.",
+        "site.yaml:4, inner.depth: this value cannot be used (got 0; expected a whole number of at least 1). "
+        "Write for example `depth: 1`.",
+        "site.yaml:5, inner.kind: this value cannot be used (got 'c'; expected a or b). Write for example `kind: a`.",
+        "site.yaml:8, several.1.dept: unknown key 'dept' (got `dept`; expected a key that is known here). "
+        "Did you mean 'depth'?",
+        "site.yaml:9, either.1: this value cannot be used (got 'x'; expected a whole number). Write for example `1`.",
     ]
 
 
 def test_an_empty_value_is_called_nothing() -> None:
     assert problems_of("name:\n") == [
-        "site.yaml:1, name: this value cannot be used (got nothing; expected a valid string)."
+        "site.yaml:1, name: this value cannot be used (got nothing; expected text). "
+        "Correct it as it says, and run the same command again."
     ]
 
 

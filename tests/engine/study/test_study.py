@@ -167,15 +167,20 @@ def test_every_problem_of_a_file_comes_at_once(tmp_path: Path) -> None:
     )
     found = "\n".join(problems(tmp_path, text))
     for expected in (
-        "study.yaml:4, inputs: two inputs have the same name: ['T1w', 'T1w'] (got ['T1w', 'T1w']).",
-        "study.yaml:7, preprocessing.0: unknown preprocessing 'orientt'. Did you mean 'orient'?",
-        "study.yaml:8, preprocessing.1.resample.spacing: a required key is missing.",
-        "study.yaml:8, preprocessing.1.resample.spcing: unknown key 'spcing'. Did you mean 'spacing'?",
-        "study.yaml:10, model.levels: this value cannot be used (got 'many'; expected a valid integer).",
-        "study.yaml:10, model.filers: unknown key 'filers'. Did you mean 'filters'?",
-        "study.yaml:11, training.loss: unknown loss 'dice_cee'. Did you mean 'dice_ce'?",
-        "study.yaml:11, training.epochs: this value cannot be used (got true; expected a valid integer).",
-        "study.yaml:12, validation.select: 'dicee' is not one of the study's metrics. Did you mean 'dice'?",
+        "study.yaml:4, inputs: two inputs have the same name (got [T1w, T1w]; expected a name of its own for each",
+        "study.yaml:7, preprocessing.0: unknown preprocessing 'orientt' (got `orientt`; expected one of clip, orient",
+        "Did you mean 'orient'?",
+        "study.yaml:8, preprocessing.1.resample.spacing: a required key is missing (got no `spacing`; expected a list",
+        "study.yaml:8, preprocessing.1.resample.spcing: unknown key 'spcing'",
+        "Did you mean 'spacing'?",
+        "study.yaml:10, model.levels: this value cannot be used (got 'many'; expected a whole number from 2 to 7).",
+        "study.yaml:10, model.filers: unknown key 'filers'",
+        "Did you mean 'filters'?",
+        "study.yaml:11, training.loss: unknown loss 'dice_cee'",
+        "Did you mean 'dice_ce'?",
+        "study.yaml:11, training.epochs: this value cannot be used (got true; expected a whole number from 1 to",
+        "study.yaml:12, validation.select: 'dicee' is not one of the study's metrics",
+        "Did you mean 'dice'?",
     ):
         assert expected in found
     assert len(found.splitlines()) == 9
@@ -184,11 +189,14 @@ def test_every_problem_of_a_file_comes_at_once(tmp_path: Path) -> None:
 def test_an_unknown_key_does_not_hide_what_does_not_fit_together(tmp_path: Path) -> None:
     text = TEXT.replace("size: [32, 40, 32]", "size: [33, 40], per_cas: 2")
     assert problems(tmp_path, text) == [
-        "study.yaml:9, patches.per_cas: unknown key 'per_cas'. Did you mean 'per_case'?",
+        "study.yaml:9, patches.per_cas: unknown key 'per_cas' (got `per_cas`; expected a key that is known here). "
+        "Did you mean 'per_case'?",
         "study.yaml:9, patches.size: the number of axes does not fit "
-        "(got [33, 40]; expected 3, as the model has 3 dimensions).",
+        "(got [33, 40]; expected 3, as the model has 3 dimensions). "
+        "Write one number per axis, such as [33, 40, 40], or change `dimensions` in `model`.",
         "study.yaml:9, patches.size: the network cannot halve this patch often enough "
-        "(got [33, 40]; expected multiples of 8 for 4 levels, such as [40, 40]).",
+        "(got [33, 40]; expected multiples of 8 for 4 levels, such as [40, 40]). "
+        "Write for example `size: [40, 40]`, or fewer `levels` in `model`.",
     ]
 
 
@@ -197,18 +205,18 @@ def test_an_unknown_key_does_not_hide_what_does_not_fit_together(tmp_path: Path)
     [
         ("anterior: 1", "anterior: 0", ":5, classes.anterior", "0 is the background"),
         ("anterior: 1", "anterior: 2", ":5, classes", "two classes have the same value"),
-        ("anterior: 1", "anterior: -1", ":5, classes.anterior", "greater than or equal to 0"),
+        ("anterior: 1", "anterior: -1", ":5, classes.anterior", "a whole number from 0 to 65,535"),
         ("[1, 1, 1]", "[1, 1]", ":8, preprocessing.1.resample", "expected 3, as the model has 3 dimensions"),
         ("loss: dice_ce", "loss: {name: cross_entropy, class_weights: [1]}", ":11, training.loss.class_weights", "3,"),
         ("metrics: [dice,", "metrics: [dice, auc,", ":12, validation.metrics.1", "serves classification only"),
         ("metrics: [dice,", "metrics: [dice, dice,", ":12, validation.metrics.1", "stands twice"),
         ("name: unet,", "name: resnet,", ":10, model.filters", "x"),
-        ("study: hipp", "study: Hipp", ":2, study", "expected up to 64 small letters, digits and hyphens"),
+        ("study: hipp", "study: Hipp", ":2, study", "Write for example `study: hippocampus`"),
         ("orient: RAS", "orient: RASX", ":7, preprocessing.0.orient", "expected three of the letters"),
         ("schema: 1", "schema: 2", ":1, schema", "expected 1"),
-        ("1e-3", "1e3", ":11, training.optimizer.learning_rate", "less than or equal to 10"),
-        ("{spacing: [1, 1, 1]}", "{spacing: [1, 1, -1]}", ":8, preprocessing.1.resample.spacing.2", "greater than 0"),
-        ("orient: RAS", "orient: RAL", ":7, preprocessing.0.orient", "names each of R/L"),
+        ("1e-3", "1e3", ":11, training.optimizer.learning_rate", "above 0 and of at most 10"),
+        ("{spacing: [1, 1, 1]}", "{spacing: [1, 1, -1]}", ":8, preprocessing.1.resample.spacing.2", "a number above 0"),
+        ("orient: RAS", "orient: RAL", ":7, preprocessing.0.orient", "one letter each of R/L"),
         ("orient: RAS", "orient: {}\n    x: 1", ":7, preprocessing.0", "this does not name a part"),
         ("loss: dice_ce", "loss: {dice_ce: 3}", ":11, training.loss.dice_ce", "these are no parameters"),
         ("loss: dice_ce", "loss: 3", ":11, training.loss", "this does not name a part"),

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any, cast
 
-from pydantic import BeforeValidator, SerializeAsAny
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, SerializeAsAny, ValidationError
 
 from wardround.aggregator.strategies.fedavg import FedAvgParameters
 from wardround.aggregator.strategies.protocol import Strategy
@@ -19,7 +18,8 @@ from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.parts import Parameters
-from wardround.engine.study.flaws import Flaw, as_tuples, flawed
+from wardround.engine.study.expectations import PART_WORDS
+from wardround.engine.study.flaws import Flaw, as_tuples, flawed, flaws_of, written
 from wardround.federation.strategy_terms import StrategyTerms
 
 ENTRY_POINT_GROUP = "wardround.strategies"
@@ -100,8 +100,8 @@ class StrategyUse(Closed):
     @property
     def terms(self) -> StrategyTerms:
         """Name and parameters as the plan that the sites accept states them."""
-        written = json.loads(canonical_model(self.parameters))
-        return StrategyTerms.model_validate({"name": self.name, "parameters": as_tuples(written)})
+        values = json.loads(canonical_model(self.parameters))
+        return StrategyTerms.model_validate({"name": self.name, "parameters": as_tuples(values)})
 
     def build(self) -> Strategy:
         """The strategy. Raises `InputError` when its package cannot be imported."""
@@ -119,33 +119,43 @@ class StrategyUse(Closed):
 def _split(value: Any) -> tuple[str, dict[str, Any]]:
     if isinstance(value, str):
         return value, {}
-    if isinstance(value, dict) and "name" in value:
+    if isinstance(value, dict) and isinstance(value.get("name"), str):
         return str(value["name"]), {key: item for key, item in value.items() if key != "name"}
-    raise PydanticCustomError("strategy", "Input should be a name, or a mapping with a `name` and parameters")
+    remedy = "Write for example `strategy: fedavg`"
+    raise flawed("strategy", [Flaw((), "this does not name a strategy", written(value), PART_WORDS, remedy=remedy)])
 
 
 def _parse(value: Any) -> StrategyUse:
     if isinstance(value, StrategyUse):
         return value
-    name, written = _split(value)
+    name, content = _split(value)
     installed = _installed()
     if name in installed.broken:
         raise flawed("strategy", [_as_flaw(installed.broken[name].problems[0])])
     if name not in installed.parts:
         raise flawed("strategy", _unknown(name, installed))
-    use = StrategyUse(name=name, parameters=installed.parts[name].parameters.model_validate(written))
-    _ = use.terms  # a plan could not state names or values that it does not take
+    model = installed.parts[name].parameters
+    try:
+        use = StrategyUse(name=name, parameters=model.model_validate(content))
+    except ValidationError as error:
+        raise flawed("strategy", flaws_of(error, model)) from None
+    try:
+        _ = use.terms
+    except ValidationError as error:  # a plan could not state these names or values
+        raise flawed("strategy", [replace(each, location=()) for each in flaws_of(error, StrategyTerms)]) from None
     return use
 
 
 def _unknown(name: str, installed: _Installed) -> list[Flaw]:
     """The name is wrong; or it is that of a strategy whose package cannot be loaded, so these are told as well."""
-    unknown = Flaw((), f"unknown strategy {name!r}", word=name, known=tuple(sorted(installed.parts)))
+    known = tuple(sorted(installed.parts))
+    unknown = Flaw((), f"unknown strategy {name!r}", f"`{name}`", f"one of {', '.join(known)}", name, known)
     return [unknown, *(_as_flaw(error.problems[0]) for error in installed.broken.values())]
 
 
 def _as_flaw(problem: Problem) -> Flaw:
-    return Flaw((), f"{problem.what}: {problem.where}" if problem.where else problem.what, got=problem.got)
+    what = f"{problem.what}: {problem.where}" if problem.where else problem.what
+    return Flaw((), what, problem.got, problem.expected, remedy=problem.remedy)
 
 
 StrategyField = Annotated[StrategyUse, BeforeValidator(_parse)]

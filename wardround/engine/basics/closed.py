@@ -16,6 +16,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
+
+UNFIT = "unfit"
+"""The type of an error whose context holds all that a person is told of it."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,11 @@ class Closed(BaseModel):
 def _same(value: object, default: object) -> bool:
     """Whether a value is the default, and not only equal to it as `True` is to 1, or 0.0 to -0.0."""
     return value == default and repr(value) == repr(default)
+
+
+def unfit(what: str, *, got: str, expected: str, remedy: str) -> PydanticCustomError:
+    """The error for a model's own validator to raise: what is wrong, what was found, what is right, what to do."""
+    return PydanticCustomError(UNFIT, "{what}", {"what": what, "got": got, "expected": expected, "remedy": remedy})
 
 
 def added_fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from wardround.engine.basics.closed import unfit
 from wardround.engine.parts.registry import Kind, Parameters, Part
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -28,7 +29,12 @@ class Spatial(Parameters):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.scale[0] > self.scale[1]:
-            raise ValueError(f"the scale range must be in ascending order, got {list(self.scale)}")
+            raise unfit(
+                "the range of `scale` runs backwards",
+                got=str(list(self.scale)),
+                expected="the smaller number first",
+                remedy=f"Write `scale: {sorted(self.scale)}`",
+            )
         return self
 
 
@@ -53,7 +59,12 @@ class Noise(Parameters):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.std[0] > self.std[1]:
-            raise ValueError(f"the std range must be in ascending order, got {list(self.std)}")
+            raise unfit(
+                "the range of `std` runs backwards",
+                got=str(list(self.std)),
+                expected="the smaller number first",
+                remedy=f"Write `std: {sorted(self.std)}`",
+            )
         return self
 
 
@@ -66,7 +77,12 @@ class Gamma(Parameters):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.log_gamma[0] > self.log_gamma[1]:
-            raise ValueError(f"the log_gamma range must be in ascending order, got {list(self.log_gamma)}")
+            raise unfit(
+                "the range of `log_gamma` runs backwards",
+                got=str(list(self.log_gamma)),
+                expected="the smaller number first",
+                remedy=f"Write `log_gamma: {sorted(self.log_gamma)}`",
+            )
         return self
 
 

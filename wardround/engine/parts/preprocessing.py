@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
+from wardround.engine.basics.closed import unfit
 from wardround.engine.parts.registry import Kind, Parameters, Part
 
 Millimetres = Annotated[float, Field(gt=0)]
@@ -21,7 +23,12 @@ class Orient(Parameters):
     def _one_letter_per_axis(self) -> Self:
         pairs = ({"R", "L"}, {"A", "P"}, {"S", "I"})
         if any(len(pair & set(self.axes)) != 1 for pair in pairs):
-            raise ValueError("an orientation names each of R/L, A/P and S/I once, such as RAS or LPS")
+            raise unfit(
+                "this is no orientation",
+                got=repr(self.axes),
+                expected="one letter each of R/L, A/P and S/I",
+                remedy="Write for example `RAS` or `LPS`",
+            )
         return self
 
 
@@ -39,6 +46,15 @@ class Resize(Parameters):
     size: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = Field(min_length=2, max_length=3)
 
 
+def _backwards(low: str, high: str, least: float, most: float) -> PydanticCustomError:
+    return unfit(
+        f"`{low}` is not below `{high}`",
+        got=f"{least:g} and {most:g}",
+        expected="the smaller number first, and two that differ",
+        remedy="Exchange the two, or correct the one that is wrong",
+    )
+
+
 class Clip(Parameters):
     """Limit intensities to a range, for instance Hounsfield units."""
 
@@ -48,7 +64,7 @@ class Clip(Parameters):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.low >= self.high:
-            raise ValueError(f"low ({self.low}) must be below high ({self.high})")
+            raise _backwards("low", "high", self.low, self.high)
         return self
 
 
@@ -69,9 +85,9 @@ class Rescale(Parameters):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.low >= self.high:
-            raise ValueError(f"low ({self.low}) must be below high ({self.high})")
+            raise _backwards("low", "high", self.low, self.high)
         if self.percentiles[0] >= self.percentiles[1]:
-            raise ValueError(f"the percentiles must be in ascending order, got {list(self.percentiles)}")
+            raise _backwards("percentiles[0]", "percentiles[1]", *self.percentiles)
         return self
 
 

@@ -83,6 +83,10 @@ class Part:
     higher_is_better: bool = True
     bounds: Bounds = ANY_SCORE
 
+    def serves(self, task: str) -> bool:
+        """Whether it can be used in a study of that task."""
+        return not self.tasks or task in self.tasks
+
     def load(self) -> Any:
         """Import and return the implementation."""
         module, _, attribute = self.implementation.partition(":")

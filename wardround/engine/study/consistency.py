@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from wardround.engine.parts import Kind, Parameters
+from wardround.engine.parts import Kind, Parameters, builtin_and_plugins
 from wardround.engine.parts.augmentation import Flip
 from wardround.engine.parts.losses import CrossEntropy
 from wardround.engine.parts.networks import NetworkParameters, UNet
 from wardround.engine.parts.preprocessing import Orient, Resample, Resize
-from wardround.engine.study.flaws import Flaw, Location, written
+from wardround.engine.study.expectations import Location
+from wardround.engine.study.flaws import Flaw, written
 from wardround.engine.study.uses import PartUse
 
 if TYPE_CHECKING:
@@ -32,9 +33,21 @@ def _classes(study: Study) -> Iterator[Flaw]:
     if study.task == "segmentation":
         for name, value in study.classes.items():
             if value == 0:
-                yield Flaw(("classes", name), "0 is the background of a segmentation and cannot have a name")
+                yield Flaw(
+                    ("classes", name),
+                    "0 is the background of a segmentation and cannot have a name",
+                    "0",
+                    "1 or more",
+                    remedy="Take the line out: what has no class is background",
+                )
     if study.task == "classification" and len(study.classes) < 2:
-        yield Flaw(("classes",), "a classification needs at least two classes")
+        yield Flaw(
+            ("classes",),
+            "a classification needs at least two classes",
+            "1",
+            "2 or more",
+            remedy="Name the other class too, for example `classes: {healthy: 0, ill: 1}`",
+        )
 
 
 def _tasks(study: Study) -> Iterator[Flaw]:
@@ -48,7 +61,11 @@ def _tasks(study: Study) -> Iterator[Flaw]:
         tasks = use.part(kind).tasks
         if tasks and study.task not in tasks:
             served = ", ".join(sorted(tasks))
-            yield Flaw(location, f"the {kind} {use.name!r} serves {served} only", expected=f"one for {study.task}")
+            known = [
+                part.name for part in builtin_and_plugins().parts() if part.kind is kind and part.serves(study.task)
+            ]
+            what, expected = f"the {kind} {use.name!r} serves {served} only", f"one for {study.task}"
+            yield Flaw(location, what, f"`{use.name}`", expected, remedy=f"Write one of {', '.join(known)}")
 
 
 def _axes(study: Study) -> Iterator[Flaw]:
@@ -60,12 +77,20 @@ def _axes(study: Study) -> Iterator[Flaw]:
         if values is not None and len(values) != study.dimensions:
             yield _wrong_axes(study, location, values)
         if isinstance(use.parameters, Orient) and study.dimensions == 2:
-            yield Flaw(location, "2D images have no anatomical orientation")
+            yield Flaw(
+                location,
+                "2D images have no anatomical orientation",
+                "`orient`",
+                "steps for 2D images",
+                remedy="Take the step out, or set `dimensions: 3` in `model` if the images are volumes",
+            )
 
 
 def _wrong_axes(study: Study, location: Location, values: tuple[float, ...]) -> Flaw:
     expected = f"{study.dimensions}, as the model has {study.dimensions} dimensions"
-    return Flaw(location, "the number of axes does not fit", written(values), expected)
+    fitting = [*values, *values[-1:] * study.dimensions][: study.dimensions]
+    remedy = f"Write one number per axis, such as {written(fitting)}, or change `dimensions` in `model`"
+    return Flaw(location, "the number of axes does not fit", written(values), expected, remedy=remedy)
 
 
 def _flips(study: Study) -> Iterator[Flaw]:
@@ -74,7 +99,9 @@ def _flips(study: Study) -> Iterator[Flaw]:
             beyond = [axis for axis in use.parameters.axes if axis >= study.dimensions]
             if beyond:
                 location: Location = ("augmentation", index, use.name)
-                yield Flaw(location, "there is no such axis", written(beyond), f"0 to {study.dimensions - 1}")
+                expected = f"0 to {study.dimensions - 1}"
+                remedy = "Axes are counted from 0; take out those that the images do not have"
+                yield Flaw(location, "there is no such axis", written(beyond), expected, remedy=remedy)
 
 
 def _per_axis(parameters: Parameters) -> tuple[float, ...] | None:
@@ -91,7 +118,9 @@ def _patch(study: Study) -> Iterator[Flaw]:
     if any(side % step for side in size):
         fitting = [max(step, -(-side // step) * step) for side in size]
         expected = f"multiples of {step} for {model.levels} levels, such as {fitting}"
-        yield Flaw(("patches", "size"), "the network cannot halve this patch often enough", written(size), expected)
+        what = "the network cannot halve this patch often enough"
+        remedy = f"Write for example `size: {fitting}`, or fewer `levels` in `model`"
+        yield Flaw(("patches", "size"), what, written(size), expected, remedy=remedy)
 
 
 def _coarsest_grid(study: Study) -> Iterator[Flaw]:
@@ -103,7 +132,8 @@ def _coarsest_grid(study: Study) -> Iterator[Flaw]:
     if samples == 1 and all(side <= model.reduction for side in size):
         what = f"the network shrinks this patch to one voxel, of which {model.norm} norm has no variance"
         expected = f"a side longer than {model.reduction}, or `norm: group`"
-        yield Flaw(("patches", "size"), what, written(size), expected)
+        remedy = "Make the patch larger, or write `norm: group` in `model`"
+        yield Flaw(("patches", "size"), what, written(size), expected, remedy=remedy)
 
 
 def _class_weights(study: Study) -> Iterator[Flaw]:
@@ -111,4 +141,6 @@ def _class_weights(study: Study) -> Iterator[Flaw]:
     if isinstance(loss, CrossEntropy) and loss.class_weights and len(loss.class_weights) != len(names):
         expected = f"{len(names)}, one for each of {', '.join(names)}"
         where: Location = ("training", "loss", "class_weights")
-        yield Flaw(where, "the number of weights does not fit the classes", written(loss.class_weights), expected)
+        what = "the number of weights does not fit the classes"
+        remedy = f"Write for example `class_weights: {[1] * len(names)}`"
+        yield Flaw(where, what, written(loss.class_weights), expected, remedy=remedy)

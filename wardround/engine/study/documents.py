@@ -16,8 +16,9 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from wardround.engine.basics.keeping import Kept, check_kept
-from wardround.engine.basics.problems import Findings, InputError, Problem, did_you_mean
-from wardround.engine.study.flaws import Flaw, Location, as_tuples, flaws_of, written
+from wardround.engine.basics.problems import Findings, InputError, Problem
+from wardround.engine.study.expectations import Location
+from wardround.engine.study.flaws import UNKNOWN_KEY, Flaw, as_tuples, flaws_of, written
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -99,7 +100,7 @@ def validate_document(model: type[Model], document: Document, *, strict: bool | 
         return model.model_validate(as_tuples(document.content), strict=strict)
     except ValidationError as error:
         flaws = flaws_of(error, model)
-    if all(flaw.what.startswith("unknown key") for flaw in flaws):
+    if all(flaw.what.startswith(UNKNOWN_KEY) for flaw in flaws):
         flaws += _flaws_without(document, {flaw.location for flaw in flaws}, model, strict)
     raise InputError(_problem(flaw, document) for flaw in sorted(flaws, key=lambda flaw: document.line(flaw.location)))
 
@@ -137,8 +138,7 @@ def _pruned(content: JsonValue, here: Location, unknown: set[Location]) -> JsonV
 
 
 def _problem(flaw: Flaw, document: Document) -> Problem:
-    remedy = did_you_mean(flaw.word, flaw.known) if flaw.word else ""
-    return Problem(flaw.what, document.place(flaw.location), flaw.got, flaw.expected, remedy)
+    return Problem(flaw.what, document.place(flaw.location), flaw.got, flaw.expected, flaw.way_out)
 
 
 def _plain(node: Any, location: Location, lines: dict[Location, int]) -> JsonValue:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import typing
+import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,17 +11,21 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
-Location = tuple[str | int, ...]
+from wardround.engine.basics.closed import UNFIT
+from wardround.engine.basics.problems import did_you_mean
+from wardround.engine.parts import builtin_and_plugins
+from wardround.engine.study.expectations import Location, Place, flow, homes_of, place_in
+
 _LONGEST_VALUE = 100
-_FLAW = "flaw"
-_PATTERNS = {
-    r"^[a-z0-9][a-z0-9-]{0,63}$": "up to 64 small letters, digits and hyphens, such as brain-tumours-2",
-    r"^[a-z0-9][a-z0-9-]{0,31}$": "up to 32 small letters, digits and hyphens, such as north",
-    r"^[A-Za-z0-9][A-Za-z0-9 ._&+-]{0,63}$": "up to 64 letters, digits, spaces and . _ & + -, a letter or digit first",
-    r"^(auto|cpu|cuda(:[0-9]+)?)$": "auto, cpu, cuda, or cuda:0 and so on",
-    r"^[RLAPSI]{3}$": "three of the letters R L A P S I, such as RAS",
-}
-"""What people may write where a text has a pattern."""
+_WRONG_VALUE = "this value cannot be used"
+_PREFIX = "Input should be "
+_COMMA_NUMBER = re.compile(r"[+-]?\d+,\d+")
+_TRUTHS = {"yes": "true", "on": "true", "y": "true", "true": "true"} | dict.fromkeys(
+    ("no", "off", "n", "false"), "false"
+)
+_OTHERWISE = "Correct it as it says, and run the same command again"
+_MOST_HOMES = 3
+UNKNOWN_KEY = "unknown key"
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class Flaw:
         expected: what would have been right.
         word: a name that is not known, if that is the problem.
         known: the names that would have been.
+        remedy: what to do; where it is empty, the close ones among the known names are.
     """
 
     location: Location
@@ -42,6 +48,12 @@ class Flaw:
     expected: str = ""
     word: str = ""
     known: tuple[str, ...] = ()
+    remedy: str = ""
+
+    @property
+    def way_out(self) -> str:
+        """What to do about it; never empty."""
+        return self.remedy or (did_you_mean(self.word, self.known) if self.word else "") or _OTHERWISE
 
 
 def flawed(title: str, flaws: Iterable[Flaw]) -> ValidationError:
@@ -50,46 +62,133 @@ def flawed(title: str, flaws: Iterable[Flaw]) -> ValidationError:
 
 
 def flaws_of(error: ValidationError, model: type[BaseModel]) -> list[Flaw]:
-    """All that pydantic found wrong with a document for `model`, in the user's words."""
-    details = error.errors()
-    places = [detail["loc"] for detail in details]
-    return [_flaw_of(detail, model) for detail in details if not _is_consequence(detail, places)]
+    """All that pydantic found wrong with a document for `model`, in the user's words; each place is told of once.
+
+    Of a value that may be of several kinds pydantic says for each kind why it is not one. What is wrong within it says
+    more than that it is not another kind as a whole.
+    """
+    found = [(_is_custom(detail), _flaw_of(detail, model)) for detail in error.errors(include_url=False)]
+    places = [flaw.location for _, flaw in found]
+    told: dict[tuple[Location, str], Flaw] = {}
+    for is_custom, flaw in found:
+        here = flaw.location
+        if is_custom or not any(place[: len(here)] == here != place for place in places):
+            told.setdefault((here, flaw.what), flaw)
+    return list(told.values())
 
 
-def _is_consequence(detail: ErrorDetails, places: Iterable[Location]) -> bool:
-    """A list is called too short when its items are wrong, which is said already."""
-    here = detail["loc"]
-    return detail["type"] == "too_short" and any(place[: len(here)] == here != place for place in places)
+def _is_custom(detail: ErrorDetails) -> bool:
+    return detail["type"] in (UNFIT, "value_error", "extra_forbidden", "missing")
 
 
 def _flaw_of(detail: ErrorDetails, model: type[BaseModel]) -> Flaw:
     """One of pydantic's error details about `model`, in the user's words."""
-    location, context = detail["loc"], detail.get("ctx", {})
-    if detail["type"] == _FLAW:
-        return Flaw(location, context["what"], context["got"], context["expected"], context["word"], context["known"])
-    if detail["type"] == "extra_forbidden":
-        word = str(location[-1])
-        return Flaw(location, f"unknown key {word!r}", word=word, known=known_keys(model, location))
-    if detail["type"] == "missing":
-        return Flaw(location, "a required key is missing")
-    got = "" if isinstance(detail["input"], Mapping | BaseModel) else written(detail["input"])
+    location, context, kind = detail["loc"], detail.get("ctx", {}), detail["type"]
+    if kind == UNFIT:
+        return Flaw(location, **context)
+    if kind == "extra_forbidden":
+        return _unknown_key(location, model)
+    place = place_in(model, location)
+    if kind == "missing":
+        return _missing(place)
+    got = "" if isinstance(detail["input"], BaseModel) else written(detail["input"])
     message = detail["msg"].removeprefix("Value error, ")
-    if detail["type"] == "string_pattern_mismatch":
-        pattern = str(context["pattern"])
-        return Flaw(location, "this text cannot be used", got, _PATTERNS.get(pattern, f"text that matches {pattern}"))
-    expected = message.removeprefix("Input should be ")
-    if expected != message:
-        return Flaw(location, "this value cannot be used", got, expected)
-    return Flaw(location, message[:1].lower() + message[1:], got)
+    if kind == "value_error":
+        return Flaw(place.location, message[:1].lower() + message[1:], got, place.expected, remedy=_write(place))
+    if _is_our_own(kind):
+        expected = message.removeprefix(_PREFIX)
+        what = _WRONG_VALUE if expected != message else message
+        expected = expected if expected != message else place.expected
+        return Flaw(place.location, what, got, expected, remedy=_write(place))
+    return Flaw(place.location, _WRONG_VALUE, got, place.expected, remedy=_remedy(place, detail["input"], kind))
 
 
-def known_keys(model: type[BaseModel], location: Location) -> tuple[str, ...]:
-    """The keys that `model` takes beside the one at `location`."""
-    reached: Any = model
-    for step in location[:-1]:
-        if isinstance(step, str):
-            reached = _model_within(_annotations(reached).get(step))
-    return tuple(_annotations(reached))
+def _is_our_own(kind: str) -> bool:
+    """Whether a type of error is one that a validator of this project raises with a text for people."""
+    return kind in ("address", "size", "word", "strategy")
+
+
+def _unknown_key(location: Location, model: type[BaseModel]) -> Flaw:
+    word, known = str(location[-1]), place_in(model, location[:-1]).keys
+    remedy = _close(word, known) or _moved(word, location[:-1], model)
+    listed = f"one of {', '.join(known)}" if known else "no keys here"
+    expected = "a key that is known here" if remedy else listed
+    remedy = remedy or "Take the line out, or write one of these keys"
+    return Flaw(location, f"{UNKNOWN_KEY} {word!r}", f"`{word}`", expected, word, known, remedy)
+
+
+def _moved(word: str, section: Location, model: type[BaseModel]) -> str:
+    """Where a key belongs that stands in the wrong section; empty if nowhere."""
+    here = ".".join(map(str, section))
+    homes = [f"`{home}`" if home else "the top of the file" for home in homes_of(model, word) if home != here]
+    parts = [part for part in builtin_and_plugins().parts() if word in part.parameters.model_fields]
+    homes += [f"the {part.kind} `{part.name}`" for part in parts]
+    return f"`{word}` belongs to {' or '.join(homes[:_MOST_HOMES])}; move it there" if homes else ""
+
+
+def _close(word: str, known: Iterable[str]) -> str:
+    """The close ones of the known words as a remedy; empty where none is close."""
+    names = [name for name in known if _alike(word, name)]
+    return did_you_mean(word, names) if names else ""
+
+
+def _alike(word: str, key: str) -> bool:
+    return bool(difflib.get_close_matches(word.lower(), [key.lower()], cutoff=0.55))
+
+
+def _missing(place: Place) -> Flaw:
+    line = place.line
+    remedy = f"Add it, for example `{line}`" if line else f"Add the key `{place.key}`"
+    return Flaw(place.location, "a required key is missing", f"no `{place.key}`", place.expected, remedy=remedy)
+
+
+def _write(place: Place) -> str:
+    return f"Write for example `{place.line}`" if place.line else _OTHERWISE
+
+
+def _remedy(place: Place, value: Any, kind: str) -> str:
+    """What to write instead: what was meant, where that can be told, or else an example."""
+    head = f"{place.key}: " if place.key else ""
+    if isinstance(value, str):
+        meant = _meant(place, value.strip(), is_quoted=kind in ("int_type", "float_type"))
+        if meant:
+            return meant.format(head=head)
+    is_single = isinstance(value, str | int | float) and not isinstance(value, bool)
+    if place.wants_list and is_single and kind in ("tuple_type", "list_type"):
+        return f"Write a list, such as `{head}{flow([value])}`"
+    return _write(place)
+
+
+def _meant(place: Place, text: str, *, is_quoted: bool) -> str:
+    """A remedy for a text that stands for something else; `{head}` is the key."""
+    if place.wants_number:
+        return _meant_number(text, is_quoted=is_quoted)
+    if place.wants_truth and text.lower() in _TRUTHS:
+        return f"Write `{{head}}{_TRUTHS[text.lower()]}`"
+    if place.wants_short_name and _short(text):
+        return f"Write for example `{{head}}{_short(text)}`"
+    return _close(text, place.choices).replace("{", "{{").replace("}", "}}")
+
+
+def _meant_number(text: str, *, is_quoted: bool) -> str:
+    if _COMMA_NUMBER.fullmatch(text):
+        return f"Write a decimal point, not a comma: `{{head}}{text.replace(',', '.')}`"
+    if is_quoted and _is_number(text):
+        return f"Write the number without quotation marks: `{{head}}{text}`"
+    return ""
+
+
+def _short(text: str) -> str:
+    """What is left of a text as a short name of lower-case letters, digits and hyphens; empty for nothing."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:32].strip("-")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "_" not in text and text.lower().lstrip("+-") not in ("nan", "inf", "infinity")
 
 
 def written(value: Any) -> str:
@@ -98,7 +197,12 @@ def written(value: Any) -> str:
         return "nothing"
     if isinstance(value, bool):
         return str(value).lower()
-    text = repr(_as_lists(value))
+    if isinstance(value, Mapping) and not value:
+        return "nothing"
+    try:
+        text = flow(value) if isinstance(value, Mapping | tuple | list) else repr(value)
+    except ValueError:  # Python writes no number of so many digits
+        return "a number of thousands of digits"
     return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + " ..."
 
 
@@ -110,23 +214,6 @@ def as_tuples(value: Any) -> Any:
 
 
 def _line(flaw: Flaw) -> InitErrorDetails:
-    context = {"what": flaw.what, "got": flaw.got, "expected": flaw.expected, "word": flaw.word, "known": flaw.known}
+    context = {name: getattr(flaw, name) for name in ("what", "got", "expected", "word", "known", "remedy")}
     # The text goes in as a value, so that braces in a user's own word are not taken for a template.
-    return InitErrorDetails(type=PydanticCustomError(_FLAW, "{what}", context), loc=flaw.location, input=None)
-
-
-def _annotations(model: Any) -> dict[str, Any]:
-    if not (isinstance(model, type) and issubclass(model, BaseModel)):
-        return {}
-    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
-
-
-def _model_within(annotation: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    inner = (_model_within(argument) for argument in typing.get_args(annotation))
-    return next((found for found in inner if found is not None), None)
-
-
-def _as_lists(value: Any) -> Any:
-    return [_as_lists(item) for item in value] if isinstance(value, tuple | list) else value
+    return InitErrorDetails(type=PydanticCustomError(UNFIT, "{what}", context), loc=flaw.location, input=None)

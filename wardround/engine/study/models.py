@@ -7,10 +7,11 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from wardround.engine.basics.canonical import digest_of
-from wardround.engine.basics.closed import Closed
+from wardround.engine.basics.closed import Closed, unfit
 from wardround.engine.parts.augmentation import Flip
 from wardround.engine.parts.networks import NetworkParameters
 from wardround.engine.study.consistency import inconsistencies
+from wardround.engine.study.expectations import flow
 from wardround.engine.study.flaws import Flaw, flawed
 from wardround.engine.study.uses import (
     AugmentationUse,
@@ -39,7 +40,7 @@ class Patches(Frozen):
     foreground voxel (its class drawn evenly among those present). A case smaller than a patch is zero-padded.
     """
 
-    size: tuple[Annotated[int, Field(ge=4, le=1024)], ...] = Field(min_length=2, max_length=3)
+    size: tuple[Annotated[int, Field(ge=4, le=1024)], ...] = Field(min_length=2, max_length=3, examples=[(64, 64, 64)])
     per_case: Annotated[int, Field(ge=1, le=1000)] = 1
     foreground: Annotated[float, Field(ge=0, le=1)] = 0.5
 
@@ -63,19 +64,26 @@ class Validation(Frozen):
     outer_folds: Annotated[int, Field(ge=2, le=50)] = 5
     inner_folds: Annotated[int, Field(ge=2, le=50)] = 5
     metrics: tuple[MetricUse, ...] = Field(min_length=1)
-    select: str
+    select: Annotated[str, Field(examples=["dice"])]
 
     @model_validator(mode="after")
     def _select_is_measured(self) -> Self:
         names = [metric.name for metric in self.metrics]
         flaws = [
-            Flaw(("metrics", index), f"the metric {name!r} stands twice")
+            Flaw(
+                ("metrics", index),
+                f"the metric {name!r} stands twice",
+                name,
+                "each metric once",
+                remedy="Take one of the two out",
+            )
             for index, name in enumerate(names)
             if name in names[:index]
         ]
         if self.select not in names:
             what = f"{self.select!r} is not one of the study's metrics"
-            flaws.append(Flaw(("select",), what, word=self.select, known=tuple(names)))
+            expected = f"one of {', '.join(names)}"
+            flaws.append(Flaw(("select",), what, repr(self.select), expected, self.select, tuple(names)))
         if flaws:
             raise flawed("Validation", flaws)
         return self
@@ -101,7 +109,7 @@ class Study(Frozen):
     task: Literal["segmentation", "classification"]
     modality: Literal["radiology"] = "radiology"
     inputs: tuple[Name, ...] = Field(min_length=1, max_length=64)
-    classes: dict[Name, Annotated[int, Field(ge=0, le=65535)]] = Field(min_length=1)
+    classes: dict[Name, Annotated[int, Field(ge=0, le=65535)]] = Field(min_length=1, examples=[{"tumour": 1}])
     preprocessing: tuple[PreprocessingUse, ...] = ()
     augmentation: tuple[AugmentationUse, ...] = ()
     patches: Patches
@@ -144,14 +152,24 @@ class Study(Frozen):
     @classmethod
     def _values_differ(cls, classes: dict[str, int]) -> dict[str, int]:
         if len(set(classes.values())) != len(classes):
-            raise ValueError(f"two classes have the same value: {classes}")
+            raise unfit(
+                "two classes have the same value",
+                got=flow(classes),
+                expected="a number of its own for each class",
+                remedy="Give each class the number that it has in the masks or in the table",
+            )
         return classes
 
     @field_validator("inputs")
     @classmethod
     def _inputs_differ(cls, inputs: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(inputs)) != len(inputs):
-            raise ValueError(f"two inputs have the same name: {list(inputs)}")
+            raise unfit(
+                "two inputs have the same name",
+                got=flow(list(inputs)),
+                expected="a name of its own for each input",
+                remedy="Name each channel once, in the order of the columns Channel_0, Channel_1 ...",
+            )
         return inputs
 
     @model_validator(mode="after")

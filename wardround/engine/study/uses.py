@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, SerializeAsAny, ValidationError
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError
 
 from wardround.engine.basics.closed import Closed
+from wardround.engine.basics.problems import did_you_mean
 from wardround.engine.parts import Kind, Parameters, Part, builtin_and_plugins
-from wardround.engine.study.flaws import Flaw, Location, as_tuples, flawed, flaws_of, written
+from wardround.engine.study.expectations import PART_WORDS, Location, place_in
+from wardround.engine.study.flaws import Flaw, as_tuples, flawed, flaws_of, written
 
 _NOT_A_PART = "this does not name a part"
 _NOT_PARAMETERS = "these are no parameters"
@@ -36,16 +38,16 @@ class _Written:
     place: Location
 
 
-def _read(value: Any) -> _Written:
+def _read(kind: Kind, value: Any) -> _Written:
     if isinstance(value, str):
         return _Written(value, {}, ())
-    if isinstance(value, Mapping) and "name" in value:
+    if isinstance(value, Mapping) and isinstance(value.get("name"), str):
         return _with_name(value)
-    if isinstance(value, Mapping) and len(value) == 1:
+    if isinstance(value, Mapping) and len(value) == 1 and "name" not in value:
         return next(_Written(str(key), item, (str(key),)) for key, item in value.items())
-    raise flawed(
-        "part", [Flaw((), _NOT_A_PART, written(value), "a name, `name: parameters`, or a mapping with a `name`")]
-    )
+    example = builtin_and_plugins().names(kind)[0]
+    remedy = f"Write for example `{example}`; `wardround parts {kind}` lists all"
+    raise flawed("part", [Flaw((), _NOT_A_PART, written(value), PART_WORDS, remedy=remedy)])
 
 
 def _with_name(value: Mapping[Any, Any]) -> _Written:
@@ -59,11 +61,23 @@ def _with_name(value: Mapping[Any, Any]) -> _Written:
 def _parse(kind: Kind, value: Any) -> Any:
     if isinstance(value, PartUse):
         return value
-    use = _read(value)
+    use = _read(kind, value)
     registry = builtin_and_plugins()
     if use.name not in registry.names(kind):
-        raise flawed("part", [Flaw((), f"unknown {kind} {use.name!r}", word=use.name, known=registry.names(kind))])
+        known = registry.names(kind)
+        what, expected = f"unknown {kind} {use.name!r}", f"one of {', '.join(known)}"
+        raise flawed(
+            "part", [Flaw((), what, f"`{use.name}`", expected, use.name, known, _remedy(kind, use.name, known))]
+        )
     return PartUse(name=use.name, parameters=_parameters(registry.find(kind, use.name), use))
+
+
+def _remedy(kind: Kind, name: str, known: tuple[str, ...]) -> str:
+    other = next((other for other in Kind if other is not kind and name in builtin_and_plugins().names(other)), None)
+    if other is not None:
+        return f"`{name}` is of the kind {other}; `wardround parts {kind}` lists what can stand here"
+    close = did_you_mean(name, known)
+    return f"{close if close.endswith('?') else 'Write one of these;'} `wardround parts {kind}` tells of all"
 
 
 def _parameters(part: Part, use: _Written) -> Parameters:
@@ -83,23 +97,29 @@ def _keyed(model: type[Parameters], use: _Written) -> tuple[Any, bool]:
     if use.parameters is None:
         return {}, False
     if model.shorthand is None:
-        raise flawed("part", [Flaw(use.place, _NOT_PARAMETERS, written(use.parameters), "a mapping of parameters")])
+        expected = f"`key: value` with {', '.join(place_in(model, ()).keys)}" if model.model_fields else "no parameters"
+        remedy = f"Write `{use.name}` alone, which takes the defaults, or `{use.name}: {{key: value}}`"
+        raise flawed("part", [Flaw(use.place, _NOT_PARAMETERS, written(use.parameters), expected, remedy=remedy)])
     return {model.shorthand: as_tuples(use.parameters)}, True
 
 
 def _placed(flaw: Flaw, use: _Written, is_short: bool) -> Flaw:
     """The same problem, where the user wrote it."""
-    return replace(flaw, location=(*use.place, *(flaw.location[1:] if is_short else flaw.location)))
+    if not is_short:
+        return replace(flaw, location=(*use.place, *flaw.location))
+    long_key, short_key = f"`{flaw.location[0]}: " if flaw.location else "", f"`{use.name}: "
+    remedy = flaw.remedy.replace(long_key, short_key) if long_key else flaw.remedy
+    return replace(flaw, location=(*use.place, *flaw.location[1:]), remedy=remedy)
 
 
 def _validator(kind: Kind) -> BeforeValidator:
     return BeforeValidator(lambda value: _parse(kind, value))
 
 
-PreprocessingUse = Annotated[PartUse, _validator(Kind.PREPROCESSING)]
-AugmentationUse = Annotated[PartUse, _validator(Kind.AUGMENTATION)]
-NetworkUse = Annotated[PartUse, _validator(Kind.NETWORK)]
-LossUse = Annotated[PartUse, _validator(Kind.LOSS)]
-MetricUse = Annotated[PartUse, _validator(Kind.METRIC)]
-OptimizerUse = Annotated[PartUse, _validator(Kind.OPTIMIZER)]
-ScheduleUse = Annotated[PartUse, _validator(Kind.SCHEDULE)]
+PreprocessingUse = Annotated[PartUse, _validator(Kind.PREPROCESSING), Field(examples=["orient"])]
+AugmentationUse = Annotated[PartUse, _validator(Kind.AUGMENTATION), Field(examples=["flip"])]
+NetworkUse = Annotated[PartUse, _validator(Kind.NETWORK), Field(examples=["unet"])]
+LossUse = Annotated[PartUse, _validator(Kind.LOSS), Field(examples=["dice_ce"])]
+MetricUse = Annotated[PartUse, _validator(Kind.METRIC), Field(examples=["dice"])]
+OptimizerUse = Annotated[PartUse, _validator(Kind.OPTIMIZER), Field(examples=["adamw"])]
+ScheduleUse = Annotated[PartUse, _validator(Kind.SCHEDULE), Field(examples=["cosine"])]

@@ -1,0 +1,27 @@
+"""Whatever is wrong in federation.yaml, its coordinator is told in words: what, where, got, expected, remedy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.spoiling import filled, problems_of, unfit_messages
+from wardround.aggregator.settings import Evaluation, Federation, Folders, Limits, Updates
+from wardround.federation.protocol import Weights
+
+LEAST = {"schema": 1, "federation": "f", "study": "s.yaml", "address": "a.example:1"}
+WHOLE: dict[str, Any] = filled(Federation, LEAST | {"horizon": {"rounds": 2, "local_steps": 3}}) | {
+    "evaluation": filled(Evaluation, {}),
+    "updates": filled(Updates, {}),
+    "limits": filled(Limits, {"trusted_proxies": ["10.0.0.1"]}),
+    "folders": filled(Folders, {}),
+    "weights": filled(Weights, {}),
+}
+OTHER = WHOLE | {"strategy": {"name": "fedavg"}, "grace": 3.0, "quorum": 2, "deadline": 5.0, "health_port": 3}
+
+
+@pytest.mark.parametrize("content", [WHOLE, OTHER], ids=["usual", "other"])
+def test_a_wrong_value_anywhere_is_told_in_words(content: dict[str, Any]) -> None:
+    assert problems_of(Federation, content) == ()
+    assert unfit_messages(Federation, content) == []

@@ -1,0 +1,33 @@
+"""Whatever is wrong in a file, a person is told in words: what, where, what was found, what is right, what to do."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.support.spoiling import filled, problems_of, unfit_messages
+from tests.support.studies import CLASSIFICATION, SEGMENTATION
+from wardround.engine.parts import Part, builtin_and_plugins
+from wardround.engine.study.models import Inference, Patches, Study, Training, Validation
+
+WHOLE: dict[str, Any] = filled(Study, SEGMENTATION) | {
+    "patches": filled(Patches, SEGMENTATION["patches"]),
+    "training": filled(Training, SEGMENTATION["training"]) | {"steps": 5, "gradient_clip": 1.0},
+    "validation": filled(Validation, SEGMENTATION["validation"]),
+    "inference": filled(Inference, {}),
+}
+
+
+@pytest.mark.parametrize("content", [WHOLE, CLASSIFICATION], ids=["segmentation", "classification"])
+def test_a_wrong_value_anywhere_in_a_study_is_told_in_words(content: dict[str, Any]) -> None:
+    assert problems_of(Study, content, strict=True) == ()
+    assert unfit_messages(Study, content, strict=True) == []
+
+
+@pytest.mark.parametrize("part", builtin_and_plugins().parts(), ids=lambda part: f"{part.kind}-{part.name}")
+def test_a_wrong_parameter_of_any_part_is_told_in_words(part: Part) -> None:
+    defaults = filled(part.parameters, {})
+    written = json.loads(json.dumps(defaults, default=str))
+    assert unfit_messages(part.parameters, written, strict=True) == []

@@ -1,0 +1,372 @@
+"""What may stand at a place of a document, in words and by an example, told from the model's own schema.
+
+A person who wrote `epochs: many` needs to hear "a whole number from 1 to 100,000" and to see `epochs: 50`, whatever the
+validator calls the error. Both come from the types, so that a new key needs no text of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.errors import PydanticInvalidForJsonSchema
+
+Location = tuple[str | int, ...]
+Node = Mapping[str, Any]
+
+PATTERNS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        r"^[a-z0-9][a-z0-9-]{0,63}$": (
+            "lower-case letters, digits and hyphens, at most 64, such as `hippocampus-1`",
+            "hippocampus-1",
+        ),
+        r"^[a-z0-9][a-z0-9-]{0,31}$": ("lower-case letters, digits and hyphens, at most 32, such as `north`", "north"),
+        r"^[A-Za-z0-9][A-Za-z0-9 ._&+-]{0,63}$": (
+            "at most 64 letters, digits, blanks and . _ & + -, a letter or digit first, such as `T1w`",
+            "T1w",
+        ),
+        r"^[A-Za-z0-9][A-Za-z0-9 ._&+-]{0,127}$": ("the name of a metric, such as `dice`", "dice"),
+        r"^(auto|cpu|cuda(:[0-9]+)?)$": ("auto, cpu, cuda, or cuda:0 and so on", "auto"),
+        r"^[RLAPSI]{3}$": ("three of the letters R L A P S I, such as `RAS`", "RAS"),
+        r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]{1,253}):[0-9]{1,5}$": (
+            "host:port, such as `fl.example.org:9443`",
+            "fl.example.org:9443",
+        ),
+        r"^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$": ("an IP address or a network, such as `10.0.1.0/24`", "10.0.1.0/24"),
+        r"^([0-9A-Fa-f:.]+|[A-Za-z0-9.-]{1,253})$": (
+            "a host name or an IP address, such as `fl.example.org`",
+            "fl.example.org",
+        ),
+        r"^[A-Za-z][A-Za-z0-9_-]{0,63}$": ("a name of letters, digits, _ and -, such as `fedavg`", "fedavg"),
+    }
+)
+"""What people may write where a text has a pattern, and an example of it."""
+_PART_MODELS = frozenset({"PartUse", "StrategyUse"})
+PART_WORDS = "a name, `name: {key: value}`, or a mapping with a `name`"
+_PLAIN = re.compile(r"[A-Za-z/]([A-Za-z0-9_./ -]|:(?=[^ ]))*")
+_KEYWORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off"})
+_DEEPEST = 4
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place of a document, as its model sees it.
+
+    Attributes:
+        location: the place without the names that a validator gives to alternatives, which are no keys.
+        node: what the model's schema says of it; None for a key that it does not know.
+        root: the whole schema, to which the node refers.
+    """
+
+    location: Location
+    node: Node | None
+    root: Node
+
+    @property
+    def expected(self) -> str:
+        """In words what may stand here; empty where the model does not know the place."""
+        return "" if self.node is None else _words(self.node, self.root)
+
+    @property
+    def example(self) -> Any:
+        """A value that may stand here, or None."""
+        return None if self.node is None else _example(self.node, self.root)
+
+    @property
+    def key(self) -> str:
+        """The last key that leads here; empty for the document as a whole and for an item of a list."""
+        return self.location[-1] if self.location and isinstance(self.location[-1], str) else ""
+
+    @property
+    def wants_number(self) -> bool:
+        """Whether a number may stand here."""
+        return any(branch.get("type") in ("integer", "number") for branch in self._branches())
+
+    @property
+    def wants_truth(self) -> bool:
+        """Whether true or false may stand here."""
+        return any(branch.get("type") == "boolean" for branch in self._branches())
+
+    @property
+    def wants_list(self) -> bool:
+        """Whether a list may stand here."""
+        return any(branch.get("type") == "array" for branch in self._branches())
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The words that may stand here, where only some may."""
+        return tuple(word for branch in self._branches() for word in _choices(branch) if isinstance(word, str))
+
+    @property
+    def wants_short_name(self) -> bool:
+        """Whether a name of lower-case letters, digits and hyphens must stand here."""
+        return any(str(branch.get("pattern", "")).startswith("^[a-z0-9][a-z0-9-]") for branch in self._branches())
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys that a mapping in this place takes."""
+        return tuple(dict.fromkeys(key for branch in self._branches() for key in branch.get("properties", ())))
+
+    @property
+    def line(self) -> str:
+        """A line that may be written here, such as `epochs: 50`; empty where no example is known."""
+        value = self.example
+        if value is None:
+            return ""
+        return f"{self.key}: {flow(value)}" if self.key else flow(value)
+
+    def _branches(self) -> tuple[Node, ...]:
+        return () if self.node is None else tuple(_branches(self.node, self.root))
+
+
+@cache
+def schema_of(model: type[BaseModel]) -> Node:
+    """The JSON schema of a model; an empty one where it has none, as a plug-in's may."""
+    try:
+        return model.model_json_schema(mode="validation")
+    except PydanticInvalidForJsonSchema:
+        return {}
+
+
+def place_in(model: type[BaseModel], location: Location) -> Place:
+    """The place of a validator's location: without names of alternatives, and with what the schema says of it."""
+    root = schema_of(model)
+    node: Node | None = root
+    kept: Location = ()
+    for number, step in enumerate(location, start=1):
+        if step == "[key]" and node is not None:
+            return Place(kept, _key_node(location, model), root)
+        found = None if node is None else _step(node, step, root)
+        if found is not None or (number == len(location) and not _is_alternative(step, node, root)):
+            kept, node = (*kept, step), found
+    return Place(kept, node, root)
+
+
+def homes_of(model: type[BaseModel], key: str) -> tuple[str, ...]:
+    """The sections of a document in which a key is known, such as `training`."""
+    root = schema_of(model)
+    return tuple(dict.fromkeys(".".join(path) for path in _sections_with(root, root, key, ())))
+
+
+def flow(value: Any) -> str:
+    """A value as one may write it in a line of YAML."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, str):
+        return value if _is_plain(value) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, Sequence):
+        return "[" + ", ".join(flow(item) for item in value) + "]"
+    if isinstance(value, bool) or value is None:
+        return json.dumps(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether YAML takes a text without quotation marks for a text."""
+    return _PLAIN.fullmatch(text) is not None and text.lower() not in _KEYWORDS
+
+
+def _key_node(location: Location, model: type[BaseModel]) -> Node | None:
+    """What the schema says of the keys of the mapping in which a key stands."""
+    parent = place_in(model, location[:-2])
+    for branch in () if parent.node is None else _branches(parent.node, parent.root):
+        for pattern in branch.get("patternProperties", {}):
+            return {"type": "string", "pattern": pattern}
+    return None
+
+
+def _is_alternative(step: str | int, node: Node | None, root: Node) -> bool:
+    return isinstance(step, str) and node is not None and len(list(_branches(node, root))) > 1
+
+
+def _step(node: Node, step: str | int, root: Node) -> Node | None:
+    for branch in _branches(node, root):
+        found = _item(branch, step) if isinstance(step, int) else _property(branch, step)
+        if found is not None:
+            return found
+    return None
+
+
+def _item(branch: Node, index: int) -> Node | None:
+    fixed: Sequence[Node] = branch.get("prefixItems", ())
+    if index < len(fixed):
+        return fixed[index]
+    items = branch.get("items")
+    return items if isinstance(items, Mapping) else None
+
+
+def _property(branch: Node, key: str) -> Node | None:
+    found: Node | None = branch.get("properties", {}).get(key)
+    if found is not None:
+        return found
+    free = [*branch.get("patternProperties", {}).values(), branch.get("additionalProperties")]
+    return next((item for item in free if isinstance(item, Mapping)), None)
+
+
+def _branches(node: Node, root: Node) -> Iterator[Node]:
+    """A node's alternatives, its references followed; what stands beside a reference counts as well."""
+    resolved = _resolved(node, root)
+    if "anyOf" not in resolved and "oneOf" not in resolved:
+        yield resolved
+        return
+    for each in resolved.get("anyOf", resolved.get("oneOf", ())):
+        yield from _branches(each, root)
+
+
+def _resolved(node: Node, root: Node) -> Node:
+    while "$ref" in node:
+        target = root.get("$defs", {}).get(str(node["$ref"]).rpartition("/")[2], {})
+        node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
+    return node
+
+
+def _words(node: Node, root: Node) -> str:
+    branches = list(_branches(node, root))
+    said = [_branch_words(branch, root) for branch in branches if branch.get("type") != "null"]
+    if len(said) < len(branches):
+        said.append("nothing at all")
+    return ", or ".join(dict.fromkeys(said))
+
+
+def _branch_words(branch: Node, root: Node) -> str:
+    choices = _choices(branch)
+    if choices:
+        shown = [flow(choice) for choice in choices]
+        return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} or {shown[-1]}"
+    if branch.get("title") in _PART_MODELS:
+        return PART_WORDS
+    kind = branch.get("type")
+    if kind == "object":
+        return _mapping_words(branch, root)
+    if kind == "array":
+        return _list_words(branch, root)
+    if kind == "boolean":
+        return "true or false"
+    if kind in ("integer", "number"):
+        return _number_words(branch)
+    if kind == "string":
+        return _text_words(branch)
+    return "another value"
+
+
+def _choices(branch: Node) -> tuple[Any, ...]:
+    return (branch["const"],) if "const" in branch else tuple(branch.get("enum", ()))
+
+
+def _mapping_words(branch: Node, root: Node) -> str:
+    keys = tuple(branch.get("properties", ()))
+    if keys:
+        return f"lines of the form `key: value` with the keys {', '.join(keys)}"
+    free = [*branch.get("patternProperties", {}).values(), branch.get("additionalProperties")]
+    value = next((item for item in free if isinstance(item, Mapping)), None)
+    return f"lines of the form `name: value`{'' if value is None else f', each value {_words(value, root)}'}"
+
+
+def _list_words(branch: Node, root: Node) -> str:
+    fixed: Sequence[Node] = branch.get("prefixItems", ())
+    if fixed:
+        return f"a list of {len(fixed)}: {'; '.join(_words(item, root) for item in fixed)}"
+    least, most = branch.get("minItems"), branch.get("maxItems")
+    if least and most:
+        count = f"{least} to {most} entries"
+    elif most:
+        count = f"at most {most} entries"
+    else:
+        count = f"{least} or more entries" if least else "entries"
+    items = branch.get("items")
+    return f"a list of {count}{f', each {_words(items, root)}' if isinstance(items, Mapping) and items else ''}"
+
+
+def _number_words(branch: Node) -> str:
+    noun = "a whole number" if branch["type"] == "integer" else "a number"
+    least, most = branch.get("minimum", branch.get("ge")), branch.get("maximum", branch.get("le"))
+    above, below = branch.get("exclusiveMinimum"), branch.get("exclusiveMaximum")
+    if least is not None and most is not None:
+        return f"{noun} from {least:,} to {most:,}"
+    limits = ((least, "of at least"), (above, "above"), (most, "of at most"), (below, "below"))
+    return " ".join([noun, " and ".join(f"{word} {limit:,}" for limit, word in limits if limit is not None)]).strip()
+
+
+def _text_words(branch: Node) -> str:
+    pattern = branch.get("pattern")
+    if pattern is not None:
+        return PATTERNS.get(pattern, ("text of another form", ""))[0]
+    if branch.get("format") == "path":
+        return "the path of a file or folder"
+    return "text"
+
+
+def _example(node: Node, root: Node) -> Any:
+    """The default or an example that the type gives, or else one that is made up from its limits."""
+    resolved = _resolved(node, root)
+    if resolved.get("examples"):
+        return resolved["examples"][0]
+    if resolved.get("default") not in (None, [], {}) and not isinstance(resolved["default"], dict):
+        return resolved["default"]
+    branches = sorted(_branches(node, root), key=lambda branch: branch.get("type") == "null")
+    return _branch_example(branches[0], root) if branches else None
+
+
+def _branch_example(branch: Node, root: Node) -> Any:
+    if branch.get("examples"):
+        return branch["examples"][0]
+    choices = _choices(branch)
+    if choices:
+        return choices[0]
+    kind = branch.get("type")
+    if kind == "object":
+        return _mapping_example(branch, root)
+    if kind == "array":
+        return _list_example(branch, root)
+    if kind == "boolean":
+        return True
+    if kind in ("integer", "number"):
+        return _number_example(branch)
+    return _text_example(branch) if kind == "string" else None
+
+
+def _mapping_example(branch: Node, root: Node) -> Any:
+    properties: Mapping[str, Node] = branch.get("properties", {})
+    if branch.get("title") in _PART_MODELS or not properties:
+        return None
+    chosen = branch.get("required") or [next(iter(properties))]
+    return {key: _example(properties[key], root) for key in chosen}
+
+
+def _list_example(branch: Node, root: Node) -> Any:
+    fixed: Sequence[Node] = branch.get("prefixItems", ())
+    if fixed:
+        return [_example(item, root) for item in fixed]
+    items = branch.get("items")
+    value = _example(items, root) if isinstance(items, Mapping) else None
+    return None if value is None else [value] * max(1, branch.get("minItems", 1))
+
+
+def _number_example(branch: Node) -> float:
+    least, above = branch.get("minimum", branch.get("ge")), branch.get("exclusiveMinimum")
+    if least is not None:
+        return float(max(1, least) if branch.get("maximum", 1) >= 1 else least)
+    return 1.0 if above is None else float(above + 1)
+
+
+def _text_example(branch: Node) -> str | None:
+    if branch.get("format") == "path":
+        return "data/train.csv"
+    return PATTERNS[branch["pattern"]][1] if branch.get("pattern") in PATTERNS else None
+
+
+def _sections_with(node: Node, root: Node, key: str, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    if len(path) > _DEEPEST:
+        return
+    for branch in _branches(node, root):
+        properties: Mapping[str, Node] = {} if branch.get("title") in _PART_MODELS else branch.get("properties", {})
+        if key in properties:
+            yield path
+        for name, each in properties.items():
+            yield from _sections_with(each, root, key, (*path, name))
