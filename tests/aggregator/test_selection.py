@@ -106,3 +106,12 @@ def test_a_round_without_scores_does_not_compete() -> None:
     rounds[1] = unscored.model_copy(update={"sites": (bare,)})
     assert best_round(rounds) == 2
     assert merged_metrics(rounds[1]) == {}
+
+
+def test_what_no_site_could_measure_has_no_best_and_that_is_said() -> None:
+    undefined = [result(number, {"north": (1.0, 4)}, metric="loss") for number in (1, 2)]
+    selection = Selection("dice", True)
+    assert selection.best(undefined) is None
+    assert "no best model" in selection.without_best(undefined)
+    assert selection.without_best([*undefined, result(3, {"north": (0.5, 4)})]) == ""
+    assert selection.without_best([]) == ""

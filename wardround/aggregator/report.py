@@ -11,7 +11,7 @@ from pathlib import Path
 from wardround.aggregator.history import HistoryRow, cohort_changes
 from wardround.aggregator.participation import Missed, Part, part_line, parts_of
 from wardround.aggregator.rounds.records import RoundResult, SiteResult, heaviest
-from wardround.aggregator.rounds.selection import Scored
+from wardround.aggregator.rounds.selection import Scored, Selection
 from wardround.engine.report.page import Page, number
 from wardround.engine.study import Study
 from wardround.federation.protocol import Plan, Stage
@@ -57,11 +57,17 @@ def make_page(record: RunRecord, picture: bytes | None) -> Page:
     page = Page(f"Federation {record.plan.federation}", lead).facts(_facts(record))
     if picture is not None:
         page.figure(picture, "Validation score and training loss over the rounds.")
-    page.heading("Sites").table(*_site_table(record), caption="The best model at each site, and what the site gave.")
-    for sentence in (*_changes(record), *_absences(record)):
+    caption = "What each site gave." if record.best is None else "The best model at each site, and what the site gave."
+    page.heading("Sites").table(*_site_table(record), caption=caption)
+    for sentence in (*_without_best(record), *_changes(record), *_absences(record)):
         page.text(sentence)
     page.heading("Rounds").table(*_round_table(record), caption="Scores are those of the model that the round made.")
     return page.heading("Plan").table(["what", "value"], _plan_rows(record), caption="What every site accepted.")
+
+
+def _without_best(record: RunRecord) -> list[str]:
+    missing = Selection.of(record.study).without_best(record.results)
+    return [f"{missing[0].upper()}{missing[1:]}."] if missing else []
 
 
 def _changes(record: RunRecord) -> list[str]:

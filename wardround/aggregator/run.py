@@ -21,6 +21,7 @@ from wardround.aggregator.rounds.mending import Mender
 from wardround.aggregator.rounds.outcome import Outcome, unwritten
 from wardround.aggregator.rounds.patience import Patience
 from wardround.aggregator.rounds.rules import Rules
+from wardround.aggregator.rounds.selection import Selection
 from wardround.aggregator.rounds.state import StateFolder
 from wardround.aggregator.rounds.switchboard import Switchboard, SystemClock
 from wardround.aggregator.scalars import Scalars
@@ -99,6 +100,8 @@ def _play(
         ends.tell(outcome.end, started)
     journal.record(Event.RUN_FINISHED if outcome.complete else Event.RUN_STOPPED, detail=outcome.line)
     say(*(f"  {part_line(part)}" for part in parts_of(loop.results, names)))
+    if missing := Selection.of(coordination.study).without_best(loop.results):
+        say(f"  {missing}")
     return replace(outcome, unwritten=_write_last(outputs, loop, outcome) or outcome.unwritten)
 
 
@@ -211,5 +214,6 @@ def _conclude(results: Path, outcome: Outcome) -> int:
         return ExitCode.INCOMPLETE
     made = {"best model": BEST, "last model": LAST, "report": REPORT, "history": "history.csv"}
     for label, name in made.items():
-        say(f"{label:<12} {results / name}")
+        if (results / name).exists():
+            say(f"{label:<12} {results / name}")
     return ExitCode.OK

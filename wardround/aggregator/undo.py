@@ -205,6 +205,8 @@ def _show(state: StateFolder, folder: Path, names: tuple[str, ...], results: tup
     study = study_from_bytes((state.root / "study.json").read_bytes())
     outputs = Outputs(folder, plan, study, names, state.arrays, Scalars(folder / "tensorboard"))
     best = Selection.of(study).best(results)
+    if best is None:
+        shutil.rmtree(folder / BEST, ignore_errors=True)
     outputs.show(results, best)
     outputs.report(results, best)
     outputs.scalars.close()

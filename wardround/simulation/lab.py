@@ -86,8 +86,9 @@ class Lab:
 
     @property
     def best_model(self) -> Path:
-        """Model folder of the best round."""
-        return self.results / BEST
+        """Model folder of the best round; of the last one where no round could be scored."""
+        best = self.results / BEST
+        return best if best.exists() else self.last_model
 
     @property
     def last_model(self) -> Path:

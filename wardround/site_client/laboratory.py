@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,7 +166,9 @@ class EngineLaboratory:
         return self._made
 
     def evaluate(self, model: Arrays, subset: Subset, most: int | None = None) -> dict[str, MetricValue]:
-        """Score weights on a set of cases; empty when the set is. Validation predicts with `inference.quick`."""
+        """Score weights on a set of cases; empty when the set is, and without what is undefined there.
+
+        Validation predicts with `inference.quick`."""
         from wardround.engine.inference import quick
 
         if not self._bench.cases(subset):
@@ -174,7 +177,8 @@ class EngineLaboratory:
         full = self._bench.study.inference
         settings = full if subset == "test" else quick(full)
         summary = self._bench.evaluate(self._learner, subset, inference=settings, most=most).summary
-        return {name: MetricValue(value=found.value, count=found.count) for name, found in summary.items()}
+        defined = {name: found for name, found in summary.items() if found.count and math.isfinite(found.value)}
+        return {name: MetricValue(value=found.value, count=found.count) for name, found in defined.items()}
 
     def train(self, job: TrainingJob, watch: Watch) -> Trained:
         """Train for a round, from the incoming weights and the carried state, or from the checkpoint."""

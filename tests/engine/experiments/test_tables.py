@@ -61,11 +61,12 @@ def _row(step: int) -> HistoryRow:
     [
         ([0.1, 0.3, 0.3, 0.2], True, 2),
         ([0.1, 0.3, 0.05, 0.05], False, 3),
-        ([None, None], True, 1),
+        ([None, None], True, None),
         ([None, 0.0, None], True, 2),
+        ([None, 0.9, 0.1], False, 3),
     ],
 )
-def test_the_best_step(scores: list[float | None], higher: bool, best: int) -> None:
+def test_the_best_step(scores: list[float | None], higher: bool, best: int | None) -> None:
     memory = Memory()
     for step, score in enumerate(scores, start=1):
         memory = memory.followed_by(_row(step), score, higher_is_better=higher)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from wardround.aggregator.rounds.records import RoundResult, SiteResult
@@ -45,7 +45,9 @@ class Selection:
         return cls(name, builtin_and_plugins().find(Kind.METRIC, name).higher_is_better)
 
     def best(self, results: Iterable[RoundResult]) -> Scored | None:
-        """The best model that was scored. Round r scores the model of round r - 1; of equals the older one stays.
+        """The best model that was scored; None where the metric was undefined at every site in every round.
+
+        Round r scores the model of round r - 1; of equals the older one stays.
 
         Each newcomer is compared with the best so far over the sites that scored both, so that a site which was away
         for a round neither helps nor harms a model. Without a common site the older one stays.
@@ -56,6 +58,15 @@ class Selection:
             if candidate.sites and (best is None or self._is_better(candidate, best)):
                 best = candidate
         return best
+
+    def without_best(self, results: Sequence[RoundResult]) -> str:
+        """Why there is no best model although models were scored; empty where there is one, or none was scored yet."""
+        scored = [result for result in results if any(site.metrics for site in result.sites)]
+        if not scored or self.best(results) is not None:
+            return ""
+        return (
+            f"{self.metric} was undefined at every site that scored a model: there is no best model, only the last one"
+        )
 
     def _scored(self, result: RoundResult) -> Scored:
         scores = {site.site: self._summary(site) for site in result.sites}

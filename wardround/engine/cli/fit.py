@@ -118,7 +118,7 @@ def _fit(survey: Survey, out: Path, work: Path, store_limit: int | None) -> Lead
             require_store_room(expected.store_bytes, work)
             require_space(out, expected.run_bytes * len(splits), "checkpoints and weights")
     workbench = Workbench.fill(survey, work, store_limit)
-    for notice in workbench.notices:
+    for notice in (*workbench.notices, *workbench.selection_notices(splits)):
         complain(f"note: {notice.render()}")
     write_assignment(out / SETS_FILE, workbench.assignment)
     board = fit_splits(workbench, splits, out, progress)
@@ -173,5 +173,8 @@ def _text(board: Leaderboard, out: Path) -> str:
     reports = [str(out / "report.html")] if several else []
     paths = [str(result.folder / "report.html") for result in board.results.values()]
     models = [str(result.model) for result in board.results.values()]
-    head = f"{scored} scores of the best weights" + (", mean ± standard deviation" if several else "")
-    return "\n".join([head, *lines, "report:", *reports, *paths, "model:", *models])
+    results = board.results.values()
+    which = " and ".join(sorted({result.metrics.which for result in results}))
+    head = f"{scored} scores of the {which} weights" + (", mean ± standard deviation" if several else "")
+    chosen = [f"{name}: {result.metrics.chosen}" for name, result in board.results.items() if result.metrics.chosen]
+    return "\n".join([head, *chosen, *lines, "report:", *reports, *paths, "model:", *models])

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import ValidationError
 
 from wardround.engine.basics.canonical import canonical_json, canonical_model, sha256_hex
-from wardround.engine.basics.closed import Closed
+from wardround.engine.basics.closed import Added, Closed
 from wardround.engine.basics.files import DamagedError, read_checked, write_atomic, write_checked
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.progress import Progress
@@ -65,15 +66,25 @@ class Scores(Closed):
 
 
 class Metrics(Closed):
-    """`metrics.json` of a model folder: how well the best weights do. Names neither subject nor path."""
+    """`metrics.json` of a model folder: how well its weights do. Names neither subject nor path.
+
+    `best_step` is that of the best validation. It is None where the selecting metric was undefined at all of them: then
+    the weights are those of the last step, and `chosen` says so.
+    """
 
     study: str
-    best_step: int
+    best_step: int | None
     total_steps: int
     train_cases: int
     validation: Scores
     test: Scores | None
     machine: Machine
+    chosen: Annotated[str, Added("0.2.0")] = ""
+
+    @property
+    def which(self) -> str:
+        """Which weights they are, for people."""
+        return "best" if self.best_step is not None else "last"
 
 
 @dataclass(frozen=True)
@@ -99,7 +110,9 @@ class RunResult:
 def fit(workbench: Workbench, folder: Path, shown: Progress = SILENT) -> RunResult:
     """Train one split to the end and score its best weights; or go on where an earlier call was interrupted.
 
-    Validations during training predict with `inference.quick`; the best weights are scored with the study's settings.
+    The best weights are those of the best validation among those at which the selecting metric is defined; if it is at
+    none, those of the last step take their place. Validations during training predict with `inference.quick`; the
+    chosen weights are scored with the study's settings.
     Ctrl-C and SIGTERM save a checkpoint. A folder whose run is finished is not touched. The result does not depend on
     how often a run was interrupted.
 
@@ -204,7 +217,7 @@ class _Run:
         )
         score = row.metrics.get(self._select)
         after = memory.followed_by(row, score, higher_is_better=self._higher_is_better)
-        if after.best_step == stop:
+        if after.best == stop:
             self._write(BEST, stop)
         plan = self._plan(after)
         if plan.pace.affordable:
@@ -213,9 +226,11 @@ class _Run:
         return after
 
     def finish(self, memory: Memory) -> RunResult:
-        """Write the model folder, score the best weights once on the test set, and remove the checkpoint."""
+        """Write the model folder, score the chosen weights once on the test set, and remove the checkpoint."""
         write_study(self._folder / "model" / STUDY, self._workbench.study)
         self._write(LAST, self.length.total_steps)
+        if memory.best is None:
+            self._write(BEST, self.length.total_steps)
         best = read_tensors(self._folder / "model" / BEST)
         self._learner.load_weights(best.tensors)
         evaluations: dict[str, Evaluation] = {
@@ -223,12 +238,15 @@ class _Run:
         }
         metrics = Metrics(
             study=self._workbench.study.digest,
-            best_step=memory.best_step or 0,
+            best_step=memory.best,
             total_steps=self.length.total_steps,
             train_cases=len(self._workbench.train_cases),
             validation=_scores(evaluations["validation"]),
             test=_scores(evaluations["test"]) if "test" in evaluations else None,
             machine=self._machine(),
+            chosen=""
+            if memory.best is not None
+            else f"the last weights: {self._select} was undefined at every validation",
         )
         write_history(self._folder, memory.rows)
         write_cases(self._folder / CASES, evaluations)

@@ -37,7 +37,7 @@ class HistoryRow(Closed):
 
 
 class Memory(Closed):
-    """A run's memory, kept in its checkpoint: the rows so far, and the best validation."""
+    """A run's memory, kept in its checkpoint: the rows so far, and the best validation, if one had a score."""
 
     rows: tuple[HistoryRow, ...] = ()
     best_step: int | None = None
@@ -49,16 +49,22 @@ class Memory(Closed):
         return self.rows[-1].step if self.rows else 0
 
     def followed_by(self, row: HistoryRow, score: float | None, *, higher_is_better: bool) -> Memory:
-        """With one more row; of equal scores the earlier one stays the best, and any score beats an undefined one."""
+        """With one more row; of equal scores the earlier one stays the best. A validation without a score takes no
+        part: it is never the best, and what was the best before stays so."""
         rows = (*self.rows, row)
-        if self.best_step is None or _is_better(score, self.best_score, higher_is_better):
+        if score is not None and _is_better(score, self.best_score, higher_is_better):
             return Memory(rows=rows, best_step=row.step, best_score=score)
-        return Memory(rows=rows, best_step=self.best_step, best_score=self.best_score)
+        return Memory(rows=rows, best_step=self.best, best_score=self.best_score)
+
+    @property
+    def best(self) -> int | None:
+        """The step of the best validation; None while none had a score, whatever an earlier release wrote down then."""
+        return None if self.best_score is None else self.best_step
 
 
-def _is_better(score: float | None, best: float | None, higher_is_better: bool) -> bool:
-    if score is None or best is None:
-        return score is not None
+def _is_better(score: float, best: float | None, higher_is_better: bool) -> bool:
+    if best is None:
+        return True
     return score > best if higher_is_better else score < best
 
 

@@ -1,7 +1,8 @@
 """A model folder: all that `predict` needs, and nothing that names a subject or a path.
 
-`study.yaml` is the study as a person reads it, `model.safetensors` the weights of the best validation,
-`last.safetensors` those of the last step, `metrics.json` how well it does and on what it was trained.
+`study.yaml` is the study as a person reads it, `model.safetensors` the weights of the best validation (of the last
+step, where no validation had a score to choose by), `last.safetensors` those of the last step, `metrics.json` how well
+it does and on what it was trained.
 """
 
 from __future__ import annotations

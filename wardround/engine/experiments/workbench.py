@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,10 +13,20 @@ import torch
 
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.progress import Progress, Silent, progress
-from wardround.engine.cohort import Assignment, Case, Cohort, Folds, Split, SplitPlan, cohort_digest
+from wardround.engine.cohort import (
+    Assignment,
+    Case,
+    Cohort,
+    Folds,
+    NamedSplit,
+    Split,
+    SplitPlan,
+    cohort_digest,
+)
 from wardround.engine.cohort.twins import Contents, find_leaks, repeated_rows, without_repeats
 from wardround.engine.inspection import Depth, Inspection, check_manifest
 from wardround.engine.inspection.notices import Comparison, comparison_notices
+from wardround.engine.inspection.selection import selection_notices
 from wardround.engine.metrics.types import Evaluation
 from wardround.engine.sampling import PatchSource
 from wardround.engine.store import CaseStore
@@ -150,6 +160,13 @@ class Workbench:
         """What is worth knowing of rows that show the same image, now that every one has been decoded."""
         repeats = repeated_rows(self.cohort, self.contents)
         return comparison_notices(self.cohort, Comparison(self.contents, True, repeats))
+
+    def selection_notices(self, splits: Sequence[NamedSplit]) -> tuple[Problem, ...]:
+        """Where the masks of a segmentation leave nothing to choose the best weights by, now that they are read."""
+        if self.study.task != "segmentation":
+            return ()  # the table has told
+        truths = {subject: case.classes for subject, case in self.stored.items()}
+        return selection_notices(self.study, self.cohort, {named.name: named.split for named in splits}, truths)
 
     @cached_property
     def contents(self) -> Contents:

@@ -10,6 +10,7 @@ from wardround.engine.basics.problems import Problem
 from wardround.engine.cohort.models import Cohort, Split
 from wardround.engine.cohort.twins import Content, Contents
 from wardround.engine.imaging.types import Geometry
+from wardround.engine.inspection.selection import selection_notices
 from wardround.engine.inspection.shapes import preprocessed_grid
 from wardround.engine.study.models import Study
 
@@ -68,9 +69,20 @@ def cohort_notices(
         *_rows_for_patients(cohort),
         *_smaller_than_patch(study, cohort, facts),
         *_absent_classes(study, cohort, splits),
+        *selection_notices(study, cohort, splits, _truths(study, facts)),
         *_flat(cohort, facts),
         *_masks(study, cohort, facts),
     )
+
+
+def _truths(study: Study, facts: Mapping[str, CaseFacts]) -> dict[str, frozenset[int]]:
+    """By subject the indices of the classes in its mask, where that was read."""
+    index = {value: place for place, value in enumerate(study.class_values)}
+    return {
+        subject: frozenset(index[value] for value in fact.mask_values if index.get(value))
+        for subject, fact in facts.items()
+        if fact.mask_values is not None
+    }
 
 
 def comparison_notices(cohort: Cohort, compared: Comparison) -> tuple[Problem, ...]:

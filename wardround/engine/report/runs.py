@@ -41,7 +41,7 @@ def write_run_report(workbench: Workbench, result: RunResult, name: str) -> Path
     page.facts(_facts(metrics, study)).heading("Learning").figure(picture, "Loss and validation scores by step.")
     cases = read_cases(result.folder / CASES)
     for part, scored in cases.items():
-        page.heading(f"The {part} cases, by the best weights")
+        page.heading(f"The {part} cases, by the {metrics.which} weights")
         add_cases(page, scored, study, "Scores on the preprocessed grid; spread is the standard deviation over cases.")
     scored = cases.get("test") or cases["validation"]
     add_overlays(page, _predictions(workbench, result, telling_cases(scored, study)), study)
@@ -57,10 +57,13 @@ def write_leaderboard_report(study: Study, board: Leaderboard, folder: Path) -> 
     add_distributions(page, board.scores, "Test scores over the splits; spread is the standard deviation over them.")
     names = list(board.scores)
     rows = [
-        [name, str(result.metrics.best_step), *(_cell(scores_of(result), metric) for metric in names)]
+        [name, _step(result.metrics), *(_cell(scores_of(result), metric) for metric in names)]
         for name, result in board.results.items()
     ]
     page.heading("Splits").table(["split", "best step", *names], rows)
+    for name, result in board.results.items():
+        if result.metrics.chosen:
+            page.text(f"{name} has {result.metrics.chosen}.")
     return page.save(folder / REPORT)
 
 
@@ -98,13 +101,21 @@ def _points(rows: Sequence[HistoryRow], name: str) -> list[Point]:
     return [(row.step, row.metrics[name]) for row in rows if name in row.metrics]
 
 
+def _step(metrics: Metrics) -> str:
+    return "–" if metrics.best_step is None else str(metrics.best_step)
+
+
 def _cell(scores: Mapping[str, float], name: str) -> str:
     return number(scores[name]) if name in scores else "–"
 
 
 def _facts(metrics: Metrics, study: Study) -> dict[str, str]:
     select = study.validation.select
-    facts = {"best step": f"{metrics.best_step} of {metrics.total_steps}"}
+    facts = (
+        {"weights": metrics.chosen}
+        if metrics.chosen
+        else {"best step": f"{metrics.best_step} of {metrics.total_steps}"}
+    )
     for part, scores in (("validation", metrics.validation), ("test", metrics.test)):
         if scores is not None and select in scores.values:
             facts[f"{select}, {scores.cases} {part} cases"] = number(scores.values[select])

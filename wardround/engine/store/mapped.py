@@ -55,6 +55,12 @@ class MappedCase(StoredCase):
         description: Description = self._description  # type: ignore[attr-defined]
         return description.label_type is not None
 
+    @property
+    def classes(self) -> frozenset[int]:
+        """The indices of the classes that the mask has, without touching it."""
+        description: Description = self._description  # type: ignore[attr-defined]
+        return frozenset(description.foreground)
+
     def _arrays(self) -> Arrays:
         return SHELF.arrays(self.folder, self._load)
 

@@ -45,4 +45,9 @@ class StoredCase:
         """Whether there is a mask, without touching it."""
         return self.label is not None
 
+    @property
+    def classes(self) -> frozenset[int]:
+        """The indices of the classes that the mask has, but for the background, without touching it."""
+        return frozenset(self.foreground)
+
     content: Content = NOTHING

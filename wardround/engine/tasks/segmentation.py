@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import cast
 
@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from wardround.engine.basics.problems import Findings
 from wardround.engine.basics.progress import SILENT, Progress
 from wardround.engine.inference import ClassVolumes, class_volumes, predict_planes, predict_windows
+from wardround.engine.inspection.selection import undefined_on_background
 from wardround.engine.losses import ByCase
-from wardround.engine.metrics import CaseScores, Evaluation, SegmentationMetric, build_metrics, summarise
+from wardround.engine.metrics import CaseScores, Evaluation, SegmentationMetric, Summary, build_metrics, summarise
 from wardround.engine.sampling.types import Batch
 from wardround.engine.store.types import StoredCase
 from wardround.engine.study import Study
@@ -75,14 +76,25 @@ class SegmentationTask(Task):
         progress: Progress = SILENT,
         inference: Inference | None = None,
     ) -> Evaluation:
-        """Per case each metric over its classes, and the loss of the blended probabilities."""
+        """Per case each metric over its classes, and the loss of the blended probabilities.
+
+        In the summary a metric that needs a class in some mask is left out where no mask has any."""
         _require_labels(cases, subjects)
         score = self._score_by_planes if isinstance(self._loss, ByCase) else self._score_whole
         scored = []
         for done, (case, subject) in enumerate(zip(cases, subjects, strict=True), start=1):
             scored.append(CaseScores(subject, score(network, case, device, inference)))
             progress.advance(done, subject)
-        return Evaluation(tuple(scored), summarise(scored))
+        summary = summarise(scored)
+        if not any(_truth(case).any() for case in cases):
+            summary = self._of_empty_masks(summary)
+        return Evaluation(tuple(scored), summary)
+
+    def _of_empty_masks(self, summary: Mapping[str, Summary]) -> dict[str, Summary]:
+        """What is defined for cases whose masks are all empty. Their Dice would come from the cases alone in which a
+        network finds something, and only the one that finds nothing anywhere would have none."""
+        undefined = undefined_on_background(self._metrics, self.study.class_names, self.study.dimensions)
+        return {name: found for name, found in summary.items() if name.partition(".")[0] not in undefined}
 
     def _score_by_planes(
         self, network: nn.Module, case: StoredCase, device: torch.device, inference: Inference | None
