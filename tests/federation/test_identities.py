@@ -68,7 +68,7 @@ def test_what_is_not_a_key_is_refused(tmp_path: Path, content: bytes) -> None:
 
 
 def test_an_absent_key_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="there is no such private key"):
         CoordinatorKey.load(tmp_path)
 
 

@@ -79,5 +79,5 @@ def test_what_is_not_an_invitation_is_refused(tmp_path: Path, content: str) -> N
 
 
 def test_an_absent_invitation_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="there is no such invitation"):
         load_invitation(tmp_path / "invitation.json")

@@ -15,6 +15,7 @@ from wardround.aggregator.rounds.state import StateFolder
 from wardround.aggregator.settings import Federation, Folders
 from wardround.engine.basics.keeping import Kept, check_kept, require_kept
 from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.basics.reading import naming_place, read_named, require_file
 from wardround.engine.study import Study, load_study
 from wardround.engine.study.documents import Document, load_settings_file, read_document
 from wardround.federation.expiry import expiry_sentence
@@ -93,7 +94,7 @@ def read_federation(path: Path) -> tuple[Path, Federation]:
 
 def load_coordination(path: Path, *, today: datetime.datetime | None = None) -> Coordination:
     """Read a federation file and all that it names. Raises `InputError` with every problem of all of them."""
-    document, home, findings = read_document(path), path.resolve().parent, Findings()
+    document, home, findings = read_document(path, "federation file"), path.resolve().parent, Findings()
     settings = study = roster = key = None
     with findings.gather():
         settings = load_settings_file(Federation, path, "federation file")
@@ -127,8 +128,8 @@ def _study_path(document: Document, home: Path) -> Path:
         # The missing or mistyped key is reported with the other problems of the file.
         raise InputError([])
     path = home / named
-    if not path.is_file():
-        raise InputError.one("there is no such study", where=document.place(("study",)), got=str(path))
+    with naming_place(document.place(("study",))):
+        require_file(path, "study")
     return path
 
 
@@ -218,16 +219,16 @@ def _check_certificates(
 
 def _certificate(path: Path) -> x509.Certificate:
     try:
-        return x509.load_pem_x509_certificate(path.read_bytes())
-    except OSError as error:
-        raise InputError.one("the certificate cannot be read", where=str(path), got=error.strerror or "") from None
+        return x509.load_pem_x509_certificate(read_named(path, "certificate"))
     except ValueError:
-        raise InputError.one("this is not a certificate", where=str(path), expected="a PEM file") from None
+        remedy = "Restore it from the backup, or issue a new one with `aggregator certificate`"
+        raise InputError.one(
+            "this is not a certificate", where=str(path), got="other bytes", expected="a PEM file", remedy=remedy
+        ) from None
 
 
 def _require_key(path: Path) -> None:
-    if not path.is_file():
-        raise InputError.one("the server's private key is missing", where=str(path))
+    require_file(path, "server's private key")
     require_kept(path, Kept.SECRET, "private key")
 
 

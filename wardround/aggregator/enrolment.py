@@ -11,6 +11,7 @@ from wardround.aggregator.key_changes import read_changes
 from wardround.engine.basics.files import write_settings
 from wardround.engine.basics.keeping import Kept, require_kept
 from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.reading import read_named
 from wardround.engine.basics.releases import later_release
 from wardround.federation.identities import EnrolmentRequest, Member, Roster
 
@@ -19,17 +20,16 @@ def read_roster(path: Path) -> Roster:
     """The roster of a file. Raises `InputError` when it cannot be read, is not one, or others may change it."""
     require_kept(path, Kept.SETTINGS, "roster")
     try:
-        return Roster.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise InputError.one("the roster cannot be read", where=str(path), got=error.strerror or "") from None
+        return Roster.model_validate_json(read_named(path, "roster"))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise later_release(error, path) or InputError.one(
             "this is not a roster",
             where=f"{path}, {place}" if place else str(path),
-            got=first["msg"],
+            got="no JSON text" if first["type"] == "json_invalid" else "another value than a roster has there",
             expected="a file that `aggregator enroll` wrote",
+            remedy="Restore it from the backup, or enrol the sites again",
         ) from None
 
 

@@ -21,6 +21,7 @@ from wardround.engine.basics.canonical import canonical_model, digest_of, sha256
 from wardround.engine.basics.files import write_atomic, write_private
 from wardround.engine.basics.keeping import Kept, check_kept, require_kept
 from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.basics.reading import read_named
 from wardround.engine.basics.releases import later_release
 from wardround.federation.protocol import SiteName, WireModel
 
@@ -280,15 +281,14 @@ def _verify_transport(public: str, body: bytes, signature: bytes) -> bool:
 
 def _read_request(path: Path) -> EnrolmentRequest:
     try:
-        with path.open("rb") as handle:
-            return EnrolmentRequest.model_validate_json(handle.read(_MAX_REQUEST_BYTES))
-    except OSError as error:
-        raise InputError.one("the request cannot be read", where=str(path), got=error.strerror or "") from None
+        return EnrolmentRequest.model_validate_json(read_named(path, "enrolment request", _MAX_REQUEST_BYTES))
     except ValidationError as error:
         raise later_release(error, path) or InputError.one(
             "this is not an enrolment request",
             where=str(path),
+            got="another file",
             expected="the NAME.pub file that `site-client init` wrote",
+            remedy="Ask the site's staff for that file; it lies beside their site.yaml",
         ) from None
 
 
@@ -306,10 +306,7 @@ def _refuse_existing(path: Path) -> None:
 
 
 def _read_key(path: Path) -> object:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError.one("the private key cannot be read", where=str(path), got=error.strerror or "") from None
+    content = read_named(path, "private key")
     try:
         return serialization.load_pem_private_key(content, password=None)
     except (ValueError, TypeError):
@@ -317,4 +314,7 @@ def _read_key(path: Path) -> object:
 
 
 def _not_a_key(path: Path, expected: str) -> InputError:
-    return InputError.one("this is not the expected key", where=str(path), expected=expected)
+    remedy = "Restore it from the backup of the keys, or make new keys"
+    return InputError.one(
+        "this is not the expected key", where=str(path), got="another key or file", expected=expected, remedy=remedy
+    )

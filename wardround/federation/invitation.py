@@ -10,11 +10,13 @@ from typing import Annotated, Literal, Self
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from wardround.engine.basics.canonical import canonical_model, sha256_hex
 from wardround.engine.basics.closed import Added
 from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.basics.reading import read_named
 from wardround.engine.basics.releases import later_release
 from wardround.engine.study import Study, study_from_bytes
 from wardround.federation.addresses import Address, split_address
@@ -160,16 +162,21 @@ def _statement(invitation: Invitation) -> bytes:
 
 def _read(path: Path) -> _Signed:
     try:
-        with path.open("rb") as handle:
-            return _Signed.model_validate_json(handle.read(MAX_INVITATION_BYTES))
-    except OSError as error:
-        raise InputError.one("the invitation cannot be read", where=str(path), got=error.strerror or "") from None
+        return _Signed.model_validate_json(read_named(path, "invitation", MAX_INVITATION_BYTES))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise later_release(error, path) or InputError.one(
             "this is not an invitation",
             where=f"{path}, {place}" if place else str(path),
-            got="no such key" if first["type"] == "missing" else first["msg"],
+            got=_found(first),
             expected="the invitation.json that `aggregator invite` wrote",
+            remedy="Ask the coordinator to send that file again, as it is",
         ) from None
+
+
+def _found(detail: ErrorDetails) -> str:
+    """What stands where an invitation has something else."""
+    if detail["type"] == "missing":
+        return "no such key"
+    return "no JSON text" if detail["type"] == "json_invalid" else "another value than an invitation has there"

@@ -17,6 +17,7 @@ from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.closed import Added
 from wardround.engine.basics.files import write_settings
 from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.reading import read_named
 from wardround.federation.identities import (
     CoordinatorKey,
     EnrolmentRequest,
@@ -66,10 +67,7 @@ class Rotation(WireModel):
 def read_rotation(path: Path) -> Rotation | None:
     """The rotation in a file; None when the file is something else. Raises `InputError` when a signature is wrong."""
     try:
-        with path.open("rb") as handle:
-            rotation = Rotation.model_validate_json(handle.read(_MAX_BYTES))
-    except OSError as error:
-        raise InputError.one("the request cannot be read", where=str(path), got=error.strerror or "") from None
+        rotation = Rotation.model_validate_json(read_named(path, "file of new keys", _MAX_BYTES))
     except ValidationError:
         return None
     if not rotation.holds:

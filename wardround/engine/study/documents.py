@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import math
 import types
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,14 +14,18 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import YAMLError
 
 from wardround.engine.basics.keeping import Kept, check_kept
 from wardround.engine.basics.problems import Findings, InputError, Problem
+from wardround.engine.basics.reading import kind_of, read_named
 from wardround.engine.study.expectations import Location
 from wardround.engine.study.flaws import UNKNOWN_KEY, Flaw, as_tuples, flaws_of, written
+from wardround.engine.study.syntax import look_alikes, repeated_key, syntax_problem, table_problem
 
 Model = TypeVar("Model", bound=BaseModel)
+_FORM = "lines of the form `key: value`"
+_MOST_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -57,37 +62,60 @@ class Document:
         return found
 
 
-def read_document(path: Path) -> Document:
-    """Parse a YAML 1.2 file. Raises `InputError` for what cannot be read, is not YAML, or names a key twice."""
+def read_document(path: Path, noun: str = "YAML file") -> Document:
+    """Parse a YAML 1.2 file; `noun` is what people call it.
+
+    Raises `InputError` for what cannot be read, is not YAML, or names a key twice.
+    """
+    content = read_named(path, noun, _MOST_BYTES + 1)
+    if kind := kind_of(content) or ("a file of megabytes" if len(content) > _MOST_BYTES else ""):
+        remedy = f"Name the {noun} itself, and check the order of the arguments"
+        raise InputError.one(f"this is no {noun}", where=str(path), got=kind, expected=_FORM, remedy=remedy)
+    return parse_document(_decoded(content, path), path)
+
+
+def _decoded(content: bytes, path: Path) -> str:
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError.one("the file cannot be read", where=str(path), got=_reason(error)) from None
-    return parse_document(text, path)
+        return content.decode("utf-16" if is_utf16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError.one(
+            "these bytes are not UTF-8 text",
+            where=f"{path.name}:{content[: error.start].count(bytes([10])) + 1}",
+            got=f"the byte {content[error.start]:#04x}",
+            expected="UTF-8",
+            remedy="Save the file as UTF-8; an editor has that under `Save as`",
+        ) from None
 
 
 def parse_document(text: str, path: Path) -> Document:
     """Parse YAML 1.2 text that came from `path` (used for messages only)."""
     lines: dict[Location, int] = {}
+    text = text.removeprefix("\ufeff")
     try:
         content = _plain(YAML(typ="rt").load(text), (), lines)
     except RecursionError:
-        raise InputError.one("the file is nested too deeply", where=path.name) from None
+        remedy = "Write lists and sections as the documentation shows them"
+        what, got = "the file is nested too deeply", "thousands of brackets"
+        raise InputError.one(what, where=path.name, got=got, expected=_FORM, remedy=remedy) from None
     except DuplicateKeyError as error:
-        raise InputError.one(
-            "a key stands twice", where=_mark(path, error), got=_headline(error), remedy="Remove one of the two"
-        ) from None
-    except MarkedYAMLError as error:
-        raise InputError.one("this is not YAML", where=_mark(path, error), got=_headline(error)) from None
-    except YAMLError as error:
-        raise InputError.one("this is not YAML", where=path.name, got=str(error)) from None
+        raise InputError([repeated_key(text, path, error)]) from None
+    except (YAMLError, ValueError) as error:
+        raise InputError([*look_alikes(text, path)] or [syntax_problem(text, path, error)]) from None
+    if alike := [*look_alikes(text, path)]:
+        raise InputError(alike)
+    if isinstance(content, dict):
+        return Document(path, content, lines)
+    raise InputError([table_problem(text, path) or _without_keys(content, path)])
+
+
+def _without_keys(content: JsonValue, path: Path) -> Problem:
     if content is None:
-        raise InputError.one("the file is empty", where=path.name, expected="lines of the form `key: value`")
-    if not isinstance(content, dict):
-        got = "a list" if isinstance(content, list) else written(content)
-        expected = "lines of the form `key: value`"
-        raise InputError.one("the file has no keys", where=path.name, got=got, expected=expected)
-    return Document(path, content, lines)
+        remedy = "Write it, or name another file; the documentation has one to begin with"
+        return Problem("the file is empty", path.name, "nothing but blanks and comments", _FORM, remedy)
+    got = "a list" if isinstance(content, list) else written(content)
+    remedy = "Begin each line with a key and a colon" + ("; take out the `-` at its start" if got == "a list" else "")
+    return Problem("the file has no keys", path.name, got, _FORM, remedy)
 
 
 def validate_document(model: type[Model], document: Document, *, strict: bool | None = None) -> Model:
@@ -110,7 +138,7 @@ def load_settings_file(model: type[Model], path: Path, noun: str) -> Model:
 
     `noun` is what people call the file.
     """
-    document, findings = read_document(path), Findings()
+    document, findings = read_document(path, noun), Findings()
     check_kept(path, Kept.SETTINGS, noun, findings)
     with findings.gather():
         found = validate_document(model, document)
@@ -181,18 +209,3 @@ def _scalar(node: Any) -> JsonValue:
     if isinstance(node, float):
         return float(node) if math.isfinite(node) else str(node)
     return str(node)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return error.strerror or type(error).__name__
-    return "bytes that are not UTF-8 text"
-
-
-def _mark(path: Path, error: MarkedYAMLError) -> str:
-    mark = error.problem_mark
-    return f"{path.name}:{mark.line + 1}" if mark is not None else path.name
-
-
-def _headline(error: MarkedYAMLError) -> str:
-    return str(error.problem or error.context or "").split("\n")[0]

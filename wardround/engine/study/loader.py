@@ -17,7 +17,7 @@ from wardround.engine.study.models import Study
 
 def load_study(path: Path) -> Study:
     """The study of a YAML file. Raises `InputError` with every problem of the file."""
-    return validate_document(Study, read_document(path), strict=True)
+    return validate_document(Study, read_document(path, "study"), strict=True)
 
 
 def study_to_bytes(study: Study) -> bytes:

@@ -1,0 +1,154 @@
+"""Files that a person names: what is in the way of reading one, and which file was probably meant.
+
+Nothing here waits: a pipe or a device in the place of a file is refused before it is opened.
+"""
+
+from __future__ import annotations
+
+import codecs
+import difflib
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from wardround.engine.basics.problems import InputError, Problem
+
+_MOST_NAMES = 20_000
+"""So many names of a folder are compared with the one that is missing."""
+_SHOWN = 3
+_BOTH_WAYS = 0.6
+_SIGNATURES = (
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"II*\x00", "a TIFF image"),
+    (b"MM\x00*", "a TIFF image"),
+    (b"\x1f\x8b", "a compressed file, such as an image in .nii.gz"),
+    (b"PK\x03\x04", "a zip archive or an Excel or Word document"),
+    (b"\xd0\xcf\x11\xe0", "an Excel or Word document"),
+    (b"%PDF", "a PDF document"),
+    (b"NRRD", "an NRRD image"),
+    (b"SQLite", "a database"),
+)
+_RIGHTS = frozenset({errno.EACCES, errno.EPERM})
+
+
+def read_named(path: Path, noun: str, most_bytes: int = -1) -> bytes:
+    """The bytes of a file that a person named; `noun` is what it should be, such as "study".
+
+    Raises:
+        InputError: there is no such file, it is no file, or it cannot be read; with what is there instead.
+    """
+    require_file(path, noun)
+    try:
+        with path.open("rb") as handle:
+            return handle.read(most_bytes)
+    except OSError as error:
+        raise unreadable(path, noun, error) from None
+
+
+def require_file(path: Path, noun: str) -> None:
+    """Raise `InputError` unless a regular file stands at `path`."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise unreadable(path, noun, error) from None
+    if not stat.S_ISREG(mode):
+        raise InputError([_not_a_file(path, noun, mode)])
+
+
+def unreadable(path: Path, noun: str, error: OSError) -> InputError:
+    """The error for a file that the system does not read, with what to do about it."""
+    if path.is_symlink() and error.errno in (errno.ENOENT, errno.ELOOP):
+        return _one(
+            f"the {noun} is a link that leads nowhere",
+            path,
+            f"a link to {os.readlink(path)}",
+            f"a {noun}",
+            "Put back what the link leads to, or name the file itself",
+        )
+    if error.errno == errno.ENOENT:
+        return _one(f"there is no such {noun}", path, "no file", f"the path of the {noun}", remedy_for_missing(path))
+    if error.errno == errno.ENOTDIR:
+        return _one(
+            f"there is no such {noun}", path, "a file in the place of a folder", f"the path of the {noun}", _PATH
+        )
+    said = error.strerror or type(error).__name__
+    remedy = _RIGHTS_REMEDY if error.errno in _RIGHTS else "Have the disk and the path checked, then try again"
+    return _one(f"the {noun} cannot be read", path, said, f"a {noun} that this user may read", remedy)
+
+
+_PATH = "Check the path; a part of it that should be a folder is a file"
+_RIGHTS_REMEDY = "Have the rights changed (`chmod`), or run the command as the user who owns the file"
+
+
+def remedy_for_missing(path: Path) -> str:
+    """What to do about a file that is not there: the similar names in its folder, or what is missing of the folder."""
+    present = next(folder for folder in path.absolute().parents if folder.is_dir())
+    if present != path.absolute().parent:
+        missing = path.absolute().relative_to(present).parts[0]
+        close = _close(missing, present)
+        hint = f"; {present} has {close}" if close else ""
+        return f"The folder {present / missing} does not exist{hint}. Check the path"
+    close = _close(path.name, present)
+    if close:
+        return f"Its folder has {close}; correct the path"
+    return f"Looked for {path.absolute()}; check the path, and the folder in which the command is run"
+
+
+@contextmanager
+def naming_place(where: str) -> Iterator[None]:
+    """While a file is read that another file names: problems are told with that place, and the path as what was got."""
+    try:
+        yield
+    except InputError as error:
+        named = (replace(problem, where=where, got=f"{problem.where}: {problem.got}") for problem in error.problems)
+        raise InputError(named) from None
+
+
+def kind_of(content: bytes) -> str:
+    """What bytes are that are no text, such as "a PNG image"; empty where they may be text."""
+    found = next((kind for signature, kind in _SIGNATURES if content.startswith(signature)), "")
+    is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if found or is_wide or b"\x00" not in content[:4096]:
+        return found
+    return "a NIfTI image" if content[344:347] in (b"n+1", b"ni1") else "a file of bytes that are no text"
+
+
+def _not_a_file(path: Path, noun: str, mode: int) -> Problem:
+    kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
+    got = next((word for test, word in kinds if test(mode)), "a device")
+    remedy = "Name the file itself; a pipe or device is not read"
+    if stat.S_ISDIR(mode):
+        names = ", ".join(sorted(_names(path))[:_SHOWN])
+        remedy = f"Name the file in it{f'; it has {names}' if names else ', which is empty'}"
+    return Problem(f"the {noun} is {got}", str(path), got, "a file", remedy)
+
+
+def _close(name: str, folder: Path) -> str:
+    """The names in a folder that are like one that is missing, most alike first; empty if there are none."""
+    names = list(_names(folder))
+    by_letters = {other.lower(): other for other in names}
+    close = [by_letters[each] for each in difflib.get_close_matches(name.lower(), by_letters, _SHOWN, _BOTH_WAYS)]
+    stem = name.partition(".")[0].lower()
+    close += [other for other in sorted(names) if other.partition(".")[0].lower() == stem and other not in close]
+    return " or ".join(repr(other) for other in close[:_SHOWN])
+
+
+def _names(folder: Path) -> Iterator[str]:
+    try:
+        with os.scandir(folder) as entries:
+            for number, entry in enumerate(entries):
+                if number >= _MOST_NAMES:
+                    return
+                if not entry.name.startswith("."):
+                    yield entry.name
+    except OSError:
+        return
+
+
+def _one(what: str, path: Path, got: str, expected: str, remedy: str) -> InputError:
+    return InputError.one(what, where=str(path), got=got, expected=expected, remedy=remedy)
