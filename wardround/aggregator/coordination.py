@@ -114,7 +114,7 @@ def load_coordination(path: Path, *, today: datetime.datetime | None = None) -> 
         _check_fold(settings, study, document, findings)
     held, initial = StateFolder(folders.state).pinned(), None
     with findings.gather():
-        initial = _initial(settings, study, held, folders, document)
+        initial = _initial(settings, study, held, folders, document, notes)
     findings.raise_if_any()
     if settings is None or study is None or roster is None or key is None:
         raise AssertionError("what could not be read must have left a problem behind")
@@ -134,7 +134,12 @@ def _study_path(document: Document, home: Path) -> Path:
 
 
 def _initial(
-    settings: Federation | None, study: Study | None, held: Plan | None, folders: Folders, document: Document
+    settings: Federation | None,
+    study: Study | None,
+    held: Plan | None,
+    folders: Folders,
+    document: Document,
+    notes: list[str],
 ) -> str | None:
     """Digest of the given model, if there is one. Once the run has begun its file is of no use, and may be gone."""
     if settings is None or study is None or settings.initial is None:
@@ -149,9 +154,11 @@ def _initial(
         )
     if not path.exists() and held is not None and held.initial is not None:
         return held.initial
-    from wardround.aggregator.initial import given_arrays, given_digest
+    from wardround.aggregator.initial import given_arrays, given_digest, notes_on
 
-    return given_digest(given_arrays(path, study, place))
+    digest = given_digest(given_arrays(path, study, place))
+    notes.extend(notes_on(path, study))
+    return digest
 
 
 def _check_quorum(

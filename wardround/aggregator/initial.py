@@ -36,6 +36,21 @@ def given_digest(arrays: Arrays) -> str:
     return payload_digest(pack(arrays))
 
 
+def notes_on(path: Path, study: Study) -> tuple[str, ...]:
+    """What to know of a given model that fits: whether its steps of preprocessing had another version.
+
+    A file of weights that says nothing of its making gives none.
+    """
+    from wardround.engine.experiments.models import other_steps
+    from wardround.engine.training import read_header
+
+    try:
+        header = read_header(path / WEIGHTS_FILE if path.is_dir() else path)
+    except InputError:
+        return ()
+    return tuple(problem.render() for problem in other_steps(study, header, path))
+
+
 def _read(path: Path, place: str) -> Mapping[str, np.ndarray]:
     from safetensors import SafetensorError
     from safetensors.numpy import load

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from tests.support.images import oblique_geometry
 from wardround.engine.basics.problems import InputError
@@ -131,8 +133,10 @@ def test_resize_gives_the_size_over_the_same_extent() -> None:
     after = all_steps.ResizeStep(Resize(size=(15, 25))).apply(before)
     assert after.image.data.shape == (2, 15, 25)
     assert after.image.geometry.spacing == (2.0, 2.0)
-    # halving: each new pixel lies between four old ones
+    # halving: each new pixel lies between four old ones, which are made smooth first
     old = before.image.data
+    for axis in (1, 2):
+        old = ndimage.gaussian_filter1d(old, math.sqrt(3 / (8 * math.log(2))), axis, mode="nearest")
     mean = (old[:, ::2, ::2] + old[:, 1::2, ::2] + old[:, ::2, 1::2] + old[:, 1::2, 1::2]) / 4
     np.testing.assert_allclose(after.image.data, mean, rtol=1e-5)
 
@@ -146,7 +150,10 @@ def test_resampling_agrees_with_scipy() -> None:
     places = np.stack(np.meshgrid(*map(np.arange, target.shape), indexing="ij")) * np.reshape(
         target.spacing, (3, 1, 1, 1)
     )
-    oracle = map_coordinates(values[0], places + np.reshape(target.origin, (3, 1, 1, 1)), order=1)
+    smooth = ndimage.gaussian_filter(
+        values[0], [math.sqrt((step**2 - 1) / 5.545177) for step in target.spacing], mode="nearest"
+    )
+    oracle = map_coordinates(smooth, places + np.reshape(target.origin, (3, 1, 1, 1)), order=1)
     np.testing.assert_allclose(resample_linear(values, grid, target)[0], oracle, atol=1e-5)
 
 
@@ -196,3 +203,62 @@ def test_the_way_back_lands_on_the_native_grid() -> None:
     assert to_native(np.zeros(turned.shape, np.uint8), turned, native, "label").shape == native.shape
     with pytest.raises(ValueError, match="shape"):
         to_native(np.zeros(native.shape, np.uint8), turned, native, "label")
+
+
+def _stripes(shape: tuple[int, ...], period: float, axis: int) -> np.ndarray:
+    """A wave along one axis, of amplitude 1."""
+    phase = np.arange(shape[axis]) * (2 * np.pi / period)
+    return np.broadcast_to(np.sin(phase).reshape([-1 if each == axis else 1 for each in range(len(shape))]), shape)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_stripes_finer_than_the_new_pixels_leave_no_pattern(axis: int) -> None:
+    shape = (264, 320)
+    image = Image(_stripes(shape, 8.25, axis)[None].astype(np.float32), plain_geometry(shape))
+    for step in (all_steps.ResizeStep(Resize(size=(33, 40))), all_steps.ResampleStep(Resample(spacing=(8.0, 8.0)))):
+        found = np.abs(step.apply(Sample(image, None)).image.data[0])
+        assert found.max() < 0.15
+        assert found[1:-1, 1:-1].max() < 0.05  # away from the border, where the wave is cut
+
+
+def test_only_axes_whose_voxels_grow_are_made_smooth() -> None:
+    shape, spacing = (16, 16, 64), (2.0, 1.0, 0.5)
+    grid = replace(oblique_geometry(shape), spacing=spacing)
+    step = all_steps.ResampleStep(Resample(spacing=(1.0, 1.0, 2.0)))
+    fine = np.stack([_stripes(shape, 2.5, axis) for axis in (1, 2)]).astype(np.float32)
+    after = step.apply(Sample(Image(fine, grid), None)).image.data
+    assert np.abs(after[0]).max() > 0.9  # axis 1 keeps its voxels
+    assert np.abs(after[1]).max() < 0.2
+    smoothed = step.apply(Sample(Image(_stripes(shape, 4.0, 0)[None].astype(np.float32), grid), None)).image.data
+    assert np.abs(smoothed).max() > 0.9  # the voxels of axis 0 shrink
+
+
+@pytest.mark.parametrize("factor", [1.5, 2, 3, 4, 6])
+def test_image_and_mask_stay_about_the_same_centre(factor: float) -> None:
+    grid = replace(plain_geometry((96, 60)), spacing=(0.7, 0.7), origin=(-31.0, 12.5))
+    distance = np.hypot(
+        *(index - (side - 1) / 2 for index, side in zip(np.indices(grid.shape), grid.shape, strict=True))
+    )
+    mask = (distance < 20).astype(np.uint8)
+    small = all_steps.ResampleStep(Resample(spacing=(0.7 * factor,) * 2)).apply(
+        Sample(Image(mask[None].astype(np.float32), grid), mask)
+    )
+    assert small.label is not None
+    for weights in (small.image.data[0].astype(float), small.label.astype(float)):
+        middle = np.array([np.average(index, weights=weights) for index in np.indices(weights.shape)])
+        place = np.asarray(small.image.geometry.origin) + middle * small.image.geometry.spacing
+        np.testing.assert_allclose(place, centre(grid), atol=1e-4)
+        assert weights.sum() * factor**2 == pytest.approx(mask.sum(), rel=0.1)
+
+
+def test_probabilities_that_come_back_to_larger_voxels_are_made_smooth_too() -> None:
+    stored, native = plain_geometry((256,) * 2), Geometry((32, 32), (8.0, 8.0), (3.5, 3.5), (1.0, 0.0, 0.0, 1.0))
+    waves = 0.5 + 0.5 * _stripes(stored.shape, 8.25, 0)[None].astype(np.float32)
+    assert np.abs(to_native(waves, stored, native, "probabilities") - 0.5).max() < 0.08
+
+
+def test_a_filtered_sample_stays_as_it_is() -> None:
+    for sample in (_sample(channels=1), _sample(channels=1, geometry=plain_geometry((40, 30)))):
+        held = sample.image.data.copy()
+        all_steps.ResizeStep(Resize(size=(5,) * (held.ndim - 1))).apply(sample)
+        np.testing.assert_array_equal(sample.image.data, held)

@@ -94,7 +94,10 @@ def _predictor(study: Study, cohort: Cohort, model: Path | None, predictions: Pa
     from wardround.engine.experiments import folder_predictor, load_model, model_predictor
 
     if model is not None and predictions is None:
-        return model_predictor(study, load_model(model, device=device))
+        loaded = load_model(model, device=device)
+        for notice in loaded.notices:
+            complain(f"note: {notice.render()}")
+        return model_predictor(study, loaded)
     if predictions is not None and model is None:
         return folder_predictor(study, cohort, predictions)
     raise InputError.one("what is to be scored?", expected="either --model or --predictions")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wardround.engine.basics.printable import say_json, say_text
+from wardround.engine.basics.printable import complain, say_json, say_text
 from wardround.engine.basics.problems import InputError
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ def predict(
 
     configure_threads(threads)
     loaded = load_model(model, device=device)
+    for notice in loaded.notices:
+        complain(f"note: {notice.render()}")
     cohort = _cohort(loaded.study, manifest, folder)
     inspect_cohort(loaded.study, cohort, Depth.HEADERS)
     with progress("Predicting", len(cohort.cases)) as shown:

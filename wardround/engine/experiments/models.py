@@ -20,25 +20,36 @@ from torch import Tensor
 
 from wardround import __version__
 from wardround.engine.basics.files import write_atomic
-from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.basics.releases import LaterReleaseError, is_later
+from wardround.engine.preprocessing import Pipeline
 from wardround.engine.study import Study, load_study
 from wardround.engine.tasks import Task, build_task
 from wardround.engine.training import read_header, read_tensors, resolve_device, write_tensors
 from wardround.engine.training.weights import put_weights
 
 BEST, LAST, STUDY, METRICS = "model.safetensors", "last.safetensors", "study.yaml", "metrics.json"
-_RELEASE = "release"
+_RELEASE, _STEPS = "release", "steps"
+_FIRST = ("resample", "resize")
+"""Steps that had another version in a release that recorded none."""
+_WHAT_CHANGED = (
+    "Images that are made smaller are low-pass filtered now; where none is, nothing differs. Otherwise train again for "
+    "the best predictions"
+)
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A study and its network with trained weights, in evaluation mode on its device."""
+    """A study and its network with trained weights, in evaluation mode on its device.
+
+    `notices` are what whoever uses it should know.
+    """
 
     study: Study
     task: Task
     network: Any
     device: Any
+    notices: tuple[Problem, ...] = ()
 
 
 def load_model(folder: Path, *, device: str = "auto") -> TrainedModel:
@@ -72,7 +83,26 @@ def _load(folder: Path, device: str) -> TrainedModel:
     network = task.network()
     put_weights(network, file.tensors)
     place = resolve_device(device)
-    return TrainedModel(study, task, network.to(place).eval(), place)
+    return TrainedModel(study, task, network.to(place).eval(), place, other_steps(study, file.header, folder))
+
+
+def other_steps(study: Study, header: JsonValue, place: Path) -> tuple[Problem, ...]:
+    """What to know of weights that were trained with steps of another version than those of this release: they are
+    given other voxels than they learned from. A header without versions is of a release that had the first of each."""
+    recorded = header.get(_STEPS) if isinstance(header, dict) else None
+    known: Mapping[str, JsonValue] = recorded if isinstance(recorded, dict) else dict.fromkeys(_FIRST, 1)
+    now = Pipeline(study).versions
+    changed = sorted(name for name, version in now.items() if name in known and known[name] != version)
+    if not changed:
+        return ()
+    problem = Problem(
+        f"these weights were trained with another version of {' and '.join(changed)}: it gives other voxels now",
+        where=str(place),
+        got=", ".join(f"{name} {known[name]}" for name in changed),
+        expected=", ".join(f"{name} {now[name]}" for name in changed),
+        remedy=_WHAT_CHANGED if set(changed) <= set(_FIRST) else "Train it again for the best predictions",
+    )
+    return (problem,)
 
 
 @contextmanager
@@ -98,8 +128,10 @@ def _release_of(folder: Path) -> str:
 
 
 def write_weights(path: Path, study: Study, weights: Mapping[str, Tensor], step: int) -> None:
-    """Write weights with the study's digest, the step that they are from, and the release that writes them."""
-    header: JsonValue = {"step": step, "study": study.digest, _RELEASE: __version__}
+    """Write weights with the study's digest, the step that they are from, the release that writes them, and
+    the versions of its steps of preprocessing."""
+    steps: dict[str, JsonValue] = dict(Pipeline(study).versions)
+    header: JsonValue = {"step": step, "study": study.digest, _RELEASE: __version__, _STEPS: steps}
     write_tensors(path, weights, header)
 
 

@@ -33,14 +33,19 @@ class Orient(Parameters):
 
 
 class Resample(Parameters):
-    """Resample to a voxel spacing in mm, one number per axis: linear for images, nearest for labels."""
+    """Resample to a voxel spacing in mm, one number per axis: linear for images, nearest for labels.
+
+    Along an axis whose voxels grow, images are low-pass filtered first: by a Gaussian of the variance
+    (new^2 - old^2) / (8 ln 2) mm^2 (Cardoso et al. 2015, as in TorchIO). A label is that of the nearest old voxel: a
+    class keeps its volume on average, and a structure thinner than a new voxel is hit or missed.
+    """
 
     shorthand: ClassVar[str | None] = "spacing"
     spacing: tuple[Millimetres, ...] = Field(min_length=2, max_length=3)
 
 
 class Resize(Parameters):
-    """Resample to a grid of a given number of pixels or voxels per axis."""
+    """Resample to a grid of a given number of pixels or voxels per axis, as `resample` does."""
 
     shorthand: ClassVar[str | None] = "size"
     size: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = Field(min_length=2, max_length=3)

@@ -18,8 +18,9 @@ def to_native(
     """A prediction on the preprocessed grid, on the native one; works for any chain of orient, resample and resize.
 
     `kind` tells what is given: a `label` of shape (*stored) comes back with the same integer type, by nearest
-    neighbour; `probabilities` of shape (classes, *stored) as float32, by linear interpolation. Where only the order of
-    axes differs the voxels are exact. Beyond the stored grid the nearest voxel is taken.
+    neighbour; `probabilities` of shape (classes, *stored) as float32, by linear interpolation, after a low-pass filter
+    along axes whose voxels grow. Where only the order of axes differs the voxels are exact. Beyond the stored grid the
+    nearest voxel is taken.
     """
     leading = 0 if kind == "label" else 1
     if prediction.shape[leading:] != stored.shape or prediction.ndim != stored.dimensions + leading:

@@ -37,6 +37,11 @@ class Pipeline:
         ]
         return {"steps": steps, "state": self.state_digest}
 
+    @property
+    def versions(self) -> dict[str, int]:
+        """The version of each step by its name: with another one, the same study gives other voxels."""
+        return {use.name: step.version for use, step in zip(self._uses, self._steps, strict=True)}
+
     def apply(self, sample: Sample) -> Sample:
         """The sample after all steps: contiguous, the image float32. Raises `InputError` where a step cannot work.
 

@@ -13,7 +13,7 @@ from wardround.engine.basics.problems import InputError
 from wardround.engine.imaging.types import Geometry, Image
 from wardround.engine.parts.preprocessing import Clip, Orient, Resample, Rescale, Resize, ZNormalize
 from wardround.engine.preprocessing import orientation
-from wardround.engine.preprocessing.resampling import grid_of, resample_held, resample_nearest
+from wardround.engine.preprocessing.resampling import grid_of, pick_nearest, resample_held
 from wardround.engine.preprocessing.sample import Sample
 
 
@@ -37,13 +37,16 @@ class OrientStep:
 class ResampleStep:
     """Resample to a spacing in mm: as many voxels as fit the extent best, about the same centre."""
 
-    version = 1
+    version = 2
 
     def __init__(self, parameters: Resample) -> None:
         self._spacing = parameters.spacing
 
     def apply(self, sample: Sample) -> Sample:
-        """Linear for the image, nearest neighbour for the mask; unchanged if the spacing is already right."""
+        """Linear for the image, after a low-pass filter along axes whose voxels grow; nearest neighbour for the mask.
+
+        Unchanged if the spacing is already right.
+        """
         old = sample.image.geometry
         if np.allclose(old.spacing, self._spacing, rtol=1e-6, atol=0):
             return sample
@@ -57,13 +60,16 @@ class ResampleStep:
 class ResizeStep:
     """Resample to a number of pixels or voxels per axis over the same extent."""
 
-    version = 1
+    version = 2
 
     def __init__(self, parameters: Resize) -> None:
         self._size = parameters.size
 
     def apply(self, sample: Sample) -> Sample:
-        """Linear for the image, nearest neighbour for the mask; unchanged if the size is already right."""
+        """Linear for the image, after a low-pass filter along axes whose voxels grow; nearest neighbour for the mask.
+
+        Unchanged if the size is already right.
+        """
         old = sample.image.geometry
         if old.shape == self._size:
             return sample
@@ -178,7 +184,7 @@ def _resampled(held: list[Sample], target: Geometry) -> Sample:
     as soon as they are copied."""
     sample = held.pop()
     source, data = sample.image.geometry, [sample.image.data]
-    label = None if sample.label is None else resample_nearest(sample.label, source, target)
+    label = None if sample.label is None else pick_nearest(sample.label, source, target)
     del sample
     return Sample(Image(resample_held(data, source, target), target), label)
 

@@ -1,0 +1,49 @@
+"""A model folder says with which versions of the steps it was trained; whoever opens it hears where they differ."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.engine.experiments.cohorts import flat_study, solid_study
+from wardround.aggregator.initial import notes_on
+from wardround.engine.experiments.models import BEST, STUDY, load_model, other_steps, write_study, write_weights
+from wardround.engine.preprocessing.steps import ResampleStep
+from wardround.engine.study import Study
+from wardround.engine.tasks import build_task
+from wardround.engine.training import read_header
+from wardround.engine.training.weights import copy_weights
+
+
+def _folder(folder: Path, study: Study) -> Path:
+    write_study(folder / STUDY, study)
+    write_weights(folder / BEST, study, copy_weights(build_task(study).network()), 1)
+    return folder
+
+
+def test_weights_of_an_earlier_resampling_are_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = solid_study()
+    with monkeypatch.context() as earlier:
+        earlier.setattr(ResampleStep, "version", 1)
+        folder = _folder(tmp_path / "model", study)
+        assert load_model(folder, device="cpu").notices == ()
+    (notice,) = load_model(folder, device="cpu").notices
+    assert "another version of resample" in notice.render()
+    assert "low-pass" in notice.remedy
+    assert "another version of resample" in "".join(notes_on(folder, study))
+
+
+def test_weights_without_versions_are_of_the_first_ones(tmp_path: Path) -> None:
+    assert other_steps(solid_study(), {"study": "", "step": 1}, tmp_path)
+    assert not other_steps(flat_study(), {"study": "", "step": 1}, tmp_path)
+
+
+def test_weights_of_this_release_need_no_word(tmp_path: Path) -> None:
+    study = solid_study()
+    folder = _folder(tmp_path / "model", study)
+    assert load_model(folder, device="cpu").notices == ()
+    assert notes_on(folder, study) == ()
+    header = read_header(folder / BEST)
+    assert isinstance(header, dict)
+    assert header["steps"] == {"orient": 1, "resample": ResampleStep.version, "z_normalize": 1}
