@@ -10,6 +10,7 @@ import pytest
 
 from tests.site_client.support import Site, build_site, invitation_for
 from wardround.engine.cli.runner import ExitCode, run
+from wardround.engine.study import Study, study_to_bytes
 from wardround.federation.identities import EnrolmentRequest, Roster
 from wardround.federation.invitation import save_invitation
 from wardround.federation.protocol import Leaves, Requirements
@@ -152,6 +153,21 @@ def test_an_offer_says_which_scores_leave(tmp_path: Path, leaves: Leaves | None,
     offer = Offer(site.settings, load_policy(site.settings.policy), site.invitation.model_copy(update={"plan": plan}))
     shown = "\n".join(describe_offer(offer))
     assert all(words in shown for words in said), shown
+
+
+def test_an_offer_says_which_values_are_one_class(tmp_path: Path) -> None:
+    site = build_site(tmp_path / "site")
+    settings, policy = site.settings, load_policy(site.settings.policy)
+    plain = site.invitation.open_study()
+    assert "Classes" not in "\n".join(describe_offer(Offer(settings, policy, site.invitation)))
+    merged = Study.model_validate(
+        {**plain.model_dump(by_alias=True), "classes": {"tumour": (1, 2, 4), "edema": 3}, "rest": "background"}
+    )
+    plan = site.invitation.plan.model_copy(update={"study": merged.digest})
+    study = study_to_bytes(merged).decode()
+    offer = Offer(settings, policy, site.invitation.model_copy(update={"plan": plan, "study": study}))
+    rest = "every value of a mask that no class names counts as background"
+    assert f"Classes      tumour is 1, 2 or 4; {rest}" in describe_offer(offer)
 
 
 @pytest.mark.parametrize("required", [True, False])

@@ -17,6 +17,7 @@ from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.files import write_settings
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.study import Study
+from wardround.engine.study.labels import spoken
 from wardround.federation.differences import invitation_differences
 from wardround.federation.identities import SiteKeys, fingerprint
 from wardround.federation.invitation import Invitation, load_invitation, shown_authority
@@ -140,6 +141,7 @@ def describe_offer(offer: Offer) -> tuple[str, ...]:
     return (
         f"Federation   {invitation.federation}, aggregator at {offer.settings.address or invitation.address}",
         f"Study        {study.study}: {study.task} of {_words(study.class_names)} from {_words(study.inputs)}",
+        *_labels(study),
         f"Model        {study.model.name}, loss {study.training.loss.name}",
         f"Plan         {horizon.rounds} rounds of {horizon.local_steps} steps, combined by {plan.strategy.described}",
         f"Weight       an update weighs by {plan.weights.described}",
@@ -156,6 +158,15 @@ def describe_offer(offer: Offer) -> tuple[str, ...]:
         "Compare these with the coordinator over the telephone:",
         *(f"  {each.who:<22} {each.fingerprint}{_mark(each, offer)}" for each in _trusted(invitation)),
     )
+
+
+def _labels(study: Study) -> tuple[str, ...]:
+    """Which values of masks or of the table are one class, where that does not go without saying."""
+    joined = [(name, values) for name, values in study.values_by_class.items() if len(values) > 1]
+    told = [f"{' '.join(name.split())} is {spoken(values)}" for name, values in joined]
+    if study.rest == "background":
+        told.append("every value of a mask that no class names counts as background")
+    return (f"Classes      {'; '.join(told)}",) if told else ()
 
 
 def _words(names: Sequence[str]) -> str:

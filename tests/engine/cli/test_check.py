@@ -28,7 +28,7 @@ def test_a_sound_study_gets_a_summary(hospital: Hospital) -> None:
         "2 outer x 2 inner folds, made by row",
         "24 x 28 x 20 voxels of 1 x 1.2 x 2 mm",
         "16 x 16 x 16, 2 per case and epoch",
-        "headers; `--full` reads every voxel",
+        "headers only. Not looked at: voxels, intensities and the values in masks; `--full` looks at all of them",
         "no problems",
     ):
         assert words in outcome.out

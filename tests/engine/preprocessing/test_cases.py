@@ -59,7 +59,7 @@ def test_unknown_mask_values_are_listed(tmp_path: Path) -> None:
     mask = np.zeros(SHAPE, dtype=np.uint8)
     mask[0, 0, :3] = (1, 4, 9)
     write_label(tmp_path / "m.nii.gz", mask, oblique_geometry(SHAPE))
-    with pytest.raises(InputError, match=r"m\.nii\.gz.*got 4, 9.*expected 0, 1, 2"):
+    with pytest.raises(InputError, match=r"m\.nii\.gz.*got 4 in 1 voxel, 9 in 1 voxel.*expected 0 .*, 1 .*, 2"):
         read_sample(study_of(SEGMENTATION), _case(_image(tmp_path / "a.nii.gz"), label=tmp_path / "m.nii.gz"))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,11 +13,18 @@ from pydantic import JsonValue
 
 from wardround.engine.basics.printable import say_json, say_text
 from wardround.engine.basics.sizes import shown_size
+from wardround.engine.study.labels import spoken
 
 if TYPE_CHECKING:
     from wardround.engine.basics.problems import Problem
     from wardround.engine.inspection import Preflight
     from wardround.engine.inspection.room import Needs
+
+_UNREAD: Mapping[str, Sequence[str]] = {
+    "segmentation": ("voxels", "intensities", "the values in masks"),
+    "classification": ("voxels", "intensities"),
+}
+"""What no header says."""
 
 
 def check(
@@ -75,7 +82,7 @@ def _text(result: Preflight, needs: Needs, store: str, notices: Sequence[Problem
         "images": _images(result),
         "patches": f"{_sizes(study.patches.size)}, {study.patches.per_case} per case and epoch",
         "store": store,
-        "read": "headers; `--full` reads every voxel" if depth == "headers" else "every voxel, and preprocessed it",
+        "read": _read(study.task) if depth == "headers" else "every voxel, and preprocessed it",
     }
     body = [f"{name:<9}{value}" for name, value in lines.items()]
     return "\n".join([*body, *(f"note: {notice.render()}" for notice in notices), "no problems"])
@@ -91,6 +98,7 @@ def _described(result: Preflight, needs: Needs, notices: Sequence[Problem], dept
         "patients": _patients(result) if result.cohort.patients.stated else None,
         "sets": dict(Counter(case.split or "folds" for case in cases)),
         "depth": depth,
+        "not_read": list(_UNREAD[study.task]) if depth == "headers" else [],
         "store": asdict(needs),
         "notices": [asdict(notice) for notice in notices],
     }
@@ -106,13 +114,24 @@ def _whose(result: Preflight) -> str:
     return "each counted as a patient: there is no PatientID column"
 
 
+def _read(task: str) -> str:
+    *others, last = _UNREAD[task]
+    return f"headers only. Not looked at: {', '.join(others)} and {last}; `--full` looks at all of them"
+
+
 def _classes(result: Preflight) -> str:
     study = result.study
-    names = zip(study.class_names, study.class_values, strict=True)
+    names = study.values_by_class.items()
     if study.task == "segmentation":
-        return ", ".join(f"{name} ({value})" for name, value in names)
+        rest = "; every other value counts as background" if study.rest == "background" else ""
+        return ", ".join(f"{name} ({spoken(values)})" for name, values in names) + rest
     counts = Counter(case.value for case in result.cohort.cases)
-    return ", ".join(f"{name} ({counts[str(value)]} cases)" for name, value in names)
+    return ", ".join(f"{_named(name, values)} ({counts[str(values[0])]} cases)" for name, values in names)
+
+
+def _named(name: str, values: tuple[int, ...]) -> str:
+    """A class of a table; its values only where there are several."""
+    return name if len(values) == 1 else f"{name}, {spoken(values)}"
 
 
 def _sets(result: Preflight) -> str:

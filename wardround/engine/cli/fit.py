@@ -118,6 +118,7 @@ def _fit(survey: Survey, out: Path, work: Path, store_limit: int | None) -> Lead
             require_store_room(expected.store_bytes, work)
             require_space(out, expected.run_bytes * len(splits), "checkpoints and weights")
     workbench = Workbench.fill(survey, work, store_limit)
+    workbench.require_foreground()
     for notice in (*workbench.notices, *workbench.selection_notices(splits)):
         complain(f"note: {notice.render()}")
     write_assignment(out / SETS_FILE, workbench.assignment)

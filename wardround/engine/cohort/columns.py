@@ -32,19 +32,19 @@ class Layout:
         inputs: names of the channels; None where no study says how many there are.
         truth_column: the column with the mask or the value.
         truth: whether it must be there.
-        classes: numbers that the value may have, by the class's name.
+        classes: the numbers that the value may have, by the class's name.
     """
 
     inputs: tuple[str, ...] | None
     truth_column: str
     truth: Truth
-    classes: Mapping[str, int]
+    classes: Mapping[str, tuple[int, ...]]
 
     @classmethod
     def of(cls, study: Study, truth: Truth) -> Layout:
         """What the study needs."""
         column = LABEL if study.task == "segmentation" else VALUE
-        return cls(study.inputs, column, truth, study.classes)
+        return cls(study.inputs, column, truth, study.values_by_class)
 
     @classmethod
     def without_study(cls) -> Layout:

@@ -19,6 +19,7 @@ from wardround.engine.cohort.models import Case, Cohort, Patients, place
 from wardround.engine.cohort.paths import Neighbours, resolve_file
 from wardround.engine.cohort.persons import likely_patients
 from wardround.engine.cohort.tables import Row, Table, read_table
+from wardround.engine.study.labels import spoken
 from wardround.engine.study.models import Study
 
 
@@ -81,6 +82,7 @@ class _Reader:
             split=cells.split(),
             row=row.line,
         )
+        cells.require_own_mask(case)
         if cells.findings.problems:
             self.flawed_rows.add(row.line)
             findings.extend(cells.findings.problems)
@@ -117,19 +119,34 @@ class _Cells:
         column = self._truth(self.reader.columns.label)
         return None if column is None else self.file(column)
 
+    def require_own_mask(self, case: Case) -> None:
+        """A finding if the mask is the image itself."""
+        if case.label is not None and case.label in case.channels:
+            self.findings.add(
+                "the mask is the same file as the image",
+                where=self._place(self.reader.columns.label or ""),
+                got=case.label.name,
+                expected="the file with the classes of this image",
+                remedy="Name the mask's file in this column",
+            )
+
     def value(self) -> str | None:
-        """The class's number."""
+        """The class's number; of several that the study lists for a class, the first."""
         column = self._truth(self.reader.columns.value)
         cell = self.text(column)
         if column is None or not cell:
             return None
-        classes = self.reader.layout.classes
-        number = classes.get(cell, _number(cell))
-        if number in classes.values():
-            return str(number)
-        known = ", ".join(f"{number} ({name})" for name, number in classes.items())
-        where = self._place(column)
-        self.findings.add("the value is not one of the study's classes", where=where, got=repr(cell), expected=known)
+        classes, number = self.reader.layout.classes, _number(cell)
+        by_name = [values for name, values in classes.items() if name == cell]
+        for values in by_name or [values for values in classes.values() if number in values]:
+            return str(values[0])
+        self.findings.add(
+            "the value is not one of the study's classes",
+            where=self._place(column),
+            got=repr(cell),
+            expected=", ".join(f"{spoken(values)} ({name})" for name, values in classes.items()),
+            remedy="Correct the cell, leave the row out, or list the value in a class of the study: `name: [1, 2]`",
+        )
         return None
 
     def split(self) -> str | None:

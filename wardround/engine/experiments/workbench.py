@@ -25,11 +25,12 @@ from wardround.engine.cohort import (
 )
 from wardround.engine.cohort.twins import Contents, find_leaks, repeated_rows, without_repeats
 from wardround.engine.inspection import Depth, Inspection, check_manifest
-from wardround.engine.inspection.notices import Comparison, comparison_notices
+from wardround.engine.inspection.notices import Comparison, comparison_notices, no_foreground
 from wardround.engine.inspection.selection import selection_notices
 from wardround.engine.metrics.types import Evaluation
+from wardround.engine.preprocessing.labels import together
 from wardround.engine.sampling import PatchSource
-from wardround.engine.store import CaseStore
+from wardround.engine.store import CaseStore, StoreFullError
 from wardround.engine.store.types import StoredCase
 from wardround.engine.study import Study
 from wardround.engine.study.models import Inference
@@ -173,6 +174,14 @@ class Workbench:
         """What each row shows and says, by subject."""
         return {subject: case.content for subject, case in self.stored.items()}
 
+    def require_foreground(self) -> None:
+        """Raise `InputError` if no mask has a voxel of a class: what is learned from such masks is background only.
+
+        A site of a federation may have such a table, for others have more; one that learns alone may not.
+        """
+        if self.study.task == "segmentation" and not any(case.classes for case in self.stored.values()):
+            raise InputError([no_foreground(self.study, self.cohort)])
+
     @cached_property
     def cohort_digest(self) -> str:
         """SHA-256 over all cases, independent of their order."""
@@ -240,6 +249,11 @@ class Workbench:
 
 def fill_store(study: Study, cohort: Cohort, store: CaseStore) -> dict[str, StoredCase]:
     """Every case of the cohort in the store, by subject; what is there already is not read again."""
-    with progress("Preprocessing", len(cohort.cases)) as shown:
-        cases = store.open_cases(study, cohort.cases, shown)
+    try:
+        with progress("Preprocessing", len(cohort.cases)) as shown:
+            cases = store.open_cases(study, cohort.cases, shown)
+    except StoreFullError:
+        raise
+    except InputError as error:
+        raise InputError(together(error.problems, cohort.manifest.name)) from None
     return {case.subject: stored for case, stored in zip(cohort.cases, cases, strict=True)}

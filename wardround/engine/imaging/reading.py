@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,11 @@ def read_label(file: Path | Source) -> tuple[np.ndarray, Geometry]:
     return _voxels(source, convert)
 
 
+_LARGEST = 2**31 - 1
+_ROUNDING = 1e-3
+"""Values of a mask that are as near to whole numbers as this were whole before they were saved."""
+
+
 def _single_precision(voxels: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):
         return np.array(voxels, dtype=np.float32, order="C")
@@ -78,21 +84,65 @@ def _whole_numbers(path: Path, mask: np.ndarray) -> np.ndarray:
     if np.issubdtype(mask.dtype, np.integer):
         return np.array(mask, dtype=_compact(mask), order="C")
     out = np.empty(mask.shape, dtype=np.int32)
-    examples, count = [], 0
+    broken = _Broken()
     for plane, values in zip(out, mask, strict=True):
-        broken = ~np.isfinite(values) | (values != np.rint(values)) | (np.abs(values) > 2**31 - 1)
-        found = values[broken]
-        examples += found[:1].tolist()
-        count += found.size
-        plane[...] = np.where(broken, 0, values)
-    if count:
-        raise InputError.one(
-            "a mask holds whole numbers",
-            where=str(path),
-            got=f"{examples[0]:g} in {count:,} voxels of type {mask.dtype}",
-            remedy="Was the mask resampled with linear interpolation? Use nearest neighbour",
-        )
+        flawed = ~np.isfinite(values) | (values != np.rint(values)) | (np.abs(values) > _LARGEST)
+        broken.note(values, flawed)
+        plane[...] = np.where(flawed, 0, values)
+    if broken.count:
+        what, remedy = broken.told
+        got = f"{broken.examples} in {broken.count:,} voxels of type {mask.dtype}"
+        raise InputError.one(what, where=str(path), got=got, remedy=remedy)
     return out
+
+
+class _Broken:
+    """What a mask holds that is no whole number."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._found: list[Any] = []
+        self._distance, self._is_wild = 0.0, False
+        self._lowest, self._highest = math.inf, -math.inf
+
+    def note(self, values: np.ndarray, flawed: np.ndarray) -> None:
+        """Look at the voxels of a plane and at those that are flawed among them."""
+        self._lowest, self._highest = min(self._lowest, values.min()), max(self._highest, values.max())
+        found = values[flawed]
+        if found.size:
+            self.count += found.size
+            self._found += list(found[:2])
+            small = found[np.abs(found) <= _LARGEST]  # which NaN is not
+            self._is_wild |= small.size < found.size
+            self._distance = max(self._distance, float(np.abs(small - np.rint(small)).max(initial=0)))
+
+    @property
+    def examples(self) -> str:
+        """A few values, with all the digits that tell them from whole numbers."""
+        shown = dict.fromkeys(np.format_float_positional(value, trim="-") for value in self._found[:200])
+        return ", ".join([*shown][:3])
+
+    @property
+    def told(self) -> tuple[str, str]:
+        """What is wrong, and what to do about it."""
+        if self._is_wild:
+            remedy = "Export the mask again, or correct these voxels in the program that made it"
+            return "a mask holds whole numbers, and not NaN or numbers as large as these", remedy
+        if self._distance < _ROUNDING:
+            return (
+                "a mask holds whole numbers, and these differ from them by rounding",
+                "Save the mask again as whole numbers (in most programs the type `unsigned char` or `uint8`)",
+            )
+        if self._lowest >= 0 and self._highest <= 1:
+            return (
+                "a mask holds whole numbers, and these are fractions between 0 and 1, as probabilities are",
+                "Save the mask with 1 where the fraction is at least 0.5 and 0 elsewhere. Was it resampled with linear "
+                "interpolation? Use nearest neighbour",
+            )
+        return (
+            "a mask holds whole numbers",
+            "Was the mask resampled with linear interpolation? Use nearest neighbour. Is it an image? Name the mask",
+        )
 
 
 def _compact(mask: np.ndarray) -> np.dtype[Any]:

@@ -29,11 +29,24 @@ def inspect_headers(study: Study, cohort: Cohort, case: Case, findings: Findings
         return None
     if case.label is not None:
         where = cohort.place(case, "Label")
-        channels.append((where, attempt(read_header, where, case.label, findings)))
+        channels.append((where, _mask_header(where, case.label, findings)))
     for where, header in channels[1:]:
         for difference in geometry_differences(first.geometry, header.geometry) if header is not None else ():
             findings.add("the grid differs from that of Channel_0", where=where, got=difference)
     return CaseFacts(first.geometry, channels=max(first.channels, len(files)))
+
+
+def _mask_header(where: str, path: Path, findings: Findings) -> Header | None:
+    mask = attempt(read_header, where, path, findings)
+    if mask is not None and mask.channels != 1:
+        findings.add(
+            "a mask has one value per voxel",
+            where=f"{where} ({path.name})",
+            got=_values(mask.channels),
+            expected=_values(1),
+            remedy="Save the mask as a grey image whose values are the class numbers. Is this the mask at all?",
+        )
+    return mask
 
 
 def attempt(read: Callable[[Path], Read], where: str, path: Path, findings: Findings) -> Read | None:

@@ -16,9 +16,16 @@ from wardround.engine.cohort.models import Case, Cohort, Split
 from wardround.engine.cohort.twins import find_leaks, repeated_rows
 from wardround.engine.imaging.types import Geometry
 from wardround.engine.inspection.headers import inspect_headers
-from wardround.engine.inspection.notices import CaseFacts, Comparison, cohort_notices, comparison_notices
+from wardround.engine.inspection.notices import (
+    CaseFacts,
+    Comparison,
+    cohort_notices,
+    comparison_notices,
+    require_foreground,
+)
 from wardround.engine.inspection.twins import contents_of, copies_of
 from wardround.engine.inspection.voxels import inspect_steps, inspect_voxels
+from wardround.engine.preprocessing.labels import together
 from wardround.engine.study.models import Study
 
 
@@ -73,9 +80,12 @@ def inspect_cohort(
     word = "headers" if depth in (Depth.GRIDS, Depth.HEADERS) else "voxels"
     with progress(f"Reading {word}", len(cohort.cases)) as shown:
         facts = [_inspect(inspectors[depth], study, cohort, number, findings, shown) for number in _numbers(cohort)]
+    findings.problems[:] = together(findings.problems, cohort.manifest.name)
     known = {case.subject: fact for case, fact in zip(cohort.cases, facts, strict=True) if fact is not None}
     compared = _compare(cohort, known, depth) if splits else Comparison({}, True, {})
     find_leaks(cohort, splits, compared.contents, findings)
+    findings.raise_if_any()
+    require_foreground(study, cohort, known, findings)
     findings.raise_if_any()
     notices = cohort_notices(study, cohort, known, splits)
     if depth is not Depth.GRIDS:

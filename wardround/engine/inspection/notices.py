@@ -6,16 +6,19 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from wardround.engine.basics.problems import Problem
+from wardround.engine.basics.problems import Findings, Problem
 from wardround.engine.cohort.models import Cohort, Split
 from wardround.engine.cohort.twins import Content, Contents
 from wardround.engine.imaging.types import Geometry
 from wardround.engine.inspection.selection import selection_notices
 from wardround.engine.inspection.shapes import preprocessed_grid
+from wardround.engine.preprocessing.labels import classes_of, named_values
+from wardround.engine.study.labels import listed, spoken
 from wardround.engine.study.models import Study
 
 _SHOWN_SUBJECTS = 3
 _SHOWN_IMAGES = 10
+_SHOWN_VALUES = 8
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def cohort_notices(
 
 def _truths(study: Study, facts: Mapping[str, CaseFacts]) -> dict[str, frozenset[int]]:
     """By subject the indices of the classes in its mask, where that was read."""
-    index = {value: place for place, value in enumerate(study.class_values)}
+    index = classes_of(study)
     return {
         subject: frozenset(index[value] for value in fact.mask_values if index.get(value))
         for subject, fact in facts.items()
@@ -164,7 +167,7 @@ def _absent_classes(study: Study, cohort: Cohort, splits: Mapping[str, Split]) -
     """Classes that no case has, or none of those in a set: there they can be neither learned nor scored."""
     if study.task != "classification":
         return
-    for name, number in study.classes.items():
+    for name, number in zip(study.class_names, study.class_values, strict=True):
         patients = sorted({case.patient for case in cohort.cases if case.value == str(number)})
         if not patients:
             yield Problem(f"no case has the class {name!r}", where=cohort.manifest.name)
@@ -189,9 +192,53 @@ def _flat(cohort: Cohort, facts: Mapping[str, CaseFacts]) -> Iterator[Problem]:
 
 def _masks(study: Study, cohort: Cohort, facts: Mapping[str, CaseFacts]) -> Iterator[Problem]:
     masks = {subject: fact.mask_values for subject, fact in facts.items() if fact.mask_values is not None}
-    empty = [subject for subject, values in masks.items() if not values - {0}]
-    if empty and study.task == "segmentation":
-        yield _notice(cohort, empty, f"{len(empty)} of {len(masks)} masks are empty")
-    for name, value in study.classes.items():
-        if masks and study.task == "segmentation" and not any(value in values for values in masks.values()):
-            yield Problem(f"no mask has the class {name!r} ({value})", where=cohort.manifest.name)
+    if study.task != "segmentation" or not masks:
+        return
+    named = frozenset(classes_of(study))
+    empty = [subject for subject, values in masks.items() if not values & named - {0}]
+    if empty:
+        what = f"{len(empty)} of {len(masks)} masks are empty"
+        yield _notice(cohort, empty, what, "They teach what is no class; if something was to be marked there, mark it")
+    yield from _rest(study, cohort, masks, named)
+    for name, values in study.classes.items():
+        if not any(value in mask for value in listed(values) for mask in masks.values()):
+            yield Problem(
+                f"no mask has the class {name!r} ({spoken(values)})",
+                where=cohort.manifest.name,
+                remedy="It can be neither learned nor scored here: look whether the study gives it the right value",
+            )
+
+
+def _rest(
+    study: Study, cohort: Cohort, masks: Mapping[str, frozenset[int]], named: frozenset[int]
+) -> Iterator[Problem]:
+    """What counts as background because no class names it, so that nobody loses a structure without a word."""
+    having: dict[int, list[str]] = defaultdict(list)
+    for subject, values in masks.items():
+        for value in values - named:
+            having[value].append(subject)
+    for value in sorted(having)[:_SHOWN_VALUES] if study.rest == "background" else ():
+        count = f"{len(having[value])} of {len(masks)} masks"
+        yield _notice(cohort, having[value], f"the value {value}, which {count} have, counts as background")
+    if study.rest == "background" and len(having) > _SHOWN_VALUES:
+        what = f"{len(having) - _SHOWN_VALUES} more values count as background"
+        yield Problem(what, where=cohort.manifest.name, got=", ".join(map(str, sorted(having)[_SHOWN_VALUES:])))
+
+
+def require_foreground(study: Study, cohort: Cohort, facts: Mapping[str, CaseFacts], findings: Findings) -> None:
+    """A finding if no mask has a single voxel of a class: from such masks nothing can be learned."""
+    masks = [fact.mask_values for fact in facts.values() if fact.mask_values is not None]
+    named = frozenset(classes_of(study)) - {0}
+    if study.task == "segmentation" and masks and not any(values & named for values in masks):
+        findings.extend([no_foreground(study, cohort, sorted(frozenset[int]().union(*masks)))])
+
+
+def no_foreground(study: Study, cohort: Cohort, values: Sequence[int] = ()) -> Problem:
+    """The problem of a table in whose masks there is nothing to learn; `values` are those that they have."""
+    return Problem(
+        "no mask of this table has a voxel of a class",
+        where=cohort.manifest.name,
+        got=f"only the values {', '.join(map(str, values[:_SHOWN_VALUES]))}" if values else "",
+        expected=named_values(study),
+        remedy="Give the classes the values that the masks have, or name the right files in the column Label",
+    )

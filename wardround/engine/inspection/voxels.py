@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,16 @@ from wardround.engine.inspection.notices import CaseFacts
 from wardround.engine.parts.preprocessing import Rescale, ZNormalize
 from wardround.engine.preprocessing import Pipeline, Sample
 from wardround.engine.preprocessing.cases import count_broken
+from wardround.engine.preprocessing.labels import label_problem, value_counts
 from wardround.engine.study.models import Study
 
-_SHOWN_VALUES = 8
+
+@dataclass(frozen=True)
+class _Mask:
+    """A mask as it is in its file, and the values that occur in it."""
+
+    voxels: np.ndarray
+    values: frozenset[int]
 
 
 def inspect_voxels(study: Study, cohort: Cohort, case: Case, findings: Findings) -> CaseFacts | None:
@@ -47,16 +54,16 @@ def _inspect(study: Study, cohort: Cohort, case: Case, findings: Findings) -> tu
         return None, []
     read = [(where, path, attempt(read_image, where, path, findings)) for where, path in _channels(cohort, case)]
     flat = [_is_flat_file(study, f"{where} ({path.name})", image, findings) for where, path, image in read if image]
-    mask = None if case.label is None else _label(study, cohort.place(case, "Label"), case.label, findings)
+    mask = None if case.label is None else _label(study, cohort, case, case.label, findings)
     images = [image for _, _, image in read if image is not None]
     content = _content(case, images, mask) if len(images) == len(read) else None
-    present = None if mask is None else frozenset(np.unique(mask).tolist())
+    present = None if mask is None else mask.values
     return replace(facts, has_flat_channel=any(flat), mask_values=present, content=content), images
 
 
-def _content(case: Case, images: Sequence[Image], mask: np.ndarray | None) -> Content:
+def _content(case: Case, images: Sequence[Image], mask: _Mask | None) -> Content:
     image = voxels_digest(channel for image in images for channel in image.data)
-    return Content(image, (case.value or "") if mask is None else voxels_digest([mask.astype(np.int64)]))
+    return Content(image, (case.value or "") if mask is None else voxels_digest([mask.voxels.astype(np.int64)]))
 
 
 def _preprocess(study: Study, cohort: Cohort, case: Case, images: Sequence[Image]) -> None:
@@ -113,23 +120,14 @@ def _is_flat(study: Study, channel: np.ndarray) -> bool:
     return channel.size == 0 or bool(channel.min() == channel.max())
 
 
-def _label(study: Study, where: str, path: Path, findings: Findings) -> np.ndarray | None:
-    """Check one mask; its values, or None where it cannot be read."""
+def _label(study: Study, cohort: Cohort, case: Case, path: Path, findings: Findings) -> _Mask | None:
+    """Check one mask; None where it cannot be read."""
+    where = cohort.place(case, "Label")
     read = attempt(read_label, where, path, findings)
     if read is None:
         return None
-    mask, _ = read
-    values, counts = np.unique(mask, return_counts=True)
-    found = dict(zip(values.tolist(), counts.tolist(), strict=True))
-    unknown = {value: count for value, count in found.items() if value not in study.class_values}
-    if unknown:
-        shown = ", ".join(f"{value} in {count:,} voxels" for value, count in list(unknown.items())[:_SHOWN_VALUES])
-        more = f" and {len(unknown) - _SHOWN_VALUES} more values" if len(unknown) > _SHOWN_VALUES else ""
-        named = zip(study.class_values, study.class_names, strict=True)
-        findings.add(
-            "the mask has values outside the study's classes",
-            where=f"{where} ({path.name})",
-            got=shown + more,
-            expected=", ".join(f"{value} ({name})" for value, name in named),
-        )
-    return mask
+    found = value_counts(read[0])
+    problem = label_problem(study, case.subject, f"{where} ({path.name})", found)
+    if problem is not None:
+        findings.extend([problem])
+    return _Mask(read[0], frozenset(found))

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from wardround.engine.basics.blocks import blocks, counts
+from wardround.engine.basics.blocks import blocks
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.cohort.models import Case
 from wardround.engine.imaging import geometry_differences, read_image, read_label
 from wardround.engine.imaging.sources import Source
 from wardround.engine.imaging.types import Geometry, Image
+from wardround.engine.preprocessing.labels import class_indices, label_problem, value_counts
 from wardround.engine.preprocessing.sample import Sample
 from wardround.engine.study import Study
 
@@ -138,28 +139,9 @@ def _read_classes(study: Study, case: Case, source_of: Callable[[Path], Source])
 
 
 def _to_indices(study: Study, case: Case, mask: np.ndarray) -> np.ndarray:
-    values = np.asarray(study.class_values)
-    kind = np.uint8 if len(values) <= 256 else np.uint16
-    present = _present(mask)
-    unknown = [int(value) for value in present if value not in values]
-    if unknown:
-        raise InputError.one(
-            "the mask has values that are no class of the study",
-            where=f"{name_of(case)}, {case.label.name if case.label else 'Label'}",
-            got=", ".join(map(str, unknown[:10])) + (f" and {len(unknown) - 10} more" if len(unknown) > 10 else ""),
-            expected=", ".join(map(str, values)),
-            remedy="Add them to `classes`, or correct the mask",
-        )
-    table = np.zeros(int(present.max()) + 1, dtype=kind)
-    table[present] = np.searchsorted(values, present).astype(kind)
-    indices = np.empty(mask.shape, dtype=kind)
-    for part, found in zip(blocks(indices), blocks(mask), strict=True):
-        np.take(table, found, out=part)
-    return indices
-
-
-def _present(mask: np.ndarray) -> np.ndarray:
-    """The sorted values of a mask; by counting, which is much quicker than sorting, where they can be counted."""
-    if mask.size and 0 <= int(mask.min()) <= int(mask.max()) <= 65535:
-        return np.flatnonzero(counts(mask, int(mask.max()) + 1))
-    return np.unique(mask)
+    found = value_counts(mask)
+    where = f"{name_of(case)}, {case.label.name if case.label else 'Label'}"
+    problem = label_problem(study, case.subject, where, found)
+    if problem is not None:
+        raise InputError([problem])
+    return class_indices(study, mask, found)

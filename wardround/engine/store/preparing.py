@@ -24,14 +24,21 @@ def storage_key(study: Study, pipeline: Pipeline, digest: str) -> str:
         "preprocessing": pipeline.signature,
         "task": study.task,
         "channels": len(study.inputs),
-        "classes": [*study.class_values],
+        "classes": _class_map(study),
     }
     return sha256_hex(canonical_json(content))
 
 
+def _class_map(study: Study) -> list[JsonValue]:
+    """All that determines which class a mask's values are; a class of one value is that number, as it always was."""
+    values = study.values_by_class.values()
+    classes: list[JsonValue] = [each[0] if len(each) == 1 else [*each] for each in values]
+    return [*classes, *([] if study.rest == "error" else [study.rest])]
+
+
 def content_key(study: Study, digest: str) -> str:
     """Under which the decoded content of a case is noted: masks of other classes are read in another way."""
-    return sha256_hex(canonical_json([digest, study.task, *study.class_values]))
+    return sha256_hex(canonical_json([digest, study.task, *_class_map(study)]))
 
 
 def content_of(case: Case, sample: Sample) -> twins.Content:

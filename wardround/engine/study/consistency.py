@@ -10,8 +10,9 @@ from wardround.engine.parts.augmentation import Flip
 from wardround.engine.parts.losses import CrossEntropy
 from wardround.engine.parts.networks import NetworkParameters, UNet
 from wardround.engine.parts.preprocessing import Orient, Resample, Resize
-from wardround.engine.study.expectations import Location
+from wardround.engine.study.expectations import Location, flow
 from wardround.engine.study.flaws import Flaw, written
+from wardround.engine.study.labels import BACKGROUND, listed
 from wardround.engine.study.uses import PartUse
 
 if TYPE_CHECKING:
@@ -31,16 +32,9 @@ def inconsistencies(study: Study) -> Iterator[Flaw]:
 
 def _classes(study: Study) -> Iterator[Flaw]:
     if study.task == "segmentation":
-        for name, value in study.classes.items():
-            if value == 0:
-                yield Flaw(
-                    ("classes", name),
-                    "0 is the background of a segmentation and cannot have a name",
-                    "0",
-                    "1 or more",
-                    remedy="Take the line out: what has no class is background",
-                )
-    if study.task == "classification" and len(study.classes) < 2:
+        yield from _background(study)
+        return
+    if len(study.classes) < 2:
         yield Flaw(
             ("classes",),
             "a classification needs at least two classes",
@@ -48,6 +42,37 @@ def _classes(study: Study) -> Iterator[Flaw]:
             "2 or more",
             remedy="Name the other class too, for example `classes: {healthy: 0, ill: 1}`",
         )
+    if study.rest != "error":
+        yield Flaw(
+            ("rest",),
+            "a classification has no background",
+            written(study.rest),
+            "no `rest`",
+            remedy="Take the line out. Leave rows with other values out of the table, or list their values in a class, "
+            "such as `ill: [1, 2]`",
+        )
+
+
+def _background(study: Study) -> Iterator[Flaw]:
+    for name, values in study.classes.items():
+        if name.lower() == BACKGROUND:
+            yield Flaw(
+                ("classes", name),
+                "the background of a segmentation is no class",
+                flow(values),
+                "classes of the foreground only",
+                remedy="Take the line out: 0 is background without being named; with `rest: background` so is every "
+                "value that no class has",
+            )
+        elif 0 in listed(values):
+            alone = len(listed(values)) == 1
+            yield Flaw(
+                ("classes", name),
+                "0 is the background of a segmentation and cannot have a name",
+                flow(values),
+                "1 or more",
+                remedy=f"Take the {'line' if alone else '0'} out: what has no class is background",
+            )
 
 
 def _tasks(study: Study) -> Iterator[Flaw]:

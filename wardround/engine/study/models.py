@@ -7,12 +7,13 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from wardround.engine.basics.canonical import digest_of
-from wardround.engine.basics.closed import Closed, unfit
+from wardround.engine.basics.closed import Added, Closed, unfit
 from wardround.engine.parts.augmentation import Flip
 from wardround.engine.parts.networks import NetworkParameters
 from wardround.engine.study.consistency import inconsistencies
 from wardround.engine.study.expectations import flow
 from wardround.engine.study.flaws import Flaw, flawed
+from wardround.engine.study.labels import BACKGROUND, ClassValues, Rest, Values, listed, shared_values
 from wardround.engine.study.uses import (
     AugmentationUse,
     LossUse,
@@ -102,14 +103,20 @@ class Inference(Frozen):
 
 
 class Study(Frozen):
-    """A whole study. `digest` is the SHA-256 of its canonical form with all defaults filled in."""
+    """A whole study. `digest` is the SHA-256 of its canonical form with all defaults filled in.
+
+    classes: each name with the value, or the list of values, that stands for it in masks or in the table; the first
+    value of a list is the one that predictions are written with. rest: what values of a mask that no class names are,
+    an error or background.
+    """
 
     schema_version: Literal[1] = Field(alias="schema")
     study: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
     task: Literal["segmentation", "classification"]
     modality: Literal["radiology"] = "radiology"
     inputs: tuple[Name, ...] = Field(min_length=1, max_length=64)
-    classes: dict[Name, Annotated[int, Field(ge=0, le=65535)]] = Field(min_length=1, examples=[{"tumour": 1}])
+    classes: dict[Name, ClassValues] = Field(min_length=1, examples=[{"tumour": 1}])
+    rest: Annotated[Rest, Added("0.2.0")] = "error"
     preprocessing: tuple[PreprocessingUse, ...] = ()
     augmentation: tuple[AugmentationUse, ...] = ()
     patches: Patches
@@ -139,25 +146,28 @@ class Study(Frozen):
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the network's output channels, in order. A segmentation's channel 0 is the background."""
-        by_value = sorted(self.classes, key=lambda name: self.classes[name])
-        return ("background", *by_value) if self.task == "segmentation" else tuple(by_value)
+        by_value = sorted(self.classes, key=lambda name: listed(self.classes[name])[0])
+        return (BACKGROUND, *by_value) if self.task == "segmentation" else tuple(by_value)
 
     @property
     def class_values(self) -> tuple[int, ...]:
-        """The value in masks or tables of each output channel, in the order of `class_names`."""
-        values = tuple(sorted(self.classes.values()))
-        return (0, *values) if self.task == "segmentation" else values
+        """The value that is written for each output channel, in the order of `class_names`: the first of a class."""
+        return tuple(values[0] for values in self.values_by_class.values())
+
+    @property
+    def values_by_class(self) -> dict[str, tuple[int, ...]]:
+        """All values of each output channel in masks or tables, by its name, in the order of `class_names`."""
+        values = {name: listed(each) for name, each in self.classes.items()}
+        if self.task == "segmentation":
+            values[BACKGROUND] = (0,)
+        return {name: values[name] for name in self.class_names}
 
     @field_validator("classes")
     @classmethod
-    def _values_differ(cls, classes: dict[str, int]) -> dict[str, int]:
-        if len(set(classes.values())) != len(classes):
-            raise unfit(
-                "two classes have the same value",
-                got=flow(classes),
-                expected="a number of its own for each class",
-                remedy="Give each class the number that it has in the masks or in the table",
-            )
+    def _values_differ(cls, classes: dict[str, Values]) -> dict[str, Values]:
+        flaws = [*shared_values(classes)]
+        if flaws:
+            raise flawed("classes", flaws)
         return classes
 
     @field_validator("inputs")

@@ -1,0 +1,147 @@
+"""Values of masks into classes, and what is said of values that no class of the study names."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from wardround.engine.basics.blocks import blocks, counts
+from wardround.engine.basics.problems import Problem
+from wardround.engine.study import Study
+from wardround.engine.study.labels import LARGEST_VALUE, spoken
+
+_SHOWN_VALUES = 8
+_SHOWN_CASES = 3
+_LIKE_AN_IMAGE = 256
+"""More different values than this are no mask, even where values that no class names count as background."""
+_MANY = 50
+"""So many values that no class names are asked about: the file may be an image."""
+
+
+@dataclass(frozen=True)
+class UnnamedValues(Problem):
+    """Values of one mask that no class names. `subject` has the mask; `counts` are its voxels, by value."""
+
+    subject: str = ""
+    counts: tuple[tuple[int, int], ...] = ()
+
+
+def classes_of(study: Study) -> dict[int, int]:
+    """The index in `Study.class_names` of each value that a class names, the background's 0 among them."""
+    return {value: index for index, values in enumerate(study.values_by_class.values()) for value in values}
+
+
+def value_counts(mask: np.ndarray) -> dict[int, int]:
+    """How many voxels have each value, by value in rising order."""
+    if mask.size and 0 <= int(mask.min()) <= int(mask.max()) <= LARGEST_VALUE:
+        found = counts(mask, int(mask.max()) + 1)  # much quicker than sorting
+        return {int(value): int(found[value]) for value in np.flatnonzero(found)}
+    values, voxels = np.unique(mask, return_counts=True)
+    return dict(zip(values.tolist(), voxels.tolist(), strict=True))
+
+
+def label_problem(study: Study, subject: str, where: str, found: Mapping[int, int]) -> Problem | None:
+    """What keeps a mask with these values from being read with the study's classes; None if nothing does."""
+    known = classes_of(study)
+    unnamed = {value: count for value, count in found.items() if value not in known}
+    if unnamed and study.rest == "error":
+        return UnnamedValues(
+            "the mask has values outside the study's classes",
+            where,
+            _shown([f"{value} in {_voxels(count)}" for value, count in unnamed.items()]),
+            named_values(study),
+            ways_out(study, [*unnamed]),
+            subject=subject,
+            counts=tuple(unnamed.items()),
+        )
+    if len(unnamed) > _LIKE_AN_IMAGE:
+        got = f"{len(found):,} different values from {min(found)} to {max(found)}"
+        remedy = "Name the mask's file in the column Label; if it is the right one, correct its values"
+        return Problem("this is an image, or another file, in the place of a mask", where, got, "a mask", remedy)
+    return None
+
+
+def class_indices(study: Study, mask: np.ndarray, found: Mapping[int, int]) -> np.ndarray:
+    """The mask as indices in `Study.class_names`, uint8 where they fit; what no class names is background.
+
+    `found` has the mask's values in rising order.
+    """
+    known, present = classes_of(study), np.asarray([*found])
+    kind = np.uint8 if len(study.class_names) <= 256 else np.uint16
+    indices = np.empty(mask.shape, dtype=kind)
+    classes = np.asarray([known.get(value, 0) for value in found], dtype=kind)
+    is_table = bool(len(present)) and present[0] >= 0 and present[-1] <= LARGEST_VALUE
+    table = np.zeros(int(present[-1]) + 1 if is_table else 0, dtype=kind)
+    if is_table:
+        table[present] = classes
+    for part, values in zip(blocks(indices), blocks(mask), strict=True):
+        if is_table:
+            np.take(table, values, out=part)
+        else:
+            part[...] = classes[np.searchsorted(present, values)]
+    return indices
+
+
+def named_values(study: Study) -> str:
+    """`0 (background), 1, 2 or 4 (tumour), 3 (edema)`."""
+    return ", ".join(f"{spoken(values)} ({name})" for name, values in study.values_by_class.items())
+
+
+def ways_out(study: Study, values: Sequence[int]) -> str:
+    """What can be done about values that no class names."""
+    ways = [
+        "write `rest: background` in the study, if they are to count as background",
+        "correct the mask, if they are a slip",
+    ]
+    usable = [value for value in values if 0 <= value <= LARGEST_VALUE]
+    if usable:
+        name = study.class_names[1]
+        example = f"`{name}: [{', '.join(map(str, (*study.values_by_class[name], usable[0])))}]`"
+        ways.insert(0, f"list them in a class of the study, such as {example}")
+    doubt = "Is this file the mask, and not an image? If it is, " if len(values) > _MANY else ""
+    told = doubt + ", or ".join(ways)
+    return told[0].upper() + told[1:]
+
+
+def together(problems: Iterable[Problem], where: str) -> list[Problem]:
+    """Problems in which those of all masks with values that no class names are one, in the place of the first."""
+    told = list(problems)
+    unnamed = [problem for problem in told if isinstance(problem, UnnamedValues)]
+    if len(unnamed) < 2:
+        return told
+    one = _joined(unnamed, where)
+    first = told.index(unnamed[0])
+    rest = [problem for problem in told if not isinstance(problem, UnnamedValues)]
+    return [*rest[:first], one, *rest[first:]]
+
+
+def _joined(unnamed: Sequence[UnnamedValues], where: str) -> Problem:
+    subjects: dict[int, list[str]] = defaultdict(list)
+    for problem in unnamed:
+        for value, _ in problem.counts:
+            subjects[value].append(problem.subject)
+    return Problem(
+        f"{len(unnamed)} masks have values outside the study's classes",
+        where,
+        _shown([f"{value} in {_cases(subjects[value])}" for value in sorted(subjects)], "; "),
+        unnamed[0].expected,
+        unnamed[0].remedy,
+    )
+
+
+def _voxels(count: int) -> str:
+    return "1 voxel" if count == 1 else f"{count:,} voxels"
+
+
+def _cases(subjects: Sequence[str]) -> str:
+    shown = ", ".join(repr(subject) for subject in subjects[:_SHOWN_CASES])
+    more = f" and {len(subjects) - _SHOWN_CASES} more" if len(subjects) > _SHOWN_CASES else ""
+    return f"{len(subjects)} {'case' if len(subjects) == 1 else 'cases'} ({shown}{more})"
+
+
+def _shown(values: Sequence[str], separator: str = ", ") -> str:
+    more = f" and {len(values) - _SHOWN_VALUES} more values" if len(values) > _SHOWN_VALUES else ""
+    return separator.join(values[:_SHOWN_VALUES]) + more
