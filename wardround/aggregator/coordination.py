@@ -13,6 +13,7 @@ from wardround.aggregator.enrolment import read_roster
 from wardround.aggregator.key_changes import read_changes
 from wardround.aggregator.rounds.state import StateFolder
 from wardround.aggregator.settings import Federation, Folders
+from wardround.engine.basics.files import is_missing
 from wardround.engine.basics.keeping import Kept, check_kept, require_kept
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.reading import naming_place, read_named, require_file
@@ -89,11 +90,13 @@ def absolute_folders(home: Path, folders: Folders) -> Folders:
 
 def read_federation(path: Path) -> tuple[Path, Federation]:
     """Folder and settings of a federation file. Raises `InputError` with every problem of the file."""
+    _require_file(path)
     return path.resolve().parent, load_settings_file(Federation, path, "federation file")
 
 
 def load_coordination(path: Path, *, today: datetime.datetime | None = None) -> Coordination:
     """Read a federation file and all that it names. Raises `InputError` with every problem of all of them."""
+    _require_file(path)
     document, home, findings = read_document(path, "federation file"), path.resolve().parent, Findings()
     settings = study = roster = key = None
     with findings.gather():
@@ -119,6 +122,16 @@ def load_coordination(path: Path, *, today: datetime.datetime | None = None) -> 
     if settings is None or study is None or roster is None or key is None:
         raise AssertionError("what could not be read must have left a problem behind")
     return Coordination(home, settings, study, roster, key, tuple(notes), initial, held.after if held else None)
+
+
+def _require_file(path: Path) -> None:
+    if is_missing(path):
+        raise InputError.one(
+            "there is no such federation file",
+            where=str(path),
+            remedy="Go to the federation's folder, or name the file with `--config`; a new federation begins with "
+            "`aggregator init --name NAME --study study.yaml --address HOST:PORT`",
+        )
 
 
 def _study_path(document: Document, home: Path) -> Path:

@@ -73,7 +73,10 @@ def read_accepted(path: Path) -> Invitation:
         return Invitation.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise InputError.one(
-            "no invitation has been accepted", where=str(path), remedy="Run `site-client accept invitation.json`"
+            "no invitation has been accepted yet",
+            where=str(path),
+            remedy="When the coordinator's invitation has come: `site-client accept invitation.json`, with "
+            "`--config` as here; then start again",
         ) from None
     except OSError as error:
         raise InputError.one(

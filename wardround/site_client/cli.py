@@ -181,30 +181,31 @@ def log(
 def courier(config: Config = _DEFAULT, follow_parent: FollowParent = False) -> None:
     """Run the courier alone (network and keys, no data)."""
     from wardround.federation.identities import SiteKeys
-    from wardround.site_client.agreement import load_agreement
     from wardround.site_client.events import EventLog, Role
     from wardround.site_client.line import run_courier
     from wardround.site_client.processes import on_duty
+    from wardround.site_client.readiness import require_ready
     from wardround.site_client.settings import load_settings
 
     settings = load_settings(config)
     with on_duty(settings.work, Role.COURIER, follow_parent=follow_parent) as stop:
-        agreement, keys = load_agreement(settings.accepted), SiteKeys.load(settings.keys)
+        agreement, keys = require_ready(settings), SiteKeys.load(settings.keys)
         run_courier(settings, agreement, keys, EventLog(settings.work, Role.COURIER), stop)
 
 
 @app.command()
 def worker(config: Config = _DEFAULT, follow_parent: FollowParent = False) -> int:
     """Run the worker alone (data and device, no network). It exits with 75 when it needs a fresh process."""
-    from wardround.site_client.agreement import load_agreement
     from wardround.site_client.events import EventLog, Role
     from wardround.site_client.processes import on_duty
+    from wardround.site_client.readiness import require_ready
     from wardround.site_client.settings import load_settings
     from wardround.site_client.worker import run_worker
 
     settings = load_settings(config)
     with on_duty(settings.work, Role.WORKER, follow_parent=follow_parent) as stop:
-        return run_worker(settings, load_agreement(settings.accepted), EventLog(settings.work, Role.WORKER), stop)
+        agreement = require_ready(settings, keys=False)
+        return run_worker(settings, agreement, EventLog(settings.work, Role.WORKER), stop)
 
 
 def main() -> int:

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from wardround.engine.basics.closed import Added, Closed
+from wardround.engine.basics.files import is_missing
+from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.sizes import Size
 from wardround.engine.study.documents import load_settings_file
 from wardround.federation.addresses import Address
@@ -103,9 +105,23 @@ class Policy(_Section):
 
 def load_settings(path: Path) -> SiteSettings:
     """The settings of a `site.yaml`, paths absolute. Raises `InputError` with every problem."""
+    if is_missing(path):
+        raise InputError.one(
+            "there is no such site file",
+            where=str(path),
+            remedy="Go to the site's folder, or name the file with `--config`; a new site begins with "
+            "`site-client init --name NAME --manifest data.csv`",
+        )
     return load_settings_file(SiteSettings, path, "site file").placed(path.parent)
 
 
 def load_policy(path: Path) -> Policy:
     """The policy of a file that only its owner can change. Raises `InputError` with every problem."""
+    if is_missing(path):
+        raise InputError.one(
+            "there is no policy, so nothing is allowed here",
+            where=str(path),
+            remedy="Put the hospital's policy back, or let `policy` in site.yaml name it; `site-client init` in an "
+            "empty folder writes one to begin with",
+        )
     return load_settings_file(Policy, path, "policy")

@@ -16,6 +16,7 @@ from wardround.engine.cli.runner import ExitCode
 from wardround.federation.identities import TRANSPORT_FILE
 from wardround.site_client.events import Event, EventLog, Role
 from wardround.site_client.processes import forget_pid, on_duty
+from wardround.site_client.readiness import require_ready
 from wardround.site_client.settings import SiteSettings, load_settings
 
 FIRST_PAUSE = 0.5
@@ -85,7 +86,11 @@ class Supervisor:
         self._children = self._make_children()
 
     def run(self, stop: threading.Event) -> None:
-        """Supervise until `stop` is set, then end both children."""
+        """Supervise until `stop` is set, then end both children.
+
+        Raises:
+            InputError: a child ends because something is missing that people must put right, such as the agreement.
+        """
         try:
             while not stop.is_set():
                 self._restart_when_settings_change()
@@ -97,6 +102,8 @@ class Supervisor:
 
     def _tend(self, child: _Child) -> None:
         code = child.died()
+        if code == ExitCode.BAD_INPUT:
+            require_ready(self._settings)  # what the child has said once would be said for ever
         if code is not None:
             pause = round(child.pause, 1)
             self._log.record_fault(Event.CHILD_DIED, name=child.role.value, code=code, pause=pause)
@@ -126,6 +133,7 @@ class Supervisor:
                 where=f"{self._config.name}, work",
                 remedy="Stop the site client, then start it again",
             )
+        require_ready(settings)
         return settings
 
     def _make_children(self) -> tuple[_Child, ...]:
@@ -155,8 +163,13 @@ class Supervisor:
 
 
 def supervise(config: Path) -> int:
-    """Run the site until SIGTERM or Ctrl-C. Raises `InputError` when another supervisor works in the same folder."""
+    """Run the site until SIGTERM or Ctrl-C.
+
+    Raises:
+        InputError: nothing was accepted, or something else is missing; another supervisor works in the same folder.
+    """
     settings = load_settings(config)
+    require_ready(settings)
     with on_duty(settings.work, Role.SUPERVISOR) as stop:
         log = EventLog(settings.work, Role.SUPERVISOR)
         log.record_fault(Event.STARTED)

@@ -129,6 +129,17 @@ def read_whole(path: Path) -> bytes:
         raise DamagedError(path) from error
 
 
+def is_missing(path: Path) -> bool:
+    """Whether nothing is there; False where that cannot be told, as in a folder that may not be looked into."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def discard(path: Path) -> None:
     """Remove a file, or a folder that lies in its place. Raises OSError."""
     if path.is_dir() and not path.is_symlink():

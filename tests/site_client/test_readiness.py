@@ -1,0 +1,120 @@
+"""A site that cannot begin says what is missing and the next step, and ends with exit code 2: nothing is restarted."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.site_client.support import Site, build_site, invitation_for
+from wardround.engine.basics.problems import InputError
+from wardround.engine.cli.runner import ExitCode, run
+from wardround.federation.identities import Roster, SiteKeys
+from wardround.site_client import supervisor
+from wardround.site_client.agreement import pin
+from wardround.site_client.cli import app
+from wardround.site_client.events import EventLog, Role
+from wardround.site_client.processes import on_duty
+from wardround.site_client.readiness import require_ready
+from wardround.site_client.supervisor import Supervisor
+
+Spoil = Callable[[Site], None]
+
+
+def _unaccepted(site: Site) -> None:
+    site.settings.accepted.unlink()
+
+
+def _without_policy(site: Site) -> None:
+    site.settings.policy.unlink()
+
+
+def _forbidden(site: Site) -> None:
+    policy = site.settings.policy
+    policy.write_text(policy.read_text().replace("maximum_rounds: 1000", "maximum_rounds: 1"))
+
+
+def _without_keys(site: Site) -> None:
+    for path in site.settings.keys.iterdir():
+        path.unlink()
+
+
+def _not_in_the_roster(site: Site) -> None:
+    pin(site.settings.accepted, invitation_for(site.coordinator, Roster(members=())))
+
+
+def _other_keys(site: Site) -> None:
+    _without_keys(site)
+    SiteKeys.create(site.settings.keys)
+
+
+SPOILT: dict[str, tuple[Spoil, str]] = {
+    "before accept": (_unaccepted, "site-client accept invitation.json"),
+    "without a policy": (_without_policy, "Put the hospital's policy back"),
+    "a policy that forbids the plan": (_forbidden, "more rounds than the policy allows"),
+    "without keys": (_without_keys, "Restore the folder of the keys"),
+    "a roster that lacks it": (_not_in_the_roster, "Ask the coordinator to enrol this site"),
+    "other keys than the roster's": (_other_keys, "Send the coordinator the NAME.pub"),
+}
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return build_site(tmp_path / "site")
+
+
+@pytest.fixture(autouse=True)
+def _no_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A supervisor that would begin all the same fails, rather than start processes for ever."""
+
+    def start(child: object) -> int:
+        raise AssertionError("a child was started")
+
+    monkeypatch.setattr(supervisor._Child, "start", start)
+
+
+@pytest.mark.parametrize("command", [[], ["courier"]], ids=["both", "courier"])
+@pytest.mark.parametrize("case", SPOILT)
+def test_it_ends_with_two_and_the_next_step(
+    site: Site, case: str, command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wardround.site_client.line.run_courier", lambda *_: pytest.fail("the courier began"))
+    spoil, step = SPOILT[case]
+    spoil(site)
+    assert run(app, [*command, "--config", str(site.config)]) == ExitCode.BAD_INPUT
+    assert step in capsys.readouterr().err
+
+
+def test_a_worker_that_may_not_open_the_keys_is_ready_without_them(site: Site) -> None:
+    _without_keys(site)
+    assert require_ready(site.settings, keys=False) == site.agreement
+
+
+def test_before_init_the_next_step_is_init(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(app, ["--config", str(tmp_path / "site.yaml")]) == ExitCode.BAD_INPUT
+    assert "site-client init --name" in capsys.readouterr().err
+
+
+def test_everything_that_is_missing_is_said_at_once(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    _unaccepted(site)
+    _without_policy(site)
+    _without_keys(site)
+    run(app, ["--config", str(site.config)])
+    assert capsys.readouterr().err.count("error: ") == 3
+
+
+def test_a_child_that_ends_for_want_of_the_agreement_ends_the_site(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the agreement goes between the supervisor's look and the child's start."""
+
+    def start(child: supervisor._Child) -> int:
+        site.settings.accepted.unlink(missing_ok=True)
+        child.process = subprocess.Popen(["sh", "-c", "exit 2"], stdin=subprocess.PIPE)
+        return child.process.pid
+
+    monkeypatch.setattr(supervisor._Child, "start", start)
+    monkeypatch.setattr(Supervisor, "_restart_when_settings_change", lambda self: None)
+    with on_duty(site.settings.work, Role.SUPERVISOR), pytest.raises(InputError, match="no invitation"):
+        Supervisor(site.config, site.settings, EventLog(site.settings.work, Role.SUPERVISOR)).run(threading.Event())
