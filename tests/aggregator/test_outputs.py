@@ -19,6 +19,7 @@ from wardround.aggregator.outputs import Outputs, as_tensors, initial_arrays
 from wardround.aggregator.progress import duration, seconds_left
 from wardround.aggregator.report import ALL, loss_lines, metric_lines
 from wardround.aggregator.rounds.loop import RoundLoop
+from wardround.aggregator.rounds.records import Told
 from wardround.aggregator.rounds.sites import SiteState, SiteStatus
 from wardround.aggregator.scalars import Scalars, scalars_of
 from wardround.aggregator.sentences import sentence
@@ -26,6 +27,7 @@ from wardround.aggregator.status import describe_status, read_status
 from wardround.aggregator.view import LiveView, Watched, overview, site_cells, site_table
 from wardround.engine.basics.printable import printable
 from wardround.federation.payload import pack, payload_digest
+from wardround.federation.protocol import Checks, Horizon
 
 RISING = {1: 0.125, 2: 0.75, 3: 0.25, 4: 0.5}
 
@@ -156,11 +158,27 @@ def test_the_estimate_leaves_the_first_round_out(tmp_path: Path) -> None:
     first, second, _ = bench.state.results()
     slow = first.model_copy(update={"seconds": 500.0})
     quick = second.model_copy(update={"seconds": 10.0})
-    assert seconds_left((), 10, 0.0) is None
-    assert seconds_left((slow,), 3, 0.0) == 1000.0
-    assert seconds_left((slow, quick), 5, 4.0) == 26.0
-    assert seconds_left((slow, quick), 5, 400.0) == 20.0
-    assert seconds_left((slow, quick), 2, 0.0) == 0.0
+    plan = bench.plan.model_copy(update={"horizon": Horizon(rounds=5, local_steps=1)})
+    assert seconds_left((), plan, 10, 0.0) is None
+    assert seconds_left((slow,), plan, 3, 0.0) == 1000.0
+    assert seconds_left((slow, quick), plan, 5, 4.0) == 26.0
+    assert seconds_left((slow, quick), plan, 5, 400.0) == 20.0
+    assert seconds_left((slow, quick), plan, 2, 0.0) == 0.0
+
+
+def test_the_estimate_counts_the_rounds_that_score_and_the_final_evaluation(tmp_path: Path) -> None:
+    """Scored in rounds 1, 4 and 7: validating takes 60 s, a round without it 10 s, the final evaluation two sets."""
+    bench = Bench(tmp_path, names=("north",), rounds=2)
+    bench.run()
+    one = bench.state.results()[0]
+    done = tuple(
+        one.model_copy(update={"round": number, "seconds": 70.0 if number in (1, 4) else 10.0})
+        for number in range(1, 6)
+    )
+    checks = Checks(every=3)
+    plan = bench.plan.model_copy(update={"horizon": Horizon(rounds=7, local_steps=1), "validation": checks})
+    assert seconds_left(done, plan, 8, 0.0) == 10.0 + 70.0 + 120.0
+    assert seconds_left(done, plan, 7, 0.0) == 80.0
 
 
 @pytest.mark.parametrize(
@@ -222,6 +240,27 @@ def test_status_reads_what_is_on_disk(tmp_path: Path) -> None:
     assert "2 of 2 rounds done, best dice 0.5000" in describe_status(found)[0]
     with bench.state.locked():
         assert read_status(config).process == "running"
+
+
+def test_a_complete_run_is_called_complete_and_nobody_offline(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "state", rounds=2)
+    write_roster(tmp_path / "roster.json", bench.roster)
+    write_study(tmp_path / "study.yaml", SEGMENTATION)
+    config = tmp_path / "federation.yaml"
+    config.write_text(
+        "schema: 1\nfederation: bench\nstudy: study.yaml\naddress: 127.0.0.1:9443\n"
+        "horizon: {rounds: 2, local_steps: 5}\n"
+    )
+    bench.run()
+    bench.state.tell(Told(plan=bench.plan.digest, sites=("east", "north")))
+    found = read_status(config)
+    lines = describe_status(found)
+    assert (found.state, found.seconds_left) == ("complete", 0.0)
+    assert lines[0].startswith("bench: complete, 2 of 2 rounds done")
+    assert not any("offline" in line or "stopped" in line for line in lines)
+    assert any(line.split() == ["north", "complete"] for line in lines)
+    assert any("south" in line and "not told of the end yet" in line for line in lines)
+    assert any(str(tmp_path / "results") in line for line in lines)
 
 
 def test_initial_arrays_are_a_function_of_the_study(network: dict[str, np.ndarray]) -> None:

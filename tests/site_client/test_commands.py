@@ -9,10 +9,14 @@ import pytest
 
 from tests.site_client.support import FakeLaboratory, Site, base_model, build_site, working_site
 from wardround.engine.cli.runner import ExitCode, run
+from wardround.federation.endings import EndReason, ending_line
+from wardround.federation.flower.events import NodeEvent
 from wardround.federation.protocol import Stage
 from wardround.site_client.account import Account
 from wardround.site_client.cli import app
 from wardround.site_client.events import Event, EventLog, Role, log_path, read_log
+from wardround.site_client.line import _Listener
+from wardround.site_client.status import read_status, standing_line
 
 
 @pytest.fixture
@@ -57,6 +61,79 @@ def test_status_tells_how_much_of_the_time_went_into_validating(site: Site, caps
     log.record(Event.RESULT_WRITTEN, work_key=task.work_key, stage="train", seconds=60.0)  # an older release's line
     run(app, ["status", "--config", str(site.config)])
     assert "time for it: 4.0 min, 11% of it validating" in capsys.readouterr().out
+
+
+def test_status_for_programs(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    laboratory, base = FakeLaboratory(), base_model()
+    with working_site(site, laboratory) as courier:
+        courier.handle(site.sealed(site.task(Stage.TRAIN, 1, base, laboratory.cohort.digest), base))
+        capsys.readouterr()
+        assert run(app, ["status", "--json", "--config", str(site.config)]) == ExitCode.OK
+        found = json.loads(capsys.readouterr().out)
+    assert (found["site"], found["state"], found["rounds"], found["replies_kept"]) == ("north", "working", 3, 1)
+    assert found["task"] == {
+        "stage": "train",
+        "round": 1,
+        "state": "finished",
+        "phase": "",
+        "step": 0,
+        "steps": 0,
+        "seconds_left": None,
+    }
+    assert found["done"]["steps"] == 4
+    assert found["readiness"] == "ready"
+
+
+@pytest.mark.parametrize("reason", [EndReason.COMPLETE, EndReason.ENDED])
+def test_status_after_the_end_says_what_came_of_it(
+    site: Site, reason: EndReason, capsys: pytest.CaptureFixture[str]
+) -> None:
+    laboratory, base = FakeLaboratory(), base_model()
+    with working_site(site, laboratory) as courier:
+        task = site.task(Stage.TRAIN, 3, base, laboratory.cohort.digest)
+        courier.handle(site.sealed(task, base))
+        end = site.hello().model_copy(update={"stage": Stage.CONCLUDE, "round": 3, "end": reason})
+        courier.handle(site.sealed(end))
+    capsys.readouterr()
+    run(app, ["status", "--config", str(site.config)])
+    said = capsys.readouterr().out
+    assert said.splitlines()[0] == f"site north: {ending_line(reason)} (after 3 rounds); waiting for what comes next"
+    assert f"model: {site.settings.work / 'model'}, after round 2" in said
+    assert f"report: {site.settings.work / 'report.html'}" in said
+    assert ("replies kept" in said) is (reason is not EndReason.COMPLETE)
+    assert standing_line(site.settings).startswith(ending_line(reason))
+    assert read_status(site.settings).state == reason.value
+
+
+def test_a_start_says_where_it_goes_on(site: Site) -> None:
+    assert standing_line(site.settings) == "begins: blobs, 3 rounds; nothing was done for it yet"
+    laboratory, base = FakeLaboratory(), base_model()
+    with working_site(site, laboratory) as courier:
+        courier.handle(site.sealed(site.task(Stage.TRAIN, 2, base, laboratory.cohort.digest), base))
+    assert standing_line(site.settings) == "goes on with train round 2 of 3"
+
+
+def test_after_the_end_the_aggregators_absence_is_no_fault(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    over = False
+    log = EventLog(site.settings.work, Role.COURIER)
+    hear = _Listener("aggregator:9092", log, lambda serving: None, lambda: over).hear
+    hear(NodeEvent("disconnected", detail="refused"))
+    assert "connection lost" in capsys.readouterr().out
+    over = True
+    for detail in ("cut", "refused", "refused"):
+        hear(NodeEvent("connecting"))
+        hear(NodeEvent("disconnected", detail=detail))
+    said = capsys.readouterr().out
+    assert said.count("\n") == 1
+    assert "to be expected at the end of a run" in said
+    hear(NodeEvent("connected"))
+    hear(NodeEvent("disconnected", detail="cut"))
+    assert "to be expected" in capsys.readouterr().out
+
+
+def test_the_report_is_written_when_it_is_asked_for(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(app, ["report", "--config", str(site.config)]) == ExitCode.OK
+    assert [Path(line).is_file() for line in capsys.readouterr().out.splitlines()] == [True, True]
 
 
 def test_status_before_anything_was_accepted(site: Site, capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,7 +63,7 @@ def test_a_log_that_somebody_else_has_written_to_is_shown_as_safely(
 def test_what_a_stranger_on_the_line_says_is_shown_as_safely(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     """A proxy's or an aggregator's own words come back in the transport's events."""
     log = EventLog(site.settings.work, Role.COURIER)
-    hear = _Listener("aggregator:9092", log, lambda serving: None).hear
+    hear = _Listener("aggregator:9092", log, lambda serving: None, lambda: False).hear
     for kind in ("disconnected", "refused", "clock_skew", "foreign_bundle"):
         hear(NodeEvent(kind, HOSTILE))  # type: ignore[arg-type]
     capsys.readouterr()

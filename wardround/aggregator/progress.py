@@ -7,21 +7,34 @@ from collections.abc import Sequence
 
 from wardround.aggregator.rounds.records import RoundResult
 from wardround.aggregator.rounds.selection import Scored
+from wardround.federation.protocol import Plan
 
 _RECENT = 5
+_BOTH_SETS = 2.0
+"""The final evaluation scores test cases as well, which are about as many as those of validation."""
 
 
-def seconds_left(results: Sequence[RoundResult], total_rounds: int, elapsed: float) -> float | None:
-    """Estimate for the whole run from the median of the last rounds; `elapsed` in the open one. None before the first.
+def seconds_left(results: Sequence[RoundResult], plan: Plan, total_rounds: int, elapsed: float) -> float | None:
+    """Estimate for the whole run, its evaluations included; `elapsed` in the open round. None before the first is done.
 
+    Rounds that score a model and rounds that do not are reckoned apart, each by the median of the last of its kind.
     The first round has the sites' preparation in it, so it counts only while there is no other.
     """
     if not results:
         return None
-    recent = [result.seconds for result in results[1:][-_RECENT:]] or [results[0].seconds]
-    typical = statistics.median(recent)
-    rounds_left = total_rounds - len(results)
-    return max(0.0, typical * rounds_left - min(elapsed, typical)) if rounds_left > 0 else 0.0
+    left = [_typical(results, plan, number) for number in range(len(results) + 1, total_rounds + 1)]
+    return max(0.0, sum(left) - min(elapsed, left[0])) if left else 0.0
+
+
+def _typical(results: Sequence[RoundResult], plan: Plan, number: int) -> float:
+    """What a round takes: the median of those like it. The final evaluation scores and does not train."""
+    past = results[1:] or results
+    scored = [result.seconds for result in past if plan.scores_in(result.round)][-_RECENT:]
+    unscored = [result.seconds for result in past if not plan.scores_in(result.round)][-_RECENT:]
+    if number > plan.horizon.rounds and scored and unscored:
+        return max(0.0, statistics.median(scored) - statistics.median(unscored)) * _BOTH_SETS
+    kind = scored if number > plan.horizon.rounds or plan.scores_in(number) else unscored
+    return statistics.median(kind or scored or unscored)
 
 
 def duration(seconds: float | None) -> str:

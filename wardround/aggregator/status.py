@@ -11,7 +11,7 @@ from wardround.aggregator.coordination import absolute_folders, certificate_note
 from wardround.aggregator.enrolment import read_roster
 from wardround.aggregator.history import cohort_changes
 from wardround.aggregator.journal import Entry, Event, read_journal
-from wardround.aggregator.progress import duration
+from wardround.aggregator.progress import duration, seconds_left
 from wardround.aggregator.rounds.records import RoundResult, heaviest
 from wardround.aggregator.rounds.selection import Scored, Selection
 from wardround.aggregator.rounds.state import StateFolder
@@ -43,7 +43,13 @@ class BestModel(WireModel):
 class RunStatus(WireModel):
     """A run at one moment. `waiting` is the log's last word on whom it waits for.
 
-    `ended`: why the run has ended, if it has; `told`: which sites know it.
+    Attributes:
+        state: `running`, `complete` (nothing is left to do), `ended` (by a rule, a fault or the coordinator), or
+            `stopped`: the same command goes on.
+        ended: why the run has ended, if it has.
+        told: which sites know it.
+        seconds_left: estimate for what is left, evaluations included; None before the first round is done.
+        results: where models, history and report are.
     """
 
     federation: FederationName
@@ -58,6 +64,9 @@ class RunStatus(WireModel):
     notes: Annotated[tuple[Sentence, ...], Added("0.2.0")] = ()
     told: Annotated[tuple[SiteName, ...] | None, Added("0.2.0")] = None
     ended: Annotated[Sentence, Added("0.2.0")] = ""
+    state: Annotated[Literal["running", "complete", "ended", "stopped"], Added("0.2.0")] = "stopped"
+    seconds_left: Annotated[float | None, Added("0.2.0")] = None
+    results: Annotated[str, Added("0.2.0")] = ""
 
 
 def read_status(config: Path) -> RunStatus:
@@ -75,8 +84,13 @@ def read_status(config: Path) -> RunStatus:
     is_running = state.is_locked()
     journal = list(read_journal(state.journal_path))
     order = state.round(len(results) + 1).order()
+    rounds = plan.horizon.rounds + settings.evaluation.final
+    elapsed = _elapsed(journal, order.round) if order is not None and is_running else 0.0
     return RunStatus(
         federation=plan.federation,
+        state=_state(is_running, len(results) >= rounds, _ended(journal)),
+        seconds_left=seconds_left(results, plan, rounds, elapsed),
+        results=str(folders.results),
         process="running" if is_running else "stopped",
         rounds=plan.horizon.rounds,
         rounds_done=min(len(results), plan.horizon.rounds),
@@ -101,14 +115,42 @@ def describe_status(status: RunStatus) -> list[str]:
     """The status in readable lines."""
     best = f", best {status.best.metric} {status.best.value:.4f} (round {status.best.round})" if status.best else ""
     done = f"{status.rounds_done} of {status.rounds} rounds done{best}"
+    left = f", about {duration(status.seconds_left)} left" if status.seconds_left and status.state == "running" else ""
     lines = [
-        f"{status.federation}: {status.process}, {done}, {duration(status.seconds_in_rounds)} in rounds",
+        f"{status.federation}: {status.state}, {done}, {duration(status.seconds_in_rounds)} in rounds{left}",
         *([f"round {status.open_round}: {status.waiting}"] if status.open_round else []),
+        *(_site_line(site, status) for site in status.sites),
+        *_told_lines(status),
     ]
-    for site in status.sites:
-        presence = "online" if site.online else "offline"
-        lines.append(f"  {site.site:<20} {presence:<8} {site.state:<10} {site.reason}".rstrip())
-    return [*lines, *_told_lines(status), *(f"  note: {note}" for note in status.notes)]
+    if status.state == "complete":
+        lines.append(f"  models, history and report: {status.results}")
+    return [*lines, *(f"  note: {note}" for note in status.notes)]
+
+
+def _site_line(site: SiteStanding, status: RunStatus) -> str:
+    """Of a complete run nobody is online or offline: a site knows of the end, or not yet."""
+    if status.state == "complete" and status.process == "stopped":
+        knows = status.told is not None and site.site in status.told
+        return f"  {site.site:<20} {'complete' if knows else 'was not told of the end yet'}"
+    presence = "online" if site.online else "offline"
+    return f"  {site.site:<20} {presence:<8} {site.state:<10} {site.reason}".rstrip()
+
+
+def _state(is_running: bool, is_complete: bool, ended: str) -> Literal["running", "complete", "ended", "stopped"]:
+    if is_complete:
+        return "complete"
+    if is_running:
+        return "running"
+    return "ended" if ended else "stopped"
+
+
+def _elapsed(journal: list[Entry], number: int) -> float:
+    """Seconds since the open round began; 0 where the log does not say."""
+    begun = [entry for entry in journal if entry.event == Event.ROUND_STARTED and entry.facts.get("round") == number]
+    if not begun:
+        return 0.0
+    now = datetime.datetime.now(datetime.UTC)
+    return max(0.0, (now - datetime.datetime.fromisoformat(begun[-1].time)).total_seconds())
 
 
 def _told(state: StateFolder, plan: Plan) -> tuple[str, ...] | None:

@@ -101,7 +101,7 @@ def overview(loop: RoundLoop) -> str:
     run, gathering = loop.run_plan, loop.gathering
     rounds = run.plan.horizon.rounds
     elapsed = loop.clock.now() - gathering.started if gathering else 0.0
-    left = seconds_left(loop.results, rounds + run.final_evaluation, elapsed)
+    left = seconds_left(loop.results, run.plan, rounds + run.final_evaluation, elapsed)
     head = headline(loop.results, rounds, loop.best(), run.study.validation.select)
     estimate = f", about {duration(left)} left" if left is not None else ""
     number = gathering.number if gathering else 1

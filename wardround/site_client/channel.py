@@ -91,6 +91,15 @@ def ask_worker(path: Path, ask: Ask) -> WorkerReport:
         raise WorkerUnreachableError(type(error).__name__) from error
 
 
+AskWorker = Callable[[Ask], WorkerReport]
+
+
+def worker_at(work: Path) -> AskWorker:
+    """Asks the worker of this work folder."""
+    path = socket_path(work)
+    return lambda ask: ask_worker(path, ask)
+
+
 class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
     answer: Callable[[Ask], WorkerReport]

@@ -151,12 +151,31 @@ def check(
 
 
 @app.command()
-def status(config: Config = _DEFAULT) -> None:
-    """Say what runs here and what it works on."""
+def status(
+    config: Config = _DEFAULT,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what runs here, what it works on, and what came of it."""
     from wardround.site_client.settings import load_settings
-    from wardround.site_client.status import describe_status
+    from wardround.site_client.status import describe_status, read_status
 
-    say(*describe_status(load_settings(config)))
+    settings = load_settings(config)
+    if as_json:
+        say_json(read_status(settings).model_dump(mode="json"))
+    else:
+        say(*describe_status(settings))
+
+
+@app.command()
+def report(config: Config = _DEFAULT) -> None:
+    """Write what this site took part in, as a page and as JSON, into the work folder. The end of a run does it too."""
+    from wardround.site_client.agreement import load_agreement
+    from wardround.site_client.own_report import DATA, PAGE, write_own_report
+    from wardround.site_client.settings import load_settings
+
+    settings = load_settings(config)
+    write_own_report(settings, load_agreement(settings.accepted))
+    say(*(str(settings.work / name) for name in (PAGE, DATA)))
 
 
 @app.command()

@@ -7,7 +7,6 @@ import secrets
 import threading
 import time
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from pydantic import ValidationError
 from wardround import __version__
 from wardround.engine.basics.files import DamagedError
 from wardround.engine.basics.problems import InputError
-from wardround.federation.endings import EndReason, ending_line
 from wardround.federation.envelope import Envelope
 from wardround.federation.flower.shelf import Shelf
 from wardround.federation.identities import SiteKeys
@@ -42,18 +40,19 @@ from wardround.site_client.agreement import Agreement, Refusal, check_membership
 from wardround.site_client.answers import check_place, code_for, megabytes, other_plan, refused, state_of, working
 from wardround.site_client.channel import (
     Ask,
+    AskWorker,
     Fault,
     Phase,
     WorkerReport,
     WorkerUnreachableError,
-    ask_worker,
-    socket_path,
 )
 from wardround.site_client.events import Event, EventLog
+from wardround.site_client.farewell import Farewell
 from wardround.site_client.health import HealthFile
 from wardround.site_client.keeping import Keeping
-from wardround.site_client.mailbox import Outbox, Results, Tasks, entries
+from wardround.site_client.mailbox import Outbox, Results, Tasks, WorkResult
 from wardround.site_client.outbound import Border, Outgoing
+from wardround.site_client.own_report import is_complete
 from wardround.site_client.peer import PeerFile
 from wardround.site_client.settings import Policy, SiteSettings
 
@@ -70,8 +69,6 @@ _REFUSED_FOR_GOOD = frozenset(
 )
 """The worker's refusals of a task itself: it is not kept."""
 _LONGEST_ABSENCE = 120.0
-
-AskWorker = Callable[[Ask], WorkerReport]
 
 
 @dataclass(frozen=True)
@@ -114,16 +111,17 @@ class Courier:
         self._account = Account(office.settings.work / "account", office.agreement.plan, self._say_mended)
         self._keeping = Keeping(office.tasks, office.results, office.outbox, office.log)
         self._peer = PeerFile(office.settings.work)
+        self._farewell = Farewell(office.settings, office.agreement, self._keeping, office.log)
         self._away_since: float | None = None
 
     def sweep(self) -> None:
         """Remove what a killed courier left half-written, and tasks of a former key. Once, before the first message."""
         self._keeping.sweep()
         self._look_for_the_account()
-        public, tasks = self._office.agreement.invitation.coordinator_key, self._office.tasks
-        for key in entries(tasks.root):
-            if tasks.has(key) and not tasks.has_changed(key) and not tasks.is_signed(key, public):
-                self._keeping.forget(key)  # a former key of the coordinator has signed it: it is sent again
+        with contextlib.suppress(Refusal):  # an account that is damaged is told when a task comes
+            if self._account.tally().concluded is not None:
+                self._wind_up()  # what a kill or a full disk has kept from being done
+        self._keeping.forget_those_of_a_former_key(self._office.agreement.invitation.coordinator_key)
 
     def _look_for_the_account(self) -> None:
         """Say so where work was done for the accepted plan and nothing is written down about it any more."""
@@ -132,6 +130,12 @@ class Courier:
             known = any(task.plan == plan for _, task in self._office.tasks.all())
             if known and self._account.tally().works == 0:
                 self._office.log.record_fault(Event.ACCOUNT_LOST, file=str(self._office.settings.work / "account"))
+
+    def is_over(self) -> bool:
+        """Whether the run has ended, as far as this site was told."""
+        with contextlib.suppress(Refusal):
+            return self._account.tally().concluded is not None
+        return False
 
     def handle(self, envelope: Envelope) -> Envelope:
         """The signed answer to one message. Never raises: what fails is refused by code, and logged with its reason."""
@@ -190,14 +194,16 @@ class Courier:
 
     def _conclude(self, task: Task) -> Concluded:
         """The run has ended: say so once. If it is complete, keep nothing that only a next round would have needed."""
-        complete = task.end is EndReason.COMPLETE
         if self._account.conclude(task):
-            event, detail = (Event.RUN_COMPLETE if complete else Event.RUN_ENDED), ending_line(task.end)
-            self._office.log.record(event, round=task.round, detail=detail)
-        if complete:
-            self._keeping.conclude()
-            self._office.arriving.clear()
+            self._farewell.say(task)
+        self._wind_up()
         return Concluded(site=task.site, ask=task.ask, plan=task.plan)
+
+    def _wind_up(self) -> None:
+        complete = is_complete(self._account.tally())
+        self._farewell.wind_up(complete=complete)
+        if complete:
+            self._office.arriving.clear()
 
     def _hello(self, task: Task, border: Border) -> Reply:
         self._peer.note(task.features)
@@ -312,7 +318,7 @@ class Courier:
         """Pass a result through the guard, sign it, and keep it: from now on these bytes are the answer."""
         office = self._office
         try:
-            outgoing = self._release(task, key, border)
+            result, outgoing = self._release(task, key, border)
         except DamagedError as error:
             return self._seal(self._mend(task, key, error))
         except Refusal:
@@ -326,16 +332,17 @@ class Courier:
         self._account.release(task, outgoing.reply.update, border.policy.allowance)
         office.outbox.put(key, sealed)
         office.log.record(Event.OUTBOX_WRITTEN, work_key=key, round=task.round, digest=outgoing.reply.update)
+        self._farewell.note(task, result, outgoing, sealed)
         return self._send(task, key, sealed)
 
-    def _release(self, task: Task, key: Digest, border: Border) -> Outgoing:
+    def _release(self, task: Task, key: Digest, border: Border) -> tuple[WorkResult, Outgoing]:
         office = self._office
         try:
             result = office.results.get(key)
         except ValidationError as error:
             raise Refusal(RefusalCode.REPLY_BLOCKED, "the worker's result is not of the declared form") from error
         update = office.results.update(key, result.update)
-        return border.release(task, result, update, office.tasks.base(key, task.base))
+        return result, border.release(task, result, update, office.tasks.base(key, task.base))
 
     def _mend(self, task: Task, key: Digest, error: DamagedError) -> Reply:
         """A damaged result is made again, a damaged model asked for again."""
@@ -389,9 +396,3 @@ class Courier:
         if isinstance(reply, Done):
             raise TypeError("a finished reply is sealed once, by _finish")
         return seal_reply(reply, b"", self._office.keys.signing)
-
-
-def worker_at(settings: SiteSettings) -> AskWorker:
-    """Asks the worker of this work folder."""
-    path = socket_path(settings.work)
-    return lambda ask: ask_worker(path, ask)

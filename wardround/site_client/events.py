@@ -42,6 +42,7 @@ class Event(StrEnum):
 
     STARTED = "started"
     STOPPED = "stopped"
+    STANDING = "standing"
     CHILD_STARTED = "child_started"
     CHILD_DIED = "child_died"
     SETTINGS_CHANGED = "settings_changed"
@@ -49,6 +50,7 @@ class Event(StrEnum):
     CONNECTING = "connecting"
     CONNECTED = "connected"
     DISCONNECTED = "disconnected"
+    RESTING = "resting"
     CLOCK_SKEW = "clock_skew"
     TURNED_AWAY = "turned_away"
     FOREIGN_BUNDLE = "foreign_bundle"
@@ -77,11 +79,16 @@ class Event(StrEnum):
     STATE_DAMAGED = "state_damaged"
     DAMAGE_FOUND = "damage_found"
     SWEPT = "swept"
+    RESUMED = "resumed"
     RETRY_LATER = "retry_later"
     FRESH_PROCESS = "fresh_process"
     ACCOUNT_LOST = "account_lost"
     RUN_COMPLETE = "run_complete"
     RUN_ENDED = "run_ended"
+    MODEL_KEPT = "model_kept"
+    MODEL_NOT_KEPT = "model_not_kept"
+    REPORT_WRITTEN = "report_written"
+    REPORT_FAILED = "report_failed"
     EVALUATION_DONE = "evaluation_done"
     TRAINING_PROGRESS = "training_progress"
     CHECKPOINT_SAVED = "checkpoint_saved"
@@ -154,12 +161,15 @@ def read_log(path: Path) -> Iterator[Entry]:
 _SENTENCES: Mapping[str, str] = {
     Event.STARTED: "started",
     Event.STOPPED: "stopped",
+    Event.STANDING: "{detail}",
     Event.CHILD_DIED: "{name} ended with exit code {code}; it starts again in {pause} s",
     Event.SETTINGS_CHANGED: "settings changed: starting again",
     Event.SETTINGS_REJECTED: "the changed settings cannot be used, the former ones stay: {reason}",
     Event.CONNECTING: "connecting to {address}",
     Event.CONNECTED: "connected to {address}",
     Event.DISCONNECTED: "connection lost: {detail}",
+    Event.RESTING: "the aggregator has gone, as is to be expected at the end of a run; this site goes on looking "
+    "whether something comes next, and may be stopped",
     Event.CLOCK_SKEW: "the aggregator refuses this clock: {detail}",
     Event.TURNED_AWAY: "the aggregator turned this site away: {detail}",
     Event.FOREIGN_BUNDLE: "refused code from the aggregator: {detail}",
@@ -182,12 +192,18 @@ _SENTENCES: Mapping[str, str] = {
     Event.STATE_DAMAGED: "the optimiser's state of the accepted round is damaged and was moved to {file}: the round "
     "begins with a fresh one, and the aggregator is told",
     Event.DAMAGE_FOUND: "{file} was damaged: {remedy}",
+    Event.RESUMED: "goes on after step {step} of {steps} of round {round}, where its last checkpoint was written",
     Event.RETRY_LATER: "the work is tried again after {seconds} s",
     Event.FRESH_PROCESS: "a fresh process is needed after {failures} failures in a row, the last of them {code}",
     Event.ACCOUNT_LOST: "{file} says nothing of the accepted plan, for which work was done here: a new account begins, "
     "and the allowance with it. If you did not remove it, restore it from a backup",
     Event.RUN_COMPLETE: "the run is complete after {round} rounds; waiting for the next one",
     Event.RUN_ENDED: "{detail} (after {round} rounds); waiting for what comes next",
+    Event.MODEL_KEPT: "the federation's model after round {round} is kept in {folder}",
+    Event.MODEL_NOT_KEPT: "the federation's model cannot be kept in {folder} ({reason}); it is tried again at the next "
+    "start of the site client",
+    Event.REPORT_WRITTEN: "what this site took part in: {file}",
+    Event.REPORT_FAILED: "the report of what this site took part in cannot be written: {reason}",
     Event.EVALUATION_DONE: "evaluated the incoming model on {cases} cases",
     Event.TRAINING_PROGRESS: "training {step}/{steps}, loss {loss}",
     Event.RESULT_WRITTEN: "finished {stage} round {round} in {seconds} s",

@@ -56,6 +56,12 @@ class Keeping:
         if self.tasks.remove(key):
             self.log.record(Event.OUTBOX_PRUNED, work_key=key)
 
+    def forget_those_of_a_former_key(self, public: str) -> None:
+        """Remove the tasks that are whole and not signed by the coordinator's key `public`: they are sent again."""
+        for key in entries(self.tasks.root):
+            if self.tasks.has(key) and not self.tasks.has_changed(key) and not self.tasks.is_signed(key, public):
+                self.forget(key)
+
     def make_way(self, task: Task, key: Digest) -> None:
         """Forget what a new task replaces, and what no task will ask for again.
 
@@ -85,20 +91,13 @@ class Keeping:
             taken -= self.tasks.size(other)
             self._remove(other)
 
-    def conclude(self) -> None:
-        """After the last round: keep no models and no updates, only what the final evaluation was answered with."""
+    def conclude(self, spared: Digest | None = None) -> None:
+        """After a complete run: no task and no reply is asked for again. `spared` is a task that is needed yet."""
         for key in {*entries(self.tasks.root), *entries(self.outbox.root)}:
-            self.tasks.remove(key)
-            if not self._is_small(key):
+            if key == spared:
+                self.outbox.remove(key)
+            else:
                 self._remove(key)
-
-    def _is_small(self, key: Digest) -> bool:
-        """Whether a reply without tensors is kept."""
-        try:
-            kept = self.outbox.get(key)
-        except DamagedError:
-            return False
-        return kept is not None and not kept.payload
 
     def _remove(self, key: Digest) -> None:
         self.outbox.remove(key)

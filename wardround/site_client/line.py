@@ -10,7 +10,8 @@ from wardround.federation.flower.events import NodeEvent
 from wardround.federation.health import health_service
 from wardround.federation.identities import SiteKeys
 from wardround.site_client.agreement import Agreement
-from wardround.site_client.courier import Courier, Office, worker_at
+from wardround.site_client.channel import worker_at
+from wardround.site_client.courier import Courier, Office
 from wardround.site_client.events import Event, EventLog
 from wardround.site_client.installation import installation_of
 from wardround.site_client.settings import SiteSettings
@@ -27,6 +28,8 @@ _EVENTS: Mapping[str, Event] = {
     "doubled": Event.SECOND_MACHINE,
     "alone": Event.ALONE_AGAIN,
 }
+_AT_REST = frozenset({"disconnected", "connecting"})
+"""After the end of a run the aggregator goes, and nothing is wrong."""
 _ENDS_SERVICE = frozenset({"disconnected", "clock_skew", "connecting"})
 
 
@@ -39,7 +42,7 @@ def run_courier(
 
     address = settings.address or agreement.address
     office = Office(settings, agreement, keys, log, stop)
-    courier = Courier(office, worker_at(settings))
+    courier = Courier(office, worker_at(settings.work))
     log.record_fault(Event.STARTED)
     courier.sweep()
     with health_service(settings.health_port) as tell:
@@ -48,7 +51,7 @@ def run_courier(
             ca=agreement.invitation.ca_pem.encode(),
             key=keys.transport,
             handler=courier.handle,
-            on_event=_Listener(address, log, tell).hear,
+            on_event=_Listener(address, log, tell, courier.is_over).hear,
             stop=stop,
             installation=installation_of(settings.work),
             shelf=office.arriving,
@@ -62,8 +65,8 @@ class _Listener:
     The session's heartbeat fails within 30 seconds of the last answer, so that "connected" means "has polled".
     """
 
-    def __init__(self, address: str, log: EventLog, tell: Callable[[bool], None]) -> None:
-        self._address, self._log, self._tell = address, log, tell
+    def __init__(self, address: str, log: EventLog, tell: Callable[[bool], None], is_over: Callable[[], bool]) -> None:
+        self._address, self._log, self._tell, self._is_over = address, log, tell, is_over
         self._seen: set[tuple[str, str]] = set()
 
     def hear(self, event: NodeEvent) -> None:
@@ -77,6 +80,14 @@ class _Listener:
             self._log.record(_EVENTS[event.kind], bytes=event.value)
         elif event.kind in ("doubled", "alone"):
             self._log.record(_EVENTS[event.kind], address=event.detail or "an unknown address")
+        elif event.kind in _AT_REST and self._is_over():
+            self._rest(event)
         elif (event.kind, event.detail) not in self._seen:
             self._seen.add((event.kind, event.detail))
             self._log.record(_EVENTS[event.kind], detail=event.detail, value=event.value, address=self._address)
+
+    def _rest(self, event: NodeEvent) -> None:
+        """Say once that nothing is wrong; the reason stands beside it in the log."""
+        if event.kind == "disconnected" and ("resting", "") not in self._seen:
+            self._seen.add(("resting", ""))
+            self._log.record(Event.RESTING, detail=event.detail, address=self._address)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shlex
 import subprocess
 import threading
 import time
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wardround.engine.basics.children import child_environment, module_command
+from wardround.engine.basics.printable import say
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode
 from wardround.federation.identities import TRANSPORT_FILE
@@ -18,6 +20,7 @@ from wardround.site_client.events import Event, EventLog, Role
 from wardround.site_client.processes import forget_pid, on_duty
 from wardround.site_client.readiness import require_ready
 from wardround.site_client.settings import SiteSettings, load_settings
+from wardround.site_client.status import standing_line
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
@@ -173,8 +176,10 @@ def supervise(config: Path) -> int:
     with on_duty(settings.work, Role.SUPERVISOR) as stop:
         log = EventLog(settings.work, Role.SUPERVISOR)
         log.record_fault(Event.STARTED)
+        log.record_fault(Event.STANDING, detail=standing_line(settings))
         Supervisor(config, settings, log).run(stop)
         log.record_fault(Event.STOPPED)
+        say(f"To go on: site-client --config {shlex.quote(str(config))}")
     return ExitCode.OK
 
 

@@ -305,11 +305,14 @@ def _tell_of_damaged_checkpoints(room: Workroom, order: _Order, checkpoint: Path
 
 
 def _watch(room: Workroom, key: str, start: int, steps: int) -> Watch:
-    pace, said = Pace(), time.monotonic()
+    pace, said, began = Pace(), time.monotonic(), False
 
     def on_step(step: int, loss: float) -> None:
-        nonlocal said
+        nonlocal said, began
         done = step - start
+        if not began and done > 1:
+            room.log.record(Event.RESUMED, work_key=key, step=done - 1, steps=steps, round=start // steps + 1)
+        began = True
         room.desk.progress("training", done, steps, pace.seconds_left(done, steps))
         if time.monotonic() - said >= _SPOKEN_EVERY:
             said = time.monotonic()

@@ -7,7 +7,6 @@ it does and on what it was trained.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,15 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import JsonValue
-from ruamel.yaml import YAML
 from torch import Tensor
 
 from wardround import __version__
-from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.basics.releases import LaterReleaseError, is_later
 from wardround.engine.preprocessing import Pipeline
 from wardround.engine.study import Study, load_study
+from wardround.engine.study.written import write_study as write_study
 from wardround.engine.tasks import Task, build_task
 from wardround.engine.training import read_header, read_tensors, resolve_device, write_tensors
 from wardround.engine.training.weights import put_weights
@@ -133,29 +131,3 @@ def write_weights(path: Path, study: Study, weights: Mapping[str, Tensor], step:
     steps: dict[str, JsonValue] = dict(Pipeline(study).versions)
     header: JsonValue = {"step": step, "study": study.digest, _RELEASE: __version__, _STEPS: steps}
     write_tensors(path, weights, header)
-
-
-def write_study(path: Path, study: Study) -> None:
-    """Write a study as readable YAML that loads as the same study."""
-    buffer = io.StringIO()
-    writer = YAML()
-    writer.default_flow_style = None
-    writer.width = 110
-    writer.dump(_readable(study), buffer)
-    write_atomic(path, buffer.getvalue().encode())
-
-
-def _readable(study: Study) -> dict[str, Any]:
-    """The study's plain values, each part spelt `name: parameters`, or `{name: ..., ...}` for single parts."""
-    plain: dict[str, Any] = study.model_dump(mode="json", by_alias=True)
-    for key in ("preprocessing", "augmentation"):
-        plain[key] = [{use["name"]: use["parameters"]} for use in plain[key]]
-    plain["validation"]["metrics"] = [{use["name"]: use["parameters"]} for use in plain["validation"]["metrics"]]
-    plain["model"] = _flat(plain["model"])
-    for key in ("loss", "optimizer", "schedule"):
-        plain["training"][key] = _flat(plain["training"][key])
-    return plain
-
-
-def _flat(use: dict[str, Any]) -> dict[str, Any]:
-    return {"name": use["name"], **use["parameters"]}
