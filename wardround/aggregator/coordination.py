@@ -16,7 +16,7 @@ from wardround.aggregator.settings import Federation, Folders
 from wardround.engine.basics.files import is_missing
 from wardround.engine.basics.keeping import Kept, check_kept, require_kept
 from wardround.engine.basics.problems import Findings, InputError
-from wardround.engine.basics.reading import naming_place, read_named, require_file
+from wardround.engine.basics.reading import naming_place, read_named, remedy_for_missing, require_file
 from wardround.engine.study import Study, load_study
 from wardround.engine.study.documents import Document, load_settings_file, read_document
 from wardround.federation.expiry import expiry_sentence
@@ -129,7 +129,7 @@ def _require_file(path: Path) -> None:
         raise InputError.one(
             "there is no such federation file",
             where=str(path),
-            remedy="Go to the federation's folder, or name the file with `--config`; a new federation begins with "
+            remedy=f"{remedy_for_missing(path)}; name it with `--config`. A new federation begins with "
             "`aggregator init --name NAME --study study.yaml --address HOST:PORT`",
         )
 

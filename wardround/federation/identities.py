@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from pydantic import Field, ValidationError, field_validator
 
 from wardround.engine.basics.canonical import canonical_model, digest_of, sha256_hex
-from wardround.engine.basics.files import write_atomic, write_private
+from wardround.engine.basics.files import is_missing, write_atomic, write_private
 from wardround.engine.basics.keeping import Kept, check_kept, require_kept
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.reading import read_named
@@ -100,6 +100,13 @@ class SiteKeys:
     @classmethod
     def load(cls, folder: Path) -> Self:
         """The keys of `folder`. Raises `InputError` when they are absent, readable by others, or not keys."""
+        if all(is_missing(folder / name) for name in (SIGNING_FILE, TRANSPORT_FILE)):
+            raise InputError.one(
+                "this site's keys are not there",
+                where=str(folder),
+                expected=f"{SIGNING_FILE} and {TRANSPORT_FILE}",
+                remedy="Restore the folder of the keys from its backup, or let `keys` in site.yaml name it",
+            )
         findings = Findings()
         for name in (SIGNING_FILE, TRANSPORT_FILE):
             check_kept(folder / name, Kept.SECRET, "private key", findings)

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 from wardround.engine.basics.closed import Added, Closed
 from wardround.engine.basics.files import is_missing
 from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.reading import remedy_for_missing
 from wardround.engine.basics.sizes import Size
 from wardround.engine.study.documents import load_settings_file
 from wardround.federation.addresses import Address
@@ -109,7 +110,7 @@ def load_settings(path: Path) -> SiteSettings:
         raise InputError.one(
             "there is no such site file",
             where=str(path),
-            remedy="Go to the site's folder, or name the file with `--config`; a new site begins with "
+            remedy=f"{remedy_for_missing(path)}; name it with `--config`. A new site begins with "
             "`site-client init --name NAME --manifest data.csv`",
         )
     return load_settings_file(SiteSettings, path, "site file").placed(path.parent)
