@@ -28,13 +28,18 @@ def seconds_left(results: Sequence[RoundResult], plan: Plan, total_rounds: int, 
 
 def _typical(results: Sequence[RoundResult], plan: Plan, number: int) -> float:
     """What a round takes: the median of those like it. The final evaluation scores and does not train."""
-    past = results[1:] or results
-    scored = [result.seconds for result in past if plan.scores_in(result.round)][-_RECENT:]
-    unscored = [result.seconds for result in past if not plan.scores_in(result.round)][-_RECENT:]
-    if number > plan.horizon.rounds and scored and unscored:
-        return max(0.0, statistics.median(scored) - statistics.median(unscored)) * _BOTH_SETS
-    kind = scored if number > plan.horizon.rounds or plan.scores_in(number) else unscored
-    return statistics.median(kind or scored or unscored)
+    is_final = number > plan.horizon.rounds
+    scored, unscored = (_median(results, plan, scores=scores) for scores in (True, False))
+    if is_final and scored is not None and unscored is not None:
+        return max(0.0, scored - unscored) * _BOTH_SETS
+    first, second = (scored, unscored) if is_final or plan.scores_in(number) else (unscored, scored)
+    return first if first is not None else second or 0.0
+
+
+def _median(results: Sequence[RoundResult], plan: Plan, *, scores: bool) -> float | None:
+    """Of the last rounds that score a model, or of those that do not."""
+    found = [result.seconds for result in results[1:] or results if plan.scores_in(result.round) is scores]
+    return statistics.median(found[-_RECENT:]) if found else None
 
 
 def duration(seconds: float | None) -> str:
