@@ -21,8 +21,8 @@ def test_equal_grids_have_no_differences() -> None:
     ("change", "words"),
     [
         ({"shape": (5, 9, 7)}, "size of axis y: 6 against 9"),
-        ({"spacing": (1.0, 1.2, 2.1)}, "spacing of axis z: 2 against 2.1 mm"),
-        ({"origin": (-31.5, 12.5, 7.0)}, "origin along x: -31 against -31.5 mm"),
+        ({"spacing": (1.0, 1.2, 2.1)}, "spacing of axis z: 2 against 2.1 mm (0.7 mm or 0.35 voxels at the far end)"),
+        ({"origin": (-31.5, 12.5, 7.0)}, "origin along x: -31 against -31.5 mm (0.5 mm or 0.48 voxels)"),
     ],
 )
 def test_each_difference_names_its_axis(change: dict[str, tuple[float, ...]], words: str) -> None:

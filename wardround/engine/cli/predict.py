@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,16 +45,17 @@ def predict(
     for notice in loaded.notices:
         complain(f"note: {notice.render()}")
     cohort = _cohort(loaded.study, manifest, folder)
-    inspect_cohort(loaded.study, cohort, Depth.HEADERS)
+    oddities = inspect_cohort(loaded.study, cohort, Depth.HEADERS).oddities
     with progress("Predicting", len(cohort.cases)) as shown:
         written = write_predictions(loaded, cohort, out, shown)
     if written.problems:
         raise InputError(written.problems)
     files = [str(path) for path in written.files]
     if as_json:
-        say_json({"cases": written.cases, "files": files})
+        notices = [asdict(oddity) for oddity in oddities]
+        say_json({"cases": written.cases, "files": files, "notices": notices})
     else:
-        say_text(_text(written.cases, out))
+        say_text("\n".join([*(f"note: {oddity.render()}" for oddity in oddities), _text(written.cases, out)]))
 
 
 def _cohort(study: Study, manifest: Path | None, folder: Path | None) -> Cohort:

@@ -158,7 +158,8 @@ def _write_mask(study: Study, prediction: CasePrediction, folder: Path) -> Path:
     assert prediction.labels is not None
     path = folder / mask_name(prediction.case)
     values = np.asarray(study.class_values, dtype=np.uint16)
-    write_label(path, values[prediction.labels], prediction.sample.image.geometry)
+    geometry, image = prediction.sample.image.geometry, prediction.case.channels[0]
+    write_label(path, values[prediction.labels], geometry, like=image)
     return path
 
 

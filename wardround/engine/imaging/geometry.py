@@ -1,19 +1,17 @@
-"""Comparison of voxel grids, axis by axis."""
+"""Comparison of voxel grids: how far apart their voxels lie, in voxels, where they are farthest apart."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
 
 from wardround.engine.imaging.types import Geometry
 
-SPACING_TOLERANCE = 1e-3
-"""Relative difference of spacing that counts as equal: headers store single precision or a few decimals."""
-ORIGIN_TOLERANCE = 1e-2
-"""Difference of origin in mm that counts as equal."""
-DIRECTION_TOLERANCE = 1e-4
-"""Difference of a component of an axis' unit vector that counts as equal."""
+TOLERANCE = 0.1
+"""Voxels by which two grids may lie apart, at the corner where they are farthest apart, and count as one: headers hold
+few decimals, and what they round off grows with every voxel of an axis."""
 
 AXIS_NAMES = {2: ("row", "column"), 3: ("x", "y", "z")}
 
@@ -35,28 +33,92 @@ def centre(geometry: Geometry) -> np.ndarray:
     return np.asarray(np.asarray(geometry.origin) + direction_matrix(geometry) @ half)
 
 
+def voxels_apart(first: Geometry, second: Geometry) -> float:
+    """By how many voxels two grids of as many axes lie apart at the corner where they are farthest apart.
+
+    Corners are those of the outermost voxels' edges, with as many voxels per axis as both grids have; the voxel is the
+    smaller of the two.
+    """
+    corners = np.array(list(itertools.product(*((-0.5, count - 0.5) for count in _common(first, second)))))
+    moved = corners @ (step_matrix(second) - step_matrix(first)).T + _origin_shift(first, second)
+    return _in_voxels(moved, first, second)
+
+
 def geometry_differences(first: Geometry, second: Geometry) -> tuple[str, ...]:
-    """What differs between two grids, one sentence per property and axis; empty when they agree within tolerance."""
+    """What differs between two grids, one sentence per property and axis; empty when they agree within `TOLERANCE`."""
     if first.dimensions != second.dimensions:
         return (f"{first.dimensions} axes against {second.dimensions}",)
-    return tuple(_differences(first, second))
+    sizes = tuple(_sizes(first, second))
+    apart = voxels_apart(first, second)
+    if apart <= TOLERANCE:
+        return sizes
+    found = (*_spacings(first, second), *_origins(first, second), *_directions(first, second))
+    return (*sizes, *(found or (f"the corners lie up to {apart:.2g} voxels apart",)))
 
 
-def _differences(first: Geometry, second: Geometry) -> Iterator[str]:
-    first_direction, second_direction = direction_matrix(first), direction_matrix(second)
+def step_matrix(geometry: Geometry) -> np.ndarray:
+    """The way in mm from a voxel to the next one, per axis as a column."""
+    steps: np.ndarray = direction_matrix(geometry) * np.asarray(geometry.spacing)
+    return steps
+
+
+def _sizes(first: Geometry, second: Geometry) -> Iterator[str]:
+    for name, one, other in zip(AXIS_NAMES[first.dimensions], first.shape, second.shape, strict=True):
+        if one != other:
+            yield f"size of axis {name}: {one} against {other}"
+
+
+def _spacings(first: Geometry, second: Geometry) -> Iterator[str]:
+    for axis, (name, count) in enumerate(zip(AXIS_NAMES[first.dimensions], _common(first, second), strict=True)):
+        one, other = first.spacing[axis], second.spacing[axis]
+        moved = direction_matrix(first)[:, axis] * count * (other - one)
+        if _in_voxels(moved, first, second) > TOLERANCE:
+            at_end = f" ({_apart(moved, first, second)} at the far end)"
+            yield f"spacing of axis {name}: {_pair(one, other)} mm{at_end}"
+
+
+def _origins(first: Geometry, second: Geometry) -> Iterator[str]:
+    moved = _origin_shift(first, second)
+    if _in_voxels(moved, first, second) <= TOLERANCE:
+        return
     for axis, name in enumerate(AXIS_NAMES[first.dimensions]):
-        shapes = first.shape[axis], second.shape[axis]
-        if shapes[0] != shapes[1]:
-            yield f"size of axis {name}: {shapes[0]} against {shapes[1]}"
-        spacings = first.spacing[axis], second.spacing[axis]
-        if abs(spacings[0] - spacings[1]) > SPACING_TOLERANCE * max(spacings):
-            yield f"spacing of axis {name}: {spacings[0]:g} against {spacings[1]:g} mm"
-        origins = first.origin[axis], second.origin[axis]
-        if abs(origins[0] - origins[1]) > ORIGIN_TOLERANCE:
-            yield f"origin along {name}: {origins[0]:g} against {origins[1]:g} mm"
-        columns = first_direction[:, axis], second_direction[:, axis]
-        if np.abs(columns[0] - columns[1]).max() > DIRECTION_TOLERANCE:
-            yield f"direction of axis {name}: {_vector(columns[0])} against {_vector(columns[1])}"
+        if abs(moved[axis]) >= np.abs(moved).max() / 10:
+            one, other = first.origin[axis], second.origin[axis]
+            along = np.where(np.arange(moved.size) == axis, moved, 0.0)
+            yield f"origin along {name}: {_pair(one, other)} mm ({_apart(along, first, second)})"
+
+
+def _directions(first: Geometry, second: Geometry) -> Iterator[str]:
+    one, other = direction_matrix(first), direction_matrix(second)
+    for axis, (name, count) in enumerate(zip(AXIS_NAMES[first.dimensions], _common(first, second), strict=True)):
+        moved = (other - one)[:, axis] * count * first.spacing[axis]
+        if _in_voxels(moved, first, second) > TOLERANCE:
+            at_end = f" ({_apart(moved, first, second)} at the far end)"
+            yield f"direction of axis {name}: {_vector(one[:, axis])} against {_vector(other[:, axis])}{at_end}"
+
+
+def _common(first: Geometry, second: Geometry) -> tuple[int, ...]:
+    return tuple(map(min, first.shape, second.shape))
+
+
+def _origin_shift(first: Geometry, second: Geometry) -> np.ndarray:
+    return np.subtract(second.origin, first.origin)
+
+
+def _in_voxels(moved: np.ndarray, first: Geometry, second: Geometry) -> float:
+    """The greatest of vectors in mm, (..., axes), in voxels along the first grid's axes."""
+    smaller = np.minimum(first.spacing, second.spacing)
+    return float(np.abs(moved @ direction_matrix(first) / smaller).max())
+
+
+def _apart(moved: np.ndarray, first: Geometry, second: Geometry) -> str:
+    return f"{np.linalg.norm(moved):.3g} mm or {_in_voxels(moved, first, second):.2g} voxels"
+
+
+def _pair(one: float, other: float) -> str:
+    """Two numbers with as many digits as tell them apart."""
+    digits = next((digits for digits in range(6, 17) if f"{one:.{digits}g}" != f"{other:.{digits}g}"), 17)
+    return f"{one:.{digits}g} against {other:.{digits}g}"
 
 
 def _vector(values: np.ndarray) -> str:

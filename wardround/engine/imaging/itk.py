@@ -1,4 +1,4 @@
-"""NIfTI, NRRD and MetaImage through SimpleITK, and the bridge between our arrays and ITK's images.
+"""NRRD and MetaImage through SimpleITK, and the bridge between our arrays and ITK's images.
 
 ITK's index order is (x, y, z), its numpy order the reverse. 3D arrays here are indexed (x, y, z); 2D ones are
 (row, column), which is ITK's (y, x): in 2D all of a grid's properties are reversed, so that axis 0 is the row.
@@ -16,7 +16,7 @@ import numpy as np
 import SimpleITK
 
 from wardround.engine.imaging.formats import Format, format_of, unreadable
-from wardround.engine.imaging.integrity import require_header, require_intact
+from wardround.engine.imaging.integrity import require_whole
 from wardround.engine.imaging.reading import Header
 from wardround.engine.imaging.sources import Source
 from wardround.engine.imaging.types import Geometry
@@ -24,13 +24,13 @@ from wardround.engine.imaging.types import Geometry
 sitk: Any = SimpleITK  # its annotations cover only a part of it
 sitk.ProcessObject.SetGlobalWarningDisplay(False)  # our own checks speak instead, in the user's words
 
-_IMAGE_IO = {Format.NIFTI: "NiftiImageIO", Format.NRRD: "NrrdImageIO", Format.META: "MetaImageIO"}
+_IMAGE_IO = {Format.NRRD: "NrrdImageIO", Format.META: "MetaImageIO"}
 _NUMPY_KINDS = {"signed integer": "int", "unsigned integer": "uint", "float": "float"}
 
 
 def header(source: Source) -> Header:
     """Grid, channels and pixel type of a file, without its voxels."""
-    require_header(source)
+    require_whole(source)
     path = source.path
     with _reader(source) as reader:
         sizes, channels = reader.GetSize(), reader.GetNumberOfComponents()
@@ -45,7 +45,7 @@ def voxels(source: Source, convert: Callable[[np.ndarray], np.ndarray]) -> tuple
     `convert` is given the voxels in the stored type as a view of ITK's own memory, and must copy what it keeps: so no
     second array of the stored type is ever made.
     """
-    require_intact(source)
+    require_whole(source)
     path = source.path
     with _reader(source) as reader:
         _pixel_type(path, sitk.GetPixelIDValueAsString(reader.GetPixelID()))
@@ -96,8 +96,8 @@ def itk_grid(geometry: Geometry) -> tuple[list[int], list[float], list[float], l
 
 @contextlib.contextmanager
 def _reader(source: Source) -> Iterator[Any]:
-    """A reader whose header is read. The file gets a name of its own in an empty folder, because the NIfTI library
-    opens `scan.nii` when it is asked for `scan.nii.gz` and both exist."""
+    """A reader whose header is read. The file gets a name with its suffix in an empty folder, for a copy in memory has
+    none."""
     path = source.path
     reader = sitk.ImageFileReader()
     reader.SetImageIO(_IMAGE_IO[format_of(path)])

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from wardround.engine.basics.problems import InputError
-from wardround.engine.imaging.formats import format_of
+from wardround.engine.imaging.formats import Format, format_of
 from wardround.engine.imaging.sources import Source
-from wardround.engine.imaging.types import Geometry, Image
+from wardround.engine.imaging.types import Geometry, Image, Remark
 
 
 @dataclass(frozen=True)
@@ -23,18 +23,25 @@ class Header:
     Attributes:
         geometry: the voxel grid.
         channels: values per voxel: 3 for RGB, the length of the fourth axis of a 4D file, otherwise 1.
-        pixel_type: numpy's name of the stored type, such as `int16`.
+        pixel_type: numpy's name of the values' type, such as `int16`.
+        remarks: oddities that the header's owner should know.
     """
 
     geometry: Geometry
     channels: int
     pixel_type: str
+    remarks: tuple[Remark, ...] = ()
 
 
 def read_header(path: Path) -> Header:
     """Grid, channels and pixel type, without the voxels where the format allows. Raises `InputError`."""
     source = Source(path)
-    if _is_spatial(source):
+    format_ = _existing(source)
+    if format_ is Format.NIFTI:
+        from wardround.engine.imaging import nifti
+
+        return nifti.header(source)
+    if format_.spatial:
         from wardround.engine.imaging import itk
 
         return itk.header(source)
@@ -157,7 +164,12 @@ def _source(file: Path | Source) -> Source:
 
 
 def _voxels(source: Source, convert: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, Geometry]:
-    if _is_spatial(source):
+    format_ = _existing(source)
+    if format_ is Format.NIFTI:
+        from wardround.engine.imaging import nifti
+
+        return nifti.voxels(source, convert)
+    if format_.spatial:
         from wardround.engine.imaging import itk
 
         return itk.voxels(source, convert)
@@ -167,9 +179,9 @@ def _voxels(source: Source, convert: Callable[[np.ndarray], np.ndarray]) -> tupl
     return convert(pixels), geometry
 
 
-def _is_spatial(source: Source) -> bool:
-    """Whether the file's format has a grid. Raises `InputError` where there is no such file, or no such format."""
+def _existing(source: Source) -> Format:
+    """The file's format. Raises `InputError` where there is no such file, or no such format."""
     format_ = format_of(source.path)
     if not source.place.is_file():
         raise InputError.one("there is no such file", where=str(source.path))
-    return format_.spatial
+    return format_

@@ -35,6 +35,21 @@ class Geometry:
 
 
 @dataclass(frozen=True)
+class Remark:
+    """Something that a file's header says and that is allowed, but that its owner should know.
+
+    Attributes:
+        what: one clause that is the same for every file with the same oddity.
+        got: what this file says.
+        remedy: what to do about it.
+    """
+
+    what: str
+    got: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
 class Image:
     """Voxels and their grid. `data` has shape (channels, *geometry.shape)."""
 

@@ -12,29 +12,41 @@ from wardround.engine.imaging.formats import Format, format_of, suffix_of
 from wardround.engine.imaging.types import Geometry, Image
 
 
-def write_image(path: Path, image: Image) -> None:
+def write_image(path: Path, image: Image, like: Path | None = None) -> None:
     """Write all channels of an image. PNG, JPEG and TIFF take grey or RGB; PNG and JPEG need 8 or 16 bit integers.
+
+    `like` is the file on whose grid the image lies: a NIfTI gets the transforms that another NIfTI has.
 
     Raises `InputError` when the format cannot hold the data; nothing is then written.
     """
     if image.data.shape[1:] != image.geometry.shape:
         raise ValueError(f"data of shape {image.data.shape} on a grid of shape {image.geometry.shape}")
     format_ = format_of(path)
-    if format_.spatial:
+    if format_ is Format.NIFTI:
+        _write_nifti(path, image, like)
+    elif format_.spatial:
         _write_spatial(path, image)
     else:
         _require_flat(path, image, format_)
         _write_flat(path, image.data, format_)
 
 
-def write_label(path: Path, label: np.ndarray, geometry: Geometry) -> None:
-    """Write a mask of shape (*spatial) as uint8, or as uint16 where values exceed 255."""
+def write_label(path: Path, label: np.ndarray, geometry: Geometry, like: Path | None = None) -> None:
+    """Write a mask of shape (*spatial) as uint8, or as uint16 where values exceed 255; `like` is its image's file."""
     if format_of(path) is Format.JPEG:
         raise InputError.one("JPEG would change a mask's values", where=str(path), remedy="Write the mask as .png")
     if label.size and not 0 <= int(label.min()) <= int(label.max()) <= 65535:
         raise InputError.one("mask values must lie in 0..65535", where=str(path), got=f"{label.min()}..{label.max()}")
     kind = np.uint8 if label.size == 0 or int(label.max()) <= 255 else np.uint16
-    write_image(path, Image(label.astype(kind)[None], geometry))
+    write_image(path, Image(label.astype(kind)[None], geometry), like)
+
+
+def _write_nifti(path: Path, image: Image, like: Path | None) -> None:
+    from wardround.engine.imaging import nifti_writing
+
+    model = like if like is not None and format_of(like) is Format.NIFTI else None
+    with replacing(path) as temporary:
+        nifti_writing.write(temporary, image, compressed=suffix_of(path) == ".nii.gz", like=model)
 
 
 def _write_spatial(path: Path, image: Image) -> None:
@@ -45,7 +57,7 @@ def _write_spatial(path: Path, image: Image) -> None:
     with replacing(path) as temporary:
         sibling = temporary.with_name(temporary.name + suffix_of(path))  # ITK tells the format by the suffix
         try:
-            itk.sitk.WriteImage(converted, str(sibling), useCompression=suffix_of(path) != ".nii")
+            itk.sitk.WriteImage(converted, str(sibling), useCompression=True)
             sibling.replace(temporary)
         finally:
             sibling.unlink(missing_ok=True)

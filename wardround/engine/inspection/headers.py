@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +11,7 @@ from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.imaging.geometry import geometry_differences
 from wardround.engine.imaging.reading import Header, read_header
+from wardround.engine.imaging.types import Remark
 from wardround.engine.inspection.notices import CaseFacts
 from wardround.engine.study.models import Study
 
@@ -33,7 +34,11 @@ def inspect_headers(study: Study, cohort: Cohort, case: Case, findings: Findings
     for where, header in channels[1:]:
         for difference in geometry_differences(first.geometry, header.geometry) if header is not None else ():
             findings.add("the grid differs from that of Channel_0", where=where, got=difference)
-    return CaseFacts(first.geometry, channels=max(first.channels, len(files)))
+    return CaseFacts(first.geometry, channels=max(first.channels, len(files)), remarks=_remarks(channels))
+
+
+def _remarks(headers: Iterable[tuple[str, Header | None]]) -> tuple[Remark, ...]:
+    return tuple(remark for _, header in headers if header is not None for remark in header.remarks)
 
 
 def _mask_header(where: str, path: Path, findings: Findings) -> Header | None:

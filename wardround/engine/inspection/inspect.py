@@ -21,6 +21,7 @@ from wardround.engine.inspection.notices import (
     Comparison,
     cohort_notices,
     comparison_notices,
+    header_notices,
     require_foreground,
 )
 from wardround.engine.inspection.twins import contents_of, copies_of
@@ -51,11 +52,13 @@ class Inspection:
         notices: what is allowed but may surprise.
         grids: the grid of each case's first channel as it is stored, by subject.
         repeats: rows that show and say the same as another one, which stands for them, as far as was read.
+        oddities: those of the notices that come from the headers of files.
     """
 
     notices: tuple[Problem, ...]
     grids: Mapping[str, Geometry]
     repeats: Mapping[str, str]
+    oddities: tuple[Problem, ...] = ()
 
 
 Inspector = Callable[[Study, Cohort, Case, Findings], CaseFacts | None]
@@ -90,7 +93,8 @@ def inspect_cohort(
     notices = cohort_notices(study, cohort, known, splits)
     if depth is not Depth.GRIDS:
         notices += comparison_notices(cohort, compared)
-    return Inspection(notices, {subject: fact.grid for subject, fact in known.items()}, compared.repeats)
+    grids, oddities = {subject: fact.grid for subject, fact in known.items()}, tuple(header_notices(cohort, known))
+    return Inspection((*oddities, *notices), grids, compared.repeats, oddities)
 
 
 def _compare(cohort: Cohort, known: Mapping[str, CaseFacts], depth: Depth) -> Comparison:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from wardround.engine.basics.problems import Findings, Problem
 from wardround.engine.cohort.models import Cohort, Split
 from wardround.engine.cohort.twins import Content, Contents
-from wardround.engine.imaging.types import Geometry
+from wardround.engine.imaging.types import Geometry, Remark
 from wardround.engine.inspection.selection import selection_notices
 from wardround.engine.inspection.shapes import preprocessed_grid
 from wardround.engine.preprocessing.labels import classes_of, named_values
@@ -31,6 +31,7 @@ class CaseFacts:
         mask_values: values that its mask holds; None where there is no mask or it was not read.
         channels: how many it has in all its files.
         content: digests of its voxels; None where they were not read.
+        remarks: oddities of its files' headers.
     """
 
     grid: Geometry
@@ -38,6 +39,7 @@ class CaseFacts:
     mask_values: frozenset[int] | None = None
     channels: int = 1
     content: Content | None = None
+    remarks: tuple[Remark, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -91,6 +93,22 @@ def _truths(study: Study, facts: Mapping[str, CaseFacts]) -> dict[str, frozenset
 def comparison_notices(cohort: Cohort, compared: Comparison) -> tuple[Problem, ...]:
     """What is worth knowing of rows that show the same image."""
     return *_shared_images(cohort, compared), *_repeats(cohort, compared)
+
+
+def header_notices(cohort: Cohort, facts: Mapping[str, CaseFacts]) -> Iterator[Problem]:
+    """Oddities of headers that are allowed; each is told once, with what the first file says and how many have it."""
+    subjects: dict[tuple[str, str], list[str]] = defaultdict(list)
+    examples: dict[tuple[str, str], str] = {}
+    for subject, fact in facts.items():
+        for remark in fact.remarks:
+            key = (remark.what, remark.remedy)
+            examples.setdefault(key, remark.got)
+            if subject not in subjects[key]:
+                subjects[key].append(subject)
+    for key, named in subjects.items():
+        example = f" ({examples[key]}, in {named[0]!r})" if examples[key] else ""
+        cases = "1 case" if len(named) == 1 else f"{len(named)} cases"
+        yield _notice(cohort, named, f"{key[0]}{example}; in {cases}", key[1])
 
 
 def _unlearnt_mirroring(study: Study) -> Iterator[Problem]:
