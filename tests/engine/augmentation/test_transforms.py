@@ -17,7 +17,7 @@ from wardround.engine.augmentation.flip import FlipDrawn, FlipTransform
 from wardround.engine.augmentation.intensity import GammaDrawn, GammaTransform, NoiseDrawn, NoiseTransform
 from wardround.engine.augmentation.spatial import SpatialDrawn, SpatialTransform, _lattice
 from wardround.engine.parts.augmentation import Flip, Gamma, Noise, Spatial
-from wardround.engine.sampling import Batch, SampleKey
+from wardround.engine.sampling import Batch, SampleKey, Surroundings
 
 ALL: list[dict[str, Any]] = [
     {"spatial": {"rotation": 20, "scale": [0.8, 1.2], "elastic": 2, "probability": 0.7}},
@@ -210,3 +210,61 @@ def test_gamma_against_its_formula_and_keeps_the_range() -> None:
     torch.testing.assert_close(bent[0, 0], ((image[0, 0] - low) / (high - low)) ** 1.4 * (high - low) + low)
     torch.testing.assert_close(bent[0, 1], image[0, 1])
     assert bent.isfinite().all()
+
+
+@pytest.mark.parametrize(("spacing", "angles", "expected"), [
+    ((0.7, 5.0), (90.0,), (0.0, 7.0)),
+    ((0.7, 0.7, 5.0), (0.0, 90.0, 0.0), (0.0, 0.0, -7.0)),
+    ((0.7, 5.0, 0.7), (0.0, 0.0, 30.0), (7 * 3**0.5 / 2, 3.5, 0.0)),
+])  # fmt: skip
+def test_a_rotation_turns_in_mm(
+    spacing: tuple[float, ...], angles: tuple[float, ...], expected: tuple[float, ...]
+) -> None:
+    shape = tuple(41 if step < 1 else 9 for step in spacing)
+    middle = (np.asarray(shape) - 1) / 2
+    places = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij")) - middle.reshape(-1, *(1,) * len(shape))
+    offset = places * np.reshape(spacing, (-1, *(1,) * len(shape)))
+    at = np.asarray([7.0, *(0.0,) * (len(shape) - 1)]).reshape(-1, *(1,) * len(shape))
+    blob = np.exp(-((offset - at) ** 2).sum(0) / (2 * 4.0**2)).astype(np.float32)
+    transform = SpatialTransform(Spatial())
+    drawn = transform.placed(SpatialDrawn(angles, 1.0, 0.0, 0), Surroundings(spacing, (0.0,)))
+    moved = transform.apply(torch.from_numpy(blob)[None, None], None, [drawn])[0][0, 0].numpy()
+    peak = offset[:, moved == moved.max()].mean(axis=1)
+    np.testing.assert_allclose(peak, expected, atol=0.55 * np.max(spacing))
+    # the blob is round in mm, and stays so where it was not cut
+    near = np.abs(offset - np.reshape(expected, at.shape)).max(axis=0) < 6
+    again = np.exp(-((offset - np.reshape(expected, at.shape)) ** 2).sum(0) / (2 * 4.0**2))
+    np.testing.assert_allclose(moved[near], again[near], atol=0.2)
+
+
+def test_the_batch_tells_a_rotation_the_size_of_voxels() -> None:
+    augment, batch = _augmentation([{"spatial": {"rotation": 20, "probability": 1}}]), _batch()
+    cubes = replace(batch, surroundings=(Surroundings((0.5, 0.5, 0.5), (0.0, 0.0)),) * 6)
+    assert torch.equal(augment(cubes).image, augment(batch).image)  # to the bit, as if nothing were known
+    flat = replace(batch, surroundings=(*cubes.surroundings[:5], Surroundings((0.7, 0.7, 5.0), (0.0, 0.0))))
+    same = [torch.equal(one, other) for one, other in zip(augment(flat).image, augment(batch).image, strict=True)]
+    assert same == [True] * 5 + [False]
+
+
+@pytest.mark.parametrize("padding", [(), (-3.0, 8.0)])
+def test_outside_a_patch_lies_the_padding_and_background(padding: tuple[float, ...]) -> None:
+    image, label = torch.ones(1, 2, 21, 21), torch.ones(1, 21, 21, dtype=torch.int64)
+    drawn = SpatialDrawn((45.0,), 1.0, 0.0, 0, padding=padding)
+    turned, turned_label = SpatialTransform(Spatial()).apply(image, label, [drawn])
+    assert turned_label is not None
+    for corner in ((0, 0), (0, 20), (20, 0), (20, 20)):
+        assert turned[0, :, *corner].tolist() == list(padding or (0.0, 0.0))
+        assert turned_label[0, *corner] == 0
+    assert turned[0, :, 10, 10].tolist() == [1.0, 1.0]
+    for channel, value in enumerate(padding or (0.0, 0.0)):
+        low, high = sorted((value, 1.0))
+        assert ((turned[0, channel] >= low - 1e-5) & (turned[0, channel] <= high + 1e-5)).all()
+
+
+def test_padding_is_that_of_the_samples_case() -> None:
+    augment, batch = _augmentation([{"spatial": {"rotation": 90, "probability": 1}}]), _batch(2)
+    ones = replace(batch, image=torch.ones_like(batch.image) * 5)
+    ones = replace(ones, surroundings=tuple(Surroundings((1.0,) * 3, (value, value)) for value in (5.0, 4.0)))
+    after = augment(ones).image
+    torch.testing.assert_close(after[0], ones.image[0])
+    assert float(after[1].min()) == 4.0

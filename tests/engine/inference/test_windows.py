@@ -174,6 +174,19 @@ def test_a_small_case_is_padded_evenly() -> None:
     assert seen[0][0, 0, :, 0].tolist() == [0, 1, 1, 1, 1, 1, 0, 0]
 
 
+def test_what_is_padded_has_the_value_of_its_channel() -> None:
+    seen: list[Tensor] = []
+
+    def watched(windows: Tensor) -> Tensor:
+        seen.append(windows)
+        return windows
+
+    found = predict_windows(watched, np.ones((2, 5, 8), np.float32), [8, 8], Inference(), (-4.0, 7.0))
+    assert seen[0][0, 0, :, 0].tolist() == [-4, 1, 1, 1, 1, 1, -4, -4]
+    assert seen[0][0, 1, :, 0].tolist() == [7, 1, 1, 1, 1, 1, 7, 7]
+    np.testing.assert_allclose(found, 1, rtol=1e-6)
+
+
 @pytest.mark.filterwarnings("error")
 def test_a_read_only_memory_map_is_neither_warned_of_nor_changed(tmp_path: Path) -> None:
     np.save(tmp_path / "image.npy", image_of([9, 9]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,20 @@ def test_copy_patch_against_numpy_padding(corner: tuple[int, int]) -> None:
     out = np.full((2, 6, 5), np.nan)
     copy_patch(source, corner, out)
     np.testing.assert_array_equal(out, padded[:, 10 + corner[0] : 16 + corner[0], 10 + corner[1] : 15 + corner[1]])
+
+
+@pytest.mark.parametrize(("padding", "expected"), [(-2.5, -2.5), ("minimum", 1e5), (0, 0.0)])
+def test_a_case_is_padded_with_what_the_study_says(padding: float | str, expected: float) -> None:
+    study = study_of(changed(SEGMENTATION, patches={"size": [16, 8, 8], "padding": padding}))
+    case = _case(1, (9, 20, 6))
+    grid = replace(case.geometry, spacing=(0.7, 0.7, 5.0))
+    batch = PatchSource(study, [replace(case, geometry=grid)]).batch(0)
+    assert batch.label is not None
+    assert (batch.image[:, :, :3] == expected).all()
+    assert (batch.image[:, :, :, :, 7:] == expected).all()
+    assert not batch.label[:, :3].any()
+    assert all(found.padding == (expected,) for found in batch.surroundings)
+    assert all(found.spacing == (0.7, 0.7, 5.0) for found in batch.surroundings)
 
 
 def test_classification_gives_targets() -> None:

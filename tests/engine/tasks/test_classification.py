@@ -79,6 +79,11 @@ def test_images_are_cropped_or_padded_about_their_centre(size: int, side: int) -
     assert abs(padded_before - padded_after) <= 1
 
 
+def test_a_fitted_image_is_padded_with_the_value_of_its_channel() -> None:
+    found = centred(np.ones((2, 3, 6), np.float32), (5, 6), (-4.0, 7.0))
+    assert found[:, :, 0].tolist() == [[-4, 1, 1, 1, -4], [7, 1, 1, 1, 7]]
+
+
 def test_a_case_of_another_size_is_fitted() -> None:
     task = build_task(study(CLASSIFICATION))
     assert task.predict(task.network(), stored_case(0, (27, 9)), CPU).probabilities.shape == (2,)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from wardround.engine.augmentation.types import Drawn, Transform
+from wardround.engine.augmentation.types import Drawn, InSpace, Transform
 from wardround.engine.basics.randomness import stream
 from wardround.engine.parts import Kind
 from wardround.engine.sampling.types import Batch, SampleKey
@@ -44,8 +44,15 @@ class Augmentation:
         """The second phase: a pure function of batch and parameters."""
         image, label = batch.image, batch.label
         for transform, drawn in zip(self._transforms, draws, strict=True):
-            image, label = transform.apply(image, label, drawn)
+            image, label = transform.apply(image, label, _placed(transform, drawn, batch))
         return replace(batch, image=image, label=label)
 
     def _stream(self, place: int, key: SampleKey) -> Any:
         return stream(self._seed, "augment", place, key.case, key.draw)
+
+
+def _placed(transform: Transform[Any], drawn: Sequence[Drawn | None], batch: Batch) -> Sequence[Drawn | None]:
+    if not isinstance(transform, InSpace) or not batch.surroundings:
+        return drawn
+    pairs = zip(drawn, batch.surroundings, strict=True)
+    return [None if each is None else transform.placed(each, surroundings) for each, surroundings in pairs]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -19,6 +19,10 @@ import torch.nn.functional as functional
 
 from wardround.engine.augmentation.types import Drawn, active
 from wardround.engine.parts.augmentation import Spatial
+from wardround.engine.sampling.types import Surroundings
+
+_LONGEST_OF_A_CUBE = 1.001
+"""Relative to the shortest: headers store spacings with few decimals."""
 
 
 @dataclass(frozen=True)
@@ -30,19 +34,24 @@ class SpatialDrawn(Drawn):
         scale: factor by which content grows.
         elastic: standard deviation in voxels of the displacements at the control points.
         seed: what the displacements grow from.
+        spacing: mm along each axis of the patch; empty where voxels are cubes, or count as that.
+        padding: per channel what lies outside the patch; empty for 0.
     """
 
     angles: tuple[float, ...]
     scale: float
     elastic: float
     seed: int
+    spacing: tuple[float, ...] = ()
+    padding: tuple[float, ...] = ()
 
 
 class SpatialTransform:
-    """Rotate and scale about the middle of the patch and deform, in voxel units, with one interpolation.
+    """Rotate and scale about the middle of the patch, in mm, and deform, in voxels, with one interpolation.
 
-    Linear for the image, nearest neighbour for the label, over the same positions. What lies outside the patch is 0 in
-    both, as in the padding of cases that are smaller than a patch: unknown, and background.
+    Linear for the image, nearest neighbour for the label, over the same positions. What lies outside the patch is the
+    study's padding, as in cases that are smaller than a patch, and background in the label; between the outermost voxel
+    centres and one voxel further the image goes over into it.
     """
 
     def __init__(self, parameters: Spatial) -> None:
@@ -62,6 +71,12 @@ class SpatialTransform:
             else SpatialDrawn(tuple(angles.tolist()), scale, given.elastic, seed)
         )
 
+    def placed(self, drawn: SpatialDrawn, surroundings: Surroundings) -> SpatialDrawn:
+        """With the size of the voxels where they are no cubes, and with the padding where it is not 0."""
+        spacing, padding = surroundings.spacing, surroundings.padding
+        are_cubes = max(spacing) <= min(spacing) * _LONGEST_OF_A_CUBE
+        return replace(drawn, spacing=() if are_cubes else spacing, padding=padding if any(padding) else ())
+
     def apply(
         self, image: torch.Tensor, label: torch.Tensor | None, drawn: Sequence[SpatialDrawn | None]
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -72,7 +87,7 @@ class SpatialTransform:
         image, label = image.clone(), None if label is None else label.clone()
         for place, parameters in moving:
             grid = self._grid(parameters, tuple(image.shape[2:]), image.device)
-            image[place] = _sample(image[place], grid, "bilinear")
+            image[place] = _padded_sample(image[place], grid, parameters.padding)
             if label is not None:
                 label[place] = _sample(label[place][None].float(), grid, "nearest")[0].to(label.dtype)
         return image, label
@@ -88,6 +103,14 @@ class SpatialTransform:
         return field.movedim(0, -1)[None]
 
 
+def _padded_sample(channels: torch.Tensor, grid: torch.Tensor, padding: tuple[float, ...]) -> torch.Tensor:
+    if not padding:
+        return _sample(channels, grid, "bilinear")
+    outside = torch.tensor(padding, dtype=channels.dtype, device=channels.device)
+    outside = outside.reshape(-1, *(1,) * (channels.ndim - 1))
+    return _sample(channels - outside, grid, "bilinear") + outside
+
+
 def _sample(channels: torch.Tensor, grid: torch.Tensor, mode: str) -> torch.Tensor:
     return functional.grid_sample(channels[None], grid, mode=mode, padding_mode="zeros", align_corners=True)[0]
 
@@ -98,10 +121,20 @@ def _positions(drawn: SpatialDrawn, points: list[np.ndarray], shape: tuple[int, 
     half = (np.asarray(shape) - 1) / 2
     lattice = np.stack(np.meshgrid(*points, indexing="ij"))
     centred = lattice - half.reshape(-1, *(1,) * len(shape))
-    source = np.tensordot(_rotation(drawn.angles).T / drawn.scale, centred, axes=1)
+    source = np.tensordot(_backwards(drawn), centred, axes=1)
     if drawn.elastic > 0:
         source += drawn.elastic * np.random.Generator(np.random.Philox(key=drawn.seed)).standard_normal(source.shape)
     return (source / half.reshape(-1, *(1,) * len(shape)))[::-1]
+
+
+def _backwards(drawn: SpatialDrawn) -> np.ndarray:
+    """From a place in the outcome to where it is taken from, in voxels about the middle. A rotation turns in mm: among
+    voxels that are no cubes it is one between their sizes."""
+    turn = _rotation(drawn.angles).T / drawn.scale
+    if not drawn.spacing:
+        return turn
+    spacing = np.asarray(drawn.spacing)
+    return np.asarray(turn * spacing[None, :] / spacing[:, None])
 
 
 def _rotation(angles: tuple[float, ...]) -> np.ndarray:

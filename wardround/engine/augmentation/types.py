@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
+
+from wardround.engine.sampling.types import Surroundings
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,14 @@ class Drawn:
 
 
 DrawnT = TypeVar("DrawnT", bound=Drawn)
+
+
+@runtime_checkable
+class InSpace(Protocol):
+    """A transform that also asks what surrounds a sample: how large its voxels are, and what lies outside its case."""
+
+    def placed(self, drawn: Any, surroundings: Surroundings) -> Any:
+        """The parameters of a sample with what matters of its surroundings."""
 
 
 class Transform(Protocol[DrawnT]):

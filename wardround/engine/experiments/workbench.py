@@ -26,6 +26,7 @@ from wardround.engine.cohort import (
 from wardround.engine.cohort.twins import Contents, find_leaks, repeated_rows, without_repeats
 from wardround.engine.inspection import Depth, Inspection, check_manifest
 from wardround.engine.inspection.notices import Comparison, comparison_notices, no_foreground
+from wardround.engine.inspection.padding import amid, is_padded, padding_notices
 from wardround.engine.inspection.selection import selection_notices
 from wardround.engine.metrics.types import Evaluation
 from wardround.engine.preprocessing.labels import together
@@ -168,6 +169,12 @@ class Workbench:
             return ()  # the table has told
         truths = {subject: case.classes for subject, case in self.stored.items()}
         return selection_notices(self.study, self.cohort, {named.name: named.split for named in splits}, truths)
+
+    def padding_notices(self) -> tuple[Problem, ...]:
+        """Whether cases are padded amid their values; only those that are smaller than a patch are looked at."""
+        small = {name: case for name, case in self.stored.items() if is_padded(self.study, case.geometry.shape)}
+        found = {subject: amid(self.study, case.image) for subject, case in small.items()}
+        return padding_notices(self.study, self.cohort, {name: value for name, value in found.items() if value})
 
     @cached_property
     def contents(self) -> Contents:

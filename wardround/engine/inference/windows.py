@@ -62,23 +62,30 @@ class WindowGrid:
         return total
 
 
-def predict_windows(predict: Predictor, image: np.ndarray, window: Sequence[int], inference: Inference) -> np.ndarray:
+def predict_windows(
+    predict: Predictor,
+    image: np.ndarray,
+    window: Sequence[int],
+    inference: Inference,
+    outside: Sequence[float] = (),
+) -> np.ndarray:
     """Blend `predict`'s outputs over overlapping windows.
 
     Args:
         predict: maps (samples, channels, *window) on the CPU to (samples, outputs, *window) on any device; it is called
             with at most `inference.batch_size` windows. To average probabilities, it must give probabilities.
         image: (channels, *spatial), of any size; it may be a read-only memory map, and is copied. Where it is
-            smaller than the window it is padded with zeros evenly on both sides, and the prediction is cropped back.
+            smaller than the window it is padded evenly on both sides, and the prediction is cropped back.
         window: voxels per spatial axis.
         inference: overlap as a fraction of the window, blend, windows per call. To average over mirror images, pass a
             `mirrored` predictor.
+        outside: the value of what is padded, for each channel; 0 by default.
 
     Returns:
         float32 (outputs, *spatial), a view of a channels-last array.
     """
     whole: np.ndarray | None = None
-    for first, planes in predict_planes(predict, image, window, inference):
+    for first, planes in predict_planes(predict, image, window, inference, outside):
         if whole is None:
             whole = np.empty((*image.shape[1:], planes.shape[-1]), dtype=np.float32)
         whole[first : first + len(planes)] = planes
@@ -87,14 +94,18 @@ def predict_windows(predict: Predictor, image: np.ndarray, window: Sequence[int]
 
 
 def predict_planes(
-    predict: Predictor, image: np.ndarray, window: Sequence[int], inference: Inference
+    predict: Predictor,
+    image: np.ndarray,
+    window: Sequence[int],
+    inference: Inference,
+    outside: Sequence[float] = (),
 ) -> Iterator[tuple[int, Tensor]]:
     """`predict_windows` in pieces along the first axis, in order: the number of a piece's first plane, and the piece,
     float32 (planes, *others, outputs) on the CPU.
 
     A piece is overwritten once the next one is asked for. Together they are, to the last bit, the whole.
     """
-    padded, inside = _padded(image, window)
+    padded, inside = _padded(image, window, outside)
     grid = WindowGrid.over(padded.shape[1:], window, inference)
     first_axis, *others = (grid.coverage(axis, size) for axis, size in enumerate(padded.shape[1:]))
     per_plane = _outer(others).unsqueeze(-1)
@@ -149,13 +160,18 @@ def gaussian_profile(side: int) -> Tensor:
 PROFILES: dict[str, Callable[[int], Tensor]] = {"gaussian": gaussian_profile, "constant": torch.ones}
 
 
-def _padded(image: np.ndarray, window: Sequence[int]) -> tuple[np.ndarray, tuple[slice, ...]]:
+def _padded(image: np.ndarray, window: Sequence[int], outside: Sequence[float]) -> tuple[np.ndarray, tuple[slice, ...]]:
     """The image padded to the window's size, and where it lies in that; the image itself where it is large enough."""
     missing = [max(0, side - size) for side, size in zip(window, image.shape[1:], strict=True)]
     before = [total // 2 for total in missing]
     inside = tuple(slice(first, first + size) for first, size in zip(before, image.shape[1:], strict=True))
+    if not any(missing):
+        return image, inside
     sides = [(first, total - first) for first, total in zip(before, missing, strict=True)]
-    return (np.pad(image, [(0, 0), *sides]) if any(missing) else image), inside
+    values = outside or (0.0,) * len(image)
+    return np.stack(
+        [np.pad(each, sides, constant_values=value) for each, value in zip(image, values, strict=True)]
+    ), inside
 
 
 def _summed_planes(

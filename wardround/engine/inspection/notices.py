@@ -10,6 +10,7 @@ from wardround.engine.basics.problems import Findings, Problem
 from wardround.engine.cohort.models import Cohort, Split
 from wardround.engine.cohort.twins import Content, Contents
 from wardround.engine.imaging.types import Geometry, Remark
+from wardround.engine.inspection.padding import Range, is_padded, padding_notices
 from wardround.engine.inspection.selection import selection_notices
 from wardround.engine.inspection.shapes import preprocessed_grid
 from wardround.engine.preprocessing.labels import classes_of, named_values
@@ -32,6 +33,7 @@ class CaseFacts:
         channels: how many it has in all its files.
         content: digests of its voxels; None where they were not read.
         remarks: oddities of its files' headers.
+        padded_amid: the values of a channel amid which its padding lies; None where it does not, or was not looked for.
     """
 
     grid: Geometry
@@ -40,6 +42,7 @@ class CaseFacts:
     channels: int = 1
     content: Content | None = None
     remarks: tuple[Remark, ...] = ()
+    padded_amid: Range | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -73,6 +76,7 @@ def cohort_notices(
         *_unlearnt_mirroring(study),
         *_rows_for_patients(cohort),
         *_smaller_than_patch(study, cohort, facts),
+        *padding_notices(study, cohort, {s: fact.padded_amid for s, fact in facts.items() if fact.padded_amid}),
         *_absent_classes(study, cohort, splits),
         *selection_notices(study, cohort, splits, _truths(study, facts)),
         *_flat(cohort, facts),
@@ -131,12 +135,20 @@ def _smaller_than_patch(study: Study, cohort: Cohort, facts: Mapping[str, CaseFa
     small = []
     for subject, fact in facts.items():
         grid = preprocessed_grid(study, fact.grid)
-        if grid is not None and any(have < need for have, need in zip(grid.shape, study.patches.size, strict=True)):
+        if grid is not None and is_padded(study, grid.shape):
             small.append(subject)
     if small:
         size = " x ".join(map(str, study.patches.size))
-        what = f"{len(small)} of {len(facts)} cases are smaller than the patch of {size} and will be padded with zeros"
+        what = f"{len(small)} of {len(facts)} cases are smaller than the patch of {size}"
+        what += f" and will be padded with {_padding(study)}"
         yield _notice(cohort, small, what, "A smaller patches.size wastes no work on padding")
+
+
+def _padding(study: Study) -> str:
+    padding = study.patches.padding
+    if padding == "minimum":
+        return "the least value of each channel"
+    return f"the value {padding:g}" if padding else "zeros"
 
 
 def _rows_for_patients(cohort: Cohort) -> Iterator[Problem]:

@@ -16,6 +16,7 @@ import numpy as np
 from wardround.engine.basics.problems import Problem
 from wardround.engine.cohort.models import Case, Cohort, Split
 from wardround.engine.parts import Kind
+from wardround.engine.preprocessing.labels import classes_of
 from wardround.engine.study.models import Study
 
 Truths = Mapping[str, frozenset[int]]
@@ -80,7 +81,7 @@ def _table_truths(study: Study, cohort: Cohort) -> Truths:
     """What the table says: the classes of a classification, and nothing of masks."""
     if study.task != "classification":
         return {}
-    index = {str(value): place for place, value in enumerate(study.class_values)}
+    index = {str(value): place for value, place in classes_of(study).items()}
     return {case.subject: frozenset({index[case.value]}) for case in cohort.cases if case.value in index}
 
 

@@ -15,6 +15,7 @@ from wardround.engine.imaging.reading import read_image, read_label
 from wardround.engine.imaging.types import Image
 from wardround.engine.inspection.headers import attempt, inspect_headers
 from wardround.engine.inspection.notices import CaseFacts
+from wardround.engine.inspection.padding import amid
 from wardround.engine.parts.preprocessing import Rescale, ZNormalize
 from wardround.engine.preprocessing import Pipeline, Sample
 from wardround.engine.preprocessing.cases import count_broken
@@ -41,7 +42,8 @@ def inspect_steps(study: Study, cohort: Cohort, case: Case, findings: Findings) 
     facts, images = _inspect(study, cohort, case, own)
     if facts is not None and not own.problems:
         with own.gather():
-            _preprocess(study, cohort, case, images)
+            ready = _preprocess(study, cohort, case, images)
+            facts = replace(facts, padded_amid=amid(study, ready))
     findings.extend(own.problems)
     return facts
 
@@ -66,8 +68,9 @@ def _content(case: Case, images: Sequence[Image], mask: _Mask | None) -> Content
     return Content(image, (case.value or "") if mask is None else voxels_digest([mask.voxels.astype(np.int64)]))
 
 
-def _preprocess(study: Study, cohort: Cohort, case: Case, images: Sequence[Image]) -> None:
-    """Raise `InputError` with the case's place if a step cannot work, or gives values that are not numbers."""
+def _preprocess(study: Study, cohort: Cohort, case: Case, images: Sequence[Image]) -> np.ndarray:
+    """The preprocessed voxels. Raises `InputError` with the case's place if a step cannot work, or gives values that
+    are not numbers."""
     where = cohort.place(case, "")
     sample = Sample(Image(np.concatenate([image.data for image in images]), images[0].geometry), None)
     try:
@@ -77,6 +80,7 @@ def _preprocess(study: Study, cohort: Cohort, case: Case, images: Sequence[Image
     broken = count_broken(ready)
     if broken:
         raise InputError.one("preprocessing gave values that are not numbers", where=where, got=f"{broken:,}")
+    return ready
 
 
 def _channels(cohort: Cohort, case: Case) -> list[tuple[str, Path]]:

@@ -16,8 +16,10 @@ NonNegative = Annotated[float, Field(ge=0)]
 class Spatial(Parameters):
     """Rotation, scaling and elastic deformation, fused into one resampling of image and label.
 
-    rotation: largest angle in degrees about each axis (in 2D, in the plane). scale: range of one isotropic factor.
-    elastic: standard deviation, in voxels, of the displacement at the control points of a smooth random field.
+    rotation: largest angle in degrees about each axis (in 2D, in the plane); it turns in mm, also where voxels are
+    longer along one axis. scale: range of one factor for all axes. elastic: standard deviation, in voxels of each axis,
+    of the displacement at the control points of a smooth random field, `control_spacing` voxels apart. Outside the
+    patch lies `patches.padding`, and background in the label.
     """
 
     rotation: Annotated[float, Field(ge=0, le=180)] = 15.0

@@ -2,6 +2,6 @@
 
 from wardround.engine.sampling.prefetch import BatchSource, Prefetcher
 from wardround.engine.sampling.source import PatchSource
-from wardround.engine.sampling.types import Batch, SampleKey
+from wardround.engine.sampling.types import Batch, SampleKey, Surroundings
 
-__all__ = ["Batch", "BatchSource", "PatchSource", "Prefetcher", "SampleKey"]
+__all__ = ["Batch", "BatchSource", "PatchSource", "Prefetcher", "SampleKey", "Surroundings"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,8 +44,11 @@ class PatchPlan:
         return np.asarray(voxels[int(place * len(voxels))])
 
 
-def copy_patch(source: np.ndarray, corner: tuple[int, ...], out: np.ndarray) -> None:
-    """Copy the patch at `corner` into `out`; what lies outside the source becomes 0. Leading axes are taken whole."""
+def copy_patch(source: np.ndarray, corner: tuple[int, ...], out: np.ndarray, outside: Sequence[float] = ()) -> None:
+    """Copy the patch at `corner` into `out`; leading axes are taken whole.
+
+    What lies outside the source becomes 0, or `outside`, which has a value for each channel.
+    """
     leading = out.ndim - len(corner)
     inside, place = [slice(None)] * leading, [slice(None)] * leading
     for start, length, side in zip(corner, source.shape[leading:], out.shape[leading:], strict=True):
@@ -54,4 +58,6 @@ def copy_patch(source: np.ndarray, corner: tuple[int, ...], out: np.ndarray) -> 
     target = out[tuple(place)]
     if target.shape != out.shape:
         out.fill(0)
+        for channel, value in zip(out, outside, strict=False):
+            channel.fill(value)
     target[...] = source[tuple(inside)]

@@ -12,8 +12,9 @@ from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.randomness import stream
 from wardround.engine.sampling.memory import BatchMemory
 from wardround.engine.sampling.order import EpochOrder
+from wardround.engine.sampling.padding import padding_of
 from wardround.engine.sampling.patches import PatchPlan, copy_patch
-from wardround.engine.sampling.types import Batch, SampleKey, label_type
+from wardround.engine.sampling.types import Batch, SampleKey, Surroundings, label_type
 from wardround.engine.store.types import StoredCase
 from wardround.engine.study import Study
 
@@ -29,6 +30,7 @@ class PatchSource:
     def __init__(self, study: Study, cases: Sequence[StoredCase]) -> None:
         if not cases:
             raise InputError.one("there is no case to take patches from")
+        self._study, self._known = study, dict[str, Surroundings]()
         self._seed, self._batch_size = study.seed, study.training.batch_size
         self._cases = {case.digest: case for case in cases}
         self._plan = PatchPlan(study.patches.size, study.patches.foreground)
@@ -63,14 +65,24 @@ class PatchSource:
             except Exception as error:
                 error.add_note(f"while taking patch {key.draw} of case {key.case}")
                 raise
-        return Batch(keys, image, label, self._targets(keys))
+        surroundings = tuple(self._surroundings(self._cases[key.case]) for key in keys)
+        return Batch(keys, image, label, self._targets(keys), surroundings)
 
     def _fill(self, key: SampleKey, image: np.ndarray, label: np.ndarray | None) -> None:
         case = self._cases[key.case]
         corner = self._plan.corner(case, stream(self._seed, "patch", key.case, key.draw))
-        copy_patch(case.image, corner, image)
+        copy_patch(case.image, corner, image, self._surroundings(case).padding)
         if label is not None and case.label is not None:
             copy_patch(case.label, corner, label)
+
+    def _surroundings(self, case: StoredCase) -> Surroundings:
+        known = self._known.get(case.digest)
+        if known is None:
+            padding = self._study.patches.padding
+            image = case.image if padding == "minimum" else np.empty(0)  # not mapped for nothing
+            known = Surroundings(case.geometry.spacing, padding_of(self._study, image))
+            self._known[case.digest] = known
+        return known
 
     def _targets(self, keys: tuple[SampleKey, ...]) -> torch.Tensor | None:
         if self._labelled:

@@ -16,6 +16,19 @@ class SampleKey:
 
 
 @dataclass(frozen=True)
+class Surroundings:
+    """What a sample's case says beyond its voxels.
+
+    Attributes:
+        spacing: mm along each axis of the patch, after preprocessing.
+        padding: per channel, the value of what lies outside the case.
+    """
+
+    spacing: tuple[float, ...]
+    padding: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Batch:
     """Samples of equal shape.
 
@@ -25,12 +38,14 @@ class Batch:
         label: (samples, *patch), class indices; None for tasks without masks. In the narrowest type that holds the
             study's classes (`label_type`) until the batch lies where it is learnt from; int64 from there on.
         target: int64, (samples,), class indices; None for tasks without them.
+        surroundings: one per sample; none where nothing is known of them: then voxels are cubes, and 0 lies outside.
     """
 
     keys: tuple[SampleKey, ...]
     image: torch.Tensor
     label: torch.Tensor | None
     target: torch.Tensor | None
+    surroundings: tuple[Surroundings, ...] = ()
 
 
 def label_type(classes: int) -> torch.dtype:

@@ -38,12 +38,15 @@ class Patches(Frozen):
     """What the network sees at once.
 
     size: voxels per axis. per_case: patches of one case in an epoch. foreground: fraction of patches centred on a
-    foreground voxel (its class drawn evenly among those present). A case smaller than a patch is zero-padded.
+    foreground voxel (its class drawn evenly among those present). padding: the value of what lies outside a case, after
+    preprocessing: where it is smaller than a patch, in training and prediction, and where `spatial` looks beyond a
+    patch. `minimum` takes the least value of each channel of the case. In masks background lies there.
     """
 
     size: tuple[Annotated[int, Field(ge=4, le=1024)], ...] = Field(min_length=2, max_length=3, examples=[(64, 64, 64)])
     per_case: Annotated[int, Field(ge=1, le=1000)] = 1
     foreground: Annotated[float, Field(ge=0, le=1)] = 0.5
+    padding: Annotated[float | Literal["minimum"], Added("0.2.0"), Field(examples=[-1.0])] = 0.0
 
 
 class Training(Frozen):

@@ -12,6 +12,7 @@ from torch import nn
 from wardround.engine.basics.problems import Findings
 from wardround.engine.basics.progress import SILENT, Progress
 from wardround.engine.metrics import CaseScores, ClassificationMetric, Evaluation, Summary, build_metrics, summarise
+from wardround.engine.sampling.padding import padding_of
 from wardround.engine.sampling.types import Batch
 from wardround.engine.store.types import StoredCase
 from wardround.engine.study import Study
@@ -20,7 +21,7 @@ from wardround.engine.tasks.task import Prediction, Task, frozen, log_probabilit
 
 
 class ClassificationTask(Task):
-    """Softmax of the whole image, cropped or zero-padded about its centre to the patch's size where they differ.
+    """Softmax of the whole image, cropped or padded about its centre to the patch's size where they differ.
 
     With `inference.mirror`, probabilities are averaged over the flips of augmentation. Overlap and blend do nothing.
     """
@@ -64,7 +65,9 @@ class ClassificationTask(Task):
     ) -> np.ndarray:
         """(cases, classes) probabilities."""
         settings = self.study.inference if inference is None else inference
-        whole = np.stack([centred(case.image, self.study.patches.size) for case in cases])
+        whole = np.stack(
+            [centred(case.image, self.study.patches.size, padding_of(self.study, case.image)) for case in cases]
+        )
         return self.probabilities(network, device, settings)(torch.from_numpy(whole)).cpu().numpy()
 
     def _scores(self, probabilities: np.ndarray, target: int) -> dict[str, float]:
@@ -86,17 +89,21 @@ class ClassificationTask(Task):
         return summary
 
 
-def centred(image: np.ndarray, size: Sequence[int]) -> np.ndarray:
-    """(channels, *size) of (channels, *spatial): cropped or padded with zeros evenly about the centre, per axis."""
+def centred(image: np.ndarray, size: Sequence[int], outside: Sequence[float] = ()) -> np.ndarray:
+    """(channels, *size) of (channels, *spatial): cropped or padded evenly about the centre, per axis.
+
+    What is padded has the value 0, or `outside`, which has one for each channel.
+    """
+    values = outside or (0.0,) * len(image)
     for axis, side in enumerate(size, start=1):
         excess = image.shape[axis] - side
         if excess > 0:
             image = image.take(range(excess // 2, excess // 2 + side), axis=axis)
         elif excess < 0:
             before = -excess // 2
-            widths = [(0, 0)] * image.ndim
-            widths[axis] = (before, -excess - before)
-            image = np.pad(image, widths)
+            widths = [(0, 0)] * (image.ndim - 1)
+            widths[axis - 1] = (before, -excess - before)
+            image = np.stack([np.pad(each, widths, constant_values=v) for each, v in zip(image, values, strict=True)])
     return np.ascontiguousarray(image, dtype=np.float32)
 
 

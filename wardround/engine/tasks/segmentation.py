@@ -16,6 +16,7 @@ from wardround.engine.inference import ClassVolumes, class_volumes, predict_plan
 from wardround.engine.inspection.selection import undefined_on_background
 from wardround.engine.losses import ByCase
 from wardround.engine.metrics import CaseScores, Evaluation, SegmentationMetric, Summary, build_metrics, summarise
+from wardround.engine.sampling.padding import padding_of
 from wardround.engine.sampling.types import Batch
 from wardround.engine.store.types import StoredCase
 from wardround.engine.study import Study
@@ -44,7 +45,9 @@ class SegmentationTask(Task):
         settings = self.study.inference if inference is None else inference
         predict = self.probabilities(network, device, settings)
         with frozen(network):
-            return Prediction(predict_windows(predict, case.image, self.study.patches.size, settings))
+            return Prediction(
+                predict_windows(predict, case.image, self.study.patches.size, settings, self._outside(case))
+            )
 
     def most_probable(
         self, network: nn.Module, case: StoredCase, device: torch.device, inference: Inference | None = None
@@ -136,7 +139,12 @@ class SegmentationTask(Task):
     ) -> Iterator[tuple[int, Tensor]]:
         settings = self.study.inference if inference is None else inference
         predict = self.probabilities(network, device, settings)
-        return predict_planes(predict, case.image, self.study.patches.size, settings)
+        return predict_planes(predict, case.image, self.study.patches.size, settings, self._outside(case))
+
+    def _outside(self, case: StoredCase) -> tuple[float, ...]:
+        """What lies outside a case that is smaller than a window; nothing is asked of one that is not."""
+        sides = zip(case.image.shape[1:], self.study.patches.size, strict=True)
+        return padding_of(self.study, case.image) if any(size < side for size, side in sides) else ()
 
     def _no_labels(self, case: StoredCase) -> np.ndarray:
         kind = np.uint8 if len(self.study.class_names) <= 256 else np.uint16
