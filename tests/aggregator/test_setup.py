@@ -265,6 +265,7 @@ def test_every_problem_is_told_at_once(home: Path) -> None:
         ("below_quorum: wait", "below_quorum: hope", "wait or stop"),
         ("127.0.0.1:9443", "127.0.0.1:99999", "a port is a number"),
         ("fold: 0", "fold: 2", "no such outer fold"),
+        ("{final: true}", "{metrics: [dicee]}", "the study has no metric 'dicee' (got 'dicee'; expected one of"),
         ("127.0.0.1:9443", "127.0.0.9:9443", "does not name the address"),
     ],
 )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.spoiling import filled, problems_of, unfit_messages
+from wardround.engine.basics.problems import InputError
+from wardround.site_client.preflight import check_site
 from wardround.site_client.settings import Policy, SiteSettings
 
 SITE = filled(SiteSettings, {"schema": 1, "name": "north", "manifest": "a.csv", "store_limit": "200 GB"})
@@ -21,3 +24,20 @@ POLICY = filled(Policy, {"schema": 1, "tasks": ["segmentation"]})
 def test_a_wrong_value_anywhere_is_told_in_words(model: Any, content: dict[str, Any]) -> None:
     assert problems_of(model, content) == ()
     assert unfit_messages(model, content) == []
+
+
+def test_an_unknown_metric_of_a_policy_is_told_with_the_close_ones() -> None:
+    (problem,) = problems_of(Policy, POLICY | {"metrics": ["dice", "dicee.left", "loss"]})
+    assert problem.what == "unknown metric 'dicee.left'"
+    assert problem.remedy == "Did you mean 'dice'?"
+
+
+def test_files_beside_a_site_file_at_fault_are_told_of_as_well(tmp_path: Path) -> None:
+    (tmp_path / "site.yaml").write_text("schema: 1\nname: North\nmanifest: data.csv\npolicy: rules.yaml\n")
+    (tmp_path / "rules.yaml").write_text("schema: 1\nmetrics: [dicee]\n")
+    (tmp_path / "data.csv").write_text("SubjectID,Channel_0\na,a.nii\n")
+    with pytest.raises(InputError) as caught:
+        check_site(tmp_path / "site.yaml", online=False)
+    said = str(caught.value)
+    for words in ("site.yaml:2, name", "unknown metric 'dicee'", "private key", "data.csv:2", "no invitation has been"):
+        assert words in said, words

@@ -22,6 +22,7 @@ from wardround.engine.study.documents import Document, load_settings_file, read_
 from wardround.federation.expiry import expiry_sentence
 from wardround.federation.flower.tls import certificate_dates
 from wardround.federation.identities import CoordinatorKey, Roster
+from wardround.federation.metric_names import LOSS, unknown_metrics
 from wardround.federation.protocol import Continuation, Plan
 
 CA_FILE = "ca.pem"
@@ -115,6 +116,7 @@ def load_coordination(path: Path, *, today: datetime.datetime | None = None) -> 
         _check_certificates(settings, folders.keys, now, findings, notes)
         _check_quorum(settings, roster, document, findings, notes)
         _check_fold(settings, study, document, findings)
+        _check_metrics(settings, study, document, findings)
     held, initial = StateFolder(folders.state).pinned(), None
     with findings.gather():
         initial = _initial(settings, study, held, folders, document, notes)
@@ -163,6 +165,7 @@ def _initial(
             "the initial model lies where this federation writes its own",
             where=place,
             got=str(path),
+            expected="a folder outside the results",
             remedy="Copy it to another folder first",
         )
     if not path.exists() and held is not None and held.initial is not None:
@@ -184,6 +187,8 @@ def _check_quorum(
         findings.add(
             "the roster is empty",
             where=str(settings.folders.roster),
+            got="no site",
+            expected="one or more",
             remedy="Add each site with `aggregator enroll NAME NAME.pub`",
         )
     elif settings.quorum is not None and settings.quorum > count:
@@ -192,6 +197,7 @@ def _check_quorum(
             where=document.place(("quorum",)),
             got=str(settings.quorum),
             expected=f"at most {count} ({', '.join(roster.names)})",
+            remedy="Lower it, write `quorum: all`, or enrol the missing sites with `aggregator enroll`",
         )
     elif settings.quorum is not None and settings.quorum < count and settings.deadline is None:
         notes.append(
@@ -207,7 +213,19 @@ def _check_fold(settings: Federation, study: Study | None, document: Document, f
             where=document.place(("fold",)),
             got=str(settings.fold),
             expected=f"0 to {study.validation.outer_folds - 1}",
+            remedy="Folds are counted from 0; write one of these, or raise `outer_folds` in the study",
         )
+
+
+def _check_metrics(settings: Federation, study: Study | None, document: Document, findings: Findings) -> None:
+    """Names of scores that may leave: those of the study's metrics and the loss."""
+    if study is None or settings.evaluation.metrics is None:
+        return
+    known = (*(metric.name for metric in study.validation.metrics), LOSS)
+    for flaw in unknown_metrics(settings.evaluation.metrics, known):
+        where = document.place(("evaluation", "metrics", *flaw.location))
+        what = f"the study has no metric {flaw.word!r}"
+        findings.add(what, where=where, got=flaw.got, expected=flaw.expected, remedy=flaw.way_out)
 
 
 def _check_certificates(
@@ -232,6 +250,7 @@ def _check_certificates(
         findings.add(
             "the server certificate does not name the address",
             where=str(keys / SERVER_FILE),
+            got="other names",
             expected=", ".join(missing),
             remedy="Issue a new one with `aggregator certificate`",
         )
@@ -261,6 +280,7 @@ def _check_dates(
             "the certificate is not valid today",
             where=str(path),
             got=f"valid from {first:%Y-%m-%d} to {last:%Y-%m-%d}",
+            expected=f"a certificate that is valid on {today:%Y-%m-%d}",
             remedy="Issue a new one with `aggregator certificate`",
         )
     elif (warning := expiry_sentence(path.name, last, today)) != "":

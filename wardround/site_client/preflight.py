@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from pydantic import JsonValue
 
 from wardround.engine.basics.files import require_space, require_writable
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.sizes import shown_size
+from wardround.engine.cohort.columns import Layout
+from wardround.engine.cohort.manifest import survey_manifest
 from wardround.engine.cohort.twins import without_repeats
 from wardround.engine.inspection import Depth, check_manifest
 from wardround.engine.inspection.room import Needs, memory_shortage, needs_of, require_store_room
+from wardround.engine.study.documents import read_document
 from wardround.federation.expiry import expiry_sentence
 from wardround.federation.flower.probe import probe, standing, within_window
 from wardround.federation.flower.signing import Reason, Signer
@@ -59,18 +65,48 @@ def check_site(config: Path, *, online: bool) -> Preflight:
     Raises:
         InputError: `site.yaml` itself cannot be used, so that nothing else can be looked at.
     """
-    settings, flight = load_settings(config), Preflight()
+    settings, flight = _settings_or_all_beside(config), Preflight()
     keys = _gathered_keys(settings, flight)
     policy = _gathered_policy(settings, flight)
     agreement = _gathered_agreement(settings, flight)
     _check_machine(settings, flight)
-    if agreement is not None:
+    if agreement is None:
+        with flight.findings.gather():
+            flight.findings.extend(survey_manifest(settings.manifest, Layout.without_study()).problems)
+    else:
         _check_agreement(settings, keys, policy, agreement, flight)
         _check_cohort(settings, policy, agreement, flight)
         _check_certificate(agreement.invitation, flight)
         if online:
             _check_way(settings, agreement, keys, flight)
     return flight
+
+
+def _settings_or_all_beside(config: Path) -> SiteSettings:
+    """The settings; where they are at fault, the error tells of the files that they name as well."""
+    try:
+        return load_settings(config)
+    except InputError as error:
+        findings = Findings(list(error.problems))
+    with contextlib.suppress(InputError):  # a file that cannot be read at all names no others
+        _check_beside(read_document(config, "site file").content, config.absolute().parent, findings)
+    raise InputError(findings.problems)
+
+
+def _check_beside(content: JsonValue, home: Path, findings: Findings) -> None:
+    """The files of a site whose settings are at fault, where these name them or are silent."""
+    stated = content if isinstance(content, dict) else {}
+    checks: Mapping[str, Callable[[Path], object]] = {
+        "policy": load_policy,
+        "keys": SiteKeys.load,
+        "accepted": load_agreement,
+        "manifest": lambda path: findings.extend(survey_manifest(path, Layout.without_study()).problems),
+    }
+    for key, check in checks.items():
+        named = stated.get(key, SiteSettings.model_fields[key].default)
+        if isinstance(named, str | Path):
+            with findings.gather():
+                check(home / named)
 
 
 def _gathered_keys(settings: SiteSettings, flight: Preflight) -> SiteKeys | None:
@@ -107,6 +143,7 @@ def _check_machine(settings: SiteSettings, flight: Preflight) -> None:
             where="site.yaml, threads",
             got=str(settings.threads),
             expected=f"at most {cores}",
+            remedy=f"Write `threads: {cores}` or less, or leave it out",
         )
     _check_device(settings.device, flight)
 
@@ -116,7 +153,11 @@ def _check_device(device: str, flight: Preflight) -> None:
     has_driver = Path("/dev/nvidiactl").exists() or Path("/dev/nvidia0").exists()
     if device.startswith("cuda") and not has_driver:
         flight.findings.add(
-            "this machine has no CUDA device", where="site.yaml, device", got=device, expected="auto or cpu"
+            "this machine has no CUDA device",
+            where="site.yaml, device",
+            got=device,
+            expected="auto or cpu",
+            remedy="Write `device: auto`, or have the driver of the accelerator installed",
         )
 
 
@@ -185,7 +226,11 @@ def _check_change(change: Change, proposal: Proposal | None, policy: Policy | No
 def _check_counts(counts: tuple[int, int, int], policy: Policy, flight: Preflight) -> None:
     if counts[0] < policy.minimum_train_cases:
         flight.findings.add(
-            "too few training cases for the policy", got=str(counts[0]), expected=f"{policy.minimum_train_cases}"
+            "too few training cases for the policy",
+            where="policy.yaml, minimum_train_cases",
+            got=str(counts[0]),
+            expected=f"{policy.minimum_train_cases} or more",
+            remedy="Add cases to the manifest, or lower the number in the policy",
         )
     if counts[1] < policy.minimum_validation_cases:
         flight.notes.append(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from wardround.engine.basics.closed import Added, Closed
 from wardround.engine.basics.files import is_missing
@@ -14,6 +14,7 @@ from wardround.engine.basics.reading import remedy_for_missing
 from wardround.engine.basics.sizes import Size
 from wardround.engine.study.documents import load_settings_file
 from wardround.federation.addresses import Address
+from wardround.federation.metric_names import known_metrics
 from wardround.federation.protocol import USUAL_ALLOWANCE, SiteName
 
 
@@ -93,7 +94,7 @@ class Policy(_Section):
     tasks: tuple[Literal["segmentation", "classification"], ...] = ("segmentation", "classification")
     maximum_rounds: Annotated[int, Field(ge=1)] = 1000
     maximum_steps: Annotated[int, Field(ge=1)] = 1_000_000
-    metrics: Literal["all"] | tuple[str, ...] = "all"
+    metrics: Literal["all"] | Annotated[tuple[str, ...], AfterValidator(known_metrics)] = "all"
     release: Literal["automatic"] = "automatic"
     allowance: Annotated[int, Field(ge=0, le=1000), Added("0.2.0")] = USUAL_ALLOWANCE
     task_megabytes: Annotated[int, Field(ge=1, le=10**9), Added("0.2.0")] = 8192

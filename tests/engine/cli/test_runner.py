@@ -12,7 +12,7 @@ import typer
 
 from tests.support.commands import run_wardround
 from wardround.engine.basics.problems import InputError, Problem
-from wardround.engine.cli import runner
+from wardround.engine.cli.telling import show_problems
 
 
 def program(failure: BaseException | None) -> typer.Typer:
@@ -89,7 +89,7 @@ def test_a_terminal_gets_colours_and_a_count(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    runner.show_problems([Problem("bad [b]cell[/b]", where="data.csv:2", got="[red]"), Problem("worse")], as_json=False)
+    show_problems([Problem("bad [b]cell[/b]", where="data.csv:2", got="[red]"), Problem("worse")], as_json=False)
     shown = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().err)
     assert "2 problems" in shown
     assert "data.csv:2: bad [b]cell[/b] (got [red])." in shown

@@ -127,18 +127,26 @@ def test_every_problem_comes_at_once_with_line_and_subject(tmp_path: Path) -> No
     assert found == [
         "data.csv:5: the row does not fit the header (got 2 cells; expected 5 cells). "
         "A cell that contains the separator must stand in quotation marks.",
-        "data.csv:3, subject 's1', Channel_0: there is no such file (got 'aa.nii'). "
+        "data.csv:3, subject 's1', Channel_0: there is no such file (got 'aa.nii'; expected a file). "
         "Its folder has 'a.nii' or 'ma.nii'.",
-        "data.csv:3, subject 's1', Label: the cell is empty.",
-        "data.csv:4, SubjectID: the cell is empty.",
-        "data.csv:4, Channel_0: this is a folder (got 'sub folder'; expected an image file).",
-        "data.csv:4, Split: unknown set 'trian'. Did you mean 'train'?",
-        "data.csv:6, subject 's5', PatientID: the cell is empty.",
-        "data.csv:6, subject 's5', Split: the cell is empty.",
-        "data.csv:3, SubjectID: the subject 's1' stands on line 2 already. "
+        "data.csv:3, subject 's1', Label: the cell is empty (got nothing; expected a Label). "
+        "Fill it in, or take the row out of the table.",
+        "data.csv:4, SubjectID: the cell is empty (got nothing; expected a SubjectID). "
+        "Fill it in, or take the row out of the table.",
+        "data.csv:4, Channel_0: this is a folder (got 'sub folder'; expected an image file). "
+        "Put the image itself there, or name it in the manifest.",
+        "data.csv:4, Split: unknown set 'trian' (got 'trian'; expected one of train, validation, test). "
+        "Did you mean 'train'?",
+        "data.csv:6, subject 's5', PatientID: the cell is empty (got nothing; expected a PatientID). "
+        "Fill it in, or take the row out of the table.",
+        "data.csv:6, subject 's5', Split: the cell is empty (got nothing; expected a Split). "
+        "Fill it in, or take the row out of the table.",
+        "data.csv:3, SubjectID: the subject 's1' stands on line 2 already "
+        "(got 's1' again; expected each SubjectID once). "
         "Give every row its own SubjectID; rows of one person share a PatientID.",
         "data.csv, Split: the patient 'p1' is in 2 sets "
-        "(got train on line 2; test on line 3; expected all rows of a patient in one set).",
+        "(got train on line 2; test on line 3; expected all rows of a patient in one set). "
+        "Write the same set in all of these rows, or correct the PatientID.",
     ]
 
 
@@ -196,9 +204,9 @@ def test_what_is_no_table_is_told(tmp_path: Path, content: bytes, words: str) ->
 
 
 def test_a_missing_manifest_or_folder_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"cannot be read .*No such file"):
+    with pytest.raises(InputError, match=r"there is no such table"):
         read_manifest(tmp_path / "none.csv", STUDY, truth=Truth.REQUIRED)
-    with pytest.raises(InputError, match=r"cannot be read .*directory"):
+    with pytest.raises(InputError, match=r"the table is a folder"):
         read_manifest(tmp_path, STUDY, truth=Truth.REQUIRED)
     (found,) = problems(tmp_path, "SubjectID,Channel_0,Label", "s,images/a.nii,ma.nii")
     assert "images does not exist either; paths are relative to the manifest" in found

@@ -124,7 +124,7 @@ def _not_a_file(path: Path, noun: str, mode: int) -> Problem:
     remedy = "Name the file itself; a pipe or device is not read"
     if stat.S_ISDIR(mode):
         names = ", ".join(sorted(_names(path))[:_SHOWN])
-        remedy = f"Name the file in it{f'; it has {names}' if names else ', which is empty'}"
+        remedy = f"Name the file in it{f'; it has {names}' if names else '; it is empty'}"
     return Problem(f"the {noun} is {got}", str(path), got, "a file", remedy)
 
 

@@ -20,8 +20,9 @@ from typer.core import TyperGroup
 
 import wardround
 from wardround.engine.basics.printable import say
-from wardround.engine.basics.problems import InputError, did_you_mean
+from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import run
+from wardround.engine.cli.usage import unknown_command
 
 ENTRY_POINT_GROUP = "wardround.commands"
 COMMANDS: Mapping[str, str] = MappingProxyType(
@@ -53,9 +54,7 @@ class LazyCommands(TyperGroup):
         """Import the command of that name. Raises `InputError` with the close names if there is none."""
         target = COMMANDS.get(cmd_name) or _plugins().get(cmd_name)
         if target is None:
-            raise InputError.one(
-                f"unknown command {cmd_name!r}", remedy=did_you_mean(cmd_name, self.list_commands(ctx))
-            )
+            raise InputError([unknown_command(cmd_name, self.list_commands(ctx), "wardround")])
         return _load(cmd_name, target)
 
 

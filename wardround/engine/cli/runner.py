@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from enum import IntEnum
 from typing import Any
 
@@ -24,8 +23,10 @@ import click
 import typer
 
 from wardround.engine.basics.faults import disk_problem, memory_or_device_problem
-from wardround.engine.basics.printable import complain, guard_tracebacks, printable, say_json
+from wardround.engine.basics.printable import complain, guard_tracebacks
 from wardround.engine.basics.problems import InputError, Problem
+from wardround.engine.cli.telling import show_problems
+from wardround.engine.cli.usage import usage_problem
 
 
 class ExitCode(IntEnum):
@@ -41,6 +42,8 @@ class ExitCode(IntEnum):
 
 _NOBODY = Problem(
     "a question was asked and nobody answered, so nothing was done",
+    got="no answer",
+    expected="somebody who types it",
     remedy="Where no person types, give the answers as options; `--help` names them",
 )
 
@@ -55,23 +58,52 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     if arguments is None:
         guard_tracebacks()
     words = list(sys.argv[1:] if arguments is None else arguments)
+    command = typer.main.get_command(app)
     try:
-        return _exit_code(typer.main.get_command(app).main(words, standalone_mode=False))
+        return _exit_code(command.main(words, standalone_mode=False))
     except InputError as error:
-        show_problems(error.problems, as_json="--json" in words)
+        as_json = "--json" in words
+        show_problems(error.problems, as_json=as_json, offers_json=not as_json and _offers_json(command, words))
         return ExitCode.BAD_INPUT
-    except click.ClickException as error:
-        error.show()
-        return ExitCode.BAD_INPUT
-    except click.Abort as error:
-        if isinstance(error.__context__, EOFError):
-            show_problems([_NOBODY], as_json="--json" in words)
-            return ExitCode.BAD_INPUT
-        return _exit_code(ExitCode.INTERRUPTED)
-    except KeyboardInterrupt:
-        return _exit_code(ExitCode.INTERRUPTED)
+    except click.UsageError as error:
+        return _refused(error, as_json="--json" in words)
+    except (click.Abort, KeyboardInterrupt) as error:
+        return _interrupted(error, as_json="--json" in words)
     except Exception as error:
         return _fault(error, as_json="--json" in words)
+
+
+def _refused(error: click.UsageError, *, as_json: bool) -> int:
+    """Tell why a command line cannot be understood; a group without a command shows its help."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+    else:
+        show_problems([usage_problem(error)], as_json=as_json)
+    return ExitCode.BAD_INPUT
+
+
+def _interrupted(error: BaseException, *, as_json: bool) -> int:
+    """An interruption by a person; or a question that nobody was there to answer."""
+    if isinstance(error, click.Abort) and isinstance(error.__context__, EOFError):
+        show_problems([_NOBODY], as_json=as_json)
+        return ExitCode.BAD_INPUT
+    return _exit_code(ExitCode.INTERRUPTED)
+
+
+def _offers_json(command: click.Command, words: Sequence[str]) -> bool:
+    """Whether the command that these words name can tell its problems as JSON."""
+    for word in words:
+        if not isinstance(command, click.Group) or word.startswith("-"):
+            break
+        command = _named(command, word) or command
+    return any("--json" in param.opts for param in command.params)
+
+
+def _named(group: click.Group, word: str) -> click.Command | None:
+    try:
+        return group.get_command(click.Context(group), word)
+    except InputError:  # an unknown command, which is what the problem is about
+        return None
 
 
 def _fault(error: Exception, *, as_json: bool) -> int:
@@ -85,40 +117,9 @@ def _fault(error: Exception, *, as_json: bool) -> int:
     return code
 
 
-def show_problems(problems: Sequence[Problem], *, as_json: bool) -> None:
-    """Print problems: as one JSON object on standard output, or as text on standard error."""
-    if as_json:
-        say_json({"problems": [asdict(problem) for problem in problems]})
-    elif sys.stderr.isatty():
-        _show_in_colour(problems)
-    else:
-        complain(*(f"error: {problem.render()}" for problem in problems))
-
-
 def _exit_code(result: Any) -> int:
     # Outside its standalone mode click returns the code of `typer.Exit`, which typer makes of an interruption too.
     code = int(result) if isinstance(result, int) else ExitCode.OK
     if code == ExitCode.INTERRUPTED:
         complain("interrupted")
     return code
-
-
-def _show_in_colour(problems: Sequence[Problem]) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
-    console = Console(stderr=True)
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    console.print(Text(count, style="bold red"))
-    for problem in problems:
-        console.print(Text.assemble(("• ", "red"), _coloured(problem)))
-
-
-def _coloured(problem: Problem) -> Any:
-    from rich.text import Text
-
-    text = Text(problem.render())
-    place = len(printable(problem.where))
-    text.stylize("cyan", 0, place)
-    text.stylize("bold", place, place + 2 + len(printable(problem.what)))
-    return text

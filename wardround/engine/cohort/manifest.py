@@ -44,7 +44,8 @@ def survey_manifest(path: Path, layout: Layout) -> Survey:
     findings = Findings()
     table = read_table(path, findings)
     if not table.rows and not findings.problems:
-        findings.add("the manifest has no rows", where=path.name, expected="one row per case")
+        remedy = "Write a row for each case under the header, and save the table as CSV"
+        findings.add("the manifest has no rows", where=path.name, got="0 rows", expected="one per case", remedy=remedy)
     header_findings = Findings()
     columns = find_columns(table, layout, header_findings)
     findings.extend(header_findings.problems)
@@ -103,7 +104,10 @@ class _Cells:
             return ""
         cell = self.row.cells[column]
         if not cell:
-            self.findings.add("the cell is empty", where=self._place(column))
+            remedy = "Fill it in, or take the row out of the table"
+            self.findings.add(
+                "the cell is empty", where=self._place(column), got="nothing", expected=f"a {column}", remedy=remedy
+            )
         return cell
 
     def file(self, column: str) -> Path | None:
@@ -155,7 +159,8 @@ class _Cells:
         cell = self.text(column)
         if column is not None and cell and cell not in SETS:
             where = self._place(column)
-            self.findings.add(f"unknown set {cell!r}", where=where, remedy=did_you_mean(cell, SETS))
+            remedy, expected = did_you_mean(cell, SETS), f"one of {', '.join(SETS)}"
+            self.findings.add(f"unknown set {cell!r}", where=where, got=repr(cell), expected=expected, remedy=remedy)
         return cell or None
 
     def _truth(self, column: str | None) -> str | None:
@@ -184,6 +189,8 @@ def _check_subjects(cases: Iterable[Case], path: Path, findings: Findings) -> No
             findings.add(
                 f"the subject {case.subject!r} stands on line {first[case.subject]} already",
                 where=f"{path.name}:{case.row}, SubjectID",
+                got=f"{case.subject!r} again",
+                expected="each SubjectID once",
                 remedy="Give every row its own SubjectID; rows of one person share a PatientID",
             )
 
@@ -201,4 +208,5 @@ def _check_patients(cases: Iterable[Case], path: Path, findings: Findings) -> No
                 where=f"{path.name}, Split",
                 got=got,
                 expected="all rows of a patient in one set",
+                remedy="Write the same set in all of these rows, or correct the PatientID",
             )

@@ -47,10 +47,16 @@ def resolve_file(base: Path, cell: str, where: str, neighbours: Neighbours) -> P
             return path
         found = _other_than_a_file(path)
     except OSError as error:
-        raise InputError.one("the file cannot be read", where=where, got=f"'{cell}': {error.strerror}") from None
+        remedy = "Have the rights changed, or correct the path"
+        got = f"'{cell}': {error.strerror}"
+        raise InputError.one(
+            "the file cannot be read", where=where, got=got, expected="a file that this user may read", remedy=remedy
+        ) from None
     if found is not None:
-        raise InputError.one(f"this is {found}", where=where, got=f"'{cell}'", expected="an image file")
-    raise InputError.one("there is no such file", where=where, got=f"'{cell}'", remedy=_remedy(path, neighbours))
+        remedy = "Put the image itself there, or name it in the manifest"
+        raise InputError.one(f"this is {found}", where=where, got=f"'{cell}'", expected="an image file", remedy=remedy)
+    remedy = _remedy(path, neighbours)
+    raise InputError.one("there is no such file", where=where, got=f"'{cell}'", expected="a file", remedy=remedy)
 
 
 def _other_than_a_file(path: Path) -> str | None:

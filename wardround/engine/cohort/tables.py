@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.basics.reading import read_named
 
 SEPARATORS = (",", ";", "\t")
 
@@ -45,10 +46,7 @@ def read_table(path: Path, findings: Findings) -> Table:
 
 
 def _decode(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError.one("the file cannot be read", where=str(path), got=error.strerror or "") from None
+    content = read_named(path, "table")
     remedy = "Save it as CSV in UTF-8"
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise InputError.one("the file is UTF-16 text", where=str(path), expected="UTF-8", remedy=remedy)
@@ -80,7 +78,11 @@ def _parse(path: Path, lines: list[str], separator: str) -> Iterator[tuple[int, 
 def _with_columns(path: Path, parsed: list[tuple[int, list[str]]], findings: Findings) -> Table:
     (header_line, columns), *body = parsed
     for name in sorted({name for name in columns if name and columns.count(name) > 1}):
-        findings.add(f"the column {name!r} stands twice", where=f"{path.name}:{header_line}")
+        where, got = f"{path.name}:{header_line}", f"{columns.count(name)} columns of that name"
+        remedy = "Rename or remove one of them"
+        findings.add(
+            f"the column {name!r} stands twice", where=where, got=got, expected="each name once", remedy=remedy
+        )
     rows = []
     for line, cells in body:
         if len(cells) != len(columns):

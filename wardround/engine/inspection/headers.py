@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from wardround.engine.basics.problems import Findings, InputError, Problem
+from wardround.engine.basics.reading import unreadable
 from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.imaging.geometry import geometry_differences
 from wardround.engine.imaging.reading import Header, read_header
-from wardround.engine.imaging.types import Remark
+from wardround.engine.imaging.types import Geometry, Remark
 from wardround.engine.inspection.notices import CaseFacts
 from wardround.engine.study.models import Study
 
 Read = TypeVar("Read")
+_COLOURS = 3
 
 
 def inspect_headers(study: Study, cohort: Cohort, case: Case, findings: Findings) -> CaseFacts | None:
@@ -32,8 +34,8 @@ def inspect_headers(study: Study, cohort: Cohort, case: Case, findings: Findings
         where = cohort.place(case, "Label")
         channels.append((where, _mask_header(where, case.label, findings)))
     for where, header in channels[1:]:
-        for difference in geometry_differences(first.geometry, header.geometry) if header is not None else ():
-            findings.add("the grid differs from that of Channel_0", where=where, got=difference)
+        if header is not None:
+            _check_grid(study, header.geometry, first.geometry, where, findings)
     return CaseFacts(first.geometry, channels=max(first.channels, len(files)), remarks=_remarks(channels))
 
 
@@ -61,7 +63,9 @@ def attempt(read: Callable[[Path], Read], where: str, path: Path, findings: Find
     except InputError as error:
         findings.extend(_within(where, path, problem) for problem in error.problems)
     except PermissionError as error:
-        findings.add("the file cannot be read", where=f"{where} ({path.name})", got=error.strerror or "")
+        findings.extend(
+            replace(each, where=f"{where} ({path.name})") for each in unreadable(path, "file", error).problems
+        )
     return None
 
 
@@ -69,6 +73,25 @@ def _within(where: str, path: Path, problem: Problem) -> Problem:
     """A problem of a file, told with the manifest's row that names it."""
     detail = problem.where.replace(str(path), path.name)
     return replace(problem, where=f"{where} ({detail or path.name})")
+
+
+def _check_grid(study: Study, grid: Geometry, first: Geometry, where: str, findings: Findings) -> None:
+    """All files of a case must lie on the grid of its first channel."""
+    differences = geometry_differences(grid, first)
+    if differences:
+        findings.add(
+            "the grid differs from that of Channel_0",
+            where=where,
+            got=f"{_grid_words(grid)}: {'; '.join(differences)}",
+            expected=f"the grid of Channel_0 ({study.inputs[0]}), {_grid_words(first)}",
+            remedy=f"Bring the file to the grid of {study.inputs[0]} with registration software, for images by "
+            "interpolation and for masks by the nearest neighbour, and name the new file in the manifest",
+        )
+
+
+def _grid_words(grid: Geometry) -> str:
+    sizes, spacings = (" x ".join(f"{value:g}" for value in values) for values in (grid.shape, grid.spacing))
+    return f"{sizes} voxels of {spacings} mm"
 
 
 def _check_shape(study: Study, header: Header, files: int, where: str, findings: Findings) -> None:
@@ -79,6 +102,8 @@ def _check_shape(study: Study, header: Header, files: int, where: str, findings:
             where=where,
             got=f"{grid.dimensions} axes of {' x '.join(map(str, grid.shape))} voxels",
             expected=f"{study.dimensions}, as model.dimensions says",
+            remedy="Write `dimensions: 2` for single images and `dimensions: 3` for volumes in `model`, or give other "
+            "files",
         )
     if header.channels != expected:
         findings.add(
@@ -86,8 +111,14 @@ def _check_shape(study: Study, header: Header, files: int, where: str, findings:
             where=where,
             got=_values(header.channels),
             expected=_values(expected),
-            remedy=f"Give one grey file per input ({', '.join(study.inputs)}), or one file that holds them all",
+            remedy=_channel_remedy(study, header.channels, expected),
         )
+
+
+def _channel_remedy(study: Study, found: int, expected: int) -> str:
+    if found == _COLOURS and expected == 1:
+        return "For colour images name three inputs, `inputs: [red, green, blue]`, or convert the files to grey"
+    return f"Give one grey file per input ({', '.join(study.inputs)}), or one file that holds them all"
 
 
 def _values(count: int) -> str:

@@ -1,0 +1,84 @@
+"""Many problems of one kind are told together; a command line that is wrong is told like any other problem."""
+
+from __future__ import annotations
+
+import pytest
+import typer
+
+from tests.support.commands import run_wardround
+from tests.support.spoiling import FORBIDDEN
+from wardround.engine.basics.problems import InputError, Problem
+
+
+def program(problems: list[Problem]) -> typer.Typer:
+    app = typer.Typer(pretty_exceptions_enable=False)
+
+    @app.command()
+    def work(as_json: bool = typer.Option(False, "--json")) -> None:
+        raise InputError(problems)
+
+    @app.command()
+    def other(
+        path: str, number: int = typer.Option(1, min=0, max=9), name: str = typer.Option(..., help="Whose.")
+    ) -> None:
+        raise InputError(problems)
+
+    return app
+
+
+def rows(count: int, **details: str) -> list[Problem]:
+    return [Problem("there is no such file", f"data.csv:{n + 2}", f"'img/{n}.nii'", **details) for n in range(count)]
+
+
+def test_many_of_one_kind_are_counted_and_the_first_are_shown() -> None:
+    found = [Problem("one"), *rows(54, expected="a file", remedy="The folder img does not exist"), Problem("two")]
+    outcome = run_wardround("work", app=program(found))
+    assert outcome.code == 2
+    assert outcome.err.splitlines() == [
+        "error: one.",
+        "error: 54 times: there is no such file (expected a file). The folder img does not exist.",
+        "  data.csv:2 (got 'img/0.nii').",
+        "  data.csv:3 (got 'img/1.nii').",
+        "  data.csv:4 (got 'img/2.nii').",
+        "  and 51 more of this kind; `--json` lists all",
+        "error: two.",
+    ]
+    assert len(run_wardround("work", "--json", app=program(found)).json["problems"]) == 56
+
+
+def test_few_of_one_kind_are_told_one_by_one_and_differing_remedies_stay() -> None:
+    assert len(run_wardround("work", app=program(rows(5))).err.splitlines()) == 5
+    found = [Problem(f"unknown set 'x{n}'", f"data.csv:{n}", remedy=f"Did you mean {n}?") for n in range(9)]
+    lines = run_wardround("work", app=program(found)).err.splitlines()
+    assert lines[0] == "error: 9 times: unknown set ..."
+    assert lines[1] == "  data.csv:0: unknown set 'x0'. Did you mean 0?"
+    assert len(lines) == 5
+
+
+def test_a_command_without_json_promises_none() -> None:
+    lines = run_wardround("other", "x", "--name", "a", app=program(rows(9))).err.splitlines()
+    assert lines[-1] == "  and 6 more of this kind"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("other", "x", "--nmae", "a"), ("unknown option '--nmae'", "Did you mean '--name'", "--help")),
+        (("other", "--name", "a"), ("the argument PATH is missing", "Add `PATH`")),
+        (("other", "x"), ("the option --name is missing", "expected Whose", "Add `--name TEXT`")),
+        (("other", "x", "--name"), ("an option has no value", "--name alone")),
+        (("other", "x", "--name", "a", "--number", "many"), ("the value of --number", "'many'", "a whole number")),
+        (("other", "x", "--name", "a", "--number", "12"), ("the value of --number", "of at least 0 and of at most 9")),
+        (("other", "x", "y z", "--name", "a"), ("arguments too many", "got y z", "quotation marks")),
+        (("othre",), ("unknown command 'othre'", "Did you mean 'other'?")),
+    ],
+)
+def test_a_wrong_command_line_is_told_in_full(words: tuple[str, ...], told: tuple[str, ...]) -> None:
+    outcome = run_wardround(*words, app=program([]))
+    assert outcome.code == 2
+    assert outcome.err.startswith("error: ")
+    assert "(got " in outcome.err
+    assert "; expected " in outcome.err
+    assert "`work" in outcome.err or "--help` " in outcome.err
+    assert all(part in outcome.err for part in told), outcome.err
+    assert not [word for word in FORBIDDEN if word in outcome.err]
