@@ -87,7 +87,7 @@ def test_models_history_and_report(
     page = loop.showcase.report(loop.results, loop.best())
     assert page is not None
     text = page.read_text()
-    for part in ("east", "dice of the best model", "0.75", "evaluation", bench.plan.digest, "data:image/png"):
+    for part in ("east", "dice of the best model", "0.75", "evaluation", bench.plan.digest, "data:image/svg+xml"):
         assert part in text
     assert list((results / "tensorboard").glob("events*"))
 

@@ -129,4 +129,4 @@ def test_status_and_report_name_the_site_that_has_more_than_half(tmp_path: Path)
     record = RunRecord(bench.plan, bench.study, bench.names, results, history_rows(results), None)
     page = write_report(tmp_path / "report.html", record).read_text()
     assert "north (75%)" in page
-    assert "its site&#x27;s training cases" in page or "its site's training cases" in page
+    assert "its site&#39;s training cases" in page or "its site's training cases" in page

@@ -7,15 +7,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wardround.aggregator.history import HistoryRow, cohort_changes
 from wardround.aggregator.participation import Missed, Part, part_line, parts_of
+from wardround.aggregator.progress import duration
 from wardround.aggregator.rounds.records import RoundResult, SiteResult, heaviest
 from wardround.aggregator.rounds.selection import Scored, Selection
-from wardround.engine.report.page import Page, number
+from wardround.engine.report.colours import ALL as INK
+from wardround.engine.report.colours import Series, series_of
+from wardround.engine.report.page import Cell, Page, number
+from wardround.engine.report.words import with_unit
 from wardround.engine.study import Study
-from wardround.federation.protocol import Plan, Stage
+from wardround.federation.declared import TEST_PREFIX
+from wardround.federation.protocol import MetricValue, Plan, Stage
 
+if TYPE_CHECKING:
+    from wardround.engine.report.page import Charts
+
+Table = tuple[list[str], list[list[str | Cell]]]
+NOT_SCORED = "– not scored"
 Line = Sequence[tuple[float, float]]
 ALL = "all sites"
 
@@ -40,6 +51,23 @@ class RunRecord:
         """The row of the model that a round made."""
         return self._by_round.get(number)
 
+    @property
+    def tested(self) -> HistoryRow | None:
+        """The row of the model that the sites' test cases have scored, if one was: the last."""
+        return next((row for row in reversed(self.rows) if any(map(_is_test, row.metrics))), None)
+
+    @cached_property
+    def looks(self) -> Mapping[str, Series]:
+        """How each site looks in figures and tables, on every page of the run."""
+        seen = {part.site for result in self.results for part in result.sites} | {
+            s for row in self.rows for s in row.sites
+        }
+        return series_of(self.sites, seen)
+
+    def named(self, site: str) -> Cell:
+        """A site's cell in a table, with its mark."""
+        return Cell(site, self.looks.get(site))
+
     @cached_property
     def _by_round(self) -> Mapping[int, HistoryRow]:
         return {row.round: row for row in self.rows}
@@ -50,16 +78,16 @@ def write_report(path: Path, record: RunRecord) -> Path:
     return make_page(record, make_picture(record)).save(path)
 
 
-def make_page(record: RunRecord, picture: bytes | None) -> Page:
-    """The page in memory, with the picture of its curves if there is one."""
+def make_page(record: RunRecord, picture: Charts | None) -> Page:
+    """The page in memory, with the picture of its curves if there is one: test scores first, then how they came."""
     done = sum(result.stage is Stage.TRAIN for result in record.results)
     lead = f"{record.study.study}: {done} of {record.plan.horizon.rounds} rounds, {len(record.sites)} sites."
     page = Page(f"Federation {record.plan.federation}", lead).facts(_facts(record))
+    _add_scores(page, record)
     if picture is not None:
-        page.figure(picture, "Validation score and training loss over the rounds.")
-    caption = "What each site gave." if record.best is None else "The best model at each site, and what the site gave."
-    page.heading("Sites").table(*_site_table(record), caption=caption)
-    for sentence in (*_without_best(record), *_changes(record), *_absences(record)):
+        page.heading("Learning").figure(picture, "Scores of the global model on validation cases, and training loss.")
+    page.heading("Sites").table(*_site_table(record), caption="What each site gave to the rounds of training.")
+    for sentence in (*_changes(record), *_absences(record)):
         page.text(sentence)
     page.heading("Rounds").table(*_round_table(record), caption="Scores are those of the model that the round made.")
     return page.heading("Plan").table(["what", "value"], _plan_rows(record), caption="What every site accepted.")
@@ -68,6 +96,64 @@ def make_page(record: RunRecord, picture: bytes | None) -> Page:
 def _without_best(record: RunRecord) -> list[str]:
     missing = Selection.of(record.study).without_best(record.results)
     return [f"{missing[0].upper()}{missing[1:]}."] if missing else []
+
+
+def _add_scores(page: Page, record: RunRecord) -> None:
+    """The test cases' scores if there are any, those of the best model on validation cases, then both by class."""
+    tested, best = record.tested, record.row(record.best.round) if record.best is not None else None
+    if tested is not None:
+        caption = f"The model of round {tested.round}, scored once, after the last round."
+        page.heading("Test cases").table(*_score_table(record, tested, TEST_PREFIX), caption)
+    if best is not None:
+        page.heading("Validation cases").table(
+            *_score_table(record, best, ""), f"The best model, of round {best.round}."
+        )
+    for sentence in _without_best(record):
+        page.text(sentence)
+    by_class = _class_table(tested, best)
+    if by_class is not None:
+        page.table(*by_class, "By class, over all sites. Each site's are in history.csv.")
+
+
+def _score_table(record: RunRecord, row: HistoryRow, prefix: str) -> Table:
+    """One line for all sites, and one for each that scored the model: cases, then scores that are not of one class."""
+    names = sorted(name for name in _scores(row.metrics, prefix) if "." not in name)
+    sites = [(record.named(site), row.sites[site].metrics) for site in record.looks if site in row.sites]
+    scored = [(cell, metrics) for cell, metrics in sites if _scores(metrics, prefix)]
+    lines = [(Cell("all sites", INK), row.metrics), *scored]
+    return ["site", "cases", *map(with_unit, names)], [_score_row(cell, _scores(m, prefix), names) for cell, m in lines]
+
+
+def _score_row(cell: Cell, scores: Mapping[str, MetricValue], names: Sequence[str]) -> list[str | Cell]:
+    cases = max((score.count for score in scores.values()), default=0)
+    return [cell, str(cases), *(_score_cell(scores.get(name)) for name in names)]
+
+
+def _score_cell(score: MetricValue | None) -> str:
+    return number(score.value) if score is not None and score.count else NOT_SCORED
+
+
+def _class_table(tested: HistoryRow | None, best: HistoryRow | None) -> Table | None:
+    tests = _scores(tested.metrics, TEST_PREFIX) if tested is not None else {}
+    checks = _scores(best.metrics, "") if best is not None else {}
+    names = sorted(name for name in {*tests, *checks} if "." in name)
+    if not names:
+        return None
+    columns = [*(["test cases"] if tests else []), *(["validation cases"] if checks else [])]
+    found = [scores for scores in (tests, checks) if scores]
+    rows: list[list[str | Cell]] = [
+        [with_unit(name), *(_score_cell(scores.get(name)) for scores in found)] for name in names
+    ]
+    return ["score of a class", *columns], rows
+
+
+def _scores(metrics: Mapping[str, MetricValue], prefix: str) -> dict[str, MetricValue]:
+    """The scores of test cases, by their names without the prefix, or those of validation cases."""
+    return {name.removeprefix(prefix): value for name, value in metrics.items() if _is_test(name) == bool(prefix)}
+
+
+def _is_test(name: str) -> bool:
+    return name.startswith(TEST_PREFIX)
 
 
 def _changes(record: RunRecord) -> list[str]:
@@ -90,12 +176,17 @@ def _absences(record: RunRecord) -> list[str]:
 
 
 def _facts(record: RunRecord) -> dict[str, str]:
-    seconds = sum(result.seconds for result in record.results)
-    traffic = sum(site.bytes_out + site.bytes_in for result in record.results for site in result.sites)
-    facts = {"time in rounds": f"{seconds:,.0f} s", "moved in all": megabytes(traffic)}
+    facts: dict[str, str] = {}
+    score = record.tested.metrics.get(TEST_PREFIX + record.metric) if record.tested is not None else None
+    if score is not None and score.count:
+        facts[f"{with_unit(record.metric)}, {score.count} test cases"] = number(score.value)
     if record.best is not None:
         best = record.best
-        facts = {f"{record.metric} of the best model": number(best.overall.value), "its round": str(best.round)} | facts
+        facts[f"{record.metric} of the best model, {best.overall.count} validation cases"] = number(best.overall.value)
+        facts["the best model is of round"] = str(best.round)
+    seconds = sum(result.seconds for result in record.results)
+    traffic = sum(site.bytes_out + site.bytes_in for result in record.results for site in result.sites)
+    facts |= {"time in rounds": duration(seconds), "moved in all": megabytes(traffic)}
     trained = [result for result in record.results if result.stage is Stage.TRAIN]
     heavy = heaviest(trained[-1].sites) if trained else None
     if heavy is not None and heavy.share is not None:
@@ -103,12 +194,12 @@ def _facts(record: RunRecord) -> dict[str, str]:
     return facts
 
 
-def make_picture(record: RunRecord) -> bytes | None:
+def make_picture(record: RunRecord) -> Charts | None:
     """The curves over the rounds, or None where no round has a number yet."""
     panels = {
         title: lines
         for title, lines in {
-            record.metric: metric_lines(record.rows, record.metric),
+            f"validation {record.metric}": metric_lines(record.rows, record.metric),
             "training loss": loss_lines(record.rows),
         }.items()
         if lines
@@ -117,7 +208,7 @@ def make_picture(record: RunRecord) -> bytes | None:
         return None
     from wardround.engine.report.figures import curves
 
-    return curves(panels, x_label="round")
+    return curves(panels, x_label="round", series={ALL: INK, **record.looks})
 
 
 def metric_lines(rows: Sequence[HistoryRow], metric: str) -> Mapping[str, Line]:
@@ -140,34 +231,28 @@ def loss_lines(rows: Sequence[HistoryRow]) -> Mapping[str, Line]:
     return lines
 
 
-def _site_table(record: RunRecord) -> tuple[list[str], list[list[str]]]:
-    row = record.row(record.best.round) if record.best is not None else None
-    scored = {name for line in (row.sites.values() if row else ()) for name in line.metrics}
-    names = sorted(scored)
-    columns = ["site", "rounds", "training cases", "part of the mean", "seconds a round", "sent", "received", *names]
-    return columns, [_site_row(record, row, part, names) for part in parts_of(record.results, record.sites)]
+def _site_table(record: RunRecord) -> Table:
+    columns = ["site", "rounds", "training cases", "part of the mean", "time a round (s)", "sent (MB)", "received (MB)"]
+    return columns, [_site_row(record, part) for part in parts_of(record.results, record.sites)]
 
 
-def _site_row(record: RunRecord, row: HistoryRow | None, own: Part, names: Sequence[str]) -> list[str]:
-    site = own.site
-    parts = _parts(record, site)
-    metrics = row.sites[site].metrics if row is not None and site in row.sites else {}
+def _site_row(record: RunRecord, own: Part) -> list[str | Cell]:
+    parts = _parts(record, own.site)
     return [
-        site,
+        record.named(own.site),
         part_line(own).partition(": ")[2],
         *_weight_cells(parts[-1] if parts else None),
-        f"{statistics.fmean(part.seconds for part in parts):.1f}" if parts else "",
-        megabytes(sum(part.bytes_in for part in parts)),
-        megabytes(sum(part.bytes_out for part in parts)),
-        *(number(metrics[name].value) if name in metrics else "" for name in names),
+        f"{statistics.fmean(part.seconds for part in parts):.1f}" if parts else "–",
+        _in_megabytes(sum(part.bytes_in for part in parts)),
+        _in_megabytes(sum(part.bytes_out for part in parts)),
     ]
 
 
 def _weight_cells(last: SiteResult | None) -> list[str]:
     """A site's training cases, and its part of the last mean that it was in."""
     if last is None:
-        return ["", ""]
-    return [str(last.train_cases), "" if last.share is None else f"{last.share:.0%}"]
+        return ["– no reply", "–"]
+    return [str(last.train_cases), "–" if last.share is None else f"{last.share:.0%}"]
 
 
 def _parts(record: RunRecord, site: str) -> list[SiteResult]:
@@ -176,28 +261,29 @@ def _parts(record: RunRecord, site: str) -> list[SiteResult]:
     return [part for result in trained for part in result.sites if part.site == site]
 
 
-def _round_table(record: RunRecord) -> tuple[list[str], list[list[str]]]:
-    columns = ["round", "replies", "without", "training loss", record.metric, "seconds", "to sites", "from sites"]
+def _round_table(record: RunRecord) -> Table:
+    score = f"validation {with_unit(record.metric)}"
+    columns = ["round", "replies", "training loss", score, "time (s)", "to sites (MB)", "from sites (MB)", "without"]
     return columns, [_round_row(record, result) for result in record.results]
 
 
-def _round_row(record: RunRecord, result: RoundResult) -> list[str]:
+def _round_row(record: RunRecord, result: RoundResult) -> list[str | Cell]:
     trained = result.stage is Stage.TRAIN
     row = record.row(result.round) if trained else None
     score = row.metrics.get(record.metric) if row else None
     return [
         str(result.round) if trained else "evaluation",
         str(len(result.sites)),
-        ", ".join(f"{absence.site} ({absence.state})" for absence in result.absent),
-        number(row.train_loss) if row and row.train_loss is not None else "",
-        number(score.value) if score else "",
+        number(row.train_loss) if row and row.train_loss is not None else "–",
+        _score_cell(score) if trained else "–",
         f"{result.seconds:.1f}",
-        megabytes(sum(site.bytes_out for site in result.sites)),
-        megabytes(sum(site.bytes_in for site in result.sites)),
+        _in_megabytes(sum(site.bytes_out for site in result.sites)),
+        _in_megabytes(sum(site.bytes_in for site in result.sites)),
+        ", ".join(f"{absence.site} ({absence.state})" for absence in result.absent),
     ]
 
 
-def _plan_rows(record: RunRecord) -> list[list[str]]:
+def _plan_rows(record: RunRecord) -> list[list[str | Cell]]:
     plan = record.plan
     return [
         ["plan", plan.digest],
@@ -212,4 +298,8 @@ def _plan_rows(record: RunRecord) -> list[list[str]]:
 
 def megabytes(count: int) -> str:
     """A number of bytes for people."""
-    return f"{count / 1e6:,.2f} MB" if count < 10e6 else f"{count / 1e6:,.0f} MB"
+    return f"{_in_megabytes(count)} MB"
+
+
+def _in_megabytes(count: int) -> str:
+    return f"{count / 1e6:,.2f}" if count < 10e6 else f"{count / 1e6:,.0f}"

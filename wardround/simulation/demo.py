@@ -147,9 +147,8 @@ def _write_up(
 
     table, *_ = matrix.save(folder, "table")
     strips, class_names = compare_predictions(models, manifests, folder / "scoring", threads=plan.threads)
-    picture = draw_strips(strips, class_names)
-    write_atomic(folder / "figure.png", picture)
-    report = write_report(folder / "report.html", matrix, picture, plan, lab.results, seconds)
+    write_atomic(folder / "figure.png", draw_strips(strips, class_names))
+    report = write_report(folder / "report.html", matrix, (strips, class_names), plan, lab.results, seconds)
     return DemoResult(matrix, lab.best_model, table, folder / "figure.png", report, seconds)
 
 

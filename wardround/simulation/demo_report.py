@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wardround.aggregator.history import HistoryRow
+from wardround.engine.report.colours import ALL, Series, series_of
 from wardround.engine.report.figures import curves
-from wardround.engine.report.page import Page
+from wardround.engine.report.page import Cell, Charts, Page
 from wardround.simulation.anatomy import NOTICE
 from wardround.simulation.baselines import POOLED
+from wardround.simulation.figure import Strip, legend, panels_of
 from wardround.simulation.hospitals import HOSPITALS
 from wardround.simulation.matrix import FEDERATED, Matrix
 
@@ -21,21 +23,44 @@ _LEAD = "Three hospitals, as separate processes on one machine, trained one mode
 
 
 def write_report(
-    path: Path, matrix: Matrix, picture: bytes, plan: DemoPlan, results: Path, seconds: Mapping[str, float]
+    path: Path,
+    matrix: Matrix,
+    pictures: tuple[Sequence[Strip], Sequence[str]],
+    plan: DemoPlan,
+    results: Path,
+    seconds: Mapping[str, float],
 ) -> Path:
-    """Write the page; returns its path. `results` is the aggregator's results folder."""
+    """Write the page; returns its path. `pictures` are each hospital's, with the names of their classes; `results` is
+    the aggregator's results folder."""
+    looks = series_of(matrix.sites)
     page = Page("Wardround: the demo", _LEAD)
     page.facts(_facts(matrix, plan, seconds))
     caption = "Mean Dice of grey and white matter over held-back cases. Columns: whose cases. Rows: whose model."
-    page.heading("Alone, together, pooled").table(matrix.columns(), matrix.cells(), caption)
+    page.heading("Alone, together, pooled").table(matrix.columns(), _marked(matrix, looks), caption)
     page.text("A hospital's own model does well at home and worse on the other scanners; the shared one does for all.")
-    page.heading("Held-back cases").figure(picture, "Image, truth, the federated model, another hospital's own model.")
-    page.heading("Round by round").figure(_learning(results), "Global model on the hospitals' validation cases.")
-    page.heading("The hospitals").table(("hospital", "scanner"), [(one.name, one.description) for one in HOSPITALS])
+    _add_pictures(page, *pictures)
+    page.heading("Round by round").figure(
+        _learning(results, looks), "The global model on each hospital's validation cases, and its training loss."
+    )
+    hospitals = [(Cell(one.name, looks.get(one.name)), one.description) for one in HOSPITALS]
+    page.heading("The hospitals").table(("hospital", "scanner"), hospitals)
     page.text("Small images made by deforming one average brain are easy: these scores say nothing about patients.")
     page.heading("Where the images come from").text(NOTICE)
-    page.heading("Time").table(("part", "seconds"), [(name, f"{taken:.0f}") for name, taken in seconds.items()])
+    page.heading("Time").table(("part", "time (s)"), [(name, f"{taken:.0f}") for name, taken in seconds.items()])
     return page.save(path)
+
+
+def _add_pictures(page: Page, strips: Sequence[Strip], class_names: Sequence[str]) -> None:
+    page.heading("Held-back cases").text("Image, truth, the federated model, another hospital's own model.")
+    page.keys(legend(strips, class_names))
+    for strip in strips:
+        page.gallery(f"{strip.name}: {strip.told}", panels_of(strip))
+
+
+def _marked(matrix: Matrix, looks: Mapping[str, Series]) -> list[list[str | Cell]]:
+    """The table's rows, with its mark before the model that a hospital trained alone."""
+    owners = {f"{site} alone": look for site, look in looks.items()}
+    return [[Cell(first, owners.get(first)), *rest] for first, *rest in matrix.cells()]
 
 
 def _facts(matrix: Matrix, plan: DemoPlan, seconds: Mapping[str, float]) -> Mapping[str, str]:
@@ -48,7 +73,7 @@ def _facts(matrix: Matrix, plan: DemoPlan, seconds: Mapping[str, float]) -> Mapp
     }
 
 
-def _learning(results: Path) -> bytes:
+def _learning(results: Path, looks: Mapping[str, Series]) -> Charts:
     lines = (results / "history.jsonl").read_text().splitlines()
     rows = [HistoryRow.model_validate_json(line) for line in lines]
     sites = sorted({site for row in rows for site in row.sites})
@@ -61,4 +86,4 @@ def _learning(results: Path) -> bytes:
         for site in sites
     }
     loss = {"all sites": [(float(row.round), row.train_loss) for row in rows if row.train_loss is not None]}
-    return curves({"Dice on validation cases": dice, "training loss": loss}, "round")
+    return curves({"Dice on validation cases": dice, "training loss": loss}, "round", {"all sites": ALL, **looks})

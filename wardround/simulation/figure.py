@@ -2,56 +2,45 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.colors import ListedColormap
-from matplotlib.figure import Figure
 
+from wardround.engine.report.page import Key, Panel
+from wardround.engine.report.panels import Scene, montage_png, outline_keys, panel_png
+from wardround.engine.report.views import telling_index, views_of
 from wardround.simulation.baselines import POOLED
 from wardround.simulation.matrix import FEDERATED
-
-_TISSUES = ListedColormap(["#e8a33d", "#3aa6a0"])
-
-
-@dataclass(frozen=True)
-class Panel:
-    """A slice in (row, column) order with a coloured label map over it, or none."""
-
-    title: str
-    image: np.ndarray
-    labels: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class Strip:
-    """A row of panels with a name at its left."""
+    """A hospital's row: what is told of its case, and the pictures, each titled in its scene."""
 
     name: str
-    panels: tuple[Panel, ...]
+    told: str
+    scenes: tuple[Scene, ...]
 
 
 def draw_strips(strips: Sequence[Strip], class_names: Sequence[str]) -> bytes:
-    """The rows as a PNG on a dark ground, with a legend of the foreground classes."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.patches import Patch
+    """The rows as one PNG on a dark ground, with a legend of the outlined classes."""
+    scenes = [replace(scene, title=f"{strip.name}: {scene.title}") for strip in strips for scene in strip.scenes]
+    return montage_png(scenes, max(len(strip.scenes) for strip in strips), legend(strips, class_names))
 
-    columns = max(len(strip.panels) for strip in strips)
-    figure = Figure(figsize=(2.6 * columns + 0.4, 3.2 * len(strips) + 0.5), layout="constrained", facecolor="#101418")
-    grid = figure.subplots(len(strips), columns, squeeze=False)
-    for axes_row, strip in zip(grid, strips, strict=True):
-        for axes, panel in zip(axes_row, strip.panels, strict=False):
-            _draw(axes, panel)
-        axes_row[0].set_ylabel(strip.name, color="white", fontsize=12)
-    handles = [Patch(color=_TISSUES(place), label=name) for place, name in enumerate(class_names[1:])]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, labelcolor="white")
-    picture, canvas = io.BytesIO(), FigureCanvasAgg(figure)
-    canvas.print_figure(picture, format="png", metadata={"Software": None}, facecolor=figure.get_facecolor())
-    return picture.getvalue()
+
+def panels_of(strip: Strip) -> tuple[Panel, ...]:
+    """A row's pictures for a page."""
+    return tuple(
+        Panel(panel_png(scene), scene.title, f"{strip.name}, {strip.told}: {scene.title}") for scene in strip.scenes
+    )
+
+
+def legend(strips: Sequence[Strip], class_names: Sequence[str]) -> list[Key]:
+    """The classes by the colours of their outlines."""
+    return outline_keys(class_names, [scene for strip in strips for scene in strip.scenes])
 
 
 def compare_predictions(
@@ -67,22 +56,25 @@ def compare_predictions(
     study = loaded[FEDERATED].study
     names, strips = list(manifests), []
     for place, (site, manifest) in enumerate(manifests.items()):
-        case = Workbench.open(study, manifest, work, device="cpu", threads=threads).test_cases[0]
+        bench = Workbench.open(study, manifest, work, device="cpu", threads=threads)
         stranger = names[place - 1]
         titled = {"trained together": loaded[FEDERATED], f"trained at {stranger} alone": loaded[stranger]}
-        strips.append(Strip(site, _panels(case, titled)))
+        strips.append(_strip(site, bench.split.test[0].subject, bench.test_cases[0], titled))
     return tuple(strips), study.class_names
 
 
-def _panels(case: Any, models: Mapping[str, Any]) -> tuple[Panel, ...]:
-    where = case.label.shape[2] // 2
-    image, truth = _upright(case.image[0], where), _upright(case.label, where)
-    panels = [Panel("image", image), Panel("truth", image, truth)]
+def _strip(site: str, subject: str, case: Any, models: Mapping[str, Any]) -> Strip:
+    view = views_of(case.geometry)[0]
+    index = telling_index(view, case.label)
+    plain = Scene(view.cut(case.image[0], index), view.spacing, edges=view.edges, title="image")
+    truth = replace(plain, outlines={"outline": view.cut(case.label, index)}, title="truth")
+    answers = []
     for title, model in models.items():
         labels = model.task.most_probable(model.network, case, model.device)
         score = _mean_dice(labels, case, model.study)
-        panels.append(Panel(f"{title}\nDice {score:.2f}", image, _upright(labels, where)))
-    return tuple(panels)
+        outlines = {"outline": view.cut(labels, index)}
+        answers.append(replace(plain, outlines=outlines, title=f"{title}, Dice {score:.2f}"))
+    return Strip(site, f"{subject}, {view.place(index)}", (plain, truth, *answers))
 
 
 def _mean_dice(labels: np.ndarray, case: Any, study: Any) -> float:
@@ -90,18 +82,3 @@ def _mean_dice(labels: np.ndarray, case: Any, study: Any) -> float:
     from wardround.engine.parts.metrics import Dice
 
     return DiceMetric(Dice()).scores(labels, case.label, case.geometry.spacing, study.class_names)["dice"]
-
-
-def _upright(volume: np.ndarray, where: int) -> np.ndarray:
-    """The axial slice of a RAS volume as radiologists see it: anterior up, the patient's right at the left."""
-    return np.asarray(np.fliplr(np.rot90(volume[:, :, where])))
-
-
-def _draw(axes: Any, panel: Panel) -> None:
-    axes.imshow(panel.image, cmap="gray", vmin=np.percentile(panel.image, 1), vmax=np.percentile(panel.image, 99.5))
-    if panel.labels is not None:
-        shown = np.ma.masked_equal(panel.labels, 0)
-        axes.imshow(shown, cmap=_TISSUES, vmin=1, vmax=2, alpha=0.6, interpolation="nearest")
-    axes.set_title(panel.title, color="white", fontsize=9)
-    axes.set(xticks=[], yticks=[])
-    axes.spines[:].set_visible(False)

@@ -1,70 +1,95 @@
-"""Figures are pictures, equal for equal data, and look where the foreground is."""
+"""Charts say the same in light and dark, are equal for equal data, and count rounds in whole numbers."""
 
 from __future__ import annotations
 
 import io
+import re
 
-import numpy as np
 import pytest
-import torch
 from PIL import Image as Pillow
 
-from tests.engine.experiments.cohorts import flat_study, halves_study
-from wardround.engine.report.figures import Overlay, curves, middle_slices, overlays, spread, volume_overlays
-from wardround.engine.report.patches import patch_montage
-from wardround.engine.sampling import Batch, SampleKey
+from wardround.engine.report.colours import ALL, Series, series_of
+from wardround.engine.report.figures import curves, curves_png, spread
+
+PANELS = {"loss": {"training": [(1.0, 2.0), (2.0, 1.0)]}, "rate": {"rate": [(1.0, 0.1)]}, "none": {}}
 
 
-def _size(png: bytes) -> tuple[int, int]:
-    with Pillow.open(io.BytesIO(png)) as picture:
-        picture.load()
-        return picture.size
+def test_charts_are_repeatable_and_come_for_both_schemes() -> None:
+    charts = curves(PANELS)
+    assert charts == curves(PANELS)
+    for chart in charts.charts:
+        assert chart.light.startswith(b"<?xml")
+        assert b"#1c2530" not in chart.dark
+        assert len(chart.dark) == len(chart.light)
+        assert b"<image" not in chart.light
+        for drawn in (chart.light, chart.dark):
+            # No ground of its own: nothing fills the whole drawing.
+            assert re.search(rb'id="patch_1">\s*<path [^>]*style="fill: none|fill: #\w+; opacity: 0', drawn)
 
 
-def test_curves_are_repeatable() -> None:
-    panels = {"loss": {"training": [(1.0, 2.0), (2.0, 1.0)]}, "rate": {"rate": [(1.0, 0.1)]}, "none": {}}
-    assert curves(panels) == curves(panels)
-    assert _size(curves(panels))[0] > 3 * _size(curves(panels))[1]
+def test_a_chart_says_in_words_what_it_shows() -> None:
+    loss, rate, none = curves(PANELS, "round").charts
+    assert loss.alt == "loss by round: training 2 at round 1, 1 at round 2"
+    assert rate.alt == "rate by round: rate 0.1 at round 1, 0.1 at round 1"
+    assert none.alt == "none by round: nothing yet"
+    assert spread({"hd95": [1.0, 3.0]}, "hd95").charts[0].alt == (
+        "hd95 (mm) over cases: hd95 median 2.0000, 1.0000 to 3.0000"
+    )
 
 
-def test_spreads_take_any_number_of_points() -> None:
-    assert _size(spread({"one": [0.5], "many": [0.1, 0.2, 0.9]}, "dice"))
+def test_rounds_are_counted_in_whole_numbers() -> None:
+    from matplotlib.figure import Figure
+
+    from wardround.engine.report.figures import _draw_lines, _looks
+
+    for points in ([(1.0, 0.5)], [(0.0, 0.1), (1.0, 0.5), (2.0, 0.6)], [(float(n), 0.1) for n in range(400)]):
+        axes = Figure().subplots()
+        _draw_lines(axes, {"a": points}, _looks(["a"], {}))
+        assert all(tick == round(tick) for tick in axes.get_xticks())
 
 
-def test_slices_go_through_most_of_the_foreground() -> None:
-    labels = np.zeros((6, 7, 8), np.uint8)
-    labels[4, 2:5, 6] = 1
-    names = [name for name, _ in middle_slices(np.zeros(labels.shape, np.float32), labels)]
-    assert names == ["x = 4", "y = 2", "z = 6"]
-    empty = [name for name, _ in middle_slices(np.zeros(labels.shape, np.float32), np.zeros_like(labels))]
-    assert empty == ["x = 3", "y = 3", "z = 4"]
+def test_a_site_has_its_look_in_every_chart_and_in_the_legend() -> None:
+    looks = series_of(["north", "south", "west"])
+    panels = {
+        "dice": {"all sites": [(1.0, 0.5)], "south": [(1.0, 0.5)]},
+        "loss": {"west": [(1.0, 0.5)], "south": [(1.0, 0.5)]},
+    }
+    charts = curves(panels, "round", {"all sites": ALL, **looks})
+    assert {key.label: key.series for key in charts.keys} == {
+        "all sites": ALL,
+        "south": looks["south"],
+        "west": looks["west"],
+    }
+    dice, loss = (chart.light.decode() for chart in charts.charts)
+    south, west = looks["south"].colour("light"), looks["west"].colour("light")
+    assert south in dice
+    assert south in loss
+    assert west in loss
+    assert west not in dice
 
 
-@pytest.mark.parametrize(("shape", "views"), [((20, 24), 1), ((10, 12, 8), 3)])
-def test_overlays_of_pictures_and_volumes(shape: tuple[int, ...], views: int) -> None:
-    rng = np.random.default_rng(0)
-    truth = (rng.random(shape) > 0.7).astype(np.uint8)
-    items = volume_overlays("a <b>", rng.random(shape).astype(np.float32), {"truth": truth, "prediction": 1 - truth})
-    assert len(items) == views
-    assert _size(overlays(items, ["background", "x"]))
+def test_names_without_a_look_take_what_is_left() -> None:
+    charts = curves(
+        {"loss": {"training": [(0, 1.0)], "north": [(0, 1.0)], "x": [(0, 1.0)]}}, series={"north": Series(0)}
+    )
+    assert [(key.label, key.series.number) for key in charts.keys] == [("training", 1), ("north", 0), ("x", 2)]  # type: ignore[union-attr]
 
 
-def test_odd_pictures_do_not_break_a_figure() -> None:
-    constant = Overlay("constant", np.ones((5, 5), np.float32), {"truth": np.ones((5, 5), np.int64)})
-    thin = Overlay("thin", np.ones((1, 9), np.float32), {"truth": np.eye(1, 9, dtype=np.int64)})
-    assert _size(overlays([constant, thin], ["background", "x"]))
+def test_a_file_of_curves_has_no_ground() -> None:
+    with Pillow.open(io.BytesIO(curves_png(PANELS))) as picture:
+        assert picture.convert("RGBA").getpixel((0, 0))[3] == 0  # type: ignore[index]
+        assert picture.width > 3 * picture.height
 
 
-def test_montages_show_masks_and_classes() -> None:
-    keys = (SampleKey("a" * 64, 0), SampleKey("b" * 64, 1))
-    image, label = torch.randn(2, 1, 16, 16), torch.randint(0, 2, (2, 16, 16))
-    assert _size(patch_montage(flat_study(), [Batch(keys, image, label, None)]))
-    assert _size(patch_montage(halves_study(), [Batch(keys, image, None, torch.tensor([0, 1]))]))
+def test_spreads_take_any_number_of_points_and_names() -> None:
+    assert spread({"one": [0.5], "many": [0.1, 0.2, 0.9]}, "dice").charts
+    crowd = spread({f"roi {number}": [number / 100, 1.0] for number in range(100)}, "dice").charts[0]
+    assert b"roi 0 " in crowd.alt.encode()
+    assert len(crowd.light) < 300_000
+    assert len(spread({"dice": [number / 10_000 for number in range(10_000)]}, "dice").charts[0].light) < 200_000
 
 
-@pytest.mark.parametrize("name", ["$x^$", "a$b_$c", r"$\frac$", "_under", "a\nb\x1b", "x" * 10_000])
-def test_a_name_is_no_formula_and_draws_over_nothing(name: str) -> None:
-    image, labels = np.zeros((8, 8), np.float32), np.zeros((8, 8), np.int64)
-    assert overlays([Overlay(name, image, {"truth": labels})], ("background", "x")).startswith(b"\x89PNG")
-    assert spread({name[:100]: [0.5, 0.6]}, "dice").startswith(b"\x89PNG")
-    assert curves({name[:100]: {name[:100]: [(0, 1.0), (1, 2.0)]}}).startswith(b"\x89PNG")
+@pytest.mark.parametrize("name", ["$x^$", "a$b_$c", r"$\frac$", "_under", "a\nb\x1b"])
+def test_a_name_is_no_formula_and_no_markup(name: str) -> None:
+    assert spread({name: [0.5, 0.6]}, "dice").charts
+    assert curves({f"{name}<script>": {name: [(0, 1.0), (1, 2.0)]}}).charts[0].light.count(b"<script") == 0

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from wardround.engine.report import Page, number
+from wardround.engine.report.colours import Series
+from wardround.engine.report.page import Cell, Chart, Charts, Key, Panel
 
 HOSTILE = '<script>alert("x")</script> & <img src=http://example.org/a.png>'
 
@@ -48,3 +50,44 @@ def test_numbers_line_up_and_keep_the_digits_that_count() -> None:
     values = (0.87654321, 0.875, 0.0, 12.0, -0.5, 1e-9, 12345.678, float("nan"))
     shown = ["0.8765", "0.8750", "0.0000", "12.0000", "-0.5000", "1e-09", "1.235e+04", "nan"]
     assert [number(value) for value in values] == shown
+
+
+def test_a_page_fits_a_phone_and_follows_the_scheme_of_its_reader() -> None:
+    text = _page().table(["x"] * 40, [["a long cell"] * 40]).render()
+    style = text[text.index("<style>") : text.index("</style>")]
+    assert not re.findall(r"(?<!-)\bwidth:\s*[3-9]\d\dpx", style)
+    assert "prefers-color-scheme: dark" in style
+    assert all(int(size) >= 12 for size in re.findall(r"font(?:-size)?:[^;]*?(\d+)px", style))
+    assert text.count('<div class="scroll"') == text.count("<table>") == 2
+
+
+def test_a_table_of_hundreds_of_rows_scrolls_below_its_head() -> None:
+    text = Page("t").table(["a"], [[str(number)] for number in range(300)]).render()
+    assert '<div class="scroll long"' in text
+    assert "{" not in text[text.index("<body>") :]
+
+
+def test_charts_follow_the_scheme_and_say_what_they_show() -> None:
+    charts = Charts(
+        (Chart(b"<svg/>", b"<svg />", HOSTILE), Chart(b"<svg/>", b"<svg />", "b")), (Key(HOSTILE, Series(9)),)
+    )
+    text = Page("t").figure(charts, "c").render()
+    assert (
+        len(re.findall(r'<source media="\(prefers-color-scheme: dark\)" srcset="data:image/svg\+xml;base64,', text))
+        == 2
+    )
+    assert len(re.findall(r'<img src="data:image/svg\+xml;base64,[^"]*" alt="[^"]+">', text)) == 2
+    assert "<script" not in text
+    assert 'class="s1"' in text
+
+
+def test_a_gallery_is_escaped_and_every_picture_has_words() -> None:
+    text = Page("t").gallery(HOSTILE, [Panel(b"p", HOSTILE), Panel(b"q", "c", "more")]).render()
+    assert "<script" not in text
+    assert re.findall(r'alt="(more)"', text) == ["more"]
+    assert len(re.findall(r'<img src="data:image/png;base64,[^"]*" alt="[^"]+">', text)) == 2
+
+
+def test_a_site_in_a_table_has_the_mark_of_its_line() -> None:
+    text = Page("t").table(["site"], [[Cell("<b>", Series(2))]]).render()
+    assert re.search(r'<svg class="mark"[^>]*><line class="s2"[^>]*/></svg>&lt;b&gt;</td>', text)

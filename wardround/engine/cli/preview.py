@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wardround.engine.basics.printable import say, say_json
+from wardround.engine.basics.printable import complain, say, say_json
 from wardround.engine.basics.problems import InputError
 
 if TYPE_CHECKING:
-    from wardround.engine.sampling import Batch
     from wardround.engine.study import Study
 
 
@@ -26,14 +25,15 @@ def preview(
 ) -> None:
     """Draw patches of training cases, sampled and augmented as in training, with the outlines of their classes.
 
-    At most as many cases are read as patches are drawn.
+    Each stands beside the whole image that it is taken from, in true proportions, turned as a radiologist reads it.
+    Few cases are read, a dozen or so: of every class, every site (where a column is called so) and of small and large
+    images, always the same ones.
 
     \b
     Example:
       wardround preview study.yaml --manifest data.csv --out patches.png
     """
     from wardround.engine.basics.files import write_atomic
-    from wardround.engine.report.patches import patch_montage
     from wardround.engine.study import load_study
 
     if out.suffix.lower() != ".png" or not 1 <= count <= 400:
@@ -41,24 +41,40 @@ def preview(
             "the picture cannot be made so", got=f"{out}, {count}", expected="a .png, 1 to 400 patches"
         )
     chosen = load_study(study)
-    batches = _batches(chosen, manifest, work, count)
-    write_atomic(out, patch_montage(chosen, batches))
+    picture, absent = _draw(chosen, manifest, work, count)
+    write_atomic(out, picture)
+    if absent:
+        complain(f"note: no patch shows {', '.join(absent)}; --count draws more of them, from more cases")
     if as_json:
         say_json({"file": str(out)})
     else:
         say(f"patches: {out}")
 
 
-def _batches(study: Study, manifest: Path, work: Path | None, count: int) -> list[Batch]:
+def _draw(study: Study, manifest: Path, work: Path | None, count: int) -> tuple[bytes, list[str]]:
+    """The picture, and the classes that none of its patches has."""
     from wardround.engine.augmentation import Augmentation
+    from wardround.engine.cohort.origins import origins
     from wardround.engine.experiments import Survey
+    from wardround.engine.report.choosing import choose_cases, choose_draws
+    from wardround.engine.report.patches import Drawn, patch_montage
     from wardround.engine.sampling import PatchSource
     from wardround.engine.store import CaseStore
 
-    survey = Survey.of(study, manifest, device="cpu")
+    survey, sites = Survey.of(study, manifest, device="cpu"), origins(manifest)
     single = study.model_copy(update={"training": study.training.model_copy(update={"batch_size": 1})})
     augment = Augmentation(study)
+    cases = choose_cases(survey.split.train, survey.inspection.grids, sites, study.seed, count)
     with tempfile.TemporaryDirectory(prefix="wardround-") as folder:
-        store = CaseStore((work or Path(folder)) / "store")
-        source = PatchSource(single, store.open_cases(study, survey.split.train[:count]))
-        return [augment(source.batch(step)) for step in range(count)]
+        stored = CaseStore((work or Path(folder)) / "store").open_cases(study, cases)
+        source = PatchSource(single, stored)
+        rows = {case.digest: (row, case) for row, case in zip(cases, stored, strict=True)}
+        keys = choose_draws(source, stored, count)
+        patches = [Drawn(*rows[key.case], source.corner(key), augment(source.patches((key,)))) for key in keys]
+        seen = set[int]().union(*(source.classes(key) for key in keys))
+        return patch_montage(study, patches, sites), _absent(study, seen)
+
+
+def _absent(study: Study, seen: set[int]) -> list[str]:
+    ground = 1 if study.task == "segmentation" else 0
+    return [name for index, name in enumerate(study.class_names) if index >= ground and index not in seen]

@@ -1,26 +1,97 @@
-"""The patches that a network will see: sampled and augmented, with the outlines of their classes."""
+"""The patches that a network will see: each beside the whole image that it is taken from."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
-from wardround.engine.report.figures import Overlay, middle_slices, overlays
+from wardround.engine.cohort import Case
+from wardround.engine.imaging.formats import format_of
+from wardround.engine.report.cases import plane_image, shown_input
+from wardround.engine.report.colours import Outline
+from wardround.engine.report.page import Key
+from wardround.engine.report.panels import PATCH, Scene, montage_png, outline_keys
+from wardround.engine.report.views import View, main_view, telling_index
 from wardround.engine.sampling.types import Batch
+from wardround.engine.store.types import StoredCase
 from wardround.engine.study import Study
 
-
-def patch_montage(study: Study, batches: list[Batch], columns: int = 6) -> bytes:
-    """One picture per patch (in 3D its middle plane along the last axis), titled by its case's digest and draw."""
-    pictures = [_overlay(batch, index, study) for batch in batches for index in range(len(batch.keys))]
-    return overlays(pictures, study.class_names if study.task == "segmentation" else (), columns)
+_NOTE = "Left: the preprocessed image and where the patch is taken. Right: the patch as the network sees it, augmented."
 
 
-def _overlay(batch: Batch, index: int, study: Study) -> Overlay:
-    image = batch.image[index, 0].cpu().numpy()
-    label = None if batch.label is None else batch.label[index].cpu().numpy()
-    _, where = middle_slices(image, np.zeros(image.shape, np.int64) if label is None else label)[-1]
-    key = batch.keys[index]
-    title = f"{key.case[:8]} draw {key.draw}"
-    if batch.target is not None:
-        title += f", {study.class_names[int(batch.target[index])]}"
-    return Overlay(title, image[where], {} if label is None else {"label": label[where]})
+@dataclass(frozen=True)
+class Drawn:
+    """One patch: its case as the table has it and as it is stored, its first voxel there, its augmented voxels."""
+
+    case: Case
+    stored: StoredCase
+    corner: tuple[int, ...]
+    batch: Batch
+
+
+def patch_montage(study: Study, patches: Sequence[Drawn], sites: Mapping[str, str], columns: int = 6) -> bytes:
+    """Two pictures for each patch, in the plane of the smallest pixels through most of its foreground.
+
+    Of several inputs they show one after the other. `sites` tells where a subject comes from, if that is known.
+    """
+    scenes = []
+    for number, patch in enumerate(patches):
+        channel = number % len(study.inputs)
+        scenes += [_whole(study, patch, channel, sites), _patch(study, patch, channel)]
+    keys = [*outline_keys(study.class_names, scenes), Key("place of the patch", Outline(PATCH))]
+    return montage_png(scenes, columns, keys, _NOTE)
+
+
+def _whole(study: Study, patch: Drawn, channel: int, sites: Mapping[str, str]) -> Scene:
+    stored, size = patch.stored, study.patches.size
+    view = main_view(stored.geometry)
+    index = _index(view, patch, size)
+    named = [patch.case.subject, sites.get(patch.case.subject, "")]
+    if stored.target is not None:
+        named.append(study.class_names[stored.target])
+    return Scene(
+        plane_image(stored.image, view, index, study, channel),
+        view.spacing,
+        {} if stored.label is None else {"label": view.cut(stored.label, index)},
+        view.edges,
+        in_mm=format_of(patch.case.channels[0]).spatial,
+        box=view.rectangle(patch.corner, size),
+        title="\n".join(filter(None, (", ".join(filter(None, named)), view.place(index)))),
+    )
+
+
+def _patch(study: Study, patch: Drawn, channel: int) -> Scene:
+    view, batch = main_view(patch.stored.geometry), patch.batch
+    image = batch.image[0].cpu().numpy()
+    label = None if batch.label is None else batch.label[0].cpu().numpy()
+    index = telling_index(view, label) if label is not None else _middle(view, image)
+    told = ", ".join(filter(None, (shown_input(study, channel), f"draw {batch.keys[0].draw}")))
+    return Scene(
+        plane_image(image, view, index, study, channel),
+        view.spacing,
+        {} if label is None else {"label": view.cut(label, index)},
+        # A patch that may have been mirrored must not say which side is which.
+        None if study.flipped_axes else view.edges,
+        in_mm=format_of(patch.case.channels[0]).spatial,
+        title=f"patch of {patch.case.subject}\n{told}",
+    )
+
+
+def _index(view: View, patch: Drawn, size: Sequence[int]) -> int:
+    """The plane of the whole image through most of the foreground within the patch."""
+    if view.axis is None:
+        return 0
+    inside = tuple(
+        slice(max(start, 0), min(start + side, length))
+        for start, side, length in zip(patch.corner, size, patch.stored.geometry.shape, strict=True)
+    )
+    first = inside[view.axis].start
+    if patch.stored.label is None:
+        return int((first + inside[view.axis].stop - 1) // 2)
+    return int(first) + telling_index(view, patch.stored.label[inside])
+
+
+def _middle(view: View, image: np.ndarray) -> int:
+    return 0 if view.axis is None else image.shape[1 + view.axis] // 2

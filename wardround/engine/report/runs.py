@@ -14,15 +14,16 @@ from wardround.engine.experiments.models import load_model
 from wardround.engine.experiments.prediction import CasePrediction, predict_case
 from wardround.engine.experiments.workbench import Workbench
 from wardround.engine.metrics.types import Evaluation
-from wardround.engine.report.figures import curves
+from wardround.engine.report.cases import add_pictures
+from wardround.engine.report.figures import curves, curves_png
 from wardround.engine.report.page import Page, number
 from wardround.engine.report.scores import (
     add_cases,
     add_cohort_scores,
     add_distributions,
-    add_overlays,
     telling_cases,
 )
+from wardround.engine.report.words import with_unit
 from wardround.engine.study import Study
 
 Point = tuple[float, float]
@@ -35,16 +36,19 @@ def write_run_report(workbench: Workbench, result: RunResult, name: str) -> Path
     The page names subjects: it is for the hospital that it was made at.
     """
     study, metrics = workbench.study, result.metrics
-    picture = history_curves(result.rows, study.validation.select)
-    write_atomic(result.folder / CURVES, picture)
+    panels = history_panels(result.rows, study.validation.select)
+    write_atomic(result.folder / CURVES, curves_png(panels))
     page = Page(f"{study.study}: {name}", f"A {study.task} trained on {metrics.train_cases} cases.")
-    page.facts(_facts(metrics, study)).heading("Learning").figure(picture, "Loss and validation scores by step.")
+    page.facts(_facts(metrics, study)).heading("Learning").figure(
+        curves(panels), "Loss, validation scores and learning rate by step of training."
+    )
     cases = read_cases(result.folder / CASES)
     for part, scored in cases.items():
         page.heading(f"The {part} cases, by the {metrics.which} weights")
         add_cases(page, scored, study, "Scores on the preprocessed grid; spread is the standard deviation over cases.")
     scored = cases.get("test") or cases["validation"]
-    add_overlays(page, _predictions(workbench, result, telling_cases(scored, study)), study)
+    roles = telling_cases(scored, study)
+    add_pictures(page, _predictions(workbench, result, tuple(roles)), roles, scored, study)
     add_machine(page, metrics)
     return page.save(result.folder / REPORT)
 
@@ -53,14 +57,20 @@ def write_leaderboard_report(study: Study, board: Leaderboard, folder: Path) -> 
     """Write `report.html` that compares the splits of a run; returns its path."""
     lead = f"{len(board.results)} splits of one cohort, each trained and tested on its own."
     page = Page(f"{study.study}: all folds", lead)
-    page.facts({name: f"{score.mean:.3f} ± {score.spread:.3f}" for name, score in board.scores.items()})
+    page.facts(
+        {
+            f"{with_unit(name)}, mean ± SD over splits": f"{score.mean:.3f} ± {score.spread:.3f}"
+            for name, score in board.scores.items()
+            if "." not in name
+        }
+    )
     add_distributions(page, board.scores, "Test scores over the splits; spread is the standard deviation over them.")
     names = list(board.scores)
     rows = [
         [name, _step(result.metrics), *(_cell(scores_of(result), metric) for metric in names)]
         for name, result in board.results.items()
     ]
-    page.heading("Splits").table(["split", "best step", *names], rows)
+    page.heading("Splits").table(["split", "best step", *map(with_unit, names)], rows)
     for name, result in board.results.items():
         if result.metrics.chosen:
             page.text(f"{name} has {result.metrics.chosen}.")
@@ -72,29 +82,30 @@ def write_evaluation_report(
 ) -> Path:
     """Write the page of an evaluation in native geometry, with pictures of the given predictions."""
     page = Page(f"{study.study}: evaluation", f"{len(evaluation.cases)} cases, scored on the grids of their files.")
-    page.facts({name: number(score.value) for name, score in evaluation.summary.items() if "." not in name})
+    page.facts({with_unit(name): number(score.value) for name, score in evaluation.summary.items() if "." not in name})
     add_cohort_scores(page, evaluation.summary, evaluation.cases)
     add_cases(page, evaluation.cases, study, "Spread is the standard deviation over cases.")
-    add_overlays(page, predictions, study)
+    add_pictures(page, predictions, telling_cases(evaluation.cases, study), evaluation.cases, study)
     return page.save(path)
 
 
-def history_curves(rows: Sequence[HistoryRow], select: str) -> bytes:
-    """Training and validation loss, the selecting metric with its classes, and the learning rate, by step."""
+def history_panels(rows: Sequence[HistoryRow], select: str) -> dict[str, dict[str, list[Point]]]:
+    """What a run's curves show by step: training and validation loss, the selecting metric with its classes, and the
+    learning rate."""
     losses: dict[str, list[Point]] = {"training": [(row.step, row.loss) for row in rows]}
     if any("loss" in row.metrics for row in rows):
         losses["validation"] = _points(rows, "loss")
     names = sorted({name for row in rows for name in row.metrics if name.partition(".")[0] == select})
     scores = {name: _points(rows, name) for name in names}
     rates: dict[str, list[Point]] = {"learning rate": [(row.step, row.learning_rate) for row in rows]}
-    return curves({"loss": losses, f"validation {select}": scores, "learning rate": rates})
+    return {"loss": losses, f"validation {select}": scores, "learning rate": rates}
 
 
 def add_machine(page: Page, metrics: Metrics) -> None:
     """On what a run ran: what its last bits depend on."""
     machine = metrics.machine.model_dump()
     rows = [[name, str(value)] for name, value in machine.items()]
-    page.heading("How it was made").table(["", ""], [*rows, ["study digest", metrics.study]])
+    page.heading("How it was made").table(["what", "value"], [*rows, ["study digest", metrics.study]])
 
 
 def _points(rows: Sequence[HistoryRow], name: str) -> list[Point]:
@@ -111,20 +122,19 @@ def _cell(scores: Mapping[str, float], name: str) -> str:
 
 def _facts(metrics: Metrics, study: Study) -> dict[str, str]:
     select = study.validation.select
-    facts = (
+    weights = (
         {"weights": metrics.chosen}
         if metrics.chosen
         else {"best step": f"{metrics.best_step} of {metrics.total_steps}"}
     )
-    for part, scores in (("validation", metrics.validation), ("test", metrics.test)):
+    facts = {}
+    for part, scores in (("test", metrics.test), ("validation", metrics.validation)):
         if scores is not None and select in scores.values:
-            facts[f"{select}, {scores.cases} {part} cases"] = number(scores.values[select])
-    return facts
+            facts[f"{with_unit(select)}, {scores.cases} {part} cases"] = number(scores.values[select])
+    return facts | weights
 
 
 def _predictions(workbench: Workbench, result: RunResult, subjects: Sequence[str]) -> list[CasePrediction]:
-    if workbench.study.task != "segmentation":
-        return []
     model = load_model(result.model, device=str(workbench.device))
     cases = {case.subject: case for case in workbench.cohort.cases}
     return [predict_case(model, cases[subject]) for subject in subjects]

@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from wardround.engine.experiments.casetables import CASES, Distribution, distributions, metric_names
-from wardround.engine.experiments.prediction import CasePrediction
 from wardround.engine.metrics.types import CaseScores, Summary
 from wardround.engine.parts import Kind
-from wardround.engine.report.figures import Overlay, overlays, spread, volume_overlays
+from wardround.engine.report.figures import spread
 from wardround.engine.report.page import Page, number
+from wardround.engine.report.words import UNDEFINED, why_undefined, with_unit
 from wardround.engine.study import Study
 
-_MOST_CASES = 3
 MOST_ROWS = 1_000
 """Cases on a page: a browser has trouble with a hundred thousand, and nobody reads them."""
+_MOST_COLUMNS = 12
+"""Scores beside a case; those of many classes would make a table that nobody can scroll."""
 
 
 def add_distributions(page: Page, scores: Mapping[str, Distribution], caption: str) -> None:
     """A table of distributions, one row per metric."""
     columns = ["metric", "n", "mean", "spread (SD)", "median", "lowest", "highest"]
     rows = [
-        [name, str(score.count), *map(number, (score.mean, score.spread, score.median, score.lowest, score.highest))]
+        [
+            with_unit(name),
+            str(score.count),
+            *map(number, (score.mean, score.spread, score.median, score.lowest, score.highest)),
+        ]
         for name, score in scores.items()
     ]
     page.table(columns, rows, caption)
@@ -30,7 +35,9 @@ def add_distributions(page: Page, scores: Mapping[str, Distribution], caption: s
 def add_cohort_scores(page: Page, summary: Mapping[str, Summary], cases: Sequence[CaseScores]) -> None:
     """Scores that only a whole cohort has, such as an area under the curve."""
     known = set(metric_names(cases))
-    rows = [[name, str(score.count), number(score.value)] for name, score in summary.items() if name not in known]
+    rows = [
+        [with_unit(name), str(score.count), number(score.value)] for name, score in summary.items() if name not in known
+    ]
     if rows:
         page.table(["metric of the cohort", "n", "value"], rows)
 
@@ -41,48 +48,47 @@ def add_cases(page: Page, cases: Sequence[CaseScores], study: Study, caption: st
     add_distributions(page, distributions(cases), caption)
     shown = {name: [case.scores[name] for case in cases if name in case.scores] for name in names}
     chosen = {name: values for name, values in shown.items() if name.partition(".")[0] == study.validation.select}
-    if chosen:
+    # A score that is 0 or 1 for each case has no spread to look at.
+    if any(len(set(values) - {0.0, 1.0}) for values in chosen.values()):
         page.figure(spread(chosen, study.validation.select), f"{study.validation.select} of every case.")
+    names = names if len(names) <= _MOST_COLUMNS else tuple(name for name in names if "." not in name)
     rows = [
-        [case.subject, *(number(case.scores[name]) if name in case.scores else "–" for name in names)]
+        [case.subject, *(number(case.scores[name]) if name in case.scores else UNDEFINED for name in names)]
         for case in ranked(cases, study)[:MOST_ROWS]
     ]
     which = "Every case" if len(cases) <= MOST_ROWS else f"{MOST_ROWS:,} of {len(cases):,} cases (all are in {CASES})"
-    page.table(["case", *names], rows, f"{which}, the worst first. An undefined score is a dash.")
+    lacking = f" {why_undefined(study.task)}" if any(UNDEFINED in row for row in rows) else ""
+    page.table(["case", *map(with_unit, names)], rows, f"{which}, the worst first.{lacking}")
 
 
 def ranked(cases: Sequence[CaseScores], study: Study) -> list[CaseScores]:
-    """Cases from worst to best by the study's selecting metric; those without it come first."""
+    """Cases from worst to best by the study's selecting metric; then those for which it is undefined."""
     select = study.validation.select
     use = next(use for use in study.validation.metrics if use.name == select)
     sign = 1.0 if use.part(Kind.METRIC).higher_is_better else -1.0
-    return sorted(cases, key=lambda case: (select in case.scores, sign * case.scores.get(select, 0.0), case.subject))
+    return sorted(
+        cases, key=lambda case: (select not in case.scores, sign * case.scores.get(select, 0.0), case.subject)
+    )
 
 
-def telling_cases(cases: Sequence[CaseScores], study: Study) -> tuple[str, ...]:
-    """Subjects of the worst, the middle and the best case, without repeats."""
+def telling_cases(cases: Sequence[CaseScores], study: Study) -> dict[str, str]:
+    """The worst, a middle and the best case that the selecting metric is defined for, by subject, with that word.
+
+    Where it is defined for none, as for a metric of the whole cohort, the first, middle and last without a word; of
+    cases that are right or wrong, some of each.
+    """
+    select = study.validation.select
     order = ranked(cases, study)
+    scored = [case for case in order if select in case.scores]
+    if len({case.scores[select] for case in scored}) == 1 and len(scored) > 1:
+        return dict.fromkeys(_three(scored), f"all cases have the same {select}")
+    words = ("the worst case", "a middle case", "the best case") if len(scored) > 1 else ("the only scored case",)
+    chosen = _three(scored or order)
+    if not scored:
+        return dict.fromkeys(chosen, "")
+    return dict(zip(chosen, words if len(chosen) != 2 else (words[0], words[-1]), strict=False))
+
+
+def _three(order: Sequence[CaseScores]) -> list[str]:
     places = (0, len(order) // 2, len(order) - 1) if order else ()
-    return tuple(dict.fromkeys(order[place].subject for place in places))[:_MOST_CASES]
-
-
-def case_overlays(predictions: Sequence[CasePrediction]) -> list[Overlay]:
-    """Truth and prediction over the first channel of each segmented case."""
-    found: list[Overlay] = []
-    for prediction in predictions:
-        if prediction.labels is None:
-            continue
-        outlines = {"prediction": prediction.labels}
-        if prediction.sample.label is not None:
-            outlines = {"truth": prediction.sample.label, **outlines}
-        found.extend(volume_overlays(prediction.case.subject, prediction.sample.image.data[0], outlines))
-    return found
-
-
-def add_overlays(page: Page, predictions: Sequence[CasePrediction], study: Study) -> None:
-    """Pictures of segmented cases, if there are any."""
-    pictures = case_overlays(predictions)
-    if pictures:
-        page.heading("Worst, middle and best case")
-        caption = "Truth (solid) and prediction (dashed) on the planes with most of the truth."
-        page.figure(overlays(pictures, study.class_names), caption)
+    return list(dict.fromkeys(order[place].subject for place in places))

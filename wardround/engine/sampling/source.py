@@ -56,7 +56,10 @@ class PatchSource:
 
         An error carries a note that names the case.
         """
-        keys = self.keys(step)
+        return self.patches(self.keys(step))
+
+    def patches(self, keys: tuple[SampleKey, ...]) -> Batch:
+        """The patches of samples, as many as a batch holds; as `batch` gives them."""
         image = self._images.tensor()
         label = self._labels.tensor() if self._labelled else None
         for place, key in enumerate(keys):
@@ -68,9 +71,23 @@ class PatchSource:
         surroundings = tuple(self._surroundings(self._cases[key.case]) for key in keys)
         return Batch(keys, image, label, self._targets(keys), surroundings)
 
+    def corner(self, key: SampleKey) -> tuple[int, ...]:
+        """A patch's first voxel in its case; negative along an axis that is shorter than the patch."""
+        return self._plan.corner(self._cases[key.case], stream(self._seed, "patch", key.case, key.draw))
+
+    def classes(self, key: SampleKey) -> set[int]:
+        """The classes in a patch before it is augmented: of its voxels but the background, or its case's."""
+        case, corner = self._cases[key.case], self.corner(key)
+        if case.label is None:
+            return set() if case.target is None else {case.target}
+        inside = tuple(
+            slice(max(start, 0), max(start + side, 0)) for start, side in zip(corner, self._plan.size, strict=True)
+        )
+        return {int(index) for index in np.unique(case.label[inside])} - {0}
+
     def _fill(self, key: SampleKey, image: np.ndarray, label: np.ndarray | None) -> None:
         case = self._cases[key.case]
-        corner = self._plan.corner(case, stream(self._seed, "patch", key.case, key.draw))
+        corner = self.corner(key)
         copy_patch(case.image, corner, image, self._surroundings(case).padding)
         if label is not None and case.label is not None:
             copy_patch(case.label, corner, label)

@@ -1,0 +1,125 @@
+"""Pictures of whole cases for the hospital's own pages: which one it is, how well it was met, and its planes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from wardround.engine.experiments.prediction import CasePrediction
+from wardround.engine.imaging.formats import format_of
+from wardround.engine.metrics.types import CaseScores
+from wardround.engine.parts.preprocessing import Clip
+from wardround.engine.preprocessing import target_index
+from wardround.engine.report.page import Page, Panel, number
+from wardround.engine.report.panels import Scene, outline_keys, panel_png
+from wardround.engine.report.views import View, telling_index, views_of
+from wardround.engine.report.words import with_unit
+from wardround.engine.study import Study
+
+_COLOURS = ({"red", "green", "blue"}, {"r", "g", "b"})
+_MOST_CLASSES = 6
+
+
+def add_pictures(
+    page: Page,
+    predictions: Sequence[CasePrediction],
+    roles: Mapping[str, str],
+    cases: Sequence[CaseScores],
+    study: Study,
+) -> None:
+    """Pictures of cases, each under its subject, its role (`worst`) and its scores. For pages that stay at the
+    hospital."""
+    scenes = {prediction.case.subject: list(case_scenes(prediction, study)) for prediction in predictions}
+    if not scenes:
+        return
+    scores = {case.subject: case.scores for case in cases}
+    page.heading("Cases to look at")
+    keys = outline_keys(study.class_names, [scene for found in scenes.values() for _, scene in found])
+    if keys:
+        page.keys(keys)
+    for prediction in predictions:
+        subject = prediction.case.subject
+        said = _heading(prediction, roles.get(subject, ""), scores.get(subject, {}), study)
+        shown = scenes[subject]
+        page.gallery(said, [Panel(panel_png(scene), caption, f"{said}: {caption}") for caption, scene in shown])
+
+
+def case_scenes(prediction: CasePrediction, study: Study) -> Iterator[tuple[str, Scene]]:
+    """Each view of a case through most of its truth, or of the prediction where that is empty, with its caption."""
+    image = prediction.sample.image
+    outlines = {
+        name: labels
+        for name, labels in (("truth", prediction.sample.label), ("prediction", prediction.labels))
+        if labels is not None
+    }
+    guide = next((labels for labels in outlines.values() if labels.any()), None)
+    shown = shown_input(study, 0)
+    for view in views_of(image.geometry):
+        index = telling_index(view, guide)
+        scene = Scene(
+            plane_image(image.data, view, index, study, 0),
+            view.spacing,
+            {name: view.cut(labels, index) for name, labels in outlines.items()},
+            view.edges,
+            in_mm=format_of(prediction.case.channels[0]).spatial,
+            window=clip_window(study),
+        )
+        yield ", ".join(part for part in (view.place(index), shown) if part), scene
+
+
+def plane_image(data: np.ndarray, view: View, index: int, study: Study, channel: int) -> np.ndarray:
+    """The plane of one channel of (channels, *spatial); of a photograph in red, green and blue all of them."""
+    if not in_colour(study):
+        return view.cut(data[channel], index)
+    low, high = float(data.min()), float(data.max())
+    if low >= 0 and 1 < high <= 255:
+        low, high = 0.0, 255.0  # the pixels of a file, as they are
+    ordered = [_place_of(study, letter) for letter in "rgb"]
+    return np.moveaxis((data[ordered] - low) / max(high - low, 1e-6), 0, -1).clip(0, 1)
+
+
+def in_colour(study: Study) -> bool:
+    """Whether the inputs are the colours of a photograph."""
+    return study.dimensions == 2 and {name.lower() for name in study.inputs} in _COLOURS
+
+
+def shown_input(study: Study, channel: int) -> str:
+    """Which of several inputs a picture shows; empty where there is only one."""
+    if len(study.inputs) == 1:
+        return ""
+    return ", ".join(study.inputs) if in_colour(study) else f"input {study.inputs[channel]}"
+
+
+def clip_window(study: Study) -> tuple[float, float] | None:
+    """The range that the study limits intensities to before it changes them, as for CT; None without one."""
+    for use in study.preprocessing:
+        if isinstance(use.parameters, Clip):
+            return use.parameters.low, use.parameters.high
+        if use.name in ("z_normalize", "rescale"):
+            return None
+    return None
+
+
+def _place_of(study: Study, letter: str) -> int:
+    return next(place for place, name in enumerate(study.inputs) if name.lower().startswith(letter))
+
+
+def _heading(prediction: CasePrediction, role: str, scores: Mapping[str, float], study: Study) -> str:
+    select = study.validation.select
+    told = f"{with_unit(select)} {number(scores[select])}" if select in scores else f"{select} undefined"
+    classes = [name for name in scores if name.startswith(f"{select}.")]
+    if 1 < len(classes) <= _MOST_CLASSES:
+        each = ", ".join(f"{name.removeprefix(f'{select}.')} {number(scores[name])}" for name in classes)
+        told += f" ({each})"
+    if prediction.probabilities is not None:
+        told = _verdict(prediction, study)
+    return f"{prediction.case.subject}: {told}" + (f", {role}" if role else "")
+
+
+def _verdict(prediction: CasePrediction, study: Study) -> str:
+    assert prediction.probabilities is not None
+    found = int(np.argmax(prediction.probabilities))
+    truth = target_index(study, prediction.case)
+    known = f"truth {study.class_names[truth]}, " if truth is not None else ""
+    return f"{known}prediction {study.class_names[found]} ({float(prediction.probabilities[found]):.0%})"
