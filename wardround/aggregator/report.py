@@ -176,6 +176,14 @@ def _absences(record: RunRecord) -> list[str]:
 
 
 def _facts(record: RunRecord) -> dict[str, str]:
+    seconds = sum(result.seconds for result in record.results)
+    traffic = sum(site.bytes_out + site.bytes_in for result in record.results for site in result.sites)
+    cost = {"time in rounds": duration(seconds), "moved in all": megabytes(traffic)}
+    return _scored(record) | cost | _heaviest(record)
+
+
+def _scored(record: RunRecord) -> dict[str, str]:
+    """The scores that count, those of test cases first."""
     facts: dict[str, str] = {}
     score = record.tested.metrics.get(TEST_PREFIX + record.metric) if record.tested is not None else None
     if score is not None and score.count:
@@ -184,14 +192,15 @@ def _facts(record: RunRecord) -> dict[str, str]:
         best = record.best
         facts[f"{record.metric} of the best model, {best.overall.count} validation cases"] = number(best.overall.value)
         facts["the best model is of round"] = str(best.round)
-    seconds = sum(result.seconds for result in record.results)
-    traffic = sum(site.bytes_out + site.bytes_in for result in record.results for site in result.sites)
-    facts |= {"time in rounds": duration(seconds), "moved in all": megabytes(traffic)}
+    return facts
+
+
+def _heaviest(record: RunRecord) -> dict[str, str]:
     trained = [result for result in record.results if result.stage is Stage.TRAIN]
     heavy = heaviest(trained[-1].sites) if trained else None
-    if heavy is not None and heavy.share is not None:
-        facts["more than half of the mean"] = f"{heavy.site} ({heavy.share:.0%})"
-    return facts
+    if heavy is None or heavy.share is None:
+        return {}
+    return {"more than half of the mean": f"{heavy.site} ({heavy.share:.0%})"}
 
 
 def make_picture(record: RunRecord) -> Charts | None:

@@ -44,14 +44,9 @@ def add_cohort_scores(page: Page, summary: Mapping[str, Summary], cases: Sequenc
 
 def add_cases(page: Page, cases: Sequence[CaseScores], study: Study, caption: str) -> None:
     """How the scores are spread, then one row per case, the worst by the selecting metric first."""
-    names = metric_names(cases)
     add_distributions(page, distributions(cases), caption)
-    shown = {name: [case.scores[name] for case in cases if name in case.scores] for name in names}
-    chosen = {name: values for name, values in shown.items() if name.partition(".")[0] == study.validation.select}
-    # A score that is 0 or 1 for each case has no spread to look at.
-    if any(len(set(values) - {0.0, 1.0}) for values in chosen.values()):
-        page.figure(spread(chosen, study.validation.select), f"{study.validation.select} of every case.")
-    names = names if len(names) <= _MOST_COLUMNS else tuple(name for name in names if "." not in name)
+    _add_spread(page, cases, study.validation.select)
+    names = _columns(cases)
     rows = [
         [case.subject, *(number(case.scores[name]) if name in case.scores else UNDEFINED for name in names)]
         for case in ranked(cases, study)[:MOST_ROWS]
@@ -59,6 +54,19 @@ def add_cases(page: Page, cases: Sequence[CaseScores], study: Study, caption: st
     which = "Every case" if len(cases) <= MOST_ROWS else f"{MOST_ROWS:,} of {len(cases):,} cases (all are in {CASES})"
     lacking = f" {why_undefined(study.task)}" if any(UNDEFINED in row for row in rows) else ""
     page.table(["case", *map(with_unit, names)], rows, f"{which}, the worst first.{lacking}")
+
+
+def _add_spread(page: Page, cases: Sequence[CaseScores], select: str) -> None:
+    """The selecting metric and its classes over the cases. One that is 0 or 1 for each has no spread to look at."""
+    names = [name for name in metric_names(cases) if name.partition(".")[0] == select]
+    chosen = {name: [case.scores[name] for case in cases if name in case.scores] for name in names}
+    if any(set(values) - {0.0, 1.0} for values in chosen.values()):
+        page.figure(spread(chosen, select), f"{select} of every case.")
+
+
+def _columns(cases: Sequence[CaseScores]) -> tuple[str, ...]:
+    names = metric_names(cases)
+    return names if len(names) <= _MOST_COLUMNS else tuple(name for name in names if "." not in name)
 
 
 def ranked(cases: Sequence[CaseScores], study: Study) -> list[CaseScores]:
