@@ -78,8 +78,8 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     assert "no such file" in _refusal(tmp_path / "absent.nii.gz")
 
 
-@pytest.mark.parametrize(("mode", "word"), [("RGBA", "alpha"), ("P", "palette"), ("LA", "alpha")])
-def test_pictures_with_alpha_or_palette_are_refused_with_a_remedy(tmp_path: Path, mode: str, word: str) -> None:
+@pytest.mark.parametrize(("mode", "word"), [("RGBA", "alpha"), ("LA", "alpha")])
+def test_pictures_with_transparent_pixels_are_refused_with_a_remedy(tmp_path: Path, mode: str, word: str) -> None:
     Pillow.new(mode, (8, 6)).save(tmp_path / "odd.png")
     message = _refusal(tmp_path / "odd.png")
     assert word in message
@@ -122,7 +122,7 @@ def test_masks_with_fractions_or_colours_are_refused(tmp_path: Path) -> None:
     write_image(tmp_path / "soft.nii.gz", Image(fractions, plain_geometry((4, 5, 6))))
     with pytest.raises(InputError, match=r"0\.25 in 1 voxels"):
         read_label(tmp_path / "soft.nii.gz")
-    Pillow.new("RGB", (8, 6)).save(tmp_path / "colour.png")
+    Pillow.new("RGB", (8, 6), (1, 2, 1)).save(tmp_path / "colour.png")
     with pytest.raises(InputError, match="3 channels"):
         read_label(tmp_path / "colour.png")
 

@@ -13,7 +13,7 @@ import numpy as np
 from wardround.engine.basics.problems import InputError
 from wardround.engine.imaging.formats import Format, format_of
 from wardround.engine.imaging.sources import Source
-from wardround.engine.imaging.types import Geometry, Image, Remark
+from wardround.engine.imaging.types import Geometry, Image, Remark, Role
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,15 @@ class Header:
 
 def read_header(path: Path) -> Header:
     """Grid, channels and pixel type, without the voxels where the format allows. Raises `InputError`."""
-    source = Source(path)
+    return _header(Source(path), Role.IMAGE)
+
+
+def read_label_header(path: Path) -> Header:
+    """`read_header` of a mask, of which a palette's colours and a colour profile say nothing."""
+    return _header(Source(path), Role.MASK)
+
+
+def _header(source: Source, role: Role) -> Header:
     format_ = _existing(source)
     if format_ is Format.NIFTI:
         from wardround.engine.imaging import nifti
@@ -47,24 +55,25 @@ def read_header(path: Path) -> Header:
         return itk.header(source)
     from wardround.engine.imaging import rasters
 
-    return rasters.header(source)
+    return rasters.header(source, role)
 
 
 def read_image(file: Path | Source) -> Image:
     """All voxels as float32, shape (channels, *spatial). Raises `InputError` for a damaged or unsupported file."""
-    return Image(*_voxels(_source(file), _single_precision))
+    return Image(*_voxels(_source(file), _single_precision, Role.IMAGE))
 
 
 def read_label(file: Path | Source) -> tuple[np.ndarray, Geometry]:
     """A mask's voxels as integers, shape (*spatial), and its grid.
 
-    Files of a floating type are accepted when every voxel holds a whole number. Raises `InputError` otherwise.
+    Files of a floating type are accepted when every voxel holds a whole number, and files of three colours when these
+    are equal in every voxel. Raises `InputError` otherwise.
     """
     source = _source(file)
     path = source.path
 
     def convert(voxels: np.ndarray) -> np.ndarray:
-        if voxels.shape[0] != 1:
+        if voxels.shape[0] != 1 and not (voxels.shape[0] == 3 and _is_grey(voxels)):
             raise InputError.one(
                 "a mask has one value per voxel",
                 where=str(path),
@@ -73,7 +82,12 @@ def read_label(file: Path | Source) -> tuple[np.ndarray, Geometry]:
             )
         return _whole_numbers(path, voxels[0])
 
-    return _voxels(source, convert)
+    return _voxels(source, convert, Role.MASK)
+
+
+def _is_grey(colours: np.ndarray) -> bool:
+    """Whether a picture that was saved in colours has none."""
+    return bool((colours[1] == colours[0]).all() and (colours[2] == colours[0]).all())
 
 
 _LARGEST = 2**31 - 1
@@ -163,7 +177,7 @@ def _source(file: Path | Source) -> Source:
     return file if isinstance(file, Source) else Source(file)
 
 
-def _voxels(source: Source, convert: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, Geometry]:
+def _voxels(source: Source, convert: Callable[[np.ndarray], np.ndarray], role: Role) -> tuple[np.ndarray, Geometry]:
     format_ = _existing(source)
     if format_ is Format.NIFTI:
         from wardround.engine.imaging import nifti
@@ -175,7 +189,7 @@ def _voxels(source: Source, convert: Callable[[np.ndarray], np.ndarray]) -> tupl
         return itk.voxels(source, convert)
     from wardround.engine.imaging import rasters
 
-    pixels, geometry = rasters.voxels(source)
+    pixels, geometry = rasters.voxels(source, role)
     return convert(pixels), geometry
 
 

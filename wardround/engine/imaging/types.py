@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
+
+
+class Role(Enum):
+    """What a file is read as: an image, whose pixels are seen, or a mask, whose pixels are numbers of classes."""
+
+    IMAGE = "image"
+    MASK = "mask"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.reading import unreadable
 from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.imaging.geometry import geometry_differences
-from wardround.engine.imaging.reading import Header, read_header
+from wardround.engine.imaging.reading import Header, read_header, read_label, read_label_header
 from wardround.engine.imaging.types import Geometry, Remark
 from wardround.engine.inspection.notices import CaseFacts
 from wardround.engine.study.models import Study
@@ -44,8 +44,8 @@ def _remarks(headers: Iterable[tuple[str, Header | None]]) -> tuple[Remark, ...]
 
 
 def _mask_header(where: str, path: Path, findings: Findings) -> Header | None:
-    mask = attempt(read_header, where, path, findings)
-    if mask is not None and mask.channels != 1:
+    mask = attempt(read_label_header, where, path, findings)
+    if mask is not None and mask.channels != 1 and not _is_grey(mask, path):
         findings.add(
             "a mask has one value per voxel",
             where=f"{where} ({path.name})",
@@ -54,6 +54,11 @@ def _mask_header(where: str, path: Path, findings: Findings) -> Header | None:
             remedy="Save the mask as a grey image whose values are the class numbers. Is this the mask at all?",
         )
     return mask
+
+
+def _is_grey(mask: Header, path: Path) -> bool:
+    """Whether a mask was saved in colours and has none."""
+    return mask.channels == 3 and attempt(read_label, "", path, Findings()) is not None
 
 
 def attempt(read: Callable[[Path], Read], where: str, path: Path, findings: Findings) -> Read | None:
