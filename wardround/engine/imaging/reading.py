@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from wardround.engine.basics.problems import InputError
+from wardround.engine.imaging.contents import require_announced
 from wardround.engine.imaging.formats import Format, format_of
 from wardround.engine.imaging.sources import Source
 from wardround.engine.imaging.types import Geometry, Image, Remark, Role
@@ -195,7 +196,7 @@ def _voxels(source: Source, convert: Callable[[np.ndarray], np.ndarray], role: R
 
 def _existing(source: Source) -> Format:
     """The file's format. Raises `InputError` where there is no such file, or no such format."""
-    format_ = format_of(source.path)
     if not source.place.is_file():
+        format_of(source.path)
         raise InputError.one("there is no such file", where=str(source.path))
-    return format_
+    return require_announced(source)
