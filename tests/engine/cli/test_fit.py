@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.engine.experiments.cohorts import flat_cohort, flat_study, halves_cohort, halves_study, solid_cohort
+from wardround.engine.cli.fit import _spread
 from wardround.engine.cli.main import app
 from wardround.engine.cli.runner import ExitCode, run
-from wardround.engine.experiments.casetables import read_cases
+from wardround.engine.experiments.casetables import Distribution, read_cases
 from wardround.engine.experiments.models import write_study
 from wardround.engine.study import Study
 
@@ -235,3 +236,8 @@ def test_a_preview_is_a_picture_and_leaves_nothing_else(study: Study, write: obj
 def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(app, [command, "--help"]) == ExitCode.OK
     assert f"  wardround {command} " in capsys.readouterr().out
+
+
+def test_a_metric_that_few_splits_define_says_how_many() -> None:
+    assert _spread(Distribution(3, 0.5, 0.1, 0.5, 0.4, 0.6)) == " ± 0.1000 over 3 splits"
+    assert _spread(Distribution(1, 0.5, 0.0, 0.5, 0.5, 0.5)) == " in 1 split"

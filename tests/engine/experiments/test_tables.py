@@ -109,4 +109,4 @@ def test_a_leaderboard_over_folds(tmp_path: Path) -> None:
     assert board.scores["dice"].mean == pytest.approx(statistics.fmean(dice))
     assert board.scores["dice"].spread == pytest.approx(statistics.stdev(dice))
     lines = (tmp_path / "run" / LEADERBOARD).read_text().splitlines()
-    assert [line.split(",")[0] for line in lines] == ["Split", "fold-0", "fold-1", "fold-2", "mean", "spread"]
+    assert [line.split(",")[0] for line in lines] == ["Split", "fold-0", "fold-1", "fold-2", "mean", "spread", "splits"]

@@ -16,6 +16,7 @@ from wardround.engine.basics.sizes import parse_size, shown_size
 if TYPE_CHECKING:
     from wardround.engine.cohort import Folds
     from wardround.engine.experiments import Estimate, Leaderboard, Survey
+    from wardround.engine.experiments.casetables import Distribution
     from wardround.engine.study import Study
 
 
@@ -163,11 +164,15 @@ def _described(board: Leaderboard) -> dict[str, JsonValue]:
     }
 
 
+def _spread(score: Distribution) -> str:
+    """How a mean spreads over the splits in which it is defined; one of them has no spread."""
+    return f" ± {score.spread:.4f} over {score.count} splits" if score.count > 1 else " in 1 split"
+
+
 def _text(board: Leaderboard, out: Path) -> str:
     several = len(board.results) > 1
     lines = [
-        f"{name:<24}{score.mean:10.4f}" + (f" ± {score.spread:.4f} over {score.count} splits" if several else "")
-        for name, score in board.scores.items()
+        f"{name:<24}{score.mean:10.4f}" + (_spread(score) if several else "") for name, score in board.scores.items()
     ]
     first = next(iter(board.results.values()))
     scored = "test" if first.metrics.test else "validation"

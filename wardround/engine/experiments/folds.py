@@ -70,4 +70,5 @@ def _csv(board: Leaderboard) -> str:
         writer.writerow([name, *(scores_of(result).get(metric, "") for metric in board.scores)])
     writer.writerow(["mean", *(score.mean for score in board.scores.values())])
     writer.writerow(["spread", *(score.spread for score in board.scores.values())])
+    writer.writerow(["splits", *(score.count for score in board.scores.values())])
     return buffer.getvalue()

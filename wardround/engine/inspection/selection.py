@@ -98,8 +98,8 @@ def _undefined(
     for reason, names in by_reason.items():
         what = f"{study.validation.select} is undefined in {_validation(names)}, {reason}, so it cannot choose weights"
         remedy = (
-            "The last weights will be kept. To choose among validations, give the validation set cases of "
-            f"{'at least two classes' if study.task == 'classification' else 'which a mask has a class'}"
+            "The last weights will be kept. To choose among validations, give the validation set cases "
+            f"{'of at least two classes' if study.task == 'classification' else 'with a class in their masks'}"
             ", or let validation.select name another metric"
         )
         yield Problem(what, where=cohort.manifest.name, remedy=remedy)
