@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.experiments.cohorts import flat_study, solid_study
+from tests.engine.experiments.cohorts import flat_cohort, flat_study, solid_study
 from wardround.aggregator.initial import notes_on
+from wardround.engine.experiments.fit import _Run
 from wardround.engine.experiments.models import BEST, STUDY, load_model, other_steps, write_study, write_weights
-from wardround.engine.preprocessing.steps import ResampleStep
+from wardround.engine.experiments.workbench import Workbench
+from wardround.engine.preprocessing.steps import ResampleStep, ResizeStep
 from wardround.engine.study import Study
 from wardround.engine.tasks import build_task
 from wardround.engine.training import read_header
@@ -47,3 +49,19 @@ def test_weights_of_this_release_need_no_word(tmp_path: Path) -> None:
     header = read_header(folder / BEST)
     assert isinstance(header, dict)
     assert header["steps"] == {"orient": 1, "resample": ResampleStep.version, "z_normalize": 1}
+
+
+def test_a_run_that_goes_on_with_other_steps_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    study = flat_study(preprocessing=[{"resize": [16, 16]}])
+    bench = Workbench.open(study, flat_cohort(tmp_path / "data"), tmp_path / "work", device="cpu")
+    with monkeypatch.context() as earlier:
+        earlier.setattr(ResizeStep, "version", 1)
+        _Run(bench, tmp_path / "run").claim()
+    _Run(bench, tmp_path / "run").claim()
+    assert "another version of resize" in caplog.text
+    caplog.clear()
+    _Run(bench, tmp_path / "other").claim()
+    _Run(bench, tmp_path / "other").claim()
+    assert not caplog.text

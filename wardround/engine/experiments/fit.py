@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from wardround.engine.basics.canonical import canonical_json, canonical_model, sha256_hex
 from wardround.engine.basics.closed import Added, Closed
@@ -21,12 +21,13 @@ from wardround.engine.basics.releases import later_release
 from wardround.engine.basics.signals import halting
 from wardround.engine.experiments.casetables import CASES, write_cases
 from wardround.engine.experiments.history import Board, HistoryRow, Memory, defined, write_history
-from wardround.engine.experiments.models import BEST, LAST, METRICS, STUDY, write_study, write_weights
+from wardround.engine.experiments.models import BEST, LAST, METRICS, STUDY, other_steps, write_study, write_weights
 from wardround.engine.experiments.schedule import RunLength, run_length
 from wardround.engine.experiments.workbench import SILENT, Subset, Workbench
 from wardround.engine.inference import quick
 from wardround.engine.metrics.types import Evaluation
 from wardround.engine.parts import Kind
+from wardround.engine.preprocessing import Pipeline
 from wardround.engine.training import (
     CheckpointPlan,
     Halted,
@@ -47,7 +48,8 @@ _CHECKPOINT, _RUN = "checkpoint.safetensors", "run.json"
 class RunRecord(Closed):
     """What a run folder holds, so that the same command goes on and another one is refused.
 
-    `identity` covers study, cohort, split and steps. The machine is not part of it, but decides the last bits.
+    `identity` covers study, cohort, split and steps. The machine is not part of it, but decides the last bits. `steps`
+    has the versions of the steps of preprocessing; a record of 0.1.0 has none.
     """
 
     identity: str
@@ -56,6 +58,7 @@ class RunRecord(Closed):
     total_steps: int
     validate_every: int
     machine: Machine
+    steps: Annotated[dict[str, int], Added("0.2.0")] = Field(default_factory=dict)
 
 
 class Scores(Closed):
@@ -167,6 +170,7 @@ class _Run:
             total_steps=self.length.total_steps,
             validate_every=self.length.validate_every,
             machine=self._machine(),
+            steps=Pipeline(self._workbench.study).versions,
         )
         write_checked(path, canonical_model(record))
 
@@ -178,6 +182,9 @@ class _Run:
                 expected="the same study, manifest, fold and number of steps",
                 remedy="Choose another folder, or remove this one",
             )
+        header: JsonValue = {"steps": dict(record.steps)} if record.steps else {}
+        for notice in other_steps(self._workbench.study, header, self._folder):
+            _LOG.warning("%s", notice.render())
         if record.machine != self._machine():
             _LOG.warning(
                 "This run began with %s and goes on with %s: its last bits may differ.", record.machine, self._machine()
