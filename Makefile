@@ -11,7 +11,7 @@ export OMP_NUM_THREADS ?= 1
 # Tests run in two processes.
 TWO := -n 2 --dist loadgroup
 
-.PHONY: demo test test-all bench lint format clean
+.PHONY: demo test test-all bench lint format wheel clean
 
 demo: $(READY)
 	$(BIN)/wardround demo --out demo-run
@@ -45,6 +45,11 @@ $(READY): constraints.txt pyproject.toml
 $(VENV)/.ready-bench: $(READY)
 	$(PIP) --no-build-isolation -e '.[bench]'
 	touch $@
+
+# A wheel for others, and the pins that they need beside it.
+wheel: $(READY)
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation -w dist .
+	cp constraints.txt dist/
 
 clean:
 	rm -rf $(VENV) demo-run build dist *.egg-info

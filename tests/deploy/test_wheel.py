@@ -46,6 +46,11 @@ def test_nothing_else_is_installed(names: list[str]) -> None:
     assert {Path(name).parts[0].split("-")[0] for name in names} == {"wardround"}
 
 
+def test_pins_go_along_with_the_source_and_lie_beside_the_wheel() -> None:
+    assert "include constraints.txt" in (CHECKOUT / "MANIFEST.in").read_text()
+    assert "cp constraints.txt dist/" in (CHECKOUT / "Makefile").read_text()
+
+
 def test_the_demo_is_a_command() -> None:
     found = {entry.name: entry.value for entry in entry_points(group="wardround.commands")}
     assert found["demo"] == "wardround.simulation.demo:demo"

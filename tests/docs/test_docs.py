@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from wardround import __version__
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "deploy").glob("*.md")])
+ROLES = ("researcher", "hospital-it", "coordinator", "developer")
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^(?:\$ )?(wardround|site-client|aggregator) ([a-z][a-z-]*)\b", re.MULTILINE)
@@ -20,6 +23,23 @@ def test_the_reference_is_made_from_the_code_as_it_is() -> None:
     script = ROOT / "docs" / "build_reference.py"
     finished = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, timeout=120)
     assert finished.returncode == 0, f"{finished.stderr}Run `python docs/build_reference.py` and commit the page."
+
+
+@pytest.mark.parametrize(
+    "page", ["README", "docs/researcher", "docs/hospital-it", "docs/coordinator", "docs/developer"]
+)
+def test_a_page_begins_with_how_to_get_it(page: str) -> None:
+    text = (ROOT / f"{page}.md").read_text()
+    heading = text.index("\n## ")
+    assert text[heading:].startswith("\n## Getting it\n")
+    section = text[heading : text.index("\n## ", heading + 1)]
+    for words in ("python3.11 -m venv", "-c constraints.txt", "installing.md", " -h` says"):
+        assert words in section, words
+
+
+def test_the_wheel_that_pages_name_is_that_of_this_release() -> None:
+    named = {found for page in PAGES for found in re.findall(r"wardround-([0-9.]+)-py3", page.read_text())}
+    assert named == {__version__}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

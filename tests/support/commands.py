@@ -10,7 +10,9 @@ from typing import Any
 
 import typer
 
+from wardround.engine.cli.main import EXAMPLES
 from wardround.engine.cli.main import app as wardround_app
+from wardround.engine.cli.manners import Examples
 from wardround.engine.cli.runner import run
 
 
@@ -28,9 +30,9 @@ class Outcome:
         return json.loads(self.out)
 
 
-def run_wardround(*words: object, app: typer.Typer = wardround_app) -> Outcome:
+def run_wardround(*words: object, app: typer.Typer = wardround_app, examples: Examples = EXAMPLES) -> Outcome:
     """Run `wardround` (or another program) with these words on its command line."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = run(app, [str(word) for word in words])
+        code = run(app, [str(word) for word in words], examples)
     return Outcome(code, out.getvalue(), err.getvalue())

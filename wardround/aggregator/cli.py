@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 
 import wardround
+from wardround.aggregator.examples import EXAMPLES
 from wardround.engine.basics.printable import say, say_json, say_text
 from wardround.engine.cli.runner import ExitCode, run
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(pretty_exceptions_enable=False)
 
 Config = Annotated[Path, typer.Option("--config", help="The federation file.")]
 _DEFAULT = Path("federation.yaml")
@@ -313,4 +314,4 @@ def sites(config: Config = _DEFAULT) -> None:
 def main() -> int:
     """Run `aggregator`; returns the exit code. What it writes is its user's alone, whatever the umask was."""
     os.umask(0o077)
-    return run(app)
+    return run(app, examples=EXAMPLES)

@@ -13,6 +13,7 @@ from wardround.aggregator.progress import duration, headline, seconds_left
 from wardround.aggregator.rounds.loop import RoundLoop
 from wardround.aggregator.rounds.sites import SiteState, SiteStatus
 from wardround.aggregator.sentences import sentence
+from wardround.engine.basics.loudness import is_quiet
 from wardround.engine.basics.printable import printable, say
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class PlainView:
 
     def tell(self, entry: Entry) -> None:
         """Print the event's line, if it has one."""
-        if line := sentence(entry):
+        if (line := sentence(entry)) and not is_quiet():
             say(f"{entry.time[11:19]} {line}")
 
     def watch(self, watched: Watched) -> None:

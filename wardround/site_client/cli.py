@@ -11,8 +11,9 @@ import typer
 import wardround
 from wardround.engine.basics.printable import say, say_json, say_text
 from wardround.engine.cli.runner import ExitCode, run
+from wardround.site_client.examples import EXAMPLES
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(pretty_exceptions_enable=False)
 
 Config = Annotated[Path, typer.Option("--config", help="The site file.")]
 FollowParent = Annotated[bool, typer.Option("--follow-parent", hidden=True)]
@@ -230,4 +231,4 @@ def worker(config: Config = _DEFAULT, follow_parent: FollowParent = False) -> in
 def main() -> int:
     """Run `site-client`; returns the exit code. What it writes is its user's alone, whatever the umask was."""
     os.umask(0o077)
-    return run(app)
+    return run(app, examples=EXAMPLES)

@@ -23,6 +23,7 @@ from wardround.engine.basics.files import (
     rotate,
     rotated_files,
 )
+from wardround.engine.basics.loudness import is_quiet
 from wardround.engine.basics.printable import complain, json_text, printable, say
 
 ROTATION = Rotation()
@@ -141,7 +142,7 @@ class EventLog:
 
 def _say(entry: Entry) -> None:
     said = describe(entry)
-    if said:
+    if said and not is_quiet():
         say(said)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wardround.engine.basics.children import child_environment, module_command
+from wardround.engine.basics.loudness import is_quiet
 from wardround.engine.basics.printable import say
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode
@@ -184,7 +185,9 @@ def supervise(config: Path) -> int:
 
 
 def _command(role: Role, config: Path) -> tuple[str, ...]:
-    return module_command("wardround.site_client", role.value, "--config", config.resolve(), "--follow-parent")
+    loudness = ("--quiet",) if is_quiet() else ()
+    words = (role.value, "--config", config.resolve(), "--follow-parent", *loudness)
+    return module_command("wardround.site_client", *words)
 
 
 def _environment(role: Role, settings: SiteSettings) -> dict[str, str]:

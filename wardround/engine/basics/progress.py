@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from wardround.engine.basics.loudness import is_quiet
 from wardround.engine.basics.printable import complain, printable
 
 
@@ -68,6 +69,9 @@ class _Bar:
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Progress]:
     """Show progress on standard error while the block runs."""
+    if is_quiet():
+        yield SILENT
+        return
     if not sys.stderr.isatty():
         yield _Lines(title, total)
         return

@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import difflib
 import errno
+import logging
 import os
 import stat
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from wardround.engine.basics.problems import InputError, Problem
 
+_LOG = logging.getLogger(__name__)
 _MOST_NAMES = 20_000
 """So many names of a folder are compared with the one that is missing."""
 _SHOWN = 3
@@ -43,6 +45,7 @@ def read_named(path: Path, noun: str, most_bytes: int = -1) -> bytes:
         InputError: there is no such file, it is no file, or it cannot be read; with what is there instead.
     """
     require_file(path, noun)
+    _LOG.debug("reads the %s %s", noun, path)
     try:
         with path.open("rb") as handle:
             return handle.read(most_bytes)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import JsonValue
 
-from wardround.engine.basics.printable import complain, say_json, say_text
+from wardround.engine.basics.loudness import note
+from wardround.engine.basics.printable import say_json, say_text
 from wardround.engine.basics.problems import InputError
 
 if TYPE_CHECKING:
@@ -81,12 +82,12 @@ def _unseen(model: Path | None, cohort: Cohort, work: Path | None) -> Cohort:
         return cohort
     left, used = unseen(model, cohort, work)
     if used is None:
-        complain(_UNKNOWN)
+        note(_UNKNOWN)
         return left
     for use in ("training", "validation"):
         count = sum(each == use for each in used.values())
         if count:
-            complain(f"note: left out {count} of {len(cohort.cases)} cases, which the model has seen in {use}")
+            note(f"note: left out {count} of {len(cohort.cases)} cases, which the model has seen in {use}")
     return left
 
 
@@ -96,7 +97,7 @@ def _predictor(study: Study, cohort: Cohort, model: Path | None, predictions: Pa
     if model is not None and predictions is None:
         loaded = load_model(model, device=device)
         for notice in loaded.notices:
-            complain(f"note: {notice.render()}")
+            note(f"note: {notice.render()}")
         return model_predictor(study, loaded)
     if predictions is not None and model is None:
         return folder_predictor(study, cohort, predictions)

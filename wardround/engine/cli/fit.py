@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import JsonValue
 
+from wardround.engine.basics.loudness import note
 from wardround.engine.basics.printable import complain, say_json, say_text
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.sizes import parse_size, shown_size
@@ -110,18 +111,18 @@ def _fit(survey: Survey, out: Path, work: Path, store_limit: int | None) -> Lead
 
     splits = survey.plan.splits
     for notice in (*survey.inspection.notices, *memory_shortage(needs_of(survey.study, survey.inspection.grids))):
-        complain(f"note: {notice.render()}")
+        note(f"note: {notice.render()}")
     if not any((out / named.name).exists() for named in splits):
         # A case that cannot be read is told below, with all others that cannot.
         with contextlib.suppress(UnreadableCaseError):
             expected = estimate(survey, work)
-            complain(*_announcement(survey, expected, len(splits)))
+            note(*_announcement(survey, expected, len(splits)))
             require_store_room(expected.store_bytes, work)
             require_space(out, expected.run_bytes * len(splits), "checkpoints and weights")
     workbench = Workbench.fill(survey, work, store_limit)
     workbench.require_foreground()
     for notice in (*workbench.notices, *workbench.padding_notices(), *workbench.selection_notices(splits)):
-        complain(f"note: {notice.render()}")
+        note(f"note: {notice.render()}")
     write_assignment(out / SETS_FILE, workbench.assignment)
     board = fit_splits(workbench, splits, out, progress)
     for named in splits:

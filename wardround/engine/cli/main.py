@@ -21,6 +21,7 @@ from typer.core import TyperGroup
 import wardround
 from wardround.engine.basics.printable import say
 from wardround.engine.basics.problems import InputError
+from wardround.engine.cli.manners import Examples, equip
 from wardround.engine.cli.runner import run
 from wardround.engine.cli.usage import unknown_command
 
@@ -34,6 +35,26 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "evaluate": "wardround.engine.cli.evaluate:evaluate",
         "preview": "wardround.engine.cli.preview:preview",
         "store": "wardround.engine.cli.store:store",
+    }
+)
+
+EXAMPLES: Examples = MappingProxyType(
+    {
+        "": (
+            "wardround check study.yaml --manifest data.csv",
+            "wardround fit study.yaml --manifest data.csv --out run",
+            "wardround predict run/fold-0/model --folder images --out masks",
+        ),
+        "check": (
+            "wardround check study.yaml --manifest data.csv",
+            "wardround check study.yaml --manifest data.csv --full --json",
+        ),
+        "parts": ("wardround parts", "wardround parts network"),
+        "store": ("wardround store list run",),
+        "store list": ("wardround store list run",),
+        "store prune": ('wardround store prune work --keep "200 GB"',),
+        "store verify": ("wardround store verify work",),
+        "demo": ("wardround demo --out demo-run",),
     }
 )
 
@@ -64,10 +85,10 @@ def _load(name: str, target: str) -> click.Command:
     if isinstance(found, typer.Typer):
         group = typer.main.get_command(found)
         group.name = name  # as it is listed
-        return group
+        return equip(group, EXAMPLES, name)
     single = typer.Typer(add_completion=False)
     single.command(name)(found)
-    return typer.main.get_command(single)
+    return equip(typer.main.get_command(single), EXAMPLES, name)
 
 
 def _print_version(wanted: bool) -> None:
@@ -76,7 +97,7 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-app = typer.Typer(cls=LazyCommands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(cls=LazyCommands, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 @app.callback()
@@ -90,4 +111,4 @@ def _options(
 
 def main() -> int:
     """Run `wardround`; returns the exit code."""
-    return run(app)
+    return run(app, examples=EXAMPLES)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wardround.engine.basics.printable import complain, say_json, say_text
+from wardround.engine.basics.loudness import note
+from wardround.engine.basics.printable import say_json, say_text
 from wardround.engine.basics.problems import InputError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def predict(
     configure_threads(threads)
     loaded = load_model(model, device=device)
     for notice in loaded.notices:
-        complain(f"note: {notice.render()}")
+        note(f"note: {notice.render()}")
     cohort = _cohort(loaded.study, manifest, folder)
     oddities = inspect_cohort(loaded.study, cohort, Depth.HEADERS).oddities
     with progress("Predicting", len(cohort.cases)) as shown:

@@ -23,8 +23,10 @@ import click
 import typer
 
 from wardround.engine.basics.faults import disk_problem, memory_or_device_problem
+from wardround.engine.basics.loudness import as_usual
 from wardround.engine.basics.printable import complain, guard_tracebacks
 from wardround.engine.basics.problems import InputError, Problem
+from wardround.engine.cli.manners import NO_EXAMPLES, Examples, equip, with_exit_codes
 from wardround.engine.cli.telling import show_problems
 from wardround.engine.cli.usage import usage_problem
 
@@ -48,8 +50,10 @@ _NOBODY = Problem(
 )
 
 
-def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
+def run(app: typer.Typer, arguments: Sequence[str] | None = None, examples: Examples = NO_EXAMPLES) -> int:
     """Run `app` on `arguments` (default: those of the process) and return its exit code.
+
+    Every command gets `-h`, `--quiet`, `--verbose`, and the command lines that `examples` has under its name.
 
     Bad input, and a disk or rights that are in the way, are printed without a traceback and give 2, memory that is used
     up and a device that failed 75, an interruption 130. Any other exception is a defect of the program and propagates:
@@ -58,7 +62,8 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     if arguments is None:
         guard_tracebacks()
     words = list(sys.argv[1:] if arguments is None else arguments)
-    command = typer.main.get_command(app)
+    command = with_exit_codes(equip(typer.main.get_command(app), examples))
+    as_usual()
     try:
         return _exit_code(command.main(words, standalone_mode=False))
     except InputError as error:
