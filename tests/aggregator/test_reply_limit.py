@@ -8,9 +8,10 @@ import numpy as np
 
 from tests.aggregator.home import make_home
 from wardround.aggregator.coordination import load_coordination
+from wardround.aggregator.journal import Journal
 from wardround.aggregator.outputs import initial_arrays
 from wardround.aggregator.rounds.state import StateFolder
-from wardround.aggregator.run import reply_bytes
+from wardround.aggregator.run import _link, reply_bytes
 from wardround.federation.payload import pack
 
 MARGIN = 4 * 2**20
@@ -30,3 +31,9 @@ def test_the_coordinator_may_say_less(tmp_path: Path) -> None:
     with config.open("a") as handle:
         handle.write("limits: {reply: 1}\n")
     assert reply_bytes(load_coordination(config)) == 2**20
+
+
+def test_the_link_holds_sites_to_it(tmp_path: Path) -> None:
+    found = load_coordination(make_home(tmp_path, 40_001))
+    link = _link(found, Journal(tmp_path / "events.jsonl", lambda _: None))
+    assert link._limits.reply_bytes == reply_bytes(found)

@@ -6,9 +6,14 @@ import os
 import random
 import shutil
 import signal
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from torch import Tensor
 
 from tests.engine.experiments.cohorts import flat_cohort, flat_study, halves_cohort, halves_study
 from tests.support.alive import networks_alive
@@ -16,9 +21,11 @@ from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.problems import InputError
 from wardround.engine.experiments.casetables import CASES, read_cases
 from wardround.engine.experiments.fit import RunResult, fit
+from wardround.engine.experiments.models import load_model
 from wardround.engine.experiments.workbench import Workbench
+from wardround.engine.metrics.types import Evaluation
 from wardround.engine.study import Study
-from wardround.engine.training import Halted
+from wardround.engine.training import Halted, Learner, read_tensors
 
 WEIGHTS = ("model/model.safetensors", "model/last.safetensors")
 
@@ -232,3 +239,35 @@ def test_a_folds_network_is_gone_before_the_next(bench: Workbench, tmp_path: Pat
         for name, one in splits.items():
             fit(one, tmp_path / name)
     assert counts == [0, 0]
+
+
+def test_the_model_has_the_weights_of_the_best_validation_also_when_the_last_ones_are_others(
+    bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores, scored = iter([0.2, 0.9, 0.4, 0.3, 0.9, 0.8]), list[dict[str, Tensor]]()
+
+    def noted(self: Workbench, learner: Learner, *words: Any, **more: Any) -> Evaluation:
+        scored.append(learner.weights())
+        return evaluate(self, learner, *words, **more)
+
+    evaluate = Workbench.evaluate
+    monkeypatch.setattr(Workbench, "evaluate", noted)
+    monkeypatch.setattr(import_module(fit.__module__), "defined", lambda _: {"dice": next(scores)})
+    with pytest.raises(KeyboardInterrupt):
+        fit(bench, tmp_path / "run", _Interrupter(8))
+    result = fit(bench, tmp_path / "run")
+    assert result.metrics.best_step == 6
+    best, last = (read_tensors(tmp_path / "run" / name) for name in WEIGHTS)
+    assert isinstance(best.header, dict)
+    assert isinstance(last.header, dict)
+    assert (best.header["step"], last.header["step"]) == (6, 12)
+    halfway = bench.learner(12)
+    halfway.train(bench.source(), 0, 6)
+    loaded = load_model(result.model, device="cpu").network.state_dict()
+    for weights in (best.tensors, scored[-1], scored[-2], loaded):
+        assert _equal(weights, halfway.weights())
+    assert not _equal(last.tensors, halfway.weights())
+
+
+def _equal(some: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> bool:
+    return some.keys() == others.keys() and all(torch.equal(some[name], others[name]) for name in some)

@@ -19,7 +19,7 @@ from wardround.engine.parts.preprocessing import Clip, Orient, Resample, Rescale
 from wardround.engine.preprocessing import Sample, to_native
 from wardround.engine.preprocessing import steps as all_steps
 from wardround.engine.preprocessing.orientation import towards
-from wardround.engine.preprocessing.resampling import resample_linear
+from wardround.engine.preprocessing.resampling import resample_held, resample_linear, resample_nearest
 
 SHAPE = (12, 14, 10)
 AXES = ("RAS", "LPS", "ASL", "IPR", "SRA", "PLI")
@@ -262,3 +262,16 @@ def test_a_filtered_sample_stays_as_it_is() -> None:
         held = sample.image.data.copy()
         all_steps.ResizeStep(Resize(size=(5,) * (held.ndim - 1))).apply(sample)
         np.testing.assert_array_equal(sample.image.data, held)
+
+
+def test_beyond_the_outermost_voxel_lies_its_own_value() -> None:
+    """Neither image nor mask has a rim of zeros where a target grid reaches further than its source."""
+    source = oblique_geometry(SHAPE)
+    corner = tuple((np.asarray(source.origin) - direction_matrix(source) @ (2 * np.asarray(source.spacing))).tolist())
+    target = replace(source, shape=tuple(side + 4 for side in SHAPE), origin=corner)
+    image = np.random.default_rng(0).uniform(100, 200, (2, *SHAPE)).astype(np.float32)
+    label = np.random.default_rng(1).integers(1, 4, SHAPE).astype(np.uint8)
+    expected = np.pad(image, ((0, 0), (2, 2), (2, 2), (2, 2)), mode="edge")
+    np.testing.assert_allclose(resample_linear(image, source, target), expected, rtol=1e-5)
+    np.testing.assert_allclose(resample_held([image[:1].copy()], source, target), expected[:1], rtol=1e-5)
+    np.testing.assert_array_equal(resample_nearest(label, source, target), np.pad(label, 2, mode="edge"))

@@ -252,3 +252,17 @@ def test_prune_removes_what_was_used_longest_ago(tmp_path: Path, cases: CaseStor
     assert [entry.digest for entry in removed] == [opened[1][0]]
     assert [entry.digest for entry in cases.list()] == [opened[0][0], opened[2][0]]
     assert len(cases.prune(0)) == 2
+
+
+def test_what_a_mask_means_is_part_of_a_stored_cases_name(tmp_path: Path, cohort: Cohort) -> None:
+    """Studies that give the same values of the same mask to other classes share neither arrays nor digests."""
+    case, other = cohort.cases[0], study_of(changed(SEGMENTATION, classes={"left": 2, "right": 1}))
+    for first, second in ((STUDY, other), (other, STUDY)):
+        cases = CaseStore(tmp_path / first.class_names[0] / str(first.class_values))
+        cases.open_case(first, case)
+        for study in (second, first):
+            stored, expected = cases.open_case(study, case), read_sample(study, case)
+            assert expected.label is not None
+            np.testing.assert_array_equal(stored.label, Pipeline(study).apply(expected).label)
+            assert stored.content.truth == twins.voxels_digest([expected.label])
+            assert (np.asarray(stored.label)[tuple(stored.foreground[1].T)] == 1).all()

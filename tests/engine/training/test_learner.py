@@ -13,6 +13,7 @@ from safetensors.torch import save
 
 from tests.engine.training.fakes import DiscBatches, tiny_study
 from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.randomness import torch_seed
 from wardround.engine.sampling.types import Batch
 from wardround.engine.training import CheckpointPlan, DivergedError, Halted, Learner, StepRecord
 
@@ -182,3 +183,30 @@ def test_bf16_trains_and_keeps_fp32_weights() -> None:
     learner = _learner(training={"precision": "bf16"})
     learner.train(DiscBatches(learner.study), 0, 2)
     assert {tensor.dtype for tensor in learner.weights().values()} == {torch.float32}
+
+
+@pytest.mark.parametrize("start", [0, 4])
+def test_each_step_has_a_seed_of_its_own(start: int) -> None:
+    learner, seeds = _learner(), list[int]()
+    learner.network.register_forward_pre_hook(lambda *_: seeds.append(torch.initial_seed()))
+    learner.train(DiscBatches(learner.study), start, TOTAL)
+    assert seeds == [torch_seed(learner.study.seed, "step", step) for step in range(start, TOTAL)]
+    assert len({*seeds, torch_seed(learner.study.seed + 1, "step", start)}) == TOTAL - start + 1
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("saving", [True, False])
+def test_weights_that_the_last_step_spoiled_are_neither_saved_nor_handed_on(
+    tmp_path: Path, value: float, saving: bool
+) -> None:
+    learner = _learner()
+
+    def spoil(record: StepRecord) -> None:
+        if record.step == TOTAL - 1:
+            with torch.no_grad():
+                list(learner.network.parameters())[-1].view(-1)[-1] = value
+
+    plan = CheckpointPlan(tmp_path / "c", "work") if saving else None
+    with pytest.raises(DivergedError, match=rf"step {TOTAL}.*the weights of .* are not finite"):
+        learner.train(DiscBatches(learner.study), 0, TOTAL, on_step=spoil, checkpoint=plan)
+    assert not (tmp_path / "c").exists()

@@ -14,6 +14,7 @@ import pytest
 from tests.federation.flower.world import World, question, wait_until
 from tests.support.cutting import CuttingProxy
 from wardround.federation.envelope import Envelope
+from wardround.federation.flower.gate import GateLimits
 from wardround.federation.flower.shelf import Shelf
 
 CHUNK = 64 * 1024
@@ -268,3 +269,33 @@ def test_a_model_for_many_sites_is_held_once(three: World) -> None:
         assert len(state._objects.store) < CHUNKS + 3 * 5
         for thread in asking:
             thread.join()
+
+
+def test_a_reply_above_the_limit_does_not_arrive_and_one_below_it_does(world: World) -> None:
+    """Few pieces, each within what a request may have: it is their sum that is too much."""
+    limits, size = GateLimits(reply_bytes=4 * CHUNK), len(MODEL)
+    with world.link(limits=limits) as link, world.courier("north", link.port, lambda asked: say_part(asked, size)):
+        assert link.exchange("north", question(), 1.5) is None
+    with world.link(limits=limits) as link, world.courier("north", link.port, lambda asked: say_part(asked, 3 * CHUNK)):
+        answer = link.exchange("north", question(), 20)
+        assert answer is not None
+        assert len(answer.payload) == 3 * CHUNK
+
+
+def say_part(envelope: Envelope, size: int) -> Envelope:
+    return Envelope(envelope.body, b"signature", bytes(MODEL[:size]))
+
+
+@pytest.mark.parametrize(("limit", "taken"), [(1_000, 1), (1_999, 1), (2_000, 2), (2_001, 2)])
+def test_objects_are_taken_in_up_to_the_limit_over_all_of_them(world: World, limit: int, taken: int) -> None:
+    from flwr.supercore.inflatable.inflatable_object import get_object_id
+    from flwr.proto.message_pb2 import ObjectTree
+
+    from wardround.federation.flower.arrival import Arrival
+
+    contents = [bytes([number]) * 1_000 for number in range(3)]
+    names = [get_object_id(content) for content in contents]
+    tree = ObjectTree(object_id=names[0], children=[ObjectTree(object_id=name) for name in names[1:]])
+    arrival = Arrival(tree, Shelf(world.folder / "shelf"), limit)
+    took = [arrival.accept(name, content) for name, content in zip(names, contents, strict=True)]
+    assert took == [number < taken for number in range(3)]
