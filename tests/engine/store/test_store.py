@@ -15,7 +15,7 @@ from tests.support.studies import CLASSIFICATION, SEGMENTATION, changed, study_o
 from wardround.engine.basics import files
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import Case, Cohort, Truth, case_digest, read_manifest, twins
-from wardround.engine.imaging import Image, write_image
+from wardround.engine.imaging import Image, read_label, write_image, write_label
 from wardround.engine.imaging.geometry import plain_geometry
 from wardround.engine.preprocessing import Pipeline, read_sample
 from wardround.engine.store import CaseStore, entries, preparing
@@ -254,15 +254,19 @@ def test_prune_removes_what_was_used_longest_ago(tmp_path: Path, cases: CaseStor
     assert len(cases.prune(0)) == 2
 
 
-def test_what_a_mask_means_is_part_of_a_stored_cases_name(tmp_path: Path, cohort: Cohort) -> None:
-    """Studies that give the same values of the same mask to other classes share neither arrays nor digests."""
-    case, other = cohort.cases[0], study_of(changed(SEGMENTATION, classes={"left": 2, "right": 1}))
-    for first, second in ((STUDY, other), (other, STUDY)):
-        cases = CaseStore(tmp_path / first.class_names[0] / str(first.class_values))
-        cases.open_case(first, case)
-        for study in (second, first):
-            stored, expected = cases.open_case(study, case), read_sample(study, case)
-            assert expected.label is not None
-            np.testing.assert_array_equal(stored.label, Pipeline(study).apply(expected).label)
-            assert stored.content.truth == twins.voxels_digest([expected.label])
-            assert (np.asarray(stored.label)[tuple(stored.foreground[1].T)] == 1).all()
+def test_what_a_mask_means_is_part_of_a_stored_cases_name(cases: CaseStore, cohort: Cohort) -> None:
+    """Studies that give one value of the same mask to different classes share neither arrays nor digests."""
+    case = cohort.cases[0]
+    assert case.label is not None
+    values, geometry = read_label(case.label)
+    write_label(case.label, 2 * values, geometry)
+    few, more = (
+        study_of(changed(SEGMENTATION, classes=classes))
+        for classes in ({"left": 2, "right": 4}, {"left": 2, "middle": 3, "right": 4})
+    )
+    for study, highest in ((few, 2), (more, 3), (few, 2)):
+        stored, expected = cases.open_case(study, case), read_sample(study, case)
+        assert expected.label is not None
+        np.testing.assert_array_equal(stored.label, Pipeline(study).apply(expected).label)
+        assert sorted(stored.foreground) == [1, highest]
+        assert stored.content.truth == twins.voxels_digest([expected.label])

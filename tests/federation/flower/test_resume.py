@@ -10,10 +10,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from flwr.proto.message_pb2 import ObjectTree
+from flwr.supercore.inflatable.inflatable_object import get_object_id
 
 from tests.federation.flower.world import World, question, wait_until
 from tests.support.cutting import CuttingProxy
 from wardround.federation.envelope import Envelope
+from wardround.federation.flower import link_state
+from wardround.federation.flower.arrival import Arrival, UnfitReplyError
 from wardround.federation.flower.gate import GateLimits
 from wardround.federation.flower.shelf import Shelf
 
@@ -241,10 +245,6 @@ def test_room_is_reckoned_with_what_the_disk_has(tmp_path: Path, monkeypatch: py
 
 
 def test_a_site_cannot_send_more_than_the_limit_or_names_that_are_none(world: World) -> None:
-    from flwr.proto.message_pb2 import ObjectTree
-
-    from wardround.federation.flower.arrival import Arrival, UnfitReplyError
-
     shelf = Shelf(world.folder / "shelf")
     for tree in (
         ObjectTree(object_id="../../../etc/passwd"),
@@ -271,15 +271,25 @@ def test_a_model_for_many_sites_is_held_once(three: World) -> None:
             thread.join()
 
 
-def test_a_reply_above_the_limit_does_not_arrive_and_one_below_it_does(world: World) -> None:
+def test_a_reply_above_the_limit_does_not_arrive_and_one_below_it_does(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Few pieces, each within what a request may have: it is their sum that is too much."""
-    limits, size = GateLimits(reply_bytes=4 * CHUNK), len(MODEL)
+    limits, size, told = GateLimits(reply_bytes=4 * CHUNK), len(MODEL), list[int]()
+
+    class Noted(link_state.Arrival):
+        def __init__(self, tree: ObjectTree, shelf: Shelf, limit: int) -> None:
+            told.append(limit)
+            super().__init__(tree, shelf, limit)
+
+    monkeypatch.setattr(link_state, "Arrival", Noted)
     with world.link(limits=limits) as link, world.courier("north", link.port, lambda asked: say_part(asked, size)):
         assert link.exchange("north", question(), 1.5) is None
     with world.link(limits=limits) as link, world.courier("north", link.port, lambda asked: say_part(asked, 3 * CHUNK)):
         answer = link.exchange("north", question(), 20)
         assert answer is not None
         assert len(answer.payload) == 3 * CHUNK
+    assert set(told) == {limits.reply_bytes}
 
 
 def say_part(envelope: Envelope, size: int) -> Envelope:
@@ -288,11 +298,6 @@ def say_part(envelope: Envelope, size: int) -> Envelope:
 
 @pytest.mark.parametrize(("limit", "taken"), [(1_000, 1), (1_999, 1), (2_000, 2), (2_001, 2)])
 def test_objects_are_taken_in_up_to_the_limit_over_all_of_them(world: World, limit: int, taken: int) -> None:
-    from flwr.supercore.inflatable.inflatable_object import get_object_id
-    from flwr.proto.message_pb2 import ObjectTree
-
-    from wardround.federation.flower.arrival import Arrival
-
     contents = [bytes([number]) * 1_000 for number in range(3)]
     names = [get_object_id(content) for content in contents]
     tree = ObjectTree(object_id=names[0], children=[ObjectTree(object_id=name) for name in names[1:]])
