@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 
 from tests.aggregator.home import make_home
+from wardround.aggregator import run
 from wardround.aggregator.coordination import load_coordination
 from wardround.aggregator.journal import Journal
 from wardround.aggregator.outputs import initial_arrays
 from wardround.aggregator.rounds.state import StateFolder
-from wardround.aggregator.run import _link, reply_bytes
+from wardround.aggregator.run import reply_bytes
 from wardround.federation.payload import pack
 
 MARGIN = 4 * 2**20
@@ -33,7 +36,10 @@ def test_the_coordinator_may_say_less(tmp_path: Path) -> None:
     assert reply_bytes(load_coordination(config)) == 2**20
 
 
-def test_the_link_holds_sites_to_it(tmp_path: Path) -> None:
+def test_the_link_holds_sites_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(run, "Link", lambda **parameters: given.update(parameters))
+    monkeypatch.setattr(run.transport, "prepare", lambda *_: None)  # it can be done once in a process
     found = load_coordination(make_home(tmp_path, 40_001))
-    link = _link(found, Journal(tmp_path / "events.jsonl", lambda _: None))
-    assert link._limits.reply_bytes == reply_bytes(found)
+    run._link(found, Journal(tmp_path / "events.jsonl", lambda _: None))
+    assert given["limits"].reply_bytes == run.reply_bytes(found)
