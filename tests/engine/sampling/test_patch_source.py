@@ -178,3 +178,9 @@ def test_cases_without_truth_are_refused() -> None:
     blank = StoredCase("ff" * 32, np.ones((1, 9, 9, 9), np.float32), None, {}, grid, grid, None, Path())
     with pytest.raises(InputError, match="a mask"):
         PatchSource(_study(), [blank])
+
+
+def test_each_draw_of_a_case_is_a_patch_of_its_own_in_every_epoch() -> None:
+    source = PatchSource(_study(per_case=6, batch_size=6, foreground=0.0), CASES[:1])
+    corners = [float(patch[0, 0, 0, 0]) for step in range(3) for patch in source.batch(step).image]
+    assert len(set(corners)) >= 16

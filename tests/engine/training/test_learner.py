@@ -210,3 +210,18 @@ def test_weights_that_the_last_step_spoiled_are_neither_saved_nor_handed_on(
     with pytest.raises(DivergedError, match=rf"step {TOTAL}.*the weights of .* are not finite"):
         learner.train(DiscBatches(learner.study), 0, TOTAL, on_step=spoil, checkpoint=plan)
     assert not (tmp_path / "c").exists()
+
+
+def test_weights_that_are_no_numbers_do_not_replace_a_sound_checkpoint(tmp_path: Path) -> None:
+    learner, plan = _learner(), CheckpointPlan(tmp_path / "c", "work", every_steps=1)
+
+    def spoil(record: StepRecord) -> None:
+        if record.step == 3:
+            with torch.no_grad():
+                next(learner.network.parameters()).view(-1)[0] = float("nan")
+
+    with pytest.raises(DivergedError, match=r"step 4.*the weights of .* are not finite"):
+        learner.train(DiscBatches(learner.study), 0, TOTAL, on_step=spoil, checkpoint=plan)
+    position = _learner().resume(plan)
+    assert position is not None
+    assert position.step == 3
