@@ -192,7 +192,7 @@ def test_a_value_that_is_no_class_is_told_with_the_classes(tmp_path: Path, cell:
         (b"\n\n", "the file is empty"),
         (b"SubjectID,Channel_0,Label\n", "the manifest has no rows"),
         ("SubjectID,Channel_0,Label\ns,ä,b\n".encode("latin-1"), r"data.csv:2: these bytes are not UTF-8 text"),
-        ("SubjectID,Channel_0,Label\n".encode("utf-16"), "the file is UTF-16 text"),
+        ("SubjectID,Channel_0,Label\n".encode("utf-16-le"), "the file is not UTF-8 text"),
         (b'SubjectID,Channel_0,Label\ns,"a.nii,ma.nii\n', r"data.csv:2: this row is not valid CSV"),
         (b'SubjectID,Channel_0,Label\ns,"a"b.nii,ma.nii\n', r"data.csv:2: this row is not valid CSV"),
     ],

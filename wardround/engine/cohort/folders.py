@@ -9,6 +9,8 @@ from pathlib import Path
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.cohort.naming import Reading, Readings, readings_of, settled
+from wardround.engine.cohort.paths import holds_dicom
+from wardround.engine.cohort.spelling import difference, lookalikes
 from wardround.engine.study.models import Study
 
 SUFFIXES = (
@@ -32,6 +34,13 @@ def folder_cohort(folder: Path, study: Study) -> Cohort:
         groups = _whole_files(images, findings)
     else:
         groups = _grouped(settled(readings, len(study.inputs)), study, findings)
+    for one, other in lookalikes(groups):
+        findings.add(
+            f"two cases have names that differ only {difference(one, other)}",
+            where=str(folder),
+            got=f"{one!r} and {other!r}",
+            remedy="Rename the files of one of them: alike if they are one case, or so that people see the difference",
+        )
     findings.raise_if_any()
     return Cohort(folder, tuple(_case(subject, files) for subject, files in sorted(groups.items())))
 
@@ -43,8 +52,18 @@ def _images(folder: Path) -> list[tuple[str, Path]]:
     named = [(_stem(path.name), path) for path in files]
     images = [(stem, path) for stem, path in named if stem is not None]
     if not images:
-        raise InputError.one("the folder has no images", where=str(folder), expected=f"files in {', '.join(SUFFIXES)}")
+        raise _without_images(folder, files)
     return images
+
+
+def _without_images(folder: Path, files: Sequence[Path]) -> InputError:
+    dicom = holds_dicom(folder) or any(holds_dicom(item) for item in folder.iterdir() if item.is_dir())
+    remedy = "Is it the right folder? Images in folders below it are not looked for"
+    if dicom:
+        remedy = "It holds DICOM files: convert each series to .nii.gz first, for instance with dcm2niix"
+    got = f"{len(files)} files of other kinds" if files else "no files"
+    expected = f"files in {', '.join(SUFFIXES)}"
+    return InputError.one("the folder has no images", where=str(folder), got=got, expected=expected, remedy=remedy)
 
 
 def _stem(name: str) -> str | None:

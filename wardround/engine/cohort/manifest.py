@@ -7,6 +7,7 @@ columns are free. Paths are relative to the CSV.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,13 +15,17 @@ from pathlib import Path
 
 from wardround.engine.basics.problems import Findings, InputError, Problem, did_you_mean
 from wardround.engine.cohort.assignment import SETS
-from wardround.engine.cohort.columns import Columns, Layout, Truth, find_columns
+from wardround.engine.cohort.columns import PATIENT, SUBJECT, Columns, Layout, Truth, find_columns
 from wardround.engine.cohort.models import Case, Cohort, Patients, place
 from wardround.engine.cohort.paths import Neighbours, resolve_file
 from wardround.engine.cohort.persons import likely_patients
+from wardround.engine.cohort.spelling import difference, lookalikes
 from wardround.engine.cohort.tables import Row, Table, read_table
 from wardround.engine.study.labels import spoken
 from wardround.engine.study.models import Study
+
+_ROUNDED = re.compile(r"\d([.,]\d+)?E\+\d+")
+"""How spreadsheets show numbers that are too long for a cell."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ def survey_manifest(path: Path, layout: Layout) -> Survey:
     reader = _Reader(table, layout, columns)
     cases = [reader.case(row, findings) for row in table.rows]
     _check_subjects(cases, path, findings)
+    _check_spelling(cases, path, findings)
     _check_patients(cases, path, findings)
     sound = tuple(case for case in cases if not header_findings.problems and case.row not in reader.flawed_rows)
     return Survey(Cohort(path, sound, _patients(table, columns)), tuple(findings.problems))
@@ -103,12 +109,25 @@ class _Cells:
         if column is None:
             return ""
         cell = self.row.cells[column]
+        if cell.startswith("=") or (column in (SUBJECT, PATIENT) and _ROUNDED.fullmatch(cell)):
+            self._tell_spreadsheet(cell, column)
+            return ""
         if not cell:
             remedy = "Fill it in, or take the row out of the table"
             self.findings.add(
                 "the cell is empty", where=self._place(column), got="nothing", expected=f"a {column}", remedy=remedy
             )
         return cell
+
+    def _tell_spreadsheet(self, cell: str, column: str) -> None:
+        where, got = self._place(column), repr(cell)
+        if cell.startswith("="):
+            remedy = "Copy the column and paste it as values before you save the table as CSV"
+            self.findings.add("the cell holds a formula", where=where, got=got, expected="its result", remedy=remedy)
+            return
+        what = "this looks like a number that a spreadsheet has shortened"
+        remedy = "Give the column the format `Text` in the spreadsheet, enter the names again and save the table as CSV"
+        self.findings.add(what, where=where, got=got, expected="the whole name", remedy=remedy)
 
     def file(self, column: str) -> Path | None:
         """The file that a cell names."""
@@ -174,9 +193,9 @@ class _Cells:
 
 
 def _number(cell: str) -> int | None:
-    """The whole number that a cell holds (`1`, `1.0`), or None."""
+    """The whole number that a cell holds (`1`, `1.0`, `1,0`), or None."""
     try:
-        number = float(cell)
+        number = float(cell.replace(",", "."))
     except ValueError:
         return None
     return int(number) if number.is_integer() else None
@@ -192,6 +211,19 @@ def _check_subjects(cases: Iterable[Case], path: Path, findings: Findings) -> No
                 got=f"{case.subject!r} again",
                 expected="each SubjectID once",
                 remedy="Give every row its own SubjectID; rows of one person share a PatientID",
+            )
+
+
+def _check_spelling(cases: Iterable[Case], path: Path, findings: Findings) -> None:
+    """Names that nobody can tell apart by looking at them: case of letters is seen."""
+    for one, other in lookalikes(dict.fromkeys(case.subject for case in cases if case.subject)):
+        if one.casefold() != other.casefold():
+            findings.add(
+                f"two subjects have names that differ only {difference(one, other)}",
+                where=f"{path.name}, SubjectID",
+                got=f"{one!r} and {other!r}",
+                expected="names that people can tell apart",
+                remedy="Give one of them another name; rows of one person share a PatientID",
             )
 
 

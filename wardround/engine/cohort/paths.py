@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from pathlib import Path, PurePosixPath
 
 from wardround.engine.basics.problems import InputError
+from wardround.engine.cohort.spelling import difference, names_by_look, written_otherwise
 
 _COMPARISONS = 200_000
 """Of a missing file's name with those in its folder, for a whole table: seconds, whatever the table's size."""
+
+_LOOKED_AT = 20
+_TO_NIFTI = "Convert the DICOM series to one .nii.gz first, for instance with dcm2niix, and name that"
 
 
 class Neighbours:
@@ -21,7 +26,17 @@ class Neighbours:
 
     def __init__(self) -> None:
         self._names: dict[Path, dict[str, str]] = {}
+        self._looks: dict[Path, dict[str, str]] = {}
         self._left = _COMPARISONS
+
+    def alike(self, path: Path) -> Path | None:
+        """The file that a path names but for the case of letters, or the way accents are written."""
+        return written_otherwise(path, self._by_look)
+
+    def _by_look(self, folder: Path) -> dict[str, str]:
+        if folder not in self._looks:
+            self._looks[folder] = names_by_look(folder)
+        return self._looks[folder]
 
     def close_to(self, path: Path) -> list[str]:
         """Up to two names in the folder of a file that does not exist, the closest first."""
@@ -53,16 +68,43 @@ def resolve_file(base: Path, cell: str, where: str, neighbours: Neighbours) -> P
             "the file cannot be read", where=where, got=got, expected="a file that this user may read", remedy=remedy
         ) from None
     if found is not None:
-        remedy = "Put the image itself there, or name it in the manifest"
+        remedy = _TO_NIFTI if "DICOM" in found else "Put the image itself there, or name it in the manifest"
         raise InputError.one(f"this is {found}", where=where, got=f"'{cell}'", expected="an image file", remedy=remedy)
-    remedy = _remedy(path, neighbours)
+    remedy = _unlike_a_path(cell) or _remedy(path, neighbours)
     raise InputError.one("there is no such file", where=where, got=f"'{cell}'", expected="a file", remedy=remedy)
+
+
+def holds_dicom(folder: Path) -> bool:
+    """Whether one of the first files of a folder is DICOM."""
+    try:
+        files = sorted(item for item in folder.iterdir() if item.is_file())[:_LOOKED_AT]
+        return any(_is_dicom(file) for file in files)
+    except OSError:
+        return False
+
+
+def _is_dicom(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
+
+
+def _unlike_a_path(cell: str) -> str:
+    """What to do about a cell that has the form of something else; empty if it looks like a path."""
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://?", cell):
+        return "Write the path of a file on this machine, without what stands before ://"
+    if re.match(r"[A-Za-z]:[\\/]|\\\\", cell):
+        return "This is a path of a Windows machine. Write the path on this machine, best relative to the manifest"
+    if cell[0] in "'\"`\u2018\u201c\u201e" or cell[-1] in "'\"`\u2019\u201d":
+        return "Write the path without quotation marks"
+    if cell[0] == "~" or cell[0] == "$":
+        return "Write the whole path: ~ and variables of a shell mean nothing in a table"
+    return ""
 
 
 def _other_than_a_file(path: Path) -> str | None:
     """What stands in the place of a file; None if there is nothing."""
     if path.is_dir():
-        return "a folder"
+        return "a folder of DICOM files" if holds_dicom(path) else "a folder"
     if path.is_symlink() and not path.exists():
         return f"a link to {os.readlink(path)!r}, which is not there"
     return "a pipe, a socket or a device" if path.exists() else None
@@ -83,6 +125,11 @@ def _exists(path: Path) -> bool:
 
 
 def _remedy(path: Path, neighbours: Neighbours) -> str:
+    alike = neighbours.alike(path)
+    if alike is not None:
+        word = difference(str(path), str(alike))
+        shown = alike.name if alike.parent == path.parent else str(alike)
+        return f"There is {shown!r}, which differs only {word}. Copy the name from there, or rename the file"
     if not _exists(path.parent):
         return f"The folder {path.parent} does not exist either; paths are relative to the manifest"
     named = " or ".join(repr(name) for name in neighbours.close_to(path))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,17 @@ from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.reading import read_named
 
 SEPARATORS = (",", ";", "\t")
+_INVISIBLE = "\ufeff\u200b\u2060"
+_AS_CSV = "In Excel save it as 'CSV UTF-8'; in LibreOffice as 'Text CSV' with the character set UTF-8."
+_WORKBOOKS = {
+    b"PK\3\4": "a workbook of Excel or LibreOffice (.xlsx, .ods), or another ZIP archive",
+    b"\xd0\xcf\x11\xe0": "a workbook of an old Excel (.xls)",
+    b"\x1f\x8b": "a file packed with gzip",
+    b"SQLite format": "a database",
+    b"<": "a web page or an XML file",
+    b"{\\rtf": "a document of a word processor",
+    b"%PDF": "a PDF document",
+}
 
 
 @dataclass(frozen=True)
@@ -36,9 +49,12 @@ def read_table(path: Path, findings: Findings) -> Table:
 
     Raises `InputError` when the file cannot be read or is not a table.
     """
-    lines = _decode(path).splitlines(keepends=True)
+    lines = list(io.StringIO(_decode(path), newline=""))  # as CSV ends lines, and not at every sign that Unicode has
     header = next((line for line in lines if line.strip()), "")
-    separator = max(SEPARATORS, key=header.count)
+    told = re.fullmatch(r'"?sep=(.)"?\s*', header)  # what Excel writes for itself, and reads before the table
+    if told:
+        lines[lines.index(header)] = "\n"
+    separator = told[1] if told else max(SEPARATORS, key=header.count)
     parsed = list(_parse(path, lines, separator))
     if not parsed:
         raise InputError.one("the file is empty", where=str(path), expected="a header line and one row per case")
@@ -47,14 +63,38 @@ def read_table(path: Path, findings: Findings) -> Table:
 
 def _decode(path: Path) -> str:
     content = read_named(path, "table")
-    remedy = "Save it as CSV in UTF-8"
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise InputError.one("the file is UTF-16 text", where=str(path), expected="UTF-8", remedy=remedy)
+    _require_text(path, content)
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     try:
-        return content.decode("utf-8-sig")
+        return content.decode(encoding)
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise InputError.one("these bytes are not UTF-8 text", where=f"{path.name}:{line}", remedy=remedy) from None
+        raise InputError.one(
+            f"these bytes are not {encoding.upper().removesuffix('-SIG')} text",
+            where=f"{path.name}:{line}",
+            got=_as_windows(content, error.start),
+            expected="UTF-8",
+            remedy=f"{_AS_CSV} An export in the alphabet of Windows or of old programs loses accents",
+        ) from None
+
+
+def _require_text(path: Path, content: bytes) -> None:
+    """Raise `InputError` for a workbook, whatever its name, and for text that does not say that it is UTF-16."""
+    kind = next((kind for magic, kind in _WORKBOOKS.items() if content.startswith(magic)), None)
+    if kind is not None:
+        raise InputError.one(
+            "the file is not CSV", where=str(path), got=kind, expected="a text of rows and separators", remedy=_AS_CSV
+        )
+    if b"\0" in content[:1000] and not content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        got = "bytes that are 0, as in UTF-16 without a mark, or in a file that is no text"
+        raise InputError.one("the file is not UTF-8 text", where=str(path), got=got, expected="UTF-8", remedy=_AS_CSV)
+
+
+def _as_windows(content: bytes, at: int) -> str:
+    """The word around a byte as Windows in Western Europe would read it."""
+    start = max(content.rfind(sign, 0, at) for sign in (b",", b";", b"\t", b"\n", b"/")) + 1
+    word = re.split(rb"[,;\t\r\n/]", content[start : at + 40])[0]
+    return f"{word.decode('cp1252', errors='replace')!r}, if the text is of Windows (cp1252)"
 
 
 def _parse(path: Path, lines: list[str], separator: str) -> Iterator[tuple[int, list[str]]]:
@@ -62,7 +102,7 @@ def _parse(path: Path, lines: list[str], separator: str) -> Iterator[tuple[int, 
     start = 1
     try:
         for cells in reader:
-            stripped = [cell.strip() for cell in cells]
+            stripped = [cell.strip().strip(_INVISIBLE).strip() for cell in cells]
             if any(stripped):
                 yield start, stripped
             start = reader.line_num + 1
@@ -76,7 +116,8 @@ def _parse(path: Path, lines: list[str], separator: str) -> Iterator[tuple[int, 
 
 
 def _with_columns(path: Path, parsed: list[tuple[int, list[str]]], findings: Findings) -> Table:
-    (header_line, columns), *body = parsed
+    (header_line, named), *body = parsed
+    columns = _without_empty_end(named, 1)
     for name in sorted({name for name in columns if name and columns.count(name) > 1}):
         where, got = f"{path.name}:{header_line}", f"{columns.count(name)} columns of that name"
         remedy = "Rename or remove one of them"
@@ -84,7 +125,8 @@ def _with_columns(path: Path, parsed: list[tuple[int, list[str]]], findings: Fin
             f"the column {name!r} stands twice", where=where, got=got, expected="each name once", remedy=remedy
         )
     rows = []
-    for line, cells in body:
+    for line, stored in body:
+        cells = _without_empty_end(stored, len(columns))
         if len(cells) != len(columns):
             findings.add(
                 "the row does not fit the header",
@@ -96,6 +138,13 @@ def _with_columns(path: Path, parsed: list[tuple[int, list[str]]], findings: Fin
             continue
         rows.append(Row(line, dict(zip(columns, cells, strict=True))))
     return Table(path, tuple(columns), tuple(rows))
+
+
+def _without_empty_end(cells: list[str], least: int) -> list[str]:
+    """Without empty cells at the end, which spreadsheets leave of columns that were deleted; `least` stay."""
+    while len(cells) > least and not cells[-1]:
+        cells = cells[:-1]
+    return cells
 
 
 def _count(cells: int) -> str:
