@@ -249,7 +249,7 @@ def _site_row(record: RunRecord, own: Part) -> list[str | Cell]:
     parts = _parts(record, own.site)
     return [
         record.named(own.site),
-        part_line(own).partition(": ")[2],
+        part_line(own).partition(": ")[2].replace(" rounds", "", 1),
         *_weight_cells(parts[-1] if parts else None),
         f"{statistics.fmean(part.seconds for part in parts):.1f}" if parts else "–",
         _in_megabytes(sum(part.bytes_in for part in parts)),

@@ -110,7 +110,7 @@ def test_a_classified_case_tells_truth_and_prediction() -> None:
     found = CasePrediction(_case("xr-1", "a.png", "1"), None, np.array([0.9, 0.1]), Sample(image, None))
     page = Page("t")
     add_pictures(page, [found], {"xr-1": "the worst case"}, [CaseScores("xr-1", {"accuracy": 0.0})], study)
-    assert "xr-1: truth right, prediction left (90%), the worst case" in page.render()
+    assert "xr-1: truth right, prediction left (90%), the worst case</figcaption>" in page.render()
 
 
 def _drawn(study: Study, monkeypatch: pytest.MonkeyPatch, case: Case, grid: Geometry, **more: Any) -> list[Scene]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -30,19 +31,49 @@ def add_pictures(
 ) -> None:
     """Pictures of cases, each under its subject, its role (`worst`) and its scores. For pages that stay at the
     hospital."""
-    scenes = {prediction.case.subject: list(case_scenes(prediction, study)) for prediction in predictions}
-    if not scenes:
+    if not predictions:
         return
     scores = {case.subject: case.scores for case in cases}
+    shown = [_Shown.of(one, roles.get(one.case.subject, ""), scores, study) for one in predictions]
     page.heading("Cases to look at")
-    keys = outline_keys(study.class_names, [scene for found in scenes.values() for _, scene in found])
+    _add_legend(page, study, [scene for case in shown for _, scene in case.scenes])
+    if study.dimensions == 2:
+        page.gallery("", [panel for case in shown for panel in case.panels(case.said)])
+        return
+    for case in shown:
+        page.gallery(case.said, case.panels(""))
+
+
+def _add_legend(page: Page, study: Study, scenes: Sequence[Scene]) -> None:
+    keys = outline_keys(study.class_names, scenes)
     if keys:
         page.keys(keys)
-    for prediction in predictions:
-        subject = prediction.case.subject
-        said = _heading(prediction, roles.get(subject, ""), scores.get(subject, {}), study)
-        shown = scenes[subject]
-        page.gallery(said, [Panel(panel_png(scene), caption, f"{said}: {caption}") for caption, scene in shown])
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A case's line, and its pictures with their captions."""
+
+    said: str
+    scenes: tuple[tuple[str, Scene], ...]
+
+    @classmethod
+    def of(
+        cls, prediction: CasePrediction, role: str, scores: Mapping[str, Mapping[str, float]], study: Study
+    ) -> _Shown:
+        said = _heading(prediction, role, scores.get(prediction.case.subject, {}), study)
+        return cls(said, tuple(case_scenes(prediction, study)))
+
+    def panels(self, before: str) -> list[Panel]:
+        """The pictures; `before` goes before their captions."""
+        return [
+            Panel(panel_png(scene), _sentence(before, caption), _sentence(self.said, caption))
+            for caption, scene in self.scenes
+        ]
+
+
+def _sentence(*parts: str) -> str:
+    return ": ".join(filter(None, parts))
 
 
 def case_scenes(prediction: CasePrediction, study: Study) -> Iterator[tuple[str, Scene]]:
