@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,6 +19,7 @@ _ENOUGH_CASES = 12
 _DRAWS = 6
 """Draws of a case that are looked at for each one that is shown."""
 Feature = tuple[str, str]
+Shown = TypeVar("Shown", Feature, int)
 
 
 def choose_cases(
@@ -29,17 +31,23 @@ def choose_cases(
     not the alphabet nor the order of the table. As many as there are things to show, a dozen at least, `most` at most.
     """
     sizes = _size_words(cases, grids)
-    features = {case.subject: _features(case, sites, sizes) for case in cases}
-    order = sorted(cases, key=lambda case: stream_key(seed, "preview", case.subject))
-    wanted = min(most, max(_ENOUGH_CASES, len(set().union(*features.values()))))
+    alike: dict[frozenset[Feature], deque[Case]] = defaultdict(deque)
+    for case in sorted(cases, key=lambda case: _rank(case, seed)):
+        alike[_features(case, sites, sizes)].append(case)
+    wanted = min(most, len(cases), max(_ENOUGH_CASES, len(frozenset().union(*alike))))
     chosen: list[Case] = []
     seen: Counter[Feature] = Counter()
-    while order and len(chosen) < wanted:
-        best = min(order, key=lambda case: sum(-1.0 / (1 + seen[each]) ** 2 for each in features[case.subject]))
-        order.remove(best)
-        chosen.append(best)
-        seen.update(features[best.subject])
+    while len(chosen) < wanted:
+        best = min(alike, key=lambda features: (-_worth(features, seen), _rank(alike[features][0], seed)))
+        chosen.append(alike[best].popleft())
+        seen.update(best)
+        if not alike[best]:
+            del alike[best]
     return tuple(chosen)
+
+
+def _rank(case: Case, seed: int) -> int:
+    return stream_key(seed, "preview", case.subject)
 
 
 def choose_draws(source: PatchSource, cases: Sequence[StoredCase], count: int) -> list[SampleKey]:
@@ -59,13 +67,14 @@ def choose_draws(source: PatchSource, cases: Sequence[StoredCase], count: int) -
     return chosen
 
 
-def _worth(classes: Iterable[int], seen: Counter[int]) -> float:
-    return sum(1.0 / (1 + seen[index]) ** 2 for index in classes)
+def _worth(shown: Iterable[Shown], seen: Counter[Shown]) -> float:
+    """How much of what something shows has been shown little or not at all."""
+    return sum(1.0 / (1 + seen[each]) ** 2 for each in sorted(shown))
 
 
-def _features(case: Case, sites: Mapping[str, str], sizes: Mapping[str, str]) -> set[Feature]:
+def _features(case: Case, sites: Mapping[str, str], sizes: Mapping[str, str]) -> frozenset[Feature]:
     named = {"class": case.value or "", "site": sites.get(case.subject, ""), "size": sizes.get(case.subject, "")}
-    return {(kind, value) for kind, value in named.items() if value}
+    return frozenset((kind, value) for kind, value in named.items() if value)
 
 
 def _size_words(cases: Sequence[Case], grids: Mapping[str, Geometry]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from wardround.engine.metrics.types import CaseScores, Summary
 from wardround.engine.parts import Kind
 from wardround.engine.report.figures import spread
 from wardround.engine.report.page import Page, number
-from wardround.engine.report.words import UNDEFINED, why_undefined, with_unit
+from wardround.engine.report.words import PIXELS, UNDEFINED, why_undefined, with_unit
 from wardround.engine.study import Study
 
 MOST_ROWS = 1_000
@@ -53,7 +53,8 @@ def add_cases(page: Page, cases: Sequence[CaseScores], study: Study, caption: st
     ]
     which = "Every case" if len(cases) <= MOST_ROWS else f"{MOST_ROWS:,} of {len(cases):,} cases (all are in {CASES})"
     lacking = f" {why_undefined(study.task)}" if any(UNDEFINED in row for row in rows) else ""
-    page.table(["case", *map(with_unit, names)], rows, f"{which}, the worst first.{lacking}")
+    flat = f" {PIXELS}" if study.dimensions == 2 and any(with_unit(name) != name for name in names) else ""
+    page.table(["case", *map(with_unit, names)], rows, f"{which}, the worst first.{lacking}{flat}")
 
 
 def _add_spread(page: Page, cases: Sequence[CaseScores], select: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 _UNITS = {"hd95": "mm", "seconds": "s"}
+PIXELS = "A photograph, which states no spacing, is measured in pixels: read mm as pixels."
 UNDEFINED = "– undefined"
 """In a cell; what makes a score undefined is said in the table's caption."""
 
