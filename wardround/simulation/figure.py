@@ -27,9 +27,7 @@ class Strip:
 
 def draw_strips(strips: Sequence[Strip], class_names: Sequence[str]) -> bytes:
     """The rows as one PNG on a dark ground, with a legend of the outlined classes."""
-    scenes = [
-        replace(scene, title=f"{strip.name}: {strip.told}\n{scene.title}") for strip in strips for scene in strip.scenes
-    ]
+    scenes = [replace(scene, title=f"{strip.told}\n{scene.title}") for strip in strips for scene in strip.scenes]
     return montage_png(scenes, max(len(strip.scenes) for strip in strips), legend(strips, class_names))
 
 
