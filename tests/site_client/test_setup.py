@@ -77,7 +77,7 @@ def test_init_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize("name", ["North", "", "a b", "../north", "n" * 33])
 def test_init_refuses_a_name_before_it_writes(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert _init(tmp_path, name) == ExitCode.BAD_INPUT
-    assert "such as north" in capsys.readouterr().err
+    assert "such as `north`" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

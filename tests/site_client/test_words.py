@@ -39,5 +39,11 @@ def test_files_beside_a_site_file_at_fault_are_told_of_as_well(tmp_path: Path) -
     with pytest.raises(InputError) as caught:
         check_site(tmp_path / "site.yaml", online=False)
     said = str(caught.value)
-    for words in ("site.yaml:2, name", "unknown metric 'dicee'", "private key", "data.csv:2", "no invitation has been"):
+    for words in (
+        "site.yaml:2, name",
+        "unknown metric 'dicee'",
+        "keys are not there",
+        "data.csv:2",
+        "no invitation has been",
+    ):
         assert words in said, words

@@ -131,6 +131,8 @@ def _require_file(path: Path) -> None:
         raise InputError.one(
             "there is no such federation file",
             where=str(path),
+            got="no file",
+            expected="the path of a federation.yaml",
             remedy=f"{remedy_for_missing(path)}; name it with `--config`. A new federation begins with "
             "`aggregator init --name NAME --study study.yaml --address HOST:PORT`",
         )

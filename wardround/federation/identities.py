@@ -104,6 +104,7 @@ class SiteKeys:
             raise InputError.one(
                 "this site's keys are not there",
                 where=str(folder),
+                got="no such files",
                 expected=f"{SIGNING_FILE} and {TRANSPORT_FILE}",
                 remedy="Restore the folder of the keys from its backup, or let `keys` in site.yaml name it",
             )

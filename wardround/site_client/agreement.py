@@ -75,6 +75,8 @@ def read_accepted(path: Path) -> Invitation:
         raise InputError.one(
             "no invitation has been accepted yet",
             where=str(path),
+            got="no file",
+            expected="what `site-client accept` writes",
             remedy="When the coordinator's invitation has come: `site-client accept invitation.json`, with "
             "`--config` as here; then start again",
         ) from None

@@ -111,6 +111,8 @@ def load_settings(path: Path) -> SiteSettings:
         raise InputError.one(
             "there is no such site file",
             where=str(path),
+            got="no file",
+            expected="the path of a site.yaml",
             remedy=f"{remedy_for_missing(path)}; name it with `--config`. A new site begins with "
             "`site-client init --name NAME --manifest data.csv`",
         )
@@ -123,6 +125,8 @@ def load_policy(path: Path) -> Policy:
         raise InputError.one(
             "there is no policy, so nothing is allowed here",
             where=str(path),
+            got="no file",
+            expected="the path of a policy.yaml",
             remedy="Put the hospital's policy back, or let `policy` in site.yaml name it; `site-client init` in an "
             "empty folder writes one to begin with",
         )

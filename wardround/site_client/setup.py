@@ -115,7 +115,8 @@ def _site_text(folder: Path, name: str, manifest: Path) -> str:
             "this name cannot be used",
             where="--name",
             got=repr(name),
-            expected="up to 32 small letters, digits and hyphens, such as north",
+            expected="lower-case letters, digits and hyphens, at most 32, such as `north`",
+            remedy="Write for example `--name north`",
         ) from None
     shown = manifest.resolve()
     home = folder.resolve()

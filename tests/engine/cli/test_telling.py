@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from tests.support.commands import run_wardround
-from tests.support.spoiling import FORBIDDEN
+from tests.support.spoiling import FORBIDDEN, unfit_for_people
 from wardround.engine.basics.problems import InputError, Problem
 
 
@@ -82,3 +82,25 @@ def test_a_wrong_command_line_is_told_in_full(words: tuple[str, ...], told: tupl
     assert "`work" in outcome.err or "--help` " in outcome.err
     assert all(part in outcome.err for part in told), outcome.err
     assert not [word for word in FORBIDDEN if word in outcome.err]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("check", "none.yaml", "--manifest", "none.csv"),
+        ("check", "none.yaml", "--manifest", "study.yaml"),
+        ("fit", "none.yaml", "--manifest", "none.csv", "--out", "run", "--folds", "five"),
+        ("fit", "none.yaml", "--manifest", "none.csv", "--out", "run", "--store-limit", "many"),
+        ("store", "list", "nowhere"),
+        ("store", "prune", "nowhere", "--keep", "much"),
+        ("parts", "networks"),
+        ("preview", "none.yaml", "--manifest", "none.csv", "--out", "patches.jpg"),
+    ],
+)
+def test_every_slip_at_the_command_line_has_got_expected_and_remedy(words: tuple[str, ...]) -> None:
+    outcome = run_wardround(*words, "--json")
+    assert outcome.code == 2
+    assert [
+        unfit_for_people(Problem(**problem) if problem["where"] else Problem(**{**problem, "where": "-"}))
+        for problem in outcome.json["problems"]
+    ] == [[] for _ in outcome.json["problems"]]

@@ -117,7 +117,7 @@ def test_the_folds_of_a_cohort_never_change_between_releases() -> None:
 @pytest.mark.parametrize("fold", [-1, 5, 6])
 def test_a_fold_that_does_not_exist_is_told(fold: int) -> None:
     cohort = cohort_of({f"p{number}": ["0"] for number in range(20)})
-    with pytest.raises(InputError, match=rf"there is no fold {fold} \(expected 0 to 4\)"):
+    with pytest.raises(InputError, match=rf"there is no fold {fold} \(got {fold}; expected 0 to 4\)"):
         split_cohort(study_with(5, 2), cohort, fold)
 
 

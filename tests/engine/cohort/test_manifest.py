@@ -153,13 +153,25 @@ def test_every_problem_comes_at_once_with_line_and_subject(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("header", "words"),
     [
-        ("SubjectId,Channel_0,Label", "the column 'SubjectID' is missing. Is it 'SubjectId'? Rename that"),
-        ("Subject_ID,Channel_0,Label", "the column 'SubjectID' is missing. Is it 'Subject_ID'?"),
-        ("SubjectID,Channel_0,Mask", "the column 'Label' is missing. Known: Channel_0, Mask, SubjectID"),
-        ("SubjectID,Channel_0,label", "the column 'Label' is missing. Is it 'label'?"),
-        ("SubjectID,Channel_0,Label,patientid", "unknown column 'patientid'. Did you mean 'PatientID'?"),
-        ("SubjectID,Channel_0,Label,Patient ID", "unknown column 'Patient ID'. Did you mean 'PatientID'?"),
-        ("SubjectID,Channel_0,Label,split", "unknown column 'split'. Did you mean 'Split'?"),
+        ("SubjectId,Channel_0,Label", "expected a column SubjectID). Is it 'SubjectId'? Rename that"),
+        ("Subject_ID,Channel_0,Label", "expected a column SubjectID). Is it 'Subject_ID'?"),
+        (
+            "SubjectID,Channel_0,Mask",
+            "the column 'Label' is missing (got SubjectID, Channel_0, Mask; expected a column Label). Add",
+        ),
+        ("SubjectID,Channel_0,label", "expected a column Label). Is it 'label'?"),
+        (
+            "SubjectID,Channel_0,Label,patientid",
+            "unknown column 'patientid' (got 'patientid'; expected 'PatientID'). Did you mean 'PatientID'?",
+        ),
+        (
+            "SubjectID,Channel_0,Label,Patient ID",
+            "unknown column 'Patient ID' (got 'Patient ID'; expected 'PatientID'). Did you mean 'PatientID'?",
+        ),
+        (
+            "SubjectID,Channel_0,Label,split",
+            "unknown column 'split' (got 'split'; expected 'Split'). Did you mean 'Split'?",
+        ),
         ("SubjectID,Channel_0,Label,Label", "the column 'Label' stands twice"),
         ("SubjectID,Channel_1,Label", "got 1 (Channel_1); expected 1 (Channel_0), one for each of T1w"),
         ("SubjectID,channel_0,Label", "got none; expected 1 (Channel_0), one for each of T1w). Is it 'channel_0'?"),

@@ -79,5 +79,23 @@ def test_a_package_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatc
         builtin_and_plugins()
 
 
+def test_a_row_that_is_no_part_is_named_with_its_package_and_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Dist:
+        name, version = "contrast-parts", "1.2"
+
+    class Entry:
+        name, value, dist = "contrast", "contrast.rows:PARTS", Dist()
+
+        def load(self) -> tuple[object, ...]:
+            return ("invert",)
+
+    monkeypatch.setattr("wardround.engine.parts.registry.entry_points", lambda group: [Entry()])
+    builtin_and_plugins.cache_clear()
+    words = r"contrast-parts 1.2, entry point contrast = .* no part \(got 'invert'; expected rows of the type Part\)"
+    with pytest.raises(InputError, match=words):
+        builtin_and_plugins()
+    builtin_and_plugins.cache_clear()
+
+
 def test_the_package_itself_declares_no_plugins() -> None:
     assert not [e for e in importlib.metadata.entry_points(group="wardround.parts") if e.value.startswith("wardround.")]

@@ -101,7 +101,9 @@ def _predictor(study: Study, cohort: Cohort, model: Path | None, predictions: Pa
         return model_predictor(study, loaded)
     if predictions is not None and model is None:
         return folder_predictor(study, cohort, predictions)
-    raise InputError.one("what is to be scored?", expected="either --model or --predictions")
+    got = "both" if model is not None else "neither --model nor --predictions"
+    remedy = "Add `--model run/fold-0/model`, or `--predictions masks`, and not both"
+    raise InputError.one("what is to be scored?", got=got, expected="either --model or --predictions", remedy=remedy)
 
 
 def _evaluate(study: Study, cohort: Cohort, predictor: Predictor, out: Path | None) -> Evaluation:

@@ -72,7 +72,13 @@ def _limit(text: str | None) -> int | None:
     try:
         return None if text is None else parse_size(text)
     except ValueError:
-        raise InputError.one("this is no size", where="--store-limit", got=repr(text), expected="200 GB, say") from None
+        raise InputError.one(
+            "this is no size",
+            where="--store-limit",
+            got=repr(text),
+            expected="a number with MB, GB or TB",
+            remedy='Write for example `--store-limit "200 GB"`',
+        ) from None
 
 
 def _study(path: Path, steps: int | None) -> Study:
@@ -82,7 +88,13 @@ def _study(path: Path, steps: int | None) -> Study:
     if steps is None:
         return study
     if steps < 1:
-        raise InputError.one("there is nothing to train", where="--steps", got=str(steps), expected="1 or more")
+        raise InputError.one(
+            "there is nothing to train",
+            where="--steps",
+            got=str(steps),
+            expected="1 or more",
+            remedy="Leave --steps out to train for the epochs of the study",
+        )
     training = study.training.model_copy(update={"steps": steps})
     return Study.model_validate(study.model_copy(update={"training": training}).model_dump(by_alias=True))
 

@@ -33,7 +33,12 @@ def _kinds(word: str | None) -> tuple[Kind, ...]:
     if word is None:
         return tuple(Kind)
     if word not in [*Kind]:
-        raise InputError.one("unknown kind of part", got=repr(word), remedy=did_you_mean(word, [*Kind]))
+        raise InputError.one(
+            "unknown kind of part",
+            got=repr(word),
+            expected=f"one of {', '.join(Kind)}",
+            remedy=did_you_mean(word, [*Kind]),
+        )
     return (Kind(word),)
 
 

@@ -66,7 +66,9 @@ def _cohort(study: Study, manifest: Path | None, folder: Path | None) -> Cohort:
         return read_manifest(manifest, study, truth=Truth.OPTIONAL)
     if folder is not None and manifest is None:
         return folder_cohort(folder, study)
-    raise InputError.one("where are the images?", expected="either --manifest or --folder")
+    got = "both" if folder is not None else "neither --manifest nor --folder"
+    remedy = "Add `--folder images`, or `--manifest data.csv`, and not both"
+    raise InputError.one("where are the images?", got=got, expected="either --manifest or --folder", remedy=remedy)
 
 
 def _text(cases: int, out: Path) -> str:

@@ -38,7 +38,10 @@ def preview(
 
     if out.suffix.lower() != ".png" or not 1 <= count <= 400:
         raise InputError.one(
-            "the picture cannot be made so", got=f"{out}, {count}", expected="a .png, 1 to 400 patches"
+            "the picture cannot be made so",
+            got=f"{out}, {count}",
+            expected="a .png, 1 to 400 patches",
+            remedy="Write for example `--out patches.png --count 24`",
         )
     chosen = load_study(study)
     picture, absent = _draw(chosen, manifest, work, count)

@@ -38,7 +38,13 @@ def prune(
     try:
         limit = parse_size(keep)
     except ValueError:
-        raise InputError.one("this is no size", where="--keep", got=repr(keep), expected="such as 200 GB") from None
+        raise InputError.one(
+            "this is no size",
+            where="--keep",
+            got=repr(keep),
+            expected="a number with MB, GB or TB",
+            remedy='Write for example `--keep "200 GB"`',
+        ) from None
     _show(_open(folder).prune(limit), "removed", as_json=as_json)
 
 
@@ -63,7 +69,11 @@ def _open(folder: Path) -> CaseStore:
         if (root / "cases").is_dir():
             return CaseStore(root)
     raise InputError.one(
-        "there is no store", where=str(folder), remedy="Name the `work` folder of site.yaml, or that of a run"
+        "there is no store",
+        where=str(folder),
+        got="no folder `cases`",
+        expected="a folder with preprocessed cases",
+        remedy="Name the `work` folder of site.yaml, or that of a run",
     )
 
 

@@ -17,5 +17,11 @@ def folds_of(word: str) -> Folds | int:
     if word in [*Folds]:
         return Folds(word)
     if not (word.isascii() and word.isdigit()):
-        raise InputError.one("unknown folds", where="--folds", got=repr(word), expected="a number, all or nested")
+        raise InputError.one(
+            "unknown folds",
+            where="--folds",
+            got=repr(word),
+            expected="a number, all or nested",
+            remedy="Write for example `--folds 0`, `--folds all` or `--folds nested`",
+        )
     return int(word)

@@ -95,7 +95,10 @@ def _report_missing(table: Table, required: Collection[str], findings: Findings)
     for name in sorted({*required} - {*table.columns}):
         close = [column for column in table.columns if _likeness(column, name) >= _NEAR]
         remedy = f"Is it {close[0]!r}? Rename that" if close else did_you_mean(name, filter(None, table.columns))
-        findings.add(f"the column {name!r} is missing", where=_header(table), remedy=remedy)
+        if remedy.startswith("Known"):
+            remedy = f"Add the column {name}, or give the one that it is that name"
+        what, got = f"the column {name!r} is missing", ", ".join(filter(None, table.columns))
+        findings.add(what, where=_header(table), got=got, expected=f"a column {name}", remedy=remedy)
 
 
 def _report_near_misses(table: Table, wanted: set[str], required: set[str], findings: Findings) -> None:
@@ -105,6 +108,8 @@ def _report_near_misses(table: Table, wanted: set[str], required: set[str], find
                 findings.add(
                     f"unknown column {column!r}",
                     where=_header(table),
+                    got=repr(column),
+                    expected=repr(name),
                     remedy=f"Did you mean {name!r}? A free column needs a name that differs more",
                 )
 
@@ -120,7 +125,7 @@ def _report_channels(table: Table, layout: Layout, findings: Findings) -> None:
             where=_header(table),
             got=f"{len(found)} ({', '.join(found)})" if found else "none",
             expected=f"{len(allowed[-1])} ({expected}){inputs}",
-            remedy=_near_channels(table),
+            remedy=_near_channels(table) or "Add or rename columns until there is one for each input",
         )
 
 

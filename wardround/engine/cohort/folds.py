@@ -233,7 +233,10 @@ class _Folding:
             remedy = "The manifest's Split column fixes the one split there is" if self._stated else ""
             expected = "0" if self.count == 1 else f"0 to {self.count - 1}"
             where = self._cohort.manifest.name
-            raise InputError.one(f"there is no fold {fold}", where=where, expected=expected, remedy=remedy)
+            remedy = remedy or "Folds are counted from 0; write one of these, or more `outer_folds` in the study"
+            raise InputError.one(
+                f"there is no fold {fold}", where=where, got=str(fold), expected=expected, remedy=remedy
+            )
 
     def _require_patients(self, found: int, count: int, level: str) -> None:
         if found < count:

@@ -62,6 +62,11 @@ def read_table(path: Path, findings: Findings) -> Table:
 
 
 def _decode(path: Path) -> str:
+    if path.suffix.lower() in (".yaml", ".yml"):
+        remedy = "Name the table here, and the study or settings in their own place"
+        raise InputError.one(
+            "this is no table", where=str(path), got="a YAML file", expected="a CSV file", remedy=remedy
+        )
     content = read_named(path, "table")
     _require_text(path, content)
     encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"

@@ -62,6 +62,7 @@ def load_model(folder: Path, *, device: str = "auto") -> TrainedModel:
             "this is not a model folder",
             where=str(folder),
             got=f"no {' and no '.join(missing)}",
+            expected="a folder with both",
             remedy="`wardround fit` writes one, called `model`, for each fold",
         )
     with naming_later_releases(folder):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar
 
 from pydantic import ConfigDict
@@ -125,13 +125,21 @@ def _plugins() -> Iterable[Part]:
         try:
             rows = tuple(entry.load())
         except Exception as error:  # whatever a foreign package raises, the user can only repair or remove it
-            raise InputError.one(
-                "an installed package's parts cannot be loaded",
-                where=f"entry point {entry.name} = {entry.value}",
-                got=f"{type(error).__name__}: {error}",
-                remedy="Repair or uninstall the package",
-            ) from error
+            got = f"{type(error).__name__}: {error}"
+            raise _foreign(entry, "an installed package's parts cannot be loaded", got, "a module with rows") from error
+        strange = next((row for row in rows if not isinstance(row, Part)), None)
+        if strange is not None:
+            raise _foreign(entry, "a row of an installed package is no part", repr(strange), "rows of the type Part")
         yield from rows
+
+
+def _foreign(entry: EntryPoint, what: str, got: str, expected: str) -> InputError:
+    """The error for a package that is not ours, named with its release."""
+    package = f"{entry.dist.name} {entry.dist.version}, " if entry.dist is not None else ""
+    where = f"{package}entry point {entry.name} = {entry.value}"
+    return InputError.one(
+        what, where=where, got=got, expected=expected, remedy="Repair, update or uninstall the package"
+    )
 
 
 @cache

@@ -28,7 +28,12 @@ def resolve_device(name: str) -> torch.device:
     count = torch.cuda.device_count()
     known = ["auto", "cpu", *(["cuda"] if count else []), *(f"cuda:{index}" for index in range(count))]
     if name not in known:
-        raise InputError.one("there is no such device here", got=repr(name), expected=" or ".join(known))
+        raise InputError.one(
+            "there is no such device here",
+            got=repr(name),
+            expected=" or ".join(known),
+            remedy="Leave --device out, which takes the best one here",
+        )
     return torch.device(kind, int(number or 0)) if kind == "cuda" else torch.device("cpu")
 
 
