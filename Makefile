@@ -11,7 +11,7 @@ export OMP_NUM_THREADS ?= 1
 # Tests run in two processes.
 TWO := -n 2 --dist loadgroup
 
-.PHONY: demo test test-all bench lint format wheel clean
+.PHONY: demo test test-all bench mutation lint format wheel clean
 
 demo: $(READY)
 	$(BIN)/wardround demo --out demo-run
@@ -24,6 +24,12 @@ test-all: $(READY)
 
 bench: $(VENV)/.ready-bench
 	$(BIN)/python -m benchmarks
+
+# Which faults the tests notice: make mutation ROOM=store SAMPLE=60
+ROOM ?= store
+SAMPLE ?= 60
+mutation: $(VENV)/.ready-mutation
+	nice -n 15 $(BIN)/python -m benchmarks.mutations $(ROOM) --sample $(SAMPLE)
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -50,6 +56,10 @@ $(VENV)/.ready-bench: $(READY)
 wheel: $(READY)
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation -w dist .
 	cp constraints.txt dist/
+
+$(VENV)/.ready-mutation: $(READY)
+	$(PIP) --no-build-isolation -e '.[mutation]'
+	touch $@
 
 clean:
 	rm -rf $(VENV) demo-run build dist *.egg-info
