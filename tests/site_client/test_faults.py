@@ -15,6 +15,7 @@ import pytest
 
 from tests.site_client.asking import CANARIES, ask, ready, refusal, until
 from tests.site_client.support import FakeLaboratory, Site, base_model, build_site, courier_of, working_site
+from wardround.engine.basics.backoff import Backoff
 from wardround.engine.basics.files import require_space
 from wardround.engine.basics.problems import InputError
 from wardround.federation.protocol import Done, RefusalCode, Refused, Stage, Working
@@ -90,9 +91,9 @@ def test_a_fault_that_may_pass_is_tried_later_each_time_and_never_at_the_same_mo
     known = [wait for wait in waits if wait is not None]
     assert len(known) == len(waits)
     if max(known) > 0:
-        assert min(known) >= 0.5 * faults.FIRST_PAUSE
-        assert max(known[10:]) > 60 * faults.FIRST_PAUSE
-        assert max(known) <= 1.5 * faults.LONGEST_PAUSE
+        assert min(known) >= 0.5 * faults.PAUSES.first
+        assert max(known[10:]) > 60 * faults.PAUSES.first
+        assert max(known) <= 1.5 * faults.PAUSES.longest
         assert len(set(known)) == len(known)
 
 
@@ -129,8 +130,7 @@ def _worker_that_may_end(site: Site, laboratory: FakeLaboratory) -> Iterator[Cal
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses of hundredths of a second."""
-    monkeypatch.setattr(faults, "FIRST_PAUSE", 0.02)
-    monkeypatch.setattr(faults, "LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(faults, "PAUSES", Backoff(0.02, 0.05))
 
 
 @pytest.mark.usefixtures("hasty")
@@ -211,8 +211,7 @@ def test_a_site_whose_cases_cannot_be_used_says_so_also_while_it_tries_again(
     site: Site, monkeypatch: pytest.MonkeyPatch, error: Exception, code: RefusalCode
 ) -> None:
     """Reading every case may take long: all that time the site must not say that it gets ready."""
-    monkeypatch.setattr("wardround.site_client.worker._SECONDS_BEFORE_ANOTHER_TRY", 0.01)
-    monkeypatch.setattr("wardround.site_client.worker._LONGEST_BEFORE_ANOTHER_TRY", 0.01)
+    monkeypatch.setattr("wardround.site_client.worker._BEFORE_ANOTHER_TRY", Backoff(0.01, 0.01))
     tries, gate = [0], threading.Event()
 
     def fail(*_: object) -> FakeLaboratory:
@@ -252,5 +251,4 @@ def test_the_supervisor_starts_a_worker_that_asks_for_it_and_waits_longer_each_t
         child.process.wait(20)
         assert child.died() == FRESH_PROCESS
         pauses.append(child.pause)
-        child.slow_down()
     assert pauses == sorted(set(pauses))

@@ -16,7 +16,6 @@ from tests.site_client.support import FakeLaboratory, Site, base_model, build_si
 from wardround.engine.basics.files import Rotation
 from wardround.federation.payload import pack
 from wardround.federation.protocol import Done, RefusalCode, Stage
-from wardround.site_client import events
 from wardround.site_client.events import Event, EventLog, Role, log_path, read_log
 from wardround.site_client.mailbox import entries
 
@@ -116,7 +115,7 @@ def test_half_written_entries_are_swept_at_the_start(site: Site) -> None:
 
 
 def test_logs_rotate_and_are_read_as_one(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "ROTATION", Rotation(limit=2000, kept=3))
+    monkeypatch.setattr("wardround.engine.basics.event_log.ROTATION", Rotation(limit=2000, kept=3))
     log = EventLog(site.settings.work, Role.COURIER)
     for number in range(100):
         log.record(Event.MESSAGE_PULLED, number=number)

@@ -22,6 +22,7 @@ from tests.site_client.support import (
     courier_of,
     working_site,
 )
+from wardround.engine.basics.backoff import Backoff
 from wardround.federation.endings import EndReason, ending_line
 from wardround.federation.envelope import Envelope
 from wardround.federation.payload import unpack
@@ -212,7 +213,7 @@ def test_a_lasting_fault_is_tried_again_after_a_restart_only(site: Site) -> None
 
 def test_a_cohort_that_cannot_be_opened_refuses_and_is_tried_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     tries: list[int] = []
-    monkeypatch.setattr("wardround.site_client.worker._SECONDS_BEFORE_ANOTHER_TRY", 0.1)
+    monkeypatch.setattr("wardround.site_client.worker._BEFORE_ANOTHER_TRY", Backoff(0.1, 0.1))
 
     def fail_twice(*_: object) -> FakeLaboratory:
         tries.append(1)

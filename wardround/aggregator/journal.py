@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,10 +11,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from wardround.engine.basics.files import Rotation, append_durably, read_json_lines, rotate, rotated_files
-from wardround.engine.basics.printable import json_text
-
-_ROTATION = Rotation()
+from wardround.engine.basics.event_log import EventFile, read_events, time_now
 
 
 class Event(StrEnum):
@@ -77,22 +73,20 @@ class Journal:
 
     def __init__(self, path: Path, listener: Callable[[Entry], None]) -> None:
         self.path = path
+        self._file = EventFile(path)
         self._listener = listener
         self._lock = threading.Lock()
 
     def record(self, event: Event, **facts: JsonValue) -> None:
         """Write one event, then tell the listener, whose terminal or pipe may be gone: what counts is on disk."""
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-        content = {"time": now, "event": event.value, **facts}
-        with self._lock:
-            rotate(self.path, _ROTATION)
-            append_durably(self.path, json_text(content))
+        now = time_now()
+        with self._lock:  # the listener hears events in the order in which they stand in the file
+            self._file.append({"time": now, "event": event.value, **facts})
             with contextlib.suppress(OSError):
                 self._listener(Entry(now, event.value, facts))
 
 
 def read_journal(path: Path) -> Iterator[Entry]:
     """The entries with those of the files set aside, oldest first. A line that a crash cut off is left out."""
-    for file in rotated_files(path):
-        for content in read_json_lines(file):
-            yield Entry(str(content.pop("time", "")), str(content.pop("event", "")), content)
+    for content in read_events(path):
+        yield Entry(str(content.pop("time", "")), str(content.pop("event", "")), content)

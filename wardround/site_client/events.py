@@ -6,8 +6,6 @@ code and the `correlation` that the line repeats.
 
 from __future__ import annotations
 
-import datetime
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,19 +13,10 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from wardround.engine.basics.files import (
-    Rotation,
-    append_durably,
-    private_folder,
-    read_json_lines,
-    rotate,
-    rotated_files,
-)
+from wardround.engine.basics.event_log import EventFile, read_events, time_now
+from wardround.engine.basics.files import private_folder
 from wardround.engine.basics.loudness import is_quiet
-from wardround.engine.basics.printable import complain, json_text, printable, say
-
-ROTATION = Rotation()
-"""When a log of the site begins a new file: nine files of 8 MiB at most."""
+from wardround.engine.basics.printable import complain, printable, say
 
 
 class Role(StrEnum):
@@ -109,22 +98,20 @@ class Entry:
 class EventLog:
     """The log of one process: `events/<role>.jsonl` under the work folder, and a plain line on the terminal.
 
-    A full file is set aside as `<role>.jsonl.1`, and so on: see `ROTATION`.
+    A full file is set aside as `<role>.jsonl.1`, and so on.
     """
 
     def __init__(self, work: Path, role: Role) -> None:
         self.path = log_path(work, role)
         self.role = role
-        self._lock = threading.Lock()
+        self._file = EventFile(self.path)
 
     def record(self, event: Event, **facts: JsonValue) -> None:
         """Write one event durably, then say it on the terminal if people want to know. Raises OSError."""
         entry = self._entry(event, facts)
         content = {"time": entry.time, "role": entry.role, "event": entry.event, **facts}
-        with self._lock:
-            private_folder(private_folder(self.path.parent.parent) / self.path.parent.name)
-            rotate(self.path, ROTATION)
-            append_durably(self.path, json_text(content))
+        private_folder(private_folder(self.path.parent.parent) / self.path.parent.name)
+        self._file.append(content)
         _say(entry)
 
     def record_fault(self, event: Event, **facts: JsonValue) -> None:
@@ -136,8 +123,7 @@ class EventLog:
             complain(f"this could not be written to {self.path}: {error.strerror}")
 
     def _entry(self, event: Event, facts: Mapping[str, JsonValue]) -> Entry:
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-        return Entry(now, self.role.value, event.value, facts)
+        return Entry(time_now(), self.role.value, event.value, facts)
 
 
 def _say(entry: Entry) -> None:
@@ -153,10 +139,9 @@ def log_path(work: Path, role: Role) -> Path:
 
 def read_log(path: Path) -> Iterator[Entry]:
     """The entries of one log with its files set aside, oldest first. A line that a crash cut off is left out."""
-    for file in rotated_files(path):
-        for content in read_json_lines(file):
-            time, role, event = (str(content.pop(key, "")) for key in ("time", "role", "event"))
-            yield Entry(time, role, event, content)
+    for content in read_events(path):
+        time, role, event = (str(content.pop(key, "")) for key in ("time", "role", "event"))
+        yield Entry(time, role, event, content)
 
 
 _SENTENCES: Mapping[str, str] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from wardround.engine.basics.backoff import Backoff
 from wardround.engine.basics.faults import FULL, is_of_the_device, is_out_of_memory
 from wardround.engine.basics.files import DiskFullError
 from wardround.engine.basics.problems import InputError
@@ -13,7 +14,7 @@ from wardround.site_client.agreement import Refusal
 
 TRIES_PER_PROCESS = 3
 """So many failures in a row, and the worker asks for a fresh process."""
-FIRST_PAUSE, LONGEST_PAUSE = 5.0, 600.0
+PAUSES = Backoff(first=5.0, longest=600.0, spread=(0.5, 1.5))
 
 _AT_ONCE = frozenset(
     {
@@ -79,5 +80,4 @@ def retry(code: RefusalCode, failures: int, rng: random.Random) -> Retry:
         return Retry(0.0)
     if code not in _AFTER_A_PAUSE:
         return Retry(None)
-    pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(max(0, failures - 1), 16))
-    return Retry(pause * rng.uniform(0.5, 1.5))
+    return Retry(PAUSES.varied(failures, rng))

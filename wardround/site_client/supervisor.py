@@ -8,9 +8,10 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from wardround.engine.basics.backoff import Backoff
 from wardround.engine.basics.children import child_environment, module_command
 from wardround.engine.basics.loudness import is_quiet
 from wardround.engine.basics.printable import say
@@ -23,8 +24,7 @@ from wardround.site_client.readiness import require_ready
 from wardround.site_client.settings import SiteSettings, load_settings
 from wardround.site_client.status import standing_line
 
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 30.0
+_BEFORE_A_START = Backoff(first=0.5, longest=30.0)
 _GOOD_RUN_SECONDS = 60.0
 _LOOK_EVERY = 0.2
 _GRACE_SECONDS = 20.0
@@ -39,9 +39,11 @@ class _Child:
     work: Path
     command: Sequence[str]
     environment: Mapping[str, str]
+    draws: random.Random = field(default_factory=random.Random)
     process: subprocess.Popen[bytes] | None = None
     began: float = 0.0
-    pause: float = FIRST_PAUSE
+    quick_ends: int = 0
+    pause: float = 0.0
     due: float = 0.0
 
     def start(self) -> int:
@@ -58,14 +60,11 @@ class _Child:
         if code is None:
             return None
         now = time.monotonic()
-        self.pause = FIRST_PAUSE if now - self.began >= _GOOD_RUN_SECONDS else self.pause
-        self.due = now + self.pause * random.uniform(0.75, 1.25)
+        self.quick_ends = 1 if now - self.began >= _GOOD_RUN_SECONDS else self.quick_ends + 1
+        self.pause = _BEFORE_A_START.varied(self.quick_ends, self.draws)
+        self.due = now + self.pause
         self.close()
         return code
-
-    def slow_down(self) -> None:
-        """Wait longer before the start after the next."""
-        self.pause = min(2 * self.pause, LONGEST_PAUSE)
 
     def is_due(self) -> bool:
         """Whether it should be started now."""
@@ -111,7 +110,6 @@ class Supervisor:
         if code is not None:
             pause = round(child.pause, 1)
             self._log.record_fault(Event.CHILD_DIED, name=child.role.value, code=code, pause=pause)
-            child.slow_down()
         if child.is_due():
             self._log.record_fault(Event.CHILD_STARTED, name=child.role.value, pid=child.start())
 

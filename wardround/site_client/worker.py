@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from pydantic import JsonValue
 
+from wardround.engine.basics.backoff import Backoff
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode
 from wardround.federation.protocol import RefusalCode
@@ -28,8 +29,7 @@ from wardround.site_client.settings import SiteSettings
 from wardround.site_client.work import TaskGoneError, Workroom, allowed_training_cases, perform, sweep, tidy
 
 OpenLaboratory = Callable[[SiteSettings, Agreement], Laboratory]
-_SECONDS_BEFORE_ANOTHER_TRY = 20
-_LONGEST_BEFORE_ANOTHER_TRY = 160
+_BEFORE_ANOTHER_TRY = Backoff(first=20, longest=160, spread=(1.0, 1.25))
 _TIDY_EVERY = 60.0
 
 
@@ -107,9 +107,7 @@ class Worker:
         return self._laboratory
 
     def _pause(self) -> None:
-        longest = max(_SECONDS_BEFORE_ANOTHER_TRY, _LONGEST_BEFORE_ANOTHER_TRY)
-        pause = min(longest, _SECONDS_BEFORE_ANOTHER_TRY * 2 ** min(self._shut_out - 1, 8))
-        self._room.stop.wait(pause * self._random.uniform(1.0, 1.25))
+        self._room.stop.wait(_BEFORE_ANOTHER_TRY.varied(self._shut_out, self._random))
 
     def _work(self, key: str) -> None:
         room = self._room

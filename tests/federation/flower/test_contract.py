@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib
 import inspect
@@ -12,6 +13,7 @@ from importlib.metadata import version
 
 import pytest
 
+from tests.architecture import source
 from tests.federation.flower.world import World
 from tests.support.certificates import new_key
 from wardround.federation.flower import cargo, signing, wire
@@ -59,7 +61,24 @@ SIGNATURES = {
         "message_object_ids"
     },
     "flwr.server.superlink.linkstate.in_memory_linkstate:InMemoryLinkState._cleanup_expired_task_tokens_locked": set(),
+    "flwr.server.superlink.linkstate.in_memory_linkstate:InMemoryLinkState.store_message_res": {"message"},
+    "flwr.server.superlink.linkstate.in_memory_linkstate:InMemoryLinkState.acknowledge_node_heartbeat": {
+        "node_id",
+        "heartbeat_interval",
+    },
+    "flwr.server.superlink.linkstate.in_memory_linkstate:InMemoryLinkState.delete_messages": {"message_ins_ids"},
+    "flwr.server.superlink.linkstate.in_memory_linkstate:InMemoryLinkState.get_object": {"run_id", "object_id"},
+    "flwr.server.superlink.linkstate.in_memory_linkstate:InMemoryLinkState.store_fab": {"fab"},
+    "flwr.server.superlink.linkstate.in_memory_linkstate:InMemoryLinkState.get_run_info": {"run_ids"},
+    "flwr.server.superlink.linkstate.in_memory_linkstate:InMemoryLinkState.claim_task": {"task_id"},
+    "flwr.server.superlink.linkstate.in_memory_linkstate:InMemoryLinkState.activate_task": {"task_id"},
     "flwr.supercore.object_store.in_memory_object_store:InMemoryObjectStore.preregister": {"run_id", "object_tree"},
+    "flwr.supercore.object_store.in_memory_object_store:InMemoryObjectStore.put": {"object_id", "object_content"},
+    "flwr.supercore.object_store.in_memory_object_store:InMemoryObjectStore.get": {"object_id"},
+    "flwr.supercore.object_store.in_memory_object_store:InMemoryObjectStore.delete": {"object_id"},
+    "flwr.supercore.inflatable.inflatable_object:get_object_body": {"object_content", "cls"},
+    "flwr.supercore.inflatable.inflatable_object:get_object_type_from_object_content": {"object_content"},
+    "flwr.supercore.inflatable.inflatable_object:get_object_children_ids_from_object_content": {"object_content"},
     "flwr.app.message:make_message": {"metadata", "content"},
     "flwr.app.message:remove_content_from_message": {"message"},
     "flwr.supercore.inflatable.inflatable_utils:inflate_object_from_contents": {"object_id", "object_contents"},
@@ -78,6 +97,66 @@ def test_a_name_of_flower_takes_what_we_pass(place: str) -> None:
     parameters = set(inspect.signature(found).parameters)  # type: ignore[arg-type]
     missing = SIGNATURES[place] - parameters
     assert not missing, f"{place} of flwr {version('flwr')} takes {sorted(parameters)}, but no {sorted(missing)}"
+
+
+POSITIONS = {
+    "flwr.server.superlink.linkstate.in_memory_linkstate:InMemoryLinkState.create_node": (
+        *("owner_aid", "owner_name", "public_key", "heartbeat_interval"),
+    ),
+    "flwr.server.superlink.linkstate.in_memory_linkstate:InMemoryLinkState.create_run": (
+        *("fab_id", "fab_version", "fab_hash", "override_config", "federation_id"),
+        *("federation_config", "flwr_aid", "primary_task_type"),
+    ),
+}
+"""What is passed by place, in this order."""
+
+
+@pytest.mark.parametrize("place", sorted(POSITIONS))
+def test_a_name_of_flower_takes_what_we_pass_in_this_order(place: str) -> None:
+    module, _, path = place.partition(":")
+    kind, _, method = path.partition(".")
+    parameters = list(inspect.signature(getattr(getattr(importlib.import_module(module), kind), method)).parameters)
+    wanted = POSITIONS[place]
+    assert parameters[1 : len(wanted) + 1] == list(wanted), f"{place} of flwr {version('flwr')} takes {parameters}"
+
+
+def test_every_name_that_we_import_from_flower_is_there() -> None:
+    lacking = []
+    for module in source.modules():
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "flwr":
+                found = importlib.import_module(node.module or "")
+                lacking += [
+                    f"{source.place(module, node.lineno)}: flwr {version('flwr')} has no {node.module}.{one.name}"
+                    for one in node.names
+                    if not hasattr(found, one.name)
+                ]
+    assert not lacking
+
+
+def test_the_link_state_holds_nodes_as_we_change_them(world: World) -> None:
+    """A site that comes with another key keeps its id: three attributes are written for that."""
+    with world.link() as link:
+        state = link._state
+        assert state is not None
+        site = next(iter(state._node_ids))
+        node_id = state.node_id(site)
+        assert node_id in state.nodes, "InMemoryLinkState.nodes has no node of a site that was enrolled"
+        known = state.nodes[node_id].public_key
+        assert state.node_public_key_to_node_id[known] == node_id, "keys are not kept in node_public_key_to_node_id"
+        assert hasattr(state.lock, "acquire"), "InMemoryLinkState.lock is no lock"
+        assert state.object_store is state._objects, "InMemoryLinkState.object_store is not the store it was given"
+        assert hasattr(state._objects.lock_store, "acquire"), "InMemoryObjectStore.lock_store is no lock"
+        assert state._objects.store == {}, "InMemoryObjectStore.store is not the table of its objects"
+
+
+def test_a_message_takes_its_id_where_we_write_it() -> None:
+    """Private names of Flower's: `Metadata._message_id`, and `Array._chunks`, in which it looks before it cuts."""
+    from wardround.federation.envelope import Envelope
+
+    parcel = wire.pack(Envelope(b"{}", b"s", b"payload"), cargo.cut(b"payload"), wire.Route(1, 1, 2), 60.0)
+    assert parcel.head.metadata.message_id == parcel.tree.object_id
+    assert len(parcel.pieces) == 1, "Flower cut the array itself: it does not look at Array._chunks any more"
 
 
 def test_our_client_sets_what_flowers_constructor_sets() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from wardround.engine.basics.backoff import Backoff
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class Patience:
         jitter: part by which a delay varies at random, so that sites which failed together do not come back together.
         answer: for an answer, without the transfer of a model.
         bytes_per_second: of the slowest site's line.
+        draws: from which the variation is drawn.
     """
 
     pause: float = 1.0
@@ -31,17 +34,16 @@ class Patience:
     jitter: float = 0.25
     answer: float = 60.0
     bytes_per_second: float = 64_000.0
+    draws: random.Random = field(default_factory=random.Random, compare=False)
 
     def retry(self, failures: int) -> float:
         """Delay after the n-th failure in a row, counted from 1."""
-        return self._varied(min(self.last_retry, self.first_retry * 2.0 ** min(failures - 1, 16)))
+        spread = 1.0 - self.jitter, 1.0 + self.jitter
+        return Backoff(self.first_retry, self.last_retry, spread=spread).varied(failures, self.draws)
 
     def persuasion(self, refusals: int) -> float:
         """Delay after the n-th refusal of a round, counted from 1."""
-        return min(self.last_persuade, self.persuade * 2.0 ** min(refusals - 1, 16))
-
-    def _varied(self, delay: float) -> float:
-        return delay * random.uniform(1.0 - self.jitter, 1.0 + self.jitter)
+        return Backoff(self.persuade, self.last_persuade).plain(refusals)
 
     def for_transfer(self, size: int) -> float:
         """Time for an exchange in which up to `size` bytes cross the line."""

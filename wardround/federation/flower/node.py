@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import random
 import ssl
 import threading
 import time
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
+from wardround.engine.basics.backoff import Backoff
 from wardround.federation.envelope import Envelope
 from wardround.federation.payload import MAX_PAYLOAD_BYTES
 
@@ -40,9 +42,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NodeEvent", "ProbeResult", "clock_skew", "is_enrolled", "probe", "serve", "standing"]
 
-_FIRST_PAUSE = 0.5
-_LONGEST_PAUSE = 5.0
-_DOUBLED_PAUSE = 20.0
+_BETWEEN_SESSIONS = Backoff(first=0.5, longest=5.0)
+_WHILE_DOUBLED = Backoff(first=0.5, longest=20.0)
 _LASTING_SECONDS = 10.0
 _LANES = 2
 _POLL_PATIENCE = 0.2
@@ -88,9 +89,9 @@ def serve(
 ) -> None:
     """Serve the aggregator until `stop` is set.
 
-    Any fault ends the session and another is opened after a pause of 0.5 s, doubling to 5 s. A message whose answer
-    could not be sent is handed to the handler again, in a later session. An exception of the handler is logged here
-    and reported as an event; the aggregator gets nothing and asks again.
+    Any fault ends the session and another is opened after a pause of 0.5 s, doubling to 5 s, each varied by a quarter.
+    A message whose answer could not be sent is handed to the handler again, in a later session. An exception of the
+    handler is logged here and reported as an event; the aggregator gets nothing and asks again.
 
     Args:
         address: `host:port` of the aggregator.
@@ -113,12 +114,11 @@ def serve(
     arriving.expire()
     line = _Line(address, ca, client_context(ca), Signer(key, installation), arriving)
     courier = _Courier(line, handler, on_event, stop, Pace(poll_seconds))
-    pause = _FIRST_PAUSE
+    failures, draws = 0, random.Random()
     while not stop.is_set():
-        if courier.run_session():
-            pause = _FIRST_PAUSE
-        stop.wait(pause)
-        pause = min(2 * pause, _DOUBLED_PAUSE if courier.is_doubled else _LONGEST_PAUSE)
+        failures = 1 if courier.run_session() else failures + 1
+        backoff = _WHILE_DOUBLED if courier.is_doubled else _BETWEEN_SESSIONS
+        stop.wait(backoff.varied(failures, draws))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import random
 
+from wardround.engine.basics.backoff import Backoff
+
 _HELD_SECONDS = 1.0
 _SLOWEST_SECONDS = 2.0
 _GROWTH = 1.5
@@ -23,16 +25,17 @@ class Pace:
 
     def __init__(self, quickest: float) -> None:
         self._quickest = quickest
-        self._pause = quickest
+        self._idle = 0
+        self._backoff = Backoff(quickest, _SLOWEST_SECONDS, _GROWTH, (1 - _JITTER, 1 + _JITTER))
         self._random = random.Random()
 
     def busy(self) -> None:
         """A message came: the next may follow soon."""
-        self._pause = self._quickest
+        self._idle = 0
 
     def idle(self, took: float) -> float:
         """Pause after a poll that brought nothing and took `took` seconds."""
         if took >= _HELD_SECONDS:
             return self._random.uniform(0.0, min(self._quickest, _JITTER))
-        pause, self._pause = self._pause, min(_SLOWEST_SECONDS, self._pause * _GROWTH)
-        return pause * self._random.uniform(1 - _JITTER, 1 + _JITTER)
+        self._idle += 1
+        return self._backoff.varied(self._idle, self._random)
