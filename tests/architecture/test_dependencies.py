@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import packages_distributions
@@ -79,13 +79,23 @@ def _foreign(name: str) -> bool:
     return bool(top) and top not in stdlib_module_names and top not in OURS
 
 
-def _uses_of_the_package() -> Iterator[Use]:
+@cache
+def _uses_of_the_package() -> tuple[Use, ...]:
+    return tuple(_imports_of_the_package())
+
+
+def _imports_of_the_package() -> Iterator[Use]:
     for module in modules():
         where = module.path.relative_to(PACKAGE.parent)
         yield from (Use(f"{where}:{line}", name) for name, line in module.imports() if _foreign(name))
 
 
-def _uses_under(folder: Path) -> Iterator[Use]:
+@cache
+def _uses_under(folder: Path) -> tuple[Use, ...]:
+    return tuple(_imports_under(folder))
+
+
+def _imports_under(folder: Path) -> Iterator[Use]:
     for path in sorted(folder.rglob("*.py")):
         where = path.relative_to(CHECKOUT)
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -95,7 +105,7 @@ def _uses_under(folder: Path) -> Iterator[Use]:
             yield from (Use(f"{where}:{node.lineno}", name) for name in names if _foreign(name))  # type: ignore[attr-defined]
 
 
-def _undeclared(uses: Iterator[Use], declared: set[str]) -> list[str]:
+def _undeclared(uses: Iterable[Use], declared: set[str]) -> list[str]:
     return [f"{use.place} imports {use.module}" for use in uses if not use.distributions & declared]
 
 
@@ -108,7 +118,7 @@ def test_only_the_demonstration_needs_an_extra() -> None:
     assert {line.split(":")[0] for line in beyond} <= {"wardround/simulation/anatomy.py"}, beyond
 
 
-@pytest.mark.parametrize(("folder", "extras"), [("tests", ("dev",)), ("benchmarks", ("dev", "bench"))])
+@pytest.mark.parametrize(("folder", "extras"), [("tests", ("dev",)), ("benchmarks", ("dev", "bench", "mutation"))])
 def test_what_tests_and_benchmarks_import_is_declared(folder: str, extras: tuple[str, ...]) -> None:
     assert not _undeclared(_uses_under(CHECKOUT / folder), _declared(*extras))
 
@@ -148,6 +158,6 @@ def test_a_library_whose_insides_are_used_is_pinned(name: str) -> None:
 
 
 def test_the_check_sees_an_import_that_nobody_declared() -> None:
-    assert _undeclared(iter([Use("here:1", "starlette.routing")]), {"fastapi"}) == ["here:1 imports starlette.routing"]
-    assert not _undeclared(iter([Use("here:1", "google.protobuf.message")]), {"protobuf"})
-    assert not _undeclared(iter([Use("here:1", "PIL.Image"), Use("here:2", "SimpleITK")]), {"pillow", "simpleitk"})
+    assert _undeclared([Use("here:1", "starlette.routing")], {"fastapi"}) == ["here:1 imports starlette.routing"]
+    assert not _undeclared([Use("here:1", "google.protobuf.message")], {"protobuf"})
+    assert not _undeclared([Use("here:1", "PIL.Image"), Use("here:2", "SimpleITK")], {"pillow", "simpleitk"})
