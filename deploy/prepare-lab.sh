@@ -27,7 +27,7 @@ aggregator init --name lab --study "$coordinator/study.yaml" --address aggregato
 echo "health_port: 9444" >>"$federation"
 for site in "${sites[@]}"; do
     mkdir -p "$folder/$site/data"
-    site-client init --name "$site" --manifest "$folder/$site/data/data.csv" --folder "$folder/$site"
+    site-client init --name "$site" --manifest "$folder/$site/data/data.csv" --later --folder "$folder/$site"
     echo "health_port: 50051" >>"$folder/$site/site.yaml"
     aggregator enroll "$site" "$folder/$site/$site.pub" --config "$federation"
 done

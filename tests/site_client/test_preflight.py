@@ -15,7 +15,9 @@ from wardround.engine.cli.runner import ExitCode, run
 from wardround.engine.inspection import room
 from wardround.federation.flower.link import Link, TlsFiles
 from wardround.federation.identities import EnrolmentRequest, SiteKeys
+from wardround.site_client.checklist import show
 from wardround.site_client.cli import app
+from wardround.site_client.preflight import Checked, Preflight
 
 
 def _free_port() -> int:
@@ -65,6 +67,53 @@ def test_json_has_notes_or_problems(site: Site, link: Link, capsys: pytest.Captu
     site.settings.policy.chmod(0o666)
     assert _check(site, "--json") == ExitCode.BAD_INPUT
     assert "policy" in json.loads(capsys.readouterr().out)["problems"][0]["what"]
+
+
+def test_a_sound_site_has_a_line_for_each_thing(site: Site, link: Link, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _check(site) == ExitCode.OK
+    lines = capsys.readouterr().out.splitlines()
+    sound = [line.split(": ")[0].removeprefix("ok   ") for line in lines if line.startswith("ok ")]
+    assert {"disk", "device", "certificate", "address", "data", "policy", "clock", "keys", "key", "roster"} <= set(
+        sound
+    )
+    assert not any(line.startswith("BAD") for line in lines)
+    assert any("9 cases, every header was read" in line for line in lines)
+    assert "\x1b" not in "".join(lines)
+
+
+def test_what_is_wrong_is_marked_and_the_rest_is_still_looked_at(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    next((site.folder / "labels").iterdir()).unlink()
+    site.settings.policy.unlink()
+    assert _check(site, "--json") == ExitCode.BAD_INPUT
+    found = json.loads(capsys.readouterr().out)
+    states = {checked["name"]: checked["ok"] for checked in found["checks"]}
+    assert [name for name, ok in states.items() if not ok] == ["policy", "data", "address"]
+    assert states["disk"]
+    assert states["certificate"]
+    assert all(problem["remedy"] for problem in found["problems"])
+
+
+def test_lines_are_green_and_red_on_a_terminal(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rich.console import Console
+
+    shown = Console(record=True, force_terminal=True, width=200)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setattr("rich.console.Console", lambda: shown)
+    flight = Preflight()
+    flight.checks += [Checked("disk", True, "[red]free[/red]"), Checked("data", False, "gone")]
+    show(flight)
+    text = shown.export_text(styles=True)
+    assert "\x1b[32mok   disk: [red]free[/red]" in text
+    assert "\x1b[1;31mBAD  data: gone" in text
+
+
+def test_before_an_invitation_the_table_is_looked_for(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    site.settings.accepted.unlink()
+    site.settings.manifest.unlink()
+    assert _check(site) == ExitCode.BAD_INPUT
+    assert "BAD  data: there is no such table" in capsys.readouterr().out
 
 
 def test_every_problem_is_reported_at_once(site: Site, capsys: pytest.CaptureFixture[str]) -> None:

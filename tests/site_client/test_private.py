@@ -65,7 +65,7 @@ def _invited(folder: Path) -> Path:
 def test_every_command_keeps_what_it_writes_to_its_user(tmp_path: Path) -> None:
     """One after the other in one folder, as a hospital's staff uses them, until a model was trained."""
     folder = tmp_path / "north"
-    _command("init", "--name", "north", "--manifest", str(folder / "data.csv"), "--folder", str(folder))
+    _command("init", "--name", "north", "--manifest", str(folder / "data.csv"), "--later", "--folder", str(folder))
     assert open_to_others(folder) == []
     assert stat.S_IMODE(folder.stat().st_mode) & 0o077 == 0
     quicken(folder / "site.yaml")

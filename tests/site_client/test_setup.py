@@ -27,6 +27,8 @@ def site(tmp_path: Path) -> Site:
 
 
 def _init(folder: Path, name: str = "north") -> int:
+    folder.mkdir(exist_ok=True)
+    (folder / "data.csv").touch()
     return run(app, ["init", "--name", name, "--manifest", str(folder / "data.csv"), "--folder", str(folder)])
 
 
@@ -44,13 +46,34 @@ def test_init_makes_a_site_that_can_be_read_back(tmp_path: Path, capsys: pytest.
     assert "Fingerprint" in capsys.readouterr().out
 
 
-def test_init_says_that_there_is_no_table_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert _init(tmp_path / "without") == ExitCode.OK
-    assert f"note: {tmp_path / 'without' / 'data.csv'}: there is no such table yet" in capsys.readouterr().out
-    (tmp_path / "with").mkdir()
-    (tmp_path / "with" / "data.csv").write_text("SubjectID\n")
-    assert _init(tmp_path / "with") == ExitCode.OK
-    assert "note" not in capsys.readouterr().out
+@pytest.mark.parametrize("kind", ["nothing", "a folder", "a dangling link"])
+def test_init_refuses_a_table_that_is_not_there(tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    table, folder = tmp_path / "data.csv", tmp_path / "site"
+    if kind == "a folder":
+        table.mkdir()
+    elif kind == "a dangling link":
+        table.symlink_to(tmp_path / "gone.csv")
+    words = ["init", "--name", "north", "--manifest", str(table), "--folder", str(folder)]
+    assert run(app, words) == ExitCode.BAD_INPUT
+    said = capsys.readouterr().err
+    assert str(table) in said
+    assert "--later" in said
+    assert not folder.exists(), "nothing is written"
+    assert run(app, [*words, "--later"]) == ExitCode.OK
+    assert ("there is no such table yet" in capsys.readouterr().out) is True
+
+
+@pytest.mark.parametrize("place", ["Dropbox", "OneDrive - Klinikum", "Google Drive", "shared"])
+def test_init_refuses_a_folder_that_is_copied_elsewhere(
+    tmp_path: Path, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / place).mkdir()
+    if place == "shared":
+        (tmp_path / place / ".stfolder").mkdir()
+    folder = tmp_path / place / "site"
+    assert _init(folder) == ExitCode.BAD_INPUT
+    assert "synchronises" in capsys.readouterr().err
+    assert [path.name for path in folder.iterdir()] == ["data.csv"]
 
 
 @pytest.mark.parametrize(("name", "key"), [("site.yaml", "# store_limit:"), ("policy.yaml", "cohort_changes:")])
@@ -78,11 +101,12 @@ def test_init_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_init_refuses_a_name_before_it_writes(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert _init(tmp_path, name) == ExitCode.BAD_INPUT
     assert "such as `north`" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["data.csv"]
 
 
 def test_a_manifest_with_an_odd_name_survives(tmp_path: Path) -> None:
     manifest = tmp_path / "it's: data.csv"
+    manifest.touch()
     run(app, ["init", "--name", "north", "--manifest", str(manifest), "--folder", str(tmp_path / "site")])
     assert load_settings(tmp_path / "site/site.yaml").manifest == manifest
 

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.files import write_settings
 from wardround.engine.basics.problems import Findings, InputError
@@ -30,8 +32,10 @@ from wardround.site_client.agreement import (
     pin,
     read_accepted,
 )
+from wardround.site_client.costs import Costs
 from wardround.site_client.settings import Policy, SiteSettings, load_policy, load_settings
 
+_NO_COSTS = ("Costs        time, line and disk are reckoned without --yes, or with --json",)
 _SEPARATORS = re.compile(r"[\W_]+")
 
 
@@ -133,8 +137,8 @@ def open_offer(invitation_path: Path, config: Path) -> Offer:
     return Offer(settings, policy, invitation, former, damaged, _replaced(settings.accepted, invitation))
 
 
-def describe_offer(offer: Offer) -> tuple[str, ...]:
-    """What the staff agrees to, in plain words; whom they are to trust comes last."""
+def describe_offer(offer: Offer, costs: Costs | None = None) -> tuple[str, ...]:
+    """What the staff agrees to, in plain words, and what it takes of this site; whom they are to trust comes last."""
     invitation, plan = offer.invitation, offer.invitation.plan
     study, horizon = invitation.open_study(), invitation.plan.horizon
     others = [name for name in invitation.roster.names if name != offer.settings.name]
@@ -153,6 +157,9 @@ def describe_offer(offer: Offer) -> tuple[str, ...]:
         f"Test cases   {_test_cases(plan.outgoing)}",
         *(["Table        must have a PatientID column"] if plan.require.patient_column else []),
         "Stays        images, masks, tables, names, and the scores of single cases",
+        "Privacy      no noise is added to what leaves (no differential privacy); each update goes to the aggregator "
+        "as it is",
+        *(_NO_COSTS if costs is None else costs.lines()),
         f"Plan digest  {plan.digest}",
         *_changes(offer),
         "Compare these with the coordinator over the telephone:",
@@ -167,6 +174,28 @@ def _labels(study: Study) -> tuple[str, ...]:
     if study.rest == "background":
         told.append("every value of a mask that no class names counts as background")
     return (f"Classes      {'; '.join(told)}",) if told else ()
+
+
+def offer_as_json(offer: Offer, costs: Costs) -> dict[str, JsonValue]:
+    """The offer for programs: what `describe_offer` says, without its words."""
+    invitation, plan = offer.invitation, offer.invitation.plan
+    study = invitation.open_study()
+    return {
+        "federation": invitation.federation,
+        "address": offer.settings.address or invitation.address,
+        "study": {"name": study.study, "task": study.task, "digest": plan.study},
+        "plan": plan.digest,
+        "rounds": plan.horizon.rounds,
+        "local_steps": plan.horizon.local_steps,
+        "sites": list(invitation.roster.names),
+        "leaves": ["model weights", "numbers of cases", "progress", *_scores_out(plan.outgoing, study, offer.policy)],
+        "test_cases_scored": plan.outgoing.test,
+        "differential_privacy": None,
+        "changed": list(offer.differences),
+        "coordinator": fingerprint(invitation.coordinator_key),
+        "certificate_authority": shown_authority(invitation.ca_pem),
+        "costs": costs.as_json(),
+    }
 
 
 def _words(names: Sequence[str]) -> str:
@@ -184,11 +213,15 @@ def _beginning(plan: Plan) -> tuple[str, ...]:
 
 def _scores(leaves: Leaves, study: Study, policy: Policy) -> str:
     """The scores that the plan asks for and the policy lets out."""
-    offered = ["loss", *(metric.name for metric in study.validation.metrics)]
-    named = list(offered if leaves.metrics is None else leaves.metrics)
-    out = [name for name in named if leaves.lets_out(name) and policy.lets_out(name)]
+    out = _scores_out(leaves, study, policy)
     told = ", ".join("the loss" if name == "loss" else name for name in out)
     return f"{told} over at least {policy.minimum_validation_cases} cases" if out else "no scores"
+
+
+def _scores_out(leaves: Leaves, study: Study, policy: Policy) -> list[str]:
+    offered = ["loss", *(metric.name for metric in study.validation.metrics)]
+    named = list(offered if leaves.metrics is None else leaves.metrics)
+    return [name for name in named if leaves.lets_out(name) and policy.lets_out(name)]
 
 
 def _test_cases(leaves: Leaves) -> str:

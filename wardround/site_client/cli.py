@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import wardround
-from wardround.engine.basics.printable import say, say_json, say_text
+from wardround.engine.basics.printable import complain, say, say_json, say_text
 from wardround.engine.cli.runner import ExitCode, run
 from wardround.site_client.examples import EXAMPLES
 
@@ -57,10 +57,15 @@ def init(
     name: Annotated[str, typer.Option(help="Name of this site: small letters, digits, hyphens.")],
     manifest: Annotated[Path, typer.Option(help="The table of the cases.")],
     folder: Annotated[Path, typer.Option(help="Where to put keys and files.")] = Path(),
+    later: Annotated[bool, typer.Option("--later", help="The table does not exist yet; it will lie there.")] = False,
 ) -> None:
     """Make this site's keys, its enrolment request, site.yaml and policy.yaml."""
+    from wardround.engine.basics.reading import naming_place, require_file
     from wardround.site_client.setup import create_site
 
+    if not later:
+        with naming_place("--manifest; with --later it may come after this command"):
+            require_file(manifest, "table of the cases")
     made = create_site(folder, name, manifest)
     for path in made.files:
         say(f"{path}: read it, and change what does not fit")
@@ -82,12 +87,22 @@ def accept(
         list[str] | None,
         typer.Option(help="The new fingerprint, where the coordinator's key or the authority has changed."),
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; nothing is accepted without --yes.")] = False,
 ) -> int:
-    """Show what an invitation asks for and, if you agree, pin it."""
-    from wardround.site_client.acceptance import describe_offer, open_offer
+    """Show what an invitation asks for, and what it takes of this site, and if you agree, pin it."""
+    from wardround.site_client.acceptance import describe_offer, offer_as_json, open_offer
+    from wardround.site_client.costs import measure
 
     offer, typed = open_offer(invitation, config), list(fingerprint or ())
-    say(*describe_offer(offer))
+    costs = None
+    if as_json or not yes:
+        complain("a few steps are timed on this machine ...")
+        costs = measure(offer.settings, offer.invitation.open_study(), offer.invitation.plan)
+    if as_json and costs is not None:
+        accepted = str(offer.accept(typed)) if yes else None
+        say_json({**offer_as_json(offer, costs), "accepted": accepted})
+        return ExitCode.OK if yes else ExitCode.INCOMPLETE
+    say(*describe_offer(offer, costs))
     if not yes and not typed:
         typed = [typer.prompt(f"Type the fingerprint of the new {each.who}") for each in offer.strangers]
     if not yes and not typer.confirm("Do you accept this plan for this site?"):
@@ -139,16 +154,19 @@ def check(
     config: Config = _DEFAULT,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Leave the aggregator out.")] = False,
-) -> None:
+) -> int:
     """Find everything that would keep this site from working."""
+    from wardround.site_client.checklist import as_json as described
+    from wardround.site_client.checklist import show
     from wardround.site_client.preflight import check_site, raise_problems
 
     flight = check_site(config, online=not offline)
-    if as_json and not flight.findings.problems:
-        say_json({"problems": [], "notes": flight.notes})
-    elif not as_json:
-        say(*flight.notes)
+    if as_json:
+        say_json(described(flight))
+        return ExitCode.BAD_INPUT if flight.findings.problems else ExitCode.OK
+    show(flight)
     raise_problems(flight)
+    return ExitCode.OK
 
 
 @app.command()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import JsonValue
 
-from wardround.engine.basics.files import require_space, require_writable
+from wardround.engine.basics.files import free_bytes, require_space, require_writable
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.sizes import shown_size
 from wardround.engine.cohort.columns import Layout
@@ -23,7 +24,7 @@ from wardround.engine.study.documents import read_document
 from wardround.federation.expiry import expiry_sentence
 from wardround.federation.flower.probe import probe, standing, within_window
 from wardround.federation.flower.signing import Reason, Signer
-from wardround.federation.identities import SiteKeys
+from wardround.federation.identities import SiteKeys, fingerprint
 from wardround.federation.invitation import Invitation
 from wardround.site_client.agreement import Agreement, check_membership, check_policy, load_agreement
 from wardround.site_client.installation import known_installation
@@ -51,12 +52,32 @@ _REFUSALS: Mapping[Reason, tuple[str, str]] = {
 }
 
 
+@dataclass(frozen=True)
+class Checked:
+    """One thing that was looked at: whether it is in order, and what was found, or what is wrong first."""
+
+    name: str
+    ok: bool
+    said: str
+
+
 @dataclass
 class Preflight:
-    """A check under way: what is wrong, and what was found in order."""
+    """A check under way: what was looked at, what is wrong, and what is worth reading all the same."""
 
     findings: Findings = field(default_factory=Findings)
     notes: list[str] = field(default_factory=list)
+    checks: list[Checked] = field(default_factory=list)
+
+    @contextmanager
+    def examined(self, name: str) -> Iterator[list[str]]:
+        """Look at one thing: what the block finds in order it puts into the list, what is wrong into the findings."""
+        before, said = len(self.findings.problems), list[str]()
+        with self.findings.gather():
+            yield said
+        wrong = self.findings.problems[before:]
+        if wrong or said:
+            self.checks.append(Checked(name, not wrong, wrong[0].what if wrong else "; ".join(said)))
 
 
 def check_site(config: Path, *, online: bool) -> Preflight:
@@ -71,8 +92,9 @@ def check_site(config: Path, *, online: bool) -> Preflight:
     agreement = _gathered_agreement(settings, flight)
     _check_machine(settings, flight)
     if agreement is None:
-        with flight.findings.gather():
+        with flight.examined("data") as said:
             flight.findings.extend(survey_manifest(settings.manifest, Layout.without_study()).problems)
+            said.append("the table can be read; its images are looked at once an invitation is accepted")
     else:
         _check_agreement(settings, keys, policy, agreement, flight)
         _check_cohort(settings, policy, agreement, flight)
@@ -110,33 +132,43 @@ def _check_beside(content: JsonValue, home: Path, findings: Findings) -> None:
 
 
 def _gathered_keys(settings: SiteSettings, flight: Preflight) -> SiteKeys | None:
-    with flight.findings.gather():
+    with flight.examined("keys") as said:
         keys = SiteKeys.load(settings.keys)
-        flight.notes.append("keys: private and readable")
+        said.append(f"private and readable, fingerprint {fingerprint(keys.signing_public)}")
         return keys
     return None
 
 
 def _gathered_policy(settings: SiteSettings, flight: Preflight) -> Policy | None:
-    with flight.findings.gather():
-        return load_policy(settings.policy)
+    with flight.examined("policy") as said:
+        policy = load_policy(settings.policy)
+        said.append("can be read, and nobody else may change it")
+        return policy
     return None
 
 
 def _gathered_agreement(settings: SiteSettings, flight: Preflight) -> Agreement | None:
-    with flight.findings.gather():
+    with flight.examined("accepted") as said:
         agreement = load_agreement(settings.accepted)
-        flight.notes.append(f"accepted: study {agreement.study.study}, plan {agreement.plan.digest[:12]}")
+        said.append(f"study {agreement.study.study}, plan {agreement.plan.digest[:12]}")
         return agreement
     return None
 
 
 def _check_machine(settings: SiteSettings, flight: Preflight) -> None:
-    with flight.findings.gather():
-        require_space(settings.work, _LEAST_FREE_BYTES, "preprocessed cases, checkpoints and results")
-    with flight.findings.gather():
+    with flight.examined("disk") as said:
+        with flight.findings.gather():
+            require_space(settings.work, _LEAST_FREE_BYTES, "preprocessed cases, checkpoints and results")
         require_writable(settings.work, "this site's work")
-    cores = os.cpu_count() or 1
+        said.append(f"{shown_size(free_bytes(settings.work))} free at {settings.work}, which can be written")
+    with flight.examined("device") as said:
+        said.append(_check_device(settings, flight))
+
+
+def _check_device(settings: SiteSettings, flight: Preflight) -> str:
+    """The driver's files tell without importing torch, which would take most of the time of a check."""
+    has_driver = Path("/dev/nvidiactl").exists() or Path("/dev/nvidia0").exists()
+    cores, device = os.cpu_count() or 1, settings.device
     if settings.threads is not None and settings.threads > cores:
         flight.findings.add(
             "more threads than this machine has",
@@ -145,12 +177,6 @@ def _check_machine(settings: SiteSettings, flight: Preflight) -> None:
             expected=f"at most {cores}",
             remedy=f"Write `threads: {cores}` or less, or leave it out",
         )
-    _check_device(settings.device, flight)
-
-
-def _check_device(device: str, flight: Preflight) -> None:
-    """The driver's files tell without importing torch, which would take most of the time of a check."""
-    has_driver = Path("/dev/nvidiactl").exists() or Path("/dev/nvidia0").exists()
     if device.startswith("cuda") and not has_driver:
         flight.findings.add(
             "this machine has no CUDA device",
@@ -159,21 +185,25 @@ def _check_device(device: str, flight: Preflight) -> None:
             expected="auto or cpu",
             remedy="Write `device: auto`, or have the driver of the accelerator installed",
         )
+    graphics = "an NVIDIA driver is here" if has_driver else "no NVIDIA driver, so the CPU computes"
+    return f"{device}: {graphics}, {settings.threads or cores} of {cores} cores"
 
 
 def _check_agreement(
     settings: SiteSettings, keys: SiteKeys | None, policy: Policy | None, agreement: Agreement, flight: Preflight
 ) -> None:
     if policy is not None:
-        with flight.findings.gather():
+        with flight.examined("plan") as said:
             check_policy(policy, agreement)
+            said.append("the policy allows it")
     if keys is not None:
-        with flight.findings.gather():
+        with flight.examined("roster") as said:
             check_membership(settings, keys, agreement)
+            said.append(f"names {settings.name} with these keys")
 
 
 def _check_cohort(settings: SiteSettings, policy: Policy | None, agreement: Agreement, flight: Preflight) -> None:
-    with flight.findings.gather():
+    with flight.examined("data") as said:
         pins = CohortPins.of(settings.work, agreement.plan.study)
         held = pins.read()
         known = None if held is None else held.assignment
@@ -183,7 +213,10 @@ def _check_cohort(settings: SiteSettings, policy: Policy | None, agreement: Agre
             _check_change(held.rows_changed(checked.cohort), pins.proposal(), policy, flight)
         split = without_repeats(checked.plan.splits[0].split, checked.inspection.repeats)
         counts = len(split.train), len(split.validation), len(split.test)
-        flight.notes.append(f"cases: {counts[0]} training, {counts[1]} validation, {counts[2]} test")
+        said.append(
+            f"{len(checked.cohort.cases)} cases, every header was read; "
+            f"{counts[0]} training, {counts[1]} validation, {counts[2]} test"
+        )
         flight.notes.extend(f"note: {notice.render()}" for notice in checked.inspection.notices)
         _check_store(settings, needs_of(agreement.study, checked.inspection.grids), flight)
         if policy is not None:
@@ -229,8 +262,8 @@ def _check_counts(counts: tuple[int, int, int], policy: Policy, flight: Prefligh
             "too few training cases for the policy",
             where="policy.yaml, minimum_train_cases",
             got=str(counts[0]),
-            expected=f"{policy.minimum_train_cases} or more",
-            remedy="Add cases to the manifest, or lower the number in the policy",
+            expected=f"at least {policy.minimum_train_cases}",
+            remedy="Add cases to the table, or have the hospital lower `minimum_train_cases`",
         )
     if counts[1] < policy.minimum_validation_cases:
         flight.notes.append(
@@ -241,53 +274,64 @@ def _check_counts(counts: tuple[int, int, int], policy: Policy, flight: Prefligh
 def _check_certificate(invitation: Invitation, flight: Preflight) -> None:
     from cryptography import x509
 
-    try:
-        authorities = x509.load_pem_x509_certificates(invitation.ca_pem.encode())
-    except ValueError:
-        flight.findings.add("the accepted certificate authority cannot be read", remedy="Accept the invitation again")
-        return
-    # While one authority follows another there are two; the later one counts.
-    end, now = max(certificate.not_valid_after_utc for certificate in authorities), datetime.datetime.now(datetime.UTC)
-    if end <= now:
-        flight.findings.add("the certificate authority has expired", remedy="Ask the coordinator for a new invitation")
-    elif (warning := expiry_sentence("the certificate authority", end, now)) != "":
-        flight.notes.append(warning)
+    with flight.examined("certificate") as said:
+        try:
+            authorities = x509.load_pem_x509_certificates(invitation.ca_pem.encode())
+        except ValueError:
+            raise InputError.one(
+                "the accepted certificate authority cannot be read", remedy="Accept the invitation again"
+            ) from None
+        # While one authority follows another there are two; the later one counts.
+        end = max(certificate.not_valid_after_utc for certificate in authorities)
+        now = datetime.datetime.now(datetime.UTC)
+        if end <= now:
+            raise InputError.one(
+                "the certificate authority has expired", remedy="Ask the coordinator for a new invitation"
+            )
+        said.append(f"the federation's authority is valid until {end:%Y-%m-%d}")
+        if (warning := expiry_sentence("the certificate authority", end, now)) != "":
+            flight.notes.append(warning)
 
 
 def _check_way(settings: SiteSettings, agreement: Agreement, keys: SiteKeys | None, flight: Preflight) -> None:
-    address, invitation = settings.address or agreement.address, agreement.invitation
-    ca = invitation.ca_pem.encode()
+    address, ca = settings.address or agreement.address, agreement.invitation.ca_pem.encode()
     try:
         result = probe(address, ca)
     except ValueError:
         return  # the authority cannot be read, which is reported with the certificate
+    with flight.examined("address") as said:
+        if result.trouble is not None:
+            raise InputError.one(result.trouble.sentence, where=address, remedy=result.trouble.remedy)
+        said.append(f"{address} is reachable, TLS with the federation's certificate")
     if result.trouble is not None:
-        flight.findings.add(result.trouble.sentence, where=address, remedy=result.trouble.remedy)
-    elif result.skew is None or not within_window(result.skew):
-        flight.findings.add(
-            "this machine's clock is wrong, or that is no aggregator",
-            where=address,
-            got="no time" if result.skew is None else f"{result.skew:+.1f} s from the aggregator's clock",
-            remedy="Let this machine set its clock by NTP",
-        )
-    else:
-        flight.notes.append(f"aggregator: reachable at {address}, clock {result.skew:+.1f} s")
+        return
+    with flight.examined("clock") as said:
+        if result.skew is None or not within_window(result.skew):
+            raise InputError.one(
+                "this machine's clock is wrong, or that is no aggregator",
+                where=address,
+                got="no time" if result.skew is None else f"{result.skew:+.1f} s from the aggregator's clock",
+                remedy="Let this machine set its clock by NTP",
+            )
+        said.append(f"{result.skew:+.1f} s from the aggregator's")
+    if flight.checks[-1].ok:
         _check_enrolment(address, ca, settings, keys, flight)
 
 
 def _check_enrolment(address: str, ca: bytes, settings: SiteSettings, keys: SiteKeys | None, flight: Preflight) -> None:
     if keys is None:
         return
-    try:
-        reason = standing(address, ca, Signer(keys.transport, known_installation(settings.work)))
-    except (OSError, ValueError):
-        flight.findings.add("the aggregator stopped answering", where=address)
-        return
-    if reason is None:
-        flight.notes.append("key: enrolled")
-        return
-    what, remedy = _REFUSALS.get(reason, _REFUSALS[Reason.SIGNATURE])
-    flight.findings.add(what, where=address, remedy=remedy)
+    with flight.examined("key") as said:
+        try:
+            reason = standing(address, ca, Signer(keys.transport, known_installation(settings.work)))
+        except (OSError, ValueError):
+            raise InputError.one(
+                "the aggregator stopped answering", where=address, remedy="Run `site-client check` again"
+            ) from None
+        if reason is not None:
+            what, remedy = _REFUSALS.get(reason, _REFUSALS[Reason.SIGNATURE])
+            raise InputError.one(what, where=address, remedy=remedy)
+        said.append("enrolled at the aggregator")
 
 
 def raise_problems(flight: Preflight) -> None:

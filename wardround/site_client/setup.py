@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,19 @@ from wardround.federation.protocol import SiteName
 from wardround.site_client.settings import SiteSettings
 
 SITE_FILE, POLICY_FILE = "site.yaml", "policy.yaml"
+_SYNCHRONISED = (
+    "dropbox",
+    "onedrive",
+    "nextcloud",
+    "owncloud",
+    "googledrive",
+    "icloud",
+    "seafile",
+    "pcloud",
+    "megasync",
+)
+_MARKS = (".stfolder", ".dropbox", ".nextcloudsync.log", ".owncloudsync.log")
+"""How folders are called, and what lies in them, that Dropbox, Syncthing and the like keep the same on all machines."""
 _NAME: TypeAdapter[str] = TypeAdapter(SiteName)
 _PRIVATE_FOLDER, _ONLY_OWNER_WRITES = 0o700, 0o644
 
@@ -95,6 +109,7 @@ def create_site(folder: Path, name: str, manifest: Path) -> NewSite:
         folder / f"{name}.pub",
         folder / "keys",
     )
+    _refuse_synchronised(folder)
     site_text = _site_text(folder, name, manifest)
     _refuse_existing((site, policy, request, keys))
     folder.mkdir(parents=True, exist_ok=True)
@@ -125,6 +140,22 @@ def _site_text(folder: Path, name: str, manifest: Path) -> str:
     text = _SITE_TEMPLATE.format(name=name, manifest=quoted)
     validate_document(SiteSettings, parse_document(text, Path(SITE_FILE)))
     return text
+
+
+def _refuse_synchronised(folder: Path) -> None:
+    """Keys and patients' data must not lie where a program copies every file to other machines."""
+    places = (folder.resolve(), *folder.resolve().parents)
+    for place in places:
+        plain = re.sub(r"[^a-z]", "", place.name.lower())
+        marked = next((mark for mark in _MARKS if (place / mark).exists()), "")
+        if plain.startswith(_SYNCHRONISED) or marked:
+            raise InputError.one(
+                "this folder is copied to other machines by a program that synchronises files",
+                where=str(folder),
+                got=str(place / marked) if marked else str(place),
+                expected="a folder of this machine alone: private keys and preprocessed images will lie there",
+                remedy="Choose another one with `--folder`",
+            )
 
 
 def _refuse_existing(paths: tuple[Path, ...]) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from tests.support.commands import run_wardround
 from wardround.engine.basics.problems import InputError, Problem
+from wardround.engine.cli.runner import ExitCode, run
 from wardround.engine.cli.telling import show_problems
 
 
@@ -93,3 +94,28 @@ def test_a_terminal_gets_colours_and_a_count(
     shown = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().err)
     assert "2 problems" in shown
     assert "data.csv:2: bad [b]cell[/b] (got [red])." in shown
+
+
+@pytest.mark.parametrize(("command", "how"), [("fit", "To go on"), ("predict", "To begin again")])
+@pytest.mark.parametrize(
+    ("called", "shown"), [("/opt/wardround/bin/wardround", "wardround"), ("site-client", "site-client")]
+)
+def test_who_is_interrupted_reads_the_very_command_that_goes_on(
+    called: str, shown: str, command: str, how: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = typer.Typer()
+
+    @app.command()
+    def fit(study: str, out: str) -> None:
+        raise KeyboardInterrupt
+
+    @app.command()
+    def predict(study: str, out: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sys.argv", [called])
+    assert run(app, [command, "my study.yaml", "run"]) == ExitCode.INTERRUPTED
+    assert capsys.readouterr().err.splitlines() == [
+        "interrupted",
+        f"{how}: {shown} {command} 'my study.yaml' run",
+    ]

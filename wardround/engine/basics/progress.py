@@ -35,14 +35,17 @@ class _Lines:
     def __init__(self, title: str, total: int) -> None:
         self._title, self._total = title, total
         self._start = self._last = time.monotonic()
+        self._first: int | None = None
 
     def advance(self, done: int, note: str = "") -> None:
         """Print a line if two seconds have passed since the last one."""
         now = time.monotonic()
-        if now - self._last < 2 or not done:
+        if self._first is None:
+            self._first = done - 1  # what goes on begins in the middle: what an earlier process did took no time here
+        if now - self._last < 2 or done <= self._first:
             return
         self._last = now
-        left = (now - self._start) / done * (self._total - done)
+        left = (now - self._start) / (done - self._first) * (self._total - done)
         complain(f"{self._title}: {done}/{self._total}, about {left:.0f} s left {note}".rstrip())
 
 

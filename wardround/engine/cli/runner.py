@@ -14,9 +14,11 @@ with `main` named as the program's entry point, whose wrapper hands the number t
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from enum import IntEnum
+from pathlib import Path
 from typing import Any
 
 import click
@@ -42,6 +44,14 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+_UNSUPPORTED = frozenset({"win32", "cygwin", "msys"})
+_NO_SUCH_SYSTEM = Problem(
+    "Wardround does not run on Windows",
+    expected="Linux, on which it is tested; macOS has what it needs and is not tested",
+    remedy="On a Windows machine use a Linux virtual machine, WSL 2 or a container",
+)
+_RESUMED = frozenset({"fit", "--config"})
+"""What goes on where it was interrupted; other commands begin again."""
 _NOBODY = Problem(
     "a question was asked and nobody answered, so nothing was done",
     got="no answer",
@@ -59,13 +69,16 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None, examples: Exam
     up and a device that failed 75, an interruption 130. Any other exception is a defect of the program and propagates:
     its traceback is printed, the exit code is 1.
     """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if sys.platform in _UNSUPPORTED:
+        show_problems([_NO_SUCH_SYSTEM], as_json="--json" in words)
+        return ExitCode.BAD_INPUT
     if arguments is None:
         guard_tracebacks()
-    words = list(sys.argv[1:] if arguments is None else arguments)
     command = with_exit_codes(equip(typer.main.get_command(app), examples))
     as_usual()
     try:
-        return _exit_code(command.main(words, standalone_mode=False))
+        return _exit_code(command.main(words, standalone_mode=False), words)
     except InputError as error:
         as_json = "--json" in words
         show_problems(error.problems, as_json=as_json, offers_json=not as_json and _offers_json(command, words))
@@ -73,7 +86,7 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None, examples: Exam
     except click.UsageError as error:
         return _refused(error, as_json="--json" in words)
     except (click.Abort, KeyboardInterrupt) as error:
-        return _interrupted(error, as_json="--json" in words)
+        return _interrupted(error, words)
     except Exception as error:
         return _fault(error, as_json="--json" in words)
 
@@ -87,12 +100,12 @@ def _refused(error: click.UsageError, *, as_json: bool) -> int:
     return ExitCode.BAD_INPUT
 
 
-def _interrupted(error: BaseException, *, as_json: bool) -> int:
+def _interrupted(error: BaseException, words: Sequence[str]) -> int:
     """An interruption by a person; or a question that nobody was there to answer."""
     if isinstance(error, click.Abort) and isinstance(error.__context__, EOFError):
-        show_problems([_NOBODY], as_json=as_json)
+        show_problems([_NOBODY], as_json="--json" in words)
         return ExitCode.BAD_INPUT
-    return _exit_code(ExitCode.INTERRUPTED)
+    return _exit_code(ExitCode.INTERRUPTED, words)
 
 
 def _offers_json(command: click.Command, words: Sequence[str]) -> bool:
@@ -122,9 +135,19 @@ def _fault(error: Exception, *, as_json: bool) -> int:
     return code
 
 
-def _exit_code(result: Any) -> int:
+def _exit_code(result: Any, words: Sequence[str]) -> int:
     # Outside its standalone mode click returns the code of `typer.Exit`, which typer makes of an interruption too.
     code = int(result) if isinstance(result, int) else ExitCode.OK
     if code == ExitCode.INTERRUPTED:
-        complain("interrupted")
+        how = "To go on" if words and words[0] in _RESUMED else "To begin again"
+        complain("interrupted", f"{how}: {_command(words)}")
     return code
+
+
+def _command(words: Sequence[str]) -> str:
+    """The very command that was typed, ready to be pasted."""
+    called = Path(sys.argv[0]).name if sys.argv else ""
+    if called == "__main__.py":
+        spec = getattr(sys.modules["__main__"], "__spec__", None)
+        called = f"python -m {str(getattr(spec, 'name', '')).removesuffix('.__main__')}"
+    return f"{called} {shlex.join(words)}".strip()

@@ -15,6 +15,7 @@ from pydantic import Field, JsonValue, ValidationError
 from wardround.engine.basics.canonical import canonical_json, canonical_model, sha256_hex
 from wardround.engine.basics.closed import Added, Closed
 from wardround.engine.basics.files import DamagedError, read_checked, write_atomic, write_checked
+from wardround.engine.basics.printable import complain
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.progress import Progress
 from wardround.engine.basics.releases import later_release
@@ -205,7 +206,10 @@ class _Run:
     def resume(self) -> Memory:
         """Load the newest checkpoint, if there is one, and the run's memory from it."""
         position = self._learner.resume(self._plan(Memory()))
-        return Memory() if position is None else Memory.model_validate(position.note)
+        if position is None:
+            return Memory()
+        complain(f"{self._folder.name} goes on after step {position.step} of {self.length.total_steps}")
+        return Memory.model_validate(position.note)
 
     def segment(self, memory: Memory, start: int, stop: int, shown: Progress) -> Memory:
         """Train from `start` to `stop`, validate, keep the best weights, and save."""
