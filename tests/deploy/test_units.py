@@ -63,3 +63,18 @@ def test_the_worker_has_no_network_and_no_keys() -> None:
 def test_the_courier_sees_no_images() -> None:
     assert "-/srv/wardround-data" in _lines(COURIER, "InaccessiblePaths")
     assert _lines(WORKER, "ReadOnlyPaths") == ["-/srv/wardround-data"]
+
+
+def test_the_pages_say_what_the_units_do() -> None:
+    """User, folder, what is closed to whom, and that nothing is started again after bad input."""
+    pages = "\n".join((CHECKOUT / name).read_text() for name in ("docs/hospital-it.md", "deploy/README.md"))
+    users = {_service(name)["User"] for name in (COURIER, WORKER)}
+    folders = {_service(name)["WorkingDirectory"] for name in (COURIER, WORKER)}
+    assert users == {"wardround-site"}
+    assert folders == {"/var/lib/wardround-site"}
+    assert "Both run as the user `wardround-site` in `/var/lib/wardround-site`" in pages
+    assert "as two users" not in pages
+    assert "A unit that ends with exit code 2 is not started again" in pages
+    for unit in UNITS:
+        assert "2" in _service(unit.name)["RestartPreventExitStatus"].split()
+        assert f"--config {_service(unit.name)['WorkingDirectory']}/" in _service(unit.name)["ExecStart"]

@@ -66,7 +66,7 @@ def test_cases_that_cannot_be_used_leave_the_line_known(site: Site) -> None:
     costs = measure(site.settings, site_study(site), site.invitation.plan)
     assert costs.model is not None
     assert costs.seconds is None
-    assert "Time         cannot be told: the file cannot be read" in "\n".join(costs.lines())
+    assert "Time         cannot be told: there is no such table" in "\n".join(costs.lines())
 
 
 def test_test_cases_and_rounds_without_scores_take_less_time(site: Site) -> None:

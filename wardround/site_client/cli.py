@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +13,9 @@ import wardround
 from wardround.engine.basics.printable import complain, say, say_json, say_text
 from wardround.engine.cli.runner import ExitCode, run
 from wardround.site_client.examples import EXAMPLES
+
+if TYPE_CHECKING:
+    from wardround.site_client.acceptance import Trusted
 
 app = typer.Typer(pretty_exceptions_enable=False)
 
@@ -103,13 +107,18 @@ def accept(
         say_json({**offer_as_json(offer, costs), "accepted": accepted})
         return ExitCode.OK if yes else ExitCode.INCOMPLETE
     say(*describe_offer(offer, costs))
-    if not yes and not typed:
-        typed = [typer.prompt(f"Type the fingerprint of the new {each.who}") for each in offer.strangers]
-    if not yes and not typer.confirm("Do you accept this plan for this site?"):
+    if not yes and not _agrees(offer.strangers, typed):
         say("Nothing was accepted.")
         return ExitCode.INCOMPLETE
     say(f"{offer.accept(typed)}: accepted. Next: `site-client check`, then `site-client --config {config}`")
     return ExitCode.OK
+
+
+def _agrees(strangers: Sequence[Trusted], typed: list[str]) -> bool:
+    """Ask a person for the fingerprints of those that are new, unless they were given, and whether they accept."""
+    if not typed:
+        typed.extend(typer.prompt(f"Type the fingerprint of the new {each.who}") for each in strangers)
+    return typer.confirm("Do you accept this plan for this site?")
 
 
 @app.command("accept-cohort")
