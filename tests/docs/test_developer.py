@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from ruamel.yaml import YAML
 from tests.support.images import write_segmentation_cohort
 from tests.support.studies import SEGMENTATION, changed, write_study
 from wardround.engine.cli.runner import ExitCode
+from wardround.engine.sampling import Batch, Surroundings
+from wardround.engine.scaffold import new_part
 from wardround.simulation.processes import module_command
 
 GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "developer.md").read_text()
@@ -38,7 +41,7 @@ def installed(tmp_path: Path) -> Path:
     package, metadata = site / "contrast_parts", site / "contrast_parts-1.dist-info"
     package.mkdir(parents=True)
     metadata.mkdir()
-    rows, transforms, _ = blocks("python")
+    rows, transforms = blocks("python")[:2]
     (package / "__init__.py").touch()
     (package / "rows.py").write_text(rows)
     (package / "transforms.py").write_text(transforms)
@@ -104,3 +107,19 @@ def test_the_guides_transform_keeps_the_range_and_the_other_samples() -> None:
     torch.testing.assert_close(found[1].amin((1, 2, 3)), image[1].amin((1, 2, 3)))
     once_more, _ = transform.apply(found, None, [None, transform.draw(np.random.default_rng(0), 3)])
     torch.testing.assert_close(once_more, image)
+
+
+@pytest.mark.parametrize(
+    ("kind", "file", "block"),
+    [("loss", "rows.py", 2), ("loss", "implementation.py", 3), ("network", "implementation.py", 4)],
+)
+def test_the_guide_shows_what_new_part_writes(tmp_path: Path, kind: str, file: str, block: int) -> None:
+    """Those packages are installed and trained with in tests/engine/scaffold."""
+    made = new_part(kind, f"my_{kind}", tmp_path / kind)
+    assert blocks("python")[block] == (made.folder / f"wardround_my_{kind}" / file).read_text()
+
+
+def test_the_guide_names_every_field_of_a_batch() -> None:
+    section = GUIDE.partition("## What a batch holds")[2].partition("\n## ")[0]
+    for field in fields(Batch) + fields(Surroundings):
+        assert f"`{field.name}`" in section

@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "evaluate": "wardround.engine.cli.evaluate:evaluate",
         "preview": "wardround.engine.cli.preview:preview",
         "store": "wardround.engine.cli.store:store",
+        "new-part": "wardround.engine.cli.new_part:new_part",
     }
 )
 
