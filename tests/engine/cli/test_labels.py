@@ -42,7 +42,7 @@ def test_more_labels_than_classes_are_told_once_and_both_ways_out_work(hospital:
     for number in range(4):
         relabel(hospital.mask(number), {2: 7})
     relabel(hospital.mask(1), {1: 300})
-    said = hospital.refuse("4 masks have values outside the study's classes", options=FULL)
+    said = hospital.refuse("in 4 cases the mask has values outside the study's classes", options=FULL)
     assert said.count("error: ") == 1
     assert "7 in 4 cases ('case_000', 'case_001', 'case_002' and 1 more); 300 in 1 case ('case_001')" in said
     assert "expected 0 (background), 1 (left), 2 (right)" in said

@@ -74,7 +74,10 @@ def test_masks_with_the_same_fault_are_told_once() -> None:
     problems = [label_problem(study(), subject, subject, value_counts(np.array(of))) for subject, of in values.items()]
     other = Problem("something else", "f")
     found = together([problem for problem in (*problems[:2], None, *problems[2:]) if problem] + [other], "data.csv")
-    assert [problem.what for problem in found] == ["4 masks have values outside the study's classes", "something else"]
+    assert [problem.what for problem in found] == [
+        "in 4 cases the mask has values outside the study's classes",
+        "something else",
+    ]
     assert found[0].where == "data.csv"
     assert found[0].got == "7 in 4 cases ('a', 'b', 'c' and 1 more); 9 in 1 case ('b')"
     assert "`left: [1, 7]`" in found[0].remedy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,11 +13,13 @@ from pydantic import JsonValue
 from wardround.engine.basics.loudness import note
 from wardround.engine.basics.printable import say_json, say_text
 from wardround.engine.basics.problems import InputError
+from wardround.engine.cli.partial import end_with, tell_left_out
 
 if TYPE_CHECKING:
     from wardround.engine.cohort import Cohort
     from wardround.engine.experiments.casetables import Distribution
-    from wardround.engine.experiments.evaluation import Predictor
+    from wardround.engine.experiments.evaluation import Predictor, Scored
+    from wardround.engine.inspection import Sound
     from wardround.engine.metrics.types import Evaluation
     from wardround.engine.study import Study
 
@@ -42,7 +45,8 @@ def evaluate(
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores, or the problems, as JSON.")] = False,
 ) -> None:
-    """Score every case on the grid of its own file, and summarise.
+    """Score every case on the grid of its own file, and summarise. A case that cannot be scored is left out and told at
+    the end, with exit code 2.
 
     Cases that the model was trained or chosen with are left out, where its run's folder says which they were, or the
     work folder of a site that trained it together with others.
@@ -57,21 +61,32 @@ def evaluate(
 
     configure_threads(threads)
     chosen = load_study(study)
-    cohort = _unseen(model, _cohort(chosen, manifest), work)
-    evaluation = _evaluate(chosen, cohort, _predictor(chosen, cohort, model, predictions, device), out)
+    sound = _sound(chosen, manifest)
+    tell_left_out(sound)
+    cohort = _unseen(model, sound.cohort, work)
+    scored = _evaluate(chosen, cohort, _predictor(chosen, cohort, model, predictions, device), out, sound.left_out)
+    problems = (*sound.problems, *scored.problems)
+    if scored.evaluation is None:
+        raise InputError(problems)
+    failed = _failed(cohort, scored.evaluation, sound.left_out)
     if as_json:
-        say_json(_described(evaluation))
+        told: dict[str, JsonValue] = {"problems": [asdict(problem) for problem in problems]} if problems else {}
+        say_json({**_described(scored.evaluation), **told})
     else:
-        say_text(_text(evaluation, out))
+        say_text(_text(scored.evaluation, out, failed))
+    end_with(problems, as_json=as_json)
 
 
-def _cohort(study: Study, manifest: Path) -> Cohort:
+def _sound(study: Study, manifest: Path) -> Sound:
     from wardround.engine.cohort import Truth, read_manifest
-    from wardround.engine.inspection import Depth, inspect_cohort
+    from wardround.engine.inspection import sound_cases
 
-    cohort = read_manifest(manifest, study, truth=Truth.REQUIRED)
-    inspect_cohort(study, cohort, Depth.HEADERS)
-    return cohort
+    return sound_cases(study, read_manifest(manifest, study, truth=Truth.REQUIRED))
+
+
+def _failed(cohort: Cohort, evaluation: Evaluation, left_out: int) -> int:
+    """How many cases of the table should have been scored and were not."""
+    return len(cohort.cases) - len(evaluation.cases) + left_out
 
 
 def _unseen(model: Path | None, cohort: Cohort, work: Path | None) -> Cohort:
@@ -106,21 +121,23 @@ def _predictor(study: Study, cohort: Cohort, model: Path | None, predictions: Pa
     raise InputError.one("what is to be scored?", got=got, expected="either --model or --predictions", remedy=remedy)
 
 
-def _evaluate(study: Study, cohort: Cohort, predictor: Predictor, out: Path | None) -> Evaluation:
+def _evaluate(study: Study, cohort: Cohort, predictor: Predictor, out: Path | None, left_out: int) -> Scored:
     from wardround.engine.basics.progress import progress
-    from wardround.engine.experiments import evaluate_cohort
     from wardround.engine.experiments.casetables import CASES, write_cases
+    from wardround.engine.experiments.evaluation import score_cases
     from wardround.engine.report.runs import REPORT, write_evaluation_report
     from wardround.engine.report.scores import telling_cases
 
     with progress("Scoring", len(cohort.cases)) as shown:
-        evaluation = evaluate_cohort(study, cohort, predictor, shown)
-    if out is not None:
+        scored = score_cases(study, cohort, predictor, shown)
+    evaluation = scored.evaluation
+    if out is not None and evaluation is not None:
         cases = {case.subject: case for case in cohort.cases}
         shown_cases = [predictor(cases[subject]) for subject in telling_cases(evaluation.cases, study)]
         write_cases(out / CASES, {"evaluated": evaluation})
-        write_evaluation_report(study, evaluation, shown_cases, out / REPORT)
-    return evaluation
+        failed = _failed(cohort, evaluation, left_out)
+        write_evaluation_report(study, evaluation, shown_cases, out / REPORT, failed)
+    return scored
 
 
 def _described(evaluation: Evaluation) -> dict[str, JsonValue]:
@@ -140,7 +157,7 @@ def _spread(spreads: Mapping[str, Distribution], name: str) -> float | None:
     return spreads[name].spread if name in spreads else None
 
 
-def _text(evaluation: Evaluation, out: Path | None) -> str:
+def _text(evaluation: Evaluation, out: Path | None, failed: int) -> str:
     from wardround.engine.experiments.casetables import distributions, metric_names
 
     names = metric_names(evaluation.cases)
@@ -152,6 +169,8 @@ def _text(evaluation: Evaluation, out: Path | None) -> str:
     lines += [f"mean {name}: {s.mean:.4f} ± {s.spread:.4f} (n = {s.count})" for name, s in spreads.items()]
     alone = [name for name in evaluation.summary if name not in spreads]
     lines += [f"{name} of the cohort: {evaluation.summary[name].value:.4f}" for name in alone]
+    if failed:
+        lines.append(f"{failed} of {failed + len(evaluation.cases)} cases could not be scored and are not in the means")
     return "\n".join([*lines, *([f"report: {out / 'report.html'}"] if out else [])])
 
 

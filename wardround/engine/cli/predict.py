@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from pydantic import JsonValue
 
 from wardround.engine.basics.loudness import note
 from wardround.engine.basics.printable import say_json, say_text
 from wardround.engine.basics.problems import InputError
+from wardround.engine.cli.partial import end_with, tell_left_out
 
 if TYPE_CHECKING:
     from wardround.engine.cohort import Cohort
@@ -28,8 +30,9 @@ def predict(
 ) -> None:
     """Write a mask for every image, on the image's own grid; or one table of classes and probabilities.
 
-    NIfTI gives NIfTI, PNG gives PNG. All headers are checked before anything is written. A case whose voxels turn out
-    to be damaged is left out, the others are written, and the exit code is 2.
+    NIfTI gives NIfTI, PNG gives PNG. All headers are checked before anything is written. A case that cannot be read
+    or predicted is left out and told at the end, the others are written, and the exit code is 2. Masks and values of a
+    table are not needed and not read.
 
     \b
     Examples:
@@ -38,7 +41,7 @@ def predict(
     """
     from wardround.engine.basics.progress import progress
     from wardround.engine.experiments import load_model, write_predictions
-    from wardround.engine.inspection import Depth, inspect_cohort
+    from wardround.engine.inspection import sound_cases
     from wardround.engine.training import configure_threads
 
     configure_threads(threads)
@@ -46,24 +49,28 @@ def predict(
     for notice in loaded.notices:
         note(f"note: {notice.render()}")
     cohort = _cohort(loaded.study, manifest, folder)
-    oddities = inspect_cohort(loaded.study, cohort, Depth.HEADERS).oddities
-    with progress("Predicting", len(cohort.cases)) as shown:
-        written = write_predictions(loaded, cohort, out, shown)
-    if written.problems:
-        raise InputError(written.problems)
-    files = [str(path) for path in written.files]
+    sound = sound_cases(loaded.study, cohort)
+    tell_left_out(sound)
+    with progress("Predicting", len(sound.cohort.cases)) as shown:
+        written = write_predictions(loaded, sound.cohort, out, shown)
+    problems = (*sound.problems, *written.problems)
+    if not written.cases:
+        raise InputError(problems)
     if as_json:
-        notices = [asdict(oddity) for oddity in oddities]
-        say_json({"cases": written.cases, "files": files, "notices": notices})
+        files, notices = [str(path) for path in written.files], [asdict(oddity) for oddity in sound.oddities]
+        told: dict[str, JsonValue] = {"problems": [asdict(problem) for problem in problems]} if problems else {}
+        say_json({"cases": written.cases, "files": files, "notices": notices, **told})
     else:
-        say_text("\n".join([*(f"note: {oddity.render()}" for oddity in oddities), _text(written.cases, out)]))
+        notes = [f"note: {oddity.render()}" for oddity in sound.oddities]
+        say_text("\n".join([*notes, _text(written.cases, len(cohort.cases), out)]))
+    end_with(problems, as_json=as_json)
 
 
 def _cohort(study: Study, manifest: Path | None, folder: Path | None) -> Cohort:
     from wardround.engine.cohort import Truth, folder_cohort, read_manifest
 
     if manifest is not None and folder is None:
-        return read_manifest(manifest, study, truth=Truth.OPTIONAL)
+        return read_manifest(manifest, study, truth=Truth.OPTIONAL).without_truth()
     if folder is not None and manifest is None:
         return folder_cohort(folder, study)
     got = "both" if folder is not None else "neither --manifest nor --folder"
@@ -71,5 +78,6 @@ def _cohort(study: Study, manifest: Path | None, folder: Path | None) -> Cohort:
     raise InputError.one("where are the images?", got=got, expected="either --manifest or --folder", remedy=remedy)
 
 
-def _text(cases: int, out: Path) -> str:
-    return f"{cases} cases predicted: {out}"
+def _text(cases: int, of: int, out: Path) -> str:
+    counted = f"{cases} cases" if cases == of else f"{cases} of {of} cases"
+    return f"{counted} predicted: {out}"

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from glob import escape
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 
-from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.progress import Progress
 from wardround.engine.cohort import Case, Cohort
 from wardround.engine.experiments.models import TrainedModel
 from wardround.engine.experiments.prediction import (
+    PREDICTION,
     TABLE,
+    TRUTH,
     CasePrediction,
     check_names,
     mask_name,
@@ -31,7 +35,10 @@ from wardround.engine.metrics import (
     summarise,
 )
 from wardround.engine.preprocessing import read_sample, target_index
+from wardround.engine.preprocessing.cases import name_of
+from wardround.engine.preprocessing.labels import together
 from wardround.engine.study import Study
+from wardround.engine.study.expectations import flow
 
 Predictor = Callable[[Case], CasePrediction]
 Watcher = Callable[[CasePrediction, CaseScores], None]
@@ -41,26 +48,54 @@ def ignore(prediction: CasePrediction, scores: CaseScores) -> None:
     """Watch no case."""
 
 
+@dataclass(frozen=True)
+class Scored:
+    """The scores of the cases that could be scored, None if none could, and what was wrong with the others."""
+
+    evaluation: Evaluation | None
+    problems: tuple[Problem, ...]
+
+
 def model_predictor(study: Study, model: TrainedModel) -> Predictor:
-    """Predictions by a model; it must have the study's task, inputs and classes (`InputError`)."""
+    """Predictions by a model; it must have the study's task, dimensions, inputs and classes (`InputError`).
+
+    The truth is read as the study says; so it may have another `rest` than the one that the model was trained with.
+    """
     findings = Findings()
-    for key in ("task", "inputs", "classes"):
+    for key in ("task", "dimensions", "inputs", "classes"):
         stated, trained = getattr(study, key), getattr(model.study, key)
         if stated != trained:
-            findings.add(f"the model has other {key}", where="study", got=str(stated), expected=str(trained))
+            findings.add(
+                f"the model has other {key}",
+                where=f"study {study.study}",
+                got=flow(stated),
+                expected=f"{flow(trained)}, as the model's own study.yaml says",
+                remedy="Give the study that the model was trained with, or another model",
+            )
     findings.raise_if_any()
-    return lambda case: predict_case(model, case)
+    return lambda case: predict_case(model, case, study)
 
 
 def folder_predictor(study: Study, cohort: Cohort, folder: Path) -> Predictor:
     """Predictions from the files that `wardround predict` writes, or files of the same names from elsewhere.
 
-    Raises `InputError` with every prediction that is missing.
+    Raises `InputError` where not a single case has one; the predictor raises it for a case that has none, or one that
+    cannot be scored.
     """
     if study.task == "segmentation":
         return _mask_predictor(study, cohort, folder)
-    table = read_table(folder / TABLE, study, cohort)
-    return lambda case: CasePrediction(case, None, table[case.subject], read_sample(study, case))
+    table = read_table(folder / TABLE, study)
+    _require_one(cohort, table)
+
+    def read(case: Case) -> CasePrediction:
+        with _both() as findings:
+            with findings.gather():
+                probabilities = table(case)
+            with findings.gather():
+                sample = read_sample(study, case)
+        return CasePrediction(case, None, probabilities, sample)
+
+    return read
 
 
 def evaluate_cohort(
@@ -70,46 +105,102 @@ def evaluate_cohort(
 
     Raises `InputError` with every case that cannot be scored, after the others were.
     """
+    scored = score_cases(study, cohort, predictor, shown, watch)
+    if scored.problems or scored.evaluation is None:
+        raise InputError(scored.problems)
+    return scored.evaluation
+
+
+def score_cases(
+    study: Study, cohort: Cohort, predictor: Predictor, shown: Progress = SILENT, watch: Watcher = ignore
+) -> Scored:
+    """Score every case that can be scored against its truth, on the grid of its file; `watch` sees each.
+
+    Problems name their case, and whether its image, its truth or its prediction is at fault.
+    """
     score = _segmentation_scores if study.task == "segmentation" else _classification_scores
     findings, scored = Findings(), list[CaseScores]()
     vectors: list[np.ndarray] = []
+    targets: list[int] = []
     for done, case in enumerate(cohort.cases, start=1):
         with findings.gather():
             prediction = predictor(case)
             scored.append(CaseScores(case.subject, score(study, prediction)))
             if prediction.probabilities is not None:
                 vectors.append(prediction.probabilities)
+                targets += _target(study, case)
             watch(prediction, scored[-1])
         shown.advance(done, case.subject)
-    findings.raise_if_any()
+    problems = tuple(together(findings.problems, cohort.manifest.name))
+    if not scored:
+        return Scored(None, problems)
     summary = summarise(scored)
     if study.task == "classification":
         for metric in cast(Sequence[ClassificationMetric], build_metrics(study)):
-            summary |= metric.summarise(np.stack(vectors), np.array(_targets(study, cohort)), study.class_names)
-    return Evaluation(tuple(scored), summary)
+            summary |= metric.summarise(np.stack(vectors), np.array(targets), study.class_names)
+    return Scored(Evaluation(tuple(scored), summary), problems)
 
 
 def _mask_predictor(study: Study, cohort: Cohort, folder: Path) -> Predictor:
+    if not folder.is_dir():
+        raise InputError.one("there is no such folder", where=str(folder), remedy="Give the folder of the predictions")
     check_names(cohort)
-    findings = Findings()
-    for case in cohort.cases:
-        if not (folder / mask_name(case)).is_file():
-            findings.add("there is no prediction for this case", where=str(folder), expected=mask_name(case))
-    findings.raise_if_any()
+    _require_one(cohort, lambda case: _predicted_mask(case, folder))
 
     def read(case: Case) -> CasePrediction:
         # Read in the mask's place, a prediction goes through the same checks of grid and values as a mask.
         # Its image is let go of at once, for it comes again with the truth.
-        predicted = read_sample(study, replace(case, label=folder / mask_name(case))).label
-        return CasePrediction(case, predicted, None, read_sample(study, case))
+        with _both() as findings:
+            with findings.gather():
+                as_truth = replace(case, label=_predicted_mask(case, folder))
+                predicted = read_sample(study, as_truth, mask_word=PREDICTION).label
+            with findings.gather():
+                sample = read_sample(study, case, mask_word=TRUTH)
+        return CasePrediction(case, predicted, None, sample)
 
     return read
+
+
+@contextmanager
+def _both() -> Iterator[Findings]:
+    """Whatever is gathered within is raised at the end, each problem once: an image is read for both."""
+    findings = Findings()
+    yield findings
+    if findings.problems:
+        raise InputError(dict.fromkeys(findings.problems))
+
+
+def _require_one(cohort: Cohort, found: Callable[[Case], object]) -> None:
+    """Raise `InputError` with the problems of all cases if `found` finds a prediction of none."""
+    findings = Findings()
+    for case in cohort.cases:
+        try:
+            found(case)
+        except InputError as error:
+            findings.extend(error.problems)
+        else:
+            return
+    findings.raise_if_any()
+
+
+def _predicted_mask(case: Case, folder: Path) -> Path:
+    name = mask_name(case)
+    if (folder / name).is_file():
+        return folder / name
+    others = sorted(path.name for path in folder.glob(f"{escape(case.subject)}.*"))
+    raise InputError.one(
+        "there is no prediction for this case",
+        where=f"{name_of(case)}, {PREDICTION} {folder / name}",
+        got=", ".join(others),
+        expected=name,
+        remedy=f"Save {others[0]} as {name}" if others else "Predict it, or leave the case out of the table",
+    )
 
 
 def _segmentation_scores(study: Study, prediction: CasePrediction) -> dict[str, float]:
     truth, labels = prediction.sample.label, prediction.labels
     if truth is None or labels is None:
-        raise InputError.one("the case has no mask to compare with", where=prediction.case.subject)
+        raise InputError.one("the case has no mask to compare with", where=_truth_of(prediction.case))
     spacing = prediction.sample.image.geometry.spacing
     scores: dict[str, float] = {}
     for metric in cast(Sequence[SegmentationMetric], build_metrics(study)):
@@ -120,12 +211,17 @@ def _segmentation_scores(study: Study, prediction: CasePrediction) -> dict[str, 
 def _classification_scores(study: Study, prediction: CasePrediction) -> dict[str, float]:
     target = target_index(study, prediction.case)
     if target is None or prediction.probabilities is None:
-        raise InputError.one("the case has no class to compare with", where=prediction.case.subject)
+        raise InputError.one("the case has no class to compare with", where=_truth_of(prediction.case))
     scores: dict[str, float] = {}
     for metric in cast(Sequence[ClassificationMetric], build_metrics(study)):
         scores |= metric.case_scores(prediction.probabilities, target)
     return scores
 
 
-def _targets(study: Study, cohort: Cohort) -> list[int]:
-    return [index for index in (target_index(study, case) for case in cohort.cases) if index is not None]
+def _truth_of(case: Case) -> str:
+    return f"{name_of(case)}, {TRUTH}"
+
+
+def _target(study: Study, case: Case) -> list[int]:
+    index = target_index(study, case)
+    return [] if index is None else [index]

@@ -21,11 +21,14 @@ from wardround.engine.imaging.formats import suffix_of
 from wardround.engine.imaging.types import Geometry
 from wardround.engine.inference import ClassVolumes
 from wardround.engine.preprocessing import Pipeline, Sample, only_rearranged, read_sample, target_index, to_native
+from wardround.engine.preprocessing.cases import image_of, naming
 from wardround.engine.store.types import StoredCase
 from wardround.engine.study import Study
 from wardround.engine.tasks import SegmentationTask
 
 TABLE = "predictions.csv"
+TRUTH, PREDICTION = "truth", "prediction"
+"""What messages call a mask or a value: the one that counts, and the one that is scored."""
 TableRow = tuple[str | int, ...]
 # JPEG would change a mask's values.
 _MASK_SUFFIX = {".jpg": ".png", ".jpeg": ".png"}
@@ -57,10 +60,15 @@ class Written:
     problems: tuple[Problem, ...]
 
 
-def predict_case(model: TrainedModel, case: Case) -> CasePrediction:
-    """Read, preprocess and predict one case, and bring the result back to its own grid. Writes nothing."""
-    sample = read_sample(model.study, case)
-    stored = in_memory(model.study, case, sample)
+def predict_case(model: TrainedModel, case: Case, truth: Study | None = None) -> CasePrediction:
+    """Read, preprocess and predict one case, and bring the result back to its own grid. Writes nothing.
+
+    `truth` is the study by which the case's mask is read, by default the model's own. Raises `InputError` that names
+    the case, and what of it is at fault.
+    """
+    sample = read_sample(truth or model.study, case, mask_word=TRUTH)
+    with naming(case, image_of(case)):
+        stored = in_memory(model.study, case, sample)
     if model.study.task == "segmentation":
         return CasePrediction(case, _native_labels(model, stored), None, sample)
     prediction = model.task.predict(model.network, stored, model.device)
@@ -132,13 +140,15 @@ def write_predictions(model: TrainedModel, cohort: Cohort, folder: Path, shown: 
         rows.append(_table_row(model.study, prediction))
 
     write = write_mask if model.study.task == "segmentation" else keep_row
+    predicted = 0
     for done, case in enumerate(cohort.cases, start=1):
         with findings.gather():
             write(predict_case(model, case))
+            predicted += 1
         shown.advance(done, case.subject)
     if rows:
         files.append(_write_table(model.study, rows, folder))
-    return Written(tuple(files), len(cohort.cases) - len(findings.problems), tuple(findings.problems))
+    return Written(tuple(files), predicted, tuple(findings.problems))
 
 
 def check_names(cohort: Cohort) -> None:
@@ -179,33 +189,38 @@ def _write_table(study: Study, rows: Sequence[TableRow], folder: Path) -> Path:
     return folder / TABLE
 
 
-def read_table(path: Path, study: Study, cohort: Cohort) -> dict[str, np.ndarray]:
-    """Probabilities by subject from a table that `write_predictions` wrote, or one of its form.
+def read_table(path: Path, study: Study) -> Callable[[Case], np.ndarray]:
+    """Probabilities of cases from a table that `write_predictions` wrote, or one of its form.
 
-    Raises `InputError` with every case of the cohort that it lacks, and every cell that is no probability.
+    Raises `InputError` for what is no such table; what is returned raises it for a case that the table lacks, and for
+    cells that are no probabilities.
     """
     columns = [f"Probability_{name}" for name in study.class_names]
     try:
         with path.open(newline="", encoding="utf-8-sig") as handle:
             rows = {row["SubjectID"]: row for row in csv.DictReader(handle)}
     except (OSError, KeyError, UnicodeDecodeError):
-        raise InputError.one("this is not a table of predictions", where=str(path), expected="SubjectID, ...") from None
-    findings = Findings()
-    found: dict[str, np.ndarray] = {}
-    for case in cohort.cases:
-        with findings.gather():
-            found[case.subject] = _probabilities(rows.get(case.subject), columns, f"{path.name}, {case.subject!r}")
-    findings.raise_if_any()
+        raise InputError.one(
+            "this is not a table of predictions",
+            where=str(path),
+            expected=f"a CSV file with the columns SubjectID, {', '.join(columns)}",
+            remedy="Give the folder that `wardround predict` wrote",
+        ) from None
+
+    def found(case: Case) -> np.ndarray:
+        with naming(case, f"{PREDICTION} in {path.name}"):
+            return _probabilities(rows.get(case.subject), columns)
+
     return found
 
 
-def _probabilities(row: dict[str, str] | None, columns: Sequence[str], where: str) -> np.ndarray:
+def _probabilities(row: dict[str, str] | None, columns: Sequence[str]) -> np.ndarray:
     if row is None:
-        raise InputError.one("the table has no prediction for this case", where=where)
+        raise InputError.one("the table has no prediction for this case", remedy="Predict it, or leave it out")
     try:
         values = np.array([float(row[column]) for column in columns], dtype=np.float32)
     except (KeyError, TypeError, ValueError):
-        raise InputError.one("these are not probabilities", where=where, expected=", ".join(columns)) from None
+        raise InputError.one("these are not probabilities", expected=f"numbers in {', '.join(columns)}") from None
     if not (np.isfinite(values).all() and (values >= 0).all() and (values <= 1).all()):
-        raise InputError.one("probabilities lie between 0 and 1", where=where, got=str(values.tolist()))
+        raise InputError.one("probabilities lie between 0 and 1", got=str(values.tolist()))
     return values

@@ -14,6 +14,7 @@ from wardround.engine.imaging.geometry import geometry_differences
 from wardround.engine.imaging.reading import Header, read_header, read_label, read_label_header
 from wardround.engine.imaging.types import Geometry, Remark
 from wardround.engine.inspection.notices import CaseFacts
+from wardround.engine.preprocessing.cases import called
 from wardround.engine.study.models import Study
 
 Read = TypeVar("Read")
@@ -44,7 +45,7 @@ def _remarks(headers: Iterable[tuple[str, Header | None]]) -> tuple[Remark, ...]
 
 
 def _mask_header(where: str, path: Path, findings: Findings) -> Header | None:
-    mask = attempt(read_label_header, where, path, findings)
+    mask = attempt(_read_mask_header, where, path, findings)
     if mask is not None and mask.channels != 1 and not _is_grey(mask, path):
         findings.add(
             "a mask has one value per voxel",
@@ -59,6 +60,11 @@ def _mask_header(where: str, path: Path, findings: Findings) -> Header | None:
 def _is_grey(mask: Header, path: Path) -> bool:
     """Whether a mask was saved in colours and has none."""
     return mask.channels == 3 and attempt(read_label, "", path, Findings()) is not None
+
+
+def _read_mask_header(path: Path) -> Header:
+    with called("mask"):
+        return read_label_header(path)
 
 
 def attempt(read: Callable[[Path], Read], where: str, path: Path, findings: Findings) -> Read | None:

@@ -6,7 +6,7 @@ What is wrong is raised. What is allowed but worth knowing (a case smaller than 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from types import MappingProxyType
 
@@ -61,6 +61,16 @@ class Inspection:
     oddities: tuple[Problem, ...] = ()
 
 
+@dataclass(frozen=True)
+class Sound:
+    """The cases of a cohort whose headers are sound, what is odd about them, and what is wrong with the others."""
+
+    cohort: Cohort
+    oddities: tuple[Problem, ...]
+    problems: tuple[Problem, ...]
+    left_out: int
+
+
 Inspector = Callable[[Study, Cohort, Case, Findings], CaseFacts | None]
 
 
@@ -95,6 +105,31 @@ def inspect_cohort(
         notices += comparison_notices(cohort, compared)
     grids, oddities = {subject: fact.grid for subject, fact in known.items()}, tuple(header_notices(cohort, known))
     return Inspection((*oddities, *notices), grids, compared.repeats, oddities)
+
+
+def sound_cases(study: Study, cohort: Cohort) -> Sound:
+    """Read the headers of every file, and tell the cases that can be worked on from those that cannot.
+
+    Raises `InputError` with every problem if there is no sound case.
+    """
+    findings, known = Findings(), dict[str, CaseFacts]()
+    with progress("Reading headers", len(cohort.cases)) as shown:
+        for number, case in enumerate(cohort.cases):
+            own = Findings()
+            facts = _inspect(inspect_headers, study, cohort, number, own, shown)
+            if facts is not None and not own.problems:
+                known[case.subject] = facts
+            findings.extend(replace(problem, where=_as_truth(problem.where)) for problem in own.problems)
+    sound = replace(cohort, cases=tuple(case for case in cohort.cases if case.subject in known))
+    if not sound.cases:
+        findings.raise_if_any()
+    left_out = len(cohort.cases) - len(sound.cases)
+    return Sound(sound, tuple(header_notices(sound, known)), tuple(findings.problems), left_out)
+
+
+def _as_truth(where: str) -> str:
+    """A place in a table, by the word for what a mask is to those who score."""
+    return where.replace(", Label", ", truth in Label", 1)
 
 
 def _compare(cohort: Cohort, known: Mapping[str, CaseFacts], depth: Depth) -> Comparison:

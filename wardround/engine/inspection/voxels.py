@@ -12,13 +12,13 @@ from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.cohort.twins import Content, voxels_digest
 from wardround.engine.imaging.reading import read_image, read_label
-from wardround.engine.imaging.types import Image
+from wardround.engine.imaging.types import Geometry, Image
 from wardround.engine.inspection.headers import attempt, inspect_headers
 from wardround.engine.inspection.notices import CaseFacts
 from wardround.engine.inspection.padding import amid
 from wardround.engine.parts.preprocessing import Rescale, ZNormalize
 from wardround.engine.preprocessing import Pipeline, Sample
-from wardround.engine.preprocessing.cases import count_broken
+from wardround.engine.preprocessing.cases import called, count_broken
 from wardround.engine.preprocessing.labels import label_problem, value_counts
 from wardround.engine.study.models import Study
 
@@ -76,7 +76,7 @@ def _preprocess(study: Study, cohort: Cohort, case: Case, images: Sequence[Image
     try:
         ready = Pipeline(study).apply(sample).image.data
     except InputError as error:
-        raise InputError(replace(problem, where=where) for problem in error.problems) from None
+        raise InputError(replace(problem, where=f"{where}, {problem.where}") for problem in error.problems) from None
     broken = count_broken(ready)
     if broken:
         raise InputError.one("preprocessing gave values that are not numbers", where=where, got=f"{broken:,}")
@@ -127,7 +127,7 @@ def _is_flat(study: Study, channel: np.ndarray) -> bool:
 def _label(study: Study, cohort: Cohort, case: Case, path: Path, findings: Findings) -> _Mask | None:
     """Check one mask; None where it cannot be read."""
     where = cohort.place(case, "Label")
-    read = attempt(read_label, where, path, findings)
+    read = attempt(_read_mask, where, path, findings)
     if read is None:
         return None
     found = value_counts(read[0])
@@ -135,3 +135,8 @@ def _label(study: Study, cohort: Cohort, case: Case, path: Path, findings: Findi
     if problem is not None:
         findings.extend([problem])
     return _Mask(read[0], frozenset(found))
+
+
+def _read_mask(path: Path) -> tuple[np.ndarray, Geometry]:
+    with called("mask"):
+        return read_label(path)

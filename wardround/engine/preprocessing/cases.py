@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +25,61 @@ def name_of(case: Case) -> str:
     return f"row {case.row}, subject {case.subject!r}" if case.row else f"subject {case.subject!r}"
 
 
-def read_sample(study: Study, case: Case, source_of: Callable[[Path], Source] = Source) -> Sample:
+@contextlib.contextmanager
+def naming(case: Case, part: str = "") -> Iterator[None]:
+    """While a case is worked on: problems name it, and `part`, what of it is at fault.
+
+    A file of the case that cannot be opened is one of its problems too.
+    """
+    try:
+        yield
+    except InputError as error:
+        raise InputError(_named(problem, case, part) for problem in error.problems) from None
+    except OSError as error:
+        if str(error.filename) not in {str(path) for path in case.files}:
+            raise
+        place = f"{name_of(case)}, {part or error.filename}"
+        remedy = "Have its rights or its drive looked at, or leave the case out"
+        got = error.strerror or type(error).__name__
+        raise InputError.one("the file cannot be read", where=place, got=got, remedy=remedy) from None
+
+
+@contextlib.contextmanager
+def called(word: str) -> Iterator[None]:
+    """While a mask is read: what is wrong with it is said of the mask, or of what stands in its place, by this word."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(replace(problem, what=_said_of(problem.what, word)) for problem in error.problems) from None
+
+
+def _said_of(what: str, word: str) -> str:
+    for noun in ("image", "mask"):
+        if what.startswith(f"the {noun} "):
+            return f"the {word} {what.removeprefix(f'the {noun} ')}"
+    return what
+
+
+def _named(problem: Problem, case: Case, part: str) -> Problem:
+    if problem.where.startswith(name_of(case)):
+        return problem
+    # What comes from a file says which one; that is in `part`.
+    detail = "" if any(str(path) in problem.where for path in case.files) and part else problem.where
+    return replace(problem, where=", ".join(piece for piece in (name_of(case), part, detail) if piece))
+
+
+def image_of(case: Case) -> str:
+    """What messages call the image of a case, with its files."""
+    return f"image {', '.join(map(str, case.channels))}"
+
+
+def read_sample(
+    study: Study, case: Case, source_of: Callable[[Path], Source] = Source, mask_word: str = "mask"
+) -> Sample:
     """The voxels of a case as they are in its files. Raises `InputError` that names the case and all that is wrong.
 
-    `source_of` tells where a file's bytes are read, for those who have read them already.
+    `source_of` tells where a file's bytes are read, for those who have read them already. `mask_word` is what the mask
+    is called: the truth, or a prediction that was put in its place.
     A file may hold several channels (RGB, a fourth axis) if it is the only one and has as many as the study has inputs.
     A case without a mask, or a study that needs none, gives a sample without a label.
     """
@@ -34,10 +87,11 @@ def read_sample(study: Study, case: Case, source_of: Callable[[Path], Source] = 
     mask: tuple[np.ndarray, Geometry] | None = None
     images: list[Image] = []
     in_masks = Findings()
-    with in_masks.gather():  # first, while no image is held: a mask in the file may be of a wide type
+    with in_masks.gather(), naming(case, f"{mask_word} {case.label}"), called(mask_word):
+        # First, while no image is held: a mask in the file may be of a wide type.
         mask = _read_classes(study, case, source_of)
     for path in case.channels:
-        with findings.gather():
+        with findings.gather(), naming(case, f"image {path}"):
             images.append(read_image(source_of(path)))
     findings.extend(in_masks.problems)
     findings.raise_if_any()
@@ -47,7 +101,7 @@ def read_sample(study: Study, case: Case, source_of: Callable[[Path], Source] = 
     _require_finite(case, image.data)
     if mask is None:
         return Sample(image, None)
-    problems = _grid_problem(case, case.label.name if case.label else "", mask[1], image.geometry)
+    problems = _grid_problem(case, f"{mask_word} {case.label}", mask[1], image.geometry)
     if problems:
         raise InputError(problems)
     return Sample(image, mask[0])
@@ -96,7 +150,7 @@ def _channel_problems(study: Study, case: Case, images: list[Image]) -> list[Pro
         )
     found.extend(_axis_problem(study, case, images[0].geometry))
     for path, image in zip(case.channels[1:], images[1:], strict=True):
-        found.extend(_grid_problem(case, path.name, image.geometry, images[0].geometry))
+        found.extend(_grid_problem(case, f"image {path}", image.geometry, images[0].geometry))
     return found
 
 
@@ -104,25 +158,29 @@ def _axis_problem(study: Study, case: Case, geometry: Geometry) -> list[Problem]
     if geometry.dimensions == study.dimensions:
         return []
     got, expected = f"{geometry.dimensions} axes", f"{study.dimensions}, as model.dimensions says"
-    return [
-        Problem("the image has the wrong number of axes", f"{name_of(case)}, {case.channels[0].name}", got, expected)
-    ]
+    where = f"{name_of(case)}, image {case.channels[0]}"
+    return [Problem("the image has the wrong number of axes", where, got, expected)]
 
 
-def _grid_problem(case: Case, file: str, geometry: Geometry, reference: Geometry) -> list[Problem]:
+def _grid_problem(case: Case, part: str, geometry: Geometry, reference: Geometry) -> list[Problem]:
     differences = geometry_differences(geometry, reference)
     if not differences:
         return []
-    remedy = f"Resample it to the grid of {case.channels[0].name}"
-    what = f"{file} does not lie on the grid of {case.channels[0].name}"
-    return [Problem(what, name_of(case), got="; ".join(differences), remedy=remedy)]
+    image, word = case.channels[0].name, part.partition(" ")[0]
+    remedy = f"Resample it to the grid of {image}" + ("" if word == "image" else ", by nearest neighbour")
+    if word == "prediction":
+        remedy = f"Predict again from {image}, or resample the prediction to its grid, by nearest neighbour"
+    what = f"the {word} does not lie on the grid of the image {image}"
+    return [Problem(what, f"{name_of(case)}, {part}", got="; ".join(differences), remedy=remedy)]
 
 
 def _require_finite(case: Case, data: np.ndarray) -> None:
     broken = count_broken(data)
     if broken:
         got = f"{broken:,} of {data.size:,} voxels are NaN or infinite"
-        raise InputError.one("the image has values that are not numbers", where=name_of(case), got=got)
+        where = f"{name_of(case)}, {image_of(case)}"
+        remedy = "Replace them, for instance by 0 where they lie outside the body"
+        raise InputError.one("the image has values that are not numbers", where=where, got=got, remedy=remedy)
 
 
 def count_broken(data: np.ndarray) -> int:
@@ -140,8 +198,7 @@ def _read_classes(study: Study, case: Case, source_of: Callable[[Path], Source])
 
 def _to_indices(study: Study, case: Case, mask: np.ndarray) -> np.ndarray:
     found = value_counts(mask)
-    where = f"{name_of(case)}, {case.label.name if case.label else 'Label'}"
-    problem = label_problem(study, case.subject, where, found)
+    problem = label_problem(study, case.subject, "", found)
     if problem is not None:
         raise InputError([problem])
     return class_indices(study, mask, found)

@@ -107,15 +107,17 @@ def ways_out(study: Study, values: Sequence[int]) -> str:
 
 
 def together(problems: Iterable[Problem], where: str) -> list[Problem]:
-    """Problems in which those of all masks with values that no class names are one, in the place of the first."""
+    """Problems in which those of all masks with values that no class names are one, in the place of the first.
+
+    Masks that are the truth and predictions are told apart.
+    """
     told = list(problems)
-    unnamed = [problem for problem in told if isinstance(problem, UnnamedValues)]
-    if len(unnamed) < 2:
-        return told
-    one = _joined(unnamed, where)
-    first = told.index(unnamed[0])
-    rest = [problem for problem in told if not isinstance(problem, UnnamedValues)]
-    return [*rest[:first], one, *rest[first:]]
+    for what in dict.fromkeys(problem.what for problem in told if isinstance(problem, UnnamedValues)):
+        unnamed = [problem for problem in told if isinstance(problem, UnnamedValues) and problem.what == what]
+        if len(unnamed) > 1:
+            told[told.index(unnamed[0])] = _joined(unnamed, where)
+            told = [problem for problem in told if problem not in unnamed]
+    return told
 
 
 def _joined(unnamed: Sequence[UnnamedValues], where: str) -> Problem:
@@ -124,7 +126,7 @@ def _joined(unnamed: Sequence[UnnamedValues], where: str) -> Problem:
         for value, _ in problem.counts:
             subjects[value].append(problem.subject)
     return Problem(
-        f"{len(unnamed)} masks have values outside the study's classes",
+        f"in {len(unnamed)} cases {unnamed[0].what}",
         where,
         _shown([f"{value} in {_cases(subjects[value])}" for value in sorted(subjects)], "; "),
         unnamed[0].expected,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 from pydantic import JsonValue
 
+from wardround.engine.basics.problems import InputError
 from wardround.engine.imaging.types import Image
 from wardround.engine.parts import Kind
 from wardround.engine.preprocessing.sample import Sample, Step
@@ -43,16 +46,30 @@ class Pipeline:
         return {use.name: step.version for use, step in zip(self._uses, self._steps, strict=True)}
 
     def apply(self, sample: Sample) -> Sample:
-        """The sample after all steps: contiguous, the image float32. Raises `InputError` where a step cannot work.
+        """The sample after all steps: contiguous, the image float32. Raises `InputError` that names the step where one
+        cannot work.
 
         No step's input is kept alive beyond the step: whoever keeps no reference to `sample` needs, at any time, about
         the room of what goes into a step and what comes out of it.
         """
         held = [sample]
         del sample
-        for step in self._steps:
-            held.append(step.apply(held.pop()))
+        for use, step in zip(self._uses, self._steps, strict=True):
+            with _naming_step(use.name):
+                held.append(step.apply(held.pop()))
         sample = held.pop()
         data = np.ascontiguousarray(sample.image.data, dtype=np.float32)
         label = None if sample.label is None else np.ascontiguousarray(sample.label)
         return replace(sample, image=Image(data, sample.image.geometry), label=label)
+
+
+@contextlib.contextmanager
+def _naming_step(name: str) -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        place = f"preprocessing step {name}"
+        raise InputError(
+            replace(problem, where=f"{place}, {problem.where}" if problem.where else place)
+            for problem in error.problems
+        ) from None

@@ -201,8 +201,12 @@ def _with_data(sample: Sample, data: np.ndarray) -> Sample:
 def _per_channel(sample: Sample, change: Callable[[np.ndarray, np.ndarray], None]) -> Sample:
     data = np.ascontiguousarray(sample.image.data)
     out = np.empty(data.shape, dtype=np.float32)
-    for values, into in zip(data, out, strict=True):
-        change(values, into)
+    for index, (values, into) in enumerate(zip(data, out, strict=True), start=1):
+        try:
+            change(values, into)
+        except InputError as error:
+            where = f"channel {index} of {len(data)}" if len(data) > 1 else ""
+            raise InputError(replace(problem, where=where) for problem in error.problems) from None
     return _with_data(sample, out)
 
 

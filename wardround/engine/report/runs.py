@@ -78,10 +78,15 @@ def write_leaderboard_report(study: Study, board: Leaderboard, folder: Path) -> 
 
 
 def write_evaluation_report(
-    study: Study, evaluation: Evaluation, predictions: Sequence[CasePrediction], path: Path
+    study: Study, evaluation: Evaluation, predictions: Sequence[CasePrediction], path: Path, failed: int = 0
 ) -> Path:
-    """Write the page of an evaluation in native geometry, with pictures of the given predictions."""
-    page = Page(f"{study.study}: evaluation", f"{len(evaluation.cases)} cases, scored on the grids of their files.")
+    """Write the page of an evaluation in native geometry, with pictures of the given predictions.
+
+    `failed`: how many cases could not be scored.
+    """
+    lacking = f" {failed} more could not be scored and are not in the means." if failed else ""
+    about = f"{len(evaluation.cases)} cases, scored on the grids of their files.{lacking}"
+    page = Page(f"{study.study}: evaluation", about)
     page.facts({with_unit(name): number(score.value) for name, score in evaluation.summary.items() if "." not in name})
     add_cohort_scores(page, evaluation.summary, evaluation.cases)
     add_cases(page, evaluation.cases, study, "Spread is the standard deviation over cases.")

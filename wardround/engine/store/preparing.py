@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pydantic import JsonValue
 
 from wardround.engine.basics.canonical import canonical_json, sha256_hex
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import Case, twins
 from wardround.engine.preprocessing import Pipeline, Sample, read_sample, target_index
-from wardround.engine.preprocessing.cases import count_broken, name_of
+from wardround.engine.preprocessing.cases import count_broken, name_of, naming
 from wardround.engine.store.entries import FORMAT, Content
 from wardround.engine.store.reading import Reading
 from wardround.engine.study import Study
@@ -51,10 +49,8 @@ def prepare(study: Study, case: Case, digest: str, reading: Reading) -> tuple[Co
     """What is to be stored of a case, and digests of what its files hold. Raises `InputError` that names the case."""
     samples = [sample_of(study, case, reading)]
     native, decoded = samples[0].image.geometry, content_of(case, samples[0])
-    try:
+    with naming(case):
         processed = Pipeline(study).apply(samples.pop())
-    except InputError as error:
-        raise InputError(replace(problem, where=name_of(case)) for problem in error.problems) from None
     broken = count_broken(processed.image.data)
     if broken:
         raise InputError.one("preprocessing gave values that are not numbers", where=name_of(case), got=f"{broken:,}")
@@ -62,14 +58,5 @@ def prepare(study: Study, case: Case, digest: str, reading: Reading) -> tuple[Co
 
 
 def sample_of(study: Study, case: Case, reading: Reading) -> Sample:
-    """The case as it is in its files; problems of a file name the case as well."""
-    try:
-        return read_sample(study, case, reading.take)
-    except InputError as error:
-        raise InputError(
-            replace(problem, where=_with_name(case, problem.where)) for problem in error.problems
-        ) from None
-
-
-def _with_name(case: Case, where: str) -> str:
-    return where if name_of(case) in where else f"{name_of(case)}, {where}"
+    """The case as it is in its files. Raises `InputError` that names the case."""
+    return read_sample(study, case, reading.take)
