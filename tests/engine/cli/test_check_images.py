@@ -102,7 +102,10 @@ def test_a_damaged_png(tmp_path: Path) -> None:
     outcome = run_wardround("check", tmp_path / "study.yaml", "--manifest", manifest, "--full")
     assert outcome.code == 2
     assert "data.csv:4, subject 'picture_002', Channel_0 (picture_002.png): the image cannot be read" in outcome.err
-    assert "data.csv:6, subject 'picture_004', Channel_0 (picture_004.png): the image cannot be read" in outcome.err
+    assert (
+        "data.csv:6, subject 'picture_004', Channel_0 (picture_004.png): the file is not what its name says"
+        in outcome.err
+    )
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])

@@ -12,6 +12,8 @@ from wardround.engine.imaging.formats import Format, format_of, suffix_of
 from wardround.engine.imaging.sources import Source
 
 _START = 540
+_LEAST = 348
+"""Bytes of the shortest header of a NIfTI: of less nobody can say that it is something else."""
 _DICOM = "Convert DICOM series to .nii.gz first, for instance with dcm2niix"
 _EXPORT = "Export the image again, for instance as .nii.gz or .png"
 _FETCH = "Fetch the file itself, for instance with `git lfs pull`"
@@ -114,11 +116,13 @@ def _kind(source: Source) -> _Kind | None:
 
 
 def _packed(source: Source) -> _Kind | None:
-    """What is packed with gzip; None for a stream that is damaged, which its reader tells better."""
+    """What is packed with gzip; None for a stream that is damaged or cut short, which its reader tells better."""
     try:
         with gzip.open(source.place) as stream:
             start = stream.read(_START)
     except (EOFError, OSError, zlib.error):
+        return None
+    if len(start) < _LEAST:
         return None
     other = None if _is_nifti(start) else _Kind("a file packed with gzip that is no NIfTI", remedy="Unpack it")
     return other or _PACKED
