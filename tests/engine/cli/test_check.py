@@ -15,6 +15,7 @@ from tests.support.images import write_classification_cohort
 from tests.support.shared_data import shared_data
 from tests.support.studies import CLASSIFICATION, SEGMENTATION, changed, write_study
 from wardround.engine.basics import files
+from wardround.engine.imaging import read_image, write_image
 from wardround.engine.inspection import room
 
 
@@ -182,6 +183,8 @@ def test_a_full_disk(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> Non
     def full(*_: object, **__: object) -> str:
         raise OSError(errno.ENOSPC, "No space left on device", "/tmp")
 
+    write_image(hospital.folder / "images" / "case_000.mha", read_image(hospital.image(0)))
+    hospital.edit("case_000.nii.gz", "case_000.mha")  # ITK is given a name in a folder of its own
     monkeypatch.setattr(tempfile, "mkdtemp", full)
     hospital.refuse("/tmp: the disk is full", "Free some space and run the same command again")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Callable
@@ -27,6 +28,7 @@ _GREY = {
     "I": "int32",
     "F": "float32",
 }
+_EXIF_TEXT = b"Raw profile type exif"
 _COLOUR = ("RGB", "RGBA")
 _DEEP = tuple(mode for mode in _GREY if mode not in ("1", "L", "LA"))
 _KNOWN = (*_GREY, *_COLOUR, "P", "PA", "CMYK")
@@ -61,7 +63,7 @@ def _opened(source: Source, use: Callable[[Any], _Result]) -> _Result:
 def _describe(source: Source, image: Any, role: Role) -> Header:
     profile = colours.profile_of(source.path, image.info.get("icc_profile"), role)
     _require_suitable(source, image, profile)
-    grid = plain_geometry(colours.upright_shape((image.height, image.width), _orientation(image)))
+    grid = plain_geometry(colours.upright_shape((image.height, image.width), _orientation(source, image)))
     if image.mode in ("P", "PA"):
         return Header(grid, 1 if role is Role.MASK or _is_grey(image) else 3, "uint8")
     kind = _GREY.get(image.mode)
@@ -84,8 +86,24 @@ def _require_suitable(source: Source, image: Any, profile: Any) -> None:
         raise unreadable(path, f"an image of mode {mode}", "Save it as grey or RGB")
 
 
-def _orientation(image: Any) -> int:
+def _orientation(source: Source, image: Any) -> int:
+    """The orientation tag. Pillow decodes a PNG to look for one behind the pixels: it is asked only if there is one."""
+    if image.format == "PNG" and not _has_exif(source):
+        return 1
     return int(image.getexif().get(colours.ORIENTATION_TAG) or 1)
+
+
+def _has_exif(source: Source) -> bool:
+    """Whether a PNG has a chunk with tags, before its pixels or behind them."""
+    with source.place.open("rb") as file:
+        file.seek(8)
+        while len(start := file.read(8)) == 8:
+            length, name = struct.unpack(">I4s", start)
+            text = file.read(min(length, len(_EXIF_TEXT))) if name in (b"tEXt", b"zTXt", b"iTXt") else b""
+            if name == b"eXIf" or text == _EXIF_TEXT:
+                return True
+            file.seek(length + 4 - len(text), os.SEEK_CUR)
+    return False
 
 
 def _is_grey(image: Any) -> bool:
@@ -96,7 +114,7 @@ def _is_grey(image: Any) -> bool:
 
 def _pixels(source: Source, image: Any, role: Role) -> np.ndarray:
     expected = _describe(source, image, role)
-    orientation = _orientation(image)
+    orientation = _orientation(source, image)
     profile = colours.profile_of(source.path, image.info.get("icc_profile"), role)
     array = np.asarray(_plain(source, image, role, profile), dtype=expected.pixel_type)
     if array.ndim == 3 and expected.channels == 1:
