@@ -30,7 +30,7 @@ DICOM = b"\0" * 128 + b"DICM" + b"\0" * 600
     [
         ("scan.png", NIFTI, "an uncompressed NIfTI", "scan.nii"),
         ("scan.nii.gz", NIFTI, "an uncompressed NIfTI", "scan.nii"),
-        ("scan.nii", gzip.compress(NIFTI), "packed with gzip", "scan.nii.gz"),
+        ("scan.nii", gzip.compress(NIFTI, mtime=0), "packed with gzip", "scan.nii.gz"),
         ("scan.nii", DICOM, "a DICOM file", "dcm2niix"),
         ("scan.nii.gz", DICOM, "a DICOM file", "dcm2niix"),
         ("IM0001", DICOM, "a DICOM file", "dcm2niix"),
@@ -43,7 +43,7 @@ DICOM = b"\0" * 128 + b"DICM" + b"\0" * 600
         ("scan.nii.gz", b"NRRD0004\ntype: short\n", "an NRRD image", "scan.nrrd"),
         ("scan.nii.gz", b"version https://git-lfs.github.com/spec/v1\n", "Git LFS", "fetch"),
         ("scan.nii.gz", b"<!DOCTYPE html><html>" * 40, "a web page", "Fetch"),
-        ("scan.nii.gz", gzip.compress(b"hello" * 300), "no NIfTI", "Unpack"),
+        ("scan.nii.gz", gzip.compress(b"hello" * 300, mtime=0), "no NIfTI", "Unpack"),
         ("scan.nii", NIFTI.replace(b"n+1", b"ni1"), "pair", ".nii.gz"),
     ],
 )
