@@ -8,7 +8,7 @@ import zlib
 from dataclasses import dataclass
 
 from wardround.engine.basics.problems import InputError
-from wardround.engine.imaging.formats import Format, format_of, suffix_of
+from wardround.engine.imaging.formats import ADVICE, Format, format_of, suffix_of
 from wardround.engine.imaging.sources import Source
 
 _START = 540
@@ -35,13 +35,14 @@ class _Kind:
 
 
 _MAGIC: tuple[tuple[int, bytes, _Kind], ...] = (
+    # First, because what stands before these letters is free: slides in DICOM begin as a TIFF.
+    (128, b"DICM", _Kind("a DICOM file", remedy=_DICOM)),
     (0, b"\x89PNG\r\n\x1a\n", _Kind("a PNG image", ".png")),
     (0, b"\xff\xd8\xff", _Kind("a JPEG image", ".jpg")),
     *((0, magic, _Kind("a TIFF image", ".tif")) for magic in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
     (0, b"NRRD0", _Kind("an NRRD image", ".nrrd")),
     (0, b"ObjectType = Image", _Kind("a MetaImage", ".mha")),
     (0, b"NDims = ", _Kind("a MetaImage", ".mha")),
-    (128, b"DICM", _Kind("a DICOM file", remedy=_DICOM)),
     (0, b"BM", _Kind("a BMP image", remedy="Save it as .png")),
     (0, b"GIF8", _Kind("a GIF image", remedy="Save it as .png")),
     (8, b"WEBP", _Kind("a WebP image", remedy="Save it as .png")),
@@ -99,7 +100,9 @@ def _unsupported(error: InputError, kind: _Kind | None) -> InputError:
     if kind is None:
         return error
     problem = error.problems[0]
-    remedy = f"Give it a name that ends in {kind.suffix}" if kind.suffix else kind.remedy
+    renamed = f"Give it a name that ends in {kind.suffix}" if kind.suffix else kind.remedy
+    # What is known of a suffix, as of a slide's, goes before what the bytes say: a slide is a TIFF that cannot be read.
+    remedy = ADVICE.get(problem.got, renamed)
     got = f"{problem.got}; its content is {kind.named}"
     return InputError.one(problem.what, where=problem.where, got=got, expected=problem.expected, remedy=remedy)
 

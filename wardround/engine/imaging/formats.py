@@ -26,7 +26,8 @@ class Format(Enum):
 
 _BY_SUFFIX = {suffix: format_ for format_ in Format for suffix in format_.value}
 _DETACHED = "Its voxels lie in a second file, which a digest would miss. Convert it to .nii.gz, .nrrd or .mha"
-_ADVICE = {
+_SLIDE = "Whole slides are not read yet. Export regions of it as .tif or .png"
+ADVICE = {
     ".mhd": _DETACHED,
     ".nhdr": _DETACHED,
     ".hdr": _DETACHED,
@@ -34,7 +35,9 @@ _ADVICE = {
     ".dcm": "Convert DICOM series to .nii.gz first, for instance with dcm2niix",
     ".npy": "Arrays carry no geometry. Save the image as .nii.gz or .png",
     ".npz": "Arrays carry no geometry. Save the image as .nii.gz or .png",
+    **dict.fromkeys((".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".svslide"), _SLIDE),
 }
+"""What to do with a file of a suffix that cannot be read."""
 
 
 def suffix_of(path: Path) -> str:
@@ -53,7 +56,7 @@ def format_of(path: Path) -> Format:
         where=str(path),
         got=suffix or "no suffix",
         expected=", ".join(_BY_SUFFIX),
-        remedy=_ADVICE.get(suffix, ""),
+        remedy=ADVICE.get(suffix, "Export the image again, for instance as .nii.gz or .png"),
     )
 
 
