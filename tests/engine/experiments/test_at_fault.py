@@ -172,8 +172,9 @@ def test_scoring_a_model_names_the_case_and_what_is_at_fault(place: Place) -> No
     told = sorted(problems(outcome))
     assert "data.csv: in 2 cases the truth has values outside the study's classes" in told[0]
     assert "got 9 in 2 cases ('case_002', 'case_003')" in told[0]
-    assert "subject 'case_001', truth" in told[1]
-    assert f"row 2, subject 'case_000', image {place.image(0)}, preprocessing step z_normalize" in told[2]
+    assert any("subject 'case_001', truth" in one for one in told)
+    faulty = f"row 2, subject 'case_000', image {place.image(0)}, preprocessing step z_normalize"
+    assert any(faulty in one for one in told)
     assert "(n = 1)" in outcome.out
 
 

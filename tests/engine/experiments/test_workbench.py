@@ -113,7 +113,9 @@ def test_resuming_reads_no_voxel_and_a_first_run_decodes_each_file_once(
 ) -> None:
     read: list[tuple[str, Path]] = []
     decode, hold = rasters.voxels, reading.HeldSource
-    monkeypatch.setattr(rasters, "voxels", lambda source: read.append(("decoded", source.path)) or decode(source))
+    monkeypatch.setattr(
+        rasters, "voxels", lambda source, *more: read.append(("decoded", source.path)) or decode(source, *more)
+    )
     monkeypatch.setattr(reading, "HeldSource", lambda path: read.append(("read", path)) or hold(path))
     for path in (place / "data").rglob("*.png"):
         os.utime(path, (1e9, 1e9))
