@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from wardround.engine.basics.event_log import EventFile, read_events, time_now
+from wardround.engine.basics.event_log import DurableLog, read_events, time_now
 
 
 class Event(StrEnum):
@@ -73,7 +73,7 @@ class Journal:
 
     def __init__(self, path: Path, listener: Callable[[Entry], None]) -> None:
         self.path = path
-        self._file = EventFile(path)
+        self._file = DurableLog(path)
         self._listener = listener
         self._lock = threading.Lock()
 

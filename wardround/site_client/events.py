@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from wardround.engine.basics.event_log import EventFile, read_events, time_now
+from wardround.engine.basics.event_log import DurableLog, read_events, time_now
 from wardround.engine.basics.files import private_folder
 from wardround.engine.basics.loudness import is_quiet
 from wardround.engine.basics.printable import complain, printable, say
@@ -104,7 +104,7 @@ class EventLog:
     def __init__(self, work: Path, role: Role) -> None:
         self.path = log_path(work, role)
         self.role = role
-        self._file = EventFile(self.path)
+        self._file = DurableLog(self.path)
 
     def record(self, event: Event, **facts: JsonValue) -> None:
         """Write one event durably, then say it on the terminal if people want to know. Raises OSError."""

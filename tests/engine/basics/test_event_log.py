@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from wardround.engine.basics import event_log
-from wardround.engine.basics.event_log import EventFile, read_events
+from wardround.engine.basics.event_log import DurableLog, read_events
 from wardround.engine.basics.files import Rotation
 
 
 def test_what_was_appended_is_read_in_order(tmp_path: Path) -> None:
-    file = EventFile(tmp_path / "events.jsonl")
+    file = DurableLog(tmp_path / "events.jsonl")
     for number in range(5):
         file.append({"number": number, "text": "a\u2028b\nc"})
     assert [event["number"] for event in read_events(file.path)] == [0, 1, 2, 3, 4]
@@ -23,7 +23,7 @@ def test_what_was_appended_is_read_in_order(tmp_path: Path) -> None:
 
 
 def test_a_line_that_a_crash_cut_off_is_left_out_and_the_next_one_stands_by_itself(tmp_path: Path) -> None:
-    file = EventFile(tmp_path / "events.jsonl")
+    file = DurableLog(tmp_path / "events.jsonl")
     file.append({"number": 0})
     with file.path.open("ab") as handle:
         handle.write(b'{"number": 1, "te')
@@ -33,7 +33,7 @@ def test_a_line_that_a_crash_cut_off_is_left_out_and_the_next_one_stands_by_itse
 
 def test_full_files_are_set_aside_and_read_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_log, "ROTATION", Rotation(limit=200, kept=50))
-    file = EventFile(tmp_path / "events.jsonl")
+    file = DurableLog(tmp_path / "events.jsonl")
     for number in range(60):
         file.append({"number": number})
     assert len(list(tmp_path.iterdir())) > 3
@@ -42,7 +42,7 @@ def test_full_files_are_set_aside_and_read_as_one(tmp_path: Path, monkeypatch: p
 
 def test_threads_may_share_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_log, "ROTATION", Rotation(limit=500, kept=100))
-    file = EventFile(tmp_path / "events.jsonl")
+    file = DurableLog(tmp_path / "events.jsonl")
 
     def write(start: int) -> None:
         for number in range(start, start + 20):

@@ -16,7 +16,7 @@ ROTATION = Rotation()
 """When a log begins a new file: nine files of 8 MiB at most."""
 
 
-class EventFile:
+class DurableLog:
     """A file of events, and its files set aside as `<name>.1` and so on. Threads may share one."""
 
     def __init__(self, path: Path) -> None:
