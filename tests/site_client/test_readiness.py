@@ -18,7 +18,7 @@ from wardround.site_client.agreement import pin
 from wardround.site_client.cli import app
 from wardround.site_client.events import EventLog, Role
 from wardround.site_client.processes import on_duty
-from wardround.site_client.readiness import require_ready
+from wardround.site_client.readiness import require_agreement, require_ready
 from wardround.site_client.supervisor import Supervisor
 
 Spoil = Callable[[Site], None]
@@ -90,7 +90,7 @@ def test_it_ends_with_two_and_the_next_step(
 
 def test_a_worker_that_may_not_open_the_keys_is_ready_without_them(site: Site) -> None:
     _without_keys(site)
-    assert require_ready(site.settings, keys=False) == site.agreement
+    assert require_agreement(site.settings) == site.agreement
 
 
 def test_before_init_the_next_step_is_init(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

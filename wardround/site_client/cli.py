@@ -245,13 +245,13 @@ def worker(config: Config = _DEFAULT, follow_parent: FollowParent = False) -> in
     """Run the worker alone (data and device, no network). It exits with 75 when it needs a fresh process."""
     from wardround.site_client.events import EventLog, Role
     from wardround.site_client.processes import on_duty
-    from wardround.site_client.readiness import require_ready
+    from wardround.site_client.readiness import require_agreement
     from wardround.site_client.settings import load_settings
     from wardround.site_client.worker import run_worker
 
     settings = load_settings(config)
     with on_duty(settings.work, Role.WORKER, follow_parent=follow_parent) as stop:
-        agreement = require_ready(settings, keys=False)
+        agreement = require_agreement(settings)
         return run_worker(settings, agreement, EventLog(settings.work, Role.WORKER), stop)
 
 

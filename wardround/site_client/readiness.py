@@ -8,26 +8,42 @@ from wardround.site_client.agreement import Agreement, check_membership, check_p
 from wardround.site_client.settings import SiteSettings, load_policy
 
 
-def require_ready(settings: SiteSettings, *, keys: bool = True) -> Agreement:
-    """The agreement of a site that can begin; `keys` is False for a process that must not open them.
+def require_ready(settings: SiteSettings) -> Agreement:
+    """The agreement of a site that can begin.
 
     Raises:
         InputError: everything that is missing or does not fit (keys, the accepted invitation, the policy, this site's
             place in the roster), each with the step that mends it.
     """
-    findings, own, agreement = Findings(), None, None
-    if keys:
+    findings, own = Findings(), None
+    with findings.gather():
+        own = SiteKeys.load(settings.keys)
+    agreement = _agreement(settings, findings)
+    if own is not None and agreement is not None:
         with findings.gather():
-            own = SiteKeys.load(settings.keys)
+            check_membership(settings, own, agreement)
+    return _sound(agreement, findings)
+
+
+def require_agreement(settings: SiteSettings) -> Agreement:
+    """The agreement, as a process needs it that must not open the keys. Raises `InputError` as `require_ready` does."""
+    findings = Findings()
+    return _sound(_agreement(settings, findings), findings)
+
+
+def _agreement(settings: SiteSettings, findings: Findings) -> Agreement | None:
+    """What was accepted, checked against the policy; None where it cannot be read."""
+    agreement = None
     with findings.gather():
         agreement = load_agreement(settings.accepted)
     with findings.gather():
         policy = load_policy(settings.policy)
         if agreement is not None:
             check_policy(policy, agreement)
-    if own is not None and agreement is not None:
-        with findings.gather():
-            check_membership(settings, own, agreement)
+    return agreement
+
+
+def _sound(agreement: Agreement | None, findings: Findings) -> Agreement:
     findings.raise_if_any()
     if agreement is None:
         raise AssertionError("an agreement that cannot be read leaves a problem behind")
