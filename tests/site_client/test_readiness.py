@@ -18,7 +18,7 @@ from wardround.site_client.agreement import pin
 from wardround.site_client.cli import app
 from wardround.site_client.events import EventLog, Role
 from wardround.site_client.processes import on_duty
-from wardround.site_client.readiness import require_agreement, require_ready
+from wardround.site_client.readiness import require_agreement
 from wardround.site_client.supervisor import Supervisor
 
 Spoil = Callable[[Site], None]

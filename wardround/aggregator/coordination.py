@@ -13,10 +13,9 @@ from wardround.aggregator.enrolment import read_roster
 from wardround.aggregator.key_changes import read_changes
 from wardround.aggregator.rounds.state import StateFolder
 from wardround.aggregator.settings import Federation, Folders
-from wardround.engine.basics.files import is_missing
 from wardround.engine.basics.keeping import Kept, check_kept, require_kept
 from wardround.engine.basics.problems import Findings, InputError
-from wardround.engine.basics.reading import naming_place, read_named, remedy_for_missing, require_file
+from wardround.engine.basics.reading import naming_place, read_named, require_config, require_file
 from wardround.engine.study import Study, load_study
 from wardround.engine.study.documents import Document, load_settings_file, read_document
 from wardround.federation.expiry import expiry_sentence
@@ -30,6 +29,7 @@ CA_KEY_FILE = "ca.key"
 SERVER_FILE = "server.pem"
 SERVER_KEY_FILE = "server.key"
 SUCCESSION_FILE = "succession.json"
+_BEGINNING = "A new federation begins with `aggregator init --name NAME --study study.yaml --address HOST:PORT`"
 
 
 @dataclass(frozen=True)
@@ -91,13 +91,13 @@ def absolute_folders(home: Path, folders: Folders) -> Folders:
 
 def read_federation(path: Path) -> tuple[Path, Federation]:
     """Folder and settings of a federation file. Raises `InputError` with every problem of the file."""
-    _require_file(path)
+    require_config(path, "federation file", "federation.yaml", _BEGINNING)
     return path.resolve().parent, load_settings_file(Federation, path, "federation file")
 
 
 def load_coordination(path: Path, *, today: datetime.datetime | None = None) -> Coordination:
     """Read a federation file and all that it names. Raises `InputError` with every problem of all of them."""
-    _require_file(path)
+    require_config(path, "federation file", "federation.yaml", _BEGINNING)
     document, home, findings = read_document(path, "federation file"), path.resolve().parent, Findings()
     settings = study = roster = key = None
     with findings.gather():
@@ -124,18 +124,6 @@ def load_coordination(path: Path, *, today: datetime.datetime | None = None) -> 
     if settings is None or study is None or roster is None or key is None:
         raise AssertionError("what could not be read must have left a problem behind")
     return Coordination(home, settings, study, roster, key, tuple(notes), initial, held.after if held else None)
-
-
-def _require_file(path: Path) -> None:
-    if is_missing(path):
-        raise InputError.one(
-            "there is no such federation file",
-            where=str(path),
-            got="no file",
-            expected="the path of a federation.yaml",
-            remedy=f"{remedy_for_missing(path)}; name it with `--config`. A new federation begins with "
-            "`aggregator init --name NAME --study study.yaml --address HOST:PORT`",
-        )
 
 
 def _study_path(document: Document, home: Path) -> Path:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from wardround.engine.basics.closed import Added, Closed
 from wardround.engine.basics.files import is_missing
 from wardround.engine.basics.problems import InputError
-from wardround.engine.basics.reading import remedy_for_missing
+from wardround.engine.basics.reading import require_config
 from wardround.engine.basics.sizes import Size
 from wardround.engine.study.documents import load_settings_file
 from wardround.federation.addresses import Address
@@ -107,15 +107,8 @@ class Policy(_Section):
 
 def load_settings(path: Path) -> SiteSettings:
     """The settings of a `site.yaml`, paths absolute. Raises `InputError` with every problem."""
-    if is_missing(path):
-        raise InputError.one(
-            "there is no such site file",
-            where=str(path),
-            got="no file",
-            expected="the path of a site.yaml",
-            remedy=f"{remedy_for_missing(path)}; name it with `--config`. A new site begins with "
-            "`site-client init --name NAME --manifest data.csv`",
-        )
+    beginning = "A new site begins with `site-client init --name NAME --manifest data.csv`"
+    require_config(path, "site file", "site.yaml", beginning)
     return load_settings_file(SiteSettings, path, "site file").placed(path.parent)
 
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from wardround.engine.basics.files import is_missing
 from wardround.engine.basics.problems import InputError, Problem
 
 _LOG = logging.getLogger(__name__)
@@ -61,6 +62,16 @@ def require_file(path: Path, noun: str) -> None:
         raise unreadable(path, noun, error) from None
     if not stat.S_ISREG(mode):
         raise InputError([_not_a_file(path, noun, mode)])
+
+
+def require_config(path: Path, noun: str, form: str, beginning: str) -> None:
+    """Raise `InputError` where there is no file of settings, which `--config` names.
+
+    `noun` is what it should be, such as "site file", `form` its usual name, `beginning` how a first one is made.
+    """
+    if is_missing(path):
+        remedy = f"{remedy_for_missing(path)}; name it with `--config`. {beginning}"
+        raise _one(f"there is no such {noun}", path, "no file", f"the path of a {form}", remedy)
 
 
 def unreadable(path: Path, noun: str, error: OSError) -> InputError:
