@@ -66,7 +66,7 @@ class RunStatus(WireModel):
     ended: Annotated[Sentence, Added("0.2.0")] = ""
     state: Annotated[Literal["running", "complete", "ended", "stopped"], Added("0.2.0")] = "stopped"
     seconds_left: Annotated[float | None, Added("0.2.0")] = None
-    results: Annotated[str, Added("0.2.0")] = ""
+    results: Annotated[Sentence, Added("0.2.0")] = ""
 
 
 def read_status(config: Path) -> RunStatus:

@@ -26,7 +26,7 @@ class Piece(WireModel):
         update: digest of the update that left, or None after an evaluation.
         train_cases: how many cases of this site were trained on.
         scores: of the model that came, on this site's cases, whether they left or not.
-        left: names of the scores that left, `loss` among them for the loss of training.
+        left: names of the scores that left, `training loss` among them.
         loss: mean training loss, or None.
         seconds: time spent computing.
         sent: bytes of the sealed reply.
@@ -41,7 +41,7 @@ class Piece(WireModel):
     update: Digest | None
     train_cases: Count
     scores: dict[MetricName, MetricValue]
-    left: tuple[str, ...]
+    left: tuple[MetricName, ...]
     loss: float | None
     seconds: Annotated[float, Field(ge=0)]
     sent: Count

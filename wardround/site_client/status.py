@@ -9,10 +9,11 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
+from wardround.engine.basics.closed import Closed
 from wardround.federation.endings import EndReason, ending_line
 from wardround.federation.identities import fingerprint
 from wardround.federation.invitation import shown_authority
-from wardround.federation.protocol import Count, Digest, Sentence, SiteName, Task, WireModel
+from wardround.federation.protocol import Count, Digest, Sentence, SiteName, Task
 from wardround.site_client.account import Account, Tally
 from wardround.site_client.agreement import Agreement, load_agreement
 from wardround.site_client.channel import Ask, WorkerReport, WorkerUnreachableError, ask_worker, socket_path
@@ -26,7 +27,7 @@ from wardround.site_client.settings import SiteSettings
 State = Literal["not_accepted", "waiting", "working", "complete", "ended"]
 
 
-class TaskStatus(WireModel):
+class TaskStatus(Closed):
     """The newest task: `state` is running, finished, refused or unknown; `seconds_left` is the worker's estimate."""
 
     stage: str
@@ -38,7 +39,7 @@ class TaskStatus(WireModel):
     seconds_left: float | None = None
 
 
-class DoneStatus(WireModel):
+class DoneStatus(Closed):
     """What the account of the accepted plan says; `seconds` as far as the worker's log goes back."""
 
     works: Count
@@ -49,7 +50,7 @@ class DoneStatus(WireModel):
     validating: float
 
 
-class SiteStatus(WireModel):
+class SiteStatus(Closed):
     """A site at one moment: what `site-client status --json` prints.
 
     Attributes:

@@ -33,7 +33,7 @@ def test_an_unknown_command_is_told_with_the_close_ones() -> None:
     assert outcome.code == 2
     assert outcome.err == (
         "error: wardround: unknown command 'chek' (got chek; expected one of check, parts, fit, predict, evaluate, "
-        "preview, store, demo). Did you mean 'check'? `wardround --help` lists all.\n"
+        "preview, store, new-part, demo). Did you mean 'check'? `wardround --help` lists all.\n"
     )
 
 
