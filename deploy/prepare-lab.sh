@@ -35,4 +35,9 @@ aggregator invite --out "$folder/invitation.json" --config "$federation"
 for site in "${sites[@]}"; do
     site-client accept "$folder/invitation.json" --config "$folder/$site/site.yaml" --yes
 done
-echo "Now: chown -R 10001:10001 $folder"
+echo "Now, as root:"
+echo "  chown -R 10001:10001 $coordinator"
+for site in "${sites[@]}"; do
+    echo "  chown -R root:root $folder/$site && chmod 0755 $folder/$site"
+    echo "  chown -R 10001:10001 $folder/$site/keys && install -d -g 10001 -m 3770 $folder/$site/work"
+done

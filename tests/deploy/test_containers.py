@@ -60,6 +60,7 @@ def test_workers_have_data_and_no_network(services: dict[str, Any]) -> None:
     for site in SITES:
         worker = services[f"{site}-worker"]
         assert worker["network_mode"] == "none"
+        assert worker["user"] == "10002:10001"
         assert "networks" not in worker
         assert any(volume.endswith("/site/data:ro") for volume in worker["volumes"])
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.checkout import CHECKOUT
+from wardround.site_client.two_users import FOR_TWO
 
 UNITS = sorted((CHECKOUT / "deploy" / "systemd").glob("*.service"))
 WORKER = "wardround-site-worker.service"
@@ -60,6 +61,16 @@ def test_the_worker_has_no_network_and_no_keys() -> None:
     assert _lines(WORKER, "InaccessiblePaths") == ["-/var/lib/wardround-site/keys"]
 
 
+def test_courier_and_worker_are_two_users_of_one_group() -> None:
+    """And they write in the work folder alone: systemd gives the whole folder to neither of them."""
+    courier, worker = _service(COURIER), _service(WORKER)
+    assert courier["User"] != worker["User"]
+    assert courier["Group"] == worker["Group"] == "wardround-site"
+    for name in (COURIER, WORKER):
+        assert _lines(name, "ReadWritePaths") == ["/var/lib/wardround-site/work"]
+        assert _lines(name, "StateDirectory") == []
+
+
 def test_the_courier_sees_no_images() -> None:
     assert "-/srv/wardround-data" in _lines(COURIER, "InaccessiblePaths")
     assert _lines(WORKER, "ReadOnlyPaths") == ["-/srv/wardround-data"]
@@ -70,10 +81,11 @@ def test_the_pages_say_what_the_units_do() -> None:
     pages = "\n".join((CHECKOUT / name).read_text() for name in ("docs/hospital-it.md", "deploy/README.md"))
     users = {_service(name)["User"] for name in (COURIER, WORKER)}
     folders = {_service(name)["WorkingDirectory"] for name in (COURIER, WORKER)}
-    assert users == {"wardround-site"}
+    assert users == {"wardround-courier", "wardround-worker"}
     assert folders == {"/var/lib/wardround-site"}
-    assert "Both run as the user `wardround-site` in `/var/lib/wardround-site`" in pages
-    assert "as two users" not in pages
+    assert "They run as two users in `/var/lib/wardround-site`" in pages
+    assert all(f"useradd --system --no-create-home --gid wardround-site {user}\n" in pages for user in users)
+    assert f"install -d -g wardround-site -m {FOR_TWO:o} work\n" in pages
     assert "A unit that ends with exit code 2 is not started again" in pages
     for unit in UNITS:
         assert "2" in _service(unit.name)["RestartPreventExitStatus"].split()

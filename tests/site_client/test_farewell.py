@@ -147,7 +147,7 @@ def test_a_full_disk_keeps_the_task_until_the_model_can_be_kept(site: Site, monk
         raise OSError(28, "No space left on device")
 
     with working_site(site, FakeLaboratory()) as courier:
-        monkeypatch.setattr(kept_model, "write_study", full)
+        monkeypatch.setattr(kept_model, "write_handed", full)
         _scored(site, courier)
         answer, _ = ask(site, courier, _end(site))
     assert answer.type == "concluded"

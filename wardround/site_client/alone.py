@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wardround.engine.basics.files import private_folder
 from wardround.engine.study import Study, load_study
 from wardround.site_client.agreement import load_agreement
 from wardround.site_client.settings import load_settings
+from wardround.site_client.two_users import work_folder
 
 
 def train_alone(config: Path, study_path: Path | None) -> None:
@@ -21,7 +21,7 @@ def train_alone(config: Path, study_path: Path | None) -> None:
 
     settings = load_settings(config)
     study, fold = _study(settings.accepted, study_path)
-    run = private_folder(settings.work) / "local" / study.digest[:16]
+    run = work_folder(settings.work) / "local" / study.digest[:16]
     write_study(run / "study.yaml", study)
     fit(
         run / "study.yaml",

@@ -1,6 +1,7 @@
 """How the courier talks to the worker: one line of JSON each way over a unix socket in the work folder.
 
-The socket's mode 0600 decides who may talk. No tensor, path or case name crosses it: work keys, counts, phases, codes.
+The socket's mode decides who may talk: one user, or two that share the work folder. No tensor, path or case name
+crosses it: work keys, counts, phases, codes.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from pydantic import Field, ValidationError
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.problems import InputError
 from wardround.federation.protocol import Count, Digest, RefusalCode, WireModel
+from wardround.site_client.two_users import is_for_two
 
 Phase = Literal["queued", "preparing", "evaluating", "training", "packing"]
 _MAX_LINE = 64 * 1024
 _LONGEST_PATH = 100
 _ANSWER_SECONDS = 5.0
+_OPEN_TO_OWNER, _OPEN_TO_GROUP = 0o177, 0o117
 
 
 class Ask(WireModel):
@@ -120,11 +123,11 @@ class _Handler(socketserver.StreamRequestHandler):
 
 @contextmanager
 def listening(path: Path, answer: Callable[[Ask], WorkerReport]) -> Iterator[socketserver.BaseServer]:
-    """A server on the worker's socket, mode 0600 from the start; call its `serve_forever` in a thread."""
+    """A server on the worker's socket, closed to others from the start; call its `serve_forever` in a thread."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     with _reachable(path) as name:
-        before = os.umask(0o177)
+        before = os.umask(_OPEN_TO_GROUP if is_for_two(path.parent) else _OPEN_TO_OWNER)
         try:
             server = _Server(name, _Handler)
         finally:

@@ -14,9 +14,9 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from wardround.engine.basics.event_log import DurableLog, read_events, time_now
-from wardround.engine.basics.files import private_folder
 from wardround.engine.basics.loudness import is_quiet
 from wardround.engine.basics.printable import complain, printable, say
+from wardround.site_client.two_users import common_folder
 
 
 class Role(StrEnum):
@@ -110,7 +110,7 @@ class EventLog:
         """Write one event durably, then say it on the terminal if people want to know. Raises OSError."""
         entry = self._entry(event, facts)
         content = {"time": entry.time, "role": entry.role, "event": entry.event, **facts}
-        private_folder(private_folder(self.path.parent.parent) / self.path.parent.name)
+        common_folder(self.path.parent.parent, self.path.parent.name)
         self._file.append(content)
         _say(entry)
 

@@ -11,9 +11,10 @@ from pydantic import Field, ValidationError
 
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.closed import Closed
-from wardround.engine.basics.files import DamagedError, discard, read_checked, write_checked
+from wardround.engine.basics.files import DamagedError, discard, read_checked
 from wardround.federation.protocol import Count, RefusalCode
 from wardround.site_client.channel import Fault
+from wardround.site_client.two_users import write_handed_checked
 
 STARTS_WITHOUT_WORK = 3
 """So many starts after which no work was finished, and the worker counts as one that ends again and again."""
@@ -74,7 +75,7 @@ class HealthFile:
         with contextlib.suppress(OSError):  # a full disk must not keep the worker from saying that it is full
             if self._path.is_dir():
                 discard(self._path)
-            write_checked(self._path, canonical_model(health))
+            write_handed_checked(self._path, canonical_model(health))
 
     @property
     def _path(self) -> Path:

@@ -18,13 +18,14 @@ from pydantic import JsonValue, ValidationError
 from wardround import __version__
 from wardround.engine.basics.canonical import canonical_json
 from wardround.engine.basics.closed import Closed
-from wardround.engine.basics.files import fsync_folder, write_atomic
+from wardround.engine.basics.files import fsync_folder
 from wardround.engine.study import Study
-from wardround.engine.study.written import write_study
+from wardround.engine.study.written import study_as_yaml
 from wardround.federation.envelope import Payload
 from wardround.federation.payload import unpack
 from wardround.federation.protocol import Count, Digest, FederationName
 from wardround.site_client.agreement import Agreement
+from wardround.site_client.two_users import handed_folder, write_handed
 
 MODEL_FOLDER = "model"
 _GROUP = "model/"
@@ -88,12 +89,12 @@ class KeptModel:
         if held is not None and held.plan != card.plan:
             self._put_aside(held)
         arrays = {name.removeprefix(_GROUP): array for name, array in unpack(payload).items()}
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handed_folder(self.folder)
         (self.folder / _CARD).unlink(missing_ok=True)
-        write_study(self.folder / _STUDY, agreement.study)
+        write_handed(self.folder / _STUDY, study_as_yaml(agreement.study))
         header = header_of(agreement.study, number * plan.horizon.local_steps)
-        write_atomic(self.folder / _WEIGHTS, weights_file(arrays, header))
-        write_atomic(self.folder / _CARD, json.dumps(card.model_dump(mode="json"), indent=2).encode() + b"\n")
+        write_handed(self.folder / _WEIGHTS, weights_file(arrays, header))
+        write_handed(self.folder / _CARD, json.dumps(card.model_dump(mode="json"), indent=2).encode() + b"\n")
         fsync_folder(self.work)
         return True
 

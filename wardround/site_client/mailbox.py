@@ -28,12 +28,12 @@ from wardround.engine.basics.files import (
     require_space,
     sweep_left_overs,
     write_atomic,
-    write_checked,
 )
 from wardround.federation.envelope import Envelope
 from wardround.federation.payload import payload_digest
 from wardround.federation.protocol import Count, Digest, MetricName, MetricValue, Task, WireModel
 from wardround.federation.sealing import is_signed_task
+from wardround.site_client.two_users import handed_folder, write_handed, write_handed_checked
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 _HEADROOM = 3
@@ -77,11 +77,11 @@ class Tasks:
         """Keep a task. Raises `InputError` when the disk has no room for it and its results, OSError when it fails."""
         require_space(self.root, _HEADROOM * len(envelope.payload), "a task and its result")
         remove_entry(self.root, task_key)
-        folder = self.root / task_key
-        write_atomic(folder / _BASE, envelope.payload)
-        write_atomic(folder / _SIGNATURE, envelope.signature)
-        write_atomic(folder / _ARRIVED, _seal_of(envelope.body, envelope.signature))
-        write_atomic(folder / _BODY, envelope.body)
+        folder = handed_folder(handed_folder(self.root) / task_key)
+        write_handed(folder / _BASE, envelope.payload)
+        write_handed(folder / _SIGNATURE, envelope.signature)
+        write_handed(folder / _ARRIVED, _seal_of(envelope.body, envelope.signature))
+        write_handed(folder / _BODY, envelope.body)
         fsync_folder(self.root)
 
     def has(self, task_key: str) -> bool:
@@ -158,10 +158,10 @@ class Results:
     def put(self, task_key: str, result: WorkResult, update: bytes) -> None:
         """Keep a result and its packed update."""
         remove_entry(self.root, task_key)
-        folder = self.root / task_key
+        folder = handed_folder(handed_folder(self.root) / task_key)
         if result.update is not None:
-            write_atomic(folder / _UPDATE, update)
-        write_checked(folder / _RESULT, canonical_model(result))
+            write_handed(folder / _UPDATE, update)
+        write_handed_checked(folder / _RESULT, canonical_model(result))
         fsync_folder(self.root)
 
     def has(self, task_key: str) -> bool:

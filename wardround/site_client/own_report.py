@@ -8,7 +8,6 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from wardround.engine.basics.files import write_atomic
 from wardround.engine.report.page import Page, number
 from wardround.federation.declared import TEST_PREFIX
 from wardround.federation.endings import EndReason, ending_line
@@ -20,6 +19,7 @@ from wardround.site_client.agreement import Agreement
 from wardround.site_client.contribution import Contribution, Piece
 from wardround.site_client.kept_model import KeptModel, ModelCard
 from wardround.site_client.settings import SiteSettings
+from wardround.site_client.two_users import write_handed
 
 PAGE, DATA = "report.html", "report.json"
 
@@ -84,8 +84,8 @@ def write_own_report(settings: SiteSettings, agreement: Agreement) -> Path | Non
     content = (json.dumps(as_json(taking), indent=2, sort_keys=True) + "\n").encode()
     if page.is_file() and data.is_file() and data.read_bytes() == content:
         return None
-    as_page(taking).save(page)
-    write_atomic(data, content)
+    write_handed(page, as_page(taking).render().encode())
+    write_handed(data, content)
     return page
 
 

@@ -14,11 +14,12 @@ from pathlib import Path
 from queue import SimpleQueue
 from types import FrameType
 
-from wardround.engine.basics.files import private_folder, write_atomic
+from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.signals import unmasked
 from wardround.engine.cli.runner import ExitCode
 from wardround.site_client.events import Role
+from wardround.site_client.two_users import work_folder
 
 FRESH_PROCESS = int(ExitCode.MACHINE)
 """Exit code of a worker that cannot go on in this process, after a fault of its device or three failures in a row."""
@@ -27,7 +28,7 @@ FRESH_PROCESS = int(ExitCode.MACHINE)
 @contextmanager
 def only_one(work: Path, role: Role) -> Iterator[None]:
     """Hold the work folder's lock for a role, and its pid file. Raises `InputError` when another process holds it."""
-    private_folder(work)
+    work_folder(work)
     with (work / f"{role.value}.lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

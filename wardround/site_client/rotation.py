@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from wardround.federation.succession import Rotation, Rotations
 from wardround.site_client.settings import SiteSettings
 
 _FILE, _NEXT, _FORMER = "rotations.json", "next", "former"
+_ROOT = 0
 
 
 @dataclass(frozen=True)
@@ -48,16 +50,27 @@ def rotate_keys(settings: SiteSettings) -> NewKeys:
         if (coming / name).exists():
             (coming / name).replace(keys / name)
     coming.rmdir()
+    _give_to_the_folders_owner(keys)
     rotation = known.rotations[-1]
     request = keys.parent / f"{settings.name}-new-keys.pub"
     rotation.save(request)
     return NewKeys(request, fingerprint(rotation.member.signing_key))
 
 
+def _give_to_the_folders_owner(keys: Path) -> None:
+    """Where root has made keys for the courier's user, they are that user's, who could not open them otherwise."""
+    owner = keys.stat()
+    if os.geteuid() != _ROOT or owner.st_uid == _ROOT:
+        return
+    for folder, _, names in os.walk(keys):
+        for path in (folder, *(os.path.join(folder, name) for name in names)):
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
 def read_rotations(keys: Path) -> Rotations:
     """The rotations of a site's keys. Raises `InputError` when their file cannot be used or others may change it."""
     path = keys / _FILE
-    require_kept(path, Kept.SETTINGS, "list of replaced keys")
+    require_kept(path, Kept.RECORD, "list of replaced keys")
     try:
         return Rotations.model_validate_json(path.read_bytes())
     except FileNotFoundError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from pathlib import Path
 
@@ -15,16 +15,21 @@ _ROOT = 0
 
 
 class Kept(Enum):
-    """How a file is kept: its owner alone reads and changes a `SECRET`, and alone changes `SETTINGS`."""
+    """How a file is kept: its owner alone reads and changes a `SECRET`, and alone changes `SETTINGS` or a `RECORD`.
+
+    Settings say what to do; a record says what was done, and may be looked at by root whoever's it is.
+    """
 
     SECRET = "a secret"
     SETTINGS = "settings"
+    RECORD = "a record"
 
 
-_FORBIDDEN = {Kept.SECRET: 0o077, Kept.SETTINGS: 0o022}
-_WHAT = {Kept.SECRET: "others can read the", Kept.SETTINGS: "others than its owner may change the"}
-_EXPECTED = {Kept.SECRET: "mode 0600", Kept.SETTINGS: "no write permission for group and others"}
-_REMEDY = {Kept.SECRET: "chmod 600", Kept.SETTINGS: "chmod go-w"}
+_FORBIDDEN = {Kept.SECRET: 0o077, Kept.SETTINGS: 0o022, Kept.RECORD: 0o022}
+_OTHERS_CHANGE, _OWNER_CHANGES = "others than its owner may change the", "no write permission for group and others"
+_WHAT = {Kept.SECRET: "others can read the", Kept.SETTINGS: _OTHERS_CHANGE, Kept.RECORD: _OTHERS_CHANGE}
+_EXPECTED = {Kept.SECRET: "mode 0600", Kept.SETTINGS: _OWNER_CHANGES, Kept.RECORD: _OWNER_CHANGES}
+_REMEDY = {Kept.SECRET: "chmod 600", Kept.SETTINGS: "chmod go-w", Kept.RECORD: "chmod go-w"}
 _WRITABLE_BY_OTHERS = 0o002
 
 
@@ -39,10 +44,11 @@ def check_kept(path: Path, kept: Kept, noun: str, findings: Findings) -> None:
     except OSError:
         return
     folders = dict.fromkeys((path.absolute().parent, path.resolve().parent))
+    trusted = _trusted(found.st_uid, folders, kept)
     problems = [
         *_wrong_mode(path, found.st_mode, kept, noun),
-        *_wrong_owner(path, found.st_uid),
-        *(problem for folder in folders for problem in _wrong_folder(folder, kept)),
+        *_wrong_owner(path, found.st_uid, trusted),
+        *(problem for folder in folders for problem in _wrong_folder(folder, kept, trusted)),
     ]
     findings.extend(problem for problem in problems if problem not in findings.problems)
 
@@ -65,8 +71,20 @@ def _wrong_mode(path: Path, mode: int, kept: Kept, noun: str) -> Iterator[Proble
         )
 
 
-def _wrong_owner(path: Path, owner: int) -> Iterator[Problem]:
-    if owner not in (os.geteuid(), _ROOT):
+def _trusted(owner: int, folders: Iterable[Path], kept: Kept) -> tuple[int, ...]:
+    """Users who may own the file: who runs this, and root.
+
+    Root may look at a user's secrets and records in that user's folder. Settings of a user it may not follow: it would
+    do what that user has written.
+    """
+    is_one_users = all(folder.stat().st_uid == owner for folder in folders)
+    if os.geteuid() == _ROOT and kept is not Kept.SETTINGS and is_one_users:
+        return (_ROOT, owner)
+    return (os.geteuid(), _ROOT)
+
+
+def _wrong_owner(path: Path, owner: int, trusted: tuple[int, ...]) -> Iterator[Problem]:
+    if owner not in trusted:
         me = _name(os.geteuid())
         yield Problem(
             "the file belongs to somebody else",
@@ -77,10 +95,10 @@ def _wrong_owner(path: Path, owner: int) -> Iterator[Problem]:
         )
 
 
-def _wrong_folder(folder: Path, kept: Kept) -> Iterator[Problem]:
+def _wrong_folder(folder: Path, kept: Kept, trusted: tuple[int, ...]) -> Iterator[Problem]:
     """Who may write in a folder may put another file in the place of one in it, unless the sticky bit forbids it."""
     found = folder.stat()
-    if found.st_uid not in (os.geteuid(), _ROOT):
+    if found.st_uid not in trusted:
         me = _name(os.geteuid())
         yield Problem(
             "the folder belongs to somebody else, who may put another file in its place",

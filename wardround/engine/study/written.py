@@ -13,13 +13,18 @@ from wardround.engine.study.models import Study
 
 
 def write_study(path: Path, study: Study) -> None:
-    """Write a study as readable YAML that loads as the same study."""
+    """Write a study as `study_as_yaml` spells it."""
+    write_atomic(path, study_as_yaml(study))
+
+
+def study_as_yaml(study: Study) -> bytes:
+    """A study as readable YAML that loads as the same study."""
     buffer = io.StringIO()
     writer = YAML()
     writer.default_flow_style = None
     writer.width = 110
     writer.dump(_readable(study), buffer)
-    write_atomic(path, buffer.getvalue().encode())
+    return buffer.getvalue().encode()
 
 
 def _readable(study: Study) -> dict[str, Any]:
