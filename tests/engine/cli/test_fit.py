@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.experiments.cohorts import flat_cohort, flat_study, halves_cohort, halves_study, solid_cohort
+from wardround.engine.basics.sole import sole
 from wardround.engine.cli.fit import _spread
 from wardround.engine.cli.main import app
 from wardround.engine.cli.runner import ExitCode, run
@@ -42,6 +43,17 @@ def _fit(place: Path, out: Path, *more: str) -> list[str]:
 def trained(place: Path) -> Path:
     assert run(app, _fit(place, place / "run")) == ExitCode.OK
     return place / "run" / "fold-0"
+
+
+def test_the_same_command_twice_at_once_is_refused_before_a_voxel_is_read(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with sole(tmp_path / "run" / "fold-0"):
+        assert run(app, _fit(place, tmp_path / "run")) == ExitCode.BAD_INPUT
+    error = capsys.readouterr().err
+    assert f"{tmp_path / 'run' / 'fold-0'}: another process works in this folder (got process {os.getpid()}" in error
+    assert "Traceback" not in error
+    assert not (tmp_path / "run" / "store").exists()
 
 
 def _weights(fold: Path) -> list[bytes]:

@@ -19,6 +19,7 @@ from tests.engine.experiments.cohorts import flat_cohort, flat_study, halves_coh
 from tests.support.alive import networks_alive
 from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.sole import sole
 from wardround.engine.experiments.casetables import CASES, read_cases
 from wardround.engine.experiments.fit import RunResult, fit
 from wardround.engine.experiments.models import load_model
@@ -155,6 +156,12 @@ def test_a_finished_run_is_left_alone(bench: Workbench, uninterrupted: RunResult
     assert again == uninterrupted
     assert counter.steps == []
     assert {path: path.stat().st_mtime_ns for path in uninterrupted.folder.rglob("*")} == before
+
+
+def test_two_do_not_train_in_one_folder(bench: Workbench, tmp_path: Path) -> None:
+    with sole(tmp_path / "run"), pytest.raises(InputError, match="another process works in this folder"):
+        fit(bench, tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
 
 
 def test_a_folder_of_another_run_is_refused(bench: Workbench, uninterrupted: RunResult, place: Path) -> None:

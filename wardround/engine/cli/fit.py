@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ from pydantic import JsonValue
 
 from wardround.engine.basics.loudness import note
 from wardround.engine.basics.printable import complain, say_json, say_text
-from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.sizes import parse_size, shown_size
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ def _fit(survey: Survey, out: Path, work: Path, store_limit: int | None) -> Lead
     from wardround.engine.report.runs import write_leaderboard_report, write_run_report
 
     splits = survey.plan.splits
+    _require_idle([out / named.name for named in splits])
     for notice in (*survey.inspection.notices, *memory_shortage(needs_of(survey.study, survey.inspection.grids))):
         note(f"note: {notice.render()}")
     if not any((out / named.name).exists() for named in splits):
@@ -142,6 +144,17 @@ def _fit(survey: Survey, out: Path, work: Path, store_limit: int | None) -> Lead
     if len(splits) > 1:
         write_leaderboard_report(survey.study, board, out)
     return board
+
+
+def _require_idle(folders: Iterable[Path]) -> None:
+    """Before any voxel is read: two of the same command must not write into one another's files."""
+    from wardround.engine.basics.sole import require_idle
+
+    findings = Findings()
+    for folder in folders:
+        with findings.gather():
+            require_idle(folder)
+    findings.raise_if_any()
 
 
 def _announcement(survey: Survey, expected: Estimate, splits: int) -> tuple[str, str, str]:

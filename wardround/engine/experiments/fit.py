@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.progress import Progress
 from wardround.engine.basics.releases import later_release
 from wardround.engine.basics.signals import halting
+from wardround.engine.basics.sole import sole
 from wardround.engine.experiments.casetables import CASES, write_cases
 from wardround.engine.experiments.history import Board, HistoryRow, Memory, defined, write_history
 from wardround.engine.experiments.models import BEST, LAST, METRICS, STUDY, other_steps, write_study, write_weights
@@ -121,14 +123,16 @@ def fit(workbench: Workbench, folder: Path, shown: Progress = SILENT) -> RunResu
     how often a run was interrupted.
 
     Raises:
-        InputError: the folder holds another run, or a case cannot be read.
+        InputError: the folder holds another run, another process works in it, or a case cannot be read.
         Halted: a signal came; the same call goes on.
     """
     run = _Run(workbench, folder)
-    run.claim()
-    finished = run.finished()
-    if finished is not None:
-        return finished
+    with contextlib.nullcontext() if run.is_finished else sole(folder):
+        run.claim()
+        return run.finished() or _trained(run, folder, shown)
+
+
+def _trained(run: _Run, folder: Path, shown: Progress) -> RunResult:
     memory = run.resume()
     with Board(folder / "tensorboard", memory.done) as board:
         for start, stop in run.length.segments(memory.done):
@@ -191,10 +195,15 @@ class _Run:
                 "This run began with %s and goes on with %s: its last bits may differ.", record.machine, self._machine()
             )
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing is left to be done: `metrics.json` is written last."""
+        return (self._folder / "model" / METRICS).exists()
+
     def finished(self) -> RunResult | None:
-        """The result, if the run is finished: `metrics.json` is written last."""
+        """The result, if the run is finished."""
         path = self._folder / "model" / METRICS
-        if not path.exists():
+        if not self.is_finished:
             return None
         with _naming(path):
             metrics = Metrics.model_validate_json(path.read_bytes())
