@@ -68,6 +68,18 @@ def test_a_kill_after_any_step_changes_nothing(
     assert sorted(source.read)[0] == killed_after // every * every
 
 
+@pytest.mark.parametrize("saved", [2, 3])
+def test_a_checkpoint_that_lies_not_beyond_the_first_step_is_not_gone_on_with(tmp_path: Path, saved: int) -> None:
+    """What the caller has brought to the first step counts, whatever an earlier stretch of the same work has left."""
+    earlier, fresh, free = _learner(), _learner(), _learner()
+    earlier.train(DiscBatches(earlier.study), 0, saved, checkpoint=CheckpointPlan(tmp_path / "c", "work"))
+    source = DiscBatches(fresh.study)
+    fresh.train(source, 3, 6, checkpoint=CheckpointPlan(tmp_path / "c", "work"))
+    free.train(DiscBatches(free.study), 3, 6)
+    assert sorted(source.read)[0] == 3
+    assert _bytes(fresh) == _bytes(free)
+
+
 def test_an_order_to_halt_saves_the_very_step(one_go: tuple[bytes, float], tmp_path: Path) -> None:
     plan = CheckpointPlan(tmp_path / "c", "work")
     seen: list[int] = []

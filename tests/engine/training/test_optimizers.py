@@ -33,6 +33,24 @@ def test_adamw_equals_torchs_own() -> None:
     assert torch.allclose(ours.weight, theirs.weight, atol=1e-6)
 
 
+def test_adamw_is_torchs_fused_one_bit_for_bit_with_the_same_state_and_hooks() -> None:
+    ours, theirs = _network(), _network()
+    first = build_adamw(AdamW(learning_rate=0.05), ours.parameters())
+    second = torch.optim.AdamW(theirs.parameters(), 0.05, (0.9, 0.999), weight_decay=AdamW().weight_decay, fused=True)
+    steps: list[Optimizer] = []
+    first.register_step_post_hook(lambda optimizer, *_: steps.append(optimizer))
+    for network, optimizer in ((ours, first), (theirs, second)):
+        _steps(network, optimizer, 3, seed=1)
+        optimizer.load_state_dict(optimizer.state_dict())
+        _steps(network, optimizer, 3, seed=2)
+        optimizer.zero_grad()
+    assert torch.equal(ours.weight, theirs.weight)
+    assert first.state_dict()["param_groups"] == second.state_dict()["param_groups"]
+    assert ours.weight.grad is None
+    assert ours.weight.requires_grad
+    assert len(steps) == 6
+
+
 def test_restored_state_goes_on_bit_for_bit() -> None:
     straight, broken = _network(), _network()
     optimizer = build_adamw(AdamW(), straight.parameters())

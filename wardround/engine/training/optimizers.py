@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +14,30 @@ from torch.optim import Optimizer
 from wardround.engine.basics.problems import Findings
 from wardround.engine.parts.optimization import AdamW
 
+_STEP: Callable[..., Any] = inspect.unwrap(TorchAdamW.step)
+
+
+class _LeanAdamW(TorchAdamW):
+    """torch's AdamW, which does the same without loading torch's compiler.
+
+    The compiler is never used here, but torch's decorators around these methods load it when they are first called:
+    more than a second and 70 MB at the start of every process that trains.
+    """
+
+    add_param_group = inspect.unwrap(TorchAdamW.add_param_group)
+    zero_grad = inspect.unwrap(TorchAdamW.zero_grad)
+    state_dict = inspect.unwrap(TorchAdamW.state_dict)
+    load_state_dict = inspect.unwrap(TorchAdamW.load_state_dict)
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        """One step, of which no gradient is taken, as with torch's decorator."""
+        return _STEP(self, closure)
+
 
 def build_adamw(parameters: AdamW, weights: Iterable[nn.Parameter]) -> Optimizer:
     """AdamW over `weights`, as one fused kernel; the learning rate is the one before the schedule's factor."""
-    return TorchAdamW(
+    return _LeanAdamW(
         weights, lr=parameters.learning_rate, betas=parameters.betas, weight_decay=parameters.weight_decay, fused=True
     )
 

@@ -55,14 +55,14 @@ def reproducible(device: torch.device) -> Iterator[None]:
 
     Where CUDA has no deterministic kernel (the backward pass of linear interpolation) torch warns and goes on.
     """
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    mode = torch.get_deterministic_debug_mode()
     memory: Any = torch.utils.deterministic
     fill = memory.fill_uninitialized_memory
     benchmark = torch.backends.cudnn.benchmark
     devices = [device.index or 0] if device.type == "cuda" else []
     try:
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        # The same as `use_deterministic_algorithms(True, warn_only=True)`, which would load torch's compiler as well.
+        torch.set_deterministic_debug_mode("warn")
         # Filling every fresh tensor with NaN finds bugs in kernels, not in a loop, and costs a pass over memory.
         memory.fill_uninitialized_memory = False
         torch.backends.cudnn.benchmark = False
@@ -71,4 +71,4 @@ def reproducible(device: torch.device) -> Iterator[None]:
     finally:
         torch.backends.cudnn.benchmark = benchmark
         memory.fill_uninitialized_memory = fill
-        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        torch.set_deterministic_debug_mode(mode)
