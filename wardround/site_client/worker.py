@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pydantic import JsonValue
 
 from wardround.engine.basics.backoff import Backoff
+from wardround.engine.basics.grouping import in_short
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode
 from wardround.federation.protocol import RefusalCode
@@ -146,16 +147,29 @@ class Worker:
 
     def _note_once(self, error: Exception) -> Fault:
         """Note why the cohort cannot be used; the same reason again, found by another try, is the same fault."""
-        if self._unusable is None or self._unusable[0] != str(error):
-            self._unusable = str(error), self._note(error, Event.COHORT_UNUSABLE)
+        if self._unusable is None or self._unusable[0] != _kind(error):
+            self._unusable = _kind(error), self._note(error, Event.COHORT_UNUSABLE)
         return self._unusable[1]
 
     def _note(self, error: Exception, event: Event, **facts: JsonValue) -> Fault:
         fault = Fault(code=faults.code_of(error), correlation=secrets.token_hex(8))
-        known = isinstance(error, Refusal | InputError)
-        reason = getattr(error, "reason", str(error)) if known else "".join(traceback.format_exception(error))
-        self._room.log.record_fault(event, code=fault.code.value, correlation=fault.correlation, reason=reason, **facts)
+        self._room.log.record_fault(
+            event, code=fault.code.value, correlation=fault.correlation, reason=_reason(error), **facts
+        )
         return fault
+
+
+def _kind(error: Exception) -> str:
+    """By what an error is the same as an earlier one: how much of a disk is free changes from one try to the next."""
+    if isinstance(error, InputError):
+        return "\n".join(f"{problem.where}: {problem.what}" for problem in error.problems)
+    return str(error)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, InputError):
+        return in_short(error.problems, "; `site-client check` lists all")
+    return error.reason if isinstance(error, Refusal) else "".join(traceback.format_exception(error))
 
 
 def run_worker(

@@ -197,6 +197,8 @@ def test_the_room_of_preprocessed_cases_is_compared_with_what_there_is(
     monkeypatch.setattr(files, "free_bytes", lambda folder: 1000)
     assert hospital.check().code == 0
     hospital.refuse("the disk is too full for the preprocessed cases", options=("--work", str(work)))
+    monkeypatch.setattr(files, "free_bytes", lambda folder: 7 << 20)  # of which `fit` leaves eight beside each case
+    hospital.refuse("the disk is too full for the preprocessed cases", options=("--work", str(work)))
     stored = work / "store" / "cases" / "0f" / f"0f{'0' * 62}"
     stored.mkdir(parents=True)
     (stored / "image.npy").write_bytes(bytes(1_000_000))

@@ -46,8 +46,28 @@ def test_many_of_one_kind_are_counted_and_the_first_are_shown() -> None:
     assert len(run_wardround("work", "--json", app=program(found)).json["problems"]) == 56
 
 
-def test_few_of_one_kind_are_told_one_by_one_and_differing_remedies_stay() -> None:
-    assert len(run_wardround("work", app=program(rows(5))).err.splitlines()) == 5
+def test_two_of_one_kind_are_told_one_by_one_and_a_few_are_all_listed() -> None:
+    assert len(run_wardround("work", app=program(rows(2))).err.splitlines()) == 2
+    lines = run_wardround("work", app=program(rows(5, remedy="Copy it again"))).err.splitlines()
+    assert lines[0] == "error: 5 times: there is no such file. Copy it again."
+    assert lines[1:] == [f"  data.csv:{n + 2} (got 'img/{n}.nii')." for n in range(5)]
+
+
+def test_what_two_checks_found_alike_is_told_once() -> None:
+    assert len(run_wardround("work", app=program([*rows(1), *rows(1), *rows(1)])).err.splitlines()) == 1
+    assert len(run_wardround("work", "--json", app=program([*rows(1), *rows(1)])).json["problems"]) == 1
+
+
+def test_one_kind_with_two_remedies_is_two_groups_and_neither_repeats_what_its_rows_share() -> None:
+    known, rest = "expected one of a, b, c", "Take the line out"
+    far = [Problem("unknown key 'x'", f"a.yaml:{n}", f"`x{n}`", known, rest) for n in range(4)]
+    near = [Problem("unknown key 'y'", "a.yaml:9", "`y`", "a known key", "Did you mean 'a'?")]
+    lines = run_wardround("work", app=program([*far, *near])).err.splitlines()
+    assert sum(known in line for line in lines) == sum(rest in line for line in lines) == 1
+    assert lines[-1].startswith("error: a.yaml:9: unknown key 'y'")
+
+
+def test_differing_remedies_of_one_kind_stay() -> None:
     found = [Problem(f"unknown set 'x{n}'", f"data.csv:{n}", remedy=f"Did you mean {n}?") for n in range(9)]
     lines = run_wardround("work", app=program(found)).err.splitlines()
     assert lines[0] == "error: 9 times: unknown set ..."

@@ -13,6 +13,7 @@ import pytest
 from tests.support.images import write_classification_cohort, write_segmentation_cohort
 from tests.support.studies import CLASSIFICATION, SEGMENTATION, changed, study_of
 from wardround.engine.basics import files
+from wardround.engine.basics.files import DiskFullError
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import Case, Cohort, Truth, case_digest, read_manifest, twins
 from wardround.engine.imaging import Image, read_label, write_image, write_label
@@ -170,6 +171,9 @@ def test_a_disk_without_room_is_told_before_writing(
     with pytest.raises(InputError, match="too full"):
         cases.open_case(STUDY, cohort.cases[0])
     assert not (tmp_path / "store" / "cases").exists()
+    with pytest.raises(DiskFullError) as caught:
+        cases.open_cases(STUDY, cohort.cases)
+    assert len(caught.value.problems) == 1  # it is one fault, however many cases wait
 
 
 def _build_and_die(root: Path, case: Case) -> None:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
+from wardround.engine.basics.grouping import groups, told_together
 from wardround.engine.basics.printable import complain, printable, say_json
 from wardround.engine.basics.problems import Problem
-
-_MOST_ALONE = 5
-"""So many problems of one kind are told one by one."""
-_SHOWN = 3
-_VARIES = re.compile(r"'[^']*'|`[^`]*`|\d[\d.,]*")
-"""What may differ between problems of one kind: names and numbers."""
 
 
 def show_problems(problems: Sequence[Problem], *, as_json: bool, offers_json: bool = True) -> None:
@@ -24,74 +18,25 @@ def show_problems(problems: Sequence[Problem], *, as_json: bool, offers_json: bo
     `offers_json` is whether the command has a `--json` that would list those that are only counted.
     """
     if as_json:
-        say_json({"problems": [asdict(problem) for problem in problems]})
+        say_json({"problems": [asdict(problem) for problem in dict.fromkeys(problems)]})
         return
-    groups = list(_groups(problems))
+    together, listing = list(groups(problems)), "; `--json` lists all" if offers_json else ""
     if sys.stderr.isatty():
-        _show_in_colour(len(problems), groups, offers_json)
+        _show_in_colour(together, listing)
         return
-    for group in groups:
-        head, *rest = _lines(group, offers_json=offers_json)
+    for group in together:
+        head, *rest = told_together(group, listing)
         complain(f"error: {head}", *rest)
 
 
-def _groups(problems: Sequence[Problem]) -> Iterator[tuple[Problem, ...]]:
-    """Problems of one kind together where there are many, in the order in which the first of each kind was found."""
-    kinds: dict[str, list[Problem]] = {}
-    for problem in problems:
-        kinds.setdefault(_kind(problem), []).append(problem)
-    told: set[str] = set()
-    for problem in problems:
-        kind = _kind(problem)
-        if len(kinds[kind]) <= _MOST_ALONE:
-            yield (problem,)
-        elif kind not in told:
-            told.add(kind)
-            yield tuple(kinds[kind])
-
-
-def _kind(problem: Problem) -> str:
-    return _VARIES.sub("...", problem.what)
-
-
-def _lines(group: tuple[Problem, ...], *, offers_json: bool) -> list[str]:
-    """One problem in a line; or many in a heading, a line for each of the first, and how many more there are."""
-    first = group[0]
-    if len(group) == 1:
-        return [first.render()]
-    what, expected, remedy = (_common(group, name) for name in ("what", "expected", "remedy"))
-    head = Problem(f"{len(group)} times: {what or _kind(first)}", "", "", expected, remedy)
-    shown = [_row(problem, what=what, expected=expected, remedy=remedy) for problem in group[:_SHOWN]]
-    more = f"  and {len(group) - _SHOWN:,} more of this kind{'; `--json` lists all' if offers_json else ''}"
-    return [head.render(), *shown, more]
-
-
-def _common(group: tuple[Problem, ...], name: str) -> str:
-    """What all problems of a group say; empty where they differ."""
-    found = {getattr(problem, name) for problem in group}
-    return str(found.pop()) if len(found) == 1 else ""
-
-
-def _row(problem: Problem, *, what: str, expected: str, remedy: str) -> str:
-    """One problem of a group, without what stands in the heading already."""
-    left = replace(
-        problem,
-        where="",
-        what=f"{problem.where}: {problem.what}" if not what and problem.where else problem.where or problem.what,
-        expected="" if expected else problem.expected,
-        remedy="" if remedy else problem.remedy,
-    )
-    return f"  {left.render()}"
-
-
-def _show_in_colour(count: int, groups: Sequence[tuple[Problem, ...]], offers_json: bool) -> None:
+def _show_in_colour(together: Sequence[tuple[Problem, ...]], listing: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(stderr=True)
+    console, count = Console(stderr=True), sum(map(len, together))
     console.print(Text("1 problem" if count == 1 else f"{count:,} problems", style="bold red"))
-    for group in groups:
-        head, *rest = _lines(group, offers_json=offers_json)
+    for group in together:
+        head, *rest = told_together(group, listing)
         shown = _coloured(group[0], head) if len(group) == 1 else Text(head, style="bold")
         console.print(Text.assemble(("• ", "red"), shown))
         for line in rest:

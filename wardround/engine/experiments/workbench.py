@@ -11,6 +11,7 @@ from typing import Literal
 
 import torch
 
+from wardround.engine.basics.files import DiskFullError
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.progress import Progress, Silent, progress
 from wardround.engine.cohort import (
@@ -31,7 +32,7 @@ from wardround.engine.inspection.selection import selection_notices
 from wardround.engine.metrics.types import Evaluation
 from wardround.engine.preprocessing.labels import together
 from wardround.engine.sampling import PatchSource
-from wardround.engine.store import CaseStore, StoreFullError
+from wardround.engine.store import CaseStore
 from wardround.engine.store.types import StoredCase
 from wardround.engine.study import Study
 from wardround.engine.study.models import Inference
@@ -259,7 +260,7 @@ def fill_store(study: Study, cohort: Cohort, store: CaseStore) -> dict[str, Stor
     try:
         with progress("Preprocessing", len(cohort.cases)) as shown:
             cases = store.open_cases(study, cohort.cases, shown)
-    except StoreFullError:
+    except DiskFullError:
         raise
     except InputError as error:
         raise InputError(together(error.problems, cohort.manifest.name)) from None

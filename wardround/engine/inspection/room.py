@@ -22,6 +22,8 @@ from wardround.engine.study import Study
 BUILDING_BYTES = 12
 """Per voxel and channel while a case is built: the voxels in the file's type and in float32, a step's input and
 output, the mask."""
+MARGIN = 8 << 20
+"""Bytes that must stay free beside the arrays of a case that is being written."""
 _HEADER_BYTES = 128
 """Of an array's file."""
 _UNKNOWN_GROWTH = 2
@@ -67,7 +69,8 @@ def present_bytes(work: Path) -> int:
 def require_store_room(disk: int, work: Path) -> None:
     """Raise `InputError` unless the store under `work` can grow to `disk` bytes; what it holds already counts."""
     require_writable(work, "preprocessed cases")
-    require_space(work / "store", max(0, disk - present_bytes(work)), "the preprocessed cases")
+    missing = disk - present_bytes(work)
+    require_space(work / "store", missing + MARGIN if missing > 0 else 0, "the preprocessed cases")
 
 
 def memory_shortage(needs: Needs) -> tuple[Problem, ...]:

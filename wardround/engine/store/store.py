@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from wardround.engine.basics.files import fsync_folder, require_space, taken_bytes
+from wardround.engine.basics.files import DiskFullError, fsync_folder, require_space, taken_bytes
 from wardround.engine.basics.memory import MemoryBudget, available_bytes
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.progress import SILENT, Progress
 from wardround.engine.basics.sizes import shown_size
 from wardround.engine.cohort import Case, twins
-from wardround.engine.inspection.room import building_bytes, room_for
+from wardround.engine.inspection.room import MARGIN, building_bytes, room_for
 from wardround.engine.preprocessing import Pipeline
 from wardround.engine.preprocessing.cases import name_of
 from wardround.engine.store.digests import DigestIndex
@@ -43,10 +43,6 @@ from wardround.engine.store.users import Users
 from wardround.engine.study import Study
 
 _LOG = logging.getLogger(__name__)
-_MARGIN = 8 << 20
-"""Bytes that must stay free beside the arrays of the case that is being written."""
-
-
 _BUILDERS = 4
 """Cases that are read, preprocessed and written at once, as far as their memory allows: most of the time goes into
 waiting for the disk."""
@@ -59,7 +55,7 @@ _MEMORY_SHARE = 0.5
 """Of the memory that is available, what the builders may use together."""
 
 
-class StoreFullError(InputError):
+class StoreFullError(DiskFullError):
     """The disk filled up while a case was being stored; what was half written is gone."""
 
 
@@ -242,7 +238,7 @@ class CaseStore:
 
     def _write(self, study: Study, case: Case, folder: Path, digest: str, reading: Reading) -> Description:
         content, decoded = prepare(study, case, digest, reading)
-        require_space(self._root, content.bytes + _MARGIN, f"the preprocessed images of {name_of(case)}")
+        require_space(self._root, content.bytes + MARGIN, f"the preprocessed images of {name_of(case)}")
         _discard(folder)
         _write_whole(folder, content)
         del content
@@ -330,9 +326,9 @@ class CaseStore:
 
 
 def _require_disk(future: Future[StoredCase]) -> None:
-    """A full disk ends the work at once; other problems are collected."""
+    """A full disk ends the work at once, for it is one fault however many cases wait; other problems are collected."""
     error = future.exception()
-    if isinstance(error, StoreFullError):
+    if isinstance(error, DiskFullError):
         raise error
 
 
