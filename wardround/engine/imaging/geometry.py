@@ -62,6 +62,52 @@ def step_matrix(geometry: Geometry) -> np.ndarray:
     return steps
 
 
+def rectangular(steps: np.ndarray, origin: np.ndarray, shape: tuple[int, ...]) -> Geometry | str:
+    """The 3D grid with these steps in mm from voxel to voxel (columns, LPS) and this origin, or why there is none."""
+    if not (np.isfinite(steps).all() and np.isfinite(origin).all()):
+        return "a transform with entries that are not numbers"
+    spacing = np.linalg.norm(steps, axis=0)
+    if not (spacing > 0).all() or not np.isfinite(spacing).all():
+        return f"a spacing of {spacing_words(spacing)} mm"
+    left, _, right = np.linalg.svd(steps / spacing)
+    axes = left @ right  # the nearest right-angled axes: few decimals never hold right angles exactly
+    corners = np.array(list(itertools.product(*((-0.5, count - 0.5) for count in shape))))
+    if np.abs(corners @ (axes * spacing - steps).T @ axes / spacing).max() > TOLERANCE:
+        return f"axes that are not at right angles ({_angles(steps / spacing)})"
+    return Geometry(
+        shape, tuple(spacing.tolist()), tuple((origin + 0.0).tolist()), tuple((axes + 0.0).ravel().tolist())
+    )
+
+
+def with_third(steps: np.ndarray) -> np.ndarray:
+    """The steps of a slice, (3, 2), with a third axis of 1 mm that stands on the others."""
+    across = np.cross(steps[:, 0], steps[:, 1])
+    length = np.linalg.norm(across)
+    return np.column_stack([steps[:, :2], across / length if length > 0 else across])
+
+
+def flat(grid: Geometry) -> Geometry:
+    """One slice as a 2D grid, (row, column). A slice across the patient has no axes in two dimensions but its own."""
+    axes = direction_matrix(grid)
+    in_plane = np.abs(axes[2, :2]).max() < 1e-3
+    turned = axes[:2, :2][::-1, ::-1] if in_plane else np.eye(2)
+    origin = grid.origin[1::-1] if in_plane else (0.0, 0.0)
+    return Geometry(grid.shape[1::-1], grid.spacing[1::-1], origin, tuple(turned.ravel().tolist()))
+
+
+def spacing_words(spacing: np.ndarray) -> str:
+    """Sizes of a voxel, in words."""
+    return " x ".join(f"{value:.6g}" for value in spacing)
+
+
+def _angles(units: np.ndarray) -> str:
+    between = (("x", "y", 0, 1), ("x", "z", 0, 2), ("y", "z", 1, 2))
+    degrees = [
+        (one, other, np.degrees(np.arccos(np.clip(units[:, i] @ units[:, j], -1, 1)))) for one, other, i, j in between
+    ]
+    return ", ".join(f"{one} and {other} at {angle:.4g}°" for one, other, angle in degrees if abs(angle - 90) > 1e-3)
+
+
 def _sizes(first: Geometry, second: Geometry) -> Iterator[str]:
     for name, one, other in zip(AXIS_NAMES[first.dimensions], first.shape, second.shape, strict=True):
         if one != other:

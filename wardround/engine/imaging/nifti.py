@@ -21,6 +21,7 @@ import numpy as np
 
 from wardround.engine.basics.problems import InputError
 from wardround.engine.imaging.formats import suffix_of, unreadable
+from wardround.engine.imaging.payloads import MOST_COMPRESSED
 from wardround.engine.imaging.reading import Header
 from wardround.engine.imaging.sources import Source
 from wardround.engine.imaging.transforms import Placement, place
@@ -28,8 +29,6 @@ from wardround.engine.imaging.types import Geometry
 
 _BLOCK = 1 << 20
 _REMEDY = "Copy or export it again"
-_MOST_COMPRESSED = 1100
-"""No gzip stream unpacks to more than about 1,032 times its size."""
 _VERSIONS: dict[int, tuple[type, int]] = {348: (nibabel.Nifti1Header, 348), 540: (nibabel.Nifti2Header, 540)}
 _MAGIC = {348: b"n+1\0", 540: b"n+2\0"}
 _NUMBERS = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
@@ -213,7 +212,7 @@ def _read(source: Source, stream: BinaryIO, layout: _Layout) -> np.ndarray:
     path, present = source.path, source.place.stat().st_size
     if not _is_compressed(source):
         _require_length(path, present, layout.start + layout.size)
-    elif present * _MOST_COMPRESSED < layout.start + layout.size:
+    elif present * MOST_COMPRESSED < layout.start + layout.size:
         raise unreadable(path, f"{present:,} bytes, which cannot unpack to {layout.start + layout.size:,}", _REMEDY)
     stream.seek(layout.start)
     raw = np.empty(layout.size, dtype=np.uint8)

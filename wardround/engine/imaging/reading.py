@@ -51,9 +51,9 @@ def _header(source: Source, role: Role) -> Header:
 
         return nifti.header(source)
     if format_.spatial:
-        from wardround.engine.imaging import itk
+        from wardround.engine.imaging import volumes
 
-        return itk.header(source)
+        return volumes.header(source)
     from wardround.engine.imaging import rasters
 
     return rasters.header(source, role)
@@ -168,10 +168,11 @@ class _Broken:
 
 
 def _compact(mask: np.ndarray) -> np.dtype[Any]:
+    native = mask.dtype.newbyteorder("=")
     if mask.dtype.itemsize <= 2 or not mask.size:
-        return mask.dtype
+        return native
     fits = int(mask.min()) >= 0 and int(mask.max()) <= np.iinfo(np.uint16).max
-    return np.dtype(np.uint16) if fits else mask.dtype
+    return np.dtype(np.uint16) if fits else native
 
 
 def _source(file: Path | Source) -> Source:
@@ -185,9 +186,9 @@ def _voxels(source: Source, convert: Callable[[np.ndarray], np.ndarray], role: R
 
         return nifti.voxels(source, convert)
     if format_.spatial:
-        from wardround.engine.imaging import itk
+        from wardround.engine.imaging import volumes
 
-        return itk.voxels(source, convert)
+        return volumes.voxels(source, convert)
     from wardround.engine.imaging import rasters
 
     pixels, geometry = rasters.voxels(source, role)

@@ -9,7 +9,6 @@ other axes.
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,15 @@ import nibabel
 import numpy as np
 
 from wardround.engine.basics.problems import InputError
-from wardround.engine.imaging.geometry import TOLERANCE, direction_matrix, voxels_apart
+from wardround.engine.imaging.geometry import (
+    TOLERANCE,
+    direction_matrix,
+    flat,
+    rectangular,
+    spacing_words,
+    voxels_apart,
+    with_third,
+)
 from wardround.engine.imaging.types import Geometry, Remark
 
 nib: Any = nibabel  # its annotations cover only a part of it
@@ -86,7 +93,7 @@ def place(path: Path, header: Any, shape: tuple[int, ...]) -> Placement:
         grid = _by_spacing(path, header, solid)
         remedy = "Export it again with its orientation, or see in `preview` that all images lie alike"
         remarks += (Remark("the orientation is unknown: neither sform nor qform is coded", remedy=remedy),)
-    return Placement(_flat(grid) if len(shape) == 2 else grid, remarks)
+    return Placement(flat(grid) if len(shape) == 2 else grid, remarks)
 
 
 def _require_none(path: Path, fault: str | None) -> None:
@@ -132,41 +139,15 @@ def _spacing_fault(spacing: np.ndarray) -> str:
     """What is wrong with spacings, in words; empty if nothing is."""
     if np.isfinite(spacing).all() and (spacing > 0).all():
         return ""
-    return f"a spacing of {_sizes(spacing)}"
+    return f"a spacing of {spacing_words(spacing)}"
 
 
 def _rectangular(steps: np.ndarray, origin: np.ndarray, header: Any, shape: tuple[int, ...]) -> Geometry | str:
     """The grid of a matrix in NIfTI's axes and the header's unit, or why it is none."""
-    if not (np.isfinite(steps).all() and np.isfinite(origin).all()):
-        return "a transform with entries that are not numbers"
-    steps = _with_third(steps, shape) * millimetres(header)
-    spacing = np.linalg.norm(steps, axis=0)
-    if not (spacing > 0).all() or not np.isfinite(spacing).all():
-        return f"a spacing of {_sizes(spacing)} mm"
-    left, _, right = np.linalg.svd(steps / spacing)
-    axes = left @ right  # the nearest right-angled axes: single precision never holds right angles exactly
-    corners = np.array(list(itertools.product(*((-0.5, count - 0.5) for count in shape))))
-    if np.abs(corners @ (axes * spacing - steps).T @ axes / spacing).max() > TOLERANCE:
-        return f"axes that are not at right angles ({_angles(steps / spacing)})"
-    place = _TO_LPS @ origin * millimetres(header)
-    return Geometry(
-        shape, tuple(spacing.tolist()), tuple((place + 0.0).tolist()), tuple((_TO_LPS @ axes + 0.0).ravel().tolist())
-    )
-
-
-def _with_third(steps: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """A matrix whose third axis, where a flat image's header leaves it empty, stands on the others."""
-    if shape[2] > 1 or np.any(steps[:, 2]):
-        return steps
-    across = np.cross(steps[:, 0], steps[:, 1])
-    length = np.linalg.norm(across)
-    return np.column_stack([steps[:, :2], across / length if length > 0 else across])
-
-
-def _angles(units: np.ndarray) -> str:
-    between = (("x", "y", 0, 1), ("x", "z", 0, 2), ("y", "z", 1, 2))
-    degrees = [(one, other, np.degrees(np.arccos(units[:, i] @ units[:, j]))) for one, other, i, j in between]
-    return ", ".join(f"{one} and {other} at {angle:.4g}°" for one, other, angle in degrees if abs(angle - 90) > 1e-3)
+    unit = _TO_LPS * millimetres(header)
+    if shape[2] == 1 and np.isfinite(steps).all() and not np.any(steps[:, 2]):
+        return rectangular(with_third(unit @ steps), unit @ origin, shape)
+    return rectangular(unit @ steps, unit @ origin, shape)
 
 
 def _beside_sform(path: Path, header: Any, sform: Geometry, qform: _Form) -> tuple[Remark, ...]:
@@ -189,14 +170,14 @@ def _beside_uncoded(header: Any, sform: Geometry) -> tuple[Remark, ...]:
         spacing[2] = sform.spacing[2]
     if np.allclose(spacing, sform.spacing, rtol=_SAME_SPACING):
         return ()
-    got = f"pixdim {_sizes(spacing)}, sform {_sizes(np.asarray(sform.spacing))} mm"
+    got = f"pixdim {spacing_words(spacing)}, sform {spacing_words(np.asarray(sform.spacing))} mm"
     return (Remark("pixdim, which belongs to no coded transform, has another spacing; the sform counts", got),)
 
 
 def _require_alike(path: Path, sform: Geometry, qform: Geometry) -> None:
     one, other = np.asarray(sform.spacing), np.asarray(qform.spacing)
     if not np.allclose(one, other, rtol=_SAME_SPACING):
-        got = f"sform {_sizes(one)} mm, qform {_sizes(other)} mm"
+        got = f"sform {spacing_words(one)} mm, qform {spacing_words(other)} mm"
         raise InputError.one(
             "sform and qform give the voxels different sizes", where=str(path), got=got, remedy=_MAKE_ONE
         )
@@ -242,16 +223,3 @@ def _by_spacing(path: Path, header: Any, shape: tuple[int, ...]) -> Geometry:
         remedy = "Export it again, or write the spacing into pixdim"
         raise InputError.one("the image's spacing cannot be read", where=str(path), got=fault, remedy=remedy)
     return Geometry(shape, tuple(spacing.tolist()), (0.0,) * 3, tuple(np.eye(3).ravel().tolist()))
-
-
-def _flat(grid: Geometry) -> Geometry:
-    """One slice as a 2D grid, (row, column). A slice across the patient has no axes in two dimensions but its own."""
-    axes = direction_matrix(grid)
-    in_plane = np.abs(axes[2, :2]).max() < 1e-3
-    flat = axes[:2, :2][::-1, ::-1] if in_plane else np.eye(2)
-    origin = grid.origin[1::-1] if in_plane else (0.0, 0.0)
-    return Geometry(grid.shape[1::-1], grid.spacing[1::-1], origin, tuple(flat.ravel().tolist()))
-
-
-def _sizes(spacing: np.ndarray) -> str:
-    return " x ".join(f"{value:.6g}" for value in spacing)
