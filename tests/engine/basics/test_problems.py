@@ -55,7 +55,7 @@ def test_suggestions_name_the_closest_first_and_each_once() -> None:
 
 
 def test_without_a_close_word_all_are_listed() -> None:
-    assert did_you_mean("xyzzy", ["b", "a"]) == "Known: a, b"
+    assert did_you_mean("xyzzy", ["b", "a"]) == "Write one of these: a, b"
     assert did_you_mean("xyzzy", []) == ""
 
 

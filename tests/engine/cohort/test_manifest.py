@@ -153,11 +153,11 @@ def test_every_problem_comes_at_once_with_line_and_subject(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("header", "words"),
     [
-        ("SubjectId,Channel_0,Label", "expected a column SubjectID). Is it 'SubjectId'? Rename that"),
+        ("SubjectId,Channel_0,Label", "expected a column SubjectID). Is it 'SubjectId'? Then rename that"),
         ("Subject_ID,Channel_0,Label", "expected a column SubjectID). Is it 'Subject_ID'?"),
         (
             "SubjectID,Channel_0,Mask",
-            "the column 'Label' is missing (got SubjectID, Channel_0, Mask; expected a column Label). Add",
+            "the column 'Label' is missing (got SubjectID, Channel_0, Mask; expected a column Label). Is it 'Mask'?",
         ),
         ("SubjectID,Channel_0,label", "expected a column Label). Is it 'label'?"),
         (

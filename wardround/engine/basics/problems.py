@@ -12,6 +12,8 @@ from wardround.engine.basics.printable import printable
 _LONGEST = 1000
 _TAIL = 200
 """Of a text that is cut, what stays of its end: there stands what a system says of a name."""
+_LEAST_SHORTENED = 3
+"""Letters of a word that may be short for another one."""
 
 
 @dataclass(frozen=True)
@@ -95,10 +97,14 @@ class Findings:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A remedy that names the closest known words, or lists them when none is close."""
+    """A remedy that names the closest known words, or what the word shortens; or lists them when none is close."""
     names = sorted({str(name) for name in known})
+    if len(word) >= _LEAST_SHORTENED:
+        whole = [name for name in names if name.lower().startswith(word.lower())]
+        if len(whole) == 1:
+            return f"Did you mean {whole[0]!r}?"
     close = difflib.get_close_matches(word.lower(), [name.lower() for name in names], n=3, cutoff=0.55)
     matches = sorted((name for name in names if name.lower() in close), key=lambda name: close.index(name.lower()))
     if matches:
         return f"Did you mean {' or '.join(repr(name) for name in matches)}?"
-    return f"Known: {', '.join(names)}" if names else ""
+    return f"Write one of these: {', '.join(names)}" if names else ""

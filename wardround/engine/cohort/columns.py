@@ -7,14 +7,28 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 
-from wardround.engine.basics.problems import Findings, did_you_mean
+from wardround.engine.basics.problems import Findings
 from wardround.engine.cohort.tables import Table
 from wardround.engine.study.models import Study
 
 SUBJECT, PATIENT, SPLIT, LABEL, VALUE = "SubjectID", "PatientID", "Split", "Label", "ValueToPredict"
 _CHANNEL = re.compile(r"Channel_(\d+)")
 _NEAR = 0.85
+_ROUGHLY = 0.6
+_HOLDS: Mapping[str, str] = MappingProxyType(
+    {SUBJECT: "a name for each row", LABEL: "the paths of the masks", VALUE: "the class of each row"}
+)
+_ALSO_CALLED: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        SUBJECT: frozenset({"id", "case", "caseid", "name", "subject", "studyid", "sample", "uid", "examid"}),
+        LABEL: frozenset({"mask", "masks", "seg", "segmentation", "annotation", "groundtruth", "gt", "truth", "roi"}),
+        VALUE: frozenset({"class", "label", "target", "diagnosis", "value", "category", "outcome", "y"}),
+    }
+)
+_IMAGES = frozenset({"image", "images", "img", "scan", "volume", "file", "filename", "path", "picture", "photo"})
+"""What people call the columns that they mean by a name that is missing, in small letters only."""
 
 
 class Truth(Enum):
@@ -93,10 +107,8 @@ def _header(table: Table) -> str:
 
 def _report_missing(table: Table, required: Collection[str], findings: Findings) -> None:
     for name in sorted({*required} - {*table.columns}):
-        close = [column for column in table.columns if _likeness(column, name) >= _NEAR]
-        remedy = f"Is it {close[0]!r}? Rename that" if close else did_you_mean(name, filter(None, table.columns))
-        if remedy.startswith("Known"):
-            remedy = f"Add the column {name}, or give the one that it is that name"
+        close = _meant(table, name)
+        remedy = f"Is it {close[0]!r}? Then rename that column to {name}" if close else _without(name)
         what, got = f"the column {name!r} is missing", ", ".join(filter(None, table.columns))
         findings.add(what, where=_header(table), got=got, expected=f"a column {name}", remedy=remedy)
 
@@ -125,7 +137,7 @@ def _report_channels(table: Table, layout: Layout, findings: Findings) -> None:
             where=_header(table),
             got=f"{len(found)} ({', '.join(found)})" if found else "none",
             expected=f"{len(allowed[-1])} ({expected}){inputs}",
-            remedy=_near_channels(table) or "Add or rename columns until there is one for each input",
+            remedy=_near_channels(table, layout) or "Add or rename columns until there is one for each input",
         )
 
 
@@ -135,9 +147,29 @@ def _allowed_channels(found: tuple[str, ...], layout: Layout) -> tuple[tuple[str
     return ("Channel_0",), tuple(f"Channel_{index}" for index in range(count))
 
 
-def _near_channels(table: Table) -> str:
+def _near_channels(table: Table, layout: Layout) -> str:
     near = [name for name in table.columns if not _CHANNEL.fullmatch(name) and re.match(r"(?i)chann?els?\W*_*\d", name)]
-    return f"Is it {' and '.join(map(repr, near))}? The names are Channel_0, Channel_1 ..." if near else ""
+    if near:
+        return f"Is it {' and '.join(map(repr, near))}? The names are Channel_0, Channel_1 ..."
+    named = {_letters(name) for name in layout.inputs or ()} | _IMAGES
+    meant = [name for name in table.columns if _letters(name) in named]
+    return (
+        f"Is it {' and '.join(map(repr, meant))}? Rename to Channel_0, Channel_1 ..., in the study's order"
+        if meant
+        else ""
+    )
+
+
+def _meant(table: Table, name: str) -> list[str]:
+    """Columns that may be the one of this name: by its spelling first, then by what people call it."""
+    near = [column for column in table.columns if _likeness(column, name) >= _NEAR]
+    called = [column for column in table.columns if _letters(column) in _ALSO_CALLED.get(name, ())]
+    rough = [column for column in table.columns if column and _likeness(column, name) >= _ROUGHLY]
+    return near or called or rough
+
+
+def _without(name: str) -> str:
+    return f"Add a column called {name}, with {_HOLDS[name]}; or rename the column that has them"
 
 
 def _likeness(column: str, name: str) -> float:

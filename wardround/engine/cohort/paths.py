@@ -68,10 +68,18 @@ def resolve_file(base: Path, cell: str, where: str, neighbours: Neighbours) -> P
             "the file cannot be read", where=where, got=got, expected="a file that this user may read", remedy=remedy
         ) from None
     if found is not None:
-        remedy = _TO_NIFTI if "DICOM" in found else "Put the image itself there, or name it in the manifest"
+        remedy = _remedy_for(found)
         raise InputError.one(f"this is {found}", where=where, got=f"'{cell}'", expected="an image file", remedy=remedy)
     remedy = _unlike_a_path(cell) or _remedy(path, neighbours)
     raise InputError.one("there is no such file", where=where, got=f"'{cell}'", expected="a file", remedy=remedy)
+
+
+def _remedy_for(found: str) -> str:
+    if "DICOM" in found:
+        return _TO_NIFTI
+    if found.startswith("a link"):
+        return "Connect the drive or the share to which it leads; or put the image itself there, and no link"
+    return "Put the image itself there, or name it in the manifest"
 
 
 def holds_dicom(folder: Path) -> bool:

@@ -57,7 +57,13 @@ def read_table(path: Path, findings: Findings) -> Table:
     separator = told[1] if told else max(SEPARATORS, key=header.count)
     parsed = list(_parse(path, lines, separator))
     if not parsed:
-        raise InputError.one("the file is empty", where=str(path), expected="a header line and one row per case")
+        raise InputError.one(
+            "the file is empty",
+            where=str(path),
+            got="no line",
+            expected="a header line and one row per case",
+            remedy="Export the table again, or copy the whole file",
+        )
     return _with_columns(path, parsed, findings)
 
 

@@ -8,7 +8,7 @@ import zlib
 from dataclasses import dataclass
 
 from wardround.engine.basics.problems import InputError
-from wardround.engine.imaging.formats import ADVICE, Format, format_of, suffix_of
+from wardround.engine.imaging.formats import ADVICE, Format, format_of, suffix_of, unreadable
 from wardround.engine.imaging.sources import Source
 
 _START = 540
@@ -79,6 +79,8 @@ def require_announced(source: Source) -> Format:
         format_ = format_of(path)
     except InputError as error:
         raise _unsupported(error, kind) from None
+    if source.place.stat().st_size == 0:
+        raise unreadable(path, "an empty file of 0 bytes", "Copy or export it again; was the disk full?")
     if kind is None or kind.suffix == suffix_of(path):
         return format_
     found = next((known for known in Format if kind.suffix in known.value), None)

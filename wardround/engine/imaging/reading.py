@@ -94,6 +94,8 @@ def _is_grey(colours: np.ndarray) -> bool:
 _LARGEST = 2**31 - 1
 _ROUNDING = 1e-3
 """Values of a mask that are as near to whole numbers as this were whole before they were saved."""
+_LOOKED_AT = 1000
+"""Of a plane's flawed voxels, for examples."""
 
 
 def _single_precision(voxels: np.ndarray) -> np.ndarray:
@@ -133,7 +135,7 @@ class _Broken:
         found = values[flawed]
         if found.size:
             self.count += found.size
-            self._found += list(found[:2])
+            self._found += list(np.unique(found[:_LOOKED_AT])[:3])
             small = found[np.abs(found) <= _LARGEST]  # which NaN is not
             self._is_wild |= small.size < found.size
             self._distance = max(self._distance, float(np.abs(small - np.rint(small)).max(initial=0)))
@@ -153,7 +155,8 @@ class _Broken:
         if self._distance < _ROUNDING:
             return (
                 "a mask holds whole numbers, and these differ from them by rounding",
-                "Save the mask again as whole numbers (in most programs the type `unsigned char` or `uint8`)",
+                "Round the mask to the nearest whole numbers before it is saved as such (such as `uint8`): many "
+                "programs cut 0.9999 down to 0 when only the type is changed",
             )
         if self._lowest >= 0 and self._highest <= 1:
             return (

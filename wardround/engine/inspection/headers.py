@@ -13,12 +13,13 @@ from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.imaging.geometry import geometry_differences
 from wardround.engine.imaging.reading import Header, read_header, read_label, read_label_header
 from wardround.engine.imaging.types import Geometry, Remark
+from wardround.engine.inspection.exchanged import ASTRAY
 from wardround.engine.inspection.notices import CaseFacts
 from wardround.engine.preprocessing.cases import called
 from wardround.engine.study.models import Study
 
 Read = TypeVar("Read")
-_COLOURS = 3
+_COLOURS, _SPATIAL = 3, 3
 
 
 def inspect_headers(study: Study, cohort: Cohort, case: Case, findings: Findings) -> CaseFacts | None:
@@ -52,7 +53,8 @@ def _mask_header(where: str, path: Path, findings: Findings) -> Header | None:
             where=f"{where} ({path.name})",
             got=_values(mask.channels),
             expected=_values(1),
-            remedy="Save the mask as a grey image whose values are the class numbers. Is this the mask at all?",
+            remedy="Save the mask as a grey image whose values are the class numbers, such as 1 where there is colour. "
+            "Is this the mask at all?",
         )
     return mask
 
@@ -91,7 +93,7 @@ def _check_grid(study: Study, grid: Geometry, first: Geometry, where: str, findi
     differences = geometry_differences(grid, first)
     if differences:
         findings.add(
-            "the grid differs from that of Channel_0",
+            ASTRAY,
             where=where,
             got=f"{_grid_words(grid)}: {'; '.join(differences)}",
             expected=f"the grid of Channel_0 ({study.inputs[0]}), {_grid_words(first)}",
@@ -120,13 +122,23 @@ def _check_shape(study: Study, header: Header, files: int, where: str, findings:
         findings.add(
             "the file does not have the study's channels",
             where=where,
-            got=_values(header.channels),
+            got=_held(header),
             expected=_values(expected),
-            remedy=_channel_remedy(study, header.channels, expected),
+            remedy=_channel_remedy(study, header, expected),
         )
 
 
-def _channel_remedy(study: Study, found: int, expected: int) -> str:
+def _held(header: Header) -> str:
+    many = header.geometry.dimensions == _SPATIAL and header.channels > 1
+    return f"{header.channels} volumes in one file" if many else _values(header.channels)
+
+
+def _channel_remedy(study: Study, header: Header, expected: int) -> str:
+    found = header.channels
+    if header.geometry.dimensions == _SPATIAL and found > 1:
+        several = f"; a file that holds all inputs has {expected}" if expected > 1 else ""
+        one = f"Take one of the {found} volumes, or their mean, and save it as a file of its own{several}"
+        return f"Is it a series, such as fMRI, diffusion or contrast? {one}"
     if found == _COLOURS and expected == 1:
         return "For colour images name three inputs, `inputs: [red, green, blue]`, or convert the files to grey"
     return f"Give one grey file per input ({', '.join(study.inputs)}), or one file that holds them all"

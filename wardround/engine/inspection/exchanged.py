@@ -1,0 +1,60 @@
+"""Masks that lie on the grid of another row's image: the rows are mixed up, and no registration mends that."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from wardround.engine.basics.problems import InputError, Problem
+from wardround.engine.cohort.models import Case, Cohort
+from wardround.engine.imaging.geometry import geometry_differences
+from wardround.engine.imaging.reading import read_label_header
+from wardround.engine.imaging.types import Geometry
+
+ASTRAY = "the grid differs from that of Channel_0"
+_LOOKED_AT = 100
+"""Masks whose headers are read once more to see where they belong; of a thousand that are wrong these tell enough."""
+_SHOWN = 3
+
+
+def with_owners(problems: Sequence[Problem], cohort: Cohort, grids: Mapping[str, Geometry]) -> list[Problem]:
+    """The problems; where a mask lies on the grid of other rows' images and not of its own, these are named.
+
+    `grids` are those of the first channels, by subject.
+    """
+    masks = {cohort.place(case, "Label"): case for case in cohort.cases if case.label is not None}
+    by_shape: dict[tuple[int, ...], list[str]] = defaultdict(list)
+    for subject, grid in grids.items():
+        by_shape[grid.shape].append(subject)
+    left, told = _LOOKED_AT, []
+    for problem in problems:
+        case = masks.get(problem.where) if problem.what == ASTRAY else None
+        if case is not None and left > 0:
+            left -= 1
+            told.append(_with_owner(problem, [*_owners(case, grids, by_shape)]))
+        else:
+            told.append(problem)
+    return told
+
+
+def _with_owner(problem: Problem, owners: Sequence[str]) -> Problem:
+    if not owners:
+        return problem
+    more = f" and {len(owners) - _SHOWN} more" if len(owners) > _SHOWN else ""
+    named = " or ".join(map(repr, owners[:_SHOWN])) + more
+    return replace(
+        problem,
+        what="the mask does not lie on its image, but on that of another row",
+        remedy=f"It fits the image of {named}: are masks of two rows exchanged? Name the mask of this image here",
+    )
+
+
+def _owners(case: Case, grids: Mapping[str, Geometry], by_shape: Mapping[tuple[int, ...], list[str]]) -> Iterator[str]:
+    try:
+        own = None if case.label is None else read_label_header(case.label).geometry
+    except (InputError, OSError):  # told of already
+        return
+    for subject in by_shape.get(own.shape, ()) if own is not None else ():
+        if own is not None and subject != case.subject and not geometry_differences(own, grids[subject]):
+            yield subject
