@@ -15,6 +15,7 @@ from wardround.engine.study import Study
 from wardround.federation.protocol import Checks, Leaves
 from wardround.site_client.cli import app
 from wardround.site_client.costs import Costs, measure
+from wardround.site_client.two_users import FOR_TWO
 
 
 @pytest.fixture
@@ -93,3 +94,13 @@ def test_the_words_are_honest() -> None:
 def site_study(site: Site) -> Study:
     """The invitation's study."""
     return site.invitation.open_study()
+
+
+def test_where_two_users_work_nothing_is_left_that_the_worker_cannot_use(site: Site) -> None:
+    write_cohort(site)
+    work = site.settings.work
+    work.mkdir(exist_ok=True)
+    work.chmod(FOR_TWO)
+    before = sorted(work.rglob("*"))
+    assert measure(site.settings, site_study(site), site.invitation.plan).seconds is not None
+    assert sorted(work.rglob("*")) == before

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.users import COURIER, GROUP, WORKER, may
+from wardround.engine.basics.problems import InputError
 from wardround.federation.envelope import Envelope
 from wardround.federation.identities import SiteKeys
 from wardround.federation.protocol import RefusalCode
@@ -23,7 +24,7 @@ from wardround.site_client.mailbox import Outbox, Results, Tasks, WorkResult
 from wardround.site_client.processes import only_one
 from wardround.site_client.rotation import read_rotations, rotate_keys
 from wardround.site_client.settings import SiteSettings
-from wardround.site_client.two_users import FOR_TWO, is_for_two, work_folder
+from wardround.site_client.two_users import FOR_TWO, is_for_two, require_overview, work_folder
 
 KEY = "a" * 64
 TASK = Envelope(b"body", b"signature", b"weights")
@@ -99,6 +100,16 @@ def test_a_folder_that_is_not_meant_for_two_is_closed(work: Path) -> None:
         assert not is_for_two(work)
         assert stat.S_IMODE(work_folder(work).stat().st_mode) & 0o077 == 0
         assert not may(WORKER, lambda: list(work.iterdir()))
+
+
+@only_root
+def test_who_sees_one_half_is_sent_to_root(work: Path) -> None:
+    def ask() -> None:
+        with pytest.raises(InputError, match="`sudo`"):
+            require_overview(work)
+
+    assert may(WORKER, ask)
+    require_overview(work)
 
 
 @only_root

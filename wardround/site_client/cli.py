@@ -16,6 +16,7 @@ from wardround.site_client.examples import EXAMPLES
 
 if TYPE_CHECKING:
     from wardround.site_client.acceptance import Trusted
+    from wardround.site_client.settings import SiteSettings
 
 app = typer.Typer(pretty_exceptions_enable=False)
 
@@ -184,10 +185,9 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say what runs here, what it works on, and what came of it."""
-    from wardround.site_client.settings import load_settings
     from wardround.site_client.status import describe_status, read_status
 
-    settings = load_settings(config)
+    settings = _overseen(config)
     if as_json:
         say_json(read_status(settings).model_dump(mode="json"))
     else:
@@ -199,9 +199,8 @@ def report(config: Config = _DEFAULT) -> None:
     """Write what this site took part in, as a page and as JSON, into the work folder. The end of a run does it too."""
     from wardround.site_client.agreement import load_agreement
     from wardround.site_client.own_report import DATA, PAGE, write_own_report
-    from wardround.site_client.settings import load_settings
 
-    settings = load_settings(config)
+    settings = _overseen(config)
     write_own_report(settings, load_agreement(settings.accepted))
     say(*(str(settings.work / name) for name in (PAGE, DATA)))
 
@@ -213,15 +212,24 @@ def log(
 ) -> None:
     """Show what this site did."""
     from wardround.site_client.events import describe
-    from wardround.site_client.settings import load_settings
     from wardround.site_client.status import whole_log
 
-    for entry in whole_log(load_settings(config).work):
+    for entry in whole_log(_overseen(config).work):
         if as_json:
             head = {"time": entry.time, "role": entry.role, "event": entry.event}
             say_json({**head, **entry.facts}, indent=None)
         elif described := describe(entry):
             say(f"{entry.time[:10]} {described}")
+
+
+def _overseen(config: Path) -> SiteSettings:
+    """The settings, for a command that looks at what courier and worker both have."""
+    from wardround.site_client.settings import load_settings
+    from wardround.site_client.two_users import require_overview
+
+    settings = load_settings(config)
+    require_overview(settings.work)
+    return settings
 
 
 @app.command()

@@ -15,6 +15,7 @@ from wardround.engine.basics.sizes import shown_size
 from wardround.engine.study import Study
 from wardround.federation.protocol import Plan
 from wardround.site_client.settings import SiteSettings
+from wardround.site_client.two_users import place_to_measure
 
 _COPIES_OF_THE_MODEL = 12
 """Tasks, results, outbox, checkpoints, and the optimiser's state of four rounds, each up to two or three models."""
@@ -107,7 +108,8 @@ def _measured(settings: SiteSettings, study: Study, plan: Plan, model: int, move
     from wardround.engine.inspection.room import needs_of
 
     survey = Survey.of(study, settings.manifest, folds=plan.fold, device=settings.device, threads=settings.threads)
-    split, found = survey.split, estimate(survey, settings.work)
+    with place_to_measure(settings.work) as place:
+        split, found = survey.split, estimate(survey, place)
     scoring = found.train_seconds - found.step_seconds * found.total_steps
     each = scoring / max(1, len(split.validation) * found.validations)
     scored = sum(plan.scores_in(number) for number in range(plan.first_round, plan.horizon.rounds + 1))

@@ -30,6 +30,7 @@ from wardround.site_client.agreement import Agreement, check_membership, check_p
 from wardround.site_client.installation import known_installation
 from wardround.site_client.pinned import Change, CohortPins, Proposal, require_patients
 from wardround.site_client.settings import Policy, SiteSettings, load_policy, load_settings
+from wardround.site_client.two_users import require_overview
 
 _LEAST_FREE_BYTES = 2 * 10**9
 _REFUSALS: Mapping[Reason, tuple[str, str]] = {
@@ -84,9 +85,11 @@ def check_site(config: Path, *, online: bool) -> Preflight:
     """Check a site's files, cases, machine and, with `online`, its way to the aggregator. Stops at no problem.
 
     Raises:
-        InputError: `site.yaml` itself cannot be used, so that nothing else can be looked at.
+        InputError: `site.yaml` itself cannot be used, so that nothing else can be looked at; or this user sees the
+            half only of a site that two users run.
     """
     settings, flight = _settings_or_all_beside(config), Preflight()
+    require_overview(settings.work)
     keys = _gathered_keys(settings, flight)
     policy = _gathered_policy(settings, flight)
     agreement = _gathered_agreement(settings, flight)

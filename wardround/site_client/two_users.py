@@ -8,11 +8,15 @@ all but its one user.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from wardround.engine.basics.files import checked, private_folder, replacing
+from wardround.engine.basics.problems import InputError
 
 FOR_TWO = 0o3770
 """Set-group-ID, so that what is made within has the folder's group, and sticky, so that only its maker removes it."""
@@ -51,6 +55,32 @@ def write_handed(path: Path, content: bytes | memoryview) -> None:
 def write_handed_checked(path: Path, content: bytes) -> None:
     """`write_handed` behind the content's SHA-256, for `read_checked`."""
     write_handed(path, checked(content))
+
+
+def require_overview(work: Path) -> None:
+    """Raise `InputError` for one of two users who asks what only root sees: what both of them have."""
+    if is_for_two(work) and os.geteuid() != 0:
+        raise InputError.one(
+            "courier and worker are two users here, and neither sees what is the other's",
+            where=str(work),
+            got=f"this is user {os.geteuid()}",
+            expected="root, who sees both",
+            remedy="Type the same command with `sudo` before it",
+        )
+
+
+@contextlib.contextmanager
+def place_to_measure(work: Path) -> Iterator[Path]:
+    """Where cases may be prepared to see what they take: the work folder, whose worker then has them already.
+
+    Where two users work, neither is the one who asks, and the worker could not use what somebody else has left in its
+    store. There it is a folder that goes with the block.
+    """
+    if not is_for_two(work):
+        yield work
+        return
+    with tempfile.TemporaryDirectory(prefix=".measuring-", dir=work) as place:
+        yield Path(place)
 
 
 def _made(path: Path, mode: int) -> Path:
