@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,3 +19,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         group = _TOGETHER if _TOGETHER in item.path.parts else str(item.path.relative_to(Path(item.config.rootpath)))
         item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The package whose parts fail, installed for one test."""
+    from tests.support.failing_parts import forget, install  # it loads torch, which few tests need
+
+    install(tmp_path / "site-packages", monkeypatch)
+    yield
+    monkeypatch.undo()
+    forget()

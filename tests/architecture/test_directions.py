@@ -12,8 +12,8 @@ from tests.architecture.source import PACKAGE, Module, modules, place
 
 ROOMS = (
     *("basics", "parts", "study", "cohort", "imaging", "preprocessing", "inspection", "store", "slides", "sampling"),
-    *("augmentation", "networks", "losses", "metrics", "inference", "tasks", "privacy", "training", "experiments"),
-    *("planning", "explain", "report", "delivery", "interop", "scaffold", "cli"),
+    *("augmentation", "networks", "losses", "metrics", "inference", "tasks", "privacy", "training", "trial"),
+    *("experiments", "planning", "explain", "report", "delivery", "interop", "scaffold", "cli"),
 )
 """Folders of the engine: each may import itself and those before it."""
 

@@ -17,7 +17,8 @@ from tests.site_client.asking import CANARIES, ask, ready, refusal, until
 from tests.site_client.support import FakeLaboratory, Site, base_model, build_site, courier_of, working_site
 from wardround.engine.basics.backoff import Backoff
 from wardround.engine.basics.files import require_space
-from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.problems import InputError, Problem
+from wardround.engine.parts import PartFault
 from wardround.federation.protocol import Done, RefusalCode, Refused, Stage, Working
 from wardround.site_client import faults, supervisor
 from wardround.site_client.agreement import Refusal
@@ -63,6 +64,9 @@ NAMES = [
     (OSError(errno.EDQUOT, "Quota exceeded"), RefusalCode.DISK_FULL),
     (_no_space(), RefusalCode.DISK_FULL),
     (InputError.one("the image cannot be read"), RefusalCode.CASES_UNUSABLE),
+    (InputError([]), RefusalCode.CASES_UNUSABLE),
+    (InputError([PartFault("a loss fails"), Problem("an image cannot be read")]), RefusalCode.CASES_UNUSABLE),
+    (InputError([PartFault("a loss fails")]), RefusalCode.PART_FAILED),
     (Refusal(RefusalCode.TRAINING_DIVERGED, "it did"), RefusalCode.TRAINING_DIVERGED),
     (ValueError("a defect"), RefusalCode.INTERNAL),
 ]

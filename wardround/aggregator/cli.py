@@ -145,10 +145,11 @@ def invite(
     """Write the invitation that all sites accept. It contains no secret."""
     from wardround.aggregator.coordination import load_coordination
     from wardround.aggregator.invite import write_invitation
+    from wardround.engine.trial import trial_pass
     from wardround.federation.identities import fingerprint
     from wardround.federation.invitation import shown_authority
 
-    invitation = write_invitation(load_coordination(config), out)
+    invitation = write_invitation(load_coordination(config, trial=trial_pass), out)
     say(f"{out}: send it to {', '.join(invitation.roster.names)}; each runs `site-client accept {out.name}`")
     say(
         "For the telephone; each site compares them before it accepts:",
@@ -224,11 +225,12 @@ def certificate(config: Config = _DEFAULT) -> None:
 
 @app.command()
 def check(config: Config = _DEFAULT) -> None:
-    """Check the federation file and all that it names; say every problem at once."""
+    """Check the federation file and all that it names, and try the study's parts; say every problem at once."""
     from wardround.aggregator.coordination import load_coordination
     from wardround.aggregator.summary import describe_federation
+    from wardround.engine.trial import trial_pass
 
-    for line in describe_federation(load_coordination(config)):
+    for line in describe_federation(load_coordination(config, trial=trial_pass)):
         say(line)
 
 

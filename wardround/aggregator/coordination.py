@@ -13,9 +13,11 @@ from wardround.aggregator.enrolment import read_roster
 from wardround.aggregator.key_changes import read_changes
 from wardround.aggregator.rounds.state import StateFolder
 from wardround.aggregator.settings import Federation, Folders
+from wardround.aggregator.strategies.trial import try_strategy
 from wardround.engine.basics.keeping import Kept, check_kept, require_kept
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.reading import naming_place, read_named, require_config, require_file
+from wardround.engine.inspection.preflight import Trial, in_file, no_trial
 from wardround.engine.study import Study, load_study
 from wardround.engine.study.documents import Document, load_settings_file, read_document
 from wardround.federation.expiry import expiry_sentence
@@ -95,8 +97,11 @@ def read_federation(path: Path) -> tuple[Path, Federation]:
     return path.resolve().parent, load_settings_file(Federation, path, "federation file")
 
 
-def load_coordination(path: Path, *, today: datetime.datetime | None = None) -> Coordination:
-    """Read a federation file and all that it names. Raises `InputError` with every problem of all of them."""
+def load_coordination(path: Path, *, today: datetime.datetime | None = None, trial: Trial = no_trial) -> Coordination:
+    """Read a federation file and all that it names, and try its strategy, and with `trial` the study's parts.
+
+    Raises `InputError` with every problem of all of them.
+    """
     require_config(path, "federation file", "federation.yaml", _BEGINNING)
     document, home, findings = read_document(path, "federation file"), path.resolve().parent, Findings()
     settings = study = roster = key = None
@@ -104,6 +109,7 @@ def load_coordination(path: Path, *, today: datetime.datetime | None = None) -> 
         settings = load_settings_file(Federation, path, "federation file")
     with findings.gather():
         study = load_study(_study_path(document, home))
+        findings.extend(in_file(_study_path(document, home), trial(study)))
     folders = absolute_folders(home, settings.folders if settings is not None else Folders())
     with findings.gather():
         roster = read_roster(folders.roster)
@@ -117,6 +123,7 @@ def load_coordination(path: Path, *, today: datetime.datetime | None = None) -> 
         _check_quorum(settings, roster, document, findings, notes)
         _check_fold(settings, study, document, findings)
         _check_metrics(settings, study, document, findings)
+        findings.extend(try_strategy(settings.strategy, document.place(("strategy",))))
     held, initial = StateFolder(folders.state).pinned(), None
     with findings.gather():
         initial = _initial(settings, study, held, folders, document, notes)

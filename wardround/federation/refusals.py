@@ -21,7 +21,7 @@ class RefusalCode(StrEnum):
     accepted plan and the site's allowance cover. `TEST_ALREADY_SCORED` and `TEST_TOO_EARLY`: test cases are scored for
     one model, after training. `PATIENTS_UNKNOWN`: the plan requires a column that tells patients apart.
     `TABLE_CONFLICT`: the table would move somebody into another set than when training began. `POLICY_UNREADABLE`: the
-    policy file is not one, as while it is edited.
+    policy file is not one, as while it is edited. `PART_FAILED`: a part of a package that is installed there fails.
     """
 
     BAD_SIGNATURE = "bad_signature"
@@ -52,6 +52,7 @@ class RefusalCode(StrEnum):
     PATIENTS_UNKNOWN = "patients_unknown"
     TABLE_CONFLICT = "table_conflict"
     POLICY_UNREADABLE = "policy_unreadable"
+    PART_FAILED = "part_failed"
     OTHER = "other"
 
 

@@ -33,6 +33,7 @@ from wardround.site_client.agreement import (
     read_accepted,
 )
 from wardround.site_client.costs import Costs
+from wardround.site_client.parts import tried
 from wardround.site_client.settings import Policy, SiteSettings, load_policy, load_settings
 
 _NO_COSTS = ("Costs        time, line and disk are reckoned without --yes, or with --json",)
@@ -133,6 +134,7 @@ def open_offer(invitation_path: Path, config: Path) -> Offer:
         check_policy(policy, agreement)
     with findings.gather():
         check_membership(settings, keys, agreement)
+    findings.extend(tried(agreement.study))
     findings.raise_if_any()
     return Offer(settings, policy, invitation, former, damaged, _replaced(settings.accepted, invitation))
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pydantic import JsonValue
 
 from wardround.engine.basics.printable import printable, say
+from wardround.engine.cli.telling import described
 from wardround.site_client.preflight import Checked, Preflight
 
 
@@ -29,7 +30,7 @@ def as_json(flight: Preflight) -> dict[str, JsonValue]:
     """For programs: `checks` (name, ok, said), `problems` as every command gives them, `notes`."""
     return {
         "checks": [asdict(checked) for checked in flight.checks],
-        "problems": [asdict(problem) for problem in flight.findings.problems],
+        "problems": described(flight.findings.problems),
         "notes": [*flight.notes],
     }
 

@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 
 from wardround.engine.basics.backoff import Backoff
+from wardround.engine.basics.blame import all_of_parts
 from wardround.engine.basics.faults import FULL, is_of_the_device, is_out_of_memory
 from wardround.engine.basics.files import DiskFullError
 from wardround.engine.basics.problems import InputError
@@ -34,6 +35,7 @@ _AFTER_A_PAUSE = frozenset(
         RefusalCode.CASES_UNUSABLE,
         RefusalCode.PATIENTS_UNKNOWN,
         RefusalCode.TABLE_CONFLICT,
+        RefusalCode.PART_FAILED,
         RefusalCode.INTERNAL,
     }
 )
@@ -55,6 +57,8 @@ def code_of(error: BaseException) -> RefusalCode:
         return error.code
     if isinstance(error, DiskFullError) or (isinstance(error, OSError) and error.errno in FULL):
         return RefusalCode.DISK_FULL
+    if all_of_parts(error):
+        return RefusalCode.PART_FAILED
     if isinstance(error, InputError):
         return RefusalCode.CASES_UNUSABLE
     if is_out_of_memory(error):

@@ -28,6 +28,7 @@ from wardround.federation.identities import SiteKeys, fingerprint
 from wardround.federation.invitation import Invitation
 from wardround.site_client.agreement import Agreement, check_membership, check_policy, load_agreement
 from wardround.site_client.installation import known_installation
+from wardround.site_client.parts import tried
 from wardround.site_client.pinned import Change, CohortPins, Proposal, require_patients
 from wardround.site_client.settings import Policy, SiteSettings, load_policy, load_settings
 from wardround.site_client.two_users import require_overview
@@ -100,6 +101,7 @@ def check_site(config: Path, *, online: bool) -> Preflight:
             said.append("the table can be read; its images are looked at once an invitation is accepted")
     else:
         _check_agreement(settings, keys, policy, agreement, flight)
+        _check_parts(agreement, flight)
         _check_cohort(settings, policy, agreement, flight)
         _check_certificate(agreement.invitation, flight)
         if online:
@@ -203,6 +205,12 @@ def _check_agreement(
         with flight.examined("roster") as said:
             check_membership(settings, keys, agreement)
             said.append(f"names {settings.name} with these keys")
+
+
+def _check_parts(agreement: Agreement, flight: Preflight) -> None:
+    with flight.examined("parts") as said:
+        flight.findings.extend(tried(agreement.study))
+        said.append("each part of the study worked once, on a small case that was made for it")
 
 
 def _check_cohort(settings: SiteSettings, policy: Policy | None, agreement: Agreement, flight: Preflight) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pydantic import JsonValue
 
 from wardround.engine.basics.backoff import Backoff
+from wardround.engine.basics.blame import faults_of
 from wardround.engine.basics.grouping import in_short
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode
@@ -168,7 +169,10 @@ def _kind(error: Exception) -> str:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, InputError):
-        return in_short(error.problems, "; `site-client check` lists all")
+        where = "".join(
+            dict.fromkeys(problem.traceback for problem in faults_of(error))
+        )  # a package's author needs to know
+        return "\n".join([in_short(error.problems, "; `site-client check` lists all"), *([where] if where else [])])
     return error.reason if isinstance(error, Refusal) else "".join(traceback.format_exception(error))
 
 

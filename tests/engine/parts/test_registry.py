@@ -56,7 +56,12 @@ def test_two_parts_of_a_kind_cannot_share_a_name() -> None:
 
 @pytest.fixture
 def plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    class Dist:
+        name, version = "sharp-parts", "1.2"
+
     class Entry:
+        name, value, dist = "sharp", "sharp.rows:PARTS", Dist()
+
         def load(self) -> tuple[Part, ...]:
             return (Part(Kind.LOSS, "sharp", Sharpness, "json:loads"),)
 
@@ -68,7 +73,9 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("plugin")
 def test_an_installed_package_adds_parts_that_a_study_can_name() -> None:
-    assert builtin_and_plugins().find(Kind.LOSS, "sharp").load().__name__ == "loads"
+    part = builtin_and_plugins().find(Kind.LOSS, "sharp")
+    assert part.load().__name__ == "loads"
+    assert part.package == "sharp-parts 1.2"
 
 
 def test_a_package_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,6 +60,7 @@ MEANINGS: Mapping[RefusalCode, Meaning] = {
     RefusalCode.PATIENTS_UNKNOWN: _trouble("its table has no PatientID column, which the plan requires"),
     RefusalCode.TABLE_CONFLICT: _trouble("its table puts somebody into another set than when training began"),
     RefusalCode.POLICY_UNREADABLE: _trouble("its policy file cannot be read"),
+    RefusalCode.PART_FAILED: _trouble("a package that is installed there fails, which its log names"),
     RefusalCode.DISK_FULL: _trouble("its disk is full"),
     RefusalCode.WORKER_FAILED: _trouble("its worker fails again and again"),
     RefusalCode.DEVICE_FAULT: _trouble("its accelerator is at fault"),

@@ -13,11 +13,13 @@ from typing import Annotated, Any, cast
 from pydantic import BeforeValidator, SerializeAsAny, ValidationError
 
 from wardround.aggregator.strategies.fedavg import FedAvgParameters
+from wardround.aggregator.strategies.foreign import ForeignStrategy
 from wardround.aggregator.strategies.protocol import Strategy
+from wardround.engine.basics.blame import release_of
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.problems import InputError, Problem
-from wardround.engine.parts import Parameters
+from wardround.engine.parts import Owner, Parameters, answering
 from wardround.engine.study.expectations import PART_WORDS
 from wardround.engine.study.flaws import Flaw, as_tuples, flawed, flaws_of, written
 from wardround.federation.strategy_terms import StrategyTerms
@@ -33,16 +35,26 @@ class StrategyPart:
         name: its name in a federation file.
         parameters: the type of its parameters.
         implementation: `module:attribute`, called with the parameters; gives a `Strategy`.
+        package: name and release of the installed package that it comes from; empty for Wardround's own.
     """
 
     name: str
     parameters: type[Parameters]
     implementation: str
+    package: str = ""
+
+    @property
+    def owner(self) -> Owner:
+        """Who answers for it."""
+        instead = "or let the federation name another strategy"
+        return Owner(f"the strategy {self.name!r}", self.package, "strategy", instead)
 
     def build(self, parameters: Parameters) -> Strategy:
-        """Import the implementation and make the strategy."""
+        """Import the implementation and make the strategy. Raises `InputError` that names the package at fault."""
         module, _, attribute = self.implementation.partition(":")
-        return cast(Strategy, getattr(import_module(module), attribute)(parameters))
+        with answering(self.owner):
+            strategy = cast(Strategy, getattr(import_module(module), attribute)(parameters))
+        return ForeignStrategy(self.owner, strategy) if self.package else strategy
 
 
 _BUILTIN = (StrategyPart("fedavg", FedAvgParameters, "wardround.aggregator.strategies.fedavg:FedAvg"),)
@@ -66,24 +78,30 @@ def _installed() -> _Installed:
         if isinstance(part, InputError):
             broken[entry.name] = part
         elif part.name in parts:
-            broken[part.name] = InputError.one(f"two strategies are called {part.name!r}", got=part.implementation)
+            broken[part.name] = _doubled(parts[part.name], part)
         else:
             parts[part.name] = part
     return _Installed({name: part for name, part in parts.items() if name not in broken}, broken)
 
 
+def _doubled(first: StrategyPart, second: StrategyPart) -> InputError:
+    both = " and ".join(part.package or "Wardround itself" for part in (first, second))
+    remedy = "Uninstall a package that is not needed, or ask its author to give the strategy another name"
+    return InputError.one(f"two strategies are called {first.name!r}", got=f"one of {both}", remedy=remedy)
+
+
 def _load(entry: EntryPoint) -> StrategyPart | InputError:
-    where, remedy = f"entry point {entry.name} = {entry.value}", "Repair or uninstall the package"
+    where = f"{release_of(entry)}, entry point {entry.name} = {entry.value}"
+    remedy = "Repair, update or uninstall the package"
     try:
         part = entry.load()
     except Exception as error:  # whatever a foreign package raises, the user can only repair or remove it
         got = f"{type(error).__name__}: {error}"
         return InputError.one("an installed package's strategy cannot be loaded", where=where, got=got, remedy=remedy)
     if isinstance(part, StrategyPart):
-        return part
-    return InputError.one(
-        "an installed package's strategy is none", where=where, got=type(part).__name__, expected="a StrategyPart"
-    )
+        return replace(part, package=release_of(entry))
+    what, got = "an installed package's strategy is none", type(part).__name__
+    return InputError.one(what, where=where, got=got, expected="a StrategyPart", remedy=remedy)
 
 
 def known_strategies() -> Mapping[str, StrategyPart]:
@@ -104,16 +122,8 @@ class StrategyUse(Closed):
         return StrategyTerms.model_validate({"name": self.name, "parameters": as_tuples(values)})
 
     def build(self) -> Strategy:
-        """The strategy. Raises `InputError` when its package cannot be imported."""
-        try:
-            return known_strategies()[self.name].build(self.parameters)
-        except (ImportError, AttributeError) as error:
-            raise InputError.one(
-                f"the strategy {self.name!r} cannot be loaded",
-                where=known_strategies()[self.name].implementation,
-                got=f"{type(error).__name__}: {error}",
-                remedy="Repair or uninstall the package",
-            ) from error
+        """The strategy. Raises `InputError` that names the package whose strategy cannot be had."""
+        return known_strategies()[self.name].build(self.parameters)
 
 
 def _split(value: Any) -> tuple[str, dict[str, Any]]:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from torch import Tensor
+
 from wardround.engine.augmentation.types import Drawn, InSpace, Transform
 from wardround.engine.basics.randomness import stream
-from wardround.engine.parts import Kind
+from wardround.engine.parts import BreachError, Kind, answering
 from wardround.engine.sampling.types import Batch, SampleKey
 from wardround.engine.study import Study
 
@@ -25,8 +27,10 @@ class Augmentation:
 
     def __init__(self, study: Study) -> None:
         self._seed, self._dimensions = study.seed, study.dimensions
+        parts = [use.part(Kind.AUGMENTATION) for use in study.augmentation]
+        self._owners = tuple(part.owner for part in parts)
         self._transforms: tuple[Transform[Any], ...] = tuple(
-            use.part(Kind.AUGMENTATION).load()(use.parameters) for use in study.augmentation
+            part.make(use.parameters) for part, use in zip(parts, study.augmentation, strict=True)
         )
 
     def __call__(self, batch: Batch) -> Batch:
@@ -35,17 +39,19 @@ class Augmentation:
 
     def draw(self, keys: Sequence[SampleKey]) -> Draws:
         """The first phase: parameters for every transform and sample."""
-        return tuple(
-            tuple(transform.draw(self._stream(place, key), self._dimensions) for key in keys)
-            for place, transform in enumerate(self._transforms)
-        )
+        return tuple(self._drawn(place, keys) for place in range(len(self._transforms)))
 
     def apply(self, batch: Batch, draws: Draws) -> Batch:
         """The second phase: a pure function of batch and parameters."""
         image, label = batch.image, batch.label
-        for transform, drawn in zip(self._transforms, draws, strict=True):
-            image, label = transform.apply(image, label, _placed(transform, drawn, batch))
+        for owner, transform, drawn in zip(self._owners, self._transforms, draws, strict=True):
+            with answering(owner):
+                image, label = _kept(transform.apply(image, label, _placed(transform, drawn, batch)), image, label)
         return replace(batch, image=image, label=label)
+
+    def _drawn(self, place: int, keys: Sequence[SampleKey]) -> tuple[Drawn | None, ...]:
+        with answering(self._owners[place]):
+            return tuple(self._transforms[place].draw(self._stream(place, key), self._dimensions) for key in keys)
 
     def _stream(self, place: int, key: SampleKey) -> Any:
         return stream(self._seed, "augment", place, key.case, key.draw)
@@ -56,3 +62,19 @@ def _placed(transform: Transform[Any], drawn: Sequence[Drawn | None], batch: Bat
         return drawn
     pairs = zip(drawn, batch.surroundings, strict=True)
     return [None if each is None else transform.placed(each, surroundings) for each, surroundings in pairs]
+
+
+def _kept(found: object, image: Tensor, label: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """What a transform gave, if forms and types are still those of `image` and `label`."""
+    expected = f"an image {_form(image)} and a label {_form(label)}"
+    if not isinstance(found, tuple) or len(found) != 2:
+        raise BreachError(f"a {type(found).__name__}", expected)
+    if (_form(found[0]), _form(found[1])) != (_form(image), _form(label)):
+        raise BreachError(f"an image {_form(found[0])} and a label {_form(found[1])}", expected)
+    return found
+
+
+def _form(tensor: object) -> str:
+    if not isinstance(tensor, Tensor):
+        return "None" if tensor is None else f"that is a {type(tensor).__name__}"
+    return f"of {str(tensor.dtype).removeprefix('torch.')} and shape {tuple(tensor.shape)}"

@@ -42,7 +42,9 @@ def check(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result, or the problems, as JSON.")] = False,
 ) -> None:
-    """Find every problem of a study, its manifest and its images at once. Writes nothing.
+    """Find every problem of a study, its parts, its manifest and its images at once. Writes nothing.
+
+    Every part that the study names works once on a small case that is made for it.
 
     What preprocessed cases will need is compared with the memory of this machine, and with the disk under `--work`: the
     folder that `fit` will be given as `--work`, or else as `--out`.
@@ -50,9 +52,10 @@ def check(
     from wardround.engine.cli.words import folds_of
     from wardround.engine.inspection import Depth, check_files
     from wardround.engine.inspection.room import memory_shortage, needs_of, require_store_room
+    from wardround.engine.trial import trial_pass
 
     depth = Depth.STEPS if full else Depth.HEADERS
-    result = check_files(study, manifest, depth, folds_of(folds))
+    result = check_files(study, manifest, depth, folds_of(folds), trial_pass)
     needs = needs_of(result.study, result.inspection.grids)
     if work is not None:
         require_store_room(needs.disk, work)
@@ -81,6 +84,7 @@ def _text(result: Preflight, needs: Needs, store: str, notices: Sequence[Problem
         "sets": _sets(result),
         "images": _images(result),
         "patches": f"{_sizes(study.patches.size)}, {study.patches.per_case} per case and epoch",
+        "parts": "each worked once, on a small case that was made for it",
         "store": store,
         "read": _read(study.task) if depth == "headers" else "every voxel, and preprocessed it",
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +13,7 @@ from wardround.engine.basics.loudness import note
 from wardround.engine.basics.printable import say_json, say_text
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.partial import end_with, tell_left_out
+from wardround.engine.cli.telling import described
 
 if TYPE_CHECKING:
     from wardround.engine.cohort import Cohort
@@ -70,7 +70,7 @@ def evaluate(
         raise InputError(problems)
     failed = _failed(cohort, scored.evaluation, sound.left_out)
     if as_json:
-        told: dict[str, JsonValue] = {"problems": [asdict(problem) for problem in problems]} if problems else {}
+        told: dict[str, JsonValue] = {"problems": described(problems)} if problems else {}
         say_json({**_described(scored.evaluation), **told})
     else:
         say_text(_text(scored.evaluation, out, failed))

@@ -55,7 +55,7 @@ def fit(
     chosen, wanted, limit = _study(study, steps), folds_of(folds), _limit(store_limit)
     try:
         with interrupts():
-            survey = _survey(chosen, manifest, wanted, out, device, threads)
+            survey = _survey(study, chosen, manifest, wanted, out, device, threads)
             board = _fit(survey, out, work or out, limit)
     except Halted as halted:
         complain(f"stopped after {halted.step} steps; the same command goes on there")
@@ -100,17 +100,26 @@ def _study(path: Path, steps: int | None) -> Study:
     return Study.model_validate(study.model_copy(update={"training": training}).model_dump(by_alias=True))
 
 
-def _survey(study: Study, manifest: Path, folds: Folds | int, out: Path, device: str, threads: int | None) -> Survey:
-    """Check tables and headers. Voxels are read once, while the store is filled, before the first step; of a run that
-    goes on, none: the store knows the files by their content.
+def _survey(
+    path: Path, study: Study, manifest: Path, folds: Folds | int, out: Path, device: str, threads: int | None
+) -> Survey:
+    """Try the study's parts, check tables and headers. Voxels are read once, while the store is filled, before the
+    first step; of a run that goes on, none: the store knows the files by their content.
 
     Patients that the run's folder knows keep their sets, whatever the table has become.
     """
     from wardround.engine.cohort.assignment import SETS_FILE, read_assignment
     from wardround.engine.experiments import Survey
+    from wardround.engine.inspection.preflight import in_file
+    from wardround.engine.trial import trial_pass
 
-    known = read_assignment(out / SETS_FILE)
-    return Survey.of(study, manifest, folds=folds, known=known, device=device, threads=threads)
+    findings, survey = Findings(in_file(path, trial_pass(study))), None
+    with findings.gather():
+        known = read_assignment(out / SETS_FILE)
+        survey = Survey.of(study, manifest, folds=folds, known=known, device=device, threads=threads)
+    if survey is None or findings.problems:
+        raise InputError(findings.problems)
+    return survey
 
 
 def _fit(survey: Survey, out: Path, work: Path, store_limit: int | None) -> Leaderboard:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 from typing import Annotated, Any
 
@@ -19,6 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 import wardround
+from wardround.engine.basics.blame import Owner, release_of
 from wardround.engine.basics.printable import say
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.manners import Examples, equip
@@ -61,8 +62,8 @@ EXAMPLES: Examples = MappingProxyType(
 
 
 @cache
-def _plugins() -> Mapping[str, str]:
-    return {entry.name: entry.value for entry in entry_points(group=ENTRY_POINT_GROUP) if entry.name not in COMMANDS}
+def _plugins() -> Mapping[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP) if entry.name not in COMMANDS}
 
 
 class LazyCommands(TyperGroup):
@@ -74,10 +75,44 @@ class LazyCommands(TyperGroup):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
         """Import the command of that name. Raises `InputError` with the close names if there is none."""
-        target = COMMANDS.get(cmd_name) or _plugins().get(cmd_name)
-        if target is None:
-            raise InputError([unknown_command(cmd_name, self.list_commands(ctx), "wardround")])
-        return _load(cmd_name, target)
+        if cmd_name in COMMANDS:
+            return _load(cmd_name, COMMANDS[cmd_name])
+        if cmd_name in _plugins():
+            return _load_foreign(_plugins()[cmd_name])
+        raise InputError([unknown_command(cmd_name, self.list_commands(ctx), "wardround")])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was named; one of another package answers for itself."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            entry = _plugins().get(ctx.invoked_subcommand or "")
+            if entry is None:
+                raise
+            _owner(entry).blame(error)
+
+
+def _owner(entry: EntryPoint) -> Owner:
+    return Owner(f"the command {entry.name!r}", release_of(entry), f"wardround {entry.name}")
+
+
+def _load_foreign(entry: EntryPoint) -> click.Command:
+    """A command of another package. One that cannot be loaded says so when it is called, so that all others can be
+    listed."""
+    try:
+        return _load(entry.name, entry.value)
+    except Exception as error:
+        problem = _owner(entry).fault(error)
+        if not release_of(entry):
+            raise
+
+    def tell() -> None:
+        raise InputError([problem])
+
+    anything = {"ignore_unknown_options": True, "allow_extra_args": True}
+    return click.Command(entry.name, callback=tell, help=f"Cannot be used: {problem.what}.", context_settings=anything)
 
 
 def _load(name: str, target: str) -> click.Command:

@@ -13,6 +13,7 @@ from wardround.engine.basics.loudness import note
 from wardround.engine.basics.printable import say_json, say_text
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.partial import end_with, tell_left_out
+from wardround.engine.cli.telling import described
 
 if TYPE_CHECKING:
     from wardround.engine.cohort import Cohort
@@ -58,7 +59,7 @@ def predict(
         raise InputError(problems)
     if as_json:
         files, notices = [str(path) for path in written.files], [asdict(oddity) for oddity in sound.oddities]
-        told: dict[str, JsonValue] = {"problems": [asdict(problem) for problem in problems]} if problems else {}
+        told: dict[str, JsonValue] = {"problems": described(problems)} if problems else {}
         say_json({"cases": written.cases, "files": files, "notices": notices, **told})
     else:
         notes = [f"note: {oddity.render()}" for oddity in sound.oddities]

@@ -5,11 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wardround.engine.basics.grouping import groups, told_together
 from wardround.engine.basics.printable import complain, printable, say_json
 from wardround.engine.basics.problems import Problem
+from wardround.engine.cli.tracebacks import with_tracebacks
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 
 def show_problems(problems: Sequence[Problem], *, as_json: bool, offers_json: bool = True) -> None:
@@ -18,15 +22,21 @@ def show_problems(problems: Sequence[Problem], *, as_json: bool, offers_json: bo
     `offers_json` is whether the command has a `--json` that would list those that are only counted.
     """
     if as_json:
-        say_json({"problems": [asdict(problem) for problem in dict.fromkeys(problems)]})
+        say_json({"problems": described(problems)})
         return
-    together, listing = list(groups(problems)), "; `--json` lists all" if offers_json else ""
+    together, listing = list(groups(with_tracebacks(problems))), "; `--json` lists all" if offers_json else ""
     if sys.stderr.isatty():
         _show_in_colour(together, listing)
         return
     for group in together:
         head, *rest = told_together(group, listing)
         complain(f"error: {head}", *rest)
+
+
+def described(problems: Sequence[Problem]) -> list[JsonValue]:
+    """Problems for programs: `what`, `where`, `got`, `expected`, `remedy`, and what else there is of some."""
+    told = [asdict(problem) for problem in with_tracebacks(problems)]
+    return [{name: value for name, value in each.items() if name != "traceback"} for each in told]
 
 
 def _show_in_colour(together: Sequence[tuple[Problem, ...]], listing: str) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from glob import escape
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
@@ -28,10 +27,11 @@ from wardround.engine.experiments.prediction import (
 from wardround.engine.experiments.workbench import SILENT
 from wardround.engine.metrics import (
     CaseScores,
-    ClassificationMetric,
     Evaluation,
-    SegmentationMetric,
     build_metrics,
+    case_scores,
+    cohort_scores,
+    mask_scores,
     summarise,
 )
 from wardround.engine.preprocessing import read_sample, target_index
@@ -136,8 +136,7 @@ def score_cases(
         return Scored(None, problems)
     summary = summarise(scored)
     if study.task == "classification":
-        for metric in cast(Sequence[ClassificationMetric], build_metrics(study)):
-            summary |= metric.summarise(np.stack(vectors), np.array(targets), study.class_names)
+        summary |= cohort_scores(study, build_metrics(study), np.stack(vectors), np.array(targets))
     return Scored(Evaluation(tuple(scored), summary), problems)
 
 
@@ -202,20 +201,14 @@ def _segmentation_scores(study: Study, prediction: CasePrediction) -> dict[str, 
     if truth is None or labels is None:
         raise InputError.one("the case has no mask to compare with", where=_truth_of(prediction.case))
     spacing = prediction.sample.image.geometry.spacing
-    scores: dict[str, float] = {}
-    for metric in cast(Sequence[SegmentationMetric], build_metrics(study)):
-        scores |= metric.scores(labels, truth, spacing, study.class_names)
-    return scores
+    return mask_scores(study, build_metrics(study), labels, truth, spacing)
 
 
 def _classification_scores(study: Study, prediction: CasePrediction) -> dict[str, float]:
     target = target_index(study, prediction.case)
     if target is None or prediction.probabilities is None:
         raise InputError.one("the case has no class to compare with", where=_truth_of(prediction.case))
-    scores: dict[str, float] = {}
-    for metric in cast(Sequence[ClassificationMetric], build_metrics(study)):
-        scores |= metric.case_scores(prediction.probabilities, target)
-    return scores
+    return case_scores(study, build_metrics(study), prediction.probabilities, target)
 
 
 def _truth_of(case: Case) -> str:

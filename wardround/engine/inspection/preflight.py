@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.cohort.assignment import Assignment
 from wardround.engine.cohort.columns import Layout, Truth
 from wardround.engine.cohort.folds import Folds, SplitPlan, plan_splits
 from wardround.engine.cohort.manifest import survey_manifest
 from wardround.engine.cohort.models import Cohort
 from wardround.engine.inspection.inspect import Depth, Inspection, inspect_cohort
+from wardround.engine.study.documents import Document, read_document
 from wardround.engine.study.loader import load_study
 from wardround.engine.study.models import Study
 
@@ -26,8 +28,19 @@ class Preflight:
     plan: SplitPlan
 
 
-def check_files(study: Path, manifest: Path, depth: Depth, folds: Folds | int = Folds.NESTED) -> Preflight:
-    """Check a study file and a manifest with its images. Raises `InputError` with the problems of all of them.
+Trial = Callable[[Study], Iterable[Problem]]
+"""Tries the parts of a study; the places of its problems begin with a key of the study."""
+
+
+def no_trial(study: Study) -> Iterable[Problem]:
+    """Try no part."""
+    return ()
+
+
+def check_files(
+    study: Path, manifest: Path, depth: Depth, folds: Folds | int = Folds.NESTED, trial: Trial = no_trial
+) -> Preflight:
+    """Check a study file, its parts and a manifest with its images. Raises `InputError` with the problems of all.
 
     While the study cannot be read, the manifest is checked for what every manifest must have.
     """
@@ -38,7 +51,27 @@ def check_files(study: Path, manifest: Path, depth: Depth, folds: Folds | int = 
         with findings.gather():
             findings.extend(survey_manifest(manifest, Layout.without_study()).problems)
         raise InputError(findings.problems) from None
-    return check_manifest(loaded, manifest, depth, folds)
+    findings = Findings(in_file(study, trial(loaded)))
+    checked = None
+    with findings.gather():
+        checked = check_manifest(loaded, manifest, depth, folds)
+    if checked is None or findings.problems:
+        raise InputError(findings.problems)
+    return checked
+
+
+def in_file(study: Path, problems: Iterable[Problem]) -> list[Problem]:
+    """Problems at keys of a study, with the lines of its file."""
+    found = list(problems)
+    document = read_document(study, "study") if found else None
+    return found if document is None else [_in_document(document, problem) for problem in found]
+
+
+def _in_document(document: Document, problem: Problem) -> Problem:
+    steps = tuple(int(step) if step.isdigit() else step for step in problem.where.split("."))
+    is_key = isinstance(document.content, dict) and steps[0] in document.content
+    place = document.place(steps) if is_key else f"{document.path.name}, {problem.where}"
+    return replace(problem, where=place)
 
 
 def check_manifest(

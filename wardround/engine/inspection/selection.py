@@ -15,7 +15,7 @@ import numpy as np
 
 from wardround.engine.basics.problems import Problem
 from wardround.engine.cohort.models import Case, Cohort, Split
-from wardround.engine.parts import Kind
+from wardround.engine.parts import Kind, Owner, answering, builtin_and_plugins
 from wardround.engine.preprocessing.labels import classes_of
 from wardround.engine.study.models import Study
 
@@ -44,33 +44,37 @@ def selects(study: Study, truths: Sequence[Collection[int]]) -> bool:
     metric = _selecting(study)
     if study.task == "segmentation":
         present = {frozenset(found) for found in truths}
-        return any(
-            _is_in(metric.name, _perfect(metric, study.class_names, found, study.dimensions)) for found in present
-        )
+        return any(_is_in(metric.name, _perfect(study, metric, found)) for found in present)
     targets = np.array([min(found) for found in truths], dtype=np.int64)
     certain = np.eye(len(study.class_names), dtype=np.float32)[targets]
-    found = {name: summary.value for name, summary in metric.summarise(certain, targets, study.class_names).items()}
+    with answering(_owner(metric)):
+        summaries = metric.summarise(certain, targets, study.class_names)
+        found = {name: summary.value for name, summary in summaries.items()}
     return _is_in(metric.name, found)
 
 
-def undefined_on_background(metrics: Iterable[Any], class_names: Sequence[str], dimensions: int) -> frozenset[str]:
+def undefined_on_background(study: Study, metrics: Iterable[Any]) -> frozenset[str]:
     """The names of the metrics that have no value where truth and prediction are background throughout."""
-    return frozenset(
-        metric.name for metric in metrics if not _is_in(metric.name, _perfect(metric, class_names, (), dimensions))
-    )
+    return frozenset(metric.name for metric in metrics if not _is_in(metric.name, _perfect(study, metric, ())))
 
 
 def _selecting(study: Study) -> Any:
     use = next(use for use in study.validation.metrics if use.name == study.validation.select)
-    return use.part(Kind.METRIC).load()(use.parameters)
+    return use.part(Kind.METRIC).make(use.parameters)
 
 
-def _perfect(metric: Any, class_names: Sequence[str], present: Collection[int], axes: int) -> Mapping[str, float]:
+def _owner(metric: Any) -> Owner:
+    return builtin_and_plugins().find(Kind.METRIC, metric.name).owner
+
+
+def _perfect(study: Study, metric: Any, present: Collection[int]) -> Mapping[str, float]:
     """Scores of a small mask with these classes against itself."""
+    axes = study.dimensions
     row = np.repeat(np.array([0, *sorted(present)], dtype=np.uint16), _SIDE)
     mask = np.ascontiguousarray(np.broadcast_to(row, (*(_SIDE,) * (axes - 1), len(row))))
-    scores: Mapping[str, float] = metric.scores(mask, mask, (1.0,) * axes, class_names)
-    return scores
+    with answering(_owner(metric)):
+        scores: Mapping[str, float] = metric.scores(mask, mask, (1.0,) * axes, study.class_names)
+        return scores
 
 
 def _is_in(name: str, scores: Mapping[str, float]) -> bool:

@@ -14,11 +14,12 @@ def preprocessed_grid(study: Study, geometry: Geometry) -> Geometry | None:
     """The grid after the study's steps; None when a step of another package may change it in a way of its own."""
     grid: Geometry | None = geometry
     for use in study.preprocessing:
-        grid = None if grid is None else _after(use.parameters, grid)
+        grid = None if grid is None else grid_after(use.parameters, grid)
     return grid
 
 
-def _after(step: Parameters, grid: Geometry) -> Geometry | None:
+def grid_after(step: Parameters, grid: Geometry) -> Geometry | None:
+    """The grid after one step; None for a step of another package."""
     if isinstance(step, Clip | Rescale | ZNormalize):
         return grid
     if isinstance(step, Orient):

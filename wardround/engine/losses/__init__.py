@@ -1,6 +1,6 @@
 """Losses with one number per sample. `build_loss` gives the study's loss."""
 
-from wardround.engine.losses.build import Loss, build_loss
+from wardround.engine.losses.build import Loss, build_loss, losses_of
 from wardround.engine.losses.bycase import ByCase, CaseLoss
 
-__all__ = ["ByCase", "CaseLoss", "Loss", "build_loss"]
+__all__ = ["ByCase", "CaseLoss", "Loss", "build_loss", "losses_of"]

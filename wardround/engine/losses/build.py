@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
-from wardround.engine.parts import Kind
+from wardround.engine.parts import BreachError, Kind, answering
 from wardround.engine.sampling.types import Batch
 from wardround.engine.study import Study
 
@@ -22,5 +23,20 @@ class Loss(Protocol):
 def build_loss(study: Study) -> Loss:
     """The loss that the study names, with its parameters."""
     use = study.training.loss
-    loss: Loss = use.part(Kind.LOSS).load()(use.parameters)
+    loss: Loss = use.part(Kind.LOSS).make(use.parameters)
     return loss
+
+
+def losses_of(study: Study, loss: Loss, outputs: Tensor, batch: Batch) -> Tensor:
+    """The study's loss of outputs, one number per sample. A loss that fails, or gives something else, is told as its
+    package's."""
+    with answering(study.training.loss.part(Kind.LOSS).owner):
+        found: object = loss(outputs, batch)
+        expected = f"one number per sample, in a tensor of shape ({len(outputs)},)"
+        if not isinstance(found, Tensor):
+            raise BreachError(f"a {type(found).__name__}", expected)
+        if found.shape != (len(outputs),) or not found.is_floating_point():
+            raise BreachError(f"{found.dtype} of shape {tuple(found.shape)}", expected)
+        if torch.is_grad_enabled() and outputs.requires_grad and not found.requires_grad:
+            raise BreachError("numbers without a gradient", "a loss that can be differentiated")
+        return found

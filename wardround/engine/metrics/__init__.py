@@ -1,6 +1,14 @@
 """Metrics and their summaries. Imports no torch."""
 
-from wardround.engine.metrics.build import ClassificationMetric, Metric, SegmentationMetric, build_metrics
+from wardround.engine.metrics.build import (
+    ClassificationMetric,
+    Metric,
+    SegmentationMetric,
+    build_metrics,
+    case_scores,
+    cohort_scores,
+    mask_scores,
+)
 from wardround.engine.metrics.summaries import summarise
 from wardround.engine.metrics.types import CaseScores, Evaluation, Summary, merge
 
@@ -12,6 +20,9 @@ __all__ = [
     "SegmentationMetric",
     "Summary",
     "build_metrics",
+    "case_scores",
+    "cohort_scores",
+    "mask_scores",
     "merge",
     "summarise",
 ]

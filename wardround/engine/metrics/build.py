@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
+from typing import Protocol, TypeAlias, cast
 
 import numpy as np
 
 from wardround.engine.metrics.types import Summary
-from wardround.engine.parts import Kind
+from wardround.engine.parts import BreachError, Kind, answering
 from wardround.engine.study import Study
+from wardround.engine.study.uses import PartUse
 
 
 class SegmentationMetric(Protocol):
@@ -54,5 +56,66 @@ Metric: TypeAlias = SegmentationMetric | ClassificationMetric
 
 def build_metrics(study: Study) -> tuple[Metric, ...]:
     """The metrics that the study names, in its order; all serve its task."""
-    uses = study.validation.metrics
-    return tuple(use.part(Kind.METRIC).load()(use.parameters) for use in uses)
+    return tuple(_built(use) for use in study.validation.metrics)
+
+
+def _built(use: PartUse) -> Metric:
+    part = use.part(Kind.METRIC)
+    metric: Metric = part.make(use.parameters)
+    with answering(part.owner):
+        if metric.name != use.name:
+            raise BreachError(f"the `name` {metric.name!r}", f"{use.name!r}, as the study names it")
+    return metric
+
+
+def mask_scores(
+    study: Study, metrics: Sequence[Metric], prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[float]
+) -> dict[str, float]:
+    """All scores of one case's label map by the study's metrics. One that fails is told as its package's."""
+
+    def score(metric: Metric) -> object:
+        return cast(SegmentationMetric, metric).scores(prediction, truth, spacing, study.class_names)
+
+    return cast(dict[str, float], _scores(study, metrics, score, Real))
+
+
+def case_scores(study: Study, metrics: Sequence[Metric], probabilities: np.ndarray, target: int) -> dict[str, float]:
+    """All scores of one case with probabilities (classes,), as `mask_scores`."""
+
+    def score(metric: Metric) -> object:
+        return cast(ClassificationMetric, metric).case_scores(probabilities, target)
+
+    return cast(dict[str, float], _scores(study, metrics, score, Real))
+
+
+def cohort_scores(
+    study: Study, metrics: Sequence[Metric], probabilities: np.ndarray, targets: np.ndarray
+) -> dict[str, Summary]:
+    """All scores of a cohort with probabilities (cases, classes), as `mask_scores`."""
+
+    def score(metric: Metric) -> object:
+        return cast(ClassificationMetric, metric).summarise(probabilities, targets, study.class_names)
+
+    return cast(dict[str, Summary], _scores(study, metrics, score, Summary))
+
+
+def _scores(
+    study: Study, metrics: Sequence[Metric], score: Callable[[Metric], object], kind: type
+) -> dict[str, object]:
+    scores: dict[str, object] = {}
+    for use, metric in zip(study.validation.metrics, metrics, strict=True):
+        with answering(use.part(Kind.METRIC).owner):
+            scores |= _named(use.name, score(metric), kind)
+    return scores
+
+
+def _named(name: str, found: object, kind: type) -> Mapping[str, object]:
+    expected = f"{'numbers' if kind is Real else 'Summary'} by name: `{name}`, `{name}.<class>`"
+    if not isinstance(found, Mapping):
+        raise BreachError(f"a {type(found).__name__}", expected)
+    for key, value in found.items():
+        if not isinstance(key, str) or key.partition(".")[0] != name:
+            raise BreachError(f"the name {key!r}", expected)
+        if not isinstance(value, kind):
+            raise BreachError(f"a {type(value).__name__} for {key!r}", expected)
+    return found

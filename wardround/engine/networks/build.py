@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.randomness import torch_seed
 from wardround.engine.networks.layers import NORMS
-from wardround.engine.parts import Kind
+from wardround.engine.parts import BreachError, Kind, answering
 from wardround.engine.parts.networks import NetworkParameters
 from wardround.engine.study import Study
 
@@ -23,12 +23,34 @@ def build_network(study: Study) -> nn.Module:
     outside is read or changed. Raises `InputError` if the network has a norm layer other than the one that the study
     names.
     """
-    factory = study.model.part(Kind.NETWORK).load()
+    part = study.model.part(Kind.NETWORK)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(torch_seed(study.seed, "network"))
-        network: nn.Module = factory(study.model.parameters, len(study.inputs), len(study.class_names))
+        network = part.make(study.model.parameters, len(study.inputs), len(study.class_names))
+    with answering(part.owner):
+        return _checked(network, study)
+
+
+def _checked(network: object, study: Study) -> nn.Module:
+    if not isinstance(network, nn.Module):
+        raise BreachError(f"a {type(network).__name__}", "a torch.nn.Module")
     check_norms(network, study)
     return network
+
+
+def logits_of(study: Study, network: nn.Module, images: Tensor) -> Tensor:
+    """The study's network on images: (samples, classes, *grid) for a segmentation, (samples, classes) for a
+    classification. A network that fails, or gives something else, is told as its package's."""
+    with answering(study.model.part(Kind.NETWORK).owner):
+        outputs: object = network(images)
+        grid = images.shape[2:] if study.task == "segmentation" else ()
+        expected = (len(images), len(study.class_names), *grid)
+        if not isinstance(outputs, Tensor):
+            raise BreachError(f"a {type(outputs).__name__}", f"a tensor of shape {expected}")
+        if outputs.shape != expected or not outputs.is_floating_point():
+            got = f"{outputs.dtype} of shape {tuple(outputs.shape)}"
+            raise BreachError(got, f"numbers of shape {expected} for images of shape {tuple(images.shape)}")
+        return outputs
 
 
 def norm_layers(network: nn.Module) -> dict[str, nn.Module]:

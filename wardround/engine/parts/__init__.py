@@ -1,5 +1,17 @@
 """The registry of parts: names and typed parameters of everything a study can choose. Imports no torch."""
 
+from wardround.engine.basics.blame import BreachError, Owner, PartFault, answering
 from wardround.engine.parts.registry import Bounds, Kind, Parameters, Part, Registry, builtin_and_plugins
 
-__all__ = ["Bounds", "Kind", "Parameters", "Part", "Registry", "builtin_and_plugins"]
+__all__ = [
+    "Bounds",
+    "BreachError",
+    "Kind",
+    "Owner",
+    "Parameters",
+    "Part",
+    "PartFault",
+    "Registry",
+    "answering",
+    "builtin_and_plugins",
+]

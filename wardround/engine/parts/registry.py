@@ -7,7 +7,7 @@ and imported when it is first used. A study names parts; it can never name an im
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from importlib import import_module
@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 from pydantic import ConfigDict
 
+from wardround.engine.basics.blame import Owner, answering, release_of
 from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.problems import InputError, did_you_mean
 
@@ -32,6 +33,27 @@ class Kind(StrEnum):
     METRIC = "metric"
     OPTIMIZER = "optimizer"
     SCHEDULE = "schedule"
+
+
+_KEYS: Mapping[Kind, str] = {
+    Kind.PREPROCESSING: "preprocessing",
+    Kind.AUGMENTATION: "augmentation",
+    Kind.NETWORK: "model",
+    Kind.LOSS: "training.loss",
+    Kind.METRIC: "validation.metrics",
+    Kind.OPTIMIZER: "training.optimizer",
+    Kind.SCHEDULE: "training.schedule",
+}
+"""The key of a study that names a part of each kind."""
+_WORDS: Mapping[Kind, str] = {
+    Kind.PREPROCESSING: "preprocessing step",
+    Kind.AUGMENTATION: "augmentation",
+    Kind.NETWORK: "network",
+    Kind.LOSS: "loss",
+    Kind.METRIC: "metric",
+    Kind.OPTIMIZER: "optimizer",
+    Kind.SCHEDULE: "schedule",
+}
 
 
 class Parameters(Closed):
@@ -73,6 +95,7 @@ class Part:
         tasks: the tasks that it serves; empty means all.
         higher_is_better: for metrics, which direction is better.
         bounds: for metrics, the range of a score; what lies outside it neither leaves a hospital nor is believed.
+        package: name and release of the installed package that it comes from; empty for Wardround's own parts.
     """
 
     kind: Kind
@@ -82,15 +105,29 @@ class Part:
     tasks: frozenset[str] = frozenset()
     higher_is_better: bool = True
     bounds: Bounds = ANY_SCORE
+    package: str = ""
+
+    @property
+    def owner(self) -> Owner:
+        """Who answers for it."""
+        word = _WORDS[self.kind]
+        what, instead = f"the {word} {self.name!r}", f"or let the study name another {word}"
+        return Owner(what, self.package, _KEYS[self.kind], instead)
 
     def serves(self, task: str) -> bool:
         """Whether it can be used in a study of that task."""
         return not self.tasks or task in self.tasks
 
     def load(self) -> Any:
-        """Import and return the implementation."""
+        """Import and return the implementation. Raises `InputError` that names the package of one that cannot be."""
         module, _, attribute = self.implementation.partition(":")
-        return getattr(import_module(module), attribute)
+        with answering(self.owner):
+            return getattr(import_module(module), attribute)
+
+    def make(self, *arguments: Any) -> Any:
+        """What the implementation gives for these arguments, the parameters first. Raises as `load` does."""
+        with answering(self.owner):
+            return self.load()(*arguments)
 
 
 class Registry:
@@ -100,7 +137,7 @@ class Registry:
         self._parts: dict[tuple[Kind, str], Part] = {}
         for part in parts:
             if (part.kind, part.name) in self._parts:
-                raise InputError.one(f"two parts of kind {part.kind} are called {part.name!r}", got=part.implementation)
+                raise _doubled(self._parts[part.kind, part.name], part)
             self._parts[part.kind, part.name] = part
 
     def names(self, kind: Kind) -> tuple[str, ...]:
@@ -120,6 +157,16 @@ class Registry:
             raise InputError.one(f"unknown {kind}", got=repr(name), remedy=did_you_mean(name, known)) from None
 
 
+def _doubled(first: Part, second: Part) -> InputError:
+    both = " and ".join(part.package or "Wardround itself" for part in (first, second))
+    return InputError.one(
+        f"two parts of kind {first.kind} are called {first.name!r}",
+        got=f"one of {both}",
+        expected="one part of a name, so that a study means one by it",
+        remedy="Uninstall a package that is not needed, or ask its author to give the part another name",
+    )
+
+
 def _plugins() -> Iterable[Part]:
     for entry in entry_points(group=ENTRY_POINT_GROUP):
         try:
@@ -130,13 +177,12 @@ def _plugins() -> Iterable[Part]:
         strange = next((row for row in rows if not isinstance(row, Part)), None)
         if strange is not None:
             raise _foreign(entry, "a row of an installed package is no part", repr(strange), "rows of the type Part")
-        yield from rows
+        yield from (replace(row, package=release_of(entry)) for row in rows)
 
 
 def _foreign(entry: EntryPoint, what: str, got: str, expected: str) -> InputError:
     """The error for a package that is not ours, named with its release."""
-    package = f"{entry.dist.name} {entry.dist.version}, " if entry.dist is not None else ""
-    where = f"{package}entry point {entry.name} = {entry.value}"
+    where = f"{release_of(entry)}, entry point {entry.name} = {entry.value}"
     return InputError.one(
         what, where=where, got=got, expected=expected, remedy="Repair, update or uninstall the package"
     )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from pydantic import JsonValue
 
 from wardround.engine.basics.problems import InputError
 from wardround.engine.imaging.types import Image
-from wardround.engine.parts import Kind
+from wardround.engine.parts import BreachError, Kind, Parameters, Part, answering
 from wardround.engine.preprocessing.sample import Sample, Step
 from wardround.engine.study import Study
 
@@ -27,9 +27,9 @@ class Pipeline:
 
     def __init__(self, study: Study) -> None:
         self._uses = study.preprocessing
-        self._steps: tuple[Step, ...] = tuple(
-            use.part(Kind.PREPROCESSING).load()(use.parameters) for use in study.preprocessing
-        )
+        self._parts = tuple(use.part(Kind.PREPROCESSING) for use in study.preprocessing)
+        uses = zip(self._parts, study.preprocessing, strict=True)
+        self._steps = tuple(_made(part, use.parameters) for part, use in uses)
 
     @property
     def signature(self) -> JsonValue:
@@ -54,13 +54,49 @@ class Pipeline:
         """
         held = [sample]
         del sample
-        for use, step in zip(self._uses, self._steps, strict=True):
-            with _naming_step(use.name):
+        for part, step in zip(self._parts, self._steps, strict=True):
+            before = _Form.of(held[0])
+            with _naming_step(part.name), answering(part.owner):
                 held.append(step.apply(held.pop()))
+                before.require(held[0])
         sample = held.pop()
         data = np.ascontiguousarray(sample.image.data, dtype=np.float32)
         label = None if sample.label is None else np.ascontiguousarray(sample.label)
         return replace(sample, image=Image(data, sample.image.geometry), label=label)
+
+
+def _made(part: Part, parameters: Parameters) -> Step:
+    step: Step = part.make(parameters)
+    with answering(part.owner):
+        if not isinstance(step.version, int):
+            raise BreachError(f"the version {step.version!r}", "a whole number, raised whenever the outcome changes")
+    return step
+
+
+@dataclass(frozen=True)
+class _Form:
+    """What no step may change: the number of channels and axes, and whether there is a mask."""
+
+    channels: int
+    axes: int
+    labelled: bool
+
+    @classmethod
+    def of(cls, sample: Sample) -> _Form:
+        return cls(len(sample.image.data), sample.image.geometry.dimensions, sample.label is not None)
+
+    def require(self, found: object) -> None:
+        """Raise `BreachError` unless `found` is a sample of this form, whose arrays lie on its grid."""
+        if not isinstance(found, Sample):
+            raise BreachError(f"a {type(found).__name__}", "a Sample")
+        data, label, grid = found.image.data, found.label, tuple(found.image.geometry.shape)
+        if data.shape != (self.channels, *grid) or len(grid) != self.axes:
+            channels = "channel" if self.channels == 1 else "channels"
+            expected = f"{self.channels} {channels} and {self.axes} axes, as before, on the grid that the sample states"
+            raise BreachError(f"an image of shape {data.shape} on a grid of {grid}", expected)
+        if (label is not None) != self.labelled or (label is not None and label.shape != grid):
+            got = "no mask" if label is None else f"a mask of shape {label.shape}"
+            raise BreachError(got, f"a mask of shape {grid}" if self.labelled else "no mask, as before")
 
 
 @contextlib.contextmanager

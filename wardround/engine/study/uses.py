@@ -88,6 +88,8 @@ def _parameters(part: Part, use: _Written) -> Parameters:
     except ValidationError as error:
         flaws = [_placed(flaw, use, is_short) for flaw in flaws_of(error, model)]
         raise flawed(part.name, flaws) from None
+    except Exception as error:  # a check of another package's own
+        part.owner.blame(error)
 
 
 def _keyed(model: type[Parameters], use: _Written) -> tuple[Any, bool]:

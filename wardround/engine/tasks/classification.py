@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 import torch
@@ -11,7 +10,15 @@ from torch import nn
 
 from wardround.engine.basics.problems import Findings
 from wardround.engine.basics.progress import SILENT, Progress
-from wardround.engine.metrics import CaseScores, ClassificationMetric, Evaluation, Summary, build_metrics, summarise
+from wardround.engine.metrics import (
+    CaseScores,
+    Evaluation,
+    Summary,
+    build_metrics,
+    case_scores,
+    cohort_scores,
+    summarise,
+)
 from wardround.engine.sampling.padding import padding_of
 from wardround.engine.sampling.types import Batch
 from wardround.engine.store.types import StoredCase
@@ -28,7 +35,7 @@ class ClassificationTask(Task):
 
     def __init__(self, study: Study) -> None:
         super().__init__(study)
-        self._metrics = cast(tuple[ClassificationMetric, ...], build_metrics(study))
+        self._metrics = build_metrics(study)
 
     def predict(
         self, network: nn.Module, case: StoredCase, device: torch.device, inference: Inference | None = None
@@ -74,19 +81,14 @@ class ClassificationTask(Task):
         truth = torch.tensor([target])
         logits = log_probabilities(probabilities)
         scores = {"loss": float(self.losses(logits, Batch((), logits, None, truth)))}
-        for metric in self._metrics:
-            scores |= metric.case_scores(probabilities, target)
-        return scores
+        return scores | case_scores(self.study, self._metrics, probabilities, target)
 
     def _summary(
         self, scored: Sequence[CaseScores], found: Sequence[np.ndarray], targets: Sequence[int]
     ) -> dict[str, Summary]:
         if not scored:
             return {}
-        summary = summarise(scored)
-        for metric in self._metrics:
-            summary |= metric.summarise(np.stack(found), np.asarray(targets), self.study.class_names)
-        return summary
+        return summarise(scored) | cohort_scores(self.study, self._metrics, np.stack(found), np.asarray(targets))
 
 
 def centred(image: np.ndarray, size: Sequence[int], outside: Sequence[float] = ()) -> np.ndarray:

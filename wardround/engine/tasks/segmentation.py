@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import cast
 
 import numpy as np
 import torch
@@ -15,7 +14,8 @@ from wardround.engine.basics.progress import SILENT, Progress
 from wardround.engine.inference import ClassVolumes, class_volumes, predict_planes, predict_windows
 from wardround.engine.inspection.selection import undefined_on_background
 from wardround.engine.losses import ByCase
-from wardround.engine.metrics import CaseScores, Evaluation, SegmentationMetric, Summary, build_metrics, summarise
+from wardround.engine.metrics import CaseScores, Evaluation, Summary, build_metrics, mask_scores, summarise
+from wardround.engine.parts import Kind, answering
 from wardround.engine.sampling.padding import padding_of
 from wardround.engine.sampling.types import Batch
 from wardround.engine.store.types import StoredCase
@@ -36,7 +36,7 @@ class SegmentationTask(Task):
 
     def __init__(self, study: Study) -> None:
         super().__init__(study)
-        self._metrics = cast(tuple[SegmentationMetric, ...], build_metrics(study))
+        self._metrics = build_metrics(study)
 
     def predict(
         self, network: nn.Module, case: StoredCase, device: torch.device, inference: Inference | None = None
@@ -96,21 +96,27 @@ class SegmentationTask(Task):
     def _of_empty_masks(self, summary: Mapping[str, Summary]) -> dict[str, Summary]:
         """What is defined for cases whose masks are all empty. Their Dice would come from the cases alone in which a
         network finds something, and only the one that finds nothing anywhere would have none."""
-        undefined = undefined_on_background(self._metrics, self.study.class_names, self.study.dimensions)
+        undefined = undefined_on_background(self.study, self._metrics)
         return {name: found for name, found in summary.items() if name.partition(".")[0] not in undefined}
 
     def _score_by_planes(
         self, network: nn.Module, case: StoredCase, device: torch.device, inference: Inference | None
     ) -> dict[str, float]:
         assert isinstance(self._loss, ByCase)
-        truth, labels, loss = _truth(case), self._no_labels(case), self._loss.of_case()
+        owner = self.study.training.loss.part(Kind.LOSS).owner
+        truth, labels = _truth(case), self._no_labels(case)
+        with answering(owner):
+            loss = self._loss.of_case()
         with frozen(network):
             for first, planes in self._planes(network, case, device, inference):
                 piece = slice(first, first + len(planes))
                 _put_labels(labels[piece], planes)
                 for probabilities, classes in _pieces(planes, truth[piece]):
-                    loss.add(probabilities, classes)
-        return {"loss": loss.value()} | self._measured(labels, truth, case)
+                    with answering(owner):
+                        loss.add(probabilities, classes)
+        with answering(owner):
+            value = float(loss.value())
+        return {"loss": value} | self._measured(labels, truth, case)
 
     def _score_whole(
         self, network: nn.Module, case: StoredCase, device: torch.device, inference: Inference | None
@@ -129,10 +135,7 @@ class SegmentationTask(Task):
         return {"loss": loss} | self._measured(labels, label, case)
 
     def _measured(self, labels: np.ndarray, truth: np.ndarray, case: StoredCase) -> dict[str, float]:
-        scores: dict[str, float] = {}
-        for metric in self._metrics:
-            scores |= metric.scores(labels, truth, case.geometry.spacing, self.study.class_names)
-        return scores
+        return mask_scores(self.study, self._metrics, labels, truth, case.geometry.spacing)
 
     def _planes(
         self, network: nn.Module, case: StoredCase, device: torch.device, inference: Inference | None

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from wardround.engine.basics.progress import SILENT, Progress
 from wardround.engine.inference import Predictor, mirrored
-from wardround.engine.losses import build_loss
+from wardround.engine.losses import build_loss, losses_of
 from wardround.engine.metrics import Evaluation
-from wardround.engine.networks import build_network
+from wardround.engine.networks import build_network, logits_of
 from wardround.engine.networks.precision import autocast, plain_fp32, resolve_precision
 from wardround.engine.sampling.types import Batch
 from wardround.engine.store.types import StoredCase
@@ -56,7 +56,11 @@ class Task(ABC):
 
     def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
         """(samples,) float32 losses of the network's outputs for a batch on the same device."""
-        return self._loss(outputs, batch)
+        return losses_of(self.study, self._loss, outputs, batch)
+
+    def logits(self, network: nn.Module, images: Tensor) -> Tensor:
+        """The outputs of a network of the study for images on its device."""
+        return logits_of(self.study, network, images)
 
     @abstractmethod
     def predict(
@@ -96,7 +100,7 @@ class Task(ABC):
 
         def softmax(images: Tensor) -> Tensor:
             with plain_fp32(), autocast(precision, device):
-                logits: Tensor = network(images.to(device))
+                logits = self.logits(network, images.to(device))
             return logits.float().softmax(dim=1)
 
         return mirrored(softmax, self.study.flipped_axes) if inference.mirror else softmax

@@ -8,27 +8,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 
 import torch
 from pydantic import JsonValue
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.randomness import torch_seed
 from wardround.engine.networks.precision import Precision, autocast, resolve_precision
-from wardround.engine.parts import Kind
+from wardround.engine.parts import Kind, answering
 from wardround.engine.sampling import Batch, BatchSource
 from wardround.engine.study import Study
 from wardround.engine.tasks import Task, build_task
 from wardround.engine.training.checkpoint import Checkpoint, CheckpointPlan, Position, load_checkpoint, save_checkpoint
 from wardround.engine.training.feed import Copied, Feed, feed
 from wardround.engine.training.late import LateLosses, Made, StepRecord, diverged
-from wardround.engine.training.optimizers import optimizer_tensors, restore_optimizer
+from wardround.engine.training.optimizers import build_optimizer, optimizer_tensors, restore_optimizer
 from wardround.engine.training.precision import reproducible, resolve_device
+from wardround.engine.training.schedules import rate_factor
 from wardround.engine.training.weights import copy_weights, put_weights
 
 
@@ -56,11 +55,13 @@ class Learner:
         self.study, self.task, self.total_steps, self.device = study, task, total_steps, device
         self.precision = resolve_precision(precision, device)
         self.network: nn.Module = task.network().to(device)
-        uses = study.training
-        build = uses.optimizer.part(Kind.OPTIMIZER).load()
-        self._optimizer: Optimizer = build(uses.optimizer.parameters, self.network.parameters())
+        self._optimizer = build_optimizer(study, self.network.parameters())
+        # A gradient that cannot be taken is the loss's, unless only the network comes from another package.
+        parts = (study.training.loss.part(Kind.LOSS), study.model.part(Kind.NETWORK))
+        self._differentiated = next((part for part in parts if part.package), parts[0]).owner
+        self._stepping = study.training.optimizer.part(Kind.OPTIMIZER).owner
         self._rates = tuple(float(group["lr"]) for group in self._optimizer.param_groups)
-        self._factor = partial(uses.schedule.part(Kind.SCHEDULE).load(), uses.schedule.parameters)
+        self._factor = rate_factor(study)
 
     @classmethod
     def create(
@@ -92,7 +93,7 @@ class Learner:
 
     def learning_rate(self, step: int) -> float:
         """The learning rate of a step (of the first group of parameters)."""
-        return self._rates[0] * float(self._factor(step, self.total_steps))
+        return self._rates[0] * self._factor(step, self.total_steps)
 
     def resume(self, plan: CheckpointPlan) -> Position | None:
         """Load the plan's newest whole checkpoint, if there is one; returns where it stands."""
@@ -163,7 +164,7 @@ class Learner:
         began = time.perf_counter()
         batch = batches.next()
         waited = time.perf_counter() - began
-        factor = float(self._factor(step, self.total_steps))
+        factor = self._factor(step, self.total_steps)
         for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * factor
         torch.manual_seed(torch_seed(self.study.seed, "step", step))
@@ -174,12 +175,14 @@ class Learner:
         self.network.train()
         self._optimizer.zero_grad(set_to_none=True)
         with autocast(self.precision, self.device):
-            loss = self.task.losses(self.network(batch.image), batch).mean()
+            loss = self.task.losses(self.task.logits(self.network, batch.image), batch).mean()
         losses.put(step, batch.keys, loss.detach())
-        torch.autograd.backward(loss)
+        with answering(self._differentiated):
+            torch.autograd.backward(loss)
         if self.study.training.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.study.training.gradient_clip)
-        self._optimizer.step()
+        with answering(self._stepping):
+            self._optimizer.step()
 
     def _check_weights(self, step: int) -> None:
         state = self.network.state_dict()

@@ -12,7 +12,21 @@ from torch.optim import AdamW as TorchAdamW
 from torch.optim import Optimizer
 
 from wardround.engine.basics.problems import Findings
+from wardround.engine.parts import BreachError, Kind, answering
 from wardround.engine.parts.optimization import AdamW
+from wardround.engine.study import Study
+
+
+def build_optimizer(study: Study, weights: Iterable[nn.Parameter]) -> Optimizer:
+    """The study's optimiser over `weights`. One that fails, or is none, is told as its package's."""
+    use = study.training.optimizer
+    part = use.part(Kind.OPTIMIZER)
+    found = part.make(use.parameters, weights)
+    with answering(part.owner):
+        if not isinstance(found, Optimizer):
+            raise BreachError(f"a {type(found).__name__}", "a torch.optim.Optimizer")
+        return found
+
 
 _STEP: Callable[..., Any] = inspect.unwrap(TorchAdamW.step)
 

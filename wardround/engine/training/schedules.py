@@ -3,8 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
+from wardround.engine.parts import BreachError, Kind, answering
 from wardround.engine.parts.optimization import Constant, Cosine
+from wardround.engine.study import Study
+
+
+def rate_factor(study: Study) -> Callable[[int, int], float]:
+    """The study's schedule as a function of the step and the horizon. One that fails, or gives no number of 0 or more,
+    is told as its package's."""
+    use = study.training.schedule
+    part, owner = use.part(Kind.SCHEDULE), use.part(Kind.SCHEDULE).owner
+    factor = part.load()
+
+    def of(step: int, total_steps: int) -> float:
+        with answering(owner):
+            found = float(factor(use.parameters, step, total_steps))
+            if not 0 <= found < math.inf:
+                raise BreachError(f"{found} at step {step} of {total_steps}", "a number of 0 or more")
+            return found
+
+    return of
 
 
 def cosine_factor(parameters: Cosine, step: int, total_steps: int) -> float:

@@ -1,0 +1,1 @@
+"""The trial pass: every part works once before a training begins."""

@@ -1,0 +1,39 @@
+"""A strategy folds two small replies before a federation begins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from wardround.aggregator.strategies.protocol import Arrays
+from wardround.aggregator.strategies.registry import StrategyUse
+from wardround.engine.basics.problems import InputError, Problem
+
+
+def try_strategy(use: StrategyUse, place: str) -> list[Problem]:
+    """What is wrong with a strategy at `place` in the federation file, found on a model of a few numbers in two rounds.
+
+    The state that the first round leaves behind goes into the second.
+    """
+    base = _model(0.0)
+    try:
+        strategy, state = use.build(), dict[str, np.ndarray]()
+        for _ in range(2):
+            fold = strategy.begin(base, state)
+            for weight, value in ((3, 0.5), (1, -0.25)):
+                fold.add(_model(value), weight)
+            folded = fold.finish()
+            base, state = folded.model, dict(folded.state)
+    except InputError as error:
+        return [replace(problem, where=place) for problem in error.problems]
+    return []
+
+
+def _model(value: float) -> Arrays:
+    """Numbers, a single one, and a count, which are the kinds of tensors that models have."""
+    return {
+        "model/weight": np.full((3, 2), 1.0 + value, dtype=np.float32),
+        "model/scale": np.array(value, dtype=np.float32),
+        "model/count": np.array(7, dtype=np.int64),
+    }

@@ -1,0 +1,55 @@
+"""One step of the optimiser, and the schedule from its first step to its last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from wardround.engine.parts import BreachError, Kind
+from wardround.engine.study import Study
+from wardround.engine.training.optimizers import build_optimizer, optimizer_tensors
+from wardround.engine.training.schedules import rate_factor
+from wardround.engine.trial.attempt import Attempts, require_finite
+
+_HORIZONS = (1, 2, 100)
+
+
+def try_descent(study: Study, network: nn.Module | None, attempts: Attempts) -> None:
+    """Step once over a few of the network's weights, or over made-up ones, and ask the schedule for every step.
+
+    Wardround's own optimisers are left out: no study can be at odds with them, and a process's first one makes torch
+    load its compiler, which takes longer than all the rest.
+    """
+    optimizer = study.training.optimizer.part(Kind.OPTIMIZER)
+    if optimizer.package:
+        with attempts.of(optimizer):
+            _step(study, [] if network is None else [*network.parameters()][:2])
+    with attempts.of(study.training.schedule.part(Kind.SCHEDULE)):
+        factor = rate_factor(study)
+        for horizon in _HORIZONS:
+            for step in range(horizon):
+                factor(step, horizon)
+
+
+def _step(study: Study, of_the_network: Iterable[nn.Parameter]) -> None:
+    made_up = [nn.Parameter(torch.ones(4, 3)), nn.Parameter(torch.ones(4))]
+    weights = [nn.Parameter(weight.detach().clone()) for weight in of_the_network] or made_up
+    optimizer = build_optimizer(study, iter(weights))
+    before = [weight.detach().clone() for weight in weights]
+    for weight in weights:
+        weight.grad = torch.full_like(weight, 0.1)
+    optimizer.step()
+    for weight in weights:
+        require_finite(weight.detach(), "weights after a step")
+    if all(torch.equal(weight.detach(), old) for weight, old in zip(weights, before, strict=True)):
+        raise BreachError("weights as they were before its step", "a step down the gradient")
+    _require_state(optimizer)
+
+
+def _require_state(optimizer: torch.optim.Optimizer) -> None:
+    try:
+        optimizer_tensors(optimizer)
+    except TypeError as error:
+        raise BreachError(str(error), "a state of tensors alone, so that a checkpoint holds it exactly") from error

@@ -1,0 +1,99 @@
+"""What parts are tried on: a small case, and a small batch, made from numbers that are always the same."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from wardround.engine.imaging.types import Geometry, Image
+from wardround.engine.parts.networks import NetworkParameters
+from wardround.engine.parts.preprocessing import Clip, Resample
+from wardround.engine.preprocessing import Sample
+from wardround.engine.sampling import Batch, SampleKey, Surroundings
+from wardround.engine.sampling.types import label_type
+from wardround.engine.study import Study
+
+_SIDES = {2: 64, 3: 32}
+"""A patch is cut down to sides of less than twice this, by number of axes; what is left over beyond a multiple of it
+stays, so that a network which halves the patch meets the same remainders."""
+_LARGEST = 96**3
+"""Voxels of a patch that a network may be tried on as it is."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """On how many voxels parts are tried.
+
+    Attributes:
+        patch: of the study.
+        small: a patch that takes little time.
+    """
+
+    patch: tuple[int, ...]
+    small: tuple[int, ...]
+
+    @classmethod
+    def of(cls, study: Study) -> Sizes:
+        """A network that says by how much it reduces a grid gets two voxels of its coarsest one: a norm needs two."""
+        parameters, patch = study.model.parameters, study.patches.size
+        reduction = parameters.reduction if isinstance(parameters, NetworkParameters) else 1
+        if reduction > 1 and all(side % reduction == 0 for side in patch):
+            return cls(patch, (min(patch[0], 2 * reduction), *(min(side, reduction) for side in patch[1:])))
+        least = _SIDES[study.dimensions]
+        return cls(patch, tuple(side if side < 2 * least else least + side % least for side in patch))
+
+    @property
+    def is_affordable(self) -> bool:
+        """Whether a whole patch may be computed on."""
+        return math.prod(self.patch) <= _LARGEST
+
+
+def sample_of(study: Study, shape: tuple[int, ...]) -> Sample:
+    """A case before preprocessing: values around those that the study keeps, and every class in the mask."""
+    generator, axes = np.random.default_rng(study.seed), len(shape)
+    low, high = _range(study)
+    data = generator.uniform(low, high, (len(study.inputs), *shape)).astype(np.float32)
+    geometry = Geometry(shape, _spacing(study), (0.0,) * axes, tuple(np.eye(axes).ravel().tolist()))
+    if study.task != "segmentation":
+        return Sample(Image(data, geometry), None)
+    classes = len(study.class_names)
+    label = generator.integers(0, classes, shape).astype(np.uint8 if classes <= 256 else np.uint16)
+    return Sample(Image(data, geometry), label)
+
+
+def _range(study: Study) -> tuple[float, float]:
+    """From a little below to a little above what a clipping step leaves; or as a normalised image has it."""
+    clip = next((use.parameters for use in study.preprocessing if isinstance(use.parameters, Clip)), None)
+    if clip is None:
+        return -1.0, 2.0
+    margin = (clip.high - clip.low) / 8
+    return clip.low - margin, clip.high + margin
+
+
+def _spacing(study: Study) -> tuple[float, ...]:
+    """Near the spacing that the study resamples to, so that few voxels are made."""
+    for use in study.preprocessing:
+        if isinstance(use.parameters, Resample):
+            return tuple(1.25 * step for step in use.parameters.spacing)
+    return (1.0,) * study.dimensions
+
+
+def batch_of(study: Study, shape: tuple[int, ...], samples: int) -> Batch:
+    """A batch as it is after preprocessing, with a padding value of 0; labels as they are before they are learnt."""
+    generator = torch.Generator().manual_seed(study.seed % 2**63)
+    classes, labelled = len(study.class_names), study.task == "segmentation"
+    image = torch.randn((samples, len(study.inputs), *shape), generator=generator)
+    label = torch.randint(0, classes, (samples, *shape), generator=generator).to(label_type(classes))
+    target = torch.arange(samples) % classes
+    keys = tuple(SampleKey(f"{number:064x}", number) for number in range(samples))
+    around = Surroundings((1.0,) * len(shape), (0.0,) * len(study.inputs))
+    return Batch(keys, image, label if labelled else None, None if labelled else target, (around,) * samples)
+
+
+def learnt(batch: Batch) -> Batch:
+    """The batch as a loss gets it."""
+    label = None if batch.label is None else batch.label.long()
+    return Batch(batch.keys, batch.image, label, batch.target, batch.surroundings)

@@ -1,0 +1,76 @@
+"""The metrics on cases that are made up: right, wrong, and with classes that are not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from wardround.engine.metrics import Metric, Summary, build_metrics, case_scores, cohort_scores, mask_scores
+from wardround.engine.parts import BreachError, Kind, Part
+from wardround.engine.study import Study
+from wardround.engine.study.uses import PartUse
+from wardround.engine.trial.attempt import Attempts, require_unchanged
+
+_SIDES = {2: 12, 3: 8}
+_CASES = 12
+
+
+def try_metrics(study: Study, attempts: Attempts) -> None:
+    """Each metric by itself."""
+    for place, use in enumerate(study.validation.metrics):
+        with attempts.of(use.part(Kind.METRIC), f"validation.metrics.{place}"):
+            _try(_alone(study, use), use.part(Kind.METRIC))
+
+
+def _alone(study: Study, use: PartUse) -> Study:
+    validation = study.validation.model_copy(update={"metrics": (use,), "select": use.name})
+    return study.model_copy(update={"validation": validation})
+
+
+def _try(study: Study, part: Part) -> None:
+    metrics = build_metrics(study)
+    if study.task == "segmentation":
+        for prediction, truth in _masks(study):
+            given = prediction.copy(), truth.copy()
+            _require_scores(part, mask_scores(study, metrics, prediction, truth, (1.0,) * study.dimensions))
+            require_unchanged(given[0], prediction, "the prediction")
+            require_unchanged(given[1], truth, "the truth")
+        return
+    _try_cohort(study, metrics, part)
+
+
+def _masks(study: Study) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Some class against some class, the same mask twice, and nothing against something."""
+    generator, classes = np.random.default_rng(study.seed), len(study.class_names)
+    shape, kind = (_SIDES[study.dimensions],) * study.dimensions, np.uint8 if classes <= 256 else np.uint16
+    some, other = (generator.integers(0, classes, shape).astype(kind) for _ in range(2))
+    nothing = np.zeros(shape, kind)
+    yield from ((some, other), (some, some), (nothing, some), (some, nothing), (nothing, nothing))
+
+
+def _try_cohort(study: Study, metrics: tuple[Metric, ...], part: Part) -> None:
+    generator, classes = np.random.default_rng(study.seed), len(study.class_names)
+    scores = generator.random((_CASES, classes)).astype(np.float32)
+    probabilities = scores / scores.sum(axis=1, keepdims=True)
+    targets = np.arange(_CASES) % classes
+    for row, target in zip(probabilities, targets, strict=True):
+        _require_scores(part, case_scores(study, metrics, row, int(target)))
+    for some in (targets, np.zeros_like(targets)):
+        found = cohort_scores(study, metrics, probabilities, some)
+        _require_scores(part, {name: summary.value for name, summary in found.items()})
+        _require_counts(found)
+
+
+def _require_scores(part: Part, scores: Mapping[str, float]) -> None:
+    for name, value in scores.items():
+        if not part.bounds.hold(value):
+            least, most = part.bounds.least, part.bounds.most
+            expected = f"a number from {least:g} to {most:g}; what is undefined is left out"
+            raise BreachError(f"{name} = {value:g}", expected)
+
+
+def _require_counts(found: Mapping[str, Summary]) -> None:
+    for name, summary in found.items():
+        if not 0 <= summary.count <= _CASES:
+            raise BreachError(f"{name} over {summary.count} cases", f"at most the {_CASES} that there are")

@@ -1,0 +1,66 @@
+"""The preprocessing steps, one after the other, on one small case."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from wardround.engine.basics.blame import all_of_parts
+from wardround.engine.basics.problems import InputError
+from wardround.engine.inspection.shapes import grid_after
+from wardround.engine.parts import BreachError, Kind
+from wardround.engine.preprocessing import Pipeline, Sample
+from wardround.engine.study import Study
+from wardround.engine.study.uses import PartUse
+from wardround.engine.trial.attempt import Attempts, require_finite, require_unchanged
+from wardround.engine.trial.material import sample_of
+
+_SIDES = {2: 64, 3: 40}
+_MOST_VOXELS = 96**3
+"""A built-in step that would make a larger grid of the small case, such as `resize`, is built and not run."""
+
+
+def try_steps(study: Study, attempts: Attempts) -> None:
+    """Run each step on what the one before it gave; where that is nothing, on a new case."""
+    shape = tuple(_SIDES[study.dimensions] + axis for axis in range(study.dimensions))
+    sample = sample_of(study, shape)
+    for place, use in enumerate(study.preprocessing):
+        found = None
+        with attempts.of(use.part(Kind.PREPROCESSING), f"preprocessing.{place}.{use.name}"):
+            found = _run(study, use, sample)
+        sample = found or sample_of(study, shape)
+
+
+def _run(study: Study, use: PartUse, sample: Sample) -> Sample | None:
+    """What one step makes of a case; None where it is not run, or says that it cannot work on such a case.
+
+    The case is made up: a step that refuses it in the user's words may well take the hospital's own.
+    """
+    step = Pipeline(study.model_copy(update={"preprocessing": (use,)}))
+    grid = grid_after(use.parameters, sample.image.geometry)
+    if grid is not None and math.prod(grid.shape) > _MOST_VOXELS:
+        return None
+    image, label = sample.image.data.copy(), None if sample.label is None else sample.label.copy()
+    try:
+        found = step.apply(sample)
+    except InputError as error:
+        if all_of_parts(error):
+            raise
+        return None
+    require_unchanged(image, sample.image.data, "its argument's image")
+    require_unchanged(label, sample.label, "its argument's mask")
+    require_finite(found.image.data, "voxels")
+    _require_classes(found, len(study.class_names))
+    return found
+
+
+def _require_classes(sample: Sample, classes: int) -> None:
+    label = sample.label
+    if label is None:
+        return
+    if label.dtype.kind not in "iu":
+        raise BreachError(f"a mask of {label.dtype}", "a mask of whole numbers: nearest neighbours, nothing in between")
+    others = sorted({int(value) for value in np.unique(label)} - set(range(classes)))
+    if others:
+        raise BreachError(f"{others[:3]} in the mask", f"places of classes, 0 to {classes - 1}")
