@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +139,24 @@ def test_the_report_says_with_whom_what_for_how_long_and_what_left(site: Site) -
     assert data["bytes_received"] == 2 * len(base_model())
     assert data["hours"] >= 0
     assert data["model"]["model"] == payload_digest(base_model(2))
-    assert str(KeptModel(site.settings.work).folder) in page
+    _check_page(page, site)
     assert site.events(Role.COURIER).count(Event.REPORT_WRITTEN) == 1
+
+
+def _check_page(page: str, site: Site) -> None:
+    """It says whose page it is, the command that uses the model, and of each number what it is of."""
+    assert f"<title>Federation {site.invitation.plan.federation} at {site.settings.name}</title>" in page
+    assert f"<code>wardround predict {KeptModel(site.settings.work).folder} --folder images --out masks</code>" in page
+    heads = re.findall(r'scope="col">([^<]*)', page)
+    assert heads[:6] == ["score", "before", "after", "validation cases", "on test cases", "test cases"]
+    assert {"done (UTC)", "time (s)", "sent (MB)", "received (MB)"} <= set(heads)
+    assert re.findall("<p>([^<]*)</p>", page[page.index("What left") :])[:3] == [
+        "Model weights, number of training cases, training loss.",
+        "Scores of all validation cases: dice, loss.",
+        "Scores of all test cases: dice, loss.",
+    ]
+    assert "<td></td>" not in page, "what is not there is a dash"
+    assert re.search(rf'this site</td><td><svg class="mark".*?</svg>{site.settings.name}<', page)
 
 
 def test_a_full_disk_keeps_the_task_until_the_model_can_be_kept(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

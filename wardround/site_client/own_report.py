@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import JsonValue
 
-from wardround.engine.report.page import Page, number
+from wardround.engine.report.colours import series_of
+from wardround.engine.report.page import Cell, Page, number
+from wardround.engine.report.words import selecting_first, with_unit
 from wardround.federation.declared import TEST_PREFIX
 from wardround.federation.endings import EndReason, ending_line
 from wardround.federation.identities import fingerprint
@@ -21,6 +24,9 @@ from wardround.site_client.kept_model import KeptModel, ModelCard
 from wardround.site_client.settings import SiteSettings
 from wardround.site_client.two_users import write_handed
 
+NONE = "–"
+NO_SCORES = frozenset({"model weights", "number of training cases", "training loss"})
+"""What leaves and is no score of cases."""
 PAGE, DATA = "report.html", "report.json"
 
 
@@ -138,19 +144,28 @@ def own_scores(
 def as_page(taking: Taking) -> Page:
     """The report for people."""
     plan, study = taking.agreement.plan, taking.agreement.study
-    lead = f"What {taking.site} took part in. This page was made here, from this site's own files; nobody was sent it."
-    page = Page(f"{plan.federation}: {study.study}", lead).facts(_facts(taking)).text(f"{_capital(taking.end)}.")
-    page.text(_model_line(taking))
-    page.heading("Scores on this site's own cases").table(
-        ["score", "before", "after", "cases", "test cases", "of"], _score_rows(taking), caption=_score_caption(taking)
+    select = study.validation.select
+    lead = (
+        f"What {taking.site} took part in, with the study {study.study}. This page was made here, from this site's own "
+        "files; nobody was sent it."
     )
-    page.heading("What left").text(f"{', '.join(sorted(what_left(taking))) or 'Nothing'}.".capitalize())
+    page = Page(f"Federation {plan.federation} at {taking.site}", lead).facts(_facts(taking))
+    _add_ending(page, taking)
+    page.heading("Scores on this site's own cases").table(
+        ["score", "before", "after", "validation cases", "on test cases", "test cases"],
+        _score_rows(taking),
+        caption=_score_caption(taking),
+    )
+    page.heading("What left")
+    for sentence in _left_in_words(taking):
+        page.text(sentence)
     page.text("Images, masks, tables, names and the scores of single cases did not leave.")
     page.heading("Rounds").table(
-        ["round", "done", "training cases", study.validation.select, "training loss", "minutes", "sent", "received"],
-        [_round_row(piece, study.validation.select) for piece in taking.pieces],
-        caption="The score is that of the model that came, on this site's validation cases.",
-    )
+        ["round", with_unit(select), "training loss", "training cases", "done (UTC)", "time (s)", "sent (MB)",
+         "received (MB)"],
+        [_round_row(piece, select) for piece in taking.pieces],
+        caption=f"The {select} is that of the model that came, on this site's validation cases.",
+    )  # fmt: skip
     return page.heading("With whom").table(["what", "value"], _terms(taking))
 
 
@@ -166,30 +181,48 @@ def _facts(taking: Taking) -> dict[str, str]:
     }
 
 
+def _add_ending(page: Page, taking: Taking) -> None:
+    """How the run has ended, and where its model is."""
+    page.text(f"{_capital(taking.end)}.").text(_model_line(taking))
+    if taking.model is not None:
+        out = "masks" if taking.agreement.study.task == "segmentation" else "predictions"
+        page.command(f"wardround predict {shlex.quote(str(taking.folder))} --folder images --out {out}")
+
+
 def _model_line(taking: Taking) -> str:
     card, rounds = taking.model, taking.agreement.plan.horizon.rounds
     if card is None:
         return "No model of this federation is here: none has come. The coordinator has it, under `results`."
-    line = (
-        f"The global model that round {card.round} made is in {taking.folder}, ready for `wardround predict "
-        f"--model {taking.folder}`; its digest is {card.model}."
-    )
+    line = f"The global model that round {card.round} made is here, with the digest {card.model}."
     if card.round < rounds:
         line += f" It is not that of the last round, {rounds}, which did not come here: the coordinator has that one."
-    return line
+    return f"{line} To use it:"
+
+
+def _left_in_words(taking: Taking) -> list[str]:
+    """All that has left: what is no score first, then scores by whose they are."""
+    names, select = what_left(taking), taking.agreement.study.validation.select
+    tested = {name for name in names if not _is_validation(name)}
+    groups = {
+        "": names & NO_SCORES,
+        "scores of all validation cases: ": names - NO_SCORES - tested,
+        "scores of all test cases: ": {name.removeprefix(TEST_PREFIX) for name in tested},
+    }
+    told = [f"{head}{', '.join(selecting_first(sorted(found), select))}." for head, found in groups.items() if found]
+    return [_capital(sentence) for sentence in told] or ["Nothing."]
 
 
 def _score_rows(taking: Taking) -> list[list[str]]:
     before, after, tested = own_scores(taking)
     return [
         [
-            name,
+            with_unit(name),
             *(_shown(found.get(name)) for found in (before, after)),
             _count(after.get(name)),
             _shown(tested.get(name)),
             _count(tested.get(name)),
         ]
-        for name in sorted({*before, *after, *tested})
+        for name in selecting_first(sorted({*before, *after, *tested}), taking.agreement.study.validation.select)
     ]
 
 
@@ -197,27 +230,31 @@ def _score_caption(taking: Taking) -> str:
     if not taking.scored:
         return "No model was scored here."
     first, last = taking.scored[0].round - 1, taking.scored[-1].round - 1
-    return f"Before: the model after round {first}. After: the model after round {last}."
+    return (
+        f"On validation cases, before: by the model after round {first}; after: by the model after round {last}. "
+        "Test cases are scored once, at the end."
+    )
 
 
 def _round_row(piece: Piece, select: str) -> list[str]:
-    score = piece.scores.get(select)
+    trained = piece.stage is Stage.TRAIN
     return [
-        str(piece.round) if piece.stage is Stage.TRAIN else "evaluation",
+        str(piece.round) if trained else "evaluation",
+        _shown(piece.scores.get(select)),
+        NONE if piece.loss is None else number(piece.loss),
+        str(piece.train_cases) if trained else NONE,
         piece.time[:16].replace("T", " "),
-        str(piece.train_cases) if piece.stage is Stage.TRAIN else "",
-        _shown(score),
-        "" if piece.loss is None else number(piece.loss),
-        f"{piece.seconds / 60:,.1f}",
-        megabytes(piece.sent),
-        megabytes(piece.received),
+        f"{piece.seconds:,.1f}",
+        f"{piece.sent / 1e6:,.2f}",
+        f"{piece.received / 1e6:,.2f}",
     ]
 
 
-def _terms(taking: Taking) -> list[list[str]]:
+def _terms(taking: Taking) -> list[list[str | Cell]]:
     invitation, plan = taking.agreement.invitation, taking.agreement.plan
+    looks = series_of(invitation.roster.names)
     return [
-        ["sites", ", ".join(invitation.roster.names)],
+        *([("this site" if name == taking.site else "another site"), Cell(name, look)] for name, look in looks.items()),
         ["coordinator's fingerprint", fingerprint(invitation.coordinator_key)],
         ["certificate authority", shown_authority(invitation.ca_pem)],
         ["plan", plan.digest],
@@ -234,6 +271,8 @@ def is_complete(tally: Tally) -> bool:
 
 def hours(seconds: float) -> str:
     """A time of work for people."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
     return f"{seconds / 60:,.1f} min" if seconds < 2 * 3600 else f"{seconds / 3600:,.1f} h"
 
 
@@ -251,11 +290,11 @@ def _plain(scores: dict[str, MetricValue]) -> dict[str, JsonValue]:
 
 
 def _shown(value: MetricValue | None) -> str:
-    return "" if value is None else number(value.value)
+    return NONE if value is None else number(value.value)
 
 
 def _count(value: MetricValue | None) -> str:
-    return "" if value is None else str(value.count)
+    return NONE if value is None else str(value.count)
 
 
 def _capital(text: str) -> str:

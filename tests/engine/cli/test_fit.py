@@ -15,6 +15,7 @@ import pytest
 
 from tests.engine.experiments.cohorts import flat_cohort, flat_study, halves_cohort, halves_study, solid_cohort
 from wardround.engine.basics.sole import sole
+from wardround.engine.cli.evaluate import _mean
 from wardround.engine.cli.fit import _spread
 from wardround.engine.cli.main import app
 from wardround.engine.cli.runner import ExitCode, run
@@ -252,4 +253,9 @@ def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -
 
 def test_a_metric_that_few_splits_define_says_how_many() -> None:
     assert _spread(Distribution(3, 0.5, 0.1, 0.5, 0.4, 0.6)) == " ± 0.1000 over 3 splits"
-    assert _spread(Distribution(1, 0.5, 0.0, 0.5, 0.5, 0.5)) == " in 1 split"
+    assert _spread(Distribution(1, 0.5, None, 0.5, 0.5, 0.5)) == " in 1 split"
+
+
+def test_one_case_has_a_mean_without_a_spread() -> None:
+    assert _mean(Distribution(1, 0.5, None, 0.5, 0.5, 0.5)) == "0.5000"
+    assert _mean(Distribution(2, 0.5, 0.25, 0.5, 0.25, 0.75)) == "0.5000 ± 0.2500"

@@ -81,7 +81,7 @@ def test_distributions_are_those_of_the_textbook(values: list[float]) -> None:
     assert found.mean == pytest.approx(sum(values) / len(values), abs=1e-6)
     assert found.spread == pytest.approx(statistics.pstdev(values) * (len(values) / (len(values) - 1)) ** 0.5, abs=1e-3)
     assert (found.lowest, found.highest) == (min(values), max(values))
-    assert distribution(values[:1]).spread == 0
+    assert distribution(values[:1]).spread is None
 
 
 def test_cases_go_through_their_table_exactly(tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Literal
 
+import numpy as np
 import pytest
 
 from wardround.engine.report.colours import INK, LINES, SOFT, class_colour, series_of
+from wardround.engine.report.panels import PATCH
 
 GROUNDS: dict[Literal["light", "dark"], tuple[str, ...]] = {
     "light": ("#ffffff", "#f6f7f9"),
@@ -35,6 +38,24 @@ def test_lines_and_words_stand_out_in_both_schemes(scheme: Literal["light", "dar
 def test_contours_stand_out_from_black() -> None:
     assert min(_contrast(class_colour(index), "#000000") for index in range(1, 200)) >= 3.0
     assert len({class_colour(index) for index in range(1, 60)}) == 59
+
+
+def test_the_classes_of_a_legend_are_told_apart_and_from_its_white_keys() -> None:
+    colours = [class_colour(index) for index in range(1, 16)]
+    assert min(_distance(*pair) for pair in itertools.combinations([*colours, PATCH, "#ffffff"], 2)) >= 30
+
+
+def _distance(first: str, second: str) -> float:
+    return float(np.linalg.norm(_lab(first) - _lab(second)))
+
+
+def _lab(colour: str) -> np.ndarray:
+    """Lightness and two hues of the CIE, in which equal distances look about equal."""
+    values = np.array([int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)])
+    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    xyz = np.array([[0.4125, 0.3576, 0.1804], [0.2127, 0.7152, 0.0722], [0.0193, 0.1192, 0.9503]]) @ linear
+    x, y, z = np.cbrt(xyz / (0.9505, 1.0, 1.0889))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
 def test_a_site_keeps_its_look_whoever_is_shown_beside_it() -> None:

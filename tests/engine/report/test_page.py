@@ -22,7 +22,7 @@ def _page() -> Page:
 def test_everything_is_escaped() -> None:
     text = _page().render()
     assert "<script" not in text
-    assert text.count("&lt;script&gt;") == 12
+    assert text.count("&lt;script&gt;") == 13
     assert len(re.findall(r"<img ", text)) == 1
 
 
@@ -58,7 +58,7 @@ def test_a_page_fits_a_phone_and_follows_the_scheme_of_its_reader() -> None:
     assert not re.findall(r"(?<!-)\bwidth:\s*[3-9]\d\dpx", style)
     assert "prefers-color-scheme: dark" in style
     assert all(int(size) >= 12 for size in re.findall(r"font(?:-size)?:[^;]*?(\d+)px", style))
-    assert text.count('<div class="scroll"') == text.count("<table>") == 2
+    assert text.count('<div class="scroll"') == text.count("<table ") == 2
 
 
 def test_a_table_of_hundreds_of_rows_scrolls_below_its_head() -> None:
@@ -91,3 +91,31 @@ def test_a_gallery_is_escaped_and_every_picture_has_words() -> None:
 def test_a_site_in_a_table_has_the_mark_of_its_line() -> None:
     text = Page("t").table(["site"], [[Cell("<b>", Series(2))]]).render()
     assert re.search(r'<svg class="mark"[^>]*><line class="s2"[^>]*/></svg>&lt;b&gt;</td>', text)
+
+
+def test_a_table_can_be_reached_and_named_without_eyes() -> None:
+    text = (
+        Page("t").table(["case", "dice"], [["a", "1"]], 'The "worst" first.').table(["a", "b"], [["c", "d"]]).render()
+    )
+    labels = re.findall(r'class="scroll" tabindex="0" role="region" aria-label="([^"]*)"', text)
+    assert labels == ["The &#34;worst&#34; first.", "Table: a, b"]
+
+
+def test_the_first_column_is_as_wide_as_its_names_and_no_wider() -> None:
+    text = Page("t").table(["round", "n"], [["1", "x" * 300]]).table(["site"], [[Cell("north", Series(0))]]).render()
+    assert re.findall(r'style="--first: (\d+)"', text) == ["5", "9"]
+    assert "min-width: min(var(--first)" in text
+    assert "46vw" in text
+
+
+def test_what_is_printed_is_whole() -> None:
+    style = Page("t").render().split("@media print")[1].split("</style>")[0]
+    assert re.search(r"\.scroll, \.scroll\.long \{ overflow: visible; max-height: none", style)
+    assert "print-color-adjust: exact" in style
+    assert "break-after: avoid" in style
+
+
+def test_a_command_is_shown_whole_and_escaped() -> None:
+    text = Page("t").command("wardround predict '/a b/<x>' --out masks").render()
+    assert "<pre><code>wardround predict &#39;/a b/&lt;x&gt;&#39; --out masks</code></pre>" in text
+    assert "white-space: pre-wrap" in text

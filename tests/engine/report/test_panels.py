@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
+from wardround.engine.report.colours import Outline, class_colour
+from wardround.engine.report.page import Key
 from wardround.engine.report.panels import GROUND, Scene, montage_png, outline_keys, panel_png, window_of
 from wardround.engine.report.views import Edges
 
@@ -85,3 +87,20 @@ def test_a_name_is_no_formula_and_draws_over_nothing(name: str) -> None:
     scene = Scene(np.zeros((8, 8), np.float32), (1.0, 1.0), {"truth": np.eye(8, dtype=np.uint8)}, title=name)
     png = montage_png([scene], 1, outline_keys(("background", name), [scene]), "note")
     assert _pixels(png).shape[0] < 1000
+
+
+@pytest.mark.parametrize("count", [3, 13, 40])
+def test_a_legend_of_many_classes_stays_within_its_picture(count: int) -> None:
+    scene = Scene(np.zeros((8, 8), np.float32), (1.0, 1.0), in_mm=False)
+    keys = [Key(f"white matter of region {number}", Outline(class_colour(number))) for number in range(1, count + 1)]
+    pixels = _pixels(montage_png([scene] * 6, 6, keys))
+    assert pixels.shape[1] == 6 * 275
+    ground = np.array([int(GROUND[place : place + 2], 16) for place in (1, 3, 5)])
+    for edge in (pixels[300:, :4], pixels[300:, -4:], pixels[-4:]):
+        assert np.abs(edge - ground).max() < 8
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_name_in_another_script_is_drawn_or_spelled_out() -> None:
+    scene = Scene(np.zeros((8, 8), np.float32), (1.0, 1.0), title="患者-七, пациент, Müller \U0001f9e0")
+    assert montage_png([scene], 1, [Key("患者", Outline("#ffffff"))], "七")

@@ -94,8 +94,21 @@ def test_a_photograph_is_shown_in_its_colours() -> None:
     prediction = _prediction("a", plain_geometry((6, 9)), "a.png", 3)
     prediction.sample.image.data[...] *= 255
     ((caption, scene),) = case_scenes(prediction, study)
-    assert caption == "red, green, blue"
+    assert caption == ""
     assert np.allclose(scene.image, np.moveaxis(prediction.sample.image.data, 0, -1) / 255)
+
+
+def test_the_plane_that_was_scanned_comes_first() -> None:
+    sagittal = Geometry((12, 14, 6), (0.5, 0.5, 7.5), (0.0,) * 3, (0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, -1.0, 0.0))
+    captions = [caption for caption, _ in case_scenes(_prediction("a", sagittal, "a.nii.gz"), solid_study())]
+    assert [caption.partition(",")[0] for caption in captions] == ["sagittal", "axial", "coronal"]
+
+
+def test_of_many_classes_the_worst_is_told() -> None:
+    scores = {"dice": 0.5} | {f"dice.roi {number}": number / 10 for number in range(1, 9)}
+    page = Page("t")
+    add_pictures(page, [_prediction("a", SPINE, "a.nii.gz")], {}, [CaseScores("a", scores)], solid_study())
+    assert "a: dice 0.5000 (worst class roi 1 0.1000)" in page.render()
 
 
 def test_the_window_of_a_study_that_clips_is_its_range() -> None:
@@ -126,7 +139,7 @@ def _drawn(study: Study, monkeypatch: pytest.MonkeyPatch, case: Case, grid: Geom
         None if label is None else torch.zeros(1, *size, dtype=torch.int64),
         None,
     )
-    patch_montage(study, [Drawn(case, stored, more["corner"], batch)] * 2, {"sub-1": "north"})
+    patch_montage(study, [Drawn(case, stored, more["corner"], batch)] * 2, {case.subject: "north"})
     return seen
 
 
@@ -137,9 +150,20 @@ def test_a_patch_stands_beside_the_whole_image_it_is_taken_from(monkeypatch: pyt
     first, patch, second, _ = _drawn(study, monkeypatch, _case("sub-1"), SPINE, label=label, corner=(2, 3, 2))
     assert first.title == "sub-1, north\naxial, slice 5 of 6"
     assert (first.image.shape, first.box) == ((14, 12), (3, 2, 8, 8))
-    assert patch.title == "patch of sub-1\ninput T1w, draw 3"
+    assert patch.title == "patch of sub-1\naxial, input T1w, draw 3"
     assert patch.edges == first.edges
     assert second.image is not first.image
+
+
+def test_a_long_name_leaves_room_for_the_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    label = np.zeros(SPINE.shape, np.uint8)
+    study = solid_study(patches={"size": [8, 8, 4], "per_case": 1})
+    name = "case-" + "very-" * 30 + "long-7"
+    monkeypatch.setattr(montages, "_LONGEST_SUBJECT", 20)
+    whole, patch, *_ = _drawn(study, monkeypatch, _case(name), SPINE, label=label, corner=(0, 0, 0))
+    assert whole.title.startswith("case-very-…")
+    assert "long-7, north\n" in whole.title
+    assert "long-7\n" in patch.title
 
 
 def test_a_patch_that_may_be_mirrored_names_no_side_and_classes_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

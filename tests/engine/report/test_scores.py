@@ -2,11 +2,53 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from tests.support.studies import CLASSIFICATION, SEGMENTATION, study_of
+from tests.support.studies import CLASSIFICATION, SEGMENTATION, changed, study_of
 from wardround.engine.metrics.types import CaseScores
 from wardround.engine.report import Page, scores
+
+
+def test_cases_that_the_selecting_metric_says_nothing_of_are_ordered_by_their_loss() -> None:
+    study = study_of(changed(CLASSIFICATION, validation={"metrics": ["auc", "accuracy"], "select": "auc"}))
+    right, wrong = {"accuracy": 1.0}, {"accuracy": 0.0}
+    cases = [
+        CaseScores(name, {"loss": loss} | (wrong if loss > 1 else right))
+        for name, loss in zip("abcde", (0.1, 3.0, 0.2, 2.0, 0.3), strict=True)
+    ]
+    assert [case.subject for case in scores.ranked(cases, study)] == ["b", "d", "e", "c", "a"]
+    assert scores.telling_cases(cases, study) == {
+        "b": "the worst case by loss", "e": "a middle case by loss", "a": "the best case by loss"
+    }  # fmt: skip
+    page = Page("auc")
+    scores.add_cases(page, cases, study, "")
+    assert "Every case, the worst first by loss." in page.render()
+
+
+def test_among_equals_the_loss_decides() -> None:
+    study = study_of(changed(CLASSIFICATION, validation={"metrics": ["accuracy"], "select": "accuracy"}))
+    cases = [CaseScores(name, {"loss": loss, "accuracy": 0.0}) for name, loss in (("a", 1.0), ("b", 2.0))]
+    assert scores.telling_cases(cases, study) == {"b": "the worst case by loss", "a": "the best case by loss"}
+
+
+def test_a_single_case_has_no_spread_and_no_worst() -> None:
+    study, page = study_of(SEGMENTATION), Page("one")
+    scores.add_cases(page, [CaseScores("a", {"loss": 0.5, "dice": 0.25})], study, "")
+    text = page.render()
+    assert re.findall(r"<td>([^<]*)</td>", text)[:7] == ["dice", "1", "0.2500", "–", "0.2500", "0.2500", "0.2500"]
+    assert "The only case." in text
+    assert "<img" not in text
+
+
+def test_the_selecting_metric_comes_first_and_a_single_class_is_not_drawn_twice() -> None:
+    study, page = study_of(SEGMENTATION), Page("few")
+    cases = [CaseScores(n, {"loss": 0.5, "hd95": 2.0, "dice": v, "dice.a": v}) for n, v in (("a", 0.1), ("b", 0.2))]
+    scores.add_cases(page, cases, study, "")
+    text = page.render()
+    assert re.findall(r'scope="col">([^<]*)', text)[-4:] == ["case", "dice", "hd95 (mm)", "loss"]
+    assert re.findall('alt="([^"]*)"', text) == ["dice over cases: dice median 0.1500, 0.1000 to 0.2000"]
 
 
 @pytest.mark.parametrize(

@@ -166,12 +166,16 @@ def _text(evaluation: Evaluation, out: Path | None, failed: int) -> str:
     for case in evaluation.cases:
         lines.append("".join([case.subject.ljust(width), *(_cell(case.scores, name) for name in names)]))
     spreads = distributions(evaluation.cases)
-    lines += [f"mean {name}: {s.mean:.4f} ± {s.spread:.4f} (n = {s.count})" for name, s in spreads.items()]
+    lines += [f"mean {name}: {_mean(score)} (n = {score.count})" for name, score in spreads.items()]
     alone = [name for name in evaluation.summary if name not in spreads]
     lines += [f"{name} of the cohort: {evaluation.summary[name].value:.4f}" for name in alone]
     if failed:
         lines.append(f"{failed} of {failed + len(evaluation.cases)} cases could not be scored and are not in the means")
     return "\n".join([*lines, *([f"report: {out / 'report.html'}"] if out else [])])
+
+
+def _mean(score: Distribution) -> str:
+    return f"{score.mean:.4f}" if score.spread is None else f"{score.mean:.4f} ± {score.spread:.4f}"
 
 
 def _cell(scores: Mapping[str, float], name: str) -> str:

@@ -201,7 +201,7 @@ def _described(board: Leaderboard) -> dict[str, JsonValue]:
 
 def _spread(score: Distribution) -> str:
     """How a mean spreads over the splits in which it is defined; one of them has no spread."""
-    return f" ± {score.spread:.4f} over {score.count} splits" if score.count > 1 else " in 1 split"
+    return " in 1 split" if score.spread is None else f" ± {score.spread:.4f} over {score.count} splits"
 
 
 def _text(board: Leaderboard, out: Path) -> str:

@@ -17,11 +17,14 @@ CASES = "cases.csv"
 
 @dataclass(frozen=True)
 class Distribution:
-    """A metric over the cases that define it: their number, mean, standard deviation (n - 1), median and range."""
+    """A metric over the cases that define it: their number, mean, standard deviation (n - 1), median and range.
+
+    A single case has no standard deviation: its `spread` is None.
+    """
 
     count: int
     mean: float
-    spread: float
+    spread: float | None
     median: float
     lowest: float
     highest: float
@@ -40,7 +43,7 @@ def distributions(cases: Sequence[CaseScores]) -> dict[str, Distribution]:
 
 def distribution(values: Sequence[float]) -> Distribution:
     """The distribution of at least one value."""
-    spread = statistics.stdev(values) if len(values) > 1 else 0.0
+    spread = statistics.stdev(values) if len(values) > 1 else None
     middle = statistics.median(values)
     return Distribution(len(values), statistics.fmean(values), spread, middle, min(values), max(values))
 

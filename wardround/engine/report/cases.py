@@ -10,11 +10,12 @@ import numpy as np
 from wardround.engine.experiments.prediction import CasePrediction
 from wardround.engine.imaging.formats import format_of
 from wardround.engine.metrics.types import CaseScores
+from wardround.engine.parts import Kind
 from wardround.engine.parts.preprocessing import Clip
 from wardround.engine.preprocessing import target_index
 from wardround.engine.report.page import Page, Panel, number
 from wardround.engine.report.panels import Scene, outline_keys, panel_png
-from wardround.engine.report.views import View, telling_index, views_of
+from wardround.engine.report.views import View, main_view, telling_index, views_of
 from wardround.engine.report.words import with_unit
 from wardround.engine.study import Study
 
@@ -77,7 +78,8 @@ def _sentence(*parts: str) -> str:
 
 
 def case_scenes(prediction: CasePrediction, study: Study) -> Iterator[tuple[str, Scene]]:
-    """Each view of a case through most of its truth, or of the prediction where that is empty, with its caption."""
+    """Each view of a case through most of its truth, or of the prediction where that is empty, with its caption; the
+    one that was scanned comes first."""
     image = prediction.sample.image
     outlines = {
         name: labels
@@ -86,7 +88,8 @@ def case_scenes(prediction: CasePrediction, study: Study) -> Iterator[tuple[str,
     }
     guide = next((labels for labels in outlines.values() if labels.any()), None)
     shown = shown_input(study, 0)
-    for view in views_of(image.geometry):
+    scanned = main_view(image.geometry)
+    for view in sorted(views_of(image.geometry), key=lambda view: view.axis != scanned.axis):
         index = telling_index(view, guide)
         scene = Scene(
             plane_image(image.data, view, index, study, 0),
@@ -116,10 +119,8 @@ def in_colour(study: Study) -> bool:
 
 
 def shown_input(study: Study, channel: int) -> str:
-    """Which of several inputs a picture shows; empty where there is only one."""
-    if len(study.inputs) == 1:
-        return ""
-    return ", ".join(study.inputs) if in_colour(study) else f"input {study.inputs[channel]}"
+    """Which of several inputs a picture shows; empty where it shows them all."""
+    return "" if len(study.inputs) == 1 or in_colour(study) else f"input {study.inputs[channel]}"
 
 
 def clip_window(study: Study) -> tuple[float, float] | None:
@@ -137,15 +138,22 @@ def _place_of(study: Study, letter: str) -> int:
 
 
 def _heading(prediction: CasePrediction, role: str, scores: Mapping[str, float], study: Study) -> str:
-    select = study.validation.select
-    told = f"{with_unit(select)} {number(scores[select])}" if select in scores else f"{select} undefined"
-    classes = [name for name in scores if name.startswith(f"{select}.")]
-    if 1 < len(classes) <= _MOST_CLASSES:
-        each = ", ".join(f"{name.removeprefix(f'{select}.')} {number(scores[name])}" for name in classes)
-        told += f" ({each})"
-    if prediction.probabilities is not None:
-        told = _verdict(prediction, study)
+    told = _verdict(prediction, study) if prediction.probabilities is not None else _score(scores, study)
     return f"{prediction.case.subject}: {told}" + (f", {role}" if role else "")
+
+
+def _score(scores: Mapping[str, float], study: Study) -> str:
+    """The selecting metric of a case and those of its classes; of very many only the worst."""
+    select = study.validation.select
+    if select not in scores:
+        return f"{select} undefined"
+    classes = {name: value for name, value in scores.items() if name.startswith(f"{select}.")}
+    each = ", ".join(f"{name.removeprefix(f'{select}.')} {number(value)}" for name, value in classes.items())
+    if len(classes) > _MOST_CLASSES:
+        use = next(use for use in study.validation.metrics if use.name == select)
+        worst = (min if use.part(Kind.METRIC).higher_is_better else max)(classes, key=lambda name: classes[name])
+        each = f"worst class {worst.removeprefix(f'{select}.')} {number(classes[worst])}"
+    return f"{with_unit(select)} {number(scores[select])}" + (f" ({each})" if len(classes) > 1 else "")
 
 
 def _verdict(prediction: CasePrediction, study: Study) -> str:

@@ -19,7 +19,10 @@ LINES: Mapping[Scheme, tuple[str, ...]] = {
     "dark": ("#56b4e9", "#f08a4b", "#3fcfa4", "#e59ac6", "#f0e442", "#9fd3f2", "#d0a47c", "#b7a2ff"),
 }
 _DASHES = ("", "6 3", "2 2", "8 2 2 2")
-_CLASSES = ("#e69f00", "#56b4e9", "#f0e442", "#e07ab8", "#22c795", "#ff7f3f", "#b7a2ff", "#ffffff")
+_CLASSES = (
+    "#e69f00", "#56b4e9", "#f0e442", "#e07ab8", "#22c795", "#ff7f3f", "#b7a2ff", "#20ff20",
+    "#ff2060", "#a060ff", "#80ffff", "#ffe0a0", "#60a020", "#e0a0a0", "#c0ffa0",
+)  # fmt: skip
 _GOLDEN = 0.61803398875
 
 
@@ -75,7 +78,8 @@ def series_of(roster: Iterable[str], others: Iterable[str] = ()) -> dict[str, Se
 
 
 def class_colour(index: int) -> str:
-    """The outline of a class by its index, from 1; every index has its own as far as colours go."""
+    """The outline of a class by its index, from 1; every index has its own as far as colours go, and none is white,
+    in which legends say whose outline is solid."""
     if index <= len(_CLASSES):
         return _CLASSES[index - 1]
     # Steps of the golden ratio never come near a hue again; lightness alternates for those who see few hues.

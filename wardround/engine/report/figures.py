@@ -14,12 +14,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from wardround.engine.basics.printable import printable
 from wardround.engine.report.colours import INK, LINES, SOFT, Series
+from wardround.engine.report.lettering import drawable, families, shortened
 from wardround.engine.report.page import Chart, Charts, Key, number
 from wardround.engine.report.words import with_unit
 
 matplotlib.rcParams["text.parse_math"] = False
+matplotlib.rcParams["font.family"] = list(families())
 matplotlib.rcParams["svg.hashsalt"] = "wardround"  # the same data give the same bytes
 Lines = Mapping[str, Sequence[tuple[float, float]]]
 _FONT = 13
@@ -115,7 +116,7 @@ def _draw_lines(axes: Any, lines: Lines, looks: Mapping[str, Series]) -> None:
         dashes = tuple(float(length) for length in look.dashes.split())
         axes.plot(
             *zip(*points, strict=True) if points else ([], []),
-            label=printable(name)[:_LONGEST_NAME],
+            label=shortened(drawable(name), _LONGEST_NAME),
             color=look.colour("light"),
             linestyle=(0, dashes) if dashes else "solid",
             marker="o" if len(points) < 30 else None,
@@ -128,7 +129,7 @@ def _draw_lines(axes: Any, lines: Lines, looks: Mapping[str, Series]) -> None:
 def _spread_figure(values: Mapping[str, Sequence[float]], title: str) -> Figure:
     figure = _blank(1.1 + 0.34 * len(values))
     axes = figure.subplots()
-    names = [printable(name)[:_LONGEST_NAME] for name in values]
+    names = [shortened(drawable(name), _LONGEST_NAME) for name in values]
     line = {"color": INK["light"], "linewidth": 1.2}
     axes.boxplot(
         list(values.values()), tick_labels=names, orientation="horizontal", widths=0.55, showfliers=False,
@@ -154,8 +155,8 @@ def _by_rank(points: Sequence[float]) -> Sequence[float]:
 
 def _finish(axes: Any, title: str, x_label: str, ink: str, soft: str) -> None:
     """Title and labels with their units, and every line of the frame in the colours of its ground."""
-    axes.set_title(printable(with_unit(title)), fontsize=_FONT, color=ink, loc="left")
-    axes.set_xlabel(printable(with_unit(x_label)), fontsize=_FONT, color=ink)
+    axes.set_title(drawable(with_unit(title)), fontsize=_FONT, color=ink, loc="left")
+    axes.set_xlabel(drawable(with_unit(x_label)), fontsize=_FONT, color=ink)
     axes.tick_params(labelsize=_FONT - 0.5, colors=soft, labelcolor=ink)
     axes.grid(color=soft, alpha=0.25)
     for name, spine in axes.spines.items():

@@ -98,7 +98,12 @@ class Page:
 
         A wide one scrolls in its own box, beside its first column; a long one below its head.
         """
-        return self._piece("table", columns, [_row(row, len(columns)) for row in rows], caption)
+        cells = [_row(row, len(columns)) for row in rows]
+        return self._piece("table", columns, cells, caption, _first_width(columns, cells))
+
+    def command(self, line: str) -> Self:
+        """A command to type, which keeps its blanks and is broken anywhere rather than cut."""
+        return self._piece("command", line)
 
     def figure(self, picture: bytes | Charts, caption: str) -> Self:
         """A picture, embedded: the bytes of a PNG, whose caption is also its text for readers who do not see it, or
@@ -174,6 +179,13 @@ def _row(cells: Sequence[str | Cell], columns: int) -> list[Cell]:
     if len(cells) != columns:
         raise ValueError(f"a row has {len(cells)} cells for {columns} columns")
     return [cell if isinstance(cell, Cell) else Cell(cell) for cell in cells]
+
+
+def _first_width(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> int:
+    """Characters that the first column would like to show on one line, with room for the marks in it."""
+    firsts = [row[0] for row in rows]
+    mark = 4 if any(cell.series for cell in firsts) else 0
+    return max(len(columns[0]), *(len(cell.text) for cell in firsts), 0) + mark
 
 
 def number(value: float) -> str:

@@ -14,16 +14,18 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from wardround.engine.basics.printable import printable
 from wardround.engine.report.colours import Outline, class_colour
+from wardround.engine.report.lettering import drawable, families, shortened
 from wardround.engine.report.page import Key
 from wardround.engine.report.views import Edges
 
 # Names of cases are the hospitals' own: one with two dollar signs is no formula, and must not end a run.
 matplotlib.rcParams["text.parse_math"] = False
+matplotlib.rcParams["font.family"] = list(families())
 Labels = npt.NDArray[np.integer[Any]]
 GROUND, INK = "#101418", "#f2f4f6"
 PATCH = "#ff4fd8"
@@ -31,7 +33,11 @@ PATCH = "#ff4fd8"
 _DASHES: tuple[str, ...] = ("", "4 2", "1.5 1.5")
 _SHARE = 0.86
 """Of a square panel, how much the longer side of its image takes; letters stand beside it."""
-_LONGEST_TITLE = 110
+_TITLE_LINE = 38
+_LONGEST_TITLE = 2 * _TITLE_LINE - 4
+"""Characters of a line of a title, which may take two lines of the picture."""
+_KEY, _LETTER, _KEY_LINE = 0.62, 0.085, 0.19
+"""Inches: what a key takes beside its label, a letter of it, and a line of a legend."""
 _MANY = 12
 """Classes in one picture from which contours are thin."""
 
@@ -76,11 +82,11 @@ def panel_png(scene: Scene) -> bytes:
 def montage_png(scenes: Sequence[Scene], columns: int, keys: Sequence[Key], note: str = "") -> bytes:
     """Scenes in a grid with their titles and a legend below, on a dark ground that suits any page."""
     columns = max(1, min(columns, len(scenes)))
-    rows = math.ceil(len(scenes) / columns)
+    rows, width = math.ceil(len(scenes) / columns), 2.5 * columns
     lines = max((_shown_title(scene.title).count("\n") + 1 for scene in scenes if scene.title), default=0)
-    legend_rows = math.ceil(len(keys) / (2 * columns))
-    height = rows * (2.5 + 0.17 * lines) + 0.25 * legend_rows + (0.3 if note else 0.0) + 0.1
-    figure = Figure(figsize=(2.5 * columns, height), layout="constrained", facecolor=GROUND)
+    legend = _Legend.of(keys, width)
+    height = rows * (2.55 + 0.17 * lines) + legend.height + (0.35 if note else 0.0) + 0.1
+    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(h_pad=0.07), facecolor=GROUND)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid:
         axes.set_axis_off()
@@ -88,10 +94,26 @@ def montage_png(scenes: Sequence[Scene], columns: int, keys: Sequence[Key], note
         draw_scene(axes, scene, font=9)
         axes.set_title(_shown_title(scene.title), fontsize=8.5, color=INK)
     if keys:
-        _draw_legend(figure, keys, 2 * columns)
+        _draw_legend(figure, keys, legend.columns)
     if note:
-        figure.suptitle(printable(note), fontsize=9.5, color=INK)
+        figure.suptitle(drawable(note), fontsize=9.5, color=INK)
     return _png(figure, dpi=110)
+
+
+@dataclass(frozen=True)
+class _Legend:
+    """How a legend below a picture is laid out: as many keys in a row as fit, and its height in inches."""
+
+    columns: int
+    height: float
+
+    @classmethod
+    def of(cls, keys: Sequence[Key], width: float) -> _Legend:
+        labels = [_shown_title(key.label).split("\n") for key in keys]
+        widest = max((len(line) for label in labels for line in label), default=1)
+        columns = max(1, min(len(keys), int(width / (_KEY + _LETTER * widest))))
+        lines = max((len(label) for label in labels), default=0)
+        return cls(columns, math.ceil(len(keys) / columns) * (_KEY_LINE * lines + 0.04))
 
 
 def draw_scene(axes: Any, scene: Scene, font: float = 12) -> None:
@@ -220,8 +242,8 @@ def _draw_legend(figure: Figure, keys: Sequence[Key], columns: int) -> None:
 
 def _shown_title(title: str) -> str:
     """A title of few short lines, whatever it holds."""
-    lines = [part for line in title.split("\n") for part in textwrap.wrap(printable(line)[:_LONGEST_TITLE], 38)]
-    return "\n".join(lines)
+    lines = [shortened(drawable(line), _LONGEST_TITLE) for line in title.split("\n")]
+    return "\n".join(part for line in lines for part in textwrap.wrap(line, _TITLE_LINE))
 
 
 def _png(figure: Figure, dpi: int) -> bytes:

@@ -11,6 +11,7 @@ from wardround.engine.cohort import Case
 from wardround.engine.imaging.formats import format_of
 from wardround.engine.report.cases import plane_image, shown_input
 from wardround.engine.report.colours import Outline
+from wardround.engine.report.lettering import shortened
 from wardround.engine.report.page import Key
 from wardround.engine.report.panels import PATCH, Scene, montage_png, outline_keys
 from wardround.engine.report.views import View, main_view, telling_index
@@ -19,6 +20,8 @@ from wardround.engine.store.types import StoredCase
 from wardround.engine.study import Study
 
 _NOTE = "Left: the preprocessed image and where the patch is taken. Right: the patch as the network sees it, augmented."
+_LONGEST_SUBJECT = 40
+"""Characters, so that what stands beside it is not lost."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def _whole(study: Study, patch: Drawn, channel: int, sites: Mapping[str, str]) -
     stored, size = patch.stored, study.patches.size
     view = main_view(stored.geometry)
     index = _index(view, patch, size)
-    named = [patch.case.subject, sites.get(patch.case.subject, "")]
+    named = [_subject(patch), sites.get(patch.case.subject, "")]
     if stored.target is not None:
         named.append(study.class_names[stored.target])
     return Scene(
@@ -67,7 +70,7 @@ def _patch(study: Study, patch: Drawn, channel: int) -> Scene:
     image = batch.image[0].cpu().numpy()
     label = None if batch.label is None else batch.label[0].cpu().numpy()
     index = telling_index(view, label) if label is not None else _middle(view, image)
-    told = ", ".join(filter(None, (shown_input(study, channel), f"draw {batch.keys[0].draw}")))
+    told = ", ".join(filter(None, (view.name, shown_input(study, channel), f"draw {batch.keys[0].draw}")))
     return Scene(
         plane_image(image, view, index, study, channel),
         view.spacing,
@@ -75,8 +78,12 @@ def _patch(study: Study, patch: Drawn, channel: int) -> Scene:
         # A patch that may have been mirrored must not say which side is which.
         None if study.flipped_axes else view.edges,
         in_mm=format_of(patch.case.channels[0]).spatial,
-        title=f"patch of {patch.case.subject}\n{told}",
+        title=f"patch of {_subject(patch)}\n{told}",
     )
+
+
+def _subject(patch: Drawn) -> str:
+    return shortened(patch.case.subject, _LONGEST_SUBJECT)
 
 
 def _index(view: View, patch: Drawn, size: Sequence[int]) -> int:

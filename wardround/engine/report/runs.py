@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from wardround.engine.basics.files import write_atomic
-from wardround.engine.experiments.casetables import CASES, read_cases
+from wardround.engine.experiments.casetables import CASES, Distribution, read_cases
 from wardround.engine.experiments.fit import Metrics, RunResult
 from wardround.engine.experiments.folds import Leaderboard, scores_of
 from wardround.engine.experiments.history import HistoryRow
@@ -15,6 +15,7 @@ from wardround.engine.experiments.prediction import CasePrediction, predict_case
 from wardround.engine.experiments.workbench import Workbench
 from wardround.engine.metrics.types import Evaluation
 from wardround.engine.report.cases import add_pictures
+from wardround.engine.report.colours import ALL
 from wardround.engine.report.figures import curves, curves_png
 from wardround.engine.report.page import Page, number
 from wardround.engine.report.scores import (
@@ -22,8 +23,9 @@ from wardround.engine.report.scores import (
     add_cohort_scores,
     add_distributions,
     telling_cases,
+    telling_names,
 )
-from wardround.engine.report.words import with_unit
+from wardround.engine.report.words import counted, selecting_first, with_unit
 from wardround.engine.study import Study
 
 Point = tuple[float, float]
@@ -38,9 +40,10 @@ def write_run_report(workbench: Workbench, result: RunResult, name: str) -> Path
     study, metrics = workbench.study, result.metrics
     panels = history_panels(result.rows, study.validation.select)
     write_atomic(result.folder / CURVES, curves_png(panels))
-    page = Page(f"{study.study}: {name}", f"A {study.task} trained on {metrics.train_cases} cases.")
+    page = Page(f"{study.study}: {name}", f"A {study.task} trained on {counted(metrics.train_cases, 'case')}.")
     page.facts(_facts(metrics, study)).heading("Learning").figure(
-        curves(panels), "Loss, validation scores and learning rate by step of training."
+        curves(panels, series={study.validation.select: ALL}),
+        "Loss, validation scores and learning rate by step of training.",
     )
     cases = read_cases(result.folder / CASES)
     for part, scored in cases.items():
@@ -57,15 +60,10 @@ def write_leaderboard_report(study: Study, board: Leaderboard, folder: Path) -> 
     """Write `report.html` that compares the splits of a run; returns its path."""
     lead = f"{len(board.results)} splits of one cohort, each trained and tested on its own."
     page = Page(f"{study.study}: all folds", lead)
-    page.facts(
-        {
-            f"{with_unit(name)}, mean ± SD over splits": f"{score.mean:.3f} ± {score.spread:.3f}"
-            for name, score in board.scores.items()
-            if "." not in name
-        }
-    )
-    add_distributions(page, board.scores, "Test scores over the splits; spread is the standard deviation over them.")
-    names = list(board.scores)
+    names = selecting_first(board.scores, study.validation.select)
+    scores = {name: board.scores[name] for name in names}
+    page.facts(dict(_over_splits(name, score) for name, score in scores.items() if "." not in name))
+    add_distributions(page, scores, "Test scores over the splits; spread is the standard deviation over them.")
     rows = [
         [name, _step(result.metrics), *(_cell(scores_of(result), metric) for metric in names)]
         for name, result in board.results.items()
@@ -77,6 +75,13 @@ def write_leaderboard_report(study: Study, board: Leaderboard, folder: Path) -> 
     return page.save(folder / REPORT)
 
 
+def _over_splits(name: str, score: Distribution) -> tuple[str, str]:
+    if score.spread is None:
+        return f"{with_unit(name)}, 1 split", f"{score.mean:.3f}"
+    told = f"{with_unit(name)}, mean ± SD over {counted(score.count, 'split')}"
+    return told, f"{score.mean:.3f} ± {score.spread:.3f}"
+
+
 def write_evaluation_report(
     study: Study, evaluation: Evaluation, predictions: Sequence[CasePrediction], path: Path, failed: int = 0
 ) -> Path:
@@ -85,9 +90,16 @@ def write_evaluation_report(
     `failed`: how many cases could not be scored.
     """
     lacking = f" {failed} more could not be scored and are not in the means." if failed else ""
-    about = f"{len(evaluation.cases)} cases, scored on the grids of their files.{lacking}"
+    about = f"{counted(len(evaluation.cases), 'case')}, each scored on the grid of its file.{lacking}"
     page = Page(f"{study.study}: evaluation", about)
-    page.facts({with_unit(name): number(score.value) for name, score in evaluation.summary.items() if "." not in name})
+    scores = {name: evaluation.summary[name] for name in selecting_first(evaluation.summary, study.validation.select)}
+    page.facts(
+        {
+            f"{with_unit(name)}, {counted(score.count, 'case')}": number(score.value)
+            for name, score in scores.items()
+            if "." not in name
+        }
+    )
     add_cohort_scores(page, evaluation.summary, evaluation.cases)
     add_cases(page, evaluation.cases, study, "Spread is the standard deviation over cases.")
     add_pictures(page, predictions, telling_cases(evaluation.cases, study), evaluation.cases, study)
@@ -100,7 +112,7 @@ def history_panels(rows: Sequence[HistoryRow], select: str) -> dict[str, dict[st
     losses: dict[str, list[Point]] = {"training": [(row.step, row.loss) for row in rows]}
     if any("loss" in row.metrics for row in rows):
         losses["validation"] = _points(rows, "loss")
-    names = sorted({name for row in rows for name in row.metrics if name.partition(".")[0] == select})
+    names = telling_names(sorted({name for row in rows for name in row.metrics}), select)
     scores = {name: _points(rows, name) for name in names}
     rates: dict[str, list[Point]] = {"learning rate": [(row.step, row.learning_rate) for row in rows]}
     return {"loss": losses, f"validation {select}": scores, "learning rate": rates}
@@ -135,7 +147,7 @@ def _facts(metrics: Metrics, study: Study) -> dict[str, str]:
     facts = {}
     for part, scores in (("test", metrics.test), ("validation", metrics.validation)):
         if scores is not None and select in scores.values:
-            facts[f"{with_unit(select)}, {scores.cases} {part} cases"] = number(scores.values[select])
+            facts[f"{with_unit(select)}, {counted(scores.cases, f'{part} case')}"] = number(scores.values[select])
     return facts | weights
 
 

@@ -9,7 +9,7 @@ from wardround.engine.metrics.types import CaseScores, Summary
 from wardround.engine.parts import Kind
 from wardround.engine.report.figures import spread
 from wardround.engine.report.page import Page, number
-from wardround.engine.report.words import PIXELS, UNDEFINED, why_undefined, with_unit
+from wardround.engine.report.words import LOSS, PIXELS, UNDEFINED, counted, selecting_first, why_undefined, with_unit
 from wardround.engine.study import Study
 
 MOST_ROWS = 1_000
@@ -25,7 +25,9 @@ def add_distributions(page: Page, scores: Mapping[str, Distribution], caption: s
         [
             with_unit(name),
             str(score.count),
-            *map(number, (score.mean, score.spread, score.median, score.lowest, score.highest)),
+            number(score.mean),
+            "–" if score.spread is None else number(score.spread),
+            *map(number, (score.median, score.lowest, score.highest)),
         ]
         for name, score in scores.items()
     ]
@@ -43,59 +45,104 @@ def add_cohort_scores(page: Page, summary: Mapping[str, Summary], cases: Sequenc
 
 
 def add_cases(page: Page, cases: Sequence[CaseScores], study: Study, caption: str) -> None:
-    """How the scores are spread, then one row per case, the worst by the selecting metric first."""
-    add_distributions(page, distributions(cases), caption)
-    _add_spread(page, cases, study.validation.select)
-    names = _columns(cases)
+    """How the scores are spread, then one row per case, the worst first."""
+    select, spreads = study.validation.select, distributions(cases)
+    add_distributions(page, {name: spreads[name] for name in selecting_first(spreads, select)}, caption)
+    _add_spread(page, cases, select)
+    names = selecting_first(_columns(cases), select)
     rows = [
         [case.subject, *(number(case.scores[name]) if name in case.scores else UNDEFINED for name in names)]
         for case in ranked(cases, study)[:MOST_ROWS]
     ]
-    which = "Every case" if len(cases) <= MOST_ROWS else f"{MOST_ROWS:,} of {len(cases):,} cases (all are in {CASES})"
     lacking = f" {why_undefined(study.task)}" if any(UNDEFINED in row for row in rows) else ""
     flat = f" {PIXELS}" if study.dimensions == 2 and any(with_unit(name) != name for name in names) else ""
-    page.table(["case", *map(with_unit, names)], rows, f"{which}, the worst first.{lacking}{flat}")
+    page.table(["case", *map(with_unit, names)], rows, f"{_order_in_words(cases, study)}{lacking}{flat}")
+
+
+def _order_in_words(cases: Sequence[CaseScores], study: Study) -> str:
+    if len(cases) > MOST_ROWS:
+        which = f"{MOST_ROWS:,} of {counted(len(cases), 'case')} (all are in {CASES})"
+    else:
+        which = "Every case" if len(cases) > 1 else "The only case"
+    leading = _leading(cases, study)
+    return f"{which}, the worst first by {leading}." if leading and len(cases) > 1 else f"{which}."
 
 
 def _add_spread(page: Page, cases: Sequence[CaseScores], select: str) -> None:
-    """The selecting metric and its classes over the cases. One that is 0 or 1 for each has no spread to look at."""
-    names = [name for name in metric_names(cases) if name.partition(".")[0] == select]
-    chosen = {name: [case.scores[name] for case in cases if name in case.scores] for name in names}
-    if any(set(values) - {0.0, 1.0} for values in chosen.values()):
+    """The selecting metric and its classes, if there are several, over the cases. One that is 0 or 1 for each, or of
+    one case, has no spread to look at."""
+    chosen = {
+        name: [case.scores[name] for case in cases if name in case.scores]
+        for name in telling_names(metric_names(cases), select)
+    }
+    if any(len(values) > 1 and set(values) - {0.0, 1.0} for values in chosen.values()):
         page.figure(spread(chosen, select), f"{select} of every case.")
 
 
+def telling_names(names: Sequence[str], metric: str) -> list[str]:
+    """A metric and the scores of its classes; of a single class, whose score is the same, the metric alone."""
+    found = [name for name in names if name.partition(".")[0] == metric]
+    classes = [name for name in found if name != metric]
+    return [metric] if len(classes) == 1 and metric in found else found
+
+
 def _columns(cases: Sequence[CaseScores]) -> tuple[str, ...]:
-    names = metric_names(cases)
+    known = metric_names(cases)
+    metrics = dict.fromkeys(name.partition(".")[0] for name in known)
+    names = tuple(name for metric in metrics for name in telling_names(known, metric))
     return names if len(names) <= _MOST_COLUMNS else tuple(name for name in names if "." not in name)
 
 
 def ranked(cases: Sequence[CaseScores], study: Study) -> list[CaseScores]:
-    """Cases from worst to best by the study's selecting metric; then those for which it is undefined."""
-    select = study.validation.select
-    use = next(use for use in study.validation.metrics if use.name == select)
-    sign = 1.0 if use.part(Kind.METRIC).higher_is_better else -1.0
-    return sorted(
-        cases, key=lambda case: (select not in case.scores, sign * case.scores.get(select, 0.0), case.subject)
-    )
+    """Cases from worst to best by the study's selecting metric, then those for which it is undefined.
+
+    Equal ones, or all where it is not defined for single cases (as an area under a curve is not), by their loss, then
+    by the other metrics.
+    """
+    signs = _signs(cases, study)
+
+    def place(case: CaseScores) -> tuple[tuple[bool, float], ...]:
+        return tuple((name not in case.scores, sign * case.scores.get(name, 0.0)) for name, sign in signs.items())
+
+    return sorted(cases, key=lambda case: (place(case), case.subject))
+
+
+def _signs(cases: Sequence[CaseScores], study: Study) -> dict[str, float]:
+    """The scores of cases that tell a worse one from a better, the selecting metric first: 1 where more is better."""
+    uses = {use.name: use for use in study.validation.metrics}
+    known = {name for case in cases for name in case.scores}
+    ordered = dict.fromkeys((study.validation.select, LOSS, *uses))
+    return {
+        name: 1.0 if name in uses and uses[name].part(Kind.METRIC).higher_is_better else -1.0
+        for name in ordered
+        if name in known
+    }
+
+
+def _leading(cases: Sequence[CaseScores], study: Study) -> str | None:
+    """The first of those scores in which cases differ, or the first of all."""
+    signs = _signs(cases, study)
+    differing = (name for name in signs if len({case.scores[name] for case in cases if name in case.scores}) > 1)
+    return next(differing, next(iter(signs), None))
 
 
 def telling_cases(cases: Sequence[CaseScores], study: Study) -> dict[str, str]:
-    """The worst, a middle and the best case that the selecting metric is defined for, by subject, with that word.
+    """The worst, a middle and the best case, by subject, with that word and by what if it is not the selecting metric.
 
-    Where it is defined for none, as for a metric of the whole cohort, the first, middle and last without a word; of
-    cases that are right or wrong, some of each.
+    Where cases have no score, the first, middle and last without a word.
     """
-    select = study.validation.select
-    order = ranked(cases, study)
-    scored = [case for case in order if select in case.scores]
-    if len({case.scores[select] for case in scored}) == 1 and len(scored) > 1:
-        return dict.fromkeys(_three(scored), f"all cases have the same {select}")
-    words = ("the worst case", "a middle case", "the best case") if len(scored) > 1 else ("the only scored case",)
-    chosen = _three(scored or order)
+    leading, order = _leading(cases, study), ranked(cases, study)
+    scored = [case for case in order if leading in case.scores]
     if not scored:
-        return dict.fromkeys(chosen, "")
-    return dict(zip(chosen, words if len(chosen) != 2 else (words[0], words[-1]), strict=False))
+        return dict.fromkeys(_three(order), "")
+    if len({case.scores[str(leading)] for case in scored}) == 1 and len(scored) > 1:
+        return dict.fromkeys(_three(scored), f"all cases have the same {leading}")
+    if len(scored) == 1:
+        return {scored[0].subject: "the only scored case"}
+    by = "" if leading == study.validation.select else f" by {leading}"
+    chosen = _three(scored)
+    words = ("the worst case", *["a middle case"][: len(chosen) - 2], "the best case")
+    return {subject: word + by for subject, word in zip(chosen, words, strict=True)}
 
 
 def _three(order: Sequence[CaseScores]) -> list[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+LOSS = "loss"
 _UNITS = {"hd95": "mm", "seconds": "s"}
 PIXELS = "A photograph, which states no spacing, is measured in pixels: read mm as pixels."
 UNDEFINED = "– undefined"
@@ -12,6 +15,16 @@ def with_unit(name: str) -> str:
     """A score's name with its unit, as `hd95.liver (mm)`; the name alone where it has none."""
     unit = _UNITS.get(name.partition(".")[0].rpartition(" ")[2])
     return f"{name} ({unit})" if unit else name
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things, as `1 case` or `2,000 cases`."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def selecting_first(names: Iterable[str], select: str) -> tuple[str, ...]:
+    """Names of scores as people look for them: the selecting metric, its classes, the others, and the loss last."""
+    return tuple(sorted(names, key=lambda name: (name.partition(".")[0] != select, name == LOSS)))
 
 
 def why_undefined(task: str) -> str:
