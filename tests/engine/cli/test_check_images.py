@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,27 @@ def test_a_difference_on_one_axis_is_not_made_up_for_by_another(hospital: Hospit
     write_label(hospital.mask(0), mask, Geometry(grid.shape, spacing, grid.origin, grid.direction))
     hospital.refuse("spacing of axis x: 1.3 against 1")
     hospital.refuse("spacing of axis y: 0.9 against 1.2")
+
+
+def _on_spacings(hospital: Hospital, image: float, mask: float) -> None:
+    """A long first case, so that little per voxel is much at its end."""
+    plain = plain_geometry((480, 28, 20))
+    voxels = np.random.default_rng(0).normal(size=(1, *plain.shape)).astype(np.float32)
+    write_image(hospital.image(0), Image(voxels, replace(plain, spacing=(image, 1.0, 1.0))))
+    write_label(hospital.mask(0), (voxels[0] > 0).astype(np.uint8), replace(plain, spacing=(mask, 1.0, 1.0)))
+
+
+def test_a_spacing_that_is_rounded_is_noted_or_told_as_that(hospital: Hospital) -> None:
+    _on_spacings(hospital, 0.703125, 0.7026)
+    hospital.refuse("the grid differs from that of Channel_0", "registration")
+    _on_spacings(hospital, 0.703125, 0.7030)
+    assert hospital.check().code == 0
+    _on_spacings(hospital, 0.703625, 0.7036)
+    assert hospital.check().code == 0
+    _on_spacings(hospital, 0.70349, 0.703)
+    assert "same spacing but for rounding; they count as one grid" in hospital.check().out
+    _on_spacings(hospital, 0.703125, 0.70)
+    hospital.refuse("the spacing is that of Channel_0 but for rounding", "0.7 against 0.703125", "CopyInformation")
 
 
 def test_channels_of_different_geometry(hospital: Hospital) -> None:

@@ -8,7 +8,13 @@ import pytest
 
 from tests.support.images import oblique_geometry
 from wardround.engine.imaging import geometry_differences
-from wardround.engine.imaging.geometry import centre, plain_geometry
+from wardround.engine.imaging.geometry import (
+    centre,
+    file_differences,
+    only_rounded,
+    plain_geometry,
+    rounding_words,
+)
 
 GRID = oblique_geometry((5, 6, 7))
 
@@ -46,3 +52,38 @@ def test_2d_against_3d() -> None:
 
 def test_centre_of_a_plain_grid() -> None:
     assert centre(plain_geometry((5, 4))).tolist() == [2.0, 1.5]
+
+
+FINE = replace(plain_geometry((512, 512, 40)), spacing=(0.703125, 0.703125, 2.5))
+
+
+@pytest.mark.parametrize(
+    ("spacing", "words"),
+    [
+        ((0.7031, 0.7031, 2.5), ""),
+        ((0.7034, 0.7034, 2.5), None),
+        ((0.703, 0.703, 2.5), ""),
+        ((0.70, 0.70, 2.5), None),
+        ((0.703125, 0.703125, 2.51), None),
+    ],
+)
+def test_a_spacing_that_is_rounded_is_the_same_as_long_as_voxels_are(
+    spacing: tuple[float, ...], words: str | None
+) -> None:
+    assert (file_differences(FINE, replace(FINE, spacing=spacing)) == ()) == (words is not None)
+
+
+def test_rounding_is_told_where_it_moves_voxels_and_never_makes_another_grid_the_same() -> None:
+    wide = replace(FINE, shape=(2048, 2048, 40))
+    rounded = replace(wide, spacing=(0.703, 0.703, 2.5))
+    assert file_differences(wide, rounded) == ()
+    assert "0.703125 against 0.703 mm (0.256 mm or 0.36 voxels at the far end)" in rounding_words(wide, rounded)
+    assert geometry_differences(wide, rounded) != ()
+    assert rounding_words(FINE, replace(FINE, spacing=(0.7031, 0.7031, 2.5))) == ""
+    coarse = replace(FINE, spacing=(0.70, 0.70, 2.5))
+    assert only_rounded(FINE, coarse)
+    assert file_differences(FINE, coarse) != ()
+    assert not only_rounded(FINE, replace(coarse, origin=(9.0, 0.0, 0.0)))
+    assert not only_rounded(FINE, replace(coarse, shape=(511, 512, 40)))
+    assert not only_rounded(FINE, replace(FINE, spacing=(0.71, 0.703125, 2.5)))
+    assert file_differences(FINE, plain_geometry((5, 6))) == ("3 axes against 2",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,6 +13,13 @@ from wardround.engine.imaging.types import Geometry
 TOLERANCE = 0.1
 """Voxels by which two grids may lie apart, at the corner where they are farthest apart, and count as one: headers hold
 few decimals, and what they round off grows with every voxel of an axis."""
+
+ROUNDED_TOLERANCE = 0.5
+"""The same for grids of which one has the other's spacing, rounded: below half a voxel, each is still nearest to its
+own."""
+_ROUNDED_BY = 0.005
+"""Relative difference of two spacings beyond which it is not rounding."""
+_DECIMALS = range(2, 7)
 
 AXIS_NAMES = {2: ("row", "column"), 3: ("x", "y", "z")}
 
@@ -44,6 +52,13 @@ def voxels_apart(first: Geometry, second: Geometry) -> float:
     return _in_voxels(moved, first, second)
 
 
+def file_differences(first: Geometry, second: Geometry) -> tuple[str, ...]:
+    """What differs between the grids of two files; empty also where one has the other's spacing, rounded, and no voxel
+    lies nearer to another one than to its own."""
+    differences = geometry_differences(first, second)
+    return () if differences and _rounded_little(first, second) else differences
+
+
 def geometry_differences(first: Geometry, second: Geometry) -> tuple[str, ...]:
     """What differs between two grids, one sentence per property and axis; empty when they agree within `TOLERANCE`."""
     if first.dimensions != second.dimensions:
@@ -54,6 +69,34 @@ def geometry_differences(first: Geometry, second: Geometry) -> tuple[str, ...]:
         return sizes
     found = (*_spacings(first, second), *_origins(first, second), *_directions(first, second))
     return (*sizes, *(found or (f"the corners lie up to {apart:.2g} voxels apart",)))
+
+
+def only_rounded(first: Geometry, second: Geometry) -> bool:
+    """Whether two grids differ in nothing but that the spacing of one is that of the other, rounded."""
+    if first.shape != second.shape or first.spacing == second.spacing:
+        return False
+    alike = all(map(_is_rounded, first.spacing, second.spacing))
+    return alike and voxels_apart(first, replace(second, spacing=first.spacing)) <= TOLERANCE
+
+
+def rounding_words(first: Geometry, second: Geometry) -> str:
+    """By how much spacings differ that are rounded, and count as one; empty where it is too little to tell."""
+    return "; ".join(_spacings(first, second)) if _rounded_little(first, second) else ""
+
+
+def _rounded_little(first: Geometry, second: Geometry) -> bool:
+    return only_rounded(first, second) and voxels_apart(first, second) < ROUNDED_TOLERANCE
+
+
+def _is_rounded(one: float, other: float) -> bool:
+    """Whether a spacing is another one with fewer decimals, in single precision."""
+    if abs(one - other) > _ROUNDED_BY * min(one, other):
+        return False
+    near = 1e-6 * max(one, other)
+    pairs = ((one, other), (other, one))
+    return abs(one - other) <= near or any(
+        abs(round(full, decimals) - short) <= near for full, short in pairs for decimals in _DECIMALS
+    )
 
 
 def step_matrix(geometry: Geometry) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import TypeVar
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.reading import unreadable
 from wardround.engine.cohort.models import Case, Cohort
-from wardround.engine.imaging.geometry import geometry_differences
+from wardround.engine.imaging.geometry import file_differences, only_rounded, rounding_words
 from wardround.engine.imaging.reading import Header, read_header, read_label, read_label_header
 from wardround.engine.imaging.types import Geometry, Remark
 from wardround.engine.inspection.exchanged import ASTRAY
@@ -20,6 +20,11 @@ from wardround.engine.study.models import Study
 
 Read = TypeVar("Read")
 _COLOURS, _SPATIAL = 3, 3
+_ROUNDED = "files of a case have the same spacing but for rounding; they count as one grid"
+_COPY_SPACING = (
+    "Write the spacing with more decimals into the other header too (with SimpleITK, "
+    "`mask.CopyInformation(image)`); nothing is to be resampled"
+)
 
 
 def inspect_headers(study: Study, cohort: Cohort, case: Case, findings: Findings) -> CaseFacts | None:
@@ -38,11 +43,14 @@ def inspect_headers(study: Study, cohort: Cohort, case: Case, findings: Findings
     for where, header in channels[1:]:
         if header is not None:
             _check_grid(study, header.geometry, first.geometry, where, findings)
-    return CaseFacts(first.geometry, channels=max(first.channels, len(files)), remarks=_remarks(channels))
+    present = [header for _, header in channels if header is not None]
+    return CaseFacts(first.geometry, channels=max(first.channels, len(files)), remarks=_remarks(first, present))
 
 
-def _remarks(headers: Iterable[tuple[str, Header | None]]) -> tuple[Remark, ...]:
-    return tuple(remark for _, header in headers if header is not None for remark in header.remarks)
+def _remarks(first: Header, headers: Iterable[Header]) -> tuple[Remark, ...]:
+    own = [remark for header in headers for remark in header.remarks]
+    rounded = (rounding_words(header.geometry, first.geometry) for header in headers)
+    return *own, *(Remark(_ROUNDED, words, _COPY_SPACING) for words in rounded if words)
 
 
 def _mask_header(where: str, path: Path, findings: Findings) -> Header | None:
@@ -90,8 +98,16 @@ def _within(where: str, path: Path, problem: Problem) -> Problem:
 
 def _check_grid(study: Study, grid: Geometry, first: Geometry, where: str, findings: Findings) -> None:
     """All files of a case must lie on the grid of its first channel."""
-    differences = geometry_differences(grid, first)
-    if differences:
+    differences = file_differences(grid, first)
+    if differences and only_rounded(grid, first):
+        findings.add(
+            "the spacing is that of Channel_0 but for rounding, which moves voxels by half of one or more",
+            where=where,
+            got="; ".join(differences),
+            expected=f"the spacing of Channel_0 ({study.inputs[0]}) with all its decimals",
+            remedy=_COPY_SPACING,
+        )
+    elif differences:
         findings.add(
             ASTRAY,
             where=where,

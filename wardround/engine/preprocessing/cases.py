@@ -12,7 +12,8 @@ import numpy as np
 from wardround.engine.basics.blocks import blocks
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.cohort.models import Case
-from wardround.engine.imaging import geometry_differences, read_image, read_label
+from wardround.engine.imaging import read_image, read_label
+from wardround.engine.imaging.geometry import file_differences, only_rounded
 from wardround.engine.imaging.sources import Source
 from wardround.engine.imaging.types import Geometry, Image
 from wardround.engine.preprocessing.labels import class_indices, label_problem, value_counts
@@ -163,13 +164,17 @@ def _axis_problem(study: Study, case: Case, geometry: Geometry) -> list[Problem]
 
 
 def _grid_problem(case: Case, part: str, geometry: Geometry, reference: Geometry) -> list[Problem]:
-    differences = geometry_differences(geometry, reference)
+    differences = file_differences(geometry, reference)
     if not differences:
         return []
     image, word = case.channels[0].name, part.partition(" ")[0]
     remedy = f"Resample it to the grid of {image}" + ("" if word == "image" else ", by nearest neighbour")
     if word == "prediction":
         remedy = f"Predict again from {image}, or resample the prediction to its grid, by nearest neighbour"
+    if only_rounded(geometry, reference):
+        remedy = (
+            f"The spacings differ by rounding alone: write that with more decimals into both headers, as in {image}"
+        )
     what = f"the {word} does not lie on the grid of the image {image}"
     return [Problem(what, f"{name_of(case)}, {part}", got="; ".join(differences), remedy=remedy)]
 
