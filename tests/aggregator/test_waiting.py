@@ -221,15 +221,15 @@ def test_while_all_prepare_their_cases_no_time_runs(tmp_path: Path) -> None:
 @pytest.mark.parametrize("everybody", [False, True])
 def test_preparations_have_an_end(tmp_path: Path, deadline: float | None, everybody: bool) -> None:
     """Whether or not anybody is ready, and whether or not a round has a deadline."""
-    bench = Bench(tmp_path, rounds=1, deadline=deadline, below_quorum="stop", preparing=7200.0)
+    bench = Bench(tmp_path, rounds=1, deadline=deadline, below_quorum="stop", preparing=1800.0)
     for name in bench.names if everybody else ("north",):
         preparing(bench, name, until=1e9)
     outcome = bench.run()
     assert not outcome.complete
-    assert "north (working: preparing its cases, for which it has 2 h 00 min)" in outcome.line
-    assert 7200 <= bench.clock.time < 7205
+    assert "north (working: preparing its cases, for which it has 30 min 00 s)" in outcome.line
+    assert 1800 <= bench.clock.time < 1805
     said = [str(entry.facts["detail"]) for entry in bench.journal("waiting")]
-    assert "preparing its cases, for which it has 2 h 00 min" in said[-1]
+    assert "preparing its cases, for which it has 30 min 00 s" in said[-1]
     assert len(said) < 8, "no line that changes with the time"
 
 

@@ -29,6 +29,19 @@ class _Around(Closed):
     last: _Grown | None = None
 
 
+_MADE: list[None] = []
+
+
+def _no_names() -> tuple[str, ...]:
+    _MADE.append(None)
+    return ()
+
+
+class _Costly(Closed):
+    size: int = 3
+    names: Annotated[tuple[str, ...], Added("9.9"), Field(default_factory=_no_names)]
+
+
 def test_an_unused_added_key_changes_no_byte() -> None:
     assert canonical_model(_Grown(size=4)) == canonical_model(_Released(size=4))
     assert digest_of(_Grown()) == digest_of(_Released())
@@ -42,6 +55,15 @@ def test_a_used_added_key_is_written_and_read_back() -> None:
     used = _Grown(scale=True, called=("a",))
     assert canonical_model(used) == b'{"called":["a"],"scale":true,"size":3}'
     assert _Grown.model_validate_json(canonical_model(used)) == used
+
+
+def test_a_default_is_made_once_for_all_that_is_written() -> None:
+    """A model is written for each signature, digest and file: what only its class decides is found out once."""
+    used, unused = _Costly(names=("a",)), [_Costly(names=()) for _ in range(3)]
+    assert not _MADE
+    assert [canonical_model(model) for model in unused] == [b'{"size":3}'] * 3
+    assert canonical_model(used) == b'{"names":["a"],"size":3}'
+    assert len(_MADE) == 1
 
 
 def test_an_earlier_release_reads_what_does_not_use_the_new_key_and_refuses_what_does() -> None:

@@ -41,8 +41,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def bench(place: Path) -> Workbench:
-    return Workbench.open(flat_study(), flat_cohort(place / "data"), place / "work", device="cpu")
+def manifest(place: Path) -> Path:
+    return flat_cohort(place / "data")
+
+
+@pytest.fixture(scope="module")
+def bench(place: Path, manifest: Path) -> Workbench:
+    return Workbench.open(flat_study(), manifest, place / "work", device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -216,10 +221,10 @@ def test_the_best_validation_is_kept(uninterrupted: RunResult, bench: Workbench)
     assert uninterrupted.metrics.test.cases == len(bench.test_cases)
 
 
-def test_a_metric_that_is_better_when_lower_selects_the_lowest(place: Path, tmp_path: Path) -> None:
+def test_a_metric_that_is_better_when_lower_selects_the_lowest(manifest: Path, tmp_path: Path) -> None:
     validation = {"outer_folds": 3, "inner_folds": 2, "metrics": ["hd95"], "select": "hd95"}
     study = flat_study(validation=validation)
-    bench = Workbench.open(study, place / "data" / "data.csv", place / "work", device="cpu")
+    bench = Workbench.open(study, manifest, tmp_path / "work", device="cpu")
     result = fit(bench, tmp_path / "run")
     scores = [row.metrics["hd95"] for row in result.rows]
     assert result.metrics.best_step == result.rows[scores.index(min(scores))].step

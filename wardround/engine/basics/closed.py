@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
@@ -37,17 +38,35 @@ class Closed(BaseModel):
     @model_serializer(mode="wrap")
     def _without_unused_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         written: dict[str, Any] = handler(self)
-        for name, field in added_fields(type(self)):
-            if _same(getattr(self, name), field.get_default(call_default_factory=True, validated_data={})):
+        for unused in _unused(type(self)):
+            if unused.fits(getattr(self, unused.name)):
                 # The key stands under its alias only where the caller asked for aliases.
-                written.pop(name, None)
-                written.pop(field.serialization_alias or name, None)
+                written.pop(unused.name, None)
+                written.pop(unused.alias, None)
         return written
 
 
-def _same(value: object, default: object) -> bool:
-    """Whether a value is the default, and not only equal to it as `True` is to 1, or 0.0 to -0.0."""
-    return value == default and repr(value) == repr(default)
+@dataclass(frozen=True)
+class _Unused:
+    """An added key as it is while nobody uses it. Only ever compared, so that one default serves all instances."""
+
+    name: str
+    alias: str
+    default: object
+    text: str
+
+    def fits(self, value: object) -> bool:
+        """Whether a value is the default, and not only equal to it as `True` is to 1, or 0.0 to -0.0."""
+        return value is self.default or (value == self.default and repr(value) == self.text)
+
+
+@cache  # every message is signed, hashed and written in this form, and a class does not change once it is made
+def _unused(model: type[BaseModel]) -> tuple[_Unused, ...]:
+    defaults = (
+        (name, field.serialization_alias or name, field.get_default(call_default_factory=True, validated_data={}))
+        for name, field in added_fields(model)
+    )
+    return tuple(_Unused(name, alias, default, repr(default)) for name, alias, default in defaults)
 
 
 def unfit(what: str, *, got: str, expected: str, remedy: str) -> PydanticCustomError:
