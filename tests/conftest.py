@@ -12,10 +12,18 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 _TOGETHER = "end_to_end"
+_LONGEST_FIRST = ("end_to_end", "simulation", "site_client", "aggregator", "federation", "experiments", "cli")
+"""Folders whose files take minutes: begun at the end, one of them would keep one process busy while the other is done."""
+
+
+def _length(item: pytest.Item) -> int:
+    """The place of a test's folder among the longest."""
+    return next((place for place, name in enumerate(_LONGEST_FIRST) if name in item.path.parts), len(_LONGEST_FIRST))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what has fixtures in common, as `--dist loadgroup` wants it said."""
+    """Keep together what has fixtures in common, as `--dist loadgroup` wants it said, and begin with the longest."""
+    items.sort(key=_length)
     for item in items:
         group = _TOGETHER if _TOGETHER in item.path.parts else str(item.path.relative_to(Path(item.config.rootpath)))
         item.add_marker(pytest.mark.xdist_group(group))
