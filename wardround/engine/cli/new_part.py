@@ -31,6 +31,6 @@ def new_part(
         say_json({"folder": str(made.folder), "kind": made.kind, "name": made.name, "use": made.use})
         return
     say(f"{made.folder}: a package with the {made.kind} {made.name}")
-    say(f"  install it    pip install --no-deps -e {made.folder}")
-    say(f"  test it       python -m pytest {made.folder}/tests")
+    say(f"  install it    pip install --no-deps --no-build-isolation -e {made.folder}")
+    say(f"  test it       python -m pytest {made.folder}/tests   (needs `pip install pytest`)")
     say(f"  name it       {made.use}   (in a study)")
