@@ -280,6 +280,7 @@ def test_a_model_that_does_not_fit_is_refused_with_every_tensor(tmp_path: Path) 
     for name in (first, second, third, "surplus"):
         assert name in str(caught.value)
     assert "initial" in str(caught.value)
+    assert all("trained with this study" in problem.remedy for problem in caught.value.problems)
 
 
 @pytest.mark.parametrize("content", [b"", b"no model", None])
@@ -290,6 +291,7 @@ def test_a_file_that_is_no_model_is_named(tmp_path: Path, content: bytes | None)
     with_initial(config, "given.safetensors")
     outcome = aggregator("check", "--config", config)
     assert (outcome.code, "the initial model cannot be read" in outcome.err) == (2, True)
+    assert "or leave `initial` out" in outcome.err
 
 
 def test_a_model_that_the_run_would_write_over_is_refused(tmp_path: Path) -> None:

@@ -208,6 +208,35 @@ def test_the_live_table_has_a_line_per_site(tmp_path: Path) -> None:
     assert "final evaluation" in overview(loop)
 
 
+def test_the_live_screen_takes_no_name_for_markup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rich.console import Console
+
+    bench = Bench(tmp_path)
+    loop = bench.loop()
+    view = LiveView()
+    console = Console(record=True, width=140)
+    monkeypatch.setattr(view, "_console", console)
+    view.watch(Watched(loop, lambda site: 3.0))
+    loop.run()
+    assert loop.gathering is not None
+    odd = [
+        SiteStatus("[red]north[/red]", SiteState.WORKING, 0.0, "[bold]training", 1, 2, 3.0, "[/] [full] [link=x]y"),
+        SiteStatus("[/nothing]", SiteState.DECLINED, 0.0, "", 0, 0, None, "policy [1]"),
+    ]
+    monkeypatch.setattr(loop.gathering, "statuses", lambda now: odd)
+    plan = loop.run_plan.plan.model_copy(update={"federation": "[green]brains[/green]"})
+    monkeypatch.setattr(loop, "run_plan", replace(loop.run_plan, plan=plan))
+    console.print(view.render())
+    entry = Entry("2026-01-01T10:00:00Z", Event.SITE_OFFLINE, {"site": "[blue]south[/blue]", "detail": "[/] cut [x]"})
+    view.tell(entry)
+    text = console.export_text()
+    for shown in (
+        *("[red]north[/red]", "[bold]training", "[/] [full] [link=x]y", "[/nothing]", "policy [1]"),
+        *("[green]brains[/green]", "[blue]south[/blue]", "[/] cut [x]"),
+    ):
+        assert shown in text, shown
+
+
 def test_a_sites_line_counts_down_between_answers() -> None:
     status = SiteStatus("north", SiteState.LATE, 10.0, "training", 3, 9, 60.0, "disk_full [1]", heard=100.0)
     cells = site_cells(status, 120.0, 2.0)

@@ -374,3 +374,54 @@ def test_the_state_of_a_run_is_its_users_alone(tmp_path: Path) -> None:
             assert state.root.stat().st_mode & 0o777 == 0o700
     finally:
         os.umask(before)
+
+
+def test_a_check_for_programs(home: Path) -> None:
+    config = home / "federation.yaml"
+    found = aggregator("check", "--json", "--config", config).json
+    assert found["problems"] == []
+    assert (found["federation"], found["sites"], found["quorum"]) == ("brains", ["north", "south"], 2)
+    assert (found["rounds"], found["local_steps"], found["strategy"]) == (3, 7, "fedavg")
+    assert found["plan"] == load_coordination(config).plan.digest
+    config.write_text(config.read_text().replace("quorum: all", "quorum: 9"))
+    outcome = aggregator("check", "--json", "--config", config)
+    assert outcome.code == 2
+    (problem,) = outcome.json["problems"]
+    assert problem["what"] == "the quorum is above the number of sites"
+
+
+@pytest.mark.parametrize("text", ["quorum: [all\nrounds: 3", "schema: 1\nschema: 1", "", "- a list"])
+def test_beside_a_federation_file_that_is_no_yaml_roster_and_keys_are_looked_at(home: Path, text: str) -> None:
+    config = home / "federation.yaml"
+    config.write_text(text)
+    alone = aggregator("check", "--config", config)
+    assert (alone.code, alone.err.count("error: ")) == (2, 1)
+    (home / "roster.json").write_text("no roster")
+    (home / "keys" / "coordinator.key").write_text("no key")
+    (home / "key-changes.json").write_text("no changes")
+    for command in ("check", "invite"):
+        found = aggregator(command, "--config", config).err
+        assert found.count("error: ") == 3
+        assert "federation.yaml" in found
+        assert "roster.json" in found
+        assert "coordinator.key" in found
+
+
+def test_a_list_of_key_changes_that_cannot_be_used_says_what_to_do(home: Path) -> None:
+    (home / "key-changes.json").write_text("{}x")
+    found = aggregator("check", "--config", home / "federation.yaml").err
+    assert "this is not a list of key changes" in found
+    assert "Restore it from a backup" in found
+    (home / "key-changes.json").unlink()
+    (home / "key-changes.json").mkdir(mode=0o700)
+    found = aggregator("check", "--config", home / "federation.yaml").err
+    assert "the list of key changes cannot be read" in found
+    assert "have its rights or its disk looked at" in found.lower()
+
+
+def test_an_authority_whose_files_are_gone_says_what_to_do(home: Path) -> None:
+    (home / "keys" / "ca.pem").unlink()
+    outcome = aggregator("certificate", "--config", home / "federation.yaml")
+    assert outcome.code == 2
+    assert "ca.pem: the authority's files cannot be read" in outcome.err
+    assert "Restore them from the backup" in outcome.err

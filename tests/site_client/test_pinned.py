@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.site_client.support import Site, allow_changes, build_site, write_cohort
+from tests.site_client.asking import ready
+from tests.site_client.support import FakeLaboratory, Site, allow_changes, build_site, working_site, write_cohort
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode, run
+from wardround.engine.preprocessing.steps import ZNormalizeStep
 from wardround.federation.protocol import RefusalCode, Requirements
 from wardround.site_client.agreement import Refusal
 from wardround.site_client.cli import app
+from wardround.site_client.events import Event, Role, read_log
 from wardround.site_client.laboratory import EngineLaboratory
 from wardround.site_client.pinned import Change, CohortPins
 from wardround.site_client.twofold import Twofold
@@ -300,3 +303,45 @@ def test_a_plan_can_require_the_patient_column(site: Site, capsys: pytest.Captur
     lines = [f"{header},PatientID", *(f"{row},p{number}" for number, row in enumerate(rows))]
     site.settings.manifest.write_text("\n".join(lines))
     assert EngineLaboratory.open(site.settings, agreement).cohort.train_cases == 4
+
+
+def _told(site: Site) -> list[str]:
+    """What the worker's log says of other steps."""
+    path = site.settings.work / "events" / f"{Role.WORKER.value}.jsonl"
+    return [str(entry.facts["detail"]) for entry in read_log(path) if entry.event == Event.STEPS_CHANGED]
+
+
+def test_a_release_that_prepares_cases_otherwise_amid_a_run_is_told_of(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened(site).pin()
+    with working_site(site, FakeLaboratory()) as courier:
+        ready(site, courier)
+    assert _told(site) == []
+    monkeypatch.setattr(ZNormalizeStep, "version", 7)
+    opened(site).pin()
+    for starts in (1, 2):  # at every start: a round with the new steps does not make them the old ones
+        with working_site(site, FakeLaboratory()) as courier:
+            ready(site, courier)
+        assert len(_told(site)) == starts
+    assert "began with another version of z_normalize: it gives other voxels now" in _told(site)[0]
+    assert "got z_normalize 1; expected z_normalize 7" in _told(site)[0]
+    assert "Let all sites work with one release" in _told(site)[0]
+    run(app, ["check", "--config", str(site.config), "--offline"])
+    assert "note: this training began with another version of z_normalize" in capsys.readouterr().out
+
+
+def test_a_record_without_versions_of_steps_is_read_and_says_nothing(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(site).pin()
+    held = pins(site).read()
+    assert held is not None
+    assert held.steps == {"z_normalize": 1}
+    former = held.model_copy(update={"steps": None})
+    assert b"steps" not in canonical_model(former)
+    Twofold(pins(site).path).write(canonical_model(former))
+    monkeypatch.setattr(ZNormalizeStep, "version", 7)
+    with working_site(site, FakeLaboratory()) as courier:
+        ready(site, courier)
+    assert _told(site) == []

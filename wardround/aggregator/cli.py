@@ -224,14 +224,20 @@ def certificate(config: Config = _DEFAULT) -> None:
 
 
 @app.command()
-def check(config: Config = _DEFAULT) -> None:
+def check(
+    config: Config = _DEFAULT,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the federation, or the problems, as JSON.")] = False,
+) -> None:
     """Check the federation file and all that it names, and try the study's parts; say every problem at once."""
     from wardround.aggregator.coordination import load_coordination
-    from wardround.aggregator.summary import describe_federation
+    from wardround.aggregator.summary import describe_federation, federation_as_json
     from wardround.engine.trial import trial_pass
 
-    for line in describe_federation(load_coordination(config, trial=trial_pass)):
-        say(line)
+    coordination = load_coordination(config, trial=trial_pass)
+    if as_json:
+        say_json(federation_as_json(coordination))
+    else:
+        say(*describe_federation(coordination))
 
 
 @app.command()

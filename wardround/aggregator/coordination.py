@@ -103,7 +103,8 @@ def load_coordination(path: Path, *, today: datetime.datetime | None = None, tri
     Raises `InputError` with every problem of all of them.
     """
     require_config(path, "federation file", "federation.yaml", _BEGINNING)
-    document, home, findings = read_document(path, "federation file"), path.resolve().parent, Findings()
+    home, findings = path.resolve().parent, Findings()
+    document = _document_or_all_beside(path, home)
     settings = study = roster = key = None
     with findings.gather():
         settings = load_settings_file(Federation, path, "federation file")
@@ -131,6 +132,24 @@ def load_coordination(path: Path, *, today: datetime.datetime | None = None, tri
     if settings is None or study is None or roster is None or key is None:
         raise AssertionError("what could not be read must have left a problem behind")
     return Coordination(home, settings, study, roster, key, tuple(notes), initial, held.after if held else None)
+
+
+def _document_or_all_beside(path: Path, home: Path) -> Document:
+    """The federation file as lines and values. Where it has none, the error tells as well of roster and keys that lie
+    where `aggregator init` puts them."""
+    try:
+        return read_document(path, "federation file")
+    except InputError as error:
+        findings = Findings(list(error.problems))
+    folders = absolute_folders(home, Folders())
+    if folders.roster.exists():
+        with findings.gather():
+            read_roster(folders.roster)
+            read_changes(folders.roster)
+    if folders.keys.exists():
+        with findings.gather():
+            CoordinatorKey.load(folders.keys)
+    raise InputError(findings.problems)
 
 
 def _study_path(document: Document, home: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,9 @@ def given_arrays(path: Path, study: Study, place: str = "") -> Arrays:
     findings = Findings()
     for name in sorted({*held, *wanted}):
         _compare(name, held.get(name), wanted.get(name), findings, place or str(path))
-    findings.raise_if_any()
+    if findings.problems:
+        remedy = "Give a model that was trained with this study, or leave `initial` out to begin from the study's seed"
+        raise InputError(replace(problem, remedy=remedy) for problem in findings.problems)
     return {f"{MODEL_GROUP}{name}": held[name] for name in wanted}
 
 
@@ -68,6 +71,8 @@ def _read(path: Path, place: str) -> Mapping[str, np.ndarray]:
         where=place,
         got=f"{path}: {reason}",
         expected="a model folder, or a safetensors file with the network's weights",
+        remedy=f"Name a folder that `wardround fit` or a federation wrote, such as one with {WEIGHTS_FILE}, or leave "
+        "`initial` out",
     )
 
 

@@ -63,11 +63,17 @@ def read_changes(roster: Path) -> tuple[KeyChange, ...]:
         return ()
     except OSError as error:
         raise InputError.one(
-            "the list of key changes cannot be read", where=str(path), got=error.strerror or ""
+            "the list of key changes cannot be read",
+            where=str(path),
+            got=error.strerror or "",
+            remedy="Have its rights or its disk looked at; without it, keys that were revoked would be believed again",
         ) from None
     except ValidationError as error:
         raise later_release(error, path) or InputError.one(
-            "this is not a list of key changes", where=str(path), expected="what `aggregator revoke` wrote"
+            "this is not a list of key changes",
+            where=str(path),
+            expected="what `aggregator revoke` and `aggregator rotate-key` wrote",
+            remedy="Restore it from a backup. Without one, take it away, and revoke and rotate all those keys again",
         ) from None
 
 

@@ -113,7 +113,11 @@ def _authority(keys: Path) -> Issued:
         return matching_authority(certificate.read_bytes(), key.read_bytes())
     except OSError as error:
         raise InputError.one(
-            "the authority's files cannot be read", where=str(error.filename), got=error.strerror or ""
+            "the authority's files cannot be read",
+            where=str(error.filename),
+            got=error.strerror or "",
+            expected=f"{CA_FILE} and {CA_KEY_FILE}, as `aggregator init` made them",
+            remedy="Restore them from the backup, or have their rights mended; sites trust this authority and no other",
         ) from None
     except ValueError as error:
         raise InputError.one(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import JsonValue
+
 from wardround.aggregator.coordination import Coordination
 from wardround.aggregator.progress import duration
 from wardround.federation.addresses import join_address
@@ -29,3 +31,26 @@ def describe_federation(coordination: Coordination) -> list[str]:
         f"address      {settings.address}, listening on {join_address(*settings.endpoint)}",
         *(f"note         {note}" for note in coordination.notes),
     ]
+
+
+def federation_as_json(coordination: Coordination) -> dict[str, JsonValue]:
+    """The same for programs."""
+    settings, study = coordination.settings, coordination.study
+    return {
+        "problems": [],
+        "federation": settings.federation,
+        "plan": coordination.plan.digest,
+        "study": {"name": study.study, "task": study.task, "digest": study.digest},
+        "strategy": settings.strategy.terms.described,
+        "rounds": settings.horizon.rounds,
+        "local_steps": settings.horizon.local_steps,
+        "sites": list(coordination.roster.names),
+        "quorum": coordination.quorum,
+        "deadline": settings.deadline,
+        "preparing": settings.preparing,
+        "below_quorum": settings.below_quorum,
+        "on_decline": settings.on_decline,
+        "address": settings.address,
+        "listen": join_address(*settings.endpoint),
+        "notes": list(coordination.notes),
+    }

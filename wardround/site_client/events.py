@@ -60,6 +60,7 @@ class Event(StrEnum):
     COHORT_OPENED = "cohort_opened"
     COHORT_UNUSABLE = "cohort_unusable"
     COHORT_CHANGED = "cohort_changed"
+    STEPS_CHANGED = "steps_changed"
     TASK_CLAIMED = "task_claimed"
     TASK_SUPERSEDED = "task_superseded"
     TASK_FAILED = "task_failed"
@@ -170,6 +171,7 @@ _SENTENCES: Mapping[str, str] = {
     Event.COHORT_OPENED: "ready: {train_cases} training, {validation_cases} validation, {test_cases} test cases",
     Event.COHORT_CHANGED: "the cases have changed, from round {round} on: {added} rows added, {removed} removed, "
     "{changed} with other files or values; known patients keep their sets",
+    Event.STEPS_CHANGED: "{detail}",
     Event.COHORT_UNUSABLE: "the cases cannot be used: {reason}",
     Event.TASK_CLAIMED: "working on {stage} round {round}",
     Event.TASK_SUPERSEDED: "stopped work on an older round: a newer one has come",

@@ -241,9 +241,12 @@ def _filled(settings: SiteSettings, agreement: Agreement, known: Assignment | No
 
 def pin_of(bench: Workbench) -> PinnedCohort:
     """What is kept of a cohort: its name, its rows, and who is in which set."""
+    from wardround.engine.preprocessing import Pipeline
+
     name = bench.assignment.digest_of_subject
     cases = {name(subject): case.digest for subject, case in bench.stored.items()}
-    return PinnedCohort(cohort=bench.cohort_digest, cases=cases, assignment=bench.assignment)
+    steps = Pipeline(bench.study).versions
+    return PinnedCohort(cohort=bench.cohort_digest, cases=cases, assignment=bench.assignment, steps=steps)
 
 
 def _arrays(weights: Mapping[str, Tensor]) -> dict[str, np.ndarray]:

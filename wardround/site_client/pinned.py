@@ -11,16 +11,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import ValidationError
 
 from wardround.engine.basics.canonical import canonical_model
-from wardround.engine.basics.closed import Closed
+from wardround.engine.basics.closed import Added, Closed
 from wardround.engine.basics.files import DamagedError, checked, read_checked, write_private
-from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.basics.releases import later_release
 from wardround.engine.cohort import Assignment, Cohort
+from wardround.engine.study import Study
 from wardround.federation.protocol import Count, Digest, Plan, RefusalCode
 from wardround.site_client.agreement import Refusal
 from wardround.site_client.twofold import Twofold
@@ -40,11 +41,16 @@ class Change(Closed):
 
 
 class PinnedCohort(Closed):
-    """A cohort: its digest, each row's content by the digest of its `SubjectID`, and who is in which set."""
+    """A cohort: its digest, each row's content by the digest of its `SubjectID`, and who is in which set.
+
+    `steps` are the versions of the study's steps of preprocessing with which work began; None where nobody wrote them
+    down.
+    """
 
     cohort: Digest
     cases: dict[Digest, Digest]
     assignment: Assignment
+    steps: Annotated[dict[str, int] | None, Added("0.2.0")] = None
 
     def change_to(self, later: PinnedCohort) -> Change:
         """What is different in a later cohort."""
@@ -78,6 +84,23 @@ def require_patients(plan: Plan, cohort: Cohort) -> None:
             got="none" + (f"; likely: {' or '.join(cohort.patients.likely)}" if cohort.patients.likely else ""),
             remedy="Add it, with the same entry in all rows of a person",
         )
+
+
+def steps_note(study: Study, held: PinnedCohort | None) -> str:
+    """What to say where this release prepares cases otherwise than the one with which work on a study began."""
+    from wardround.engine.preprocessing import other_versions
+
+    known = None if held is None else held.steps
+    changed = other_versions(study, known or {})
+    if known is None or not changed:
+        return ""
+    return Problem(
+        f"this training began with another version of {' and '.join(changed)}: it gives other voxels now",
+        got=", ".join(f"{name} {known[name]}" for name in changed),
+        expected=", ".join(f"{name} {version}" for name, version in changed.items()),
+        remedy="Let all sites work with one release: update the others too, or go back to the former one until the run "
+        "has ended",
+    ).render()
 
 
 @dataclass(frozen=True)
@@ -122,6 +145,8 @@ class CohortPins:
     def keep(self, now: PinnedCohort) -> Change | None:
         """Pin a cohort; what is different from the one that was pinned before, if anything is."""
         held = self.read()
+        if held is not None and held.steps:  # work began with these, whatever is installed now
+            now = now.model_copy(update={"steps": held.steps})
         if held == now:
             return None
         Twofold(self.path).write(canonical_model(now))

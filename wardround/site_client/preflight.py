@@ -29,7 +29,7 @@ from wardround.federation.invitation import Invitation
 from wardround.site_client.agreement import Agreement, check_membership, check_policy, load_agreement
 from wardround.site_client.installation import known_installation
 from wardround.site_client.parts import tried
-from wardround.site_client.pinned import Change, CohortPins, Proposal, require_patients
+from wardround.site_client.pinned import Change, CohortPins, Proposal, require_patients, steps_note
 from wardround.site_client.settings import Policy, SiteSettings, load_policy, load_settings
 from wardround.site_client.two_users import require_overview
 
@@ -220,6 +220,8 @@ def _check_cohort(settings: SiteSettings, policy: Policy | None, agreement: Agre
         known = None if held is None else held.assignment
         checked = check_manifest(agreement.study, settings.manifest, Depth.HEADERS, agreement.plan.fold, known)
         require_patients(agreement.plan, checked.cohort)
+        if (told := steps_note(agreement.study, held)) != "":
+            flight.notes.append(f"note: {told}")
         if held is not None:
             _check_change(held.rows_changed(checked.cohort), pins.proposal(), policy, flight)
         split = without_repeats(checked.plan.splits[0].split, checked.inspection.repeats)

@@ -26,6 +26,7 @@ from wardround.site_client.events import Event, EventLog
 from wardround.site_client.health import HealthFile
 from wardround.site_client.laboratory import EngineLaboratory, HaltedError, Laboratory
 from wardround.site_client.mailbox import Results
+from wardround.site_client.pinned import CohortPins, steps_note
 from wardround.site_client.processes import FRESH_PROCESS, StopRequest
 from wardround.site_client.settings import SiteSettings
 from wardround.site_client.work import TaskGoneError, Workroom, allowed_training_cases, perform, sweep, tidy
@@ -98,7 +99,15 @@ class Worker:
         self._unusable, self._shut_out = None, 0
         cohort = self._laboratory.cohort
         room.log.record_fault(Event.COHORT_OPENED, **cohort.model_dump(mode="json"))
+        self._tell_of_other_steps()
         room.desk.open_for(cohort)
+
+    def _tell_of_other_steps(self) -> None:
+        """An update amid a run may prepare the cases otherwise than before, and than other sites do."""
+        room = self._room
+        pins = CohortPins.of(room.settings.work, room.agreement.plan.study)
+        if (detail := steps_note(room.agreement.study, pins.read())) != "":
+            room.log.record_fault(Event.STEPS_CHANGED, detail=detail)
 
     def _current(self) -> Laboratory:
         """The laboratory of the cohort as it is now. Raises `Refusal` if that cannot be used."""

@@ -19,7 +19,7 @@ from torch import Tensor
 from wardround import __version__
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.basics.releases import LaterReleaseError, is_later
-from wardround.engine.preprocessing import Pipeline
+from wardround.engine.preprocessing import Pipeline, other_versions
 from wardround.engine.study import Study, load_study
 from wardround.engine.study.written import write_study as write_study
 from wardround.engine.tasks import Task, build_task
@@ -90,15 +90,14 @@ def other_steps(study: Study, header: JsonValue, place: Path) -> tuple[Problem, 
     given other voxels than they learned from. A header without versions is of a release that had the first of each."""
     recorded = header.get(_STEPS) if isinstance(header, dict) else None
     known: Mapping[str, JsonValue] = recorded if isinstance(recorded, dict) else dict.fromkeys(_FIRST, 1)
-    now = Pipeline(study).versions
-    changed = sorted(name for name, version in now.items() if name in known and known[name] != version)
+    changed = other_versions(study, known)
     if not changed:
         return ()
     problem = Problem(
         f"these weights were trained with another version of {' and '.join(changed)}: it gives other voxels now",
         where=str(place),
         got=", ".join(f"{name} {known[name]}" for name in changed),
-        expected=", ".join(f"{name} {now[name]}" for name in changed),
+        expected=", ".join(f"{name} {version}" for name, version in changed.items()),
         remedy=_WHAT_CHANGED if set(changed) <= set(_FIRST) else "Train it again for the best predictions",
     )
     return (problem,)

@@ -2,7 +2,16 @@
 
 from wardround.engine.preprocessing.cases import read_sample, target_index
 from wardround.engine.preprocessing.native import only_rearranged, to_native
-from wardround.engine.preprocessing.pipeline import Pipeline
+from wardround.engine.preprocessing.pipeline import Pipeline, other_versions
 from wardround.engine.preprocessing.sample import Sample, Step
 
-__all__ = ["Pipeline", "Sample", "Step", "only_rearranged", "read_sample", "target_index", "to_native"]
+__all__ = [
+    "Pipeline",
+    "Sample",
+    "Step",
+    "only_rearranged",
+    "other_versions",
+    "read_sample",
+    "target_index",
+    "to_native",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -71,6 +71,12 @@ def _made(part: Part, parameters: Parameters) -> Step:
         if not isinstance(step.version, int):
             raise BreachError(f"the version {step.version!r}", "a whole number, raised whenever the outcome changes")
     return step
+
+
+def other_versions(study: Study, known: Mapping[str, JsonValue]) -> dict[str, int]:
+    """The versions of those of the study's steps that had another one in `known`: they give other voxels now."""
+    now = Pipeline(study).versions
+    return {name: now[name] for name in sorted(now) if name in known and known[name] != now[name]}
 
 
 @dataclass(frozen=True)

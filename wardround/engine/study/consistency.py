@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from wardround.engine.parts import Kind, Parameters, builtin_and_plugins
+from wardround.engine.parts import Kind, Parameters, answering, builtin_and_plugins
 from wardround.engine.parts.augmentation import Flip
 from wardround.engine.parts.losses import CrossEntropy
 from wardround.engine.parts.networks import NetworkParameters, UNet
@@ -153,6 +153,8 @@ def _coarsest_grid(study: Study) -> Iterator[Flaw]:
     model, size = study.model.parameters, study.patches.size
     if not isinstance(model, NetworkParameters) or model.norm == "group":
         return
+    with answering(study.model.part(Kind.NETWORK).owner):
+        _ = model.reduction  # of another package it may be code of its own
     samples = study.training.batch_size if model.norm == "batch" else 1
     if samples == 1 and all(side <= model.reduction for side in size):
         what = f"the network shrinks this patch to one voxel, of which {model.norm} norm has no variance"

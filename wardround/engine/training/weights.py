@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from wardround.engine.basics.problems import Findings, InputError, Problem
 
 # One metadata key: the order of several is not fixed, and equal content must have equal bytes.
 _HEADER = "wardround"
+_OF_ANOTHER = "These weights are of another network: give some that were trained with this study's model and classes"
 
 
 class DamagedFileError(InputError):
@@ -55,7 +56,8 @@ def put_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
                 got=_form(weights[name]),
                 expected=_form(expected[name]),
             )
-    findings.raise_if_any()
+    if findings.problems:
+        raise InputError(replace(problem, remedy=_OF_ANOTHER) for problem in findings.problems)
     network.load_state_dict(dict(weights), strict=True)
 
 
@@ -108,7 +110,10 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError.one("the file cannot be read", where=str(path), got=error.strerror or "") from None
+        remedy = "Check the name, and have its rights or its disk looked at"
+        raise InputError.one(
+            "the file cannot be read", where=str(path), got=error.strerror or "", remedy=remedy
+        ) from None
     except (SafetensorError, KeyError, TypeError, ValueError):
         raise _damaged(path, "it is not a complete tensor file") from None
 
