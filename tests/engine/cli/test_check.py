@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from tests.support.images import write_classification_cohort
 from tests.support.shared_data import shared_data
 from tests.support.studies import CLASSIFICATION, SEGMENTATION, changed, write_study
 from wardround.engine.basics import files
-from wardround.engine.imaging import read_image, write_image
 from wardround.engine.inspection import room
 
 
@@ -183,9 +181,7 @@ def test_a_full_disk(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> Non
     def full(*_: object, **__: object) -> str:
         raise OSError(errno.ENOSPC, "No space left on device", "/tmp")
 
-    write_image(hospital.folder / "images" / "case_000.mha", read_image(hospital.image(0)))
-    hospital.edit("case_000.nii.gz", "case_000.mha")  # ITK is given a name in a folder of its own
-    monkeypatch.setattr(tempfile, "mkdtemp", full)
+    monkeypatch.setattr("wardround.engine.inspection.headers.read_header", full)
     hospital.refuse("/tmp: the disk is full", "Free some space and run the same command again")
 
 
@@ -268,3 +264,14 @@ def test_real_manifests_are_sound(tmp_path: Path, site: str) -> None:
     study = write_study(tmp_path / "study.yaml", content)
     outcome = run_wardround("check", study, "--manifest", shared_data() / "hippocampus" / f"{site}.csv", "--full")
     assert outcome.code == 0, outcome.err
+
+
+def test_a_subject_that_lost_its_zeros_is_noted(hospital: Hospital) -> None:
+    hospital.image(2).rename(hospital.folder / "images" / "007.nii.gz")
+    hospital.edit("case_002,images/case_002.nii.gz", "7,images/007.nii.gz")
+    told = hospital.check().out
+    assert "1 SubjectID is a number without the zeros that its file or folder has" in told
+    assert "7 (file or folder 007)" in told
+    assert "give the column the format Text" in told
+    hospital.edit("7,images", "8,images")
+    assert "zeros that its file" not in hospital.check().out

@@ -10,6 +10,7 @@ import pytest
 from tests.support.studies import SEGMENTATION, study_of
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import Truth, folder_cohort, read_manifest
+from wardround.engine.cohort.zeros import with_zeros
 
 ONE = study_of(SEGMENTATION)
 HEADER = "SubjectID,Channel_0,Label"
@@ -78,6 +79,34 @@ def test_accents_written_in_another_way_are_named(tmp_path: Path) -> None:
     assert "Scans/b.png" in _told(tmp_path, f"{HEADER}\nk,scans/b.png,m.png\n")
     rows = "\n".join(f"{name},a.png,m.png" for name in (COMPOSED, SPLIT))
     assert "two subjects have names that differ only by the way accents" in _told(tmp_path, f"{HEADER}\n{rows}\n")
+
+
+def test_numbers_that_lost_their_zeros_are_named(tmp_path: Path) -> None:
+    (tmp_path / "007.nii.gz").touch()
+    (tmp_path / "012").mkdir()
+    (tmp_path / "012" / "T1.png").touch()
+    told = _told(tmp_path, f"{HEADER}\n7,7.nii.gz,m.png\n")
+    assert "There is '007.nii.gz': a spreadsheet takes the zeros at the front of a number" in told
+    assert "the format Text" in told
+    assert f"There is '{tmp_path / '012' / 'T1.png'}'" in _told(tmp_path, f"{HEADER}\n12,12/T1.png,m.png\n")
+    assert "spreadsheet" not in _told(tmp_path, f"{HEADER}\n8,8.nii.gz,m.png\n")
+    assert "spreadsheet" not in _told(tmp_path, f"{HEADER}\n70,70.nii.gz,m.png\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "there", "found"),
+    [
+        ("7", ("7", "07", "007"), "07"),
+        ("7", ("70", "17", "007a"), None),
+        ("7_2.png", ("7_02.png", "007_2.png"), "007_2.png"),
+        ("p7", ("p007", "0p7"), None),
+        ("1.5", ("1.05", "01.5"), "01.5"),
+        ("0", ("000",), "000"),
+        ("007", ("7",), None),
+    ],
+)
+def test_zeros_are_found_at_the_front_of_numbers_alone(name: str, there: tuple[str, ...], found: str | None) -> None:
+    assert with_zeros(name, there) == found
 
 
 def test_cases_of_a_folder_that_only_look_alike_are_named(tmp_path: Path) -> None:

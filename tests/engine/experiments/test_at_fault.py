@@ -192,6 +192,14 @@ def test_a_prediction_under_another_ending_is_found(place: Place) -> None:
     assert "got case_001.tif; expected case_001.png" in told
 
 
+def test_a_prediction_whose_number_has_its_zeros_is_named(place: Place) -> None:
+    place.prediction(1).rename(place.folder / "predictions" / "007.png")
+    place.manifest.write_text(place.manifest.read_text().replace("case_001,", "7,", 1))
+    (told,) = problems(place.score())
+    assert "got 007.png; expected 7.png" in told
+    assert "has lost its zeros" in told
+
+
 def test_a_folder_without_predictions_is_told_for_every_case(place: Place) -> None:
     shutil.rmtree(place.folder / "predictions")
     (told,) = problems(place.score())

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort.spelling import difference, names_by_look, written_otherwise
+from wardround.engine.cohort.zeros import AS_TEXT, TAKEN, without_zeros
 
 _COMPARISONS = 200_000
 """Of a missing file's name with those in its folder, for a whole table: seconds, whatever the table's size."""
@@ -27,11 +28,21 @@ class Neighbours:
     def __init__(self) -> None:
         self._names: dict[Path, dict[str, str]] = {}
         self._looks: dict[Path, dict[str, str]] = {}
+        self._bare: dict[Path, dict[str, str]] = {}
         self._left = _COMPARISONS
 
     def alike(self, path: Path) -> Path | None:
         """The file that a path names but for the case of letters, or the way accents are written."""
         return written_otherwise(path, self._by_look)
+
+    def with_zeros(self, path: Path) -> Path | None:
+        """The file that a path names but for zeros at the front of its numbers."""
+        return written_otherwise(path, self._by_bare_numbers, without_zeros)
+
+    def _by_bare_numbers(self, folder: Path) -> dict[str, str]:
+        if folder not in self._bare:
+            self._bare[folder] = names_by_look(folder, without_zeros)
+        return self._bare[folder]
 
     def _by_look(self, folder: Path) -> dict[str, str]:
         if folder not in self._looks:
@@ -136,12 +147,20 @@ def _remedy(path: Path, neighbours: Neighbours) -> str:
     alike = neighbours.alike(path)
     if alike is not None:
         word = difference(str(path), str(alike))
-        shown = alike.name if alike.parent == path.parent else str(alike)
-        return f"There is {shown!r}, which differs only {word}. Copy the name from there, or rename the file"
+        return (
+            f"There is {_shown(alike, path)!r}, which differs only {word}. Copy the name from there, or rename the file"
+        )
+    numbered = neighbours.with_zeros(path)
+    if numbered is not None:
+        return f"There is {_shown(numbered, path)!r}: {TAKEN}. {AS_TEXT}"
     if not _exists(path.parent):
         return f"The folder {path.parent} does not exist either; paths are relative to the manifest"
     named = " or ".join(repr(name) for name in neighbours.close_to(path))
     return f"Its folder has {named}" if named else f"Looked for {path}; paths are relative to the manifest"
+
+
+def _shown(found: Path, path: Path) -> str:
+    return found.name if found.parent == path.parent else str(found)
 
 
 def _names(folder: Path) -> dict[str, str]:

@@ -35,26 +35,30 @@ def lookalikes(names: Iterable[str]) -> Iterator[tuple[str, str]]:
             yield other, name
 
 
-def written_otherwise(path: Path, names_of: Callable[[Path], Mapping[str, str]]) -> Path | None:
+def written_otherwise(
+    path: Path, names_of: Callable[[Path], Mapping[str, str]], key: Callable[[str], str] = folded
+) -> Path | None:
     """What stands in the place of a file that is not there, under a name that looks the same; None if nothing does.
 
-    Folders above it may look the same too. `names_of` gives the names in a folder by what they are when folded.
+    Folders above it may look the same too. `names_of` gives the names in a folder by their `key`, which is the same for
+    names that look the same.
     """
     found = Path(path.anchor)
     for part in path.parts[1:] if path.anchor else path.parts:
         if (found / part).exists():
             found /= part
             continue
-        match = names_of(found).get(folded(part))
+        match = names_of(found).get(key(part))
         if match is None:
             return None
         found /= match
     return found if found.is_file() else None
 
 
-def names_by_look(folder: Path) -> dict[str, str]:
-    """The names in a folder by what they are when folded; none where it cannot be read."""
+def names_by_look(folder: Path, key: Callable[[str], str] = folded) -> dict[str, str]:
+    """The names in a folder by their `key`, which is the same for those that look the same; none where it cannot be
+    read."""
     try:
-        return {folded(item.name): item.name for item in sorted(folder.iterdir())}
+        return {key(item.name): item.name for item in sorted(folder.iterdir())}
     except OSError:
         return {}

@@ -13,6 +13,7 @@ import numpy as np
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.progress import Progress
 from wardround.engine.cohort import Case, Cohort
+from wardround.engine.cohort.zeros import AS_TEXT, TAKEN, with_zeros
 from wardround.engine.experiments.models import TrainedModel
 from wardround.engine.experiments.prediction import (
     PREDICTION,
@@ -187,12 +188,16 @@ def _predicted_mask(case: Case, folder: Path) -> Path:
     if (folder / name).is_file():
         return folder / name
     others = sorted(path.name for path in folder.glob(f"{escape(case.subject)}.*"))
+    numbered = with_zeros(name, (path.name for path in sorted(folder.glob(f"0*{escape(name)}"))))
+    remedy = f"Save {others[0]} as {name}" if others else "Predict it, or leave the case out of the table"
+    if numbered is not None and not others:
+        remedy = f"The SubjectID has lost its zeros: {TAKEN}. {AS_TEXT}"
     raise InputError.one(
         "there is no prediction for this case",
         where=f"{name_of(case)}, {PREDICTION} {folder / name}",
-        got=", ".join(others),
+        got=", ".join(others) or (numbered or ""),
         expected=name,
-        remedy=f"Save {others[0]} as {name}" if others else "Predict it, or leave the case out of the table",
+        remedy=remedy,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from wardround.engine.basics.problems import Findings, Problem
 from wardround.engine.cohort.models import Cohort, Split
 from wardround.engine.cohort.twins import Content, Contents
+from wardround.engine.cohort.zeros import AS_TEXT, TAKEN, lost_zeros
 from wardround.engine.imaging.types import Geometry, Remark
 from wardround.engine.inspection.padding import Range, is_padded, padding_notices
 from wardround.engine.inspection.selection import selection_notices
@@ -75,6 +76,7 @@ def cohort_notices(
     return (
         *_unlearnt_mirroring(study),
         *_rows_for_patients(cohort),
+        *_lost_zeros(cohort),
         *_smaller_than_patch(study, cohort, facts),
         *padding_notices(study, cohort, {s: fact.padded_amid for s, fact in facts.items() if fact.padded_amid}),
         *_absent_classes(study, cohort, splits),
@@ -162,6 +164,15 @@ def _rows_for_patients(cohort: Cohort) -> Iterator[Problem]:
         where=cohort.manifest.name,
         remedy="If any person has more than one row, add the column PatientID with the same entry in all of them",
     )
+
+
+def _lost_zeros(cohort: Cohort) -> Iterator[Problem]:
+    lost = [f"{subject} (file or folder {called})" for subject, called in lost_zeros(cohort)]
+    if lost:
+        count = "1 SubjectID is a number" if len(lost) == 1 else f"{len(lost)} SubjectIDs are numbers"
+        what = f"{count} without the zeros that its file or folder has: {TAKEN}"
+        remedy = f"Predictions will bear the short number. If that is not meant: {AS_TEXT[0].lower()}{AS_TEXT[1:]}"
+        yield _notice(cohort, lost, what, remedy)
 
 
 def _shared_images(cohort: Cohort, compared: Comparison) -> Iterator[Problem]:
