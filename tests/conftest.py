@@ -13,7 +13,7 @@ settings.register_profile("any machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any machine")
 _TOGETHER = "end_to_end"
 _LONGEST_FIRST = ("end_to_end", "simulation", "site_client", "aggregator", "federation", "experiments", "cli")
-"""Folders whose files take minutes: begun at the end, one of them would keep one process busy while the other is done."""
+"""Folders whose files take minutes: begun last, one of them would keep one process busy while the other is done."""
 
 
 def _length(item: pytest.Item) -> int:

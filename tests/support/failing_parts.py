@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import pytest
 import torch
+from pydantic import model_validator
 from torch import nn
 
 from wardround.aggregator.strategies import registry as strategies
@@ -31,11 +32,22 @@ class How(Parameters):
 
     how: str = "well"
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.how == "validator":
+            raise KeyError("forgotten")
+        return self
+
 
 class NetworkHow(NetworkParameters):
     """In which way it fails."""
 
     how: str = "well"
+
+    @property
+    def reduction(self) -> int:
+        """None, or an error."""
+        return int(_raise("trouble")) if self.how == "reduction" else 1
 
 
 class Picky(NetworkParameters):

@@ -156,3 +156,9 @@ def test_a_disk_without_room_hides_no_fault(hospital: Hospital, temporary: Path)
     outcome = hospital.check()
     assert PACKAGE in outcome.err
     assert "The traceback is in" not in outcome.err
+
+
+def test_the_list_of_parts_says_whose_they_are() -> None:
+    assert f"  bad_loss (of {PACKAGE}): In which way it fails." in run_wardround("parts", "loss").out
+    packages = {part["name"]: part["package"] for part in run_wardround("parts", "loss", "--json").json["parts"]}
+    assert (packages["bad_loss"], packages["dice_ce"]) == (PACKAGE, None)

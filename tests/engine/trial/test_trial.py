@@ -12,6 +12,7 @@ import torch
 from tests.support.checkout import CHECKOUT
 from tests.support.failing_parts import PACKAGE
 from tests.support.studies import CLASSIFICATION, SEGMENTATION, changed, study_of
+from wardround.engine.basics.problems import InputError
 from wardround.engine.parts import PartFault
 from wardround.engine.study import load_study
 from wardround.engine.trial import trial_pass
@@ -181,6 +182,15 @@ def test_an_implementation_that_is_not_there_is_its_packages_fault() -> None:
     (problem,) = trial_pass(study_of(changed(SEGMENTATION, training={"loss": "gone_loss"})))
     assert "ModuleNotFoundError: No module named 'no_such_module'" in problem.got
     assert PACKAGE in problem.what
+
+
+@pytest.mark.usefixtures("package")
+@pytest.mark.parametrize(
+    ("kind", "how", "said"), [("loss", "validator", "KeyError"), ("network", "reduction", "Value")]
+)
+def test_parameters_that_fail_while_a_study_is_read_are_their_packages_fault(kind: str, how: str, said: str) -> None:
+    with pytest.raises(InputError, match=f"'bad_{kind}', of the package {PACKAGE}, fails .got {said}"):
+        _study(kind, how)
 
 
 @pytest.mark.parametrize("name", ["demo", "hippocampus", "pneumonia"])

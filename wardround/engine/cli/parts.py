@@ -44,7 +44,8 @@ def _kinds(word: str | None) -> tuple[Kind, ...]:
 
 def _text(part: Part) -> str:
     tasks = f" [{', '.join(sorted(part.tasks))}]" if part.tasks else ""
-    lines = [f"  {part.name}{tasks}: {_summary(part)}"]
+    whose = f" (of {part.package})" if part.package else ""
+    lines = [f"  {part.name}{tasks}{whose}: {_summary(part)}"]
     for name, field in part.parameters.model_fields.items():
         default = "required" if field.is_required() else f"default {_written(field.get_default())}"
         lines.append(f"      {field.alias or name}: {default}")
@@ -64,6 +65,7 @@ def _described(part: Part) -> dict[str, Any]:
         "kind": part.kind,
         "name": part.name,
         "tasks": sorted(part.tasks),
+        "package": part.package or None,
         "summary": _summary(part),
         "parameters": part.parameters.model_json_schema(),
     }
