@@ -15,6 +15,7 @@ from wardround.engine.imaging.reading import Header, read_header, read_label, re
 from wardround.engine.imaging.types import Geometry, Remark
 from wardround.engine.inspection.exchanged import ASTRAY
 from wardround.engine.inspection.notices import CaseFacts
+from wardround.engine.inspection.spacings import foreign_spacings
 from wardround.engine.preprocessing.cases import called
 from wardround.engine.study.models import Study
 
@@ -37,6 +38,7 @@ def inspect_headers(study: Study, cohort: Cohort, case: Case, findings: Findings
     first = channels[0][1]
     if first is None:
         return None
+    findings.extend(foreign_spacings(study, first.geometry, cohort.place(case, "")))
     if case.label is not None:
         where = cohort.place(case, "Label")
         channels.append((where, _mask_header(where, case.label, findings)))

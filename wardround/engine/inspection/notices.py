@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wardround.engine.basics.problems import Findings, Problem
 from wardround.engine.cohort.models import Cohort, Split
@@ -14,6 +14,7 @@ from wardround.engine.imaging.types import Geometry, Remark
 from wardround.engine.inspection.padding import Range, is_padded, padding_notices
 from wardround.engine.inspection.selection import selection_notices
 from wardround.engine.inspection.shapes import preprocessed_grid
+from wardround.engine.parts.networks import UNet
 from wardround.engine.preprocessing.labels import classes_of, named_values
 from wardround.engine.study.labels import listed, spoken
 from wardround.engine.study.models import Study
@@ -134,16 +135,27 @@ def _notice(cohort: Cohort, subjects: Sequence[str], what: str, remedy: str = ""
 
 
 def _smaller_than_patch(study: Study, cohort: Cohort, facts: Mapping[str, CaseFacts]) -> Iterator[Problem]:
-    small = []
-    for subject, fact in facts.items():
-        grid = preprocessed_grid(study, fact.grid)
-        if grid is not None and is_padded(study, grid.shape):
-            small.append(subject)
+    grids = {subject: preprocessed_grid(study, fact.grid) for subject, fact in facts.items()}
+    shapes = {subject: grid.shape for subject, grid in grids.items() if grid is not None}
+    small = [subject for subject, shape in shapes.items() if is_padded(study, shape)]
     if small:
         size = " x ".join(map(str, study.patches.size))
         what = f"{len(small)} of {len(facts)} cases are smaller than the patch of {size}"
         what += f" and will be padded with {_padding(study)}"
-        yield _notice(cohort, small, what, "A smaller patches.size wastes no work on padding")
+        largest = [max(sides) for sides in zip(*shapes.values(), strict=True)]
+        yield replace(
+            _notice(cohort, small, what),
+            got=f"{' x '.join(map(str, largest))} at most after preprocessing",
+            remedy=f"In the study `patches: {{size: {_fitting(study, largest)}}}` wastes less work on padding",
+        )
+
+
+def _fitting(study: Study, largest: Sequence[int]) -> list[int]:
+    """A patch that is no larger than the largest case needs, in steps that the network can halve."""
+    model = study.model.parameters
+    step = 2 ** (model.levels - 1) if isinstance(model, UNet) else 1
+    sides = zip(study.patches.size, largest, strict=True)
+    return [min(asked, max(step, 4, -(-side // step) * step)) for asked, side in sides]
 
 
 def _padding(study: Study) -> str:

@@ -150,6 +150,8 @@ def _remedy(place: Place, value: Any, kind: str) -> str:
     """What to write instead: what was meant, where that can be told, or else an example."""
     head = f"{place.key}: " if place.key else ""
     if isinstance(value, str):
+        if place.wants_number and place.key.isdigit() and value.strip() and not _is_number(value):
+            return f"Write the name first and the number after it: `{flow(value.strip())}: {place.key}`"
         meant = _meant(place, value.strip(), is_quoted=kind in ("int_type", "float_type"))
         if meant:
             return meant.format(head=head)

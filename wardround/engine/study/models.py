@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, field_validator, model_validator
 
 from wardround.engine.basics.canonical import digest_of
 from wardround.engine.basics.closed import Added, Closed, unfit
+from wardround.engine.parts import Kind, builtin_and_plugins
 from wardround.engine.parts.augmentation import Flip
 from wardround.engine.parts.networks import NetworkParameters
 from wardround.engine.study.consistency import inconsistencies
 from wardround.engine.study.expectations import flow
-from wardround.engine.study.flaws import Flaw, flawed
+from wardround.engine.study.flaws import Flaw, flawed, flaws_of
 from wardround.engine.study.labels import BACKGROUND, ClassValues, Rest, Values, listed, shared_values
 from wardround.engine.study.uses import (
     AugmentationUse,
@@ -62,6 +64,27 @@ class Training(Frozen):
     gradient_clip: Annotated[float, Field(gt=0)] | None = None
 
 
+def _unmeasured(select: str, names: Sequence[str]) -> Flaw:
+    what, expected = f"{select!r} is not one of the study's metrics", f"one of {', '.join(names)}"
+    return Flaw(("select",), what, repr(select), expected, select, tuple(names))
+
+
+def _tells(flaws: Iterable[Flaw], key: str) -> bool:
+    return any(flaw.location[:1] == (key,) for flaw in flaws)
+
+
+def _named_metrics(value: Any) -> list[str]:
+    """The names of metrics as they are written, whether or not there are such metrics."""
+    metrics = value.get("metrics") if isinstance(value, Mapping) else None
+    found = []
+    for each in metrics if isinstance(metrics, list | tuple) else ():
+        name = each.get("name", next(iter(each), None)) if isinstance(each, Mapping) else each
+        if not isinstance(name, str):
+            return []
+        found.append(name)
+    return found
+
+
 class Validation(Frozen):
     """Nested folds grouped by patient, the metrics, and the one that selects the best model."""
 
@@ -69,6 +92,20 @@ class Validation(Frozen):
     inner_folds: Annotated[int, Field(ge=2, le=50)] = 5
     metrics: tuple[MetricUse, ...] = Field(min_length=1)
     select: Annotated[str, Field(examples=["dice"])]
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _select_is_named(cls, value: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        """Whether `select` stands among the metrics is told also while one of these cannot be used."""
+        try:
+            return read(value)
+        except ValidationError as error:
+            named, flaws = _named_metrics(value), flaws_of(error, cls)
+            select = value.get("select") if isinstance(value, Mapping) else None
+            if not named or not isinstance(select, str) or select in named or _tells(flaws, "select"):
+                raise
+            known = [name for name in named if name in builtin_and_plugins().names(Kind.METRIC)]
+            raise flawed("Validation", [*flaws, _unmeasured(select, known or named)]) from None
 
     @model_validator(mode="after")
     def _select_is_measured(self) -> Self:
@@ -85,9 +122,7 @@ class Validation(Frozen):
             if name in names[:index]
         ]
         if self.select not in names:
-            what = f"{self.select!r} is not one of the study's metrics"
-            expected = f"one of {', '.join(names)}"
-            flaws.append(Flaw(("select",), what, repr(self.select), expected, self.select, tuple(names)))
+            flaws.append(_unmeasured(self.select, names))
         if flaws:
             raise flawed("Validation", flaws)
         return self

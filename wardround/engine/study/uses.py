@@ -65,11 +65,23 @@ def _parse(kind: Kind, value: Any) -> Any:
     registry = builtin_and_plugins()
     if use.name not in registry.names(kind):
         known = registry.names(kind)
-        what, expected = f"unknown {kind} {use.name!r}", f"one of {', '.join(known)}"
+        what, expected = f"unknown {kind} {use.name!r}", _offered(kind)
         raise flawed(
             "part", [Flaw((), what, f"`{use.name}`", expected, use.name, known, _remedy(kind, use.name, known))]
         )
     return PartUse(name=use.name, parameters=_parameters(registry.find(kind, use.name), use))
+
+
+def _offered(kind: Kind) -> str:
+    """The names of a kind; by their tasks where these differ, so that nobody picks one that the next check refuses."""
+    by_tasks: dict[str, list[str]] = {}
+    for part in builtin_and_plugins().parts():
+        if part.kind is kind:
+            by_tasks.setdefault(" or ".join(sorted(part.tasks)), []).append(part.name)
+    if len(by_tasks) == 1:
+        return f"one of {', '.join(builtin_and_plugins().names(kind))}"
+    listed = (f"{', '.join(names)} for {tasks or 'any task'}" for tasks, names in by_tasks.items())
+    return f"one of {'; '.join(listed)}"
 
 
 def _remedy(kind: Kind, name: str, known: tuple[str, ...]) -> str:
