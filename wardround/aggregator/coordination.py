@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.reading import naming_place, read_named, require_config, require_file
 from wardround.engine.inspection.preflight import Trial, in_file, no_trial
 from wardround.engine.study import Study, load_study
-from wardround.engine.study.documents import Document, load_settings_file, read_document
+from wardround.engine.study.documents import Document, load_settings_file, read_document, require_kind
 from wardround.federation.expiry import expiry_sentence
 from wardround.federation.flower.tls import certificate_dates
 from wardround.federation.identities import CoordinatorKey, Roster
@@ -118,10 +119,11 @@ def load_coordination(path: Path, *, today: datetime.datetime | None = None, tri
     with findings.gather():
         key = CoordinatorKey.load(folders.keys)
     notes: list[str] = []
+    now = today or datetime.datetime.now(datetime.UTC)
+    _check_certificates(settings.hosts if settings is not None else (), folders.keys, now, findings, notes)
+    _check_quorum(_quorum(document), folders.roster, roster, document, findings)
     if settings is not None:
-        now = today or datetime.datetime.now(datetime.UTC)
-        _check_certificates(settings, folders.keys, now, findings, notes)
-        _check_quorum(settings, roster, document, findings, notes)
+        _note_quorum(settings, roster, notes)
         _check_fold(settings, study, document, findings)
         _check_metrics(settings, study, document, findings)
         findings.extend(try_strategy(settings.strategy, document.place(("strategy",))))
@@ -138,9 +140,12 @@ def _document_or_all_beside(path: Path, home: Path) -> Document:
     """The federation file as lines and values. Where it has none, the error tells as well of roster and keys that lie
     where `aggregator init` puts them."""
     try:
-        return read_document(path, "federation file")
+        document = read_document(path, "federation file")
+        require_kind(Federation, document, "federation file")
     except InputError as error:
         findings = Findings(list(error.problems))
+    else:
+        return document
     folders = absolute_folders(home, Folders())
     if folders.roster.exists():
         with findings.gather():
@@ -193,8 +198,14 @@ def _initial(
     return digest
 
 
+def _quorum(document: Document) -> int | None:
+    """The number that the file states, also where other keys cannot be used; None for another value or none."""
+    stated = document.content.get("quorum") if isinstance(document.content, dict) else None
+    return stated if isinstance(stated, int) and not isinstance(stated, bool) else None
+
+
 def _check_quorum(
-    settings: Federation, roster: Roster | None, document: Document, findings: Findings, notes: list[str]
+    quorum: int | None, path: Path, roster: Roster | None, document: Document, findings: Findings
 ) -> None:
     if roster is None:
         return
@@ -202,20 +213,24 @@ def _check_quorum(
     if not count:
         findings.add(
             "the roster is empty",
-            where=str(settings.folders.roster),
+            where=str(path),
             got="no site",
             expected="one or more",
             remedy="Add each site with `aggregator enroll NAME NAME.pub`",
         )
-    elif settings.quorum is not None and settings.quorum > count:
+    elif quorum is not None and quorum > count:
         findings.add(
             "the quorum is above the number of sites",
             where=document.place(("quorum",)),
-            got=str(settings.quorum),
+            got=str(quorum),
             expected=f"at most {count} ({', '.join(roster.names)})",
             remedy="Lower it, write `quorum: all`, or enrol the missing sites with `aggregator enroll`",
         )
-    elif settings.quorum is not None and settings.quorum < count and settings.deadline is None:
+
+
+def _note_quorum(settings: Federation, roster: Roster | None, notes: list[str]) -> None:
+    count = 0 if roster is None else len(roster.members)
+    if settings.quorum is not None and settings.quorum < count and settings.deadline is None:
         notes.append(
             "the quorum is below the roster, but without a deadline a round waits for every site all the same, "
             "except for those that decline and those that are in trouble for longer than `patience`"
@@ -245,7 +260,7 @@ def _check_metrics(settings: Federation, study: Study | None, document: Document
 
 
 def _check_certificates(
-    settings: Federation, keys: Path, today: datetime.datetime, findings: Findings, notes: list[str]
+    hosts: Sequence[str], keys: Path, today: datetime.datetime, findings: Findings, notes: list[str]
 ) -> None:
     authority = server = None
     with findings.gather():
@@ -261,7 +276,7 @@ def _check_certificates(
     if server is None:
         return
     _check_dates(server, keys / SERVER_FILE, today, findings, notes)
-    missing = [host for host in settings.hosts if not serves(server, host)]
+    missing = [host for host in hosts if not serves(server, host)]
     if missing:
         findings.add(
             "the server certificate does not name the address",

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from wardround.aggregator.key_changes import read_changes
 from wardround.engine.basics.files import write_settings
 from wardround.engine.basics.keeping import Kept, require_kept
-from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.problems import InputError, did_you_mean
 from wardround.engine.basics.reading import read_named
 from wardround.engine.basics.releases import later_release
 from wardround.federation.identities import EnrolmentRequest, Member, Roster
@@ -19,9 +19,11 @@ from wardround.federation.identities import EnrolmentRequest, Member, Roster
 def read_roster(path: Path) -> Roster:
     """The roster of a file. Raises `InputError` when it cannot be read, is not one, or others may change it."""
     require_kept(path, Kept.SETTINGS, "roster")
+    content = read_named(path, "roster")
     try:
-        return Roster.model_validate_json(read_named(path, "roster"))
+        return Roster.model_validate_json(content)
     except ValidationError as error:
+        _refuse_twice(path, content)
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise later_release(error, path) or InputError.one(
@@ -30,6 +32,24 @@ def read_roster(path: Path) -> Roster:
             got="no JSON text" if first["type"] == "json_invalid" else "another value than a roster has there",
             expected="a file that `aggregator enroll` wrote",
             remedy="Restore it from the backup, or enrol the sites again",
+        ) from None
+
+
+def _refuse_twice(path: Path, content: bytes) -> None:
+    """Raise `InputError` for a name that stands twice, as after a change by hand; leave everything else to others."""
+    try:
+        members = json.loads(content)["members"]
+        names = [str(member["name"]) for member in members]
+    except (ValueError, LookupError, TypeError):
+        return
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError.one(
+            "a site stands twice in the roster",
+            where=f"{path}, members",
+            got=", ".join(twice),
+            expected="each site once",
+            remedy="Take one of the two out. `aggregator enroll`, `replace` and `remove` make no such slips",
         ) from None
 
 
@@ -73,16 +93,35 @@ def replace_keys(path: Path, name: str, request_path: Path) -> Member:
 def _requested(name: str, request_path: Path) -> Member:
     member = EnrolmentRequest.load(request_path).member
     if member.name != name:
-        raise InputError.one(
-            "the request is of a site with another name", where=str(request_path), got=member.name, expected=name
-        )
+        raise of_another_name(request_path, member.name, name)
     return member
+
+
+def of_another_name(request: Path, found: str, asked: str) -> InputError:
+    """The error for a request that is given under a name that it does not have."""
+    return InputError.one(
+        "the request is of a site with another name",
+        where=str(request),
+        got=found,
+        expected=asked,
+        remedy=f"If this is the right file, say {found} instead of {asked}; if {asked} was meant, name its own "
+        ".pub file. A site has the name that its staff gave to `site-client init`",
+    )
+
+
+def _unknown(name: str, roster: Roster) -> str:
+    names = roster.names
+    return did_you_mean(name, names) if names else "Add each site with `aggregator enroll NAME NAME.pub`"
 
 
 def _require_known(roster: Roster, name: str, path: Path) -> None:
     if roster.member(name) is None:
         raise InputError.one(
-            "no site of this name is enrolled", where=str(path), got=name, expected=", ".join(roster.names) or "nobody"
+            "no site of this name is enrolled",
+            where=str(path),
+            got=name,
+            expected=", ".join(roster.names) or "nobody",
+            remedy=_unknown(name, roster),
         )
 
 

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from wardround.aggregator.enrolment import read_roster
+from wardround.aggregator.enrolment import of_another_name, read_roster
 from wardround.aggregator.key_changes import KeyChange, add_change, read_changes
-from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.problems import InputError, did_you_mean
 from wardround.federation.identities import EnrolmentRequest, Member, Roster, fingerprint
 from wardround.federation.succession import distinct, read_rotation
 
@@ -142,16 +142,20 @@ def _present(roster_path: Path, name: str) -> Believed:
     roster = read_roster(roster_path)
     found = believed(roster, read_changes(roster_path)).get(name)
     if found is None:
-        raise InputError.one("no such site is enrolled", got=name, expected=", ".join(roster.names) or "nobody yet")
+        raise InputError.one(
+            "no such site is enrolled",
+            where=str(roster_path),
+            got=name,
+            expected=", ".join(roster.names) or "nobody yet",
+            remedy=did_you_mean(name, roster.names) or "Add each site with `aggregator enroll NAME NAME.pub`",
+        )
     return found
 
 
 def _check_new(roster_path: Path, name: str, member: Member, request: Path) -> None:
     """New keys are those of this site, and nobody has or had any of them."""
     if member.name != name:
-        raise InputError.one(
-            "the request is of a site with another name", where=str(request), got=member.name, expected=name
-        )
+        raise of_another_name(request, member.name, name)
     roster, changes = read_roster(roster_path), read_changes(roster_path)
     known = {*roster.members, *(change.successor for change in changes if change.successor is not None)}
     used = {key for each in known for key in (each.signing_key, each.transport_key)}

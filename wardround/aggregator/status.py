@@ -77,7 +77,11 @@ def read_status(config: Path) -> RunStatus:
     plan = state.pinned()
     if plan is None:
         raise InputError.one(
-            "this federation has not been run yet", where=str(folders.state), remedy=f"aggregator --config {config}"
+            "this federation has not been run yet",
+            where=str(folders.state),
+            got="no run",
+            expected="a run that has begun",
+            remedy=f"Begin it with `aggregator --config {config}`, when the sites are enrolled and have the invitation",
         )
     results = state.results()
     study = study_from_bytes((state.root / "study.json").read_bytes())

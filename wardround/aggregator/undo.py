@@ -116,7 +116,10 @@ def _check(state: StateFolder, first: int, last: int) -> tuple[RoundResult, ...]
     """The rounds that stay. Raises `InputError` unless these can be undone."""
     if not 1 <= first <= last:
         expected = f"1 to {last}" if last else "a run that has begun"
-        raise InputError.one("there is no such round", where=str(state.root), got=str(first), expected=expected)
+        remedy = "Name one of these" if last else "Begin it with `aggregator --config federation.yaml`"
+        raise InputError.one(
+            "there is no such round", where=str(state.root), got=str(first), expected=expected, remedy=remedy
+        )
     _refuse_earlier_plan(state, first)
     return _results_before(state, first)
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.spoiling import unfit_for_people
 from wardround.engine.basics.problems import InputError
-from wardround.engine.basics.reading import kind_of, naming_place, read_named
+from wardround.engine.basics.reading import kind_of, naming_place, read_named, remedy_for_missing
 
 
 def _link(path: Path) -> None:
@@ -71,3 +71,9 @@ def test_kinds_of_bytes_are_told_and_text_is_none() -> None:
     assert kind_of(b"\x89PNG\r\n") == "a PNG image"
     assert kind_of(b"a: 1\n") == kind_of(b"") == ""
     assert kind_of(b"a\x00b") == "a file of bytes that are no text"
+
+
+def test_two_names_are_not_alike_for_their_ending(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").touch()
+    assert "study" not in remedy_for_missing(tmp_path / "site.yaml").replace(str(tmp_path), "")
+    assert remedy_for_missing(tmp_path / "studie.yaml") == "Its folder has 'study.yaml'; correct the path"

@@ -8,6 +8,7 @@ import pytest
 
 from tests.engine.experiments.cohorts import flat_cohort, flat_study, solid_study
 from wardround.aggregator.initial import notes_on
+from wardround.engine.basics.problems import InputError
 from wardround.engine.experiments.fit import _Run
 from wardround.engine.experiments.models import BEST, STUDY, load_model, other_steps, write_study, write_weights
 from wardround.engine.experiments.workbench import Workbench
@@ -65,3 +66,15 @@ def test_a_run_that_goes_on_with_other_steps_says_so(
     _Run(bench, tmp_path / "other").claim()
     _Run(bench, tmp_path / "other").claim()
     assert not caplog.text
+
+
+def test_a_run_s_folder_in_the_place_of_its_model_is_led_to_it(tmp_path: Path) -> None:
+    model = tmp_path / "run" / "fold-0" / "model"
+    model.mkdir(parents=True)
+    for name in ("study.yaml", "model.safetensors"):
+        (model / name).write_bytes(b"")
+    for given in (tmp_path / "run", model.parent, model / "model.safetensors"):
+        with pytest.raises(InputError, match=f"Name {model}"):
+            load_model(given)
+    with pytest.raises(InputError, match=r"does not exist|Looked for|Its folder has"):
+        load_model(tmp_path / "rum")

@@ -144,12 +144,17 @@ def _not_a_file(path: Path, noun: str, mode: int) -> Problem:
 
 def _close(name: str, folder: Path) -> str:
     """The names in a folder that are like one that is missing, most alike first; empty if there are none."""
-    names = list(_names(folder))
+    names, stem = list(_names(folder)), _stem(name)
     by_letters = {other.lower(): other for other in names}
-    close = [by_letters[each] for each in difflib.get_close_matches(name.lower(), by_letters, _SHOWN, _BOTH_WAYS)]
-    stem = name.partition(".")[0].lower()
-    close += [other for other in sorted(names) if other.partition(".")[0].lower() == stem and other not in close]
+    near = difflib.get_close_matches(name.lower(), by_letters, _SHOWN, _BOTH_WAYS)
+    # An ending that both have makes no two names alike: site.yaml is not study.yaml.
+    close = [by_letters[each] for each in near if difflib.get_close_matches(stem, [_stem(each)], 1, _BOTH_WAYS)]
+    close += [other for other in sorted(names) if _stem(other) == stem and other not in close]
     return " or ".join(repr(other) for other in close[:_SHOWN])
+
+
+def _stem(name: str) -> str:
+    return name.lstrip(".").partition(".")[0].lower()
 
 
 def _names(folder: Path) -> Iterator[str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.basics.reading import remedy_for_missing
 from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.cohort.naming import Reading, Readings, readings_of, settled
 from wardround.engine.cohort.paths import holds_dicom
@@ -47,7 +48,13 @@ def folder_cohort(folder: Path, study: Study) -> Cohort:
 
 def _images(folder: Path) -> list[tuple[str, Path]]:
     if not folder.is_dir():
-        raise InputError.one("there is no such folder", where=str(folder))
+        raise InputError.one(
+            "there is no such folder",
+            where=str(folder),
+            got="a file" if folder.exists() else "nothing",
+            expected="a folder of images",
+            remedy="Name the folder in which the image lies" if folder.exists() else remedy_for_missing(folder),
+        )
     files = sorted(path.absolute() for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     named = [(_stem(path.name), path) for path in files]
     images = [(stem, path) for stem, path in named if stem is not None]

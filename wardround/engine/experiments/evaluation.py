@@ -12,6 +12,7 @@ import numpy as np
 
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.progress import Progress
+from wardround.engine.basics.reading import remedy_for_missing
 from wardround.engine.cohort import Case, Cohort
 from wardround.engine.cohort.zeros import AS_TEXT, TAKEN, with_zeros
 from wardround.engine.experiments.models import TrainedModel
@@ -143,7 +144,13 @@ def score_cases(
 
 def _mask_predictor(study: Study, cohort: Cohort, folder: Path) -> Predictor:
     if not folder.is_dir():
-        raise InputError.one("there is no such folder", where=str(folder), remedy="Give the folder of the predictions")
+        raise InputError.one(
+            "there is no such folder",
+            where=str(folder),
+            got="a file" if folder.exists() else "nothing",
+            expected="the folder that `wardround predict` wrote",
+            remedy="Name the folder itself" if folder.exists() else remedy_for_missing(folder),
+        )
     check_names(cohort)
     _require_one(cohort, lambda case: _predicted_mask(case, folder))
 

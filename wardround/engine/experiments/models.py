@@ -18,6 +18,7 @@ from torch import Tensor
 
 from wardround import __version__
 from wardround.engine.basics.problems import InputError, Problem
+from wardround.engine.basics.reading import remedy_for_missing
 from wardround.engine.basics.releases import LaterReleaseError, is_later
 from wardround.engine.preprocessing import Pipeline, other_versions
 from wardround.engine.study import Study, load_study
@@ -27,6 +28,7 @@ from wardround.engine.training import read_header, read_tensors, resolve_device,
 from wardround.engine.training.weights import put_weights
 
 BEST, LAST, STUDY, METRICS = "model.safetensors", "last.safetensors", "study.yaml", "metrics.json"
+_SHOWN_MODELS = 3
 _RELEASE, _STEPS = "release", "steps"
 _FIRST = ("resample", "resize")
 """Steps that had another version in a release that recorded none."""
@@ -63,10 +65,21 @@ def load_model(folder: Path, *, device: str = "auto") -> TrainedModel:
             where=str(folder),
             got=f"no {' and no '.join(missing)}",
             expected="a folder with both",
-            remedy="`wardround fit` writes one, called `model`, for each fold",
+            remedy=_where_models_lie(folder),
         )
     with naming_later_releases(folder):
         return _load(folder, device)
+
+
+def _where_models_lie(folder: Path) -> str:
+    """The model folder that was probably meant: in a run's folder, a fold's, or around a file of the model."""
+    around = [folder.parent] if folder.is_file() else [*folder.glob("model"), *sorted(folder.glob("*/model"))]
+    found = [path for path in around if (path / STUDY).is_file() and (path / BEST).is_file()]
+    if found:
+        return f"Name {' or '.join(str(path) for path in found[:_SHOWN_MODELS])}"
+    if not folder.exists():
+        return f"{remedy_for_missing(folder)}. `wardround fit` writes a folder called `model` for each fold"
+    return "`wardround fit` writes one, called `model`, for each fold when it is finished: RUN/fold-0/model"
 
 
 def _load(folder: Path, device: str) -> TrainedModel:

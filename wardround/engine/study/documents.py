@@ -26,6 +26,7 @@ from wardround.engine.study.syntax import look_alikes, repeated_key, syntax_prob
 Model = TypeVar("Model", bound=BaseModel)
 _FORM = "lines of the form `key: value`"
 _MOST_BYTES = 16 * 2**20
+_FOREIGN_KEYS = 3
 
 
 @dataclass(frozen=True)
@@ -133,12 +134,30 @@ def validate_document(model: type[Model], document: Document, *, strict: bool | 
     raise InputError(_problem(flaw, document) for flaw in sorted(flaws, key=lambda flaw: document.line(flaw.location)))
 
 
+def require_kind(model: type[BaseModel], document: Document, noun: str) -> None:
+    """Raise `InputError` for a document most of whose keys `model` does not know: it is another file."""
+    content = document.content if isinstance(document.content, dict) else {}
+    fields = {field.alias or name: field for name, field in model.model_fields.items()}
+    foreign = [key for key in content if key not in fields]
+    lacking = [key for key, field in fields.items() if field.is_required() and key not in content]
+    if len(foreign) < _FOREIGN_KEYS or 2 * len(foreign) <= len(content) or not lacking:
+        return
+    raise InputError.one(
+        f"this is no {noun}",
+        where=document.path.name,
+        got=f"a file with the keys {', '.join(foreign[:_FOREIGN_KEYS])}",
+        expected=f"a file with the keys {', '.join(lacking[:_FOREIGN_KEYS])}",
+        remedy=f"Name the {noun} itself, and check the order of the arguments and the folder",
+    )
+
+
 def load_settings_file(model: type[Model], path: Path, noun: str) -> Model:
     """A settings file as `model`. Raises `InputError` with every problem, also if others than its owner may change it.
 
     `noun` is what people call the file.
     """
     document, findings = read_document(path, noun), Findings()
+    require_kind(model, document, noun)
     check_kept(path, Kept.SETTINGS, noun, findings)
     with findings.gather():
         found = validate_document(model, document)

@@ -150,8 +150,6 @@ def _remedy(place: Place, value: Any, kind: str) -> str:
     """What to write instead: what was meant, where that can be told, or else an example."""
     head = f"{place.key}: " if place.key else ""
     if isinstance(value, str):
-        if place.wants_number and place.key.isdigit() and value.strip() and not _is_number(value):
-            return f"Write the name first and the number after it: `{flow(value.strip())}: {place.key}`"
         meant = _meant(place, value.strip(), is_quoted=kind in ("int_type", "float_type"))
         if meant:
             return meant.format(head=head)
@@ -164,7 +162,7 @@ def _remedy(place: Place, value: Any, kind: str) -> str:
 def _meant(place: Place, text: str, *, is_quoted: bool) -> str:
     """A remedy for a text that stands for something else; `{head}` is the key."""
     if place.wants_number:
-        return _meant_number(text, is_quoted=is_quoted)
+        return _meant_number(place.key, text, is_quoted=is_quoted)
     if place.wants_truth and text.lower() in _TRUTHS:
         return f"Write `{{head}}{_TRUTHS[text.lower()]}`"
     if place.wants_short_name and _short(text):
@@ -172,11 +170,14 @@ def _meant(place: Place, text: str, *, is_quoted: bool) -> str:
     return _close(text, place.choices).replace("{", "{{").replace("}", "}}")
 
 
-def _meant_number(text: str, *, is_quoted: bool) -> str:
+def _meant_number(key: str, text: str, *, is_quoted: bool) -> str:
     if _COMMA_NUMBER.fullmatch(text):
         return f"Write a decimal point, not a comma: `{{head}}{text.replace(',', '.')}`"
     if is_quoted and _is_number(text):
         return f"Write the number without quotation marks: `{{head}}{text}`"
+    if key.isdigit() and text and not _is_number(text):
+        name = flow(text).replace("{", "{{").replace("}", "}}")
+        return f"Write the name first and the number after it: `{name}: {key}`"
     return ""
 
 

@@ -11,13 +11,15 @@ from pydantic import JsonValue
 from wardround import __version__
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.problems import InputError, Problem
-from wardround.engine.study.documents import Document, read_document, validate_document
+from wardround.engine.study.documents import Document, read_document, require_kind, validate_document
 from wardround.engine.study.models import Study
 
 
 def load_study(path: Path) -> Study:
     """The study of a YAML file. Raises `InputError` with every problem of the file."""
-    return validate_document(Study, read_document(path, "study"), strict=True)
+    document = read_document(path, "study")
+    require_kind(Study, document, "study")
+    return validate_document(Study, document, strict=True)
 
 
 def study_to_bytes(study: Study) -> bytes:

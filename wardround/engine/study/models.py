@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, field_validator, model_validator
@@ -69,20 +69,21 @@ def _unmeasured(select: str, names: Sequence[str]) -> Flaw:
     return Flaw(("select",), what, repr(select), expected, select, tuple(names))
 
 
-def _tells(flaws: Iterable[Flaw], key: str) -> bool:
-    return any(flaw.location[:1] == (key,) for flaw in flaws)
+def _stray_select(value: Any) -> Flaw | None:
+    """What is wrong with a `select` that is none of the metrics as they are written, whether or not there are such."""
+    written = value if isinstance(value, Mapping) else {}
+    metrics, select = written.get("metrics"), written.get("select")
+    names = [_name_of(each) for each in metrics] if isinstance(metrics, list | tuple) else []
+    if not names or "" in names or not isinstance(select, str) or select in names:
+        return None
+    known = [name for name in names if name in builtin_and_plugins().names(Kind.METRIC)]
+    return _unmeasured(select, known or names)
 
 
-def _named_metrics(value: Any) -> list[str]:
-    """The names of metrics as they are written, whether or not there are such metrics."""
-    metrics = value.get("metrics") if isinstance(value, Mapping) else None
-    found = []
-    for each in metrics if isinstance(metrics, list | tuple) else ():
-        name = each.get("name", next(iter(each), None)) if isinstance(each, Mapping) else each
-        if not isinstance(name, str):
-            return []
-        found.append(name)
-    return found
+def _name_of(metric: Any) -> str:
+    """The name by which a metric is written; empty where that is none."""
+    name = metric.get("name", next(iter(metric), "")) if isinstance(metric, Mapping) else metric
+    return name if isinstance(name, str) else ""
 
 
 class Validation(Frozen):
@@ -100,12 +101,10 @@ class Validation(Frozen):
         try:
             return read(value)
         except ValidationError as error:
-            named, flaws = _named_metrics(value), flaws_of(error, cls)
-            select = value.get("select") if isinstance(value, Mapping) else None
-            if not named or not isinstance(select, str) or select in named or _tells(flaws, "select"):
+            flaws, stray = flaws_of(error, cls), _stray_select(value)
+            if stray is None or any(flaw.location[:1] == ("select",) for flaw in flaws):
                 raise
-            known = [name for name in named if name in builtin_and_plugins().names(Kind.METRIC)]
-            raise flawed("Validation", [*flaws, _unmeasured(select, known or named)]) from None
+            raise flawed("Validation", [*flaws, stray]) from None
 
     @model_validator(mode="after")
     def _select_is_measured(self) -> Self:

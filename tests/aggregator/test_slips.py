@@ -1,0 +1,87 @@
+"""Slips of a coordinator: everything at once, as what it is, with the next step."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import Outcome, run_wardround
+from tests.support.studies import SEGMENTATION, write_study
+from wardround.aggregator.cli import app
+from wardround.federation.identities import EnrolmentRequest, SiteKeys
+
+
+def aggregator(*words: object) -> Outcome:
+    return run_wardround(*words, app=app)
+
+
+def refused(*words: object) -> str:
+    outcome = aggregator(*words)
+    assert outcome.code == 2, outcome
+    assert "Traceback" not in outcome.err
+    return outcome.err
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A federation of two sites, in the folder in which commands are run."""
+    tmp_path.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    write_study(tmp_path / "study.yaml", SEGMENTATION)
+    assert aggregator("init", "--name", "f", "--study", "study.yaml", "--address", "127.0.0.1:9443").code == 0
+    for name in ("north", "south"):
+        EnrolmentRequest.create(name, SiteKeys.create(tmp_path / f"keys-{name}")).save(tmp_path / f"{name}.pub")
+        assert aggregator("enroll", name, f"{name}.pub").code == 0
+    return tmp_path
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_what_needs_no_sound_settings_is_told_beside_values_that_cannot_be_used(home: Path) -> None:
+    edit(home / "federation.yaml", "quorum: all", "quorum: 5")
+    edit(home / "federation.yaml", "rounds: 20", "rounds: 0")
+    (home / "keys" / "server.key").chmod(0o644)
+    error = refused("check")
+    assert "federation.yaml:18, quorum: the quorum is above the number of sites (got 5; expected at most 2" in error
+    assert "horizon.rounds" in error
+    assert "server.key: others can read the private key" in error
+
+
+def test_a_request_under_another_name_has_a_remedy(home: Path) -> None:
+    for words in (("enroll", "east", "north.pub"), ("rotate-key", "north", "south.pub")):
+        assert "If this is the right file, say " in refused(*words)
+
+
+@pytest.mark.parametrize("command", [("remove", "nort"), ("revoke", "nort"), ("replace", "nort", "north.pub")])
+def test_an_unknown_site_has_a_remedy(home: Path, command: tuple[str, ...]) -> None:
+    assert "Did you mean 'north'?" in refused(*command)
+
+
+def test_a_site_that_stands_twice_in_the_roster_is_named(home: Path) -> None:
+    roster = json.loads((home / "roster.json").read_text())
+    roster["members"].append(roster["members"][0])
+    (home / "roster.json").write_text(json.dumps(roster))
+    assert "roster.json, members: a site stands twice in the roster (got north; expected each site once)" in refused(
+        "check"
+    )
+
+
+@pytest.mark.parametrize("command", [("check",), ("invite",), ("status",)])
+def test_a_study_in_the_place_of_the_federation_file_is_one_problem(home: Path, command: tuple[str, ...]) -> None:
+    shutil.copy(home / "study.yaml", home / "other.yaml")
+    error = refused(*command, "--config", "other.yaml")
+    assert error.startswith("error: other.yaml: this is no federation file (got a file with the keys augmentation, ")
+    assert "expected a file with the keys federation, address, horizon). Name the federation file itself" in error
+    assert len(error.splitlines()) == 1
+
+
+def test_commands_before_the_first_round_say_how_to_begin(home: Path) -> None:
+    for words in (("status",), ("undo", "1"), ("end", "--yes"), ("reopen",)):
+        assert "Begin it with `aggregator --config federation.yaml`" in refused(*words)
