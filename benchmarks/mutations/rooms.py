@@ -10,27 +10,27 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Room:
-    """A folder of modules, and the folder of their tests, both from the checkout's root."""
+    """A folder of modules, and the folders of their tests, all from the checkout's root."""
 
     name: str
     modules: str
-    tests: str
+    tests: tuple[str, ...]
 
     def tests_of(self, root: Path, module: str) -> tuple[str, ...]:
-        """The room's test files that name a module or something public of it; all of them where none does."""
+        """The test files that name a module or something public of it; those of its own room where none does."""
         words = [Path(module).stem, *_public_names(root / module)]
         pattern = re.compile(rf"\b({'|'.join(map(re.escape, words))})\b")
-        files = sorted((root / self.tests).glob("test_*.py"))
-        naming = [path for path in files if pattern.search(path.read_text())]
-        return tuple(path.relative_to(root).as_posix() for path in naming or files)
+        rooms = [sorted((root / tests).glob("test_*.py")) for tests in self.tests]
+        naming = [path for files in rooms for path in files if pattern.search(path.read_text())]
+        return tuple(path.relative_to(root).as_posix() for path in naming or rooms[0])
 
 
 ROOMS = (
-    Room("experiments", "wardround/engine/experiments", "tests/engine/experiments"),
-    Room("training", "wardround/engine/training", "tests/engine/training"),
-    Room("store", "wardround/engine/store", "tests/engine/store"),
-    Room("rounds", "wardround/aggregator/rounds", "tests/aggregator"),
-    Room("site_client", "wardround/site_client", "tests/site_client"),
+    Room("experiments", "wardround/engine/experiments", ("tests/engine/experiments", "tests/site_client")),
+    Room("training", "wardround/engine/training", ("tests/engine/training",)),
+    Room("store", "wardround/engine/store", ("tests/engine/store",)),
+    Room("rounds", "wardround/aggregator/rounds", ("tests/aggregator",)),
+    Room("site_client", "wardround/site_client", ("tests/site_client",)),
 )
 
 

@@ -143,5 +143,6 @@ def _kill_group(leader: int) -> None:
 
 def _failed(log: Path) -> str:
     lines = log.read_text(errors="replace").splitlines()
-    named = (line.split()[1] for line in lines if line.startswith(("FAILED ", "ERROR ")))
-    return next(named, "")
+    named = (line.partition(" ")[2] for line in lines if line.startswith(("FAILED ", "ERROR ")))
+    # What failed stands behind the name, which may have spaces in it.
+    return next(named, "").partition(" - ")[0]

@@ -198,6 +198,16 @@ def test_a_half_written_folder_is_no_model(site: Site) -> None:
     assert kept.keep(site.agreement, payload_digest(model), 1, model)
 
 
+def test_what_left_is_noted_for_each_piece_of_work(site: Site) -> None:
+    """An evaluation has no training loss that could leave."""
+    with working_site(site, FakeLaboratory()) as courier:
+        _scored(site, courier)
+    trained, scored = Contribution(site.settings.work, site.invitation.plan.digest).pieces()
+    assert "training loss" in trained.left
+    assert "training loss" not in scored.left
+    assert set(scored.left) < set(scored.scores)  # those of one class alone were not asked for
+
+
 def test_a_line_that_a_crash_cut_off_costs_that_line_alone(site: Site) -> None:
     with working_site(site, FakeLaboratory()) as courier:
         _scored(site, courier)

@@ -86,6 +86,7 @@ def test_tasks_have_a_budget(site: Site) -> None:
     before = _names(site, "tasks")
     task = site.task(Stage.EVALUATE, 3, large, COHORT)
     assert refusal(site, courier, site.sealed(task, large)) is RefusalCode.DISK_FULL
+    assert "the task's model has 1.2 MB, and policy.yaml lets tasks take 1 MB" in site.log_text(Role.COURIER)
     assert str(task.work_key) not in _names(site, "tasks") | before
 
 

@@ -39,7 +39,7 @@ from wardround.engine.experiments.prediction import (
 from wardround.engine.imaging import geometry_differences, read_header, read_label
 from wardround.engine.imaging.types import Geometry
 from wardround.engine.inference.volumes import HeldVolumes
-from wardround.engine.preprocessing import Sample
+from wardround.engine.preprocessing import Sample, read_sample
 from wardround.engine.study import Study
 from wardround.engine.tasks import build_task
 from wardround.engine.training.weights import copy_weights
@@ -186,6 +186,18 @@ def test_a_classification_scores_as_its_written_table_does(tmp_path: Path) -> No
     assert set(direct.summary) == {"accuracy", "auc"}
 
 
+def test_a_written_table_comes_with_the_images_that_it_is_of(tmp_path: Path) -> None:
+    """The page draws them."""
+    study = halves_study()
+    cohort = read_manifest(halves_cohort(tmp_path, cases=3), study, truth=Truth.REQUIRED)
+    write_predictions(_model(study, tmp_path / "model"), cohort, tmp_path / "out")
+    read = folder_predictor(study, cohort, tmp_path / "out")
+    for case in cohort.cases:
+        sample = read(case).sample
+        assert sample is not None
+        assert np.array_equal(sample.image.data, read_sample(study, case).image.data)
+
+
 def test_missing_predictions_are_all_told(solid: Path, tmp_path: Path) -> None:
     cohort = read_manifest(solid, solid_study(), truth=Truth.REQUIRED)
     with pytest.raises(InputError) as caught:
@@ -209,8 +221,9 @@ def test_a_table_without_probabilities_is_refused(cell: str, tmp_path: Path) -> 
     cohort = read_manifest(halves_cohort(tmp_path, cases=2), study, truth=Truth.REQUIRED)
     rows = "".join(f"{case.subject},{cell},0.5\n" for case in cohort.cases)
     (tmp_path / TABLE).write_text(f"SubjectID,Probability_left,Probability_right\n{rows}")
-    with pytest.raises(InputError, match="probabilities"):
+    with pytest.raises(InputError, match="probabilities") as caught:
         folder_predictor(study, cohort, tmp_path)
+    assert cell != "1.5" or "got [1.5, 0.5]" in str(caught.value)
 
 
 def test_a_model_of_other_classes_is_refused(tmp_path: Path) -> None:
