@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 import torch
@@ -13,6 +14,7 @@ import torch
 from tests.engine.experiments.cohorts import flat_study, halves_study, solid_study
 from wardround.engine.cohort import Case
 from wardround.engine.experiments.prediction import CasePrediction
+from wardround.engine.imaging import write_image
 from wardround.engine.imaging.geometry import plain_geometry
 from wardround.engine.imaging.types import Geometry, Image
 from wardround.engine.metrics.types import CaseScores
@@ -39,6 +41,16 @@ def _prediction(subject: str, grid: Geometry, file: str, channels: int = 1) -> C
     truth[2:5, 2:5] = 1
     data = np.random.default_rng(0).random((channels, *grid.shape)).astype(np.float32)
     return CasePrediction(_case(subject, file), np.roll(truth, 1, 0), None, Sample(Image(data, grid), truth))
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files that cases name, whose headers tell whether they have sizes and directions."""
+    monkeypatch.chdir(tmp_path)
+    write_image(Path("a.nii.gz"), Image(np.zeros((1, *SPINE.shape), np.uint8), SPINE))
+    write_image(Path("a.png"), Image(np.zeros((1, 6, 9), np.uint8), plain_geometry((6, 9))))
+    unplaced: Any = nibabel.Nifti1Image(np.zeros(SPINE.shape, np.uint8), None)
+    nibabel.save(unplaced, "unplaced.nii.gz")
 
 
 def _page(subjects: list[str], scores: list[float | None], study: Study) -> str:
@@ -72,6 +84,15 @@ def test_no_case_is_called_the_worst_where_none_is() -> None:
     equal = telling_cases([CaseScores(name, {"dice": 1.0}) for name in "abc"], study)
     assert set(equal.values()) == {"all cases have the same dice"}
     assert telling_cases([], study) == {}
+
+
+def test_an_unknown_orientation_has_no_letters_and_no_plane_of_the_body() -> None:
+    scenes = dict(case_scenes(_prediction("a", SPINE, "unplaced.nii.gz"), solid_study()))
+    assert [caption.partition(",")[0] for caption in scenes] == [
+        f"across the axis {axis} of the file" for axis in "zyx"
+    ]
+    assert all(scene.edges is None and scene.in_mm for scene in scenes.values())
+    assert all(scene.edges for _, scene in case_scenes(_prediction("a", SPINE, "a.nii.gz"), solid_study()))
 
 
 def test_a_volume_is_shown_in_mm_and_a_photograph_is_not() -> None:

@@ -11,11 +11,12 @@ import numpy as np
 
 from wardround.engine.basics.problems import Findings
 from wardround.engine.imaging.formats import unreadable
-from wardround.engine.imaging.types import Remark
+from wardround.engine.imaging.types import Remark, Space
 
 _LONGEST = 1 << 22
 """Bytes of a header; those of segmentations with many segments and their colours have some 100,000."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?inf|nan", re.IGNORECASE)
+_ORIENT = "Export it again with its orientation, or see in `preview` that all images lie alike"
 AGAIN = "Export it again, or correct the entry in the program that wrote it"
 
 _Value = TypeVar("_Value")
@@ -27,12 +28,14 @@ class Entries:
     Attributes:
         path: the file.
         remarks: what is allowed, but worth telling.
+        space: what is told of the space that the voxels lie in.
     """
 
     def __init__(self, path: Path) -> None:
         """An empty header of a file."""
         self.path = path
         self.remarks: list[Remark] = []
+        self.space = Space.BODY
         self._findings = Findings()
         self._values: dict[str, str] = {}
         self._spelled: dict[str, str] = {}
@@ -79,6 +82,11 @@ class Entries:
         found = Remark(what, got, remedy)
         if found not in self.remarks:
             self.remarks.append(found)
+
+    def unoriented(self, why: str, got: str = "") -> None:
+        """Note that nothing tells which way is left, front or up."""
+        self.space = Space.SIZES
+        self.remark(f"the orientation is unknown: {why}", got, _ORIENT)
 
     def settled(self, value: _Value | None) -> _Value:
         """A value that was read without a problem. Raises `InputError` with all problems of the header."""

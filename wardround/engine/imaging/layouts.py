@@ -9,9 +9,8 @@ import numpy as np
 from wardround.engine.imaging.entries import AGAIN, Entries
 from wardround.engine.imaging.geometry import flat, rectangular, with_third
 from wardround.engine.imaging.payloads import Payload
-from wardround.engine.imaging.types import Geometry, Remark
+from wardround.engine.imaging.types import Geometry, Remark, Space
 
-UNKNOWN_ORIENTATION = "Export it again with its orientation, or see in `preview` that all images lie alike"
 _ROUNDED = 1e-3
 """By how much entries of an axis' vector may be off: half of the third decimal, and what it does to its length."""
 
@@ -25,12 +24,14 @@ class Layout:
         channel_axis: which of the stored axes, fastest first, counts the values of a voxel; None where none does.
         grid: of the voxels.
         remarks: oddities that are allowed.
+        space: what is told of the space that the voxels lie in.
     """
 
     payload: Payload
     channel_axis: int | None
     grid: Geometry
     remarks: tuple[Remark, ...]
+    space: Space
 
     @property
     def channels(self) -> int:

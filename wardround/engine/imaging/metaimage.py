@@ -14,7 +14,7 @@ import numpy as np
 
 from wardround.engine.imaging.entries import AGAIN, Entries, next_line, numbers_in
 from wardround.engine.imaging.formats import ADVICE, unreadable
-from wardround.engine.imaging.layouts import UNKNOWN_ORIENTATION, Layout, placed
+from wardround.engine.imaging.layouts import Layout, placed
 from wardround.engine.imaging.lengths import millimetres
 from wardround.engine.imaging.payloads import Packing, Payload
 from wardround.engine.imaging.types import Geometry
@@ -70,7 +70,7 @@ def layout(path: Path, stream: BinaryIO) -> Layout:
         plain="CompressedData = False",
         packed="CompressedData = True",
     )
-    return Layout(payload, channel_axis, entries.settled(grid), tuple(entries.remarks))
+    return Layout(payload, channel_axis, entries.settled(grid), tuple(entries.remarks), entries.space)
 
 
 def _entries(path: Path, stream: BinaryIO) -> Entries:
@@ -199,7 +199,7 @@ def _matrix(entries: Entries, axes: int) -> np.ndarray | None:
     name = "TransformMatrix"
     if name not in entries:
         if axes > 2:
-            entries.remark("the orientation is unknown: there is no TransformMatrix", remedy=UNKNOWN_ORIENTATION)
+            entries.unoriented("there is no TransformMatrix")
         return np.eye(min(axes, 3))
     expected = f"{axes * axes} numbers, {axes} axes' vectors of length 1"
     values = entries.numbers(name, axes * axes, expected)

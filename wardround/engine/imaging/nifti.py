@@ -88,7 +88,8 @@ def header(source: Source) -> Header:
         layout = _layout(source.path, stream)
     if not _is_compressed(source):
         _require_length(source.path, source.place.stat().st_size, layout.start + layout.size)
-    return Header(layout.placement.geometry, layout.channels, layout.kind.name, layout.placement.remarks)
+    found = layout.placement
+    return Header(found.geometry, layout.channels, layout.kind.name, found.remarks, found.space)
 
 
 def raw_header(source: Source) -> Any:

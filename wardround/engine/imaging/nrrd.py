@@ -64,7 +64,7 @@ def layout(path: Path, stream: BinaryIO) -> Layout:
         plain="encoding: raw",
         packed="encoding: gzip",
     )
-    return Layout(payload, entries.settled(axis).index, entries.settled(place), tuple(entries.remarks))
+    return Layout(payload, entries.settled(axis).index, entries.settled(place), tuple(entries.remarks), entries.space)
 
 
 def _entries(path: Path, stream: BinaryIO) -> Entries:

@@ -8,7 +8,7 @@ import numpy as np
 
 from wardround.engine.imaging.entries import Entries, numbers_in
 from wardround.engine.imaging.geometry import spacing_words
-from wardround.engine.imaging.layouts import UNKNOWN_ORIENTATION, placed
+from wardround.engine.imaging.layouts import placed
 from wardround.engine.imaging.lengths import millimetres
 from wardround.engine.imaging.nrrd_axes import vector_in, vectors
 from wardround.engine.imaging.types import Geometry
@@ -77,7 +77,7 @@ def _without_directions(
     if "spacings" not in entries:
         entries.refuse("space directions", "neither space directions nor spacings", "the size of the voxels in mm")
     if len(axes) == 3:
-        entries.remark("the orientation is unknown: there are no space directions", remedy=UNKNOWN_ORIENTATION)
+        entries.unoriented("there are no space directions")
     if spacing is None:
         return None
     return placed(entries, "spacings", np.eye(len(axes)), spacing, np.zeros(len(axes)), shape)
@@ -120,7 +120,7 @@ def _signs(entries: Entries, dimensions: int) -> np.ndarray:
     space = entries.get("space", "").lower()
     if space not in _TO_LPS and dimensions == 3:
         got = f"space {entries['space']}" if space else "no space, but space dimension 3"
-        entries.remark("the orientation is unknown: the space tells no direction of the body", got, UNKNOWN_ORIENTATION)
+        entries.unoriented("the space tells no direction of the body", got)
     return np.array(_TO_LPS.get(space, (1, 1, 1))[:dimensions], dtype=np.float64)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from wardround.engine.imaging import pictures, tiffs
@@ -9,12 +11,13 @@ from wardround.engine.imaging.formats import Format, format_of
 from wardround.engine.imaging.geometry import plain_geometry
 from wardround.engine.imaging.reading import Header
 from wardround.engine.imaging.sources import Source
-from wardround.engine.imaging.types import Geometry, Role
+from wardround.engine.imaging.types import Geometry, Role, Space
 
 
 def header(source: Source, role: Role) -> Header:
     """Size, channels and pixel type of a file, upright and in sRGB."""
-    return tiffs.header(source, role) if _is_tiff(source) else pictures.header(source, role)
+    found = tiffs.header(source, role) if _is_tiff(source) else pictures.header(source, role)
+    return replace(found, space=Space.NOTHING)
 
 
 def voxels(source: Source, role: Role) -> tuple[np.ndarray, Geometry]:

@@ -14,7 +14,7 @@ from wardround.engine.basics.problems import InputError
 from wardround.engine.imaging.contents import require_announced
 from wardround.engine.imaging.formats import Format, format_of
 from wardround.engine.imaging.sources import Source
-from wardround.engine.imaging.types import Geometry, Image, Remark, Role
+from wardround.engine.imaging.types import Geometry, Image, Remark, Role, Space
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,14 @@ class Header:
         channels: values per voxel: 3 for RGB, the length of the fourth axis of a 4D file, otherwise 1.
         pixel_type: numpy's name of the values' type, such as `int16`.
         remarks: oddities that the header's owner should know.
+        space: what the file tells of the space that its voxels lie in.
     """
 
     geometry: Geometry
     channels: int
     pixel_type: str
     remarks: tuple[Remark, ...] = ()
+    space: Space = Space.BODY
 
 
 def read_header(path: Path) -> Header:

@@ -26,7 +26,7 @@ from wardround.engine.imaging.geometry import (
     voxels_apart,
     with_third,
 )
-from wardround.engine.imaging.types import Geometry, Remark
+from wardround.engine.imaging.types import Geometry, Remark, Space
 
 nib: Any = nibabel  # its annotations cover only a part of it
 
@@ -48,6 +48,7 @@ class Placement:
 
     geometry: Geometry
     remarks: tuple[Remark, ...]
+    space: Space
 
 
 def sform_grid(header: Any, shape: tuple[int, ...]) -> _Form:
@@ -81,7 +82,7 @@ def place(path: Path, header: Any, shape: tuple[int, ...]) -> Placement:
     """
     solid = (*shape, 1)[:3]
     sform, qform = (_thin(form, shape) for form in (sform_grid(header, solid), qform_grid(header, solid)))
-    remarks = _unit_remarks(header)
+    remarks, space = _unit_remarks(header), Space.BODY
     if isinstance(sform, Geometry):
         grid = sform
         remarks += _beside_sform(path, header, sform, qform)
@@ -90,10 +91,10 @@ def place(path: Path, header: Any, shape: tuple[int, ...]) -> Placement:
         remarks += () if sform is None else (Remark("the sform cannot be used, so the qform counts", sform),)
     else:
         _require_none(path, sform or qform)
-        grid = _by_spacing(path, header, solid)
+        grid, space = _by_spacing(path, header, solid), Space.SIZES
         remedy = "Export it again with its orientation, or see in `preview` that all images lie alike"
         remarks += (Remark("the orientation is unknown: neither sform nor qform is coded", remedy=remedy),)
-    return Placement(flat(grid) if len(shape) == 2 else grid, remarks)
+    return Placement(flat(grid) if len(shape) == 2 else grid, remarks, space)
 
 
 def _require_none(path: Path, fault: str | None) -> None:

@@ -18,6 +18,17 @@ class Role(Enum):
     MASK = "mask"
 
 
+class Space(Enum):
+    """What a file tells of the space that its voxels lie in."""
+
+    NOTHING = "nothing"
+    """Not even the size of a pixel, as a photograph."""
+    SIZES = "sizes"
+    """The size of a voxel, but not which way is left, front or up."""
+    BODY = "body"
+    """Sizes, and directions in the body."""
+
+
 @dataclass(frozen=True)
 class Geometry:
     """A voxel grid in physical space.

@@ -22,7 +22,7 @@ def header(source: Source) -> Header:
         found = _layout(source, cast(BinaryIO, stream))
         require_plausible(source.path, cast(BinaryIO, stream), found.payload)
     kind = found.payload.stored.newbyteorder("=").name
-    return Header(found.grid, found.channels, kind, found.remarks)
+    return Header(found.grid, found.channels, kind, found.remarks, found.space)
 
 
 def voxels(source: Source, convert: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, Geometry]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from wardround.engine.experiments.prediction import CasePrediction
-from wardround.engine.imaging.formats import format_of
+from wardround.engine.imaging import read_header
+from wardround.engine.imaging.types import Space
 from wardround.engine.metrics.types import CaseScores
 from wardround.engine.parts import Kind
 from wardround.engine.parts.preprocessing import Clip
@@ -88,15 +89,16 @@ def case_scenes(prediction: CasePrediction, study: Study) -> Iterator[tuple[str,
     }
     guide = next((labels for labels in outlines.values() if labels.any()), None)
     shown = shown_input(study, 0)
+    space = read_header(prediction.case.channels[0]).space
     scanned = main_view(image.geometry)
-    for view in sorted(views_of(image.geometry), key=lambda view: view.axis != scanned.axis):
+    for view in sorted(views_of(image.geometry, space), key=lambda view: view.axis != scanned.axis):
         index = telling_index(view, guide)
         scene = Scene(
             plane_image(image.data, view, index, study, 0),
             view.spacing,
             {name: view.cut(labels, index) for name, labels in outlines.items()},
             view.edges,
-            in_mm=format_of(prediction.case.channels[0]).spatial,
+            in_mm=space is not Space.NOTHING,
             window=clip_window(study),
         )
         yield ", ".join(part for part in (view.place(index), shown) if part), scene

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from wardround.engine.cohort import Case
-from wardround.engine.imaging.formats import format_of
+from wardround.engine.imaging import read_header
+from wardround.engine.imaging.types import Space
 from wardround.engine.report.cases import plane_image, shown_input
 from wardround.engine.report.colours import Outline
 from wardround.engine.report.lettering import shortened
@@ -33,6 +35,11 @@ class Drawn:
     corner: tuple[int, ...]
     batch: Batch
 
+    @cached_property
+    def space(self) -> Space:
+        """What the case's file tells of the space that its voxels lie in."""
+        return read_header(self.case.channels[0]).space
+
 
 def patch_montage(study: Study, patches: Sequence[Drawn], sites: Mapping[str, str], columns: int = 6) -> bytes:
     """Two pictures for each patch, in the plane of the smallest pixels through most of its foreground.
@@ -49,7 +56,7 @@ def patch_montage(study: Study, patches: Sequence[Drawn], sites: Mapping[str, st
 
 def _whole(study: Study, patch: Drawn, channel: int, sites: Mapping[str, str]) -> Scene:
     stored, size = patch.stored, study.patches.size
-    view = main_view(stored.geometry)
+    view = main_view(stored.geometry, patch.space)
     index = _index(view, patch, size)
     named = [_subject(patch), sites.get(patch.case.subject, "")]
     if stored.target is not None:
@@ -59,14 +66,14 @@ def _whole(study: Study, patch: Drawn, channel: int, sites: Mapping[str, str]) -
         view.spacing,
         {} if stored.label is None else {"label": view.cut(stored.label, index)},
         view.edges,
-        in_mm=format_of(patch.case.channels[0]).spatial,
+        in_mm=patch.space is not Space.NOTHING,
         box=view.rectangle(patch.corner, size),
         title="\n".join(filter(None, (", ".join(filter(None, named)), view.place(index)))),
     )
 
 
 def _patch(study: Study, patch: Drawn, channel: int) -> Scene:
-    view, batch = main_view(patch.stored.geometry), patch.batch
+    view, batch = main_view(patch.stored.geometry, patch.space), patch.batch
     image = batch.image[0].cpu().numpy()
     label = None if batch.label is None else batch.label[0].cpu().numpy()
     index = telling_index(view, label) if label is not None else _middle(view, image)
@@ -77,7 +84,7 @@ def _patch(study: Study, patch: Drawn, channel: int) -> Scene:
         {} if label is None else {"label": view.cut(label, index)},
         # A patch that may have been mirrored must not say which side is which.
         None if study.flipped_axes else view.edges,
-        in_mm=format_of(patch.case.channels[0]).spatial,
+        in_mm=patch.space is not Space.NOTHING,
         title=f"patch of {_subject(patch)}\n{told}",
     )
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from wardround.engine.imaging.geometry import direction_matrix
-from wardround.engine.imaging.types import Geometry
+from wardround.engine.imaging.geometry import AXIS_NAMES, direction_matrix
+from wardround.engine.imaging.types import Geometry, Space
 from wardround.engine.preprocessing.orientation import Rearrangement, towards
 
 OBLIQUE_FROM = 10.0
@@ -47,7 +47,7 @@ class View:
         geometry: the grid.
         axis: the axis of the array that the picture looks along; None for a 2D image, which is shown as it is.
         name: the plane in words; empty for a 2D image.
-        edges: letters of its edges; None for a 2D image.
+        edges: letters of its edges; None for a 2D image, and where the file tells no directions in the body.
         spacing: mm (or pixels, in a photograph) from row to row and from column to column.
     """
 
@@ -102,11 +102,23 @@ class View:
         return self._change.order.index(self.axis)
 
 
-def views_of(geometry: Geometry) -> tuple[View, ...]:
+def views_of(geometry: Geometry, space: Space = Space.BODY) -> tuple[View, ...]:
     """The axial, the coronal and the sagittal view of a volume; the one view of a 2D image.
 
-    Of an image of one slice only the view that shows more than a line.
+    Of an image of one slice only the view that shows more than a line. Where `space` has no directions in the body they
+    are named by the axis that they look along, and have no letters.
     """
+    views = _oriented_views(geometry)
+    return views if space is Space.BODY else tuple(map(_unnamed, views))
+
+
+def _unnamed(view: View) -> View:
+    if view.axis is None:
+        return view
+    return replace(view, name=f"across the axis {AXIS_NAMES[3][view.axis]} of the file", edges=None)
+
+
+def _oriented_views(geometry: Geometry) -> tuple[View, ...]:
     if geometry.dimensions == 2:
         return (View(geometry, None, "", None, (geometry.spacing[0], geometry.spacing[1])),)
     change = towards(geometry, "LPI")
@@ -115,9 +127,9 @@ def views_of(geometry: Geometry) -> tuple[View, ...]:
     return tuple(whole or views)
 
 
-def main_view(geometry: Geometry) -> View:
+def main_view(geometry: Geometry, space: Space = Space.BODY) -> View:
     """The view that was scanned: of the planes with the smallest pixels, the axial one where they are equal."""
-    views = views_of(geometry)
+    views = views_of(geometry, space)
     return min(views, key=lambda view: round(view.spacing[0] * view.spacing[1], 3))
 
 
