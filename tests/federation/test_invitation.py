@@ -58,7 +58,7 @@ def test_a_changed_invitation_is_refused(
     content = json.loads(path.read_text())
     content["invitation"][field] = value
     path.write_text(json.dumps(content))
-    with pytest.raises(InputError, match="signature does not hold"):
+    with pytest.raises(InputError, match="was changed after the coordinator had signed it"):
         load_invitation(path)
 
 

@@ -73,6 +73,17 @@ def test_what_a_stranger_on_the_line_says_is_shown_as_safely(site: Site, capsys:
     assert shown.count("\\x1b[2J") == 4
 
 
+def test_a_wrong_clock_is_told_once_with_the_remedy(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    log = EventLog(site.settings.work, Role.COURIER)
+    hear = _Listener("aggregator:9092", log, lambda serving: None, lambda: False).hear
+    for skew in (7200.3, 7199.8, 7200.1):
+        hear(NodeEvent("clock_skew", f"this clock is {skew:+.1f} s from the aggregator's", skew))
+    told = capsys.readouterr().out.splitlines()
+    assert len(told) == 1
+    assert "+7200.3 s" in told[0]
+    assert "set its clock (NTP)" in told[0]
+
+
 def test_what_stands_in_a_table_is_shown_as_safely_when_it_cannot_be_used(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -98,6 +98,18 @@ def test_before_init_the_next_step_is_init(tmp_path: Path, capsys: pytest.Captur
     assert "site-client init --name" in capsys.readouterr().err
 
 
+def test_a_wrong_site_file_keeps_nothing_else_from_being_told(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    keys = site.settings.keys
+    site.config.write_text(site.config.read_text() + "device_: gpu\n")
+    policy = site.folder / "policy.yaml"
+    policy.write_text(policy.read_text() + "minimum_train_case: 5\n")
+    (keys / "signing.key").chmod(0o644)
+    assert run(app, ["--config", str(site.config)]) == ExitCode.BAD_INPUT
+    error = capsys.readouterr().err
+    for told in ("unknown key 'device_'", "unknown key 'minimum_train_case'", "signing.key: others can read"):
+        assert told in error
+
+
 def test_everything_that_is_missing_is_said_at_once(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     _unaccepted(site)
     _without_policy(site)

@@ -11,7 +11,7 @@ import pytest
 from tests.site_client.support import Site, build_site, invitation_for
 from wardround.engine.cli.runner import ExitCode, run
 from wardround.engine.study import Study, study_to_bytes
-from wardround.federation.identities import EnrolmentRequest, Roster
+from wardround.federation.identities import EnrolmentRequest, Roster, SiteKeys
 from wardround.federation.invitation import save_invitation
 from wardround.federation.protocol import Leaves, Requirements
 from wardround.site_client.acceptance import Offer, describe_offer
@@ -89,12 +89,20 @@ def test_a_file_that_is_no_invitation_is_named_as_that(site: Site, capsys: pytes
     assert "this is not an invitation (got no such key; expected the invitation.json" in capsys.readouterr().err
 
 
+def test_this_site_s_own_request_in_the_place_of_an_invitation(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    EnrolmentRequest.create("north", SiteKeys.load(site.settings.keys)).save(site.folder / "invitation.json")
+    assert _accept(site) == ExitCode.BAD_INPUT
+    error = capsys.readouterr().err
+    assert "(got a site's enrolment request, which goes to the coordinator; expected the invitation.json" in error
+    assert "Name the file that the coordinator has sent" in error
+
+
 def test_init_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _init(tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert _init(tmp_path) == ExitCode.BAD_INPUT
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
-    assert capsys.readouterr().err.count("it exists already") == 4
+    assert "4 times: it exists already" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["North", "", "a b", "../north", "n" * 33])
@@ -143,7 +151,7 @@ def test_accept_refuses_a_changed_invitation(site: Site, capsys: pytest.CaptureF
     content["invitation"]["address"] = "attacker.example:443"
     path.write_text(json.dumps(content))
     assert _accept(site, "--yes") == ExitCode.BAD_INPUT
-    assert "signature does not hold" in capsys.readouterr().err
+    assert "was changed after the coordinator had signed it" in capsys.readouterr().err
     assert not site.settings.accepted.exists()
 
 

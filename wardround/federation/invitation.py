@@ -107,7 +107,12 @@ def load_invitation(path: Path) -> Invitation:
     invitation = signed.invitation
     if not verify(invitation.coordinator_key, _statement(invitation), bytes.fromhex(signed.signature)):
         raise InputError.one(
-            "the invitation's signature does not hold", where=str(path), remedy="Ask the coordinator for the file again"
+            "the invitation was changed after the coordinator had signed it",
+            where=str(path),
+            got="other contents than those that were signed",
+            expected="the file as `aggregator invite` wrote it",
+            remedy="Ask the coordinator for the file again and leave it as it is. To reach the aggregator under "
+            "another address, write `address` in site.yaml",
         )
     findings = Findings()
     with findings.gather():
@@ -156,14 +161,24 @@ def _no_authority(path: Path) -> InputError:
     )
 
 
+_OTHERS = (
+    ("signing_proof", "a site's enrolment request, which goes to the coordinator"),
+    ("former", "a site's new keys, which go to the coordinator"),
+    ("members", "a coordinator's roster"),
+)
+"""Other files of a federation, by a key that they have."""
+
+
 def _statement(invitation: Invitation) -> bytes:
     return b"wardround invitation\n" + canonical_model(invitation)
 
 
 def _read(path: Path) -> _Signed:
+    content = read_named(path, "invitation", MAX_INVITATION_BYTES)
     try:
-        return _Signed.model_validate_json(read_named(path, "invitation", MAX_INVITATION_BYTES))
+        return _Signed.model_validate_json(content)
     except ValidationError as error:
+        _refuse_another_file(path, content)
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise later_release(error, path) or InputError.one(
@@ -172,6 +187,25 @@ def _read(path: Path) -> _Signed:
             got=_found(first),
             expected="the invitation.json that `aggregator invite` wrote",
             remedy="Ask the coordinator to send that file again, as it is",
+        ) from None
+
+
+def _refuse_another_file(path: Path, content: bytes) -> None:
+    """Raise `InputError` for a file that is plainly another one of a federation; leave what is not to others."""
+    try:
+        keys = set(json.loads(content))
+    except (ValueError, TypeError):
+        keys = set()
+        named = "a file of settings (YAML)" if path.suffix.lower() in (".yaml", ".yml") else ""
+    else:
+        named = next((word for key, word in _OTHERS if key in keys), "")
+    if named:
+        raise InputError.one(
+            "this is not an invitation",
+            where=str(path),
+            got=named,
+            expected="the invitation.json that `aggregator invite` wrote",
+            remedy="Name the file that the coordinator has sent; it is usually called invitation.json",
         ) from None
 
 

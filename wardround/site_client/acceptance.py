@@ -133,7 +133,7 @@ def open_offer(invitation_path: Path, config: Path) -> Offer:
     with findings.gather():
         check_policy(policy, agreement)
     with findings.gather():
-        check_membership(settings, keys, agreement)
+        check_membership(settings, keys, agreement, invitation_path)
     findings.extend(tried(agreement.study))
     findings.raise_if_any()
     return Offer(settings, policy, invitation, former, damaged, _replaced(settings.accepted, invitation))

@@ -124,13 +124,19 @@ def policy_in_force(path: Path, agreement: Agreement) -> Policy:
     return policy
 
 
-def check_membership(settings: SiteSettings, keys: SiteKeys, agreement: Agreement) -> None:
-    """Raise `InputError` unless the accepted roster has this site, with these keys or with those that they follow."""
+def check_membership(
+    settings: SiteSettings, keys: SiteKeys, agreement: Agreement, invitation: Path | None = None
+) -> None:
+    """Raise `InputError` unless the accepted roster has this site, with these keys or with those that they follow.
+
+    `invitation` is the file that is about to be accepted, where it has not been.
+    """
     mine = Member(name=settings.name, signing_key=keys.signing_public, transport_key=keys.transport_public)
     listed = agreement.invitation.roster.member(settings.name)
     if listed is None:
         raise InputError.one(
             "this site is not in the invitation's roster",
+            where=str(invitation or settings.accepted),
             got=f"{settings.name!r}",
             expected=", ".join(agreement.invitation.roster.names),
             remedy="Ask the coordinator to enrol this site and to invite again",

@@ -157,7 +157,8 @@ _SENTENCES: Mapping[str, str] = {
     Event.DISCONNECTED: "connection lost: {detail}",
     Event.RESTING: "the aggregator has gone, as is to be expected at the end of a run; this site goes on looking "
     "whether something comes next, and may be stopped",
-    Event.CLOCK_SKEW: "the aggregator refuses this clock: {detail}",
+    Event.CLOCK_SKEW: "the aggregator refuses this clock: {detail}. Let this machine set its clock (NTP); then "
+    "this site connects by itself",
     Event.TURNED_AWAY: "the aggregator turned this site away: {detail}",
     Event.FOREIGN_BUNDLE: "refused code from the aggregator: {detail}",
     Event.SECOND_MACHINE: "another machine, at {address}, asks with this site's keys; the aggregator refuses it. If it "

@@ -61,6 +61,7 @@ def run_courier(
 
 class _Listener:
     """Writes the transport's events to the log; a state that repeats, such as a failing connection, is written once.
+    A wrong clock is one state, though every measure of it has other milliseconds.
 
     The session's heartbeat fails within 30 seconds of the last answer, so that "connected" means "has polled".
     """
@@ -82,8 +83,8 @@ class _Listener:
             self._log.record(_EVENTS[event.kind], address=event.detail or "an unknown address")
         elif event.kind in _AT_REST and self._is_over():
             self._rest(event)
-        elif (event.kind, event.detail) not in self._seen:
-            self._seen.add((event.kind, event.detail))
+        elif (state := (event.kind, "" if event.kind == "clock_skew" else event.detail)) not in self._seen:
+            self._seen.add(state)
             self._log.record(_EVENTS[event.kind], detail=event.detail, value=event.value, address=self._address)
 
     def _rest(self, event: NodeEvent) -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from pydantic import JsonValue
 
 from wardround.engine.basics.files import free_bytes, require_space, require_writable
 from wardround.engine.basics.problems import Findings, InputError
@@ -20,17 +17,17 @@ from wardround.engine.cohort.manifest import survey_manifest
 from wardround.engine.cohort.twins import without_repeats
 from wardround.engine.inspection import Depth, check_manifest
 from wardround.engine.inspection.room import Needs, memory_shortage, needs_of, require_store_room
-from wardround.engine.study.documents import read_document
 from wardround.federation.expiry import expiry_sentence
 from wardround.federation.flower.probe import probe, standing, within_window
 from wardround.federation.flower.signing import Reason, Signer
 from wardround.federation.identities import SiteKeys, fingerprint
 from wardround.federation.invitation import Invitation
 from wardround.site_client.agreement import Agreement, check_membership, check_policy, load_agreement
+from wardround.site_client.beside import settings_or_all_beside
 from wardround.site_client.installation import known_installation
 from wardround.site_client.parts import tried
 from wardround.site_client.pinned import Change, CohortPins, Proposal, require_patients, steps_note
-from wardround.site_client.settings import Policy, SiteSettings, load_policy, load_settings
+from wardround.site_client.settings import Policy, SiteSettings, load_policy
 from wardround.site_client.two_users import require_overview
 
 _LEAST_FREE_BYTES = 2 * 10**9
@@ -89,7 +86,7 @@ def check_site(config: Path, *, online: bool) -> Preflight:
         InputError: `site.yaml` itself cannot be used, so that nothing else can be looked at; or this user sees the
             half only of a site that two users run.
     """
-    settings, flight = _settings_or_all_beside(config), Preflight()
+    settings, flight = settings_or_all_beside(config), Preflight()
     require_overview(settings.work)
     keys = _gathered_keys(settings, flight)
     policy = _gathered_policy(settings, flight)
@@ -107,33 +104,6 @@ def check_site(config: Path, *, online: bool) -> Preflight:
         if online:
             _check_way(settings, agreement, keys, flight)
     return flight
-
-
-def _settings_or_all_beside(config: Path) -> SiteSettings:
-    """The settings; where they are at fault, the error tells of the files that they name as well."""
-    try:
-        return load_settings(config)
-    except InputError as error:
-        findings = Findings(list(error.problems))
-    with contextlib.suppress(InputError):  # a file that cannot be read at all names no others
-        _check_beside(read_document(config, "site file").content, config.absolute().parent, findings)
-    raise InputError(findings.problems)
-
-
-def _check_beside(content: JsonValue, home: Path, findings: Findings) -> None:
-    """The files of a site whose settings are at fault, where these name them or are silent."""
-    stated = content if isinstance(content, dict) else {}
-    checks: Mapping[str, Callable[[Path], object]] = {
-        "policy": load_policy,
-        "keys": SiteKeys.load,
-        "accepted": load_agreement,
-        "manifest": lambda path: findings.extend(survey_manifest(path, Layout.without_study()).problems),
-    }
-    for key, check in checks.items():
-        named = stated.get(key, SiteSettings.model_fields[key].default)
-        if isinstance(named, str | Path):
-            with findings.gather():
-                check(home / named)
 
 
 def _gathered_keys(settings: SiteSettings, flight: Preflight) -> SiteKeys | None:

@@ -18,6 +18,7 @@ from wardround.engine.basics.printable import say
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode
 from wardround.federation.identities import TRANSPORT_FILE
+from wardround.site_client.beside import settings_or_all_beside
 from wardround.site_client.events import Event, EventLog, Role
 from wardround.site_client.processes import forget_pid, on_duty
 from wardround.site_client.readiness import require_ready
@@ -170,7 +171,7 @@ def supervise(config: Path) -> int:
     Raises:
         InputError: nothing was accepted, or something else is missing; another supervisor works in the same folder.
     """
-    settings = load_settings(config)
+    settings = settings_or_all_beside(config)
     require_ready(settings)
     with on_duty(settings.work, Role.SUPERVISOR) as stop:
         log = EventLog(settings.work, Role.SUPERVISOR)
