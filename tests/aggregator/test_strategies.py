@@ -93,7 +93,7 @@ def test_a_name_that_two_packages_claim_ends_only_the_federation_that_uses_it(in
 
 def test_an_implementation_that_is_gone_is_an_input_error(installed: Any) -> None:
     installed(gone=f"{__name__}:GONE")
-    with pytest.raises(InputError, match="'gone', of the package behind the entry point 'gone', fails"):
+    with pytest.raises(InputError, match="'gone', of the package with the entry point 'gone', fails"):
         federation("gone").strategy.build()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import stat
 import tempfile
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from tests.engine.cli.hospital import Hospital
 from tests.support.commands import Outcome, run_wardround
-from tests.support.failing_parts import PACKAGE
+from tests.support.failing_parts import PACKAGE, forget
 from tests.support.studies import SEGMENTATION, changed
 
 SECTIONS: dict[str, dict[str, Any]] = {
@@ -156,6 +157,36 @@ def test_a_disk_without_room_hides_no_fault(hospital: Hospital, temporary: Path)
     outcome = hospital.check()
     assert PACKAGE in outcome.err
     assert "The traceback is in" not in outcome.err
+
+
+def test_a_package_that_cannot_be_loaded_concerns_only_who_names_its_parts(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = [EntryPoint("gone", "no_such_module:PARTS", "wardround.parts")]
+    monkeypatch.setattr("wardround.engine.parts.registry.entry_points", lambda group: gone)
+    forget()
+    assert hospital.check().code == 0
+    listed = run_wardround("parts", "loss")
+    assert (listed.code, "note: the package" not in listed.err, "no_such_module" in listed.err) == (0, True, True)
+    hospital.study(changed(SEGMENTATION, training={"loss": "bad_loss"}))
+    found = hospital.check().err
+    assert "unknown loss 'bad_loss'" in found
+    assert "an installed package's parts cannot be loaded" in found
+    assert "No module named 'no_such_module'" in found
+
+
+def test_a_name_that_two_packages_have_concerns_only_who_uses_it(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = "tests.support.failing_parts:PARTS"
+    both = [EntryPoint(name, rows, "wardround.parts") for name in ("one", "two")]
+    monkeypatch.setattr("wardround.engine.parts.registry.entry_points", lambda group: both)
+    forget()
+    assert hospital.check().code == 0
+    hospital.study(changed(SEGMENTATION, training={"loss": "bad_loss"}))
+    (problem,) = hospital.check().err.split("error: ")[1:]
+    assert "2 parts of kind loss are called 'bad_loss'" in problem
+    assert "one of the package with the entry point 'one' and one of the package with the entry point 'two'" in problem
 
 
 def test_the_list_of_parts_says_whose_they_are() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -49,8 +50,10 @@ def test_an_unknown_part_is_told_with_the_close_ones() -> None:
 
 def test_two_parts_of_a_kind_cannot_share_a_name() -> None:
     part = Part(Kind.LOSS, "a", Sharpness, "x:y")
-    with pytest.raises(InputError, match="two parts of kind loss are called 'a'"):
-        Registry([part, part])
+    words = r"2 parts of kind loss are called 'a' \(got one of Wardround itself and one of the package x 1;"
+    with pytest.raises(InputError, match=words):
+        Registry([part, replace(part, package="x 1"), Part(Kind.LOSS, "b", Sharpness, "x:y")]).find(Kind.LOSS, "a")
+    assert Registry([part, part, Part(Kind.LOSS, "b", Sharpness, "x:y")]).names(Kind.LOSS) == ("b",)
     assert len(Registry([part, Part(Kind.METRIC, "a", Sharpness, "x:y")]).parts()) == 2
 
 
@@ -83,7 +86,9 @@ def test_a_package_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("wardround.engine.parts.registry.entry_points", lambda group: [broken])
     builtin_and_plugins.cache_clear()
     with pytest.raises(InputError, match=r"entry point contrast = nowhere.rows:PARTS.*No module named 'nowhere'"):
-        builtin_and_plugins()
+        builtin_and_plugins().find(Kind.LOSS, "invert")
+    assert builtin_and_plugins().find(Kind.LOSS, "dice_ce"), "who does not name its parts is not concerned"
+    builtin_and_plugins.cache_clear()
 
 
 def test_a_row_that_is_no_part_is_named_with_its_package_and_release(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +105,7 @@ def test_a_row_that_is_no_part_is_named_with_its_package_and_release(monkeypatch
     builtin_and_plugins.cache_clear()
     words = r"contrast-parts 1.2, entry point contrast = .* no part \(got 'invert'; expected rows of the type Part\)"
     with pytest.raises(InputError, match=words):
-        builtin_and_plugins()
+        builtin_and_plugins().find(Kind.AUGMENTATION, "invert")
     builtin_and_plugins.cache_clear()
 
 

@@ -85,9 +85,11 @@ def _installed() -> _Installed:
 
 
 def _doubled(first: StrategyPart, second: StrategyPart) -> InputError:
-    both = " and ".join(part.package or "Wardround itself" for part in (first, second))
+    whose = [f"the package {part.package}" if part.package else "Wardround itself" for part in (first, second)]
     remedy = "Uninstall a package that is not needed, or ask its author to give the strategy another name"
-    return InputError.one(f"two strategies are called {first.name!r}", got=f"one of {both}", remedy=remedy)
+    return InputError.one(
+        f"two strategies are called {first.name!r}", got=" and ".join(f"one of {each}" for each in whose), remedy=remedy
+    )
 
 
 def _load(entry: EntryPoint) -> StrategyPart | InputError:

@@ -98,7 +98,7 @@ def release_of(entry: EntryPoint) -> str:
     if entry.value.split(".")[0] == _OURS:
         return ""
     if entry.dist is None:
-        return f"behind the entry point {entry.name!r}"
+        return f"with the entry point {entry.name!r}"
     return f"{entry.dist.name} {entry.dist.version}"
 
 

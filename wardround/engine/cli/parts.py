@@ -7,8 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from wardround.engine.basics.loudness import note
 from wardround.engine.basics.printable import say, say_json, say_text
 from wardround.engine.basics.problems import InputError, did_you_mean
+from wardround.engine.cli.telling import described
 from wardround.engine.parts import Kind, Part, builtin_and_plugins
 
 
@@ -17,11 +19,12 @@ def parts(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON with the parameters' schemas.")] = False,
 ) -> None:
     """List the parts that a study can name, with their parameters and defaults."""
-    chosen = _kinds(kind)
-    found = [part for part in builtin_and_plugins().parts() if part.kind in chosen]
+    chosen, registry = _kinds(kind), builtin_and_plugins()
+    found = [part for part in registry.parts() if part.kind in chosen]
     if as_json:
-        say_json({"parts": [_described(part) for part in found]})
+        say_json({"parts": [_described(part) for part in found], "problems": described(registry.broken)})
         return
+    note(*(f"note: {problem.render()}" for problem in registry.broken))
     for each in chosen:
         say(f"{each}:")
         for part in found:

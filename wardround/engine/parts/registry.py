@@ -6,7 +6,7 @@ and imported when it is first used. A study names parts; it can never name an im
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
@@ -18,7 +18,7 @@ from pydantic import ConfigDict
 
 from wardround.engine.basics.blame import Owner, answering, release_of
 from wardround.engine.basics.closed import Closed
-from wardround.engine.basics.problems import InputError, did_you_mean
+from wardround.engine.basics.problems import Findings, InputError, Problem, did_you_mean
 
 ENTRY_POINT_GROUP = "wardround.parts"
 
@@ -131,14 +131,19 @@ class Part:
 
 
 class Registry:
-    """All parts by kind and name; never changes once made."""
+    """All parts by kind and name; never changes once made.
 
-    def __init__(self, parts: Iterable[Part]) -> None:
-        self._parts: dict[tuple[Kind, str], Part] = {}
+    `broken` tells what is wrong with packages whose parts cannot be had. That concerns those alone who name such a
+    part, and so does a name that two parts have.
+    """
+
+    def __init__(self, parts: Iterable[Part], broken: Iterable[Problem] = ()) -> None:
+        self.broken = tuple(broken)
+        by_name: dict[tuple[Kind, str], list[Part]] = {}
         for part in parts:
-            if (part.kind, part.name) in self._parts:
-                raise _doubled(self._parts[part.kind, part.name], part)
-            self._parts[part.kind, part.name] = part
+            by_name.setdefault((part.kind, part.name), []).append(part)
+        self._parts = {key: found[0] for key, found in by_name.items() if len(found) == 1}
+        self._claimed = {key: _claimed_by(found) for key, found in by_name.items() if len(found) > 1}
 
     def names(self, kind: Kind) -> tuple[str, ...]:
         """Sorted names of one kind."""
@@ -148,36 +153,48 @@ class Registry:
         """Every part, by kind and name."""
         return tuple(self._parts[key] for key in sorted(self._parts))
 
+    def troubles(self, kind: Kind, name: str) -> tuple[Problem, ...]:
+        """Why there may be no part of that name: several have it, or a package that might have it is broken."""
+        claimed = self._claimed.get((kind, name))
+        return self.broken if claimed is None else (claimed,)
+
+    def has_several(self, kind: Kind, name: str) -> bool:
+        """Whether two parts or more have that name, so that nobody knows which one is meant."""
+        return (kind, name) in self._claimed
+
     def find(self, kind: Kind, name: str) -> Part:
-        """The part of that name; raises `InputError` with the close names if there is none."""
-        try:
+        """The part of that name; raises `InputError` with the close names, and what may be the reason, if there is
+        none."""
+        if (kind, name) in self._parts:
             return self._parts[kind, name]
-        except KeyError:
-            known = self.names(kind)
-            raise InputError.one(f"unknown {kind}", got=repr(name), remedy=did_you_mean(name, known)) from None
+        unknown = Problem(f"unknown {kind}", got=repr(name), remedy=did_you_mean(name, self.names(kind)))
+        raise InputError([*(() if self.has_several(kind, name) else (unknown,)), *self.troubles(kind, name)])
 
 
-def _doubled(first: Part, second: Part) -> InputError:
-    both = " and ".join(part.package or "Wardround itself" for part in (first, second))
-    return InputError.one(
-        f"two parts of kind {first.kind} are called {first.name!r}",
-        got=f"one of {both}",
+def _claimed_by(parts: Sequence[Part]) -> Problem:
+    return Problem(
+        f"{len(parts)} parts of kind {parts[0].kind} are called {parts[0].name!r}",
+        got=" and ".join(f"one of {_whose(part)}" for part in parts),
         expected="one part of a name, so that a study means one by it",
         remedy="Uninstall a package that is not needed, or ask its author to give the part another name",
     )
 
 
-def _plugins() -> Iterable[Part]:
-    for entry in entry_points(group=ENTRY_POINT_GROUP):
-        try:
-            rows = tuple(entry.load())
-        except Exception as error:  # whatever a foreign package raises, the user can only repair or remove it
-            got = f"{type(error).__name__}: {error}"
-            raise _foreign(entry, "an installed package's parts cannot be loaded", got, "a module with rows") from error
-        strange = next((row for row in rows if not isinstance(row, Part)), None)
-        if strange is not None:
-            raise _foreign(entry, "a row of an installed package is no part", repr(strange), "rows of the type Part")
-        yield from (replace(row, package=release_of(entry)) for row in rows)
+def _whose(part: Part) -> str:
+    return f"the package {part.package}" if part.package else "Wardround itself"
+
+
+def _rows(entry: EntryPoint) -> tuple[Part, ...]:
+    """The parts of an installed package. Raises `InputError` that names it where they cannot be had."""
+    try:
+        rows = tuple(entry.load())
+    except Exception as error:  # whatever a foreign package raises, the user can only repair or remove it
+        got = f"{type(error).__name__}: {error}"
+        raise _foreign(entry, "an installed package's parts cannot be loaded", got, "a module with rows") from error
+    strange = next((row for row in rows if not isinstance(row, Part)), None)
+    if strange is not None:
+        raise _foreign(entry, "a row of an installed package is no part", repr(strange), "rows of the type Part")
+    return tuple(replace(row, package=release_of(entry)) for row in rows)
 
 
 def _foreign(entry: EntryPoint, what: str, got: str, expected: str) -> InputError:
@@ -194,7 +211,11 @@ def builtin_and_plugins() -> Registry:
     from wardround.engine.parts import augmentation, losses, metrics, networks, optimization, preprocessing
 
     catalogues = (preprocessing, augmentation, networks, losses, metrics, optimization)
-    return Registry([*(part for catalogue in catalogues for part in catalogue.PARTS), *_plugins()])
+    parts, broken = [part for catalogue in catalogues for part in catalogue.PARTS], Findings()
+    for entry in entry_points(group=ENTRY_POINT_GROUP):
+        with broken.gather():
+            parts.extend(_rows(entry))
+    return Registry(parts, broken.problems)
 
 
 def named(parts: Iterable[Part]) -> Mapping[str, Part]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError
 
 from wardround.engine.basics.closed import Closed
-from wardround.engine.basics.problems import did_you_mean
+from wardround.engine.basics.problems import Problem, did_you_mean
 from wardround.engine.parts import Kind, Parameters, Part, builtin_and_plugins
 from wardround.engine.study.expectations import PART_WORDS, Location, place_in
 from wardround.engine.study.flaws import Flaw, as_tuples, flawed, flaws_of, written
@@ -64,12 +64,23 @@ def _parse(kind: Kind, value: Any) -> Any:
     use = _read(kind, value)
     registry = builtin_and_plugins()
     if use.name not in registry.names(kind):
-        known = registry.names(kind)
-        what, expected = f"unknown {kind} {use.name!r}", _offered(kind)
-        raise flawed(
-            "part", [Flaw((), what, f"`{use.name}`", expected, use.name, known, _remedy(kind, use.name, known))]
-        )
+        raise flawed("part", _absent(kind, use.name))
     return PartUse(name=use.name, parameters=_parameters(registry.find(kind, use.name), use))
+
+
+def _absent(kind: Kind, name: str) -> list[Flaw]:
+    """There is no such part; or a package that may have it cannot be used, or two have it, so that is told as well."""
+    registry = builtin_and_plugins()
+    known = registry.names(kind)
+    what, expected = f"unknown {kind} {name!r}", _offered(kind)
+    unknown = Flaw((), what, f"`{name}`", expected, name, known, _remedy(kind, name, known))
+    troubles = [_as_flaw(problem) for problem in registry.troubles(kind, name)]
+    return troubles if registry.has_several(kind, name) else [unknown, *troubles]
+
+
+def _as_flaw(problem: Problem) -> Flaw:
+    what = f"{problem.what}: {problem.where}" if problem.where else problem.what
+    return Flaw((), what, problem.got, problem.expected, remedy=problem.remedy)
 
 
 def _offered(kind: Kind) -> str:
