@@ -11,6 +11,8 @@ import pytest
 from tests.support.commands import Outcome, run_wardround
 from tests.support.studies import SEGMENTATION, write_study
 from wardround.aggregator.cli import app
+from wardround.aggregator.journal import Entry, Event
+from wardround.aggregator.sentences import sentence
 from wardround.federation.identities import EnrolmentRequest, SiteKeys
 
 
@@ -85,3 +87,7 @@ def test_a_study_in_the_place_of_the_federation_file_is_one_problem(home: Path, 
 def test_commands_before_the_first_round_say_how_to_begin(home: Path) -> None:
     for words in (("status",), ("undo", "1"), ("end", "--yes"), ("reopen",)):
         assert "Begin it with `aggregator --config federation.yaml`" in refused(*words)
+
+
+def test_a_new_run_says_what_sites_need_before_they_can_take_part() -> None:
+    assert "`aggregator invite`" in sentence(Entry("", Event.RUN_STARTED, {"plan": "0" * 64}))

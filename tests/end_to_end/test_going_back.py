@@ -48,7 +48,7 @@ def test_two_rounds_are_undone_in_a_run_and_done_again_to_the_same_weights(
     """Within the usual allowance. North has the reply of the open round still, south was at it."""
     federation = federation_of(five_rounds)
     hold_in_round_four(federation)
-    assert "Stop it first" in refused(coordinator(federation, "undo", "2", "--yes"))
+    assert "Stop that one first" in refused(coordinator(federation, "undo", "2", "--yes"))
     federation.lab.stop_aggregator()
     foreseen = refused(coordinator(federation, "undo", "2"))
     assert "rounds 2 to 4" in foreseen

@@ -78,7 +78,7 @@ def test_a_stolen_coordinators_key_is_replaced_and_no_longer_believed(
     hold_in_round(federation, "west", 2)
     stolen = tmp_path / "stolen"
     shutil.copytree(federation.lab.coordinator, stolen)
-    assert "Stop it first" in refused(coordinator(federation, "rotate-coordinator-key"))
+    assert "Stop that one first" in refused(coordinator(federation, "rotate-coordinator-key"))
     federation.lab.stop_aggregator()
     printed = fingerprint_in(done(coordinator(federation, "rotate-coordinator-key")))
     invitation = federation.lab.coordinator / "invitation.json"

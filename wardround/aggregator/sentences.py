@@ -10,7 +10,8 @@ from wardround.aggregator.journal import Entry, Event
 from wardround.engine.basics.printable import printable
 
 _SENTENCES: Mapping[str, str] = {
-    Event.RUN_STARTED: "a new run of plan {plan:.16}",
+    Event.RUN_STARTED: "a new run of plan {plan:.16}; sites take part when they have accepted its invitation "
+    "(`aggregator invite`)",
     Event.RUN_RESUMED: "the run goes on after {rounds} rounds",
     Event.RUN_FINISHED: "{detail}",
     Event.RUN_STOPPED: "{detail}",

@@ -285,6 +285,10 @@ class StateFolder:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise InputError.one(
-                    "another aggregator runs on this state folder", where=str(self.root), remedy="Stop it first"
+                    "another aggregator runs on this state folder",
+                    where=str(self.root),
+                    got="a process that holds it",
+                    expected="one at a time",
+                    remedy="Stop that one first (Ctrl-C where it runs); `aggregator status` says how its run stands",
                 ) from None
             yield
