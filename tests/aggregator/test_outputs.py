@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from wardround.aggregator.sentences import sentence
 from wardround.aggregator.status import describe_status, read_status
 from wardround.aggregator.view import LiveView, Watched, overview, site_cells, site_table
 from wardround.engine.basics.printable import printable
+from wardround.engine.report.figures import curves
 from wardround.federation.payload import pack, payload_digest
 from wardround.federation.protocol import Checks, Horizon
 
@@ -119,6 +121,30 @@ def test_curves_have_a_line_for_all_and_one_for_each_site(tmp_path: Path) -> Non
     assert metric_lines(rows, "dice")["north"] == [(0, 0.5), (1, 0.5), (2, 0.5), (3, 0.5)]
     assert [point[0] for point in loss_lines(rows)[ALL]] == [1, 2, 3]
     assert metric_lines(rows, "hd95") == {}
+
+
+def test_a_line_has_a_gap_where_a_site_has_no_number_of_its_own(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.run()
+    full = history_rows(bench.state.results())
+    away = {name: site for name, site in full[2].sites.items() if name != "north"}
+    rows = (*full[:2], full[2].model_copy(update={"sites": away}), *full[3:])
+    for lines in (metric_lines(rows, "dice"), loss_lines(rows)):
+        assert [place for place, value in lines["north"] if math.isnan(value)] == [2]
+        assert not any(math.isnan(value) for _, value in (*lines[ALL], *lines["south"]))
+    chart = curves({"dice": metric_lines(rows, "dice")}, "round").charts[0]
+    assert "nan" not in chart.alt
+    assert b"nan" not in chart.light.lower()
+
+
+def test_rounds_that_score_nothing_break_no_line(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.run()
+    bare = [
+        row.model_copy(update={"metrics": {}, "sites": {}}) if row.round % 2 else row
+        for row in history_rows(bench.state.results())
+    ]
+    assert [place for place, _ in metric_lines(bare, "dice")["north"]] == [0, 2]
 
 
 def test_scalars_are_written_once(tmp_path: Path) -> None:

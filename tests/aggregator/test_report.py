@@ -34,6 +34,8 @@ def test_scores_of_test_cases_come_first(tmp_path: Path) -> None:
     table = text[text.index("<h2>Test cases") : text.index("<h2>Sites")]
     assert re.findall(r"</svg>([^<]*)</td>", table) == ["all sites", "east", "north"]
     assert "dice.blob" in table
+    assert re.findall('scope="col">([^<]*)', table)[:4] == ["site", "cases", "dice", "score of a class"]
+    assert "<td></td>" not in text
     assert "test." not in re.sub(r"<style>.*</style>", "", text, flags=re.DOTALL)
 
 

@@ -10,10 +10,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from wardround.engine.basics.loudness import as_usual, be_quiet
 from wardround.engine.basics.problems import InputError
 from wardround.engine.experiments import load_model
+from wardround.federation.protocol import Horizon
+from wardround.simulation import demo
 from wardround.simulation.demo import DemoPlan, DemoResult, run_demo
 from wardround.simulation.hospitals import HOSPITALS
+from wardround.simulation.lab import Lab
 from wardround.simulation.processes import Machine, Program, module_command
 from wardround.site_client.events import Role
 from wardround.site_client.processes import read_pid
@@ -26,6 +30,8 @@ def _check_files(result: DemoResult) -> None:
     assert "McConnell Brain Imaging Centre" in page
     assert page.count("<img ") == 14
     assert "http" not in re.sub('data:image/[^"]*', "", page).replace("http-equiv", "")
+    assert "<td>Scoring every model on every hospital&#39;s held-back cases</td>" in page
+    assert page.count("all sites</li>") == 1
     assert load_model(result.model).study.study == "demo-tissues"
     assert result.table.read_text().count("alone") == 4
 
@@ -64,6 +70,38 @@ def test_sigterm_ends_every_process_of_the_demo(tmp_path: Path) -> None:
     assert program.wait(60) == 130
     _, alive = psutil.wait_procs(children, timeout=10)
     assert not alive
+
+
+class _FinishedLab(Lab):
+    """A federation that is over at once; it remembers where its live view went."""
+
+    watched: Path | None = None
+
+    def start(self, *, watched: Path | None = None) -> None:
+        self.watched = watched
+
+    def wait_finished(self, timeout: float | None = None) -> int:
+        return 0
+
+
+def _acted(folder: Path) -> _FinishedLab:
+    """One part of a demo, with a federation in it."""
+    lab = _FinishedLab(folder, demo.STUDY, {}, Horizon(rounds=1, local_steps=1))
+    with demo._part("A part", {}):
+        demo._run_federation(lab)
+    return lab
+
+
+def test_quiet_silences_the_demo_and_the_live_view(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert _acted(tmp_path).watched is None
+    assert capfd.readouterr().out == "== A part\n"
+    be_quiet()
+    try:
+        assert _acted(tmp_path).watched == tmp_path / "logs" / "aggregator.log"
+        told = capfd.readouterr()
+    finally:
+        as_usual()
+    assert (told.out, told.err) == ("", "")
 
 
 def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:

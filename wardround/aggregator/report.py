@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,7 @@ from wardround.aggregator.rounds.selection import Scored, Selection
 from wardround.engine.report.colours import ALL as INK
 from wardround.engine.report.colours import Series, series_of
 from wardround.engine.report.page import Cell, Page, number
-from wardround.engine.report.words import with_unit
+from wardround.engine.report.words import counted, selecting_first, with_unit
 from wardround.engine.study import Study
 from wardround.federation.declared import TEST_PREFIX
 from wardround.federation.protocol import MetricValue, Plan, Stage
@@ -81,7 +82,7 @@ def write_report(path: Path, record: RunRecord) -> Path:
 def make_page(record: RunRecord, picture: Charts | None) -> Page:
     """The page in memory, with the picture of its curves if there is one: test scores first, then how they came."""
     done = sum(result.stage is Stage.TRAIN for result in record.results)
-    lead = f"{record.study.study}: {done} of {record.plan.horizon.rounds} rounds, {len(record.sites)} sites."
+    lead = f"{record.study.study}: {done} of {record.plan.horizon.rounds} rounds, {counted(len(record.sites), 'site')}."
     page = Page(f"Federation {record.plan.federation}", lead).facts(_facts(record))
     _add_scores(page, record)
     if picture is not None:
@@ -110,14 +111,15 @@ def _add_scores(page: Page, record: RunRecord) -> None:
         )
     for sentence in _without_best(record):
         page.text(sentence)
-    by_class = _class_table(tested, best)
+    by_class = _class_table(tested, best, record.metric)
     if by_class is not None:
         page.table(*by_class, "By class, over all sites. Each site's are in history.csv.")
 
 
 def _score_table(record: RunRecord, row: HistoryRow, prefix: str) -> Table:
     """One line for all sites, and one for each that scored the model: cases, then scores that are not of one class."""
-    names = sorted(name for name in _scores(row.metrics, prefix) if "." not in name)
+    found = sorted(name for name in _scores(row.metrics, prefix) if "." not in name)
+    names = selecting_first(found, record.metric)
     sites = [(record.named(site), row.sites[site].metrics) for site in record.looks if site in row.sites]
     scored = [(cell, metrics) for cell, metrics in sites if _scores(metrics, prefix)]
     lines = [(Cell("all sites", INK), row.metrics), *scored]
@@ -133,10 +135,10 @@ def _score_cell(score: MetricValue | None) -> str:
     return number(score.value) if score is not None and score.count else NOT_SCORED
 
 
-def _class_table(tested: HistoryRow | None, best: HistoryRow | None) -> Table | None:
+def _class_table(tested: HistoryRow | None, best: HistoryRow | None, select: str) -> Table | None:
     tests = _scores(tested.metrics, TEST_PREFIX) if tested is not None else {}
     checks = _scores(best.metrics, "") if best is not None else {}
-    names = sorted(name for name in {*tests, *checks} if "." in name)
+    names = selecting_first(sorted(name for name in {*tests, *checks} if "." in name), select)
     if not names:
         return None
     columns = [*(["test cases"] if tests else []), *(["validation cases"] if checks else [])]
@@ -187,11 +189,12 @@ def _scored(record: RunRecord) -> dict[str, str]:
     facts: dict[str, str] = {}
     score = record.tested.metrics.get(TEST_PREFIX + record.metric) if record.tested is not None else None
     if score is not None and score.count:
-        facts[f"{with_unit(record.metric)}, {score.count} test cases"] = number(score.value)
+        facts[f"{with_unit(record.metric)}, {counted(score.count, 'test case')}"] = number(score.value)
     if record.best is not None:
         best = record.best
-        facts[f"{record.metric} of the best model, {best.overall.count} validation cases"] = number(best.overall.value)
-        facts["the best model is of round"] = str(best.round)
+        cases = counted(best.overall.count, "validation case")
+        facts[f"{with_unit(record.metric)} of the best model, {cases}"] = number(best.overall.value)
+        facts["round of the best model"] = str(best.round)
     return facts
 
 
@@ -221,23 +224,36 @@ def make_picture(record: RunRecord) -> Charts | None:
 
 
 def metric_lines(rows: Sequence[HistoryRow], metric: str) -> Mapping[str, Line]:
-    """Points of a metric's curves: over all sites, then each site."""
+    """Points of a metric's curves: over all sites, then each site, with a gap where it has none of a round's."""
     lines: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
         for name, metrics in {ALL: row.metrics, **{site: line.metrics for site, line in row.sites.items()}}.items():
             if metric in metrics and metrics[metric].count:
                 lines.setdefault(name, []).append((row.round, metrics[metric].value))
-    return lines
+    return _with_gaps(lines)
 
 
 def loss_lines(rows: Sequence[HistoryRow]) -> Mapping[str, Line]:
-    """Points of the training losses: the weighted mean, then each site."""
+    """Points of the training losses: the weighted mean, then each site, with the same gaps."""
     lines: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
         for name, loss in {ALL: row.train_loss, **{site: line.train_loss for site, line in row.sites.items()}}.items():
             if loss is not None:
                 lines.setdefault(name, []).append((row.round, loss))
-    return lines
+    return _with_gaps(lines)
+
+
+def _with_gaps(lines: Mapping[str, Line]) -> dict[str, Line]:
+    """The lines, each broken (by a value that is no number) in the rounds between its own that only others have: a
+    line across them would show what nobody has measured."""
+    rounds = {place for points in lines.values() for place, _ in points}
+    return {name: _with_gaps_at(points, rounds) for name, points in lines.items()}
+
+
+def _with_gaps_at(points: Line, rounds: Set[float]) -> Line:
+    own = dict(points)
+    inner = {place for place in rounds if points[0][0] < place < points[-1][0]}
+    return [(place, own.get(place, math.nan)) for place in sorted({*own, *inner})]
 
 
 def _site_table(record: RunRecord) -> Table:
@@ -288,7 +304,7 @@ def _round_row(record: RunRecord, result: RoundResult) -> list[str | Cell]:
         f"{result.seconds:.1f}",
         _in_megabytes(sum(site.bytes_out for site in result.sites)),
         _in_megabytes(sum(site.bytes_in for site in result.sites)),
-        ", ".join(f"{absence.site} ({absence.state})" for absence in result.absent),
+        ", ".join(f"{absence.site} ({absence.state})" for absence in result.absent) or "–",
     ]
 
 

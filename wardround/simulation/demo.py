@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import textwrap
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,18 +14,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wardround.engine.basics.files import write_atomic
-from wardround.engine.basics.printable import complain, say, say_text
+from wardround.engine.basics.loudness import is_quiet, note
+from wardround.engine.basics.printable import say, say_text
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.progress import progress
 
 if TYPE_CHECKING:
     from wardround.federation.protocol import Horizon
+    from wardround.simulation.figure import Strip
     from wardround.simulation.hospitals import Cases
     from wardround.simulation.lab import Lab
     from wardround.simulation.matrix import Matrix
     from wardround.simulation.processes import Machine
 
 STUDY = Path(__file__).with_name("demo_study.yaml")
+AGGREGATOR_LOG = "aggregator"
 _MARK = ".wardround-demo"
 
 
@@ -83,13 +86,14 @@ def demo(
     Needs no download beyond the Python packages and takes a few minutes on two cores. The hospitals' images are made
     from the average of 152 brains: none shows a patient.
     """
+    from wardround.aggregator.progress import duration
     from wardround.engine.basics.signals import interrupts
 
     with interrupts():  # so that SIGTERM, too, ends every process that the demo started
         result = run_demo(out, DemoPlan())
     say_text(f"\nDice of each model on each hospital's held-back cases\n\n{result.matrix.text()}\n")
     say(f"Training together gains {result.matrix.gain:+.3f} over the mean of the hospitals alone.")
-    say(f"All of it took {sum(result.seconds.values()):.0f} s.", "")
+    _tell(f"All of it took {duration(sum(result.seconds.values()))}.", "")
     paths = {"global model": result.model, "table": result.table, "figure": result.figure, "report": result.report}
     say(*(f"{name:<12} {path}" for name, path in paths.items()))
 
@@ -98,13 +102,14 @@ def run_demo(out: Path, plan: DemoPlan) -> DemoResult:
     """Run the whole demo in `out`. Raises `InputError` when that folder holds something else, or a part fails."""
     from wardround.simulation.anatomy import NOTICE
     from wardround.simulation.baselines import fit_baselines, plan_baselines
+    from wardround.simulation.figure import compare_predictions
     from wardround.simulation.hospitals import HOSPITALS, make_hospitals
     from wardround.simulation.lab import Lab, LabSettings
     from wardround.simulation.matrix import FEDERATED, score_models
 
     folder = _claim(out.resolve())
     seconds: dict[str, float] = {}
-    say(*textwrap.wrap(NOTICE, 100), "")
+    _tell(*textwrap.wrap(NOTICE, 100), "")
     with _part("Making three hospitals", seconds), progress("Hospitals", len(HOSPITALS)) as shown:
         manifests = make_hospitals(folder / "hospitals", plan.cases, shown, spacing=plan.spacing)
     lab = Lab(folder / "federation", STUDY, manifests, plan.horizon, LabSettings(plan.machine, name="demo"))
@@ -120,12 +125,14 @@ def run_demo(out: Path, plan: DemoPlan) -> DemoResult:
     with _part("Scoring every model on every hospital's held-back cases", seconds):
         with progress("Scores", len(manifests)) as shown:
             matrix = score_models(models, manifests, folder / "scoring", shown, threads=plan.threads)
-        return _write_up(folder, plan, lab, models, manifests, matrix, seconds)
+        pictures = compare_predictions(models, manifests, folder / "scoring", threads=plan.threads)
+    return _write_up(folder, plan, lab, matrix, pictures, seconds)
 
 
 def _run_federation(lab: Lab) -> None:
     with lab:
-        lab.start()
+        # The aggregator's live view is none of the demo's results.
+        lab.start(watched=lab.log(AGGREGATOR_LOG) if is_quiet() else None)
         code = lab.wait_finished()
     if code != 0:
         raise InputError.one(
@@ -137,28 +144,32 @@ def _write_up(
     folder: Path,
     plan: DemoPlan,
     lab: Lab,
-    models: Mapping[str, Path],
-    manifests: Mapping[str, Path],
     matrix: Matrix,
+    pictures: tuple[Sequence[Strip], Sequence[str]],
     seconds: Mapping[str, float],
 ) -> DemoResult:
     from wardround.simulation.demo_report import write_report
-    from wardround.simulation.figure import compare_predictions, draw_strips
+    from wardround.simulation.figure import draw_strips
 
     table, *_ = matrix.save(folder, "table")
-    strips, class_names = compare_predictions(models, manifests, folder / "scoring", threads=plan.threads)
-    write_atomic(folder / "figure.png", draw_strips(strips, class_names))
-    report = write_report(folder / "report.html", matrix, (strips, class_names), plan, lab.results, seconds)
+    write_atomic(folder / "figure.png", draw_strips(*pictures))
+    report = write_report(folder / "report.html", matrix, pictures, plan, lab.results, seconds)
     return DemoResult(matrix, lab.best_model, table, folder / "figure.png", report, seconds)
 
 
 @contextmanager
 def _part(title: str, seconds: dict[str, float]) -> Iterator[None]:
-    say(f"== {title}")
+    _tell(f"== {title}")
     began = time.monotonic()
     yield
     seconds[title] = time.monotonic() - began
-    complain(f"   {seconds[title]:.0f} s", "")
+    note(f"   {seconds[title]:.0f} s", "")
+
+
+def _tell(*lines: str) -> None:
+    """Say what is no result, unless only results are wanted."""
+    if not is_quiet():
+        say(*lines)
 
 
 def _claim(folder: Path) -> Path:

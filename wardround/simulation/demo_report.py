@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wardround.aggregator.history import HistoryRow
-from wardround.engine.report.colours import ALL, Series, series_of
+from wardround.aggregator.progress import duration
+from wardround.aggregator.report import ALL, loss_lines, metric_lines
+from wardround.engine.report.colours import ALL as INK
+from wardround.engine.report.colours import Series, series_of
 from wardround.engine.report.figures import curves
 from wardround.engine.report.page import Cell, Charts, Page
 from wardround.simulation.anatomy import NOTICE
@@ -40,7 +43,7 @@ def write_report(
     page.text("A hospital's own model does well at home and worse on the other scanners; the shared one does for all.")
     _add_pictures(page, *pictures)
     page.heading("Round by round").figure(
-        _learning(results, looks), "The global model on each hospital's validation cases, and its training loss."
+        _learning(results, looks), "Scores of the global model on validation cases, and training loss."
     )
     hospitals = [(Cell(one.name, looks.get(one.name)), one.description) for one in HOSPITALS]
     page.heading("The hospitals").table(("hospital", "scanner"), hospitals)
@@ -69,21 +72,13 @@ def _facts(matrix: Matrix, plan: DemoPlan, seconds: Mapping[str, float]) -> Mapp
         "mean Dice trained together": f"{matrix.shared(FEDERATED).mean:.3f}",
         "mean Dice all data pooled": f"{matrix.shared(POOLED).mean:.3f}",
         "rounds of local steps": f"{plan.rounds} × {plan.local_steps}",
-        "seconds": f"{sum(seconds.values()):.0f}",
+        "it took": duration(sum(seconds.values())),
     }
 
 
 def _learning(results: Path, looks: Mapping[str, Series]) -> Charts:
+    """The curves of the federation's own page, whose sites look alike on both."""
     lines = (results / "history.jsonl").read_text().splitlines()
     rows = [HistoryRow.model_validate_json(line) for line in lines]
-    sites = sorted({site for row in rows for site in row.sites})
-    dice = {
-        site: [
-            (float(row.round), row.sites[site].metrics["dice"].value)
-            for row in rows
-            if site in row.sites and "dice" in row.sites[site].metrics
-        ]
-        for site in sites
-    }
-    loss = {"all sites": [(float(row.round), row.train_loss) for row in rows if row.train_loss is not None]}
-    return curves({"Dice on validation cases": dice, "training loss": loss}, "round", {"all sites": ALL, **looks})
+    panels = {"validation dice": metric_lines(rows, "dice"), "training loss": loss_lines(rows)}
+    return curves(panels, "round", {ALL: INK, **looks})
