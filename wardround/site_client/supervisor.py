@@ -13,7 +13,7 @@ from pathlib import Path
 
 from wardround.engine.basics.backoff import Backoff
 from wardround.engine.basics.children import child_environment, module_command
-from wardround.engine.basics.loudness import is_quiet
+from wardround.engine.basics.loudness import passed_on
 from wardround.engine.basics.printable import say
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode
@@ -184,8 +184,7 @@ def supervise(config: Path) -> int:
 
 
 def _command(role: Role, config: Path) -> tuple[str, ...]:
-    loudness = ("--quiet",) if is_quiet() else ()
-    words = (role.value, "--config", config.resolve(), "--follow-parent", *loudness)
+    words = (role.value, "--config", config.resolve(), "--follow-parent", *passed_on())
     return module_command("wardround.site_client", *words)
 
 

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import click
 import pytest
 import typer
 
 from tests.support.commands import run_wardround
+from tests.support.images import write_segmentation_cohort
+from tests.support.studies import SEGMENTATION
 from wardround.aggregator.cli import app as aggregator_app
 from wardround.aggregator.examples import EXAMPLES as AGGREGATOR
-from wardround.engine.basics.loudness import note
+from wardround.engine.basics.loudness import as_usual, be_quiet, be_verbose, note, passed_on
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.progress import progress
 from wardround.engine.cli.main import EXAMPLES as WARDROUND
 from wardround.engine.cli.main import app as wardround_app
 from wardround.engine.cli.manners import Examples, equip, with_exit_codes
+from wardround.site_client import supervisor
 from wardround.site_client.cli import app as site_app
+from wardround.site_client.events import Role
 from wardround.site_client.examples import EXAMPLES as SITE_CLIENT
 
 PROGRAMS: dict[str, tuple[typer.Typer, Examples]] = {
@@ -113,3 +120,26 @@ def test_verbose_says_every_step(tmp_path: object) -> None:
         handle.write("schema: 1\n")
     assert "reads the study" in run_wardround("check", study, "--manifest", "none.csv", "-v").err
     assert "reads the study" not in run_wardround("check", study, "--manifest", "none.csv").err
+
+
+def test_verbose_says_where_each_thing_is_stored_and_how_long_it_took(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(json.dumps(SEGMENTATION | {"augmentation": []}))
+    manifest = write_segmentation_cohort(tmp_path / "data", cases=6, shape=(20, 20, 20))
+    out = tmp_path / "run"
+    words = ("fit", str(tmp_path / "study.yaml"), "--manifest", str(manifest), "--out", str(out), "--steps", "2")
+    told = run_wardround(*words, "--threads", "1", "-v").err
+    assert f"reads the table {manifest}" in told
+    assert re.search(rf"preprocessed .* in \d+\.\d\d s, stored in {out}/store/cases/", told)
+    assert re.search(r"up to step 2: \d+\.\d s of training, \d+\.\d s of validation", told)
+    assert f"wrote {out}/fold-0/report.html" in told
+
+
+@pytest.mark.parametrize(("act", "option"), [(be_quiet, ("--quiet",)), (be_verbose, ("--verbose",)), (as_usual, ())])
+def test_a_programs_processes_are_as_loud_as_it_is(act: Callable[[], None], option: tuple[str, ...]) -> None:
+    try:
+        act()
+        assert passed_on() == option
+        words = supervisor._command(Role.WORKER, Path("site.yaml"))
+        assert tuple(word for word in words if word in ("--quiet", "--verbose")) == option
+    finally:
+        as_usual()

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import logging
 import mmap
 import os
 import re
@@ -24,6 +25,7 @@ from wardround.engine.basics.faults import FULL
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.basics.sizes import BLOCK_BYTES, on_disk, shown_size
 
+_LOG = logging.getLogger(__name__)
 _LEFT_OVER = re.compile(r"\..{0,40}\.[0-9a-f]{12}\.tmp", re.DOTALL)
 _DIGEST_LENGTH = 64
 _UNREADABLE = frozenset(
@@ -75,6 +77,7 @@ def replacing(path: Path) -> Iterator[Path]:
             error.filename = str(path)  # a full disk does not say which it is
         raise
     fsync_folder(path.parent)
+    _LOG.debug("wrote %s", path)
 
 
 def write_atomic(path: Path, content: bytes | memoryview) -> None:

@@ -50,6 +50,18 @@ def is_quiet() -> bool:
     return logging.getLogger(_LOGGER).getEffectiveLevel() >= logging.ERROR
 
 
+def is_verbose() -> bool:
+    """Whether every step is wanted."""
+    return logging.getLogger(_LOGGER).isEnabledFor(logging.DEBUG)
+
+
+def passed_on() -> tuple[str, ...]:
+    """The option that makes a child process as loud as this one."""
+    if is_quiet():
+        return ("--quiet",)
+    return ("--verbose",) if is_verbose() else ()
+
+
 def note(*lines: str) -> None:
     """Say on standard error what is worth knowing, unless only results and errors are wanted."""
     if not is_quiet():

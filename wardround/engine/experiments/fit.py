@@ -224,9 +224,12 @@ class _Run:
         """Train from `start` to `stop`, validate, keep the best weights, and save."""
         began = time.perf_counter()
         loss = self._train(memory, start, stop, shown)
+        trained = time.perf_counter()
         shown.advance(stop, f"loss {loss:.4f}, validating")
         settings = quick(self._workbench.study.inference)
         evaluation = self._workbench.evaluate(self._learner, "validation", inference=settings)
+        seconds = trained - began, time.perf_counter() - trained
+        _LOG.debug("up to step %d: %.1f s of training, %.1f s of validation", stop, *seconds)
         row = HistoryRow(
             step=stop,
             epoch=stop / self.length.steps_per_epoch,

@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -237,6 +238,7 @@ class CaseStore:
         return known
 
     def _write(self, study: Study, case: Case, folder: Path, digest: str, reading: Reading) -> Description:
+        began = time.perf_counter()
         content, decoded = prepare(study, case, digest, reading)
         require_space(self._root, content.bytes + MARGIN, f"the preprocessed images of {name_of(case)}")
         _discard(folder)
@@ -246,6 +248,7 @@ class CaseStore:
         built = read_description(folder)
         if built is None:
             raise RuntimeError(f"the entry {folder.name} cannot be read back")
+        _LOG.debug("preprocessed %s in %.2f s, stored in %s", name_of(case), time.perf_counter() - began, folder)
         return built
 
     def _heal(self, study: Study, case: Case, key: str, digest: str, error: Exception) -> Description:
