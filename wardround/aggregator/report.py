@@ -304,8 +304,12 @@ def _round_row(record: RunRecord, result: RoundResult) -> list[str | Cell]:
         f"{result.seconds:.1f}",
         _in_megabytes(sum(site.bytes_out for site in result.sites)),
         _in_megabytes(sum(site.bytes_in for site in result.sites)),
-        ", ".join(f"{absence.site} ({absence.state})" for absence in result.absent) or "–",
+        _without(result),
     ]
+
+
+def _without(result: RoundResult) -> str:
+    return ", ".join(f"{absence.site} ({absence.state})" for absence in result.absent) or "–"
 
 
 def _plan_rows(record: RunRecord) -> list[list[str | Cell]]:
