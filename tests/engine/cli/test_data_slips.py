@@ -41,8 +41,9 @@ def test_exchanged_masks_are_named_with_their_owners(hospital: Hospital) -> None
     hospital.edit("labels/case_001", "labels/case_000")
     hospital.edit("labels/case_00x", "labels/case_001")
     for own, other in (("case_000", "case_001"), ("case_001", "case_000")):
-        error = hospital.refuse(f"subject {own!r}, Label", "on that of another row", f"the image of {other!r}")
-        assert "registration" not in error
+        for options in ((), ("--full",)):
+            words = (f"subject {own!r}, Label", "on that of another row", f"the image of {other!r}")
+            assert "registration" not in hospital.refuse(*words, options=options)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from dataclasses import replace
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.imaging.geometry import geometry_differences
-from wardround.engine.imaging.reading import read_label_header
+from wardround.engine.imaging.reading import read_header, read_label_header
 from wardround.engine.imaging.types import Geometry
 
 ASTRAY = "the grid differs from that of Channel_0"
@@ -21,21 +21,27 @@ _SHOWN = 3
 def with_owners(problems: Sequence[Problem], cohort: Cohort, grids: Mapping[str, Geometry]) -> list[Problem]:
     """The problems; where a mask lies on the grid of other rows' images and not of its own, these are named.
 
-    `grids` are those of the first channels, by subject.
+    `grids` are those of the first channels, by subject, perhaps without those of the cases that
+    are told of; the images of these are the likeliest owners.
     """
-    masks = {cohort.place(case, "Label"): case for case in cohort.cases if case.label is not None}
+    places = {cohort.place(case, "Label"): case for case in cohort.cases if case.label is not None}
+    found = [problem for problem in problems if problem.what == ASTRAY and problem.where in places][:_LOOKED_AT]
+    astray = {problem: places[problem.where] for problem in found}
+    if not astray:
+        return [*problems]
+    images = {case.subject: grid for case in astray.values() if (grid := _grid_of(case)) is not None} | dict(grids)
     by_shape: dict[tuple[int, ...], list[str]] = defaultdict(list)
-    for subject, grid in grids.items():
+    for subject, grid in images.items():
         by_shape[grid.shape].append(subject)
-    left, told = _LOOKED_AT, []
-    for problem in problems:
-        case = masks.get(problem.where) if problem.what == ASTRAY else None
-        if case is not None and left > 0:
-            left -= 1
-            told.append(_with_owner(problem, [*_owners(case, grids, by_shape)]))
-        else:
-            told.append(problem)
-    return told
+    owners = {problem: [*_owners(case, images, by_shape)] for problem, case in astray.items()}
+    return [_with_owner(problem, owners.get(problem, ())) for problem in problems]
+
+
+def _grid_of(case: Case) -> Geometry | None:
+    try:
+        return read_header(case.channels[0]).geometry
+    except (InputError, OSError):  # told of already
+        return None
 
 
 def _with_owner(problem: Problem, owners: Sequence[str]) -> Problem:
