@@ -29,7 +29,9 @@ def read_roster(path: Path) -> Roster:
         raise later_release(error, path) or InputError.one(
             "this is not a roster",
             where=f"{path}, {place}" if place else str(path),
-            got="no JSON text" if first["type"] == "json_invalid" else "another value than a roster has there",
+            got="a text that is cut short, or of another program"
+            if first["type"] == "json_invalid"
+            else "another value than a roster has there",
             expected="a file that `aggregator enroll` wrote",
             remedy="Restore it from the backup, or enrol the sites again",
         ) from None

@@ -213,4 +213,8 @@ def _found(detail: ErrorDetails) -> str:
     """What stands where an invitation has something else."""
     if detail["type"] == "missing":
         return "no such key"
-    return "no JSON text" if detail["type"] == "json_invalid" else "another value than an invitation has there"
+    return (
+        "a text that is cut short, or of another program"
+        if detail["type"] == "json_invalid"
+        else "another value than an invitation has there"
+    )
