@@ -110,6 +110,18 @@ def test_a_wrong_site_file_keeps_nothing_else_from_being_told(site: Site, capsys
         assert told in error
 
 
+def test_another_file_in_the_place_of_the_site_file_is_one_problem(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "federation.yaml"
+    config.write_text("schema: 1\nfederation: brains\nstudy: study.yaml\nhorizon: {rounds: 2, local_steps: 5}\n")
+    config.chmod(0o644)
+    assert run(app, ["--config", str(config)]) == ExitCode.BAD_INPUT
+    error = capsys.readouterr().err
+    assert error.startswith("error: federation.yaml: this is no site file")
+    assert error.count("error: ") == 1
+
+
 def test_everything_that_is_missing_is_said_at_once(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     _unaccepted(site)
     _without_policy(site)

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.cohort.columns import Layout
 from wardround.engine.cohort.manifest import survey_manifest
-from wardround.engine.study.documents import read_document
+from wardround.engine.study.documents import read_document, require_kind
 from wardround.federation.identities import SiteKeys
 from wardround.site_client.agreement import load_agreement
 from wardround.site_client.settings import SiteSettings, load_policy, load_settings
@@ -23,8 +23,10 @@ def settings_or_all_beside(config: Path) -> SiteSettings:
         return load_settings(config)
     except InputError as error:
         findings = Findings(list(error.problems))
-    with contextlib.suppress(InputError):  # a file that cannot be read at all names no others
-        _check_beside(read_document(config, "site file").content, config.absolute().parent, findings)
+    with contextlib.suppress(InputError):  # a file that cannot be read at all, or is another one, names no others
+        document = read_document(config, "site file")
+        require_kind(SiteSettings, document, "site file")
+        _check_beside(document.content, config.absolute().parent, findings)
     raise InputError(findings.problems)
 
 
