@@ -133,7 +133,9 @@ def test_predicting_needs_no_truth(place: Place) -> None:
 def test_where_nothing_can_be_predicted_nothing_is_written(place: Place) -> None:
     for number in range(CASES):
         place.image(number).write_bytes(b"no picture")
-    assert len(problems(place.predict())) == CASES
+    (told,) = problems(place.predict())
+    assert told.startswith(f"{CASES} times: the image cannot be read")
+    assert all(f"subject 'case_{number:03d}'" in told for number in range(CASES))
     assert not (place.folder / "out").exists()
 
 
@@ -205,7 +207,9 @@ def test_a_folder_without_predictions_is_told_for_every_case(place: Place) -> No
     (told,) = problems(place.score())
     assert "there is no such folder" in told
     (place.folder / "predictions").mkdir()
-    assert len(problems(place.score())) == CASES
+    (told,) = problems(place.score())
+    assert told.startswith(f"{CASES} times: there is no prediction for this case")
+    assert all(f"case_{number:03d}.png" in told for number in range(CASES))
 
 
 def test_a_file_that_the_system_does_not_give_is_a_problem_of_its_case(
