@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.aggregator.bench import Bench
+from tests.engine.experiments.cohorts import flat_study, solid_study
 from wardround.aggregator.history import history_rows
 from wardround.aggregator.report import NOT_SCORED, RunRecord, make_page, make_picture
+from wardround.engine.study import Study
 from wardround.federation.protocol import MetricValue
 
 
@@ -59,3 +64,17 @@ def test_what_was_not_scored_is_a_dash_with_a_word(tmp_path: Path) -> None:
     assert NOT_SCORED in text
     assert "(MB)" in text
     assert "time (s)" in text
+
+
+@pytest.mark.parametrize(("make", "unit"), [(solid_study, "mm"), (flat_study, "mm or pixels")])
+def test_distances_have_the_unit_of_the_study_everywhere(tmp_path: Path, make: Callable[..., Study], unit: str) -> None:
+    record = _record(tmp_path)
+    far = MetricValue(value=2.5, count=9)
+    scores = dict.fromkeys(("hd95", "hd95.blob", "test.hd95", "test.hd95.blob"), far)
+    rows = tuple(row.model_copy(update={"metrics": row.metrics | scores}) for row in record.rows)
+    study = make(validation={"metrics": ["dice", "hd95"], "select": "hd95"})
+    measured = RunRecord(record.plan, study, record.sites, record.results, rows, None)
+    text = make_page(measured, make_picture(measured)).render()
+    assert {*re.findall(r"hd95[.a-z]* \(([a-z ]+)\)", text)} == {unit}
+    assert f"validation hd95 ({unit}) by round" in text
+    assert ("Distances are in pixels where images state no spacing" in text) == (unit != "mm")

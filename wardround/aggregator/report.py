@@ -18,7 +18,8 @@ from wardround.aggregator.rounds.selection import Scored, Selection
 from wardround.engine.report.colours import ALL as INK
 from wardround.engine.report.colours import Series, series_of
 from wardround.engine.report.page import Cell, Page, number
-from wardround.engine.report.words import counted, selecting_first, with_unit
+from wardround.engine.report.units import Units
+from wardround.engine.report.words import counted, selecting_first
 from wardround.engine.study import Study
 from wardround.federation.declared import TEST_PREFIX
 from wardround.federation.protocol import MetricValue, Plan, Stage
@@ -47,6 +48,11 @@ class RunRecord:
     def metric(self) -> str:
         """The metric that selects the best model."""
         return self.study.validation.select
+
+    @property
+    def units(self) -> Units:
+        """Of the scores, as far as the study tells: images are seen by their sites alone."""
+        return Units.of_study(self.study)
 
     def row(self, number: int) -> HistoryRow | None:
         """The row of the model that a round made."""
@@ -111,7 +117,10 @@ def _add_scores(page: Page, record: RunRecord) -> None:
         )
     for sentence in _without_best(record):
         page.text(sentence)
-    by_class = _class_table(tested, best, record.metric)
+    explained = record.units.explained([record.metric, *(row.metrics if (row := tested or best) else ())])
+    if explained:
+        page.text(explained)
+    by_class = _class_table(record, tested, best)
     if by_class is not None:
         page.table(*by_class, "By class, over all sites. Each site's are in history.csv.")
 
@@ -123,7 +132,8 @@ def _score_table(record: RunRecord, row: HistoryRow, prefix: str) -> Table:
     sites = [(record.named(site), row.sites[site].metrics) for site in record.looks if site in row.sites]
     scored = [(cell, metrics) for cell, metrics in sites if _scores(metrics, prefix)]
     lines = [(Cell("all sites", INK), row.metrics), *scored]
-    return ["site", "cases", *map(with_unit, names)], [_score_row(cell, _scores(m, prefix), names) for cell, m in lines]
+    columns = ["site", "cases", *map(record.units.named, names)]
+    return columns, [_score_row(cell, _scores(m, prefix), names) for cell, m in lines]
 
 
 def _score_row(cell: Cell, scores: Mapping[str, MetricValue], names: Sequence[str]) -> list[str | Cell]:
@@ -135,16 +145,16 @@ def _score_cell(score: MetricValue | None) -> str:
     return number(score.value) if score is not None and score.count else NOT_SCORED
 
 
-def _class_table(tested: HistoryRow | None, best: HistoryRow | None, select: str) -> Table | None:
+def _class_table(record: RunRecord, tested: HistoryRow | None, best: HistoryRow | None) -> Table | None:
     tests = _scores(tested.metrics, TEST_PREFIX) if tested is not None else {}
     checks = _scores(best.metrics, "") if best is not None else {}
-    names = selecting_first(sorted(name for name in {*tests, *checks} if "." in name), select)
+    names = selecting_first(sorted(name for name in {*tests, *checks} if "." in name), record.metric)
     if not names:
         return None
     columns = [*(["test cases"] if tests else []), *(["validation cases"] if checks else [])]
     found = [scores for scores in (tests, checks) if scores]
     rows: list[list[str | Cell]] = [
-        [with_unit(name), *(_score_cell(scores.get(name)) for scores in found)] for name in names
+        [record.units.named(name), *(_score_cell(scores.get(name)) for scores in found)] for name in names
     ]
     return ["score of a class", *columns], rows
 
@@ -189,11 +199,11 @@ def _scored(record: RunRecord) -> dict[str, str]:
     facts: dict[str, str] = {}
     score = record.tested.metrics.get(TEST_PREFIX + record.metric) if record.tested is not None else None
     if score is not None and score.count:
-        facts[f"{with_unit(record.metric)}, {counted(score.count, 'test case')}"] = number(score.value)
+        facts[f"{record.units.named(record.metric)}, {counted(score.count, 'test case')}"] = number(score.value)
     if record.best is not None:
         best = record.best
         cases = counted(best.overall.count, "validation case")
-        facts[f"{with_unit(record.metric)} of the best model, {cases}"] = number(best.overall.value)
+        facts[f"{record.units.named(record.metric)} of the best model, {cases}"] = number(best.overall.value)
         facts["round of the best model"] = str(best.round)
     return facts
 
@@ -211,7 +221,7 @@ def make_picture(record: RunRecord) -> Charts | None:
     panels = {
         title: lines
         for title, lines in {
-            f"validation {record.metric}": metric_lines(record.rows, record.metric),
+            record.units.named(f"validation {record.metric}"): metric_lines(record.rows, record.metric),
             "training loss": loss_lines(record.rows),
         }.items()
         if lines
@@ -287,7 +297,7 @@ def _parts(record: RunRecord, site: str) -> list[SiteResult]:
 
 
 def _round_table(record: RunRecord) -> Table:
-    score = f"validation {with_unit(record.metric)}"
+    score = f"validation {record.units.named(record.metric)}"
     columns = ["round", "replies", "training loss", score, "time (s)", "to sites (MB)", "from sites (MB)", "without"]
     return columns, [_round_row(record, result) for result in record.results]
 

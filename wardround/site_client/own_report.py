@@ -11,7 +11,8 @@ from pydantic import JsonValue
 
 from wardround.engine.report.colours import series_of
 from wardround.engine.report.page import Cell, Page, number
-from wardround.engine.report.words import selecting_first, with_unit
+from wardround.engine.report.units import Units
+from wardround.engine.report.words import selecting_first
 from wardround.federation.declared import TEST_PREFIX
 from wardround.federation.endings import EndReason, ending_line
 from wardround.federation.identities import fingerprint
@@ -160,8 +161,9 @@ def as_page(taking: Taking) -> Page:
     for sentence in _left_in_words(taking):
         page.text(sentence)
     page.text("Images, masks, tables, names and the scores of single cases did not leave.")
+    score = _units(taking).named(select)
     page.heading("Rounds").table(
-        ["round", with_unit(select), "training loss", "training cases", "done (UTC)", "time (s)", "sent (MB)",
+        ["round", score, "training loss", "training cases", "done (UTC)", "time (s)", "sent (MB)",
          "received (MB)"],
         [_round_row(piece, select) for piece in taking.pieces],
         caption=f"The {select} is that of the model that came, on this site's validation cases.",
@@ -216,7 +218,7 @@ def _score_rows(taking: Taking) -> list[list[str]]:
     before, after, tested = own_scores(taking)
     return [
         [
-            with_unit(name),
+            _units(taking).named(name),
             *(_shown(found.get(name)) for found in (before, after)),
             _count(after.get(name)),
             _shown(tested.get(name)),
@@ -226,13 +228,17 @@ def _score_rows(taking: Taking) -> list[list[str]]:
     ]
 
 
+def _units(taking: Taking) -> Units:
+    return Units.of_study(taking.agreement.study)
+
+
 def _score_caption(taking: Taking) -> str:
     if not taking.scored:
         return "No model was scored here."
     first, last = taking.scored[0].round - 1, taking.scored[-1].round - 1
     return (
         f"On validation cases, before: by the model after round {first}; after: by the model after round {last}. "
-        "Test cases are scored once, at the end."
+        f"Test cases are scored once, at the end. {_units(taking).explained(what_left(taking))}".rstrip()
     )
 
 

@@ -241,7 +241,7 @@ REMARKED: list[tuple[str, dict[str, str | None], str]] = [
 def test_what_is_odd_but_clear_is_told(tmp_path: Path, suffix: str, change: Change, words: str) -> None:
     path = WRITERS[suffix](tmp_path / f"scan{suffix}", change, RAW)
     assert words in _remarks(path)
-    assert read_header(path).space is (Space.SIZES if "unknown" in words else Space.BODY)
+    assert read_header(path).space is (Space.SIZES if "unknown" in _remarks(path) else Space.BODY)
     assert read_header(path).geometry.spacing == pytest.approx((0.8, 1.1, 2.5), rel=1e-3)
 
 

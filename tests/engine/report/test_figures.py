@@ -32,7 +32,7 @@ def test_a_chart_says_in_words_what_it_shows() -> None:
     assert loss.alt == "loss by round: training 2 at round 1, 1 at round 2"
     assert rate.alt == "rate by round: rate 0.1 at round 1, 0.1 at round 1"
     assert none.alt == "none by round: nothing yet"
-    assert spread({"hd95": [1.0, 3.0]}, "hd95").charts[0].alt == (
+    assert spread({"hd95": [1.0, 3.0]}, "hd95 (mm)").charts[0].alt == (
         "hd95 (mm) over cases: hd95 median 2.0000, 1.0000 to 3.0000"
     )
 

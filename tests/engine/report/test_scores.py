@@ -9,6 +9,9 @@ import pytest
 from tests.support.studies import CLASSIFICATION, SEGMENTATION, changed, study_of
 from wardround.engine.metrics.types import CaseScores
 from wardround.engine.report import Page, scores
+from wardround.engine.report.units import Length, Units
+
+MM = Units(Length.MM)
 
 
 def test_cases_that_the_selecting_metric_says_nothing_of_are_ordered_by_their_loss() -> None:
@@ -23,7 +26,7 @@ def test_cases_that_the_selecting_metric_says_nothing_of_are_ordered_by_their_lo
         "b": "the worst case by loss", "e": "a middle case by loss", "a": "the best case by loss"
     }  # fmt: skip
     page = Page("auc")
-    scores.add_cases(page, cases, study, "")
+    scores.add_cases(page, cases, study, MM, "")
     assert "Every case, the worst first by loss." in page.render()
 
 
@@ -35,7 +38,7 @@ def test_among_equals_the_loss_decides() -> None:
 
 def test_a_single_case_has_no_spread_and_no_worst() -> None:
     study, page = study_of(SEGMENTATION), Page("one")
-    scores.add_cases(page, [CaseScores("a", {"loss": 0.5, "dice": 0.25})], study, "")
+    scores.add_cases(page, [CaseScores("a", {"loss": 0.5, "dice": 0.25})], study, MM, "")
     text = page.render()
     assert re.findall(r"<td>([^<]*)</td>", text)[:7] == ["dice", "1", "0.2500", "–", "0.2500", "0.2500", "0.2500"]
     assert "The only case." in text
@@ -45,7 +48,7 @@ def test_a_single_case_has_no_spread_and_no_worst() -> None:
 def test_the_selecting_metric_comes_first_and_a_single_class_is_not_drawn_twice() -> None:
     study, page = study_of(SEGMENTATION), Page("few")
     cases = [CaseScores(n, {"loss": 0.5, "hd95": 2.0, "dice": v, "dice.a": v}) for n, v in (("a", 0.1), ("b", 0.2))]
-    scores.add_cases(page, cases, study, "")
+    scores.add_cases(page, cases, study, MM, "")
     text = page.render()
     assert re.findall(r'scope="col">([^<]*)', text)[-4:] == ["case", "dice", "hd95 (mm)", "loss"]
     assert re.findall('alt="([^"]*)"', text) == ["dice over cases: dice median 0.1500, 0.1000 to 0.2000"]
@@ -58,7 +61,7 @@ def test_the_worst_of_many_cases_are_shown(monkeypatch: pytest.MonkeyPatch, rows
     monkeypatch.setattr(scores, "MOST_ROWS", rows)
     study, page = study_of(CLASSIFICATION), Page("many")
     select = study.validation.select
-    scores.add_cases(page, [CaseScores(f"case-{n}", {select: n / 10}) for n in range(5)], study, "")
+    scores.add_cases(page, [CaseScores(f"case-{n}", {select: n / 10}) for n in range(5)], study, MM, "")
     text = page.render()
     assert told in text
     assert [f"case-{n}<" in text for n in range(5)] == [True] * 4 + [rows == 5]
@@ -68,7 +71,7 @@ def test_an_undefined_score_is_a_dash_with_its_reason_and_the_last_of_all() -> N
     study, page = study_of(SEGMENTATION), Page("one")
     cases = [CaseScores("lacks", {"loss": 0.5}), CaseScores("has", {"loss": 0.5, "dice": 0.5})]
     assert [case.subject for case in scores.ranked(cases, study)] == ["has", "lacks"]
-    scores.add_cases(page, cases, study, "")
+    scores.add_cases(page, cases, study, MM, "")
     text = page.render()
     assert "– undefined" in text
     assert "neither truth nor prediction has the class" in text
@@ -77,7 +80,7 @@ def test_an_undefined_score_is_a_dash_with_its_reason_and_the_last_of_all() -> N
 def test_a_case_with_many_classes_has_a_table_that_can_be_read() -> None:
     study, page = study_of(SEGMENTATION), Page("many")
     scored = {"dice": 0.5} | {f"dice.roi {number}": 0.5 + number / 1000 for number in range(40)}
-    scores.add_cases(page, [CaseScores("a", scored), CaseScores("b", scored)], study, "")
+    scores.add_cases(page, [CaseScores("a", scored), CaseScores("b", scored)], study, MM, "")
     text = page.render()
     assert text.count("<th ") == 7 + 2
     assert "roi 39" in text

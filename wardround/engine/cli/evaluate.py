@@ -127,6 +127,7 @@ def _evaluate(study: Study, cohort: Cohort, predictor: Predictor, out: Path | No
     from wardround.engine.experiments.evaluation import score_cases
     from wardround.engine.report.runs import REPORT, write_evaluation_report
     from wardround.engine.report.scores import telling_cases
+    from wardround.engine.report.units import Units
 
     with progress("Scoring", len(cohort.cases)) as shown:
         scored = score_cases(study, cohort, predictor, shown)
@@ -136,7 +137,8 @@ def _evaluate(study: Study, cohort: Cohort, predictor: Predictor, out: Path | No
         shown_cases = [predictor(cases[subject]) for subject in telling_cases(evaluation.cases, study)]
         write_cases(out / CASES, {"evaluated": evaluation})
         failed = _failed(cohort, evaluation, left_out)
-        write_evaluation_report(study, evaluation, shown_cases, out / REPORT, failed)
+        units = Units.of_cases(study, cohort.cases)
+        write_evaluation_report(study, units, evaluation, shown_cases, out / REPORT, failed)
     return scored
 
 

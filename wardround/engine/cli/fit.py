@@ -130,6 +130,7 @@ def _fit(survey: Survey, out: Path, work: Path, store_limit: int | None) -> Lead
     from wardround.engine.experiments.estimate import UnreadableCaseError
     from wardround.engine.inspection.room import memory_shortage, needs_of, require_store_room
     from wardround.engine.report.runs import write_leaderboard_report, write_run_report
+    from wardround.engine.report.units import Units
 
     splits = survey.plan.splits
     _require_idle([out / named.name for named in splits])
@@ -151,7 +152,7 @@ def _fit(survey: Survey, out: Path, work: Path, store_limit: int | None) -> Lead
     for named in splits:
         write_run_report(workbench.with_split(named.split), board.results[named.name], named.name)
     if len(splits) > 1:
-        write_leaderboard_report(survey.study, board, out)
+        write_leaderboard_report(survey.study, board, Units.of_cases(survey.study, workbench.cohort.cases), out)
     return board
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from wardround.engine.cohort import Case
 from wardround.engine.experiments.prediction import CasePrediction
 from wardround.engine.imaging import read_header
 from wardround.engine.imaging.types import Space
@@ -16,11 +17,10 @@ from wardround.engine.parts.preprocessing import Clip
 from wardround.engine.preprocessing import target_index
 from wardround.engine.report.page import Page, Panel, number
 from wardround.engine.report.panels import Scene, outline_keys, panel_png
+from wardround.engine.report.units import Units, in_colour
 from wardround.engine.report.views import View, main_view, telling_index, views_of
-from wardround.engine.report.words import with_unit
 from wardround.engine.study import Study
 
-_COLOURS = ({"red", "green", "blue"}, {"r", "g", "b"})
 _MOST_CLASSES = 6
 
 
@@ -115,11 +115,6 @@ def plane_image(data: np.ndarray, view: View, index: int, study: Study, channel:
     return np.moveaxis((data[ordered] - low) / max(high - low, 1e-6), 0, -1).clip(0, 1)
 
 
-def in_colour(study: Study) -> bool:
-    """Whether the inputs are the colours of a photograph."""
-    return study.dimensions == 2 and {name.lower() for name in study.inputs} in _COLOURS
-
-
 def shown_input(study: Study, channel: int) -> str:
     """Which of several inputs a picture shows; empty where it shows them all."""
     return "" if len(study.inputs) == 1 or in_colour(study) else f"input {study.inputs[channel]}"
@@ -140,11 +135,12 @@ def _place_of(study: Study, letter: str) -> int:
 
 
 def _heading(prediction: CasePrediction, role: str, scores: Mapping[str, float], study: Study) -> str:
-    told = _verdict(prediction, study) if prediction.probabilities is not None else _score(scores, study)
-    return f"{prediction.case.subject}: {told}" + (f", {role}" if role else "")
+    case = prediction.case
+    told = _verdict(prediction, study) if prediction.probabilities is not None else _score(case, scores, study)
+    return f"{case.subject}: {told}" + (f", {role}" if role else "")
 
 
-def _score(scores: Mapping[str, float], study: Study) -> str:
+def _score(case: Case, scores: Mapping[str, float], study: Study) -> str:
     """The selecting metric of a case and those of its classes; of very many only the worst."""
     select = study.validation.select
     if select not in scores:
@@ -155,7 +151,8 @@ def _score(scores: Mapping[str, float], study: Study) -> str:
         use = next(use for use in study.validation.metrics if use.name == select)
         worst = (min if use.part(Kind.METRIC).higher_is_better else max)(classes, key=lambda name: classes[name])
         each = f"worst class {worst.removeprefix(f'{select}.')} {number(classes[worst])}"
-    return f"{with_unit(select)} {number(scores[select])}" + (f" ({each})" if len(classes) > 1 else "")
+    named = Units.of_cases(study, [case]).named(select)
+    return f"{named} {number(scores[select])}" + (f" ({each})" if len(classes) > 1 else "")
 
 
 def _verdict(prediction: CasePrediction, study: Study) -> str:

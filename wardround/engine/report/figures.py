@@ -17,7 +17,6 @@ from matplotlib.ticker import MaxNLocator
 from wardround.engine.report.colours import INK, LINES, SOFT, Series
 from wardround.engine.report.lettering import drawable, families, shortened
 from wardround.engine.report.page import Chart, Charts, Key, number
-from wardround.engine.report.words import with_unit
 
 matplotlib.rcParams["text.parse_math"] = False
 matplotlib.rcParams["font.family"] = list(families())
@@ -154,9 +153,9 @@ def _by_rank(points: Sequence[float]) -> Sequence[float]:
 
 
 def _finish(axes: Any, title: str, x_label: str, ink: str, soft: str) -> None:
-    """Title and labels with their units, and every line of the frame in the colours of its ground."""
-    axes.set_title(drawable(with_unit(title)), fontsize=_FONT, color=ink, loc="left")
-    axes.set_xlabel(drawable(with_unit(x_label)), fontsize=_FONT, color=ink)
+    """Title and labels, and every line of the frame in the colours of its ground."""
+    axes.set_title(drawable(title), fontsize=_FONT, color=ink, loc="left")
+    axes.set_xlabel(drawable(x_label), fontsize=_FONT, color=ink)
     axes.tick_params(labelsize=_FONT - 0.5, colors=soft, labelcolor=ink)
     axes.grid(color=soft, alpha=0.25)
     for name, spine in axes.spines.items():
@@ -195,7 +194,7 @@ def _line_words(title: str, lines: Lines, x_label: str) -> str:
                 f"{name} {_short(begin)} at {x_label} {_short(first)}, {_short(end)} at {x_label} {_short(last)}"
             )
     more = f"; and {len(lines) - 8} more lines" if len(lines) > 8 else ""
-    return f"{with_unit(title)} by {x_label}: {'; '.join(told) or 'nothing yet'}{more}"
+    return f"{title} by {x_label}: {'; '.join(told) or 'nothing yet'}{more}"
 
 
 def _spread_words(values: Mapping[str, Sequence[float]], title: str) -> str:
@@ -204,7 +203,7 @@ def _spread_words(values: Mapping[str, Sequence[float]], title: str) -> str:
         for name, points in list(values.items())[:8]
     ]
     more = f"; and {len(values) - 8} more" if len(values) > 8 else ""
-    return f"{with_unit(title)} over cases: {'; '.join(told)}{more}"
+    return f"{title} over cases: {'; '.join(told)}{more}"
 
 
 def _short(value: float) -> str:

@@ -25,7 +25,8 @@ from wardround.engine.report.scores import (
     telling_cases,
     telling_names,
 )
-from wardround.engine.report.words import counted, selecting_first, with_unit
+from wardround.engine.report.units import Units
+from wardround.engine.report.words import counted, selecting_first
 from wardround.engine.study import Study
 
 Point = tuple[float, float]
@@ -38,17 +39,20 @@ def write_run_report(workbench: Workbench, result: RunResult, name: str) -> Path
     The page names subjects: it is for the hospital that it was made at.
     """
     study, metrics = workbench.study, result.metrics
-    panels = history_panels(result.rows, study.validation.select)
+    units = Units.of_cases(study, workbench.cohort.cases)
+    panels = history_panels(result.rows, study.validation.select, units)
     write_atomic(result.folder / CURVES, curves_png(panels))
     page = Page(f"{study.study}: {name}", f"A {study.task} trained on {counted(metrics.train_cases, 'case')}.")
-    page.facts(_facts(metrics, study)).heading("Learning").figure(
+    page.facts(_facts(metrics, study, units)).heading("Learning").figure(
         curves(panels, series={study.validation.select: ALL}),
         "Loss, validation scores and learning rate by step of training.",
     )
     cases = read_cases(result.folder / CASES)
     for part, scored in cases.items():
         page.heading(f"The {part} cases, by the {metrics.which} weights")
-        add_cases(page, scored, study, "Scores on the preprocessed grid; spread is the standard deviation over cases.")
+        add_cases(
+            page, scored, study, units, "Scores on the preprocessed grid; spread is the standard deviation over cases."
+        )
     scored = cases.get("test") or cases["validation"]
     roles = telling_cases(scored, study)
     add_pictures(page, _predictions(workbench, result, tuple(roles)), roles, scored, study)
@@ -56,19 +60,19 @@ def write_run_report(workbench: Workbench, result: RunResult, name: str) -> Path
     return page.save(result.folder / REPORT)
 
 
-def write_leaderboard_report(study: Study, board: Leaderboard, folder: Path) -> Path:
+def write_leaderboard_report(study: Study, board: Leaderboard, units: Units, folder: Path) -> Path:
     """Write `report.html` that compares the splits of a run; returns its path."""
     lead = f"{len(board.results)} splits of one cohort, each trained and tested on its own."
     page = Page(f"{study.study}: all folds", lead)
     names = selecting_first(board.scores, study.validation.select)
     scores = {name: board.scores[name] for name in names}
-    page.facts(dict(_over_splits(name, score) for name, score in scores.items() if "." not in name))
-    add_distributions(page, scores, "Test scores over the splits; spread is the standard deviation over them.")
+    page.facts(dict(_over_splits(units.named(name), score) for name, score in scores.items() if "." not in name))
+    add_distributions(page, scores, units, "Test scores over the splits; spread is the standard deviation over them.")
     rows = [
         [name, _step(result.metrics), *(_cell(scores_of(result), metric) for metric in names)]
         for name, result in board.results.items()
     ]
-    page.heading("Splits").table(["split", "best step", *map(with_unit, names)], rows)
+    page.heading("Splits").table(["split", "best step", *map(units.named, names)], rows)
     for name, result in board.results.items():
         if result.metrics.chosen:
             page.text(f"{name} has {result.metrics.chosen}.")
@@ -77,13 +81,18 @@ def write_leaderboard_report(study: Study, board: Leaderboard, folder: Path) -> 
 
 def _over_splits(name: str, score: Distribution) -> tuple[str, str]:
     if score.spread is None:
-        return f"{with_unit(name)}, 1 split", f"{score.mean:.3f}"
-    told = f"{with_unit(name)}, mean ± SD over {counted(score.count, 'split')}"
+        return f"{name}, 1 split", f"{score.mean:.3f}"
+    told = f"{name}, mean ± SD over {counted(score.count, 'split')}"
     return told, f"{score.mean:.3f} ± {score.spread:.3f}"
 
 
 def write_evaluation_report(
-    study: Study, evaluation: Evaluation, predictions: Sequence[CasePrediction], path: Path, failed: int = 0
+    study: Study,
+    units: Units,
+    evaluation: Evaluation,
+    predictions: Sequence[CasePrediction],
+    path: Path,
+    failed: int = 0,
 ) -> Path:
     """Write the page of an evaluation in native geometry, with pictures of the given predictions.
 
@@ -95,18 +104,18 @@ def write_evaluation_report(
     scores = {name: evaluation.summary[name] for name in selecting_first(evaluation.summary, study.validation.select)}
     page.facts(
         {
-            f"{with_unit(name)}, {counted(score.count, 'case')}": number(score.value)
+            f"{units.named(name)}, {counted(score.count, 'case')}": number(score.value)
             for name, score in scores.items()
             if "." not in name
         }
     )
-    add_cohort_scores(page, evaluation.summary, evaluation.cases)
-    add_cases(page, evaluation.cases, study, "Spread is the standard deviation over cases.")
+    add_cohort_scores(page, evaluation.summary, evaluation.cases, units)
+    add_cases(page, evaluation.cases, study, units, "Spread is the standard deviation over cases.")
     add_pictures(page, predictions, telling_cases(evaluation.cases, study), evaluation.cases, study)
     return page.save(path)
 
 
-def history_panels(rows: Sequence[HistoryRow], select: str) -> dict[str, dict[str, list[Point]]]:
+def history_panels(rows: Sequence[HistoryRow], select: str, units: Units) -> dict[str, dict[str, list[Point]]]:
     """What a run's curves show by step: training and validation loss, the selecting metric with its classes, and the
     learning rate."""
     losses: dict[str, list[Point]] = {"training": [(row.step, row.loss) for row in rows]}
@@ -115,7 +124,7 @@ def history_panels(rows: Sequence[HistoryRow], select: str) -> dict[str, dict[st
     names = telling_names(sorted({name for row in rows for name in row.metrics}), select)
     scores = {name: _points(rows, name) for name in names}
     rates: dict[str, list[Point]] = {"learning rate": [(row.step, row.learning_rate) for row in rows]}
-    return {"loss": losses, f"validation {select}": scores, "learning rate": rates}
+    return {"loss": losses, units.named(f"validation {select}"): scores, "learning rate": rates}
 
 
 def add_machine(page: Page, metrics: Metrics) -> None:
@@ -137,7 +146,7 @@ def _cell(scores: Mapping[str, float], name: str) -> str:
     return number(scores[name]) if name in scores else "–"
 
 
-def _facts(metrics: Metrics, study: Study) -> dict[str, str]:
+def _facts(metrics: Metrics, study: Study, units: Units) -> dict[str, str]:
     select = study.validation.select
     weights = (
         {"weights": metrics.chosen}
@@ -147,7 +156,7 @@ def _facts(metrics: Metrics, study: Study) -> dict[str, str]:
     facts = {}
     for part, scores in (("test", metrics.test), ("validation", metrics.validation)):
         if scores is not None and select in scores.values:
-            facts[f"{with_unit(select)}, {counted(scores.cases, f'{part} case')}"] = number(scores.values[select])
+            facts[f"{units.named(select)}, {counted(scores.cases, f'{part} case')}"] = number(scores.values[select])
     return facts | weights
 
 

@@ -9,7 +9,8 @@ from wardround.engine.metrics.types import CaseScores, Summary
 from wardround.engine.parts import Kind
 from wardround.engine.report.figures import spread
 from wardround.engine.report.page import Page, number
-from wardround.engine.report.words import LOSS, PIXELS, UNDEFINED, counted, selecting_first, why_undefined, with_unit
+from wardround.engine.report.units import Units
+from wardround.engine.report.words import LOSS, UNDEFINED, counted, selecting_first, why_undefined
 from wardround.engine.study import Study
 
 MOST_ROWS = 1_000
@@ -18,12 +19,12 @@ _MOST_COLUMNS = 12
 """Scores beside a case; those of many classes would make a table that nobody can scroll."""
 
 
-def add_distributions(page: Page, scores: Mapping[str, Distribution], caption: str) -> None:
+def add_distributions(page: Page, scores: Mapping[str, Distribution], units: Units, caption: str) -> None:
     """A table of distributions, one row per metric."""
     columns = ["metric", "n", "mean", "spread (SD)", "median", "lowest", "highest"]
     rows = [
         [
-            with_unit(name),
+            units.named(name),
             str(score.count),
             number(score.mean),
             "–" if score.spread is None else number(score.spread),
@@ -34,29 +35,34 @@ def add_distributions(page: Page, scores: Mapping[str, Distribution], caption: s
     page.table(columns, rows, caption)
 
 
-def add_cohort_scores(page: Page, summary: Mapping[str, Summary], cases: Sequence[CaseScores]) -> None:
+def add_cohort_scores(page: Page, summary: Mapping[str, Summary], cases: Sequence[CaseScores], units: Units) -> None:
     """Scores that only a whole cohort has, such as an area under the curve."""
     known = set(metric_names(cases))
     rows = [
-        [with_unit(name), str(score.count), number(score.value)] for name, score in summary.items() if name not in known
+        [units.named(name), str(score.count), number(score.value)]
+        for name, score in summary.items()
+        if name not in known
     ]
     if rows:
         page.table(["metric of the cohort", "n", "value"], rows)
 
 
-def add_cases(page: Page, cases: Sequence[CaseScores], study: Study, caption: str) -> None:
+def add_cases(page: Page, cases: Sequence[CaseScores], study: Study, units: Units, caption: str) -> None:
     """How the scores are spread, then one row per case, the worst first."""
     select, spreads = study.validation.select, distributions(cases)
-    add_distributions(page, {name: spreads[name] for name in selecting_first(spreads, select)}, caption)
-    _add_spread(page, cases, select)
+    add_distributions(page, {name: spreads[name] for name in selecting_first(spreads, select)}, units, caption)
+    _add_spread(page, cases, select, units)
     names = selecting_first(_columns(cases), select)
     rows = [
         [case.subject, *(number(case.scores[name]) if name in case.scores else UNDEFINED for name in names)]
         for case in ranked(cases, study)[:MOST_ROWS]
     ]
     lacking = f" {why_undefined(study.task)}" if any(UNDEFINED in row for row in rows) else ""
-    flat = f" {PIXELS}" if study.dimensions == 2 and any(with_unit(name) != name for name in names) else ""
-    page.table(["case", *map(with_unit, names)], rows, f"{_order_in_words(cases, study)}{lacking}{flat}")
+    page.table(
+        ["case", *map(units.named, names)],
+        rows,
+        f"{_order_in_words(cases, study)}{lacking} {units.explained(names)}".rstrip(),
+    )
 
 
 def _order_in_words(cases: Sequence[CaseScores], study: Study) -> str:
@@ -68,7 +74,7 @@ def _order_in_words(cases: Sequence[CaseScores], study: Study) -> str:
     return f"{which}, the worst first by {leading}." if leading and len(cases) > 1 else f"{which}."
 
 
-def _add_spread(page: Page, cases: Sequence[CaseScores], select: str) -> None:
+def _add_spread(page: Page, cases: Sequence[CaseScores], select: str, units: Units) -> None:
     """The selecting metric and its classes, if there are several, over the cases. One that is 0 or 1 for each, or of
     one case, has no spread to look at."""
     chosen = {
@@ -76,7 +82,7 @@ def _add_spread(page: Page, cases: Sequence[CaseScores], select: str) -> None:
         for name in telling_names(metric_names(cases), select)
     }
     if any(len(values) > 1 and set(values) - {0.0, 1.0} for values in chosen.values()):
-        page.figure(spread(chosen, select), f"{select} of every case.")
+        page.figure(spread(chosen, units.named(select)), f"{select} of every case.")
 
 
 def telling_names(names: Sequence[str], metric: str) -> list[str]:

@@ -1,20 +1,12 @@
-"""What stands beside numbers: units of scores, and words for scores that are not defined."""
+"""What stands beside numbers: counts, orders, and words for scores that are not defined."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 LOSS = "loss"
-_UNITS = {"hd95": "mm", "seconds": "s"}
-PIXELS = "A photograph, which states no spacing, is measured in pixels: read mm as pixels."
 UNDEFINED = "– undefined"
 """In a cell; what makes a score undefined is said in the table's caption."""
-
-
-def with_unit(name: str) -> str:
-    """A score's name with its unit, as `hd95.liver (mm)`; the name alone where it has none."""
-    unit = _UNITS.get(name.partition(".")[0].rpartition(" ")[2])
-    return f"{name} ({unit})" if unit else name
 
 
 def counted(number: int, thing: str) -> str:
