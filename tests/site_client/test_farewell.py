@@ -205,7 +205,7 @@ def test_what_left_is_noted_for_each_piece_of_work(site: Site) -> None:
     trained, scored = Contribution(site.settings.work, site.invitation.plan.digest).pieces()
     assert "training loss" in trained.left
     assert "training loss" not in scored.left
-    assert set(scored.left) < set(scored.scores)  # those of one class alone were not asked for
+    assert set(scored.left) < set(scored.scores)  # one over a single case stays, by the policy
 
 
 def test_a_line_that_a_crash_cut_off_costs_that_line_alone(site: Site) -> None:
