@@ -13,6 +13,7 @@ import pytest
 from tests.support.images import write_classification_cohort, write_segmentation_cohort
 from tests.support.studies import CLASSIFICATION, SEGMENTATION, changed, study_of
 from wardround.engine.basics import files
+from wardround.engine.basics.blocks import BLOCK
 from wardround.engine.basics.files import DiskFullError
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import Case, Cohort, Truth, case_digest, read_manifest, twins
@@ -98,6 +99,18 @@ def test_at_most_ten_thousand_coordinates_a_class() -> None:
     assert len(np.unique(found[2], axis=0)) == 10_000
     np.testing.assert_array_equal(foreground_of(label, "ab")[2], found[2])
     assert (foreground_of(label, "cd")[2] != found[2]).any()
+
+
+def test_coordinates_of_a_mask_of_several_blocks_are_those_of_numpy() -> None:
+    """A mask is gone through in blocks; in each a class has voxels, few enough in all to be kept whole."""
+    label = np.zeros((130, 128, 192), np.uint8)
+    assert label.size > 3 * BLOCK
+    generator = np.random.default_rng(3)
+    label.reshape(-1)[generator.choice(label.size, 9_000, replace=False)] = 1
+    label[-1, -1, -1] = 2
+    found = foreground_of(label, "ab")
+    for index in (1, 2):
+        np.testing.assert_array_equal(found[index], np.argwhere(label == index))
 
 
 def test_other_preprocessing_is_another_entry_and_other_training_is_not(cases: CaseStore, cohort: Cohort) -> None:
