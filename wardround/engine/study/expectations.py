@@ -20,6 +20,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 Location = tuple[str | int, ...]
 Node = Mapping[str, Any]
 
+_PLAIN_NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._&+-]{0,63}$"
 PATTERNS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         r"^[a-z0-9][a-z0-9-]{0,63}$": (
@@ -27,7 +28,7 @@ PATTERNS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "hippocampus-1",
         ),
         r"^[a-z0-9][a-z0-9-]{0,31}$": ("lower-case letters, digits and hyphens, at most 32, such as `north`", "north"),
-        r"^[A-Za-z0-9][A-Za-z0-9 ._&+-]{0,63}$": (
+        _PLAIN_NAME: (
             "at most 64 letters, digits, blanks and . _ & + -, a letter or digit first, such as `T1w`",
             "T1w",
         ),
@@ -107,6 +108,11 @@ class Place:
     def wants_short_name(self) -> bool:
         """Whether a name of lower-case letters, digits and hyphens must stand here."""
         return any(str(branch.get("pattern", "")).startswith("^[a-z0-9][a-z0-9-]") for branch in self._branches())
+
+    @property
+    def wants_plain_name(self) -> bool:
+        """Whether a name of plain letters, digits, blanks and a few signs must stand here."""
+        return any(branch.get("pattern") == _PLAIN_NAME for branch in self._branches())
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -15,8 +15,11 @@ from wardround.engine.basics.closed import UNFIT
 from wardround.engine.basics.problems import did_you_mean
 from wardround.engine.parts import builtin_and_plugins
 from wardround.engine.study.expectations import Location, Place, flow, homes_of, place_in
+from wardround.engine.study.names import plain_name
 
 _LONGEST_VALUE = 100
+_KEY = "[key]"
+"""What pydantic puts behind a key that is itself wrong."""
 _WRONG_VALUE = "this value cannot be used"
 _PREFIX = "Input should be "
 _COMMA_NUMBER = re.compile(r"[+-]?\d+,\d+")
@@ -100,7 +103,15 @@ def _flaw_of(detail: ErrorDetails, model: type[BaseModel]) -> Flaw:
         what = _WRONG_VALUE if expected != message else message
         expected = expected if expected != message else place.expected
         return Flaw(place.location, what, got, expected, remedy=_write(place))
+    if location[-1:] == (_KEY,):
+        return Flaw(place.location, "this name cannot be used", got, place.expected, remedy=_renamed(detail["input"]))
     return Flaw(place.location, _WRONG_VALUE, got, place.expected, remedy=_remedy(place, detail["input"], kind))
+
+
+def _renamed(name: Any) -> str:
+    """What to call something whose name cannot be used."""
+    plain = plain_name(name) if isinstance(name, str) else ""
+    return f"Call it for example `{plain}`" if plain else "Give it a name of these characters"
 
 
 def _is_our_own(kind: str) -> bool:
@@ -165,6 +176,8 @@ def _meant(place: Place, text: str, *, is_quoted: bool) -> str:
         return _meant_number(place.key, text, is_quoted=is_quoted)
     if place.wants_truth and text.lower() in _TRUTHS:
         return f"Write `{{head}}{_TRUTHS[text.lower()]}`"
+    if place.wants_plain_name and plain_name(text):
+        return f"Write for example `{{head}}{flow(plain_name(text))}`"
     if place.wants_short_name and _short(text):
         return f"Write for example `{{head}}{_short(text)}`"
     return _close(text, place.choices).replace("{", "{{").replace("}", "}}")
