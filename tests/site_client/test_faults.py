@@ -239,6 +239,7 @@ def test_a_site_whose_cases_cannot_be_used_says_so_also_while_it_tries_again(
             assert isinstance(reply, Refused), "while it is tried again"
             assert reply.code is code
             assert CANARIES[1].encode() not in envelope.body
+        assert site.events(Role.COURIER).count(Event.TASK_REFUSED) == 1, "asked three times, told once"
     finally:
         stop.set()
         gate.set()

@@ -113,6 +113,7 @@ class Courier:
         self._peer = PeerFile(office.settings.work)
         self._farewell = Farewell(office.settings, office.agreement, self._keeping, office.log)
         self._away_since: float | None = None
+        self._told = ""
 
     def sweep(self) -> None:
         """Remove what a killed courier left half-written, and tasks of a former key. Once, before the first message."""
@@ -370,9 +371,10 @@ class Courier:
         self._office.log.record(Event.DAMAGE_FOUND, file=str(file), remedy="it was made again from its copy")
 
     def _say_fault(self, task: Task, fault: Fault) -> Refused:
-        self._office.log.record(
-            Event.TASK_REFUSED, code=fault.code.value, correlation=fault.correlation, reason="see the worker's log"
-        )
+        # The aggregator asks again while a fault lasts, such as a full disk: one line tells of it.
+        if fault.correlation != self._told:
+            self._told, facts = fault.correlation, fault.model_dump(mode="json")
+            self._office.log.record(Event.TASK_REFUSED, **facts, reason="see the worker's log")
         return Refused(
             site=task.site, ask=task.ask, work_key=task.work_key, code=fault.code, correlation=fault.correlation
         )
