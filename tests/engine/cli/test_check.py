@@ -252,6 +252,8 @@ def test_a_rare_class_is_a_notice(tmp_path: Path) -> None:
     assert found.code == 0
     assert "the class 'b', which 3 rows have, is missing from some sets: '" in found.out
     assert "no case has the class 'c'" in found.out
+    line = next(line for line in found.out.splitlines() if line.startswith("images"))
+    assert line.endswith(" pixels"), "a photograph tells no size of its pixels"
 
 
 @pytest.mark.shared_data

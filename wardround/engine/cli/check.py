@@ -148,11 +148,15 @@ def _sets(result: Preflight) -> str:
 
 
 def _images(result: Preflight) -> str:
+    from wardround.engine.imaging.formats import format_of
+
     grids = result.inspection.grids.values()
     shapes = list(zip(*(grid.shape for grid in grids), strict=True))
     spacings = list(zip(*(grid.spacing for grid in grids), strict=True))
     smallest, largest = _sizes(tuple(map(min, shapes))), _sizes(tuple(map(max, shapes)))
     sizes = smallest if smallest == largest else f"{smallest} to {largest}"
+    if not any(format_of(case.channels[0]).spatial for case in result.cohort.cases):
+        return f"{sizes} pixels"  # of photographs nobody knows the size of a pixel
     finest, coarsest = _sizes(tuple(map(min, spacings))), _sizes(tuple(map(max, spacings)))
     spacing = finest if finest == coarsest else f"{finest} to {coarsest}"
     return f"{sizes} voxels of {spacing} mm"
