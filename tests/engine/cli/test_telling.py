@@ -7,6 +7,7 @@ import typer
 
 from tests.support.commands import run_wardround
 from tests.support.spoiling import FORBIDDEN, unfit_for_people
+from wardround.engine.basics.grouping import in_short
 from wardround.engine.basics.problems import InputError, Problem
 
 
@@ -60,11 +61,11 @@ def test_what_two_checks_found_alike_is_told_once() -> None:
 
 def test_one_kind_with_two_remedies_is_two_groups_and_neither_repeats_what_its_rows_share() -> None:
     known, rest = "expected one of a, b, c", "Take the line out"
-    far = [Problem("unknown key 'x'", f"a.yaml:{n}", f"`x{n}`", known, rest) for n in range(4)]
-    near = [Problem("unknown key 'y'", "a.yaml:9", "`y`", "a known key", "Did you mean 'a'?")]
+    far = [Problem("unknown set 'x'", f"a.csv:{n}", f"`x{n}`", known, rest) for n in range(4)]
+    near = [Problem("unknown set 'y'", "a.csv:9", "`y`", "a known set", "Did you mean 'a'?")]
     lines = run_wardround("work", app=program([*far, *near])).err.splitlines()
     assert sum(known in line for line in lines) == sum(rest in line for line in lines) == 1
-    assert lines[-1].startswith("error: a.yaml:9: unknown key 'y'")
+    assert lines[-1].startswith("error: a.csv:9: unknown set 'y'")
 
 
 def test_differing_remedies_of_one_kind_stay() -> None:
@@ -124,3 +125,32 @@ def test_every_slip_at_the_command_line_has_got_expected_and_remedy(words: tuple
         unfit_for_people(Problem(**problem) if problem["where"] else Problem(**{**problem, "where": "-"}))
         for problem in outcome.json["problems"]
     ] == [[] for _ in outcome.json["problems"]]
+
+
+KEYS = (
+    *(f"federation.yaml:{n}, key{n}" for n in range(8)),
+    *(f"my study.yml:9, inputs.{n}" for n in range(8)),
+    *(f"site.yaml, part{n}" for n in range(8)),
+    *(f"/srv/site/roster.json, members.{n}.name" for n in range(8)),
+    *(f"--option-{chr(97 + n)}" for n in range(8)),
+)
+
+
+def test_no_key_of_a_settings_file_and_no_option_is_hidden_behind_another() -> None:
+    found = [Problem("this value cannot be used", place, str(n), remedy=f"Write {n}") for n, place in enumerate(KEYS)]
+    lines = run_wardround("work", app=program(found)).err.splitlines()
+    assert lines == [f"error: {place}: this value cannot be used (got {n}). Write {n}." for n, place in enumerate(KEYS)]
+    assert all(place in in_short(found) for place in KEYS)
+
+
+def test_what_repeats_at_one_key_is_told_once() -> None:
+    found = [Problem(f"the model has no tensor {n}", "federation.yaml:3, initial") for n in range(20)]
+    lines = run_wardround("work", app=program(found)).err.splitlines()
+    assert lines[0] == "error: 20 times: the model has no tensor ..."
+    assert lines[-1] == "  and 17 more of this kind; `--json` lists all"
+
+
+@pytest.mark.parametrize("place", ["data.csv:{}, Label", "row {}", "subject 'c{}'", "keys/{}.pub", "img/{}.nii.gz"])
+def test_rows_cases_and_files_are_counted(place: str) -> None:
+    found = [Problem("it is not there", place.format(n)) for n in range(9)]
+    assert len(run_wardround("work", app=program(found)).err.splitlines()) == 5

@@ -1,4 +1,8 @@
-"""Problems of one kind together, the first of them in full: a wrong folder is one mistake for all its rows."""
+"""Problems of one kind together, the first of them in full: a wrong folder is one mistake for all its rows.
+
+Only what repeats over rows, cases and files is told together. Each key of a settings file and each option of a command
+is a mistake of its own, however alike two of them are, and is never hidden behind another.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,9 @@ _SHOWN = 3
 """Of more than the most that are listed."""
 _VARIES = re.compile(r"'[^']*'|`[^`]*`|/[^\s;:,()]+|\d[\d.,]*")
 """What may differ between problems of one kind: names, paths and numbers."""
+_KEY = re.compile(r"--[a-z]|[^:,]+\.(?:ya?ml|json)(?:\.\w+)?(?::\d|, )", re.IGNORECASE)
+"""How a place begins that is an option, or a line or key of a settings file."""
+_Kind = tuple[str, str, str]
 
 
 def groups(problems: Sequence[Problem]) -> Iterator[tuple[Problem, ...]]:
@@ -22,10 +29,10 @@ def groups(problems: Sequence[Problem]) -> Iterator[tuple[Problem, ...]]:
 
     What two checks have found alike is told once.
     """
-    kinds: dict[tuple[str, str], list[Problem]] = {}
+    kinds: dict[_Kind, list[Problem]] = {}
     for problem in dict.fromkeys(problems):
         kinds.setdefault(_kind(problem), []).append(problem)
-    told: set[tuple[str, str]] = set()
+    told: set[_Kind] = set()
     for problem in dict.fromkeys(problems):
         kind = _kind(problem)
         if len(kinds[kind]) <= _MOST_ALONE:
@@ -56,8 +63,9 @@ def in_short(problems: Sequence[Problem], listing: str = "") -> str:
     return " ".join(line.strip() for group in groups(problems) for line in told_together(group, listing))
 
 
-def _kind(problem: Problem) -> tuple[str, str]:
-    return _as_kind(problem.what), _as_kind(problem.remedy)
+def _kind(problem: Problem) -> _Kind:
+    key = problem.where if _KEY.match(problem.where) else ""
+    return _as_kind(problem.what), _as_kind(problem.remedy), key
 
 
 def _as_kind(text: str) -> str:
