@@ -12,6 +12,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+CA_FILE = "ca.pem"
+CA_KEY_FILE = "ca.key"
+SERVER_FILE = "server.pem"
+SERVER_KEY_FILE = "server.key"
 _AUTHORITY_DAYS = 3650
 _SERVER_DAYS = 825
 _CLOCK_TOLERANCE = datetime.timedelta(hours=1)

@@ -58,7 +58,7 @@ def init(
     ] = None,
 ) -> None:
     """Make keys, certificates, an empty roster and a federation file."""
-    from wardround.aggregator.coordination import CA_FILE
+    from wardround.aggregator.certificates import CA_FILE
     from wardround.aggregator.setup import NewFederation, create_federation
 
     path = create_federation(folder, NewFederation(name, study, address, rounds, local_steps, tuple(also_name or ())))

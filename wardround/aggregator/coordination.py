@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from wardround.aggregator.certificates import serves
+from wardround.aggregator.certificates import CA_FILE, CA_KEY_FILE, SERVER_FILE, SERVER_KEY_FILE, serves
 from wardround.aggregator.enrolment import read_roster
 from wardround.aggregator.key_changes import read_changes
 from wardround.aggregator.rounds.state import StateFolder
@@ -27,10 +27,6 @@ from wardround.federation.identities import CoordinatorKey, Roster
 from wardround.federation.metric_names import LOSS, unknown_metrics
 from wardround.federation.protocol import Continuation, Plan
 
-CA_FILE = "ca.pem"
-CA_KEY_FILE = "ca.key"
-SERVER_FILE = "server.pem"
-SERVER_KEY_FILE = "server.key"
 SUCCESSION_FILE = "succession.json"
 _BEGINNING = "A new federation begins with `aggregator init --name NAME --study study.yaml --address HOST:PORT`"
 

@@ -8,12 +8,14 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from wardround.aggregator.key_changes import read_changes
+from wardround.aggregator.requests import refuse_other_files
 from wardround.engine.basics.files import write_settings
 from wardround.engine.basics.keeping import Kept, require_kept
 from wardround.engine.basics.problems import InputError, did_you_mean
 from wardround.engine.basics.reading import read_named
 from wardround.engine.basics.releases import later_release
 from wardround.federation.identities import EnrolmentRequest, Member, Roster
+from wardround.federation.succession import read_rotation
 
 
 def read_roster(path: Path) -> Roster:
@@ -93,10 +95,24 @@ def replace_keys(path: Path, name: str, request_path: Path) -> Member:
 
 
 def _requested(name: str, request_path: Path) -> Member:
+    refuse_other_files(request_path, name)
+    _refuse_rotation(request_path, name)
     member = EnrolmentRequest.load(request_path).member
     if member.name != name:
         raise of_another_name(request_path, member.name, name)
     return member
+
+
+def _refuse_rotation(path: Path, name: str) -> None:
+    if read_rotation(path) is not None:
+        raise InputError.one(
+            "these are the new keys of a site that was enrolled before",
+            where=str(path),
+            got="what `site-client rotate-keys` wrote",
+            expected="the NAME.pub file that `site-client init` wrote",
+            remedy=f"If {name} is enrolled, use `aggregator rotate-key {name} {path}`. If it is not, its staff runs "
+            f"`site-client init` in an empty folder and sends {name}.pub",
+        )
 
 
 def of_another_name(request: Path, found: str, asked: str) -> InputError:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from wardround.aggregator.enrolment import of_another_name, read_roster
 from wardround.aggregator.key_changes import KeyChange, add_change, read_changes
+from wardround.aggregator.requests import refuse_other_files
 from wardround.engine.basics.problems import InputError, did_you_mean
 from wardround.federation.identities import EnrolmentRequest, Member, Roster, fingerprint
 from wardround.federation.succession import distinct, read_rotation
@@ -112,6 +113,7 @@ def rotate(roster_path: Path, name: str, request: Path, typed: str | None) -> Me
             than the one that was typed.
     """
     present = _present(roster_path, name)
+    refuse_other_files(request, name)
     rotation = read_rotation(request)
     member = rotation.member if rotation is not None else EnrolmentRequest.load(request).member
     proven = rotation is not None and rotation.former == present.member.signing_key and not present.revoked

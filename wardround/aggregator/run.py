@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from wardround.aggregator.coordination import CA_FILE, SERVER_FILE, SERVER_KEY_FILE, Coordination, load_coordination
+from wardround.aggregator.certificates import CA_FILE, SERVER_FILE, SERVER_KEY_FILE
+from wardround.aggregator.coordination import Coordination, load_coordination
 from wardround.aggregator.ending import Ends
 from wardround.aggregator.initial import given_arrays
 from wardround.aggregator.invite import sweep_keys

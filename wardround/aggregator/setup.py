@@ -9,8 +9,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from wardround.aggregator.certificates import Issued, issue_authority, issue_server, matching_authority
-from wardround.aggregator.coordination import CA_FILE, CA_KEY_FILE, SERVER_FILE, SERVER_KEY_FILE
+from wardround.aggregator.certificates import (
+    CA_FILE,
+    CA_KEY_FILE,
+    SERVER_FILE,
+    SERVER_KEY_FILE,
+    Issued,
+    issue_authority,
+    issue_server,
+    matching_authority,
+)
 from wardround.aggregator.enrolment import write_roster
 from wardround.aggregator.settings import Federation, Folders
 from wardround.engine.basics.files import write_private, write_settings

@@ -6,6 +6,7 @@ the form that the transport asks for. Private keys are files that only their own
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -288,8 +289,10 @@ def _verify_transport(public: str, body: bytes, signature: bytes) -> bool:
 
 
 def _read_request(path: Path) -> EnrolmentRequest:
+    content = read_named(path, "enrolment request", _MAX_REQUEST_BYTES)
     try:
-        return EnrolmentRequest.model_validate_json(read_named(path, "enrolment request", _MAX_REQUEST_BYTES))
+        # Some editors and mail programs put this mark in front of a text.
+        return EnrolmentRequest.model_validate_json(content.removeprefix(codecs.BOM_UTF8))
     except ValidationError as error:
         raise later_release(error, path) or InputError.one(
             "this is not an enrolment request",

@@ -1,0 +1,91 @@
+"""What is given in the place of a site's enrolment request is told as what it is, a private key as a leak."""
+
+from __future__ import annotations
+
+import codecs
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.aggregator.fakes import seeded_keys
+from tests.aggregator.home import aggregator, make_home, request
+from wardround.federation.identities import SiteKeys
+from wardround.federation.succession import Rotation
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A folder with a federation of one site."""
+    make_home(tmp_path, 9443, names=("north",))
+    return tmp_path
+
+
+def refused(home: Path, *words: object) -> str:
+    outcome = aggregator(*words, "--config", home / "federation.yaml")
+    assert outcome.code == 2, outcome
+    assert outcome.err.count("error: ") == 1, outcome.err
+    return outcome.err
+
+
+@pytest.mark.parametrize("name", ["signing.key", "transport.key"])
+@pytest.mark.parametrize("command", ["enroll", "replace", "rotate-key"])
+def test_a_sites_private_key_is_told_as_a_leak(home: Path, command: str, name: str) -> None:
+    SiteKeys.create(home / "site")
+    before = (home / "roster.json").read_bytes()
+    found = refused(home, command, "north", home / "site" / name)
+    assert f"{name}: this is a site's PRIVATE key" in found
+    for part in ("Delete your copy", "`aggregator revoke north`", "`site-client rotate-keys`", "such as north.pub"):
+        assert part in found
+    assert (home / "roster.json").read_bytes() == before
+
+
+def test_a_key_that_was_renamed_is_a_private_key_all_the_same(home: Path) -> None:
+    SiteKeys.create(home / "site")
+    (home / "site" / "signing.key").rename(home / "west.pub")
+    assert "PRIVATE key" in refused(home, "enroll", "west", home / "west.pub")
+
+
+def test_the_aggregators_own_key_is_no_leak_of_a_site(home: Path) -> None:
+    for name in ("coordinator.key", "ca.key", "server.key"):
+        found = refused(home, "enroll", "west", home / "keys" / name)
+        assert "a PRIVATE key of the aggregator itself" in found
+        assert "Delete" not in found
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("site.yaml", "schema: 1\nname: west\n", "a file of settings (YAML)"),
+        ("accepted.json", '{"address": "", "ca_pem": "", "roster": {}}', "what a site has accepted"),
+        ("invitation.json", '{"invitation": {}}', "an invitation"),
+        ("roster.json", '{"members": []}', "a roster"),
+        ("west.pub", '{"member": {"name": "we', "the beginning of one: the end is missing"),
+        ("west.pub", "", "an empty file"),
+        ("west.pub", "Dear coordinator,\n", "another text"),
+        ("west.zip", "PK\x03\x04", "a zip archive"),
+        ("west.pub", "-----BEGIN CERTIFICATE-----\n", "a certificate"),
+    ],
+    ids=["settings", "accepted", "invitation", "roster", "cut", "empty", "mail", "zip", "certificate"],
+)
+def test_another_file_is_named_with_the_one_to_ask_for(home: Path, name: str, content: str, said: str) -> None:
+    (home / "sent").mkdir()
+    (home / "sent" / name).write_text(content)
+    found = refused(home, "enroll", "west", home / "sent" / name)
+    assert f"this is not an enrolment request (got {said}" in found
+    assert "Ask the site's staff for west.pub; it lies beside their site.yaml" in found
+
+
+def test_new_keys_of_an_enrolled_site_have_their_own_command(home: Path) -> None:
+    Rotation.create("north", seeded_keys("north"), seeded_keys("later")).save(home / "new.pub")
+    for command in ("enroll", "replace"):
+        assert f"use `aggregator rotate-key north {home / 'new.pub'}`" in refused(
+            home, command, "north", home / "new.pub"
+        )
+    assert aggregator("rotate-key", "north", home / "new.pub", "--config", home / "federation.yaml").code == 0
+
+
+def test_a_request_that_an_editor_has_marked_as_utf_8_is_one(home: Path) -> None:
+    shutil.copy(request(home, "west"), home / "mailed.pub")
+    (home / "mailed.pub").write_bytes(codecs.BOM_UTF8 + (home / "mailed.pub").read_bytes())
+    assert aggregator("enroll", "west", home / "mailed.pub", "--config", home / "federation.yaml").code == 0
