@@ -13,7 +13,7 @@ from tests.corpus.test_corpus import RELEASES
 from wardround.engine.basics.closed import Added, Closed
 
 LISTED = [release for release in RELEASES if (release / "keys.json").exists()]
-RENAMED: dict[str, str] = {}
+RENAMED: dict[str, str] = {"federation.invitation._Signed": "federation.invitation.SignedInvitation"}
 """Schemas that go by another name since: `module.Class` of the release to that of today."""
 
 

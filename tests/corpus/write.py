@@ -37,7 +37,7 @@ from wardround.engine.basics.canonical import canonical_model, sha256_hex
 from wardround.engine.parts import Kind, Part, builtin_and_plugins
 from wardround.engine.study import Study, load_study, study_to_bytes
 from wardround.federation.identities import EnrolmentRequest, Roster, SiteKeys
-from wardround.federation.invitation import save_invitation
+from wardround.federation.invitation import SignedInvitation, save_invitation
 from wardround.federation.payload import pack
 from wardround.federation.protocol import (
     FEATURES,
@@ -158,7 +158,7 @@ def seeded_site(folder: Path) -> Site:
     request.save(folder / "north.pub")
     invitation = invitation_for(coordinator_key(), Roster.of((request.member,)))
     save_invitation(folder / "invitation.json", invitation, coordinator_key())
-    pin(load_settings(folder / "site.yaml").accepted, invitation)
+    pin(load_settings(folder / "site.yaml").accepted, SignedInvitation.by(invitation, coordinator_key()))
     return Site(folder, coordinator_key(), invitation)
 
 

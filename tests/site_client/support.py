@@ -21,7 +21,7 @@ from wardround.engine.study.documents import parse_document, validate_document
 from wardround.federation.envelope import Envelope
 from wardround.federation.guards import Schema, describe
 from wardround.federation.identities import CoordinatorKey, EnrolmentRequest, Roster, SiteKeys
-from wardround.federation.invitation import Invitation, save_invitation
+from wardround.federation.invitation import Invitation, SignedInvitation, save_invitation
 from wardround.federation.payload import pack, payload_digest
 from wardround.federation.protocol import Horizon, MetricValue, Plan, Reply, Stage, Task, work_key
 from wardround.federation.sealing import open_reply, seal_task
@@ -129,7 +129,7 @@ def build_site(folder: Path, *, address: str = "127.0.0.1:9", ca_pem: str = "") 
     coordinator = CoordinatorKey.create(folder / "coordinator")
     invitation = invitation_for(coordinator, Roster.of((request.member,)), address=address, ca_pem=ca_pem)
     save_invitation(folder / "invitation.json", invitation, coordinator)
-    pin(load_settings(folder / "site.yaml").accepted, invitation)
+    pin(load_settings(folder / "site.yaml").accepted, SignedInvitation.by(invitation, coordinator))
     return Site(folder, coordinator, invitation)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.site_client.support import Site, build_site
 from tests.support.certificates import write_certificates
-from wardround.engine.basics.canonical import canonical_json, sha256_hex
+from wardround.engine.basics.canonical import canonical_json, canonical_model, sha256_hex
 from wardround.engine.cli.runner import ExitCode, run
 from wardround.federation.identities import CoordinatorKey, EnrolmentRequest, Roster, SiteKeys, fingerprint
 from wardround.federation.invitation import Invitation, authority_fingerprint, save_invitation
@@ -85,6 +85,64 @@ def test_what_is_replaced_is_kept(site: Site) -> None:
     assert accept(site, "--yes") == ExitCode.OK
     kept = sorted(history_folder(site.settings.accepted).iterdir())
     assert [path.read_bytes() for path in kept] == [first, second]
+
+
+def _other_rounds(text: str) -> str:
+    return text.replace('"rounds":3', '"rounds":1')
+
+
+def _other_address(text: str) -> str:
+    return text.replace('"address":"127.0.0.1:9"', '"address":"127.0.0.1:10"')
+
+
+def _laid_out_anew(text: str) -> str:
+    return json.dumps(json.loads(_other_rounds(text)), indent=4, sort_keys=False)
+
+
+def _other_signature(text: str) -> str:
+    return text.replace('"signature":"', '"signature":"00')
+
+
+HAND_MADE = {
+    "rounds": (_other_rounds, "other contents"),
+    "address": (_other_address, "other contents"),
+    "rounds, laid out anew": (_laid_out_anew, "other contents"),
+    "signature": (_other_signature, "other contents"),
+    "cut": (lambda text: text[:1], "cut short"),
+    "empty": (lambda text: "", "empty"),
+    "study": (lambda text: text.replace('"study":"{', '"study":"{ '), "belong together"),
+    "a key gone": (lambda text: text.replace('"plan":', '"plant":'), "no invitation.plan"),
+}
+
+
+@pytest.mark.parametrize("change", HAND_MADE)
+def test_what_was_accepted_is_refused_once_somebody_has_changed_it(
+    site: Site, change: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed, got = HAND_MADE[change]
+    before = site.settings.accepted.read_text()
+    site.settings.accepted.write_text(changed(before))
+    assert site.settings.accepted.read_text() != before
+    for command in (["check", "--offline"], []):
+        assert run(app, [*command, "--config", str(site.config)]) == ExitCode.BAD_INPUT
+        said = capsys.readouterr().err
+        assert f"{site.settings.accepted}: this is not what was accepted" in said
+        assert got in said
+        assert "Accept the invitation again" in said
+    typed = ["--fingerprint", fingerprint(site.coordinator.public)]
+    typed += ["--fingerprint", authority_fingerprint(site.invitation.ca_pem)]
+    assert accept(site, "--yes", *typed) == ExitCode.OK
+    assert site.settings.accepted.read_text() == before
+
+
+def test_an_agreement_of_an_earlier_release_is_read_and_gets_its_signature_when_it_is_accepted_again(
+    site: Site,
+) -> None:
+    before = site.settings.accepted.read_bytes()
+    site.settings.accepted.write_bytes(canonical_model(site.invitation) + b"\n")
+    assert site.agreement.invitation == site.invitation
+    assert accept(site, "--yes") == ExitCode.OK
+    assert site.settings.accepted.read_bytes() == before
 
 
 def _other_key(site: Site, folder: Path) -> list[str]:

@@ -13,6 +13,7 @@ from tests.site_client.support import Site, build_site, invitation_for
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode, run
 from wardround.federation.identities import Roster, SiteKeys
+from wardround.federation.invitation import SignedInvitation
 from wardround.site_client import supervisor
 from wardround.site_client.agreement import pin
 from wardround.site_client.cli import app
@@ -43,7 +44,8 @@ def _without_keys(site: Site) -> None:
 
 
 def _not_in_the_roster(site: Site) -> None:
-    pin(site.settings.accepted, invitation_for(site.coordinator, Roster(members=())))
+    invitation = invitation_for(site.coordinator, Roster(members=()))
+    pin(site.settings.accepted, SignedInvitation.by(invitation, site.coordinator))
 
 
 def _other_keys(site: Site) -> None:

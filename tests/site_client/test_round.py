@@ -25,6 +25,7 @@ from tests.site_client.support import (
 from wardround.engine.basics.backoff import Backoff
 from wardround.federation.endings import EndReason, ending_line
 from wardround.federation.envelope import Envelope
+from wardround.federation.invitation import SignedInvitation
 from wardround.federation.payload import unpack
 from wardround.federation.protocol import (
     Checks,
@@ -367,7 +368,7 @@ def test_only_what_the_plan_speaks_of_leaves(tmp_path: Path, leaves: Leaves, nam
     site = build_site(tmp_path / "site")
     plan = site.invitation.plan.model_copy(update={"leaves": leaves})
     site = replace(site, invitation=site.invitation.model_copy(update={"plan": plan}))
-    pin(site.settings.accepted, site.invitation)
+    pin(site.settings.accepted, SignedInvitation.by(site.invitation, site.coordinator))
     laboratory, base = FakeLaboratory(), base_model()
     with working_site(site, laboratory) as courier:
         cohort = ready(site, courier).cohort
@@ -384,7 +385,7 @@ def test_the_model_is_scored_when_the_plan_says_so(tmp_path: Path) -> None:
     site = build_site(tmp_path / "site")
     plan = site.invitation.plan.model_copy(update={"validation": Checks(every=ROUNDS + 1, max_cases=3)})
     site = replace(site, invitation=site.invitation.model_copy(update={"plan": plan}))
-    pin(site.settings.accepted, site.invitation)
+    pin(site.settings.accepted, SignedInvitation.by(site.invitation, site.coordinator))
     laboratory, base = FakeLaboratory(), base_model()
     with working_site(site, laboratory) as courier:
         cohort = ready(site, courier).cohort

@@ -12,7 +12,7 @@ from tests.site_client.support import Site, build_site, invitation_for
 from wardround.engine.cli.runner import ExitCode, run
 from wardround.engine.study import Study, study_to_bytes
 from wardround.federation.identities import EnrolmentRequest, Roster, SiteKeys
-from wardround.federation.invitation import save_invitation
+from wardround.federation.invitation import SignedInvitation, save_invitation
 from wardround.federation.protocol import Leaves, Requirements
 from wardround.site_client.acceptance import Offer, describe_offer
 from wardround.site_client.cli import app
@@ -30,6 +30,12 @@ def _init(folder: Path, name: str = "north") -> int:
     folder.mkdir(exist_ok=True)
     (folder / "data.csv").touch()
     return run(app, ["init", "--name", name, "--manifest", str(folder / "data.csv"), "--folder", str(folder)])
+
+
+def _offer(site: Site, **changes: object) -> Offer:
+    """The site's invitation with other contents, as an offer."""
+    signed = SignedInvitation.by(site.invitation.model_copy(update=changes), site.coordinator)
+    return Offer(site.settings, load_policy(site.settings.policy), signed)
 
 
 def _accept(site: Site, *more: str) -> int:
@@ -182,22 +188,21 @@ def test_help_and_version_answer(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_offer_says_which_scores_leave(tmp_path: Path, leaves: Leaves | None, said: tuple[str, ...]) -> None:
     site = build_site(tmp_path / "site")
     plan = site.invitation.plan.model_copy(update={"leaves": leaves})
-    offer = Offer(site.settings, load_policy(site.settings.policy), site.invitation.model_copy(update={"plan": plan}))
+    offer = _offer(site, plan=plan)
     shown = "\n".join(describe_offer(offer))
     assert all(words in shown for words in said), shown
 
 
 def test_an_offer_says_which_values_are_one_class(tmp_path: Path) -> None:
     site = build_site(tmp_path / "site")
-    settings, policy = site.settings, load_policy(site.settings.policy)
     plain = site.invitation.open_study()
-    assert "Classes" not in "\n".join(describe_offer(Offer(settings, policy, site.invitation)))
+    assert "Classes" not in "\n".join(describe_offer(_offer(site)))
     merged = Study.model_validate(
         {**plain.model_dump(by_alias=True), "classes": {"tumour": (1, 2, 4), "edema": 3}, "rest": "background"}
     )
     plan = site.invitation.plan.model_copy(update={"study": merged.digest})
     study = study_to_bytes(merged).decode()
-    offer = Offer(settings, policy, site.invitation.model_copy(update={"plan": plan, "study": study}))
+    offer = _offer(site, plan=plan, study=study)
     rest = "every value of a mask that no class names counts as background"
     assert f"Classes      tumour is 1, 2 or 4; {rest}" in describe_offer(offer)
 
@@ -206,5 +211,5 @@ def test_an_offer_says_which_values_are_one_class(tmp_path: Path) -> None:
 def test_an_offer_says_which_column_the_table_must_have(tmp_path: Path, required: bool) -> None:
     site = build_site(tmp_path / "site")
     plan = site.invitation.plan.model_copy(update={"require": Requirements(patient_column=required)})
-    offer = Offer(site.settings, load_policy(site.settings.policy), site.invitation.model_copy(update={"plan": plan}))
+    offer = _offer(site, plan=plan)
     assert ("must have a PatientID column" in "\n".join(describe_offer(offer))) is required

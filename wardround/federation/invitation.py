@@ -83,18 +83,36 @@ class Invitation(WireModel):
         return study_from_bytes(self.study.encode())
 
 
-class _Signed(WireModel):
+class SignedInvitation(WireModel):
+    """An invitation with the signature of the coordinator's key that it names."""
+
     invitation: Invitation
     signature: SignatureHex
+
+    @classmethod
+    def by(cls, invitation: Invitation, key: CoordinatorKey) -> Self:
+        """An invitation that this key signs."""
+        return cls(invitation=invitation, signature=key.sign(_statement(invitation)).hex())
+
+    @property
+    def holds(self) -> bool:
+        """Whether the invitation is, to the letter, what the holder of the coordinator's key has signed."""
+        signature = bytes.fromhex(self.signature)
+        return verify(self.invitation.coordinator_key, _statement(self.invitation), signature)
 
 
 def save_invitation(path: Path, invitation: Invitation, key: CoordinatorKey) -> None:
     """Sign an invitation and write it as readable JSON, atomically."""
-    signed = _Signed(invitation=invitation, signature=key.sign(_statement(invitation)).hex())
+    signed = SignedInvitation.by(invitation, key)
     write_atomic(path, (json.dumps(signed.model_dump(mode="json"), indent=2, sort_keys=True) + "\n").encode())
 
 
 def load_invitation(path: Path) -> Invitation:
+    """The invitation in a file. Raises `InputError` as `load_signed` does."""
+    return load_signed(path).invitation
+
+
+def load_signed(path: Path) -> SignedInvitation:
     """The invitation in a file, its signature checked against the coordinator's key that it names.
 
     That shows that the file is whole and that the coordinator key's holder wrote it. Whether that is the coordinator
@@ -105,7 +123,7 @@ def load_invitation(path: Path) -> Invitation:
     """
     signed = _read(path)
     invitation = signed.invitation
-    if not verify(invitation.coordinator_key, _statement(invitation), bytes.fromhex(signed.signature)):
+    if not signed.holds:
         raise InputError.one(
             "the invitation was changed after the coordinator had signed it",
             where=str(path),
@@ -120,7 +138,7 @@ def load_invitation(path: Path) -> Invitation:
     with findings.gather():
         invitation.open_study()
     findings.raise_if_any()
-    return invitation
+    return signed
 
 
 def authority_fingerprint(ca_pem: str) -> str:
@@ -173,10 +191,10 @@ def _statement(invitation: Invitation) -> bytes:
     return b"wardround invitation\n" + canonical_model(invitation)
 
 
-def _read(path: Path) -> _Signed:
+def _read(path: Path) -> SignedInvitation:
     content = read_named(path, "invitation", MAX_INVITATION_BYTES)
     try:
-        return _Signed.model_validate_json(content)
+        return SignedInvitation.model_validate_json(content)
     except ValidationError as error:
         _refuse_another_file(path, content)
         first = error.errors()[0]

@@ -15,14 +15,13 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.files import write_settings
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.study import Study
 from wardround.engine.study.labels import spoken
 from wardround.federation.differences import invitation_differences
 from wardround.federation.identities import SiteKeys, fingerprint
-from wardround.federation.invitation import Invitation, load_invitation, shown_authority
+from wardround.federation.invitation import Invitation, SignedInvitation, load_signed, shown_authority
 from wardround.federation.protocol import Leaves, Plan
 from wardround.site_client.agreement import (
     Agreement,
@@ -30,6 +29,7 @@ from wardround.site_client.agreement import (
     check_membership,
     check_policy,
     pin,
+    pinned_form,
     read_accepted,
 )
 from wardround.site_client.costs import Costs
@@ -58,10 +58,15 @@ class Offer:
 
     settings: SiteSettings
     policy: Policy
-    invitation: Invitation
+    signed: SignedInvitation
     former: Invitation | None = None
     damaged: bool = False
     replaced: str = ""
+
+    @property
+    def invitation(self) -> Invitation:
+        """What is offered."""
+        return self.signed.invitation
 
     @property
     def strangers(self) -> tuple[Trusted, ...]:
@@ -86,10 +91,11 @@ class Offer:
                 was typed is nobody's in this invitation.
         """
         self._check(typed)
-        if self.former is None or self.former != self.invitation:
-            _keep(self.settings.accepted)
-            pin(self.settings.accepted, self.invitation)
-        return self.settings.accepted
+        accepted = self.settings.accepted
+        if not (accepted.is_file() and accepted.read_bytes() == pinned_form(self.signed)):
+            _keep(accepted)
+            pin(accepted, self.signed)
+        return accepted
 
     def _check(self, typed: Sequence[str]) -> None:
         findings, given = Findings(), {_plain(text) for text in typed}
@@ -121,7 +127,7 @@ def open_offer(invitation_path: Path, config: Path) -> Offer:
     settings = load_settings(config)
     findings, former, damaged = Findings(), None, False
     with findings.gather():
-        invitation = load_invitation(invitation_path)
+        signed = load_signed(invitation_path)
     with findings.gather():
         policy = load_policy(settings.policy)
     with findings.gather():
@@ -129,6 +135,7 @@ def open_offer(invitation_path: Path, config: Path) -> Offer:
     with findings.gather():
         former, damaged = _former(settings.accepted)
     findings.raise_if_any()
+    invitation = signed.invitation
     agreement = Agreement(invitation, invitation.open_study())
     with findings.gather():
         check_policy(policy, agreement)
@@ -136,7 +143,7 @@ def open_offer(invitation_path: Path, config: Path) -> Offer:
         check_membership(settings, keys, agreement, invitation_path)
     findings.extend(tried(agreement.study))
     findings.raise_if_any()
-    return Offer(settings, policy, invitation, former, damaged, _replaced(settings.accepted, invitation))
+    return Offer(settings, policy, signed, former, damaged, _replaced(settings.accepted, invitation))
 
 
 def describe_offer(offer: Offer, costs: Costs | None = None) -> tuple[str, ...]:
@@ -289,11 +296,11 @@ def history_folder(accepted: Path) -> Path:
 
 def _replaced(accepted: Path, invitation: Invitation) -> str:
     """The last day on which this invitation, accepted earlier, was replaced; empty where it never was."""
-    content = canonical_model(invitation)
     with contextlib.suppress(OSError):
         for path in sorted(history_folder(accepted).glob("*.json"), reverse=True):
-            if path.read_bytes().strip() == content:
-                return path.stem.partition("T")[0]
+            with contextlib.suppress(InputError):  # a copy that is damaged was none of this invitation
+                if read_accepted(path) == invitation:
+                    return path.stem.partition("T")[0]
     return ""
 
 

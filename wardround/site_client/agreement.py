@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.files import write_settings
@@ -14,7 +15,7 @@ from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.releases import later_release
 from wardround.engine.study import Study
 from wardround.federation.identities import Member, SiteKeys
-from wardround.federation.invitation import Invitation
+from wardround.federation.invitation import Invitation, SignedInvitation
 from wardround.federation.protocol import Plan, RefusalCode
 from wardround.site_client.rotation import read_rotations
 from wardround.site_client.settings import Policy, SiteSettings, load_policy
@@ -51,9 +52,14 @@ class Agreement:
         return self.invitation.address
 
 
-def pin(path: Path, invitation: Invitation) -> None:
-    """Write the accepted invitation atomically."""
-    write_settings(path, canonical_model(invitation) + b"\n")
+def pin(path: Path, signed: SignedInvitation) -> None:
+    """Write the accepted invitation atomically, with the coordinator's signature, which every reading checks."""
+    write_settings(path, pinned_form(signed))
+
+
+def pinned_form(signed: SignedInvitation) -> bytes:
+    """The bytes of the accepted invitation's file."""
+    return canonical_model(signed) + b"\n"
 
 
 def load_agreement(path: Path) -> Agreement:
@@ -66,11 +72,11 @@ def read_accepted(path: Path) -> Invitation:
     """The accepted invitation. Raises `InputError` when there is none, it cannot be read, or others may change it.
 
     Raises:
-        DamagedAgreementError: it is not one.
+        DamagedAgreementError: it is not one, or was changed after it had been accepted.
     """
     require_kept(path, Kept.SETTINGS, "accepted invitation")
     try:
-        return Invitation.model_validate_json(path.read_bytes())
+        pinned = _pinned(path.read_bytes())
     except FileNotFoundError:
         raise InputError.one(
             "no invitation has been accepted yet",
@@ -85,8 +91,49 @@ def read_accepted(path: Path) -> Invitation:
             "the accepted invitation cannot be read", where=str(path), got=error.strerror or ""
         ) from None
     except ValidationError as error:
-        problem = Problem("this is not an accepted invitation", str(path), remedy="Accept the invitation again")
-        raise later_release(error, path) or DamagedAgreementError([problem]) from None
+        raise later_release(error, path) or _damaged(path, _found(error)) from None
+    if isinstance(pinned, Invitation):
+        return pinned
+    if not pinned.holds:
+        raise _damaged(path, "other contents than those that the coordinator has signed")
+    return pinned.invitation
+
+
+def _pinned(content: bytes) -> SignedInvitation | Invitation:
+    """What `pin` wrote, also in the form of earlier releases, which kept no signature. Raises `ValidationError`."""
+    try:
+        written = from_json(content)
+    except ValueError:
+        written = None
+    if isinstance(written, dict) and written.keys() & SignedInvitation.model_fields.keys():
+        return SignedInvitation.model_validate_json(content)
+    return Invitation.model_validate_json(content)
+
+
+def _damaged(path: Path, got: str) -> DamagedAgreementError:
+    return DamagedAgreementError(
+        [
+            Problem(
+                "this is not what was accepted: the file was changed or damaged afterwards",
+                where=str(path),
+                got=got,
+                expected="the file as `site-client accept` wrote it",
+                remedy="Accept the invitation again: `site-client accept invitation.json`, with the coordinator's "
+                "file; nothing is done for this site until then",
+            )
+        ]
+    )
+
+
+def _found(error: ValidationError) -> str:
+    """What stands where the accepted invitation should be; the texts of a damaged file are not repeated."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = ".".join(str(step) for step in first["loc"])
+    if first["type"] == "json_invalid":
+        return "a file that is empty, cut short, or no longer the text of an invitation"
+    if first["type"] == "missing":
+        return f"no {place}"
+    return "parts that do not belong together" if first["type"] == "value_error" else f"another {place}"
 
 
 def check_policy(policy: Policy, agreement: Agreement) -> None:
