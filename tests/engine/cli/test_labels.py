@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
+from PIL import Image as Pillow
 
 from tests.engine.cli.hospital import Hospital
 from tests.support.commands import run_wardround
-from tests.support.images import write_classification_cohort
+from tests.support.images import write_classification_cohort, write_segmentation_cohort
 from tests.support.studies import CLASSIFICATION, SEGMENTATION, changed, write_study
 from wardround.engine.basics.problems import InputError
 from wardround.engine.experiments import Workbench
@@ -19,6 +21,13 @@ from wardround.engine.imaging import Image, read_image, read_label, write_image,
 from wardround.engine.study import load_study
 
 FULL = ("--full",)
+FLAT = changed(
+    SEGMENTATION,
+    preprocessing=[{"z_normalize": {"within": "all"}}],
+    patches={"size": [16, 16], "per_case": 2},
+    model={"name": "unet", "dimensions": 2, "filters": 4, "levels": 2},
+)
+"""A study of photographs."""
 
 
 def relabel(path: Path, change: dict[int, int]) -> None:
@@ -120,6 +129,32 @@ def test_a_mask_that_is_no_mask_is_told_from_its_header_or_name(hospital: Hospit
     hospital.refuse("subject 'case_000', Label (case_000.nii.gz): a mask has one value per voxel", "3 values")
     shutil.copy(hospital.image(2), hospital.mask(2))
     hospital.refuse("subject 'case_002', Label", "a mask holds whole numbers", "Is it an image?", options=FULL)
+
+
+@pytest.mark.parametrize("kind", ["named JPEG", "named PNG", "in a TIFF"])
+def test_masks_as_jpeg_are_told_from_their_headers(tmp_path: Path, kind: str) -> None:
+    manifest = write_segmentation_cohort(tmp_path, shape=(40, 48))
+    write_study(tmp_path / "study.yaml", FLAT)
+    name = {"named JPEG": "seg.jpg", "named PNG": "seg.png", "in a TIFF": "seg.tif"}[kind]
+    mask = read_label(tmp_path / "labels" / "case_001.png")[0] * 100
+    if kind == "in a TIFF":
+        tifffile.imwrite(tmp_path / name, mask, compression="jpeg")
+    else:
+        Pillow.fromarray(mask).save(tmp_path / name, format="JPEG")
+    manifest.write_text(manifest.read_text().replace("labels/case_001.png", name))
+    outcome = run_wardround("check", tmp_path / "study.yaml", "--manifest", manifest)
+    assert outcome.code == 2
+    assert f"data.csv:3, subject 'case_001', Label ({name}): the mask is stored as JPEG" in outcome.err
+    assert "Export the mask anew as .png or .nii.gz" in outcome.err
+    assert outcome.err.count("error: ") == 1
+
+
+def test_a_png_that_is_called_jpg_keeps_its_numbers(tmp_path: Path) -> None:
+    manifest = write_segmentation_cohort(tmp_path, shape=(40, 48))
+    write_study(tmp_path / "study.yaml", FLAT)
+    shutil.copy(tmp_path / "labels" / "case_001.png", tmp_path / "seg.jpg")
+    manifest.write_text(manifest.read_text().replace("labels/case_001.png", "seg.jpg"))
+    assert run_wardround("check", tmp_path / "study.yaml", "--manifest", manifest).code == 0
 
 
 def test_what_check_has_not_looked_at_is_said_in_one_line(hospital: Hospital, tmp_path: Path) -> None:

@@ -66,7 +66,25 @@ def test_an_image_in_the_place_of_a_mask_is_told_as_that() -> None:
     assert "this is an image, or another file, in the place of a mask" in told(study(rest="background"), image)
     assert "got 1,000 different values from -200 to 799" in told(study(rest="background"), image)
     assert "Is this file the mask, and not an image?" in told(study(), image)
-    assert "and 989 more values" in told(study(), image)
+    assert "got 997 values between -200 and 799 in 997 voxels" in told(study(), image)
+
+
+def test_many_values_are_one_span_and_nobody_is_to_make_classes_of_them() -> None:
+    edges = np.arange(1, 30)
+    problems = [label_problem(study(), name, name, value_counts(edges + start)) for start, name in enumerate("abcd")]
+    (found,) = together([problem for problem in problems if problem is not None], "data.csv")
+    assert found.got == "30 values between 3 and 32 in 4 cases ('a', 'b', 'c' and 1 more)"
+    for text in (found.remedy, told(study(), edges)):
+        assert "a class of the study" not in text
+        assert "Export the mask again" in text
+        assert "`rest: background`" in text
+    few = [
+        label_problem(study(), name, name, dict.fromkeys(of, 1))
+        for name, of in (("a", range(3, 9)), ("b", range(9, 15)))
+    ]
+    (found,) = together([problem for problem in few if problem is not None], "data.csv")
+    assert found.got == "12 values between 3 and 14 in 2 cases ('a', 'b')"
+    assert "a class of the study" not in found.remedy
 
 
 def test_masks_with_the_same_fault_are_told_once() -> None:

@@ -52,6 +52,11 @@ def pixels(source: Source, role: Role) -> np.ndarray:
     return _opened(source, lambda file: _pixels(source.path, _only_page(source.path, file), role))
 
 
+def is_jpeg_inside(source: Source) -> bool:
+    """Whether a page is packed in a way that keeps its pixels only roughly."""
+    return _opened(source, lambda file: any(page.compression.name in _JPEGS for page in file.pages))
+
+
 def _opened(source: Source, use: Callable[[Any], _Result]) -> _Result:
     import tifffile
 

@@ -11,6 +11,7 @@ from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.reading import unreadable
 from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.imaging.geometry import file_differences, only_rounded, rounding_words
+from wardround.engine.imaging.lossy import lossy_kind
 from wardround.engine.imaging.reading import Header, read_header, read_label, read_label_header
 from wardround.engine.imaging.types import Geometry, Remark
 from wardround.engine.inspection.exchanged import ASTRAY
@@ -56,6 +57,17 @@ def _remarks(first: Header, headers: Iterable[Header]) -> tuple[Remark, ...]:
 
 
 def _mask_header(where: str, path: Path, findings: Findings) -> Header | None:
+    lossy = lossy_kind(path)
+    if lossy:
+        findings.add(
+            "the mask is stored as JPEG, which changes the numbers at every edge",
+            where=f"{where} ({path.name})",
+            got=lossy,
+            expected="a format that keeps every number, such as .png or .nii.gz",
+            remedy="Export the mask anew as .png or .nii.gz from the program in which it was drawn; converting the "
+            "JPEG does not bring the numbers back",
+        )
+        return attempt(_read_mask_header, where, path, Findings())
     mask = attempt(_read_mask_header, where, path, findings)
     if mask is not None and mask.channels != 1 and not _is_grey(mask, path):
         findings.add(

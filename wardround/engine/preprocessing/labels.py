@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,16 +17,25 @@ _SHOWN_VALUES = 8
 _SHOWN_CASES = 3
 _LIKE_AN_IMAGE = 256
 """More different values than this are no mask, even where values that no class names count as background."""
+_AS_BACKGROUND = "Write `rest: background` in the study, if they are to count as background"
+_AS_SLIP = "correct the mask, if they are a slip"
 _MANY = 50
 """So many values that no class names are asked about: the file may be an image."""
 
 
 @dataclass(frozen=True)
 class UnnamedValues(Problem):
-    """Values of one mask that no class names. `subject` has the mask; `counts` are its voxels, by value."""
+    """Values of one mask that no class names.
+
+    Attributes:
+        subject: whose mask it is.
+        counts: its voxels, by value.
+        for_many: what to do if all masks together have more such values than classes are likely to have.
+    """
 
     subject: str = ""
     counts: tuple[tuple[int, int], ...] = ()
+    for_many: str = ""
 
 
 def classes_of(study: Study) -> dict[int, int]:
@@ -51,11 +60,12 @@ def label_problem(study: Study, subject: str, where: str, found: Mapping[int, in
         return UnnamedValues(
             "the mask has values outside the study's classes",
             where,
-            _shown([f"{value} in {_voxels(count)}" for value, count in unnamed.items()]),
+            _of_mask(unnamed),
             named_values(study),
             ways_out(study, [*unnamed]),
             subject=subject,
             counts=tuple(unnamed.items()),
+            for_many=_ways_out_of_many(len(unnamed)),
         )
     if len(unnamed) > _LIKE_AN_IMAGE:
         got = f"{len(found):,} different values from {min(found)} to {max(found)}"
@@ -91,19 +101,24 @@ def named_values(study: Study) -> str:
 
 
 def ways_out(study: Study, values: Sequence[int]) -> str:
-    """What can be done about values that no class names."""
-    ways = [
-        "write `rest: background` in the study, if they are to count as background",
-        "correct the mask, if they are a slip",
-    ]
+    """What can be done about values that no class names; of many nobody wants to make classes."""
+    if len(values) > _SHOWN_VALUES:
+        return _ways_out_of_many(len(values))
     usable = [value for value in values if 0 <= value <= LARGEST_VALUE]
-    if usable:
-        name = study.class_names[1]
-        example = f"`{name}: [{', '.join(map(str, (*study.values_by_class[name], usable[0])))}]`"
-        ways.insert(0, f"list them in a class of the study, such as {example}")
-    doubt = "Is this file the mask, and not an image? If it is, " if len(values) > _MANY else ""
-    told = doubt + ", or ".join(ways)
-    return told[0].upper() + told[1:]
+    if not usable:
+        return f"{_AS_BACKGROUND}, or {_AS_SLIP}"
+    name = study.class_names[1]
+    example = f"`{name}: [{', '.join(map(str, (*study.values_by_class[name], usable[0])))}]`"
+    background = _AS_BACKGROUND[0].lower() + _AS_BACKGROUND[1:]
+    return f"List them in a class of the study, such as {example}, or {background}, or {_AS_SLIP}"
+
+
+def _ways_out_of_many(count: int) -> str:
+    doubt = "Is this file the mask, and not an image? " if count > _MANY else ""
+    return (
+        f"{doubt}Export the mask again from the program in which it was drawn, without blurred edges and with one "
+        f"number for each class. {_AS_BACKGROUND}"
+    )
 
 
 def together(problems: Iterable[Problem], where: str) -> list[Problem]:
@@ -128,9 +143,9 @@ def _joined(unnamed: Sequence[UnnamedValues], where: str) -> Problem:
     return Problem(
         f"in {len(unnamed)} cases {unnamed[0].what}",
         where,
-        _shown([f"{value} in {_cases(subjects[value])}" for value in sorted(subjects)], "; "),
+        _of_masks(subjects),
         unnamed[0].expected,
-        unnamed[0].remedy,
+        unnamed[0].remedy if len(subjects) <= _SHOWN_VALUES else unnamed[0].for_many,
     )
 
 
@@ -144,6 +159,19 @@ def _cases(subjects: Sequence[str]) -> str:
     return f"{len(subjects)} {'case' if len(subjects) == 1 else 'cases'} ({shown}{more})"
 
 
-def _shown(values: Sequence[str], separator: str = ", ") -> str:
-    more = f" and {len(values) - _SHOWN_VALUES} more values" if len(values) > _SHOWN_VALUES else ""
-    return separator.join(values[:_SHOWN_VALUES]) + more
+def _of_mask(counts: Mapping[int, int]) -> str:
+    if len(counts) > _SHOWN_VALUES:
+        return f"{_range(counts)} in {_voxels(sum(counts.values()))}"
+    return ", ".join(f"{value} in {_voxels(count)}" for value, count in counts.items())
+
+
+def _of_masks(subjects: Mapping[int, Sequence[str]]) -> str:
+    if len(subjects) > _SHOWN_VALUES:
+        return (
+            f"{_range(subjects)} in {_cases([*dict.fromkeys(name for names in subjects.values() for name in names)])}"
+        )
+    return "; ".join(f"{value} in {_cases(subjects[value])}" for value in sorted(subjects))
+
+
+def _range(values: Collection[int]) -> str:
+    return f"{len(values):,} values between {min(values)} and {max(values)}"
