@@ -12,12 +12,14 @@ import typer
 from pydantic import JsonValue
 
 from wardround.engine.basics.printable import say_json, say_text
+from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.sizes import shown_size
+from wardround.engine.cli import options
 from wardround.engine.study.labels import spoken
 
 if TYPE_CHECKING:
     from wardround.engine.basics.problems import Problem
-    from wardround.engine.inspection import Preflight
+    from wardround.engine.inspection import Depth, Preflight
     from wardround.engine.inspection.room import Needs
 
 _UNREAD: Mapping[str, Sequence[str]] = {
@@ -49,13 +51,11 @@ def check(
     What preprocessed cases will need is compared with the memory of this machine, and with the disk under `--work`: the
     folder that `fit` will be given as `--work`, or else as `--out`.
     """
-    from wardround.engine.cli.words import folds_of
-    from wardround.engine.inspection import Depth, check_files
+    from wardround.engine.inspection import Depth
     from wardround.engine.inspection.room import memory_shortage, needs_of, require_store_room
-    from wardround.engine.trial import trial_pass
 
     depth = Depth.STEPS if full else Depth.HEADERS
-    result = check_files(study, manifest, depth, folds_of(folds), trial_pass)
+    result = _checked(study, manifest, depth, folds)
     needs = needs_of(result.study, result.inspection.grids)
     if work is not None:
         require_store_room(needs.disk, work)
@@ -64,6 +64,22 @@ def check(
         say_json(_described(result, needs, notices, depth.value))
     else:
         say_text(_text(result, needs, _store(needs, work), notices, depth.value))
+
+
+def _checked(study: Path, manifest: Path, depth: Depth, folds: str) -> Preflight:
+    from wardround.engine.cohort import Folds
+    from wardround.engine.inspection import check_files
+    from wardround.engine.trial import trial_pass
+
+    findings, result = Findings(), None
+    wanted: Folds | int = Folds.NESTED
+    with findings.gather():
+        wanted = options.made_folds(folds, study, manifest)
+    with findings.gather():
+        result = check_files(study, manifest, depth, wanted, trial_pass)
+    if result is None or findings.problems:
+        raise InputError(dict.fromkeys(findings.problems))
+    return result
 
 
 def _store(needs: Needs, work: Path | None) -> str:

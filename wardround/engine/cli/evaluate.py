@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from pydantic import JsonValue
 from wardround.engine.basics.loudness import note
 from wardround.engine.basics.printable import say_json, say_text
 from wardround.engine.basics.problems import InputError
+from wardround.engine.cli import options
 from wardround.engine.cli.partial import end_with, tell_left_out
 from wardround.engine.cli.telling import described
 
@@ -57,9 +59,15 @@ def evaluate(
       wardround evaluate study.yaml --manifest test.csv --predictions masks --json
     """
     from wardround.engine.study import load_study
-    from wardround.engine.training import configure_threads
 
-    configure_threads(threads)
+    options.require_all(
+        partial(load_study, study),
+        partial(options.require_table, manifest),
+        partial(_require_scored, model, predictions),
+        partial(options.require_device, device),
+        partial(options.take_threads, threads),
+        partial(options.require_folder, out, "--out", "scores"),
+    )
     chosen = load_study(study)
     sound = _sound(chosen, manifest)
     tell_left_out(sound)
@@ -109,16 +117,24 @@ def _unseen(model: Path | None, cohort: Cohort, work: Path | None) -> Cohort:
 def _predictor(study: Study, cohort: Cohort, model: Path | None, predictions: Path | None, device: str) -> Predictor:
     from wardround.engine.experiments import folder_predictor, load_model, model_predictor
 
-    if model is not None and predictions is None:
-        loaded = load_model(model, device=device)
-        for notice in loaded.notices:
-            note(f"note: {notice.render()}")
-        return model_predictor(study, loaded)
-    if predictions is not None and model is None:
+    if predictions is not None:
         return folder_predictor(study, cohort, predictions)
-    got = "both" if model is not None else "neither --model nor --predictions"
-    remedy = "Add `--model run/fold-0/model`, or `--predictions masks`, and not both"
-    raise InputError.one("what is to be scored?", got=got, expected="either --model or --predictions", remedy=remedy)
+    loaded = load_model(model or Path(), device=device)
+    for notice in loaded.notices:
+        note(f"note: {notice.render()}")
+    return model_predictor(study, loaded)
+
+
+def _require_scored(model: Path | None, predictions: Path | None) -> None:
+    from wardround.engine.experiments.models import require_model
+
+    if (model is None) == (predictions is None):
+        got = "both" if model is not None else "neither --model nor --predictions"
+        remedy = "Add `--model run/fold-0/model`, or `--predictions masks`, and not both"
+        what, expected = "what is to be scored?", "either --model or --predictions"
+        raise InputError.one(what, got=got, expected=expected, remedy=remedy)
+    if model is not None:
+        require_model(model)
 
 
 def _evaluate(study: Study, cohort: Cohort, predictor: Predictor, out: Path | None, left_out: int) -> Scored:

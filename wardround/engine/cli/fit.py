@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,8 @@ from pydantic import JsonValue
 from wardround.engine.basics.loudness import note
 from wardround.engine.basics.printable import complain, say_json, say_text
 from wardround.engine.basics.problems import Findings, InputError
-from wardround.engine.basics.sizes import parse_size, shown_size
+from wardround.engine.basics.sizes import shown_size
+from wardround.engine.cli import options
 
 if TYPE_CHECKING:
     from wardround.engine.cohort import Folds
@@ -49,10 +51,21 @@ def fit(
     """
     from wardround.engine.basics.signals import interrupts
     from wardround.engine.cli.runner import ExitCode
-    from wardround.engine.cli.words import folds_of
+    from wardround.engine.study import load_study
     from wardround.engine.training import Halted
 
-    chosen, wanted, limit = _study(study, steps), folds_of(folds), _limit(store_limit)
+    options.require_all(
+        partial(load_study, study),
+        partial(options.require_table, manifest),
+        partial(options.made_folds, folds, study, manifest),
+        partial(options.require_steps, steps),
+        partial(options.require_device, device),
+        partial(options.take_threads, threads),
+        partial(options.size_of, store_limit, "--store-limit"),
+        partial(options.require_folder, out, "--out", "run"),
+        partial(options.require_folder, work, "--work", "work"),
+    )
+    chosen, wanted, limit = _study(study, steps), options.folds_of(folds), options.size_of(store_limit, "--store-limit")
     try:
         with interrupts():
             survey = _survey(study, chosen, manifest, wanted, out, device, threads)
@@ -69,33 +82,12 @@ def fit(
         say_text(_text(board, out))
 
 
-def _limit(text: str | None) -> int | None:
-    try:
-        return None if text is None else parse_size(text)
-    except ValueError:
-        raise InputError.one(
-            "this is no size",
-            where="--store-limit",
-            got=repr(text),
-            expected="a number with MB, GB or TB",
-            remedy='Write for example `--store-limit "200 GB"`',
-        ) from None
-
-
 def _study(path: Path, steps: int | None) -> Study:
     from wardround.engine.study import Study, load_study
 
     study = load_study(path)
     if steps is None:
         return study
-    if steps < 1:
-        raise InputError.one(
-            "there is nothing to train",
-            where="--steps",
-            got=str(steps),
-            expected="1 or more",
-            remedy="Leave --steps out to train for the epochs of the study",
-        )
     training = study.training.model_copy(update={"steps": steps})
     return Study.model_validate(study.model_copy(update={"training": training}).model_dump(by_alias=True))
 

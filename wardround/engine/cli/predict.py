@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from pydantic import JsonValue
 from wardround.engine.basics.loudness import note
 from wardround.engine.basics.printable import say_json, say_text
 from wardround.engine.basics.problems import InputError
+from wardround.engine.cli import options
 from wardround.engine.cli.partial import end_with, tell_left_out
 from wardround.engine.cli.telling import described
 
@@ -42,10 +44,16 @@ def predict(
     """
     from wardround.engine.basics.progress import progress
     from wardround.engine.experiments import load_model, write_predictions
+    from wardround.engine.experiments.models import require_model
     from wardround.engine.inspection import sound_cases
-    from wardround.engine.training import configure_threads
 
-    configure_threads(threads)
+    options.require_all(
+        partial(require_model, model),
+        partial(_require_images, manifest, folder),
+        partial(options.require_device, device),
+        partial(options.take_threads, threads),
+        partial(options.require_folder, out, "--out", "masks"),
+    )
     loaded = load_model(model, device=device)
     for notice in loaded.notices:
         note(f"note: {notice.render()}")
@@ -67,16 +75,25 @@ def predict(
     end_with(problems, as_json=as_json)
 
 
+def _require_images(manifest: Path | None, folder: Path | None) -> None:
+    from wardround.engine.cohort.folders import images_in
+
+    if (manifest is None) == (folder is None):
+        got = "both" if folder is not None else "neither --manifest nor --folder"
+        remedy = "Add `--folder images`, or `--manifest data.csv`, and not both"
+        raise InputError.one("where are the images?", got=got, expected="either --manifest or --folder", remedy=remedy)
+    if manifest is not None:
+        options.require_table(manifest)
+    elif folder is not None:
+        images_in(folder)
+
+
 def _cohort(study: Study, manifest: Path | None, folder: Path | None) -> Cohort:
     from wardround.engine.cohort import Truth, folder_cohort, read_manifest
 
-    if manifest is not None and folder is None:
+    if manifest is not None:
         return read_manifest(manifest, study, truth=Truth.OPTIONAL).without_truth()
-    if folder is not None and manifest is None:
-        return folder_cohort(folder, study)
-    got = "both" if folder is not None else "neither --manifest nor --folder"
-    remedy = "Add `--folder images`, or `--manifest data.csv`, and not both"
-    raise InputError.one("where are the images?", got=got, expected="either --manifest or --folder", remedy=remedy)
+    return folder_cohort(folder or Path(), study)
 
 
 def _text(cases: int, of: int, out: Path) -> str:

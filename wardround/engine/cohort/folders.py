@@ -28,7 +28,7 @@ def folder_cohort(folder: Path, study: Study) -> Cohort:
     they are grouped (`naming`); where no file is, each holds all inputs. Files that are no images, and subfolders, are
     left alone. Raises `InputError` with every problem.
     """
-    images = _images(folder)
+    images = images_in(folder)
     findings = Findings()
     readings = {path: readings_of(name, study.inputs) for name, path in images}
     if len(study.inputs) == 1 or not any(readings.values()):
@@ -46,7 +46,8 @@ def folder_cohort(folder: Path, study: Study) -> Cohort:
     return Cohort(folder, tuple(_case(subject, files) for subject, files in sorted(groups.items())))
 
 
-def _images(folder: Path) -> list[tuple[str, Path]]:
+def images_in(folder: Path) -> list[tuple[str, Path]]:
+    """The images of a folder, each with its name without the ending. Raises `InputError` if there is none."""
     if not folder.is_dir():
         raise InputError.one(
             "there is no such folder",

@@ -229,14 +229,7 @@ class _Folding:
         return split
 
     def _require_fold(self, fold: int) -> None:
-        if not 0 <= fold < self.count:
-            remedy = "The manifest's Split column fixes the one split there is" if self._stated else ""
-            expected = "0" if self.count == 1 else f"0 to {self.count - 1}"
-            where = self._cohort.manifest.name
-            remedy = remedy or "Folds are counted from 0; write one of these, or more `outer_folds` in the study"
-            raise InputError.one(
-                f"there is no fold {fold}", where=where, got=str(fold), expected=expected, remedy=remedy
-            )
+        require_fold(fold, self.count, is_stated=bool(self._stated), where=self._cohort.manifest.name)
 
     def _require_patients(self, found: int, count: int, level: str) -> None:
         if found < count:
@@ -263,6 +256,21 @@ class _Folding:
                 expected=f"at least {count} cases of one class",
                 remedy=f"Lower validation.{kind}_folds in the study, or state the sets in a Split column",
             )
+
+
+def require_fold(fold: int, count: int, *, is_stated: bool, where: str) -> None:
+    """Raise `InputError` for a fold that is none of `count`; `is_stated`: a table says who is in which set."""
+    if 0 <= fold < count:
+        return
+    stated = "The manifest's Split column fixes the one split there is"
+    remedy = "Folds are counted from 0; write one of these, or more `outer_folds` in the study"
+    raise InputError.one(
+        f"there is no fold {fold}",
+        where=where,
+        got=str(fold),
+        expected="0" if count == 1 else f"0 to {count - 1}",
+        remedy=stated if is_stated else remedy,
+    )
 
 
 def _without(cases: Sequence[Case], left_out: Cases) -> Cases:

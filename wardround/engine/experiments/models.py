@@ -58,6 +58,13 @@ def load_model(folder: Path, *, device: str = "auto") -> TrainedModel:
     Raises:
         InputError: the folder is not whole, was altered, or was written by a later release that had more.
     """
+    require_model(folder)
+    with naming_later_releases(folder):
+        return _load(folder, device)
+
+
+def require_model(folder: Path) -> None:
+    """Raise `InputError` for a folder that is no model's, with the one that was probably meant."""
     missing = [name for name in (STUDY, BEST) if not (folder / name).is_file()]
     if missing:
         raise InputError.one(
@@ -67,8 +74,6 @@ def load_model(folder: Path, *, device: str = "auto") -> TrainedModel:
             expected="a folder with both",
             remedy=_where_models_lie(folder),
         )
-    with naming_later_releases(folder):
-        return _load(folder, device)
 
 
 def _where_models_lie(folder: Path) -> str:

@@ -44,7 +44,12 @@ def configure_threads(threads: int | None) -> int:
     """
     if threads is not None:
         if threads < 1:
-            raise InputError.one("the thread budget is too small", got=str(threads), expected="1 or more")
+            raise InputError.one(
+                "no work can be done with so few threads",
+                got=str(threads),
+                expected="1 or more",
+                remedy=f"Leave it out, which takes {torch.get_num_threads()} here, or write a number of CPU cores",
+            )
         torch.set_num_threads(threads)
     return torch.get_num_threads()
 

@@ -1,0 +1,139 @@
+"""Options of a command line into what they mean. Each that is wrong is named, and all of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.basics.sizes import parse_size
+
+if TYPE_CHECKING:
+    from wardround.engine.cohort import Folds
+
+_MOST_STEPS = 10_000_000
+
+
+def require_all(*checks: Callable[[], object]) -> None:
+    """Make every check. Raises one `InputError` with the problems of all, each once."""
+    findings = Findings()
+    for check in checks:
+        with findings.gather():
+            check()
+    if findings.problems:
+        raise InputError(dict.fromkeys(findings.problems))
+
+
+def folds_of(word: str) -> Folds | int:
+    """The folds that `--folds` names. Raises `InputError`."""
+    from wardround.engine.cohort import Folds
+
+    if word in [*Folds]:
+        return Folds(word)
+    if not (word.isascii() and word.isdigit()):
+        raise InputError.one(
+            "unknown folds",
+            where="--folds",
+            got=repr(word),
+            expected="a number, all or nested",
+            remedy="Write for example `--folds 0`, `--folds all` or `--folds nested`",
+        )
+    return int(word)
+
+
+def made_folds(word: str, study: Path, manifest: Path) -> Folds | int:
+    """The folds that `--folds` names. Raises `InputError` for one that study and table do not make."""
+    from wardround.engine.cohort.folds import require_fold as require
+    from wardround.engine.study import load_study
+
+    fold, loaded = folds_of(word), load_study(study)
+    if isinstance(fold, int):
+        is_stated = _states_sets(manifest)
+        with _at("--folds"):
+            require(fold, 1 if is_stated else loaded.validation.outer_folds, is_stated=is_stated, where="")
+    return fold
+
+
+def _states_sets(manifest: Path) -> bool:
+    """Whether a table says who is in which set. What is wrong with it is told by those who read all of it."""
+    from wardround.engine.cohort.columns import SPLIT
+    from wardround.engine.cohort.tables import read_table
+
+    with Findings().gather():
+        return any(row.cells.get(SPLIT) for row in read_table(manifest, Findings()).rows)
+    return False
+
+
+def size_of(text: str | None, option: str) -> int | None:
+    """The bytes that an option such as `--store-limit` states; None where it is not given. Raises `InputError`."""
+    try:
+        return None if text is None else parse_size(text)
+    except ValueError:
+        raise InputError.one(
+            "this is no size",
+            where=option,
+            got=repr(text),
+            expected="a number with MB, GB or TB",
+            remedy=f'Write for example `{option} "200 GB"`',
+        ) from None
+
+
+def require_steps(steps: int | None) -> None:
+    """Raise `InputError` for a number of steps that no study may have."""
+    if steps is not None and not 1 <= steps <= _MOST_STEPS:
+        raise InputError.one(
+            "so many steps cannot be trained",
+            where="--steps",
+            got=f"{steps:,}",
+            expected=f"1 to {_MOST_STEPS:,}",
+            remedy="Leave --steps out to train for the epochs of the study",
+        )
+
+
+def take_threads(threads: int | None) -> None:
+    """Set this process's thread budget. Raises `InputError` for one with which no work can be done."""
+    from wardround.engine.training import configure_threads
+
+    with _at("--threads"):
+        configure_threads(threads)
+
+
+def require_device(device: str) -> None:
+    """Raise `InputError` for a device that this machine does not have."""
+    from wardround.engine.training import resolve_device
+
+    with _at("--device"):
+        resolve_device(device)
+
+
+def require_table(manifest: Path) -> None:
+    """Raise `InputError` where no table can be read at `--manifest`; what is wrong within it is told later."""
+    from wardround.engine.cohort.tables import read_table
+
+    read_table(manifest, Findings())
+
+
+def require_folder(folder: Path | None, option: str, example: str) -> None:
+    """Raise `InputError` where the folder that an option names, or one above it, is a file."""
+    above = () if folder is None else (folder, *folder.parents)
+    taken = next((place for place in above if place.exists() and not place.is_dir()), None)
+    if taken is not None:
+        raise InputError.one(
+            f"{taken} is a file",
+            where=option,
+            got=str(folder),
+            expected="a folder, which need not exist yet",
+            remedy=f"Name a folder, such as `{option} {example}`",
+        )
+
+
+@contextmanager
+def _at(option: str) -> Iterator[None]:
+    """What is wrong within is wrong with an option."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(replace(problem, where=option) for problem in error.problems) from None
