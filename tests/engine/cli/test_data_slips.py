@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import replace
 
 import nibabel
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.engine.cli.hospital import Hospital
+from tests.support.studies import SEGMENTATION, changed
 from wardround.engine.imaging import read_image, read_label, write_image, write_label
 
 
@@ -80,3 +82,73 @@ def test_sets_that_are_written_in_short(hospital: Hospital) -> None:
     hospital.manifest.write_text("\n".join(lines) + "\n")
     hospital.refuse("unknown set 'val'", "Did you mean 'validation'?")
     hospital.refuse("unknown set 'tst'", "Did you mean 'test'?")
+
+
+def test_a_table_without_names_of_columns_is_told_as_that_alone(hospital: Hospital) -> None:
+    _, *rows = hospital.manifest.read_text().splitlines()
+    hospital.manifest.write_text("\n".join(rows) + "\n")
+    said = hospital.refuse("data.csv:1: the first line holds a case", "such as `SubjectID,Channel_0,Label`")
+    assert said.count("error: ") == 1
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_lines_above_the_names_of_columns_are_to_be_removed(hospital: Hospital, separator: str) -> None:
+    text = hospital.manifest.read_text().replace(",", separator)
+    hospital.manifest.write_text(f"Export 27.11.2026, Radiology\n\n{text}")
+    said = hospital.refuse("data.csv:1: the names of the columns stand on line 3", "Remove the lines above")
+    assert said.count("error: ") == 1
+
+
+def test_a_column_that_stands_twice_is_not_read(hospital: Hospital) -> None:
+    first, *rows = hospital.manifest.read_text().splitlines()
+    doubled = [f"{row},labels/case_000.nii.gz" for row in rows]
+    hospital.manifest.write_text("\n".join([f"{first},Label", *doubled]) + "\n")
+    said = hospital.refuse("the column 'Label' stands twice (got columns 3 and 4;", "Keep one of them")
+    assert said.count("error: ") == 1
+
+
+def test_columns_that_differ_by_capital_letters_alone(hospital: Hospital) -> None:
+    first, *rows = hospital.manifest.read_text().splitlines()
+    doubled = [f"{row},images/case_000.nii.gz" for row in rows]
+    hospital.manifest.write_text("\n".join([f"{first},channel_0", *doubled]) + "\n")
+    hospital.refuse("the column 'channel_0' differs from 'Channel_0' only by capital letters", "or remove it")
+
+
+def test_one_file_for_two_inputs_is_told_with_their_names(hospital: Hospital) -> None:
+    hospital.study(changed(SEGMENTATION, inputs=["T1", "FLAIR"]))
+    _, *rows = hospital.manifest.read_text().splitlines()
+    cells = [row.split(",") for row in rows]
+    doubled = [
+        ",".join((name, image, image if number != 1 else "", mask)) for number, (name, image, mask) in enumerate(cells)
+    ]
+    hospital.manifest.write_text("\n".join(["SubjectID,Channel_0,Channel_1,Label", *doubled]) + "\n")
+    hospital.refuse("5 times: this is the same file as Channel_0 (expected the FLAIR image)", "Name the file")
+    hospital.refuse("subject 'case_001', Channel_1: the cell is empty (got nothing; expected the FLAIR image)")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("data.csv.gz", gzip.compress(b"SubjectID"), ("packed with gzip", "`gunzip data.csv.gz`, and name data.csv")),
+        ("data.json", b'[{"SubjectID": "k", "PatientID": "p"}]', ("got JSON", "Save the table itself as CSV")),
+        ("data.pdf", b"%PDF-1.7", ("a PDF document", "Save the table itself as CSV")),
+    ],
+    ids=["gzip", "JSON", "PDF"],
+)
+def test_what_is_no_table_is_one_line_with_its_own_remedy(
+    hospital: Hospital, name: str, content: bytes, words: tuple[str, ...]
+) -> None:
+    hospital.manifest = hospital.folder / name
+    hospital.manifest.write_bytes(content)
+    said = hospital.refuse("the file is not CSV", *words)
+    assert said.count("error: ") == 1
+    assert "Excel" not in said
+
+
+def test_subjects_that_cannot_name_a_mask_are_noted_before_training(hospital: Hospital) -> None:
+    hospital.edit("case_000,", "2024/01/05,")
+    outcome = hospital.check()
+    assert outcome.code == 0
+    assert "cannot name a file" in outcome.out
+    assert "'2024/01/05'" in outcome.out
+    assert "Write 2024-01-05" in outcome.out

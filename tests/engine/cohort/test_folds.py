@@ -126,7 +126,7 @@ def test_a_fold_that_does_not_exist_is_told(fold: int) -> None:
     [
         (4, 5, 2, "too few patients for 5 outer folds .got 4 patients; expected at least 5"),
         (5, 5, 5, "too few patients for 5 inner folds .got 4 patients outside the test set; expected at least 5"),
-        (1, 2, 2, "too few patients for 2 outer folds .got 1 patient"),
+        (2, 3, 2, "too few patients for 3 outer folds .got 2 patients"),
     ],
 )
 def test_too_few_patients_are_told_with_what_to_do(patients: int, outer: int, inner: int, words: str) -> None:
@@ -176,3 +176,20 @@ def test_stated_sets_without_training_and_other_folds_are_refused() -> None:
     stated = cohort_of({name: ["0"] for name in STATED}, STATED)
     with pytest.raises(InputError, match=r"there is no fold 1 .*The manifest's Split column fixes"):
         split_cohort(study_with(2, 2), stated, 1)
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["p1"] * 12, "All 12 rows have the PatientID 'p1': write each patient's own"),
+        (["p1"], "Add cases of other patients"),
+        (["p1", "p2"], "Lower validation.outer_folds"),
+    ],
+    ids=["one for all", "one", "two"],
+)
+def test_too_few_patients_are_answered_by_how_many_there_are(names: list[str], told: str) -> None:
+    cases = [Case(f"s{number}", name, (Path("a"),), None, "0", None, number + 2) for number, name in enumerate(names)]
+    with pytest.raises(InputError) as caught:
+        nested_folds(study_with(3, 2), Cohort(Path("data.csv"), tuple(cases)))
+    assert caught.value.problems[0].remedy.startswith(told)
+    assert ("Lower" in caught.value.problems[0].remedy) == (len(set(names)) > 1)

@@ -129,7 +129,7 @@ def test_every_problem_comes_at_once_with_line_and_subject(tmp_path: Path) -> No
         "A cell that contains the separator must stand in quotation marks.",
         "data.csv:3, subject 's1', Channel_0: there is no such file (got 'aa.nii'; expected a file). "
         "Its folder has 'a.nii' or 'ma.nii'.",
-        "data.csv:3, subject 's1', Label: the cell is empty (got nothing; expected a Label). "
+        "data.csv:3, subject 's1', Label: the cell is empty (got nothing; expected the mask). "
         "Fill it in, or take the row out of the table.",
         "data.csv:4, SubjectID: the cell is empty (got nothing; expected a SubjectID). "
         "Fill it in, or take the row out of the table.",
@@ -195,6 +195,8 @@ def test_a_value_that_is_no_class_is_told_with_the_classes(tmp_path: Path, cell:
     (found,) = problems(tmp_path, "SubjectID,Channel_0,ValueToPredict", f"s1,a.nii,{cell}", study=PICTURES)
     assert f"got '{cell}'; expected 0 (benign), 1 (malignant)" in found
     assert "data.csv:2, subject 's1', ValueToPredict" in found
+    assert ("list the value in a class" in found) == (cell == "2")
+    assert ("Did you mean 'malignant'?" in found) == (cell == "maligant")
 
 
 @pytest.mark.parametrize(

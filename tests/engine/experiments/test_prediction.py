@@ -149,6 +149,19 @@ def test_subjects_that_cannot_name_a_file_are_all_told(flat: Path) -> None:
     with pytest.raises(InputError) as caught:
         check_names(Cohort(flat, tuple(replace(case, subject=name) for name in names)))
     assert len(caught.value.problems) == 3
+    assert "(got 'a/b'; expected a name without / and \\ that does not begin with a dot). Write a-b." in str(
+        caught.value
+    )
+
+
+def test_the_others_are_predicted_where_a_subject_cannot_name_a_file(solid: Path, tmp_path: Path) -> None:
+    study = solid_study()
+    first, second = folder_cohort(solid.parent / "images", study).cases[:2]
+    cohort = Cohort(solid, (replace(first, subject="2024/01/05"), second))
+    written = write_predictions(_model(study, tmp_path / "model"), cohort, tmp_path / "out")
+    assert [path.name for path in written.files] == ["case_001.nii.gz"]
+    assert written.cases == 1
+    assert [problem.remedy for problem in written.problems] == ["Write 2024-01-05"]
 
 
 @pytest.mark.parametrize("kind", ["solid", "flat"])

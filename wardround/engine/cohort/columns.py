@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
@@ -68,7 +68,10 @@ class Layout:
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of the columns in use; None for those that the manifest lacks or the study does not need."""
+    """Names of the columns in use; None for those that the manifest lacks or the study does not need.
+
+    `unread` are those that would be in use and stand several times.
+    """
 
     subject: str | None
     patient: str | None
@@ -76,6 +79,7 @@ class Columns:
     channels: tuple[str, ...]
     label: str | None
     value: str | None
+    unread: tuple[str, ...] = ()
 
 
 def find_columns(table: Table, layout: Layout, findings: Findings) -> Columns:
@@ -85,19 +89,21 @@ def find_columns(table: Table, layout: Layout, findings: Findings) -> Columns:
     _report_missing(table, required, findings)
     _report_near_misses(table, wanted, required, findings)
     _report_channels(table, layout, findings)
+    _report_twins(table, wanted, layout, findings)
     present = wanted & {*table.columns}
     return Columns(
         subject=SUBJECT if SUBJECT in present else None,
         patient=PATIENT if PATIENT in present else None,
         split=SPLIT if SPLIT in present else None,
-        channels=_channels(table),
+        channels=_channels(table.columns),
         label=LABEL if LABEL in present else None,
         value=VALUE if VALUE in present else None,
+        unread=tuple(name for name in table.repeated if name in wanted or _CHANNEL.fullmatch(name)),
     )
 
 
-def _channels(table: Table) -> tuple[str, ...]:
-    found = {int(match[1]): name for name in table.columns if (match := _CHANNEL.fullmatch(name))}
+def _channels(names: Iterable[str]) -> tuple[str, ...]:
+    found = {int(match[1]): name for name in names if (match := _CHANNEL.fullmatch(name))}
     return tuple(found[number] for number in sorted(found))
 
 
@@ -106,7 +112,7 @@ def _header(table: Table) -> str:
 
 
 def _report_missing(table: Table, required: Collection[str], findings: Findings) -> None:
-    for name in sorted({*required} - {*table.columns}):
+    for name in sorted({*required} - {*table.columns, *table.repeated}):
         close = _meant(table, name)
         remedy = f"Is it {close[0]!r}? Then rename that column to {name}" if close else _without(name)
         what, got = f"the column {name!r} is missing", ", ".join(filter(None, table.columns))
@@ -114,7 +120,7 @@ def _report_missing(table: Table, required: Collection[str], findings: Findings)
 
 
 def _report_near_misses(table: Table, wanted: set[str], required: set[str], findings: Findings) -> None:
-    for name in sorted(wanted - required - {*table.columns}):
+    for name in sorted(wanted - required - {*table.columns, *table.repeated}):
         for column in table.columns:
             if _likeness(column, name) >= _NEAR:
                 findings.add(
@@ -127,7 +133,7 @@ def _report_near_misses(table: Table, wanted: set[str], required: set[str], find
 
 
 def _report_channels(table: Table, layout: Layout, findings: Findings) -> None:
-    found = _channels(table)
+    found = _channels((*table.columns, *table.repeated))
     allowed = _allowed_channels(found, layout)
     if found not in allowed:
         expected = ", ".join(allowed[-1])
@@ -139,6 +145,24 @@ def _report_channels(table: Table, layout: Layout, findings: Findings) -> None:
             expected=f"{len(allowed[-1])} ({expected}){inputs}",
             remedy=_near_channels(table, layout) or "Add or rename columns until there is one for each input",
         )
+
+
+def _report_twins(table: Table, wanted: Collection[str], layout: Layout, findings: Findings) -> None:
+    """Columns beside those in use whose names differ from theirs by capital letters alone."""
+    channels = _channels(table.columns)
+    in_use = {name.casefold(): name for name in table.columns if name in wanted or name in channels}
+    free = [f"Channel_{index}" for index in range(len(layout.inputs or ())) if f"Channel_{index}" not in channels]
+    for column in table.columns:
+        name = in_use.get(column.casefold(), column)
+        if name != column:
+            other = f"Rename it to {free[0]}" if name in channels and free else "Give it a name of its own"
+            findings.add(
+                f"the column {column!r} differs from {name!r} only by capital letters",
+                where=_header(table),
+                got=f"{name} and {column}",
+                expected="names that people can tell apart",
+                remedy=f"{other}, or remove it",
+            )
 
 
 def _allowed_channels(found: tuple[str, ...], layout: Layout) -> tuple[tuple[str, ...], ...]:

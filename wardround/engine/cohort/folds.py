@@ -105,6 +105,10 @@ def _named(folding: _Folding, folds: Folds | int) -> Iterable[NamedSplit]:
             yield from (NamedSplit(f"fold-{number}-inner-{inner}", split) for inner, split in enumerate(fold.inner))
 
 
+_LEAST_FOLDS = 2
+"""No study may ask for fewer."""
+
+
 class _Folding:
     """The folds of one cohort, made level by level; what is made is entered into the record."""
 
@@ -242,8 +246,16 @@ class _Folding:
                 where=self._cohort.manifest.name,
                 got=patients.counted(found) + rest + rule,
                 expected=f"at least {count}",
-                remedy=f"Lower validation.{kind}_folds in the study, or state the sets in a Split column",
+                remedy=self._against_few_patients(found, kind),
             )
+
+    def _against_few_patients(self, found: int, kind: str) -> str:
+        named, rows = {case.patient for case in self._cohort.cases}, len(self._cohort.cases)
+        if len(named) == 1 and rows > 1:
+            return f"All {rows} rows have the PatientID {min(named)!r}: write each patient's own"
+        if found < _LEAST_FOLDS:
+            return "Add cases of other patients, or state the sets in a Split column"
+        return f"Lower validation.{kind}_folds in the study, or state the sets in a Split column"
 
     def _require_members(self, cases: Sequence[Case], count: int, level: str) -> None:
         most = max(Counter(case.value for case in cases).values())

@@ -16,11 +16,12 @@ from pathlib import Path
 from wardround.engine.basics.problems import Findings, InputError, Problem, did_you_mean
 from wardround.engine.cohort.assignment import SETS
 from wardround.engine.cohort.columns import PATIENT, SUBJECT, Columns, Layout, Truth, find_columns
+from wardround.engine.cohort.heading import require_heading
 from wardround.engine.cohort.models import Case, Cohort, Patients, place
 from wardround.engine.cohort.paths import Neighbours, resolve_file
 from wardround.engine.cohort.persons import likely_patients
 from wardround.engine.cohort.spelling import difference, lookalikes
-from wardround.engine.cohort.tables import Row, Table, read_table
+from wardround.engine.cohort.tables import Row, Table, named_table, read_lines
 from wardround.engine.study.labels import spoken
 from wardround.engine.study.models import Study
 
@@ -47,7 +48,9 @@ def read_manifest(path: Path, study: Study, *, truth: Truth) -> Cohort:
 def survey_manifest(path: Path, layout: Layout) -> Survey:
     """The sound cases and the problems of a manifest. Raises `InputError` when it is not a table at all."""
     findings = Findings()
-    table = read_table(path, findings)
+    lines = read_lines(path)
+    require_heading(path, lines, layout)
+    table = named_table(path, lines, findings)
     if not table.rows and not findings.problems:
         remedy = "Write a row for each case under the header, and save the table as CSV"
         findings.add("the manifest has no rows", where=path.name, got="0 rows", expected="one per case", remedy=remedy)
@@ -59,7 +62,8 @@ def survey_manifest(path: Path, layout: Layout) -> Survey:
     _check_subjects(cases, path, findings)
     _check_spelling(cases, path, findings)
     _check_patients(cases, path, findings)
-    sound = tuple(case for case in cases if not header_findings.problems and case.row not in reader.flawed_rows)
+    is_whole = not header_findings.problems and not columns.unread
+    sound = tuple(case for case in cases if is_whole and case.row not in reader.flawed_rows)
     return Survey(Cohort(path, sound, _patients(table, columns)), tuple(findings.problems))
 
 
@@ -90,6 +94,7 @@ class _Reader:
             row=row.line,
         )
         cells.require_own_mask(case)
+        cells.require_own_channels()
         if cells.findings.problems:
             self.flawed_rows.add(row.line)
             findings.extend(cells.findings.problems)
@@ -115,9 +120,20 @@ class _Cells:
         if not cell:
             remedy = "Fill it in, or take the row out of the table"
             self.findings.add(
-                "the cell is empty", where=self._place(column), got="nothing", expected=f"a {column}", remedy=remedy
+                "the cell is empty",
+                where=self._place(column),
+                got="nothing",
+                expected=self._meant_by(column),
+                remedy=remedy,
             )
         return cell
+
+    def _meant_by(self, column: str) -> str:
+        """What a cell of a column holds, in words."""
+        inputs, channels = self.reader.layout.inputs or (), self.reader.columns.channels
+        if column in channels:
+            return f"the {inputs[channels.index(column)]} image" if len(inputs) == len(channels) else "an image"
+        return "the mask" if column == self.reader.columns.label else f"a {column}"
 
     def _tell_spreadsheet(self, cell: str, column: str) -> None:
         where, got = self._place(column), repr(cell)
@@ -153,6 +169,21 @@ class _Cells:
                 remedy="Name the mask's file in this column",
             )
 
+    def require_own_channels(self) -> None:
+        """A finding for each channel that is the same file as an earlier one."""
+        first: dict[str, str] = {}
+        for column in self.reader.columns.channels:
+            cell = self.row.cells[column]
+            other = first.setdefault(cell, column)
+            if cell and other != column:
+                self.findings.add(
+                    f"this is the same file as {other}",
+                    where=self._place(column),
+                    got=f"'{cell}' again",
+                    expected=self._meant_by(column),
+                    remedy=f"Name the file of {self._meant_by(column)} here",
+                )
+
     def value(self) -> str | None:
         """The class's number; of several that the study lists for a class, the first."""
         column = self._truth(self.reader.columns.value)
@@ -168,7 +199,7 @@ class _Cells:
             where=self._place(column),
             got=repr(cell),
             expected=", ".join(f"{spoken(values)} ({name})" for name, values in classes.items()),
-            remedy="Correct the cell, leave the row out, or list the value in a class of the study: `name: [1, 2]`",
+            remedy=_about_no_class(cell, classes),
         )
         return None
 
@@ -190,6 +221,15 @@ class _Cells:
     def _place(self, column: str) -> str:
         subject = self.row.cells.get(self.reader.columns.subject or "", "")
         return place(self.reader.table.path, self.row.line, subject, column)
+
+
+def _about_no_class(cell: str, classes: Iterable[str]) -> str:
+    """What to do about a value of no class. A word is no number that a class could list."""
+    remedy = "Correct the cell, or leave the row out"
+    if _number(cell) is not None:
+        return "Correct the cell, leave the row out, or list the value in a class of the study: `name: [1, 2]`"
+    likely = did_you_mean(cell, classes)
+    return f"{likely} {remedy}" if likely.startswith("Did you mean") else remedy
 
 
 def _number(cell: str) -> int | None:

@@ -6,7 +6,7 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,15 +16,21 @@ from wardround.engine.basics.reading import read_named
 SEPARATORS = (",", ";", "\t")
 _INVISIBLE = "\ufeff\u200b\u2060"
 _AS_CSV = "In Excel save it as 'CSV UTF-8'; in LibreOffice as 'Text CSV' with the character set UTF-8."
-_WORKBOOKS = {
-    b"PK\3\4": "a workbook of Excel or LibreOffice (.xlsx, .ods), or another ZIP archive",
-    b"\xd0\xcf\x11\xe0": "a workbook of an old Excel (.xls)",
-    b"\x1f\x8b": "a file packed with gzip",
-    b"SQLite format": "a database",
-    b"<": "a web page or an XML file",
-    b"{\\rtf": "a document of a word processor",
-    b"%PDF": "a PDF document",
+_UNPACK = "Unpack it, and name the table that is in it"
+_FROM_THERE = "Save the table itself as CSV in the program in which it was made"
+_KINDS = {
+    b"PK\3\4": ("a workbook of Excel or LibreOffice (.xlsx, .ods), or another ZIP archive", _AS_CSV),
+    b"\xd0\xcf\x11\xe0": ("a workbook of an old Excel (.xls)", _AS_CSV),
+    b"\x1f\x8b": ("a file packed with gzip", _UNPACK),
+    b"BZh": ("a file packed with bzip2", _UNPACK),
+    b"\xfd7zXZ": ("a file packed with xz", _UNPACK),
+    b"SQLite format": ("a database", _FROM_THERE),
+    b"<": ("a web page or an XML file", _FROM_THERE),
+    b"{\\rtf": ("a document of a word processor", _FROM_THERE),
+    b"%PDF": ("a PDF document", _FROM_THERE),
 }
+_JSON = re.compile(rb"(\xef\xbb\xbf)?\s*(\{\s*\"|\[\s*[\[{])")
+"""How JSON begins, and no line of names."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +43,23 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with named columns. Lines without any content are left out."""
+    """A table with named columns. Lines without any content are left out.
+
+    Attributes:
+        path: its file.
+        columns: the names that stand once, in their order.
+        rows: cells of these columns.
+        repeated: names that stand several times; nobody can say which of their columns is meant, so none is read.
+    """
 
     path: Path
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+    repeated: tuple[str, ...] = ()
+
+
+Lines = Sequence[tuple[int, list[str]]]
+"""The cells of each line that is not empty, with its number."""
 
 
 def read_table(path: Path, findings: Findings) -> Table:
@@ -49,6 +67,11 @@ def read_table(path: Path, findings: Findings) -> Table:
 
     Raises `InputError` when the file cannot be read or is not a table.
     """
+    return named_table(path, read_lines(path), findings)
+
+
+def read_lines(path: Path) -> Lines:
+    """The cells of a CSV file. Raises `InputError` when it cannot be read, is not a table or is empty."""
     lines = list(io.StringIO(_decode(path), newline=""))  # as CSV ends lines, and not at every sign that Unicode has
     header = next((line for line in lines if line.strip()), "")
     told = re.fullmatch(r'"?sep=(.)"?\s*', header)  # what Excel writes for itself, and reads before the table
@@ -64,7 +87,7 @@ def read_table(path: Path, findings: Findings) -> Table:
             expected="a header line and one row per case",
             remedy="Export the table again, or copy the whole file",
         )
-    return _with_columns(path, parsed, findings)
+    return parsed
 
 
 def _decode(path: Path) -> str:
@@ -91,10 +114,15 @@ def _decode(path: Path) -> str:
 
 def _require_text(path: Path, content: bytes) -> None:
     """Raise `InputError` for a workbook, whatever its name, and for text that does not say that it is UTF-16."""
-    kind = next((kind for magic, kind in _WORKBOOKS.items() if content.startswith(magic)), None)
+    kind = next((kind for magic, kind in _KINDS.items() if content.startswith(magic)), None)
+    if kind is None and _JSON.match(content):
+        kind = "JSON", _FROM_THERE
     if kind is not None:
+        got, remedy = kind
+        if got.endswith("gzip") and path.suffix == ".gz":
+            remedy = f"Unpack it, for instance with `gunzip {path.name}`, and name {path.stem}"
         raise InputError.one(
-            "the file is not CSV", where=str(path), got=kind, expected="a text of rows and separators", remedy=_AS_CSV
+            "the file is not CSV", where=str(path), got=got, expected="a text of rows and separators", remedy=remedy
         )
     if b"\0" in content[:1000] and not content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         got = "bytes that are 0, as in UTF-16 without a mark, or in a file that is no text"
@@ -126,14 +154,19 @@ def _parse(path: Path, lines: list[str], separator: str) -> Iterator[tuple[int, 
         ) from None
 
 
-def _with_columns(path: Path, parsed: list[tuple[int, list[str]]], findings: Findings) -> Table:
-    (header_line, named), *body = parsed
+def named_table(path: Path, lines: Lines, findings: Findings) -> Table:
+    """Lines with the first of them as names. Names that stand twice, and rows that do not fit, become findings."""
+    (header_line, named), *body = lines
     columns = _without_empty_end(named, 1)
-    for name in sorted({name for name in columns if name and columns.count(name) > 1}):
-        where, got = f"{path.name}:{header_line}", f"{columns.count(name)} columns of that name"
-        remedy = "Rename or remove one of them"
+    repeated = tuple(sorted({name for name in columns if name and columns.count(name) > 1}))
+    for name in repeated:
+        numbers = [str(number) for number, column in enumerate(columns, start=1) if column == name]
         findings.add(
-            f"the column {name!r} stands twice", where=where, got=got, expected="each name once", remedy=remedy
+            f"the column {name!r} stands {'twice' if len(numbers) == 2 else f'{len(numbers)} times'}",
+            where=f"{path.name}:{header_line}",
+            got=f"columns {', '.join(numbers[:-1])} and {numbers[-1]}",
+            expected="each name once",
+            remedy="Keep one of them, and remove the others or give them other names",
         )
     rows = []
     for line, stored in body:
@@ -147,8 +180,9 @@ def _with_columns(path: Path, parsed: list[tuple[int, list[str]]], findings: Fin
                 remedy="A cell that contains the separator must stand in quotation marks",
             )
             continue
-        rows.append(Row(line, dict(zip(columns, cells, strict=True))))
-    return Table(path, tuple(columns), tuple(rows))
+        named_cells = zip(columns, cells, strict=True)
+        rows.append(Row(line, {name: cell for name, cell in named_cells if name not in repeated}))
+    return Table(path, tuple(name for name in columns if name not in repeated), tuple(rows), repeated)
 
 
 def _without_empty_end(cells: list[str], least: int) -> list[str]:

@@ -14,6 +14,7 @@ from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.progress import Progress
 from wardround.engine.cohort import Case, Cohort
+from wardround.engine.cohort.filenames import names_a_file, no_name_of_a_file
 from wardround.engine.experiments.models import TrainedModel
 from wardround.engine.experiments.workbench import SILENT
 from wardround.engine.imaging import write_label
@@ -123,11 +124,11 @@ def mask_name(case: Case) -> str:
 def write_predictions(model: TrainedModel, cohort: Cohort, folder: Path, shown: Progress = SILENT) -> Written:
     """Predict every case into `folder`: one mask per case, or one table for a classification.
 
-    A case whose voxels cannot be read is left out and told at the end; the others are written. Raises `InputError`
-    before anything is written if a subject cannot name a file.
+    A case whose voxels cannot be read, or whose subject cannot name its mask, is left out and told at the end; the
+    others are written.
     """
-    check_names(cohort)
-    findings = Findings()
+    nameless = unnameable(cohort) if model.study.task == "segmentation" else {}
+    findings = Findings([*nameless.values()])
     rows: list[TableRow] = []
     files: list[Path] = []
     write: Callable[[CasePrediction], None]
@@ -142,9 +143,10 @@ def write_predictions(model: TrainedModel, cohort: Cohort, folder: Path, shown: 
     write = write_mask if model.study.task == "segmentation" else keep_row
     predicted = 0
     for done, case in enumerate(cohort.cases, start=1):
-        with findings.gather():
-            write(predict_case(model, case))
-            predicted += 1
+        if case.subject not in nameless:
+            with findings.gather():
+                write(predict_case(model, case))
+                predicted += 1
         shown.advance(done, case.subject)
     if rows:
         files.append(_write_table(model.study, rows, folder))
@@ -153,15 +155,28 @@ def write_predictions(model: TrainedModel, cohort: Cohort, folder: Path, shown: 
 
 def check_names(cohort: Cohort) -> None:
     """Raise `InputError` with every subject that cannot name a file, or whose file another one has (case ignored)."""
-    findings = Findings()
+    Findings([*unnameable(cohort).values()]).raise_if_any()
+
+
+def unnameable(cohort: Cohort) -> dict[str, Problem]:
+    """What is wrong with the subjects that cannot name the file of a mask."""
+    found: dict[str, Problem] = {}
     taken: dict[str, str] = {}
     for case in cohort.cases:
-        if case.subject in (".", "..") or any(sign in case.subject for sign in "/\\\0"):
-            findings.add("this subject cannot name a file", where=cohort.place(case, "SubjectID"), got=case.subject)
+        where = cohort.place(case, "SubjectID")
+        if not names_a_file(case.subject):
+            found[case.subject] = no_name_of_a_file(case.subject, where)
+            continue
         other = taken.setdefault(mask_name(case).lower(), case.subject)
         if other != case.subject:
-            findings.add("two subjects would share a file", where=cohort.place(case, "SubjectID"), got=other)
-    findings.raise_if_any()
+            found[case.subject] = Problem(
+                "two subjects would share a file",
+                where,
+                f"{case.subject!r} and {other!r}",
+                "names that differ by more than upper and lower case",
+                "Give one of them another SubjectID",
+            )
+    return found
 
 
 def _write_mask(study: Study, prediction: CasePrediction, folder: Path) -> Path:

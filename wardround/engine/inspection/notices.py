@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from wardround.engine.basics.problems import Findings, Problem
+from wardround.engine.cohort.filenames import names_a_file, no_name_of_a_file
 from wardround.engine.cohort.models import Cohort, Split
 from wardround.engine.cohort.twins import Content, Contents
 from wardround.engine.cohort.zeros import AS_TEXT, TAKEN, lost_zeros
@@ -77,6 +78,7 @@ def cohort_notices(
     return (
         *_unlearnt_mirroring(study),
         *_rows_for_patients(cohort),
+        *_without_file_names(study, cohort),
         *_lost_zeros(cohort),
         *_smaller_than_patch(study, cohort, facts),
         *padding_notices(study, cohort, {s: fact.padded_amid for s, fact in facts.items() if fact.padded_amid}),
@@ -163,6 +165,16 @@ def _padding(study: Study) -> str:
     if padding == "minimum":
         return "the least value of each channel"
     return f"the value {padding:g}" if padding else "zeros"
+
+
+def _without_file_names(study: Study, cohort: Cohort) -> Iterator[Problem]:
+    """Subjects that can be trained with, and whose masks `predict` could not write."""
+    found = [case.subject for case in cohort.cases if not names_a_file(case.subject)]
+    if found and study.task == "segmentation":
+        named = no_name_of_a_file(found[0], "")
+        what = f"{len(found)} SubjectIDs cannot name files, as they must for predicted masks"
+        what = named.what if len(found) == 1 else what
+        yield _notice(cohort, found, what, f"Expected {named.expected}. {named.remedy}")
 
 
 def _rows_for_patients(cohort: Cohort) -> Iterator[Problem]:
