@@ -54,7 +54,26 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
 def test_keys_in_each_others_place_are_refused(tmp_path: Path) -> None:
     SiteKeys.create(tmp_path)
     (tmp_path / SIGNING_FILE).write_bytes((tmp_path / TRANSPORT_FILE).read_bytes())
-    with pytest.raises(InputError, match="Ed25519"):
+    with pytest.raises(InputError, match=r"signing\.key: .*a key of another kind"):
+        SiteKeys.load(tmp_path)
+
+
+def test_each_key_that_is_missing_or_damaged_is_told_at_once_and_in_plain_words(tmp_path: Path) -> None:
+    SiteKeys.create(tmp_path)
+    (tmp_path / SIGNING_FILE).write_bytes((tmp_path / SIGNING_FILE).read_bytes()[:40])
+    (tmp_path / TRANSPORT_FILE).write_bytes(b"")
+    with pytest.raises(InputError) as raised:
+        SiteKeys.load(tmp_path)
+    told = str(raised.value)
+    assert [problem.got for problem in raised.value.problems] == [
+        "a file that is cut short or damaged, or another one",
+        "an empty file",
+    ]
+    assert "PEM" not in told
+    (tmp_path / SIGNING_FILE).unlink()
+    with pytest.raises(
+        InputError, match=r"signing\.key is missing .*backup.*`site-client init` in a new folder.*replace"
+    ):
         SiteKeys.load(tmp_path)
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.site_client.support import Site, build_site, invitation_for
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode, run
-from wardround.federation.identities import Roster, SiteKeys
+from wardround.federation.identities import Member, Roster, SiteKeys
 from wardround.federation.invitation import SignedInvitation
 from wardround.site_client import supervisor
 from wardround.site_client.agreement import pin
@@ -58,8 +58,8 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     "without a policy": (_without_policy, "Put the hospital's policy back"),
     "a policy that forbids the plan": (_forbidden, "more rounds than the policy allows"),
     "without keys": (_without_keys, "Restore the folder of the keys"),
-    "a roster that lacks it": (_not_in_the_roster, "Ask the coordinator to enrol this site"),
-    "other keys than the roster's": (_other_keys, "Send the coordinator the NAME.pub"),
+    "a roster that lacks it": (_not_in_the_roster, "ask the coordinator to enrol this site"),
+    "other keys than the roster's": (_other_keys, "aggregator replace north north.pub"),
 }
 
 
@@ -88,6 +88,53 @@ def test_it_ends_with_two_and_the_next_step(
     spoil(site)
     assert run(app, [*command, "--config", str(site.config)]) == ExitCode.BAD_INPUT
     assert step in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        ("another name", "site.yaml, name: this site's keys are enrolled under another name, north"),
+        (
+            "another site's keys",
+            "these are the keys of another site (got the keys of south; expected the keys of north)",
+        ),
+    ],
+)
+def test_a_name_and_keys_that_do_not_fit_are_told_from_each_other(
+    site: Site, tmp_path: Path, spoil: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys = SiteKeys.create(tmp_path / "south")
+    south = Member(name="south", signing_key=keys.signing_public, transport_key=keys.transport_public)
+    roster = Roster.of((*site.invitation.roster.members, south))
+    pin(site.settings.accepted, SignedInvitation.by(invitation_for(site.coordinator, roster), site.coordinator))
+    if spoil == "another name":
+        site.config.write_text(site.config.read_text().replace("name: north", "name: north2"))
+    else:
+        for path in (tmp_path / "south").iterdir():
+            path.replace(site.settings.keys / path.name)
+    assert run(app, ["check", "--offline", "--config", str(site.config)]) == ExitCode.BAD_INPUT
+    assert told in capsys.readouterr().err
+
+
+def test_what_the_policy_forbids_is_told_with_its_line_and_what_to_write(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.settings.policy.write_text("schema: 1\nmaximum_rounds: 2\ntasks: [classification]\n")
+    for command in ([], ["check", "--offline"], ["accept", str(site.folder / "invitation.json"), "--yes"]):
+        assert run(app, [*command, "--config", str(site.config)]) == ExitCode.BAD_INPUT
+        said = capsys.readouterr().err
+        for told in ("policy.yaml:3, tasks: ", "policy.yaml:2, maximum_rounds: ", "write `maximum_rounds: 3`"):
+            assert told in said
+        assert "If the hospital agrees, write `tasks: [classification, segmentation]`; if not," in said
+
+
+def test_an_example_of_a_setting_is_one_that_a_site_may_want(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = "store_limit: 200 Go\nhealth_port: 99999\n"
+    site.config.write_text(site.config.read_text() + wrong)
+    assert run(app, ["check", "--offline", "--config", str(site.config)]) == ExitCode.BAD_INPUT
+    said = capsys.readouterr().err
+    assert '`store_limit: "200 GB"`' in said
+    assert "`health_port: 50051`" in said
 
 
 def test_a_worker_that_may_not_open_the_keys_is_ready_without_them(site: Site) -> None:

@@ -63,10 +63,10 @@ def test_init_refuses_a_table_that_is_not_there(tmp_path: Path, kind: str, capsy
     assert run(app, words) == ExitCode.BAD_INPUT
     said = capsys.readouterr().err
     assert str(table) in said
-    assert "--later" in said
+    assert ("--later" in said) is (kind != "a folder"), "a folder will be no table later either"
     assert not folder.exists(), "nothing is written"
-    assert run(app, [*words, "--later"]) == ExitCode.OK
-    assert ("there is no such table yet" in capsys.readouterr().out) is True
+    assert run(app, [*words, "--later"]) == (ExitCode.BAD_INPUT if kind == "a folder" else ExitCode.OK)
+    assert ("there is no such table yet" in capsys.readouterr().out) is (kind != "a folder")
 
 
 @pytest.mark.parametrize("place", ["Dropbox", "OneDrive - Klinikum", "Google Drive", "shared"])
@@ -103,12 +103,38 @@ def test_this_site_s_own_request_in_the_place_of_an_invitation(site: Site, capsy
     assert "Name the file that the coordinator has sent" in error
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("study.yaml", b"schema: 1\nstudy: hippo\n"), ("data.xlsx", b"PK\x03\x04rest"), ("a.nii.gz", b"\x1f\x8brest")],
+    ids=["study", "workbook", "image"],
+)
+def test_init_refuses_what_is_no_table_and_says_all_at_once(
+    tmp_path: Path, name: str, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table, folder = tmp_path / name, tmp_path / "file"
+    table.write_bytes(content)
+    folder.touch()
+    command = ["init", "--name", "North Hospital", "--manifest", str(table), "--folder", str(folder)]
+    for later in ([], ["--later"]):
+        assert run(app, [*command, *later]) == ExitCode.BAD_INPUT
+        said = capsys.readouterr().err
+        assert [line.partition(":")[0] for line in said.replace("error: ", "").splitlines()] == [
+            "--name",
+            "--folder",
+            "--manifest",
+        ]
+        assert "--later" not in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["file", name])
+
+
 def test_init_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _init(tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert _init(tmp_path) == ExitCode.BAD_INPUT
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
-    assert "4 times: it exists already" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "4 times: it exists already" in said
+    assert "may be enrolled already: keep them" in said
 
 
 @pytest.mark.parametrize("name", ["North", "", "a b", "../north", "n" * 33])

@@ -22,7 +22,7 @@ from wardround.engine.basics.canonical import canonical_model, digest_of, sha256
 from wardround.engine.basics.files import is_missing, write_atomic, write_private
 from wardround.engine.basics.keeping import Kept, check_kept, require_kept
 from wardround.engine.basics.problems import Findings, InputError
-from wardround.engine.basics.reading import read_named
+from wardround.engine.basics.reading import kind_of, read_named
 from wardround.engine.basics.releases import later_release
 from wardround.federation.protocol import SiteName, WireModel
 
@@ -33,6 +33,7 @@ MAX_SITES = 1000
 SIGNING_FILE = "signing.key"
 TRANSPORT_FILE = "transport.key"
 COORDINATOR_FILE = "coordinator.key"
+_COORDINATORS = "Restore it from the backup of the keys"
 _MAX_REQUEST_BYTES = 64 * 1024
 
 
@@ -112,12 +113,14 @@ class SiteKeys:
         findings = Findings()
         for name in (SIGNING_FILE, TRANSPORT_FILE):
             check_kept(folder / name, Kept.SECRET, "private key", findings)
+        signing = transport = None
+        with findings.gather():
+            signing = _signing_key(folder / SIGNING_FILE)
+        with findings.gather():
+            transport = _transport_key(folder / TRANSPORT_FILE)
         findings.raise_if_any()
-        signing, transport = _read_key(folder / SIGNING_FILE), _read_key(folder / TRANSPORT_FILE)
-        if not isinstance(signing, ed25519.Ed25519PrivateKey):
-            raise _not_a_key(folder / SIGNING_FILE, "an Ed25519 private key")
-        if not isinstance(transport, ec.EllipticCurvePrivateKey) or transport.curve.name != "secp384r1":
-            raise _not_a_key(folder / TRANSPORT_FILE, "an EC P-384 private key")
+        if signing is None or transport is None:
+            raise AssertionError("a key that cannot be read leaves a problem behind")
         return cls(signing, transport)
 
     @property
@@ -158,9 +161,9 @@ class CoordinatorKey:
     def load(cls, folder: Path) -> Self:
         """The key of `folder`. Raises `InputError` when it is absent, readable by others, or not a key."""
         require_kept(folder / COORDINATOR_FILE, Kept.SECRET, "private key")
-        signing = _read_key(folder / COORDINATOR_FILE)
+        signing = _read_key(folder / COORDINATOR_FILE, _COORDINATORS)
         if not isinstance(signing, ed25519.Ed25519PrivateKey):
-            raise _not_a_key(folder / COORDINATOR_FILE, "an Ed25519 private key")
+            raise _not_a_key(folder / COORDINATOR_FILE, "a key of another kind", _COORDINATORS)
         return cls(signing)
 
     @property
@@ -316,16 +319,49 @@ def _refuse_existing(path: Path) -> None:
         )
 
 
-def _read_key(path: Path) -> object:
+def _signing_key(path: Path) -> ed25519.Ed25519PrivateKey:
+    key = _site_key(path)
+    if not isinstance(key, ed25519.Ed25519PrivateKey):
+        raise _not_a_key(path, "a key of another kind", _LOST)
+    return key
+
+
+def _transport_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    key = _site_key(path)
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp384r1":
+        raise _not_a_key(path, "a key of another kind", _LOST)
+    return key
+
+
+_LOST = (
+    "Restore it from the backup of the keys. If there is none: `site-client init` in a new folder, and send the "
+    "coordinator its .pub file, who runs `aggregator replace`"
+)
+
+
+def _site_key(path: Path) -> object:
+    if is_missing(path):
+        expected = "the private key that `site-client init` wrote"
+        raise InputError.one(f"{path.name} is missing", where=str(path), got="no file", expected=expected, remedy=_LOST)
+    return _read_key(path, _LOST)
+
+
+def _read_key(path: Path, remedy: str) -> object:
     content = read_named(path, "private key")
     try:
         return serialization.load_pem_private_key(content, password=None)
-    except (ValueError, TypeError):
-        raise _not_a_key(path, "a private key in PEM form without a password") from None
+    except TypeError:
+        raise _not_a_key(path, "a key with a password", remedy) from None
+    except ValueError:
+        got = "an empty file" if not content.strip() else "a file that is cut short or damaged, or another one"
+        raise _not_a_key(path, kind_of(content) or got, remedy) from None
 
 
-def _not_a_key(path: Path, expected: str) -> InputError:
-    remedy = "Restore it from the backup of the keys, or make new keys"
+def _not_a_key(path: Path, got: str, remedy: str) -> InputError:
     return InputError.one(
-        "this is not the expected key", where=str(path), got="another key or file", expected=expected, remedy=remedy
+        "this is not the expected key",
+        where=str(path),
+        got=got,
+        expected="the private key as Wardround wrote it",
+        remedy=remedy,
     )

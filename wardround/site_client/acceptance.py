@@ -138,7 +138,7 @@ def open_offer(invitation_path: Path, config: Path) -> Offer:
     invitation = signed.invitation
     agreement = Agreement(invitation, invitation.open_study())
     with findings.gather():
-        check_policy(policy, agreement)
+        check_policy(policy, agreement, settings.policy)
     with findings.gather():
         check_membership(settings, keys, agreement, invitation_path)
     findings.extend(tried(agreement.study))

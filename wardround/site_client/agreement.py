@@ -14,7 +14,8 @@ from wardround.engine.basics.keeping import Kept, require_kept
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.releases import later_release
 from wardround.engine.study import Study
-from wardround.federation.identities import Member, SiteKeys
+from wardround.engine.study.documents import place_of_key
+from wardround.federation.identities import Member, Roster, SiteKeys
 from wardround.federation.invitation import Invitation, SignedInvitation
 from wardround.federation.protocol import Plan, RefusalCode
 from wardround.site_client.rotation import read_rotations
@@ -136,26 +137,39 @@ def _found(error: ValidationError) -> str:
     return "parts that do not belong together" if first["type"] == "value_error" else f"another {place}"
 
 
-def check_policy(policy: Policy, agreement: Agreement) -> None:
-    """Raise `InputError` with everything in the agreement that the policy forbids."""
+def check_policy(policy: Policy, agreement: Agreement, path: Path) -> None:
+    """Raise `InputError` with everything in the agreement that the policy, the file `path`, forbids."""
     findings, horizon = Findings(), agreement.plan.horizon
     if agreement.study.task not in policy.tasks:
         findings.add(
-            "the policy does not allow this task", got=agreement.study.task, expected=" or ".join(policy.tasks)
+            "the policy does not allow this task",
+            where=place_of_key(path, "policy", "tasks"),
+            got=agreement.study.task,
+            expected=" or ".join(policy.tasks),
+            remedy=_allow(f"tasks: [{', '.join((*policy.tasks, agreement.study.task))}]"),
         )
     if horizon.rounds > policy.maximum_rounds:
         findings.add(
             "the plan has more rounds than the policy allows",
+            where=place_of_key(path, "policy", "maximum_rounds"),
             got=str(horizon.rounds),
             expected=f"at most {policy.maximum_rounds}",
+            remedy=_allow(f"maximum_rounds: {horizon.rounds}"),
         )
     if horizon.total_steps > policy.maximum_steps:
         findings.add(
             "the plan has more training steps than the policy allows",
+            where=place_of_key(path, "policy", "maximum_steps"),
             got=str(horizon.total_steps),
             expected=f"at most {policy.maximum_steps}",
+            remedy=_allow(f"maximum_steps: {horizon.total_steps}"),
         )
     findings.raise_if_any()
+
+
+def _allow(line: str) -> str:
+    """What to do about a plan that the policy forbids: that is for the hospital to settle, not for the coordinator."""
+    return f"If the hospital agrees, write `{line}`; if not, take no part in this plan, and tell the coordinator"
 
 
 def policy_in_force(path: Path, agreement: Agreement) -> Policy:
@@ -165,7 +179,7 @@ def policy_in_force(path: Path, agreement: Agreement) -> Policy:
     except InputError as error:
         raise Refusal(RefusalCode.POLICY_UNREADABLE, str(error)) from error
     try:
-        check_policy(policy, agreement)
+        check_policy(policy, agreement, path)
     except InputError as error:
         raise Refusal(RefusalCode.POLICY, str(error)) from error
     return policy
@@ -178,19 +192,57 @@ def check_membership(
 
     `invitation` is the file that is about to be accepted, where it has not been.
     """
+    roster, where = agreement.invitation.roster, str(invitation or settings.accepted)
+    listed, owner = roster.member(settings.name), _owner(keys, roster)
     mine = Member(name=settings.name, signing_key=keys.signing_public, transport_key=keys.transport_public)
-    listed = agreement.invitation.roster.member(settings.name)
+    if listed is not None and read_rotations(settings.keys).successor(listed) == mine:
+        return
     if listed is None:
-        raise InputError.one(
-            "this site is not in the invitation's roster",
-            where=str(invitation or settings.accepted),
-            got=f"{settings.name!r}",
-            expected=", ".join(agreement.invitation.roster.names),
-            remedy="Ask the coordinator to enrol this site and to invite again",
+        raise _not_listed(settings.name, owner, roster, where)
+    raise _keys_of_another(settings, owner)
+
+
+def _owner(keys: SiteKeys, roster: Roster) -> str:
+    """The site of the roster that has one of these keys; empty if none has."""
+    own = {keys.signing_public, keys.transport_public}
+    return next((each.name for each in roster.members if own & {each.signing_key, each.transport_key}), "")
+
+
+def _not_listed(name: str, owner: str, roster: Roster, where: str) -> InputError:
+    if owner:
+        return InputError.one(
+            f"this site's keys are enrolled under another name, {owner}",
+            where="site.yaml, name",
+            got=name,
+            expected=owner,
+            remedy=f"Write `name: {owner}`",
         )
-    if read_rotations(settings.keys).successor(listed) != mine:
-        raise InputError.one(
-            "the roster has other keys for this site than those in the keys folder",
+    return InputError.one(
+        "this site is not in the invitation's roster",
+        where=where,
+        got=repr(name),
+        expected=", ".join(roster.names),
+        remedy="Compare it with `name` in site.yaml; if that is right, ask the coordinator to enrol this site and to "
+        "invite again",
+    )
+
+
+def _keys_of_another(settings: SiteSettings, owner: str) -> InputError:
+    name = settings.name
+    if owner and owner != name:
+        return InputError.one(
+            "these are the keys of another site",
             where=str(settings.keys),
-            remedy="Send the coordinator the NAME.pub file that belongs to these keys, or restore the former keys",
+            got=f"the keys of {owner}",
+            expected=f"the keys of {name}",
+            remedy=f"Put the keys of {name} back from their backup. Nobody may have another site's keys: if {owner} "
+            f"is another hospital, delete them here and tell it, so that it makes new ones (`site-client rotate-keys`)",
         )
+    return InputError.one(
+        "the roster has other keys for this site than those in the keys folder",
+        where=str(settings.keys),
+        got="keys that no site of the roster has" if not owner else "one of the two keys is another",
+        expected=f"the keys with which {name} was enrolled",
+        remedy="Put the former keys back from their backup; if there is none, send the coordinator the "
+        f"{name}.pub file that belongs to these, who runs `aggregator replace {name} {name}.pub` and invites again",
+    )

@@ -65,12 +65,9 @@ def init(
     later: Annotated[bool, typer.Option("--later", help="The table does not exist yet; it will lie there.")] = False,
 ) -> None:
     """Make this site's keys, its enrolment request, site.yaml and policy.yaml."""
-    from wardround.engine.basics.reading import naming_place, require_file
-    from wardround.site_client.setup import create_site
+    from wardround.site_client.setup import check_wishes, create_site
 
-    if not later:
-        with naming_place("--manifest; with --later it may come after this command"):
-            require_file(manifest, "table of the cases")
+    check_wishes(folder, name, manifest, later=later)
     made = create_site(folder, name, manifest)
     for path in made.files:
         say(f"{path}: read it, and change what does not fit")

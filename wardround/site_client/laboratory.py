@@ -18,6 +18,7 @@ from wardround.federation.guards import Schema, describe
 from wardround.federation.protocol import MetricValue, RefusalCode
 from wardround.site_client.agreement import Agreement, Refusal
 from wardround.site_client.channel import CohortReport
+from wardround.site_client.folds import mended_at_a_site
 from wardround.site_client.pinned import Change, CohortPins, PinnedCohort, require_patients
 from wardround.site_client.settings import SiteSettings, load_policy
 
@@ -224,14 +225,15 @@ def _filled(settings: SiteSettings, agreement: Agreement, known: Assignment | No
     from wardround.engine.experiments.workbench import Survey, Workbench
 
     plan = agreement.plan
-    survey = Survey.of(
-        agreement.study,
-        settings.manifest,
-        folds=plan.fold,
-        known=known,
-        device=settings.device,
-        threads=settings.threads,
-    )
+    with mended_at_a_site():
+        survey = Survey.of(
+            agreement.study,
+            settings.manifest,
+            folds=plan.fold,
+            known=known,
+            device=settings.device,
+            threads=settings.threads,
+        )
     try:
         require_patients(plan, survey.cohort)
     except InputError as error:

@@ -17,6 +17,7 @@ from wardround.engine.cohort.manifest import survey_manifest
 from wardround.engine.cohort.twins import without_repeats
 from wardround.engine.inspection import Depth, check_manifest
 from wardround.engine.inspection.room import Needs, memory_shortage, needs_of, require_store_room
+from wardround.engine.study.documents import place_of_key
 from wardround.federation.expiry import expiry_sentence
 from wardround.federation.flower.probe import probe, standing, within_window
 from wardround.federation.flower.signing import Reason, Signer
@@ -24,6 +25,7 @@ from wardround.federation.identities import SiteKeys, fingerprint
 from wardround.federation.invitation import Invitation
 from wardround.site_client.agreement import Agreement, check_membership, check_policy, load_agreement
 from wardround.site_client.beside import settings_or_all_beside
+from wardround.site_client.folds import mended_at_a_site
 from wardround.site_client.installation import known_installation
 from wardround.site_client.parts import tried
 from wardround.site_client.pinned import Change, CohortPins, Proposal, require_patients, steps_note
@@ -169,7 +171,7 @@ def _check_agreement(
 ) -> None:
     if policy is not None:
         with flight.examined("plan") as said:
-            check_policy(policy, agreement)
+            check_policy(policy, agreement, settings.policy)
             said.append("the policy allows it")
     if keys is not None:
         with flight.examined("roster") as said:
@@ -188,7 +190,8 @@ def _check_cohort(settings: SiteSettings, policy: Policy | None, agreement: Agre
         pins = CohortPins.of(settings.work, agreement.plan.study)
         held = pins.read()
         known = None if held is None else held.assignment
-        checked = check_manifest(agreement.study, settings.manifest, Depth.HEADERS, agreement.plan.fold, known)
+        with mended_at_a_site():
+            checked = check_manifest(agreement.study, settings.manifest, Depth.HEADERS, agreement.plan.fold, known)
         require_patients(agreement.plan, checked.cohort)
         if (told := steps_note(agreement.study, held)) != "":
             flight.notes.append(f"note: {told}")
@@ -203,7 +206,7 @@ def _check_cohort(settings: SiteSettings, policy: Policy | None, agreement: Agre
         flight.notes.extend(f"note: {notice.render()}" for notice in checked.inspection.notices)
         _check_store(settings, needs_of(agreement.study, checked.inspection.grids), flight)
         if policy is not None:
-            _check_counts(counts, policy, flight)
+            _check_counts(counts, policy, settings.policy, flight)
 
 
 def _check_store(settings: SiteSettings, needs: Needs, flight: Preflight) -> None:
@@ -239,11 +242,11 @@ def _check_change(change: Change, proposal: Proposal | None, policy: Policy | No
     )
 
 
-def _check_counts(counts: tuple[int, int, int], policy: Policy, flight: Preflight) -> None:
+def _check_counts(counts: tuple[int, int, int], policy: Policy, path: Path, flight: Preflight) -> None:
     if counts[0] < policy.minimum_train_cases:
         flight.findings.add(
             "too few training cases for the policy",
-            where="policy.yaml, minimum_train_cases",
+            where=place_of_key(path, "policy", "minimum_train_cases"),
             got=str(counts[0]),
             expected=f"at least {policy.minimum_train_cases}",
             remedy="Add cases to the table, or have the hospital lower `minimum_train_cases`",

@@ -39,7 +39,7 @@ def _agreement(settings: SiteSettings, findings: Findings) -> Agreement | None:
     with findings.gather():
         policy = load_policy(settings.policy)
         if agreement is not None:
-            check_policy(policy, agreement)
+            check_policy(policy, agreement, settings.policy)
     return agreement
 
 

@@ -47,12 +47,12 @@ class SiteSettings(_Section):
     manifest: Path
     work: Path = Path("work")
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
-    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    threads: Annotated[int, Field(ge=1, le=1024, examples=[4])] | None = None
     keys: Path = Path("keys")
     policy: Path = Path("policy.yaml")
     accepted: Path = Path("accepted.json")
     address: Address | None = None
-    health_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    health_port: Annotated[int, Field(ge=1, le=65535, examples=[50051])] | None = None
     answer_seconds: Annotated[float, Field(ge=0, le=15)] = 10.0
     checkpoint_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
     store_limit: Annotated[Size | None, Added("0.2.0")] = None

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from wardround.engine.basics.files import write_settings
+from wardround.engine.basics.files import is_missing, write_settings
 from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.basics.reading import naming_place
+from wardround.engine.cohort.tables import read_table
 from wardround.engine.study.documents import parse_document, validate_document
 from wardround.federation.identities import EnrolmentRequest, SiteKeys, fingerprint
 from wardround.federation.protocol import SiteName
@@ -122,7 +124,29 @@ def create_site(folder: Path, name: str, manifest: Path) -> NewSite:
     return NewSite(request, fingerprint(made.signing_public), (site, policy))
 
 
-def _site_text(folder: Path, name: str, manifest: Path) -> str:
+def check_wishes(folder: Path, name: str, manifest: Path, *, later: bool) -> None:
+    """Raise `InputError` with all that is wrong with what was asked for, before any key is made.
+
+    With `later` the table may come after this command; one that is there already must be a table all the same.
+    """
+    findings = Findings()
+    with findings.gather():
+        _check_name(name)
+    with findings.gather():
+        _check_folder(folder)
+    if not (later and is_missing(manifest)) and not _is_empty(manifest):
+        hint = "; with --later it may come after this command" if is_missing(manifest) else ""
+        with findings.gather(), naming_place(f"--manifest{hint}"):
+            read_table(manifest, Findings())  # rows that do not fit are told by `site-client check`
+    findings.raise_if_any()
+
+
+def _is_empty(manifest: Path) -> bool:
+    """Whether the table is still to be filled, which `site-client check` says as well."""
+    return manifest.is_file() and not manifest.stat().st_size
+
+
+def _check_name(name: str) -> None:
     try:
         _NAME.validate_python(name)
     except ValidationError:
@@ -133,6 +157,21 @@ def _site_text(folder: Path, name: str, manifest: Path) -> str:
             expected="lower-case letters, digits and hyphens, at most 32, such as `north`",
             remedy="Write for example `--name north`",
         ) from None
+
+
+def _check_folder(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise InputError.one(
+            "this is no folder",
+            where="--folder",
+            got=f"{folder}: a file",
+            expected="a folder for keys and settings, which is made where there is none",
+            remedy="Name a folder, such as `--folder north`",
+        )
+
+
+def _site_text(folder: Path, name: str, manifest: Path) -> str:
+    _check_name(name)
     shown = manifest.resolve()
     home = folder.resolve()
     written = shown.relative_to(home) if shown.is_relative_to(home) else shown
@@ -160,7 +199,8 @@ def _refuse_synchronised(folder: Path) -> None:
 
 def _refuse_existing(paths: tuple[Path, ...]) -> None:
     findings = Findings()
+    remedy = "Choose another folder. The keys here may be enrolled already: keep them, whatever you do with the rest"
     for path in paths:
         if path.exists():
-            findings.add("it exists already", where=str(path), remedy="Choose another folder, or move it away")
+            findings.add("it exists already", where=str(path), remedy=remedy)
     findings.raise_if_any()

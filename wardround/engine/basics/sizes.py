@@ -44,5 +44,5 @@ def _read(value: Any) -> Any:
         raise PydanticCustomError("size", "Input should be a size such as '200 GB'") from None
 
 
-Size = Annotated[int, BeforeValidator(_read), Field(ge=1)]
+Size = Annotated[int, BeforeValidator(_read), Field(ge=1, examples=["200 GB"])]
 """Bytes, written as a number or as text with a unit."""

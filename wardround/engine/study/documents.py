@@ -165,6 +165,14 @@ def load_settings_file(model: type[Model], path: Path, noun: str) -> Model:
     return found
 
 
+def place_of_key(path: Path, noun: str, key: str) -> str:
+    """`policy.yaml:11, tasks`: where a key of a settings file stands, which need not be there."""
+    try:
+        return read_document(path, noun).place((key,))
+    except InputError:  # it has been changed since it was read; its key is the same
+        return f"{path.name}, {key}"
+
+
 def _flaws_without(
     document: Document, unknown: set[Location], model: type[BaseModel], strict: bool | None
 ) -> list[Flaw]:
