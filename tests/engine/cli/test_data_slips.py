@@ -152,3 +152,22 @@ def test_subjects_that_cannot_name_a_mask_are_noted_before_training(hospital: Ho
     assert "cannot name a file" in outcome.out
     assert "'2024/01/05'" in outcome.out
     assert "Write 2024-01-05" in outcome.out
+
+
+def test_a_missing_column_of_an_input_is_told_of_the_header(hospital: Hospital) -> None:
+    hospital.study(changed(SEGMENTATION, inputs=["T1", "FLAIR"]))
+    said = hospital.refuse(
+        "data.csv, header: the column Channel_1 (FLAIR) is missing", "Add that column; or give files"
+    )
+    assert said.count("error: ") == 1
+    assert "case_0" not in said
+
+
+@pytest.mark.parametrize(("cut", "told"), [(1, True), (2, False)])
+def test_a_mask_without_one_slice_is_to_be_exported_again(hospital: Hospital, cut: int, told: bool) -> None:
+    mask, grid = read_label(hospital.mask(1))
+    shape = (*grid.shape[:2], grid.shape[2] - cut)
+    write_label(hospital.mask(1), mask[..., :-cut], replace(grid, shape=shape))
+    said = hospital.refuse("subject 'case_001', Label", "the grid differs from that of Channel_0")
+    assert ("Export the file again: it has a slice less than the image" in said) == told
+    assert ("registration" in said) != told

@@ -147,3 +147,6 @@ def test_values_that_are_not_numbers_are_not_read_as_zero(tmp_path: Path, suffix
     volume[1, 2, 3], volume[4, 5, 6] = np.nan, np.inf
     nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), tmp_path / f"holes{suffix}")
     assert "2 voxels are NaN or infinite" in _refusal(tmp_path / f"holes{suffix}")
+    volume[4, 5, 6] = 1
+    nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), tmp_path / f"hole{suffix}")
+    assert "1 voxel is NaN or infinite" in _refusal(tmp_path / f"hole{suffix}")

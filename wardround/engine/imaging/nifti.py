@@ -237,7 +237,7 @@ def _require_numbers(path: Path, values: np.ndarray) -> None:
     parts = (values[start : start + _BLOCK] for start in range(0, values.size, _BLOCK))
     broken = sum(int(part.size - np.count_nonzero(np.isfinite(part))) for part in parts)
     if broken:
-        got = f"{broken:,} voxels are NaN or infinite"
+        got = "1 voxel is NaN or infinite" if broken == 1 else f"{broken:,} voxels are NaN or infinite"
         remedy = "Replace them, for instance by 0 where they lie outside the body"
         raise InputError.one("the image has values that are not numbers", where=str(path), got=got, remedy=remedy)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +15,7 @@ from wardround.engine.imaging.lossy import lossy_kind
 from wardround.engine.imaging.reading import Header, read_header, read_label, read_label_header
 from wardround.engine.imaging.types import Geometry, Remark
 from wardround.engine.inspection.exchanged import ASTRAY
+from wardround.engine.inspection.inputs import ONE_OF_SEVERAL
 from wardround.engine.inspection.notices import CaseFacts
 from wardround.engine.inspection.spacings import foreign_spacings
 from wardround.engine.preprocessing.cases import called
@@ -127,9 +128,20 @@ def _check_grid(study: Study, grid: Geometry, first: Geometry, where: str, findi
             where=where,
             got=f"{_grid_words(grid)}: {'; '.join(differences)}",
             expected=f"the grid of Channel_0 ({study.inputs[0]}), {_grid_words(first)}",
-            remedy=f"Bring the file to the grid of {study.inputs[0]} with registration software, for images by "
+            remedy=_slice_remedy(grid, first, differences)
+            or f"Bring the file to the grid of {study.inputs[0]} with registration software, for images by "
             "interpolation and for masks by the nearest neighbour, and name the new file in the manifest",
         )
+
+
+def _slice_remedy(grid: Geometry, first: Geometry, differences: Sequence[str]) -> str:
+    """What to do about a grid that is the other one but for a slice; empty for any other."""
+    if len(differences) != 1 or len(grid.shape) != len(first.shape):
+        return ""
+    more = [own - other for own, other in zip(grid.shape, first.shape, strict=True) if own != other]
+    if more not in ([-1], [1]):
+        return ""
+    return f"Export the file again: it has a slice {'less' if more == [-1] else 'more'} than the image"
 
 
 def _grid_words(grid: Geometry) -> str:
@@ -149,8 +161,9 @@ def _check_shape(study: Study, header: Header, files: int, where: str, findings:
             "files",
         )
     if header.channels != expected:
+        is_one = header.channels == 1 and files == 1
         findings.add(
-            "the file does not have the study's channels",
+            ONE_OF_SEVERAL if is_one else "the file does not have the study's channels",
             where=where,
             got=_held(header),
             expected=_values(expected),

@@ -17,6 +17,7 @@ from wardround.engine.cohort.twins import find_leaks, repeated_rows
 from wardround.engine.imaging.types import Geometry
 from wardround.engine.inspection.exchanged import with_owners
 from wardround.engine.inspection.headers import inspect_headers
+from wardround.engine.inspection.inputs import with_missing_columns
 from wardround.engine.inspection.notices import (
     CaseFacts,
     Comparison,
@@ -95,6 +96,7 @@ def inspect_cohort(
     with progress(f"Reading {word}", len(cohort.cases)) as shown:
         facts = [_inspect(inspectors[depth], study, cohort, number, findings, shown) for number in _numbers(cohort)]
     findings.problems[:] = together(findings.problems, cohort.manifest.name)
+    findings.problems[:] = with_missing_columns(findings.problems, study, cohort)
     known = {case.subject: fact for case, fact in zip(cohort.cases, facts, strict=True) if fact is not None}
     findings.problems[:] = with_owners(findings.problems, cohort, {name: fact.grid for name, fact in known.items()})
     compared = _compare(cohort, known, depth) if splits else Comparison({}, True, {})
@@ -124,6 +126,7 @@ def sound_cases(study: Study, cohort: Cohort) -> Sound:
             findings.extend(replace(problem, where=_as_truth(problem.where)) for problem in own.problems)
     sound = replace(cohort, cases=tuple(case for case in cohort.cases if case.subject in known))
     if not sound.cases:
+        findings.problems[:] = with_missing_columns(findings.problems, study, cohort)
         findings.raise_if_any()
     left_out = len(cohort.cases) - len(sound.cases)
     return Sound(sound, tuple(header_notices(sound, known)), tuple(findings.problems), left_out)

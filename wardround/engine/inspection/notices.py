@@ -174,7 +174,7 @@ def _without_file_names(study: Study, cohort: Cohort) -> Iterator[Problem]:
         named = no_name_of_a_file(found[0], "")
         what = f"{len(found)} SubjectIDs cannot name files, as they must for predicted masks"
         what = named.what if len(found) == 1 else what
-        yield _notice(cohort, found, what, f"Expected {named.expected}. {named.remedy}")
+        yield _notice(cohort, found, what, f"Expected {named.expected}. {named.remedy}, for instance")
 
 
 def _rows_for_patients(cohort: Cohort) -> Iterator[Problem]:
