@@ -78,6 +78,43 @@ def test_what_is_not_an_invitation_is_refused(tmp_path: Path, content: str) -> N
         load_invitation(tmp_path / "invitation.json")
 
 
+TRAVELLED = {
+    "zip": (lambda whole: b"PK\x03\x04" + whole, "a ZIP archive", "Unpack it, and accept the invitation.json in it"),
+    "pdf": (lambda whole: b"%PDF-1.7\n" + whole, "a PDF document", "Ask the coordinator"),
+    "mail": (lambda whole: b"Subject: invitation\nTo: north\n\n" + whole, "a mail", "Save the mail's attachment"),
+    "page": (lambda whole: b"<!DOCTYPE html><html>" + whole, "a web page (HTML)", "Ask the coordinator"),
+    "quotes": (lambda whole: whole.replace(b'"', "\u201c".encode()), "quotation marks were changed", "Ask the"),
+    "cut": (lambda whole: whole[: len(whole) // 2], "a file whose end is missing", "Ask the coordinator"),
+    "one bracket": (lambda whole: b"{", "a file whose end is missing", "Ask the coordinator"),
+    "empty": (lambda whole: b"", "an empty file", "Ask the coordinator"),
+    "comma": (lambda whole: whole.replace(b'"address"', b',"address"', 1), "damaged on its way, in line 3", "Ask the"),
+}
+
+
+@pytest.mark.parametrize("name", TRAVELLED)
+def test_what_became_of_an_invitation_on_its_way_is_said(
+    tmp_path: Path, invitation: Invitation, coordinator: CoordinatorKey, name: str
+) -> None:
+    spoil, got, remedy = TRAVELLED[name]
+    path = tmp_path / "invitation.json"
+    save_invitation(path, invitation, coordinator)
+    path.write_bytes(spoil(path.read_bytes()))
+    with pytest.raises(InputError) as raised:
+        load_invitation(path)
+    (problem,) = raised.value.problems
+    assert got in problem.got
+    assert remedy in problem.remedy
+
+
+def test_a_mark_that_an_editor_put_before_an_invitation_changes_nothing(
+    tmp_path: Path, invitation: Invitation, coordinator: CoordinatorKey
+) -> None:
+    path = tmp_path / "invitation.json"
+    save_invitation(path, invitation, coordinator)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert load_invitation(path) == invitation
+
+
 def test_an_absent_invitation_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no such invitation"):
         load_invitation(tmp_path / "invitation.json")

@@ -23,6 +23,7 @@ from wardround.federation.addresses import Address, split_address
 from wardround.federation.identities import CoordinatorKey, Roster, SignatureHex, SigningHex, in_groups, verify
 from wardround.federation.protocol import FederationName, Plan, StudyText, WireModel
 from wardround.federation.succession import CoordinatorSuccession
+from wardround.federation.travelled import what_became, without_mark
 
 MAX_INVITATION_BYTES = 4 * 2**20
 CertificatesPem = Annotated[
@@ -192,11 +193,12 @@ def _statement(invitation: Invitation) -> bytes:
 
 
 def _read(path: Path) -> SignedInvitation:
-    content = read_named(path, "invitation", MAX_INVITATION_BYTES)
+    content = without_mark(read_named(path, "invitation", MAX_INVITATION_BYTES))
     try:
         return SignedInvitation.model_validate_json(content)
     except ValidationError as error:
         _refuse_another_file(path, content)
+        _refuse_what_became(path, content)
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise later_release(error, path) or InputError.one(
@@ -227,12 +229,21 @@ def _refuse_another_file(path: Path, content: bytes) -> None:
         ) from None
 
 
+def _refuse_what_became(path: Path, content: bytes) -> None:
+    """Raise `InputError` for what is no JSON, with what it is."""
+    got, remedy = what_became(content, "invitation.json")
+    if got:
+        raise InputError.one(
+            "this is not an invitation",
+            where=str(path),
+            got=got,
+            expected="the invitation.json that `aggregator invite` wrote",
+            remedy=remedy,
+        ) from None
+
+
 def _found(detail: ErrorDetails) -> str:
     """What stands where an invitation has something else."""
     if detail["type"] == "missing":
         return "no such key"
-    return (
-        "a text that is cut short, or of another program"
-        if detail["type"] == "json_invalid"
-        else "another value than an invitation has there"
-    )
+    return "another value than an invitation has there"
