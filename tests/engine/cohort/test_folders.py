@@ -10,6 +10,7 @@ from tests.support.manifests import touch
 from tests.support.studies import SEGMENTATION, changed, study_of
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import folder_cohort
+from wardround.engine.cohort.folders import gather_cases
 
 ONE = study_of(SEGMENTATION)
 TWO = study_of(changed(SEGMENTATION, inputs=["T1w", "T2w"]))
@@ -59,3 +60,23 @@ def test_a_folder_without_images_is_told(tmp_path: Path) -> None:
         folder_cohort(tmp_path, ONE)
     with pytest.raises(InputError, match="there is no such folder"):
         folder_cohort(tmp_path / "none", ONE)
+
+
+def test_a_case_that_lacks_an_input_is_left_out_with_what_to_do(tmp_path: Path) -> None:
+    touch(tmp_path, "x_T1w.nii", "x_T2w.nii", "anna_T1w.nii.gz", "z.nii")
+    found = gather_cases(tmp_path, TWO)
+    assert [case.subject for case in found.cohort.cases] == ["x"]
+    assert found.left_out == 1
+    assert len(found.problems) == 2
+    told = " ".join(problem.render() for problem in found.problems)
+    assert "Put 'anna_T2w.nii.gz' there, or take 'anna_T1w.nii.gz' out" in told
+    assert "z.nii: the file's name does not end in an input" in told
+
+
+def test_a_folder_of_which_no_case_is_whole_or_whose_files_are_in_doubt_is_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "x_T1w.nii", "y_T1w.nii")
+    with pytest.raises(InputError, match="the input 'T2w' has no file"):
+        gather_cases(tmp_path, TWO)
+    touch(tmp_path, "x_T2w.nii", "x_T2w.nrrd")
+    with pytest.raises(InputError, match="two files are the same input"):
+        gather_cases(tmp_path, TWO)

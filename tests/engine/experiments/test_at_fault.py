@@ -208,8 +208,13 @@ def test_a_folder_without_predictions_is_told_for_every_case(place: Place) -> No
     assert "there is no such folder" in told
     (place.folder / "predictions").mkdir()
     (told,) = problems(place.score())
-    assert told.startswith(f"{CASES} times: there is no prediction for this case")
-    assert all(f"case_{number:03d}.png" in told for number in range(CASES))
+    assert f"predictions: it holds a prediction of none of the {CASES} cases (got nothing in it; expected " in told
+    assert "case_000.png and so on" in told
+    for number in range(CASES):
+        (place.folder / "predictions" / f"img{number}.png").touch()
+    (told,) = problems(place.score())
+    assert "got img0.png, img1.png, img2.png and 2 more" in told
+    assert "Name the folder that `wardround predict --manifest` wrote" in told
 
 
 def test_a_file_that_the_system_does_not_give_is_a_problem_of_its_case(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +18,8 @@ from wardround.engine.cli.partial import end_with, tell_left_out
 from wardround.engine.cli.telling import described
 
 if TYPE_CHECKING:
-    from wardround.engine.cohort import Cohort
+    from wardround.engine.cohort.folders import Gathered
+    from wardround.engine.inspection import Sound
     from wardround.engine.study import Study
 
 
@@ -45,7 +46,6 @@ def predict(
     from wardround.engine.basics.progress import progress
     from wardround.engine.experiments import load_model, write_predictions
     from wardround.engine.experiments.models import require_model
-    from wardround.engine.inspection import sound_cases
 
     options.require_all(
         partial(require_model, model),
@@ -57,8 +57,8 @@ def predict(
     loaded = load_model(model, device=device)
     for notice in loaded.notices:
         note(f"note: {notice.render()}")
-    cohort = _cohort(loaded.study, manifest, folder)
-    sound = sound_cases(loaded.study, cohort)
+    gathered = _gathered(loaded.study, manifest, folder)
+    cohort, sound = gathered.cohort, _sound(loaded.study, gathered)
     tell_left_out(sound)
     with progress("Predicting", len(sound.cohort.cases)) as shown:
         written = write_predictions(loaded, sound.cohort, out, shown)
@@ -71,7 +71,7 @@ def predict(
         say_json({"cases": written.cases, "files": files, "notices": notices, **told})
     else:
         notes = [f"note: {oddity.render()}" for oddity in sound.oddities]
-        say_text("\n".join([*notes, _text(written.cases, len(cohort.cases), out)]))
+        say_text("\n".join([*notes, _text(written.cases, len(cohort.cases) + gathered.left_out, out)]))
     end_with(problems, as_json=as_json)
 
 
@@ -88,12 +88,26 @@ def _require_images(manifest: Path | None, folder: Path | None) -> None:
         images_in(folder)
 
 
-def _cohort(study: Study, manifest: Path | None, folder: Path | None) -> Cohort:
-    from wardround.engine.cohort import Truth, folder_cohort, read_manifest
+def _gathered(study: Study, manifest: Path | None, folder: Path | None) -> Gathered:
+    from wardround.engine.cohort import Truth, read_manifest
+    from wardround.engine.cohort.folders import Gathered, gather_cases
 
-    if manifest is not None:
-        return read_manifest(manifest, study, truth=Truth.OPTIONAL).without_truth()
-    return folder_cohort(folder or Path(), study)
+    if manifest is None:
+        return gather_cases(folder or Path(), study)
+    return Gathered(read_manifest(manifest, study, truth=Truth.OPTIONAL).without_truth(), (), 0)
+
+
+def _sound(study: Study, gathered: Gathered) -> Sound:
+    """The cases that can be predicted, and all that is wrong with the others, in words that concern the images."""
+    from wardround.engine.inspection import sound_cases
+    from wardround.engine.inspection.for_model import for_model
+
+    try:
+        sound = sound_cases(study, gathered.cohort)
+    except InputError as error:
+        raise InputError((*gathered.problems, *for_model(error.problems, study, gathered.cohort))) from None
+    problems = (*gathered.problems, *for_model(sound.problems, study, gathered.cohort))
+    return replace(sound, problems=problems, left_out=sound.left_out + gathered.left_out)
 
 
 def _text(cases: int, of: int, out: Path) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.reading import remedy_for_missing
 from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.cohort.naming import Reading, Readings, readings_of, settled
@@ -20,30 +21,53 @@ SUFFIXES = (
 )
 
 
+@dataclass(frozen=True)
+class Gathered:
+    """The cases of a folder that have all their files, and what is wrong with the other files."""
+
+    cohort: Cohort
+    problems: tuple[Problem, ...]
+    left_out: int
+
+
 def folder_cohort(folder: Path, study: Study) -> Cohort:
+    """The cases of a folder, as `gather_cases` finds them. Raises `InputError` with every problem of any of them."""
+    found = gather_cases(folder, study)
+    if found.problems:
+        raise InputError(found.problems)
+    return found.cohort
+
+
+def gather_cases(folder: Path, study: Study) -> Gathered:
     """One case per image of `folder`, or per group of images when each holds one of several inputs.
 
     The subject is the file's name without its ending. Where the study has several inputs and files are named
     `<subject>_<input>`, with the input's name or its number in four digits (`case7_T1w.nii.gz`, `case7_0000.nii.gz`),
     they are grouped (`naming`); where no file is, each holds all inputs. Files that are no images, and subfolders, are
-    left alone. Raises `InputError` with every problem.
+    left alone. A case that lacks an input is left out. Raises `InputError` with every problem if no case is left, or
+    if it cannot be told which file is whose.
     """
     images = images_in(folder)
-    findings = Findings()
+    doubts, lacking = Findings(), Findings()
     readings = {path: readings_of(name, study.inputs) for name, path in images}
     if len(study.inputs) == 1 or not any(readings.values()):
-        groups = _whole_files(images, findings)
+        groups = _whole_files(images, doubts)
+        whole = groups
     else:
-        groups = _grouped(settled(readings, len(study.inputs)), study, findings)
+        groups = _grouped(settled(readings, len(study.inputs)), study, doubts, lacking)
+        whole = {subject: files for subject, files in groups.items() if len(files) == len(study.inputs)}
     for one, other in lookalikes(groups):
-        findings.add(
+        doubts.add(
             f"two cases have names that differ only {difference(one, other)}",
             where=str(folder),
             got=f"{one!r} and {other!r}",
             remedy="Rename the files of one of them: alike if they are one case, or so that people see the difference",
         )
-    findings.raise_if_any()
-    return Cohort(folder, tuple(_case(subject, files) for subject, files in sorted(groups.items())))
+    problems = (*doubts.problems, *lacking.problems)
+    if doubts.problems or not whole:
+        raise InputError(problems)
+    cohort = Cohort(folder, tuple(_case(subject, files) for subject, files in sorted(whole.items())))
+    return Gathered(cohort, problems, len(groups) - len(whole))
 
 
 def images_in(folder: Path) -> list[tuple[str, Path]]:
@@ -89,19 +113,19 @@ def _whole_files(images: list[tuple[str, Path]], findings: Findings) -> dict[str
     return found
 
 
-def _grouped(readings: Readings, study: Study, findings: Findings) -> dict[str, tuple[Path, ...]]:
+def _grouped(readings: Readings, study: Study, doubts: Findings, lacking: Findings) -> dict[str, tuple[Path, ...]]:
     groups: dict[str, dict[int, Path]] = defaultdict(dict)
     for path, ways in readings.items():
         if not ways:
             known = ", ".join(f"_{name}" for name in study.inputs)
             remedy = f"Rename it to <case>_<input>, such as {_stem(path.name)}_{study.inputs[0]}, or move it elsewhere"
             what = "the file's name does not end in an input"
-            findings.add(what, where=str(path), expected=f"one of {known}", remedy=remedy)
+            lacking.add(what, where=str(path), expected=f"one of {known}", remedy=remedy)
         elif len(ways) > 1:
-            _tell_open(path, ways, readings, study, findings)
+            _tell_open(path, ways, readings, study, doubts)
         elif ways[0].input in groups[ways[0].subject]:
             other = groups[ways[0].subject][ways[0].input].name
-            findings.add(
+            doubts.add(
                 "two files are the same input",
                 where=str(path),
                 got=f"{path.name} and {other}",
@@ -110,7 +134,7 @@ def _grouped(readings: Readings, study: Study, findings: Findings) -> dict[str, 
         else:
             groups[ways[0].subject][ways[0].input] = path
     for subject, files in groups.items():
-        _tell_missing(subject, files, study, findings)
+        _tell_missing(subject, files, study, lacking)
     return {subject: tuple(files[index] for index in sorted(files)) for subject, files in groups.items()}
 
 
@@ -122,7 +146,15 @@ def _tell_missing(subject: str, files: Mapping[int, Path], study: Study, finding
             where=f"subject {subject!r}",
             got=", ".join(path.name for path in files.values()),
             expected=f"{subject}_{name} as well" if files else "",
+            remedy=_put(subject, name, files),
         )
+
+
+def _put(subject: str, name: str, files: Mapping[int, Path]) -> str:
+    """How a case that lacks an input gets it, or goes."""
+    names = [path.name for path in files.values()]
+    ending = names[0].removeprefix(_stem(names[0]) or "") if names else ""
+    return f"Put '{subject}_{name}{ending}' there, or take {' and '.join(map(repr, names))} out"
 
 
 def _tell_open(path: Path, ways: Sequence[Reading], readings: Readings, study: Study, findings: Findings) -> None:

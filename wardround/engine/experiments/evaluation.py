@@ -42,6 +42,8 @@ from wardround.engine.preprocessing.labels import together
 from wardround.engine.study import Study
 from wardround.engine.study.expectations import flow
 
+_SHOWN_NAMES = 3
+
 Predictor = Callable[[Case], CasePrediction]
 Watcher = Callable[[CasePrediction, CaseScores], None]
 
@@ -152,7 +154,7 @@ def _mask_predictor(study: Study, cohort: Cohort, folder: Path) -> Predictor:
             remedy="Name the folder itself" if folder.exists() else remedy_for_missing(folder),
         )
     check_names(cohort)
-    _require_one(cohort, lambda case: _predicted_mask(case, folder))
+    _require_masks(cohort, folder)
 
     def read(case: Case) -> CasePrediction:
         # Read in the mask's place, a prediction goes through the same checks of grid and values as a mask.
@@ -188,6 +190,28 @@ def _require_one(cohort: Cohort, found: Callable[[Case], object]) -> None:
         else:
             return
     findings.raise_if_any()
+
+
+def _require_masks(cohort: Cohort, folder: Path) -> None:
+    """Raise `InputError` if a folder has a mask of no case; one problem if none is even called like a case."""
+    try:
+        _require_one(cohort, lambda case: _predicted_mask(case, folder))
+    except InputError as error:
+        if any(problem.got for problem in error.problems):
+            raise
+        raise InputError.one(
+            f"it holds a prediction of none of the {len(cohort.cases)} cases",
+            where=str(folder),
+            got=_shown_names(folder),
+            expected=f"{mask_name(cohort.cases[0])} and so on: predictions are called as in SubjectID",
+            remedy="Name the folder that `wardround predict --manifest` wrote for this table as its --out",
+        ) from None
+
+
+def _shown_names(folder: Path) -> str:
+    names = sorted(path.name for path in folder.iterdir())
+    shown = ", ".join(names[:_SHOWN_NAMES])
+    return f"{shown} and {len(names) - _SHOWN_NAMES:,} more" if len(names) > _SHOWN_NAMES else shown or "nothing in it"
 
 
 def _predicted_mask(case: Case, folder: Path) -> Path:

@@ -22,6 +22,8 @@ from wardround.engine.preprocessing.cases import called
 from wardround.engine.study.models import Study
 
 Read = TypeVar("Read")
+OTHER_AXES = "the image does not have the model's number of axes"
+OTHER_CHANNELS = "the file does not have the study's channels"
 _COLOURS, _SPATIAL = 3, 3
 _ROUNDED = "files of a case have the same spacing but for rounding; they count as one grid"
 _COPY_SPACING = (
@@ -153,7 +155,7 @@ def _check_shape(study: Study, header: Header, files: int, where: str, findings:
     grid, expected = header.geometry, 1 if files > 1 else len(study.inputs)
     if grid.dimensions != study.dimensions:
         findings.add(
-            "the image does not have the model's number of axes",
+            OTHER_AXES,
             where=where,
             got=f"{grid.dimensions} axes of {' x '.join(map(str, grid.shape))} voxels",
             expected=f"{study.dimensions}, as model.dimensions says",
@@ -163,7 +165,7 @@ def _check_shape(study: Study, header: Header, files: int, where: str, findings:
     if header.channels != expected:
         is_one = header.channels == 1 and files == 1
         findings.add(
-            ONE_OF_SEVERAL if is_one else "the file does not have the study's channels",
+            ONE_OF_SEVERAL if is_one else OTHER_CHANNELS,
             where=where,
             got=_held(header),
             expected=_values(expected),
