@@ -16,7 +16,7 @@ def names_a_file(subject: str) -> bool:
 
 def no_name_of_a_file(subject: str, where: str) -> Problem:
     """What is said of a subject after which no file can be called."""
-    name = _as_name(subject)
+    name = _as_name(subject).strip("-.")
     return Problem(
         "this SubjectID cannot name a file, as it must for a predicted mask",
         where,
