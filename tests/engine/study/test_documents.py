@@ -121,3 +121,20 @@ def test_strict_reading_takes_no_word_for_a_number() -> None:
 
 def test_long_values_are_cut() -> None:
     assert len(problems_of(f"name: x\nrate: {'y' * 5000}\n")[0]) < 400
+
+
+def test_every_key_that_stands_twice_is_told_at_once_with_the_first_of_it() -> None:
+    text = "a: 1\nb: {x: 1, y: 2, x: 3}\nc:\n  - d: 1\n    e: 2\n    d: 3\na: 4\n'a': 5\n"
+    with pytest.raises(InputError) as caught:
+        parse_document(text, Path("study.yaml"))
+    assert [(problem.where, problem.got) for problem in caught.value.problems] == [
+        ("study.yaml:2", "`x` again; it stands on line 2 already"),
+        ("study.yaml:6", "`d` again; it stands on line 4 already"),
+        ("study.yaml:7", "`a` again; it stands on line 1 already"),
+        ("study.yaml:8", "`a` again; it stands on line 1 already"),
+    ]
+
+
+def test_a_number_that_stands_twice_in_two_spellings_is_told() -> None:
+    with pytest.raises(InputError, match=r"study.yaml:2: .*does not fit"):
+        parse_document("1: a\n0x1: b\n", Path("study.yaml"))

@@ -21,7 +21,7 @@ from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.reading import kind_of, read_named
 from wardround.engine.study.expectations import Location
 from wardround.engine.study.flaws import UNKNOWN_KEY, Flaw, as_tuples, flaws_of, written
-from wardround.engine.study.syntax import look_alikes, repeated_key, syntax_problem, table_problem
+from wardround.engine.study.syntax import look_alikes, repeated_keys, syntax_problem, table_problem
 
 Model = TypeVar("Model", bound=BaseModel)
 _FORM = "lines of the form `key: value`"
@@ -100,7 +100,7 @@ def parse_document(text: str, path: Path) -> Document:
         what, got = "the file is nested too deeply", "thousands of brackets"
         raise InputError.one(what, where=path.name, got=got, expected=_FORM, remedy=remedy) from None
     except DuplicateKeyError as error:
-        raise InputError([repeated_key(text, path, error)]) from None
+        raise InputError(repeated_keys(text, path) or [syntax_problem(text, path, error)]) from None
     except (YAMLError, ValueError) as error:
         raise InputError([*look_alikes(text, path)] or [syntax_problem(text, path, error)]) from None
     if alike := [*look_alikes(text, path)]:

@@ -6,8 +6,11 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import CollectionNode, MappingNode, ScalarNode
 from ruamel.yaml.reader import ReaderError
 
 from wardround.engine.basics.problems import Problem
@@ -17,7 +20,6 @@ _LONGEST = 80
 _KEY = re.compile(r"\s*(?:- +)?(\"[^\"]*\"|'[^']*'|[^\s:#\"'\[\]{},]+)\s*:(?=\s|$)")
 _NO_BLANK = re.compile(r"\s*(?:- +)?([A-Za-z_][\w-]*):([^\s:/].*)")
 _NO_COLON = re.compile(r"\s*(?:- +)?([A-Za-z_][\w-]*) +(\S.*)")
-_DUPLICATE = re.compile(r'found duplicate key "(.*?)" with value', re.DOTALL)
 _CURLY = "“”„‟‘’‚‛«»"
 _CURLY_START = re.compile(f"(?:^|[:\\[,{{-])\\s*[{_CURLY}]")
 _UNSEEN = re.compile("^\\s*[\u00a0\u2007\u202f\u200b]|^[^#'\"]*:[\u00a0\u2007\u202f\u200b]")
@@ -88,19 +90,34 @@ def syntax_problem(text: str, path: Path, error: YAMLError | ValueError) -> Prob
     return _problem(found, lines, path)
 
 
-def repeated_key(text: str, path: Path, error: MarkedYAMLError) -> Problem:
-    """What to tell of a key that stands twice in one section."""
-    said = _DUPLICATE.search(str(error.problem or ""))
-    key, line = said[1] if said else "", error.problem_mark.line if error.problem_mark else 0
-    earlier = [number for number, each in enumerate(text.splitlines()) if number < line and _key_of(each) == key]
-    first = f"; it stands on line {earlier[-1] + 1} already" if earlier else ""
-    return Problem(
-        "a key stands twice",
-        where=f"{path.name}:{line + 1}",
-        got=f"`{key}` again{first}",
-        expected="each key once in a section",
-        remedy="Remove one of the two; entries of a list begin with `- `",
-    )
+def repeated_keys(text: str, path: Path) -> list[Problem]:
+    """What to tell of each key that stands twice in one section, wherever in the file."""
+    root = YAML(typ="rt").compose(text)
+    return [
+        Problem(
+            "a key stands twice",
+            where=f"{path.name}:{line + 1}",
+            got=f"`{key}` again; it stands on line {first + 1} already",
+            expected="each key once in a section",
+            remedy="Remove one of the two",
+        )
+        for line, key, first in sorted(_repeated(root, set()))
+    ]
+
+
+def _repeated(node: Any, seen: set[int]) -> Iterator[tuple[int, str, int]]:
+    """Line and name of each key that stands in its section already, and the line of the first, all counted from 0."""
+    if id(node) in seen or not isinstance(node, CollectionNode):
+        return
+    seen.add(id(node))
+    is_mapping, first = isinstance(node, MappingNode), dict[str, int]()
+    for key, value in node.value if is_mapping else ((None, item) for item in node.value):
+        if isinstance(key, ScalarNode):
+            line = key.start_mark.line
+            if key.value in first:
+                yield line, key.value, first[key.value]
+            first.setdefault(key.value, line)
+        yield from _repeated(value, seen)
 
 
 def look_alikes(text: str, path: Path) -> Iterator[Problem]:
@@ -302,8 +319,3 @@ def _shown(line: str) -> str:
 
 def _indent(line: str) -> int:
     return len(line) - len(line.lstrip(" "))
-
-
-def _key_of(line: str) -> str:
-    found = _KEY.match(line)
-    return found[1].strip("\"'") if found else ""
