@@ -77,3 +77,14 @@ def test_two_names_are_not_alike_for_their_ending(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").touch()
     assert "study" not in remedy_for_missing(tmp_path / "site.yaml").replace(str(tmp_path), "")
     assert remedy_for_missing(tmp_path / "studie.yaml") == "Its folder has 'study.yaml'; correct the path"
+
+
+def test_of_a_folder_the_files_are_listed_that_may_be_meant(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.nii.gz", "c.yaml", "d.YML"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match=r"it has c\.yaml, d\.YML\."):
+        read_named(tmp_path, "study")
+    with pytest.raises(InputError, match=r"it has a\.csv\."):
+        read_named(tmp_path, "table")
+    with pytest.raises(InputError, match=r"it has a\.csv, b\.nii\.gz, c\.yaml\."):
+        read_named(tmp_path, "invitation")

@@ -11,10 +11,11 @@ import errno
 import logging
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from wardround.engine.basics.files import is_missing
 from wardround.engine.basics.problems import InputError, Problem
@@ -36,6 +37,7 @@ _SIGNATURES = (
     (b"NRRD", "an NRRD image"),
     (b"SQLite", "a database"),
 )
+_ENDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType({"study": (".yaml", ".yml"), "table": (".csv", ".tsv")})
 _RIGHTS = frozenset({errno.EACCES, errno.EPERM})
 
 
@@ -137,9 +139,15 @@ def _not_a_file(path: Path, noun: str, mode: int) -> Problem:
     got = next((word for test, word in kinds if test(mode)), "a device")
     remedy = "Name the file itself; a pipe or device is not read"
     if stat.S_ISDIR(mode):
-        names = ", ".join(sorted(_names(path))[:_SHOWN])
+        names = ", ".join(_likely(path, noun)[:_SHOWN])
         remedy = f"Name the file in it{f'; it has {names}' if names else '; it is empty'}"
     return Problem(f"the {noun} is {got}", str(path), got, "a file", remedy)
+
+
+def _likely(folder: Path, noun: str) -> list[str]:
+    """The names in a folder that may be what is wanted, by their ending; all of them where none has it."""
+    names = sorted(_names(folder))
+    return [name for name in names if name.lower().endswith(_ENDINGS.get(noun, ""))] or names
 
 
 def _close(name: str, folder: Path) -> str:
