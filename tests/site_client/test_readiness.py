@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import threading
 from collections.abc import Callable
@@ -135,6 +136,19 @@ def test_an_example_of_a_setting_is_one_that_a_site_may_want(site: Site, capsys:
     said = capsys.readouterr().err
     assert '`store_limit: "200 GB"`' in said
     assert "`health_port: 50051`" in said
+
+
+def test_a_file_in_the_place_of_the_work_folder_is_one_problem_and_the_same_everywhere(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(site.settings.work, ignore_errors=True)
+    site.settings.work.touch()
+    for command in ([], ["check", "--offline"]):
+        assert run(app, [*command, "--config", str(site.config)]) == ExitCode.BAD_INPUT
+        said = capsys.readouterr().err
+        assert f"{site.settings.work}: a file stands where the folder of this site's work should be" in said
+        assert "Move it away or choose another folder" in said
+        assert "damaged" not in said
 
 
 def test_a_worker_that_may_not_open_the_keys_is_ready_without_them(site: Site) -> None:

@@ -29,6 +29,7 @@ from wardround.site_client.folds import mended_at_a_site
 from wardround.site_client.installation import known_installation
 from wardround.site_client.parts import tried
 from wardround.site_client.pinned import Change, CohortPins, Proposal, require_patients, steps_note
+from wardround.site_client.readiness import WORK
 from wardround.site_client.settings import Policy, SiteSettings, load_policy
 from wardround.site_client.two_users import require_overview
 
@@ -136,7 +137,7 @@ def _check_machine(settings: SiteSettings, flight: Preflight) -> None:
     with flight.examined("disk") as said:
         with flight.findings.gather():
             require_space(settings.work, _LEAST_FREE_BYTES, "preprocessed cases, checkpoints and results")
-        require_writable(settings.work, "this site's work")
+        require_writable(settings.work, WORK)
         said.append(f"{shown_size(free_bytes(settings.work))} free at {settings.work}, which can be written")
     with flight.examined("device") as said:
         said.append(_check_device(settings, flight))
@@ -188,7 +189,7 @@ def _check_parts(agreement: Agreement, flight: Preflight) -> None:
 def _check_cohort(settings: SiteSettings, policy: Policy | None, agreement: Agreement, flight: Preflight) -> None:
     with flight.examined("data") as said:
         pins = CohortPins.of(settings.work, agreement.plan.study)
-        held = pins.read()
+        held = None if settings.work.is_file() else pins.read()  # what a file keeps from being read is told already
         known = None if held is None else held.assignment
         with mended_at_a_site():
             checked = check_manifest(agreement.study, settings.manifest, Depth.HEADERS, agreement.plan.fold, known)

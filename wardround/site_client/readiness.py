@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from wardround.engine.basics.files import require_writable
 from wardround.engine.basics.problems import Findings
 from wardround.federation.identities import SiteKeys
 from wardround.site_client.agreement import Agreement, check_membership, check_policy, load_agreement
 from wardround.site_client.settings import SiteSettings, load_policy
+
+WORK = "this site's work"
+"""What the work folder is for, in the words of `require_writable`."""
 
 
 def require_ready(settings: SiteSettings) -> Agreement:
     """The agreement of a site that can begin.
 
     Raises:
-        InputError: everything that is missing or does not fit (keys, the accepted invitation, the policy, this site's
-            place in the roster), each with the step that mends it.
+        InputError: everything that is missing or does not fit (the work folder, keys, the accepted invitation, the
+            policy, this site's place in the roster), each with the step that mends it.
     """
     findings, own = Findings(), None
+    with findings.gather():
+        require_writable(settings.work, WORK)
     with findings.gather():
         own = SiteKeys.load(settings.keys)
     agreement = _agreement(settings, findings)

@@ -277,6 +277,8 @@ def require_writable(folder: Path, purpose: str) -> None:
         raise InputError.one(
             f"a file stands where the folder of {purpose} should be",
             where=str(place),
+            got="a file",
+            expected="a folder, or nothing yet",
             remedy="Move it away or choose another folder",
         )
     if not os.access(place, os.W_OK | os.X_OK):
