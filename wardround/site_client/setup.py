@@ -11,7 +11,6 @@ from pydantic import TypeAdapter, ValidationError
 from wardround.engine.basics.files import is_missing, write_settings
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.reading import naming_place
-from wardround.engine.cohort.tables import read_table
 from wardround.engine.study.documents import parse_document, validate_document
 from wardround.federation.identities import EnrolmentRequest, SiteKeys, fingerprint
 from wardround.federation.protocol import SiteName
@@ -129,6 +128,8 @@ def check_wishes(folder: Path, name: str, manifest: Path, *, later: bool) -> Non
 
     With `later` the table may come after this command; one that is there already must be a table all the same.
     """
+    from wardround.engine.cohort.tables import read_table  # which the courier must not load
+
     findings = Findings()
     with findings.gather():
         _check_name(name)
