@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from wardround.engine.cohort import Case
-from wardround.engine.imaging.formats import format_of
 from wardround.engine.study import Study
+
+if TYPE_CHECKING:
+    from wardround.engine.cohort import Case
 
 _DISTANCES = ("hd95",)
 _UNITS = {"seconds": "s"}
@@ -40,6 +42,8 @@ class Units:
     @classmethod
     def of_cases(cls, study: Study, cases: Iterable[Case]) -> Units:
         """Those of cases, by whether their files have sizes."""
+        from wardround.engine.imaging.formats import format_of  # a courier has units too, and reads no image
+
         sized = {format_of(case.channels[0]).spatial for case in cases}
         if len(sized) != 1:
             return cls.of_study(study)
