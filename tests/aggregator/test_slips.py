@@ -70,9 +70,7 @@ def test_a_site_that_stands_twice_in_the_roster_is_named(home: Path) -> None:
     roster = json.loads((home / "roster.json").read_text())
     roster["members"].append(roster["members"][0])
     (home / "roster.json").write_text(json.dumps(roster))
-    assert "roster.json, members: a site stands twice in the roster (got north; expected each site once)" in refused(
-        "check"
-    )
+    assert "members.2: a site stands twice in the roster (got north; expected each site once)" in refused("check")
 
 
 @pytest.mark.parametrize("command", [("check",), ("invite",), ("status",)])

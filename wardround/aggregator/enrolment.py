@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from pydantic import ValidationError
 
 from wardround.aggregator.key_changes import read_changes
 from wardround.aggregator.requests import refuse_other_files
-from wardround.engine.basics.files import write_settings
+from wardround.aggregator.roster_flaws import missing_roster, roster_problems
+from wardround.engine.basics.files import is_missing, write_settings
 from wardround.engine.basics.keeping import Kept, require_kept
 from wardround.engine.basics.problems import InputError, did_you_mean
 from wardround.engine.basics.reading import read_named
@@ -20,41 +22,14 @@ from wardround.federation.succession import read_rotation
 
 def read_roster(path: Path) -> Roster:
     """The roster of a file. Raises `InputError` when it cannot be read, is not one, or others may change it."""
+    if is_missing(path):
+        raise missing_roster(path)
     require_kept(path, Kept.SETTINGS, "roster")
-    content = read_named(path, "roster")
+    content = read_named(path, "roster").removeprefix(codecs.BOM_UTF8)
     try:
         return Roster.model_validate_json(content)
     except ValidationError as error:
-        _refuse_twice(path, content)
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise later_release(error, path) or InputError.one(
-            "this is not a roster",
-            where=f"{path}, {place}" if place else str(path),
-            got="a text that is cut short, or of another program"
-            if first["type"] == "json_invalid"
-            else "another value than a roster has there",
-            expected="a file that `aggregator enroll` wrote",
-            remedy="Restore it from the backup, or enrol the sites again",
-        ) from None
-
-
-def _refuse_twice(path: Path, content: bytes) -> None:
-    """Raise `InputError` for a name that stands twice, as after a change by hand; leave everything else to others."""
-    try:
-        members = json.loads(content)["members"]
-        names = [str(member["name"]) for member in members]
-    except (ValueError, LookupError, TypeError):
-        return
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InputError.one(
-            "a site stands twice in the roster",
-            where=f"{path}, members",
-            got=", ".join(twice),
-            expected="each site once",
-            remedy="Take one of the two out. `aggregator enroll`, `replace` and `remove` make no such slips",
-        ) from None
+        raise later_release(error, path) or InputError(roster_problems(path, content, error)) from None
 
 
 def write_roster(path: Path, roster: Roster) -> None:
@@ -63,14 +38,14 @@ def write_roster(path: Path, roster: Roster) -> None:
 
 
 def enrol(path: Path, name: str, request_path: Path) -> Member:
-    """Add a site to the roster file from its request, whose proofs are checked.
+    """Add a site to the roster file from its request, whose proofs are checked; a file that is missing begins anew.
 
     Raises:
         InputError: the request is not valid, is of a site with another name, name or keys are in the roster already,
             or a key was revoked or replaced.
     """
     member = _requested(name, request_path)
-    roster = read_roster(path)
+    roster = Roster(members=()) if is_missing(path) else read_roster(path)
     _refuse_known(roster, member, path)
     write_roster(path, Roster.of((*roster.members, member)))
     return member
