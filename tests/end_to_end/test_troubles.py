@@ -69,7 +69,7 @@ def test_a_worker_that_dies_again_and_again_is_left_behind_by_the_rules_until_it
     """The first round goes on without west; in the second it takes part.
 
     The worker is started again after a pause that has grown in the first round, and may be longer than the rules wait
-    in the second. So north is held there until west is at work.
+    in the second. So north is held there until west has replied.
     """
     federation = federation_of(template, {"quorum": 2, "patience": 2.0})
     for site, troubles in {"north": {"2": ("hold", 1)}, "west": {"1": ("die", 1000)}}.items():
@@ -77,7 +77,7 @@ def test_a_worker_that_dies_again_and_again_is_left_behind_by_the_rules_until_it
     federation.start(without=["north", "west"])
     trouble = federation.wait_for(AGGREGATOR, Journal.SITE_STATE, site="west", state="trouble")
     assert RefusalCode.WORKER_FAILED.value in trouble.facts["reason"]
-    federation.wait_for(worker("west"), Event.TASK_CLAIMED, round=2)
+    federation.wait_for(courier("west"), Event.REPLY_SENT, round=2)
     let_go(federation, "north")
     await_end(federation)
     assert set(ends_of_the_worker(federation, "west")) == {9}
