@@ -39,7 +39,7 @@ def test_addresses_that_are_taken(text: str, host: str, port: int) -> None:
         ("fl.example.org:", "host:port"),
         ("fl.example.org:https", "host:port"),
         ("fl.example.org:\u0661", "host:port"),
-        ("https://fl.example.org:9443", "brackets"),
+        ("https://fl.example.org:9443", "leave `https://` out"),
         ("fl.example.org:0", "a port is a number from 1 to 65535"),
         ("fl.example.org:65536", "a port is a number from 1 to 65535"),
         ("fl.example.org:99999999999999999999", "a port is a number from 1 to 65535"),

@@ -6,7 +6,7 @@ import datetime
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wardround.aggregator.certificates import (
@@ -23,7 +23,7 @@ from wardround.aggregator.enrolment import write_roster
 from wardround.aggregator.settings import Federation, Folders
 from wardround.engine.basics.files import write_private, write_settings
 from wardround.engine.basics.keeping import Kept, require_kept
-from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.study import load_study
 from wardround.engine.study.documents import parse_document, validate_document
 from wardround.federation.identities import COORDINATOR_FILE, CoordinatorKey, Roster
@@ -79,6 +79,15 @@ class NewFederation:
     names: tuple[str, ...] = ()
 
 
+_OPTIONS = {
+    "federation": "--name",
+    "address": "--address",
+    "horizon.rounds": "--rounds",
+    "horizon.local_steps": "--local-steps",
+}
+_MOST_PORT, _USUAL_PORT = 65535, "9443"
+
+
 def create_federation(folder: Path, new: NewFederation) -> Path:
     """Make a federation in `folder` and return its file.
 
@@ -91,8 +100,10 @@ def create_federation(folder: Path, new: NewFederation) -> Path:
     with findings.gather():
         load_study(new.study)
     hosts: tuple[str, ...] = ()
-    with findings.gather():
+    try:
         hosts = validate_document(Federation, parse_document(text, folder / FEDERATION_FILE)).hosts
+    except InputError as error:
+        findings.extend(map(_as_typed, error.problems))
     _refuse_existing(folder, findings)
     findings.raise_if_any()
     folder.mkdir(parents=True, exist_ok=True)
@@ -136,6 +147,23 @@ def _authority(keys: Path) -> Issued:
         ) from None
 
 
+def _as_typed(problem: Problem) -> Problem:
+    """A problem of a file that is not there yet, as one of the option that its value came from."""
+    key = problem.where.rpartition(", ")[2]
+    option = "--also-name" if key.startswith("names.") else _OPTIONS.get(key)
+    if option is None:
+        return problem
+    remedy = problem.remedy.replace(f"`{key.rpartition('.')[2]}: ", f"`{option} ")
+    return replace(problem, where=option, remedy=remedy)
+
+
+def _port_to_listen_on(address: str) -> str:
+    """The port of an address. One that has none, or none that can be, is told as that and by itself."""
+    port = address.rpartition(":")[2]
+    is_port = port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= _MOST_PORT
+    return port if is_port else _USUAL_PORT
+
+
 def _federation_text(folder: Path, new: NewFederation) -> str:
     study = os.path.relpath(new.study.resolve(), folder.resolve())
     return _TEMPLATE.format(
@@ -143,7 +171,7 @@ def _federation_text(folder: Path, new: NewFederation) -> str:
         study=json.dumps(study),
         address=json.dumps(new.address),
         names=json.dumps(new.names),
-        listen=json.dumps(f"[::]:{new.address.rpartition(':')[2]}"),
+        listen=json.dumps(f"[::]:{_port_to_listen_on(new.address)}"),
         rounds=new.rounds,
         local_steps=new.local_steps,
     )

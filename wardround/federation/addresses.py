@@ -28,6 +28,8 @@ def join_address(host: str, port: int) -> str:
 def _checked_address(value: Any) -> Any:
     if not isinstance(value, str):
         return value
+    if "://" in value:
+        raise _wrong(f"an address begins with the host: leave `{value.partition('://')[0][:20]}://` out")
     host, _, port = value.rpartition(":")
     if not host or not (port.isascii() and port.isdigit()):
         raise _wrong("Input should be host:port, such as fl.example.org:9443 or [2001:db8::5]:9443")
