@@ -101,6 +101,18 @@ _PATH = "Check the path; a part of it that should be a folder is a file"
 _RIGHTS_REMEDY = "Have the rights changed (`chmod`), or run the command as the user who owns the file"
 
 
+def require_folder(folder: Path, expected: str, remedy_for_a_file: str) -> None:
+    """Raise `InputError` unless there is such a folder; a file in its place has a remedy of its own."""
+    if not folder.is_dir():
+        raise InputError.one(
+            "there is no such folder",
+            where=str(folder),
+            got="a file" if folder.exists() else "nothing",
+            expected=expected,
+            remedy=remedy_for_a_file if folder.exists() else remedy_for_missing(folder),
+        )
+
+
 def remedy_for_missing(path: Path) -> str:
     """What to do about a file that is not there: the similar names in its folder, or what is missing of the folder."""
     present = next(folder for folder in path.absolute().parents if folder.is_dir())

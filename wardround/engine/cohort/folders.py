@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wardround.engine.basics.problems import Findings, InputError, Problem
-from wardround.engine.basics.reading import remedy_for_missing
+from wardround.engine.basics.reading import require_folder
 from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.cohort.naming import Reading, Readings, readings_of, settled
 from wardround.engine.cohort.paths import holds_dicom
@@ -72,14 +72,7 @@ def gather_cases(folder: Path, study: Study) -> Gathered:
 
 def images_in(folder: Path) -> list[tuple[str, Path]]:
     """The images of a folder, each with its name without the ending. Raises `InputError` if there is none."""
-    if not folder.is_dir():
-        raise InputError.one(
-            "there is no such folder",
-            where=str(folder),
-            got="a file" if folder.exists() else "nothing",
-            expected="a folder of images",
-            remedy="Name the folder in which the image lies" if folder.exists() else remedy_for_missing(folder),
-        )
+    require_folder(folder, "a folder of images", "Name the folder in which the image lies")
     files = sorted(path.absolute() for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     named = [(_stem(path.name), path) for path in files]
     images = [(stem, path) for stem, path in named if stem is not None]

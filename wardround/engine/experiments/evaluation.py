@@ -12,7 +12,7 @@ import numpy as np
 
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.progress import Progress
-from wardround.engine.basics.reading import remedy_for_missing
+from wardround.engine.basics.reading import require_folder
 from wardround.engine.cohort import Case, Cohort
 from wardround.engine.cohort.zeros import AS_TEXT, TAKEN, with_zeros
 from wardround.engine.experiments.models import TrainedModel
@@ -145,14 +145,7 @@ def score_cases(
 
 
 def _mask_predictor(study: Study, cohort: Cohort, folder: Path) -> Predictor:
-    if not folder.is_dir():
-        raise InputError.one(
-            "there is no such folder",
-            where=str(folder),
-            got="a file" if folder.exists() else "nothing",
-            expected="the folder that `wardround predict` wrote",
-            remedy="Name the folder itself" if folder.exists() else remedy_for_missing(folder),
-        )
+    require_folder(folder, "the folder that `wardround predict` wrote", "Name the folder itself")
     check_names(cohort)
     _require_masks(cohort, folder)
 
