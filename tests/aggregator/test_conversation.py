@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.aggregator.bench import Bench
-from tests.aggregator.fakes import SteppedGatherer
-from tests.aggregator.test_waiting import Answer, bench_key, instead, refusal, troubled
+from tests.aggregator.fakes import SteppedGatherer, Weather
+from tests.aggregator.test_waiting import Answer, bench_key, instead, preparing, refusal, troubled
 from wardround.aggregator.rounds.gathering import Gathering
 from wardround.aggregator.rounds.rules import Verdict
 from wardround.aggregator.rounds.sites import SiteState, SiteStatus
@@ -16,7 +16,7 @@ from wardround.federation.sealing import open_task
 
 
 def watched(bench: Bench, site: str) -> list[tuple[float, SiteStatus]]:
-    """Run one round to its end; how a site stood at each moment at which it was looked at."""
+    """Run one round to its end; how a site stood after each moment at which it was looked at."""
     seen: list[tuple[float, SiteStatus]] = []
 
     class Watching(SteppedGatherer):
@@ -24,8 +24,9 @@ def watched(bench: Bench, site: str) -> list[tuple[float, SiteStatus]]:
             judge = gathering.judge
 
             def judged(now: float) -> Verdict:
+                verdict = judge(now)
                 seen.append((now, gathering.conversations[site].status))
-                return judge(now)
+                return verdict
 
             gathering.judge = judged  # type: ignore[method-assign]
             return super().gather(gathering)
@@ -69,3 +70,30 @@ def test_a_site_that_declined_is_asked_again_and_works_when_it_agrees(tmp_path: 
     states = [status.state for _, status in watched(bench, "north")]
     order = [state for place, state in enumerate(states) if place == 0 or states[place - 1] is not state]
     assert order[-4:] == [SiteState.WORKING, SiteState.DECLINED, SiteState.WORKING, SiteState.DONE]
+
+
+def test_a_site_that_prepares_after_trouble_is_in_trouble_until_it_works(tmp_path: Path) -> None:
+    """Cases are prepared before what went wrong is tried again; so the reason stays on the screen until then."""
+    bench = Bench(tmp_path, rounds=1, final=False)
+    preparing(bench, "north", until=200.0)
+    troubled(bench, "north", RefusalCode.DISK_FULL, until=100.0)
+    during = [status for now, status in watched(bench, "north") if 150 <= now < 200]
+    assert {status.phase for status in during} == {"preparing"}
+    assert {status.state for status in during} == {SiteState.TROUBLE}
+    assert all("disk" in status.reason for status in during)
+
+
+def test_one_lost_answer_of_a_site_that_prepares_is_not_shown_once_it_is_heard_again(tmp_path: Path) -> None:
+    lost: list[float] = []
+
+    def weather(site: str, now: float) -> Weather:
+        loses = site == "north" and now >= 50 and not lost
+        lost.extend([now] if loses else [])
+        return Weather(arrives=False) if loses else Weather()
+
+    bench = Bench(tmp_path, rounds=1, final=False, weather=weather)
+    preparing(bench, "north", until=200.0)
+    seen = watched(bench, "north")
+    assert lost
+    assert any(status.reason == "no answer" for _, status in seen)
+    assert {status.reason for now, status in seen if 150 <= now < 200} == {""}
