@@ -18,6 +18,8 @@ from wardround.site_client.acceptance import Offer, describe_offer
 from wardround.site_client.cli import app
 from wardround.site_client.settings import Policy, load_policy, load_settings
 
+_TABLE = "SubjectID,Channel_0\ncase-00,img00.nii.gz\n"
+
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
@@ -28,7 +30,7 @@ def site(tmp_path: Path) -> Site:
 
 def _init(folder: Path, name: str = "north") -> int:
     folder.mkdir(exist_ok=True)
-    (folder / "data.csv").touch()
+    (folder / "data.csv").write_text(_TABLE)
     return run(app, ["init", "--name", name, "--manifest", str(folder / "data.csv"), "--folder", str(folder)])
 
 
@@ -127,6 +129,34 @@ def test_init_refuses_what_is_no_table_and_says_all_at_once(
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["file", name])
 
 
+_BAD_TABLES = {
+    "no-header": ("case-00,img00.nii.gz,seg00.nii.gz\ncase-01,a.nii.gz,b.nii.gz\n", "the first line holds a case"),
+    "title": ("My cases\n\nSubjectID,Channel_0\na,b\n", "the names of the columns stand on line 3"),
+    "prose": ("Dear colleague,\nplease find\nthe table, soon.\n", "'SubjectID' is missing"),
+    "other-names": ("Id;Image\n1;a.nii.gz\n", "Is it 'Id'?"),
+    "twice": ("SubjectID,Channel_0,Channel_0\na,b,c\n", "'Channel_0' stands twice"),
+    "blank": ("\n\n", "the file is empty"),
+}
+_UNFILLED_TABLES = {"empty": ("", "the file is empty"), "header-only": ("SubjectID,Channel_0\n", "has no rows")}
+
+
+@pytest.mark.parametrize("kind", sorted({*_BAD_TABLES, *_UNFILLED_TABLES}))
+def test_init_refuses_a_text_that_is_no_table_of_cases_before_it_makes_keys(
+    tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, told = {**_BAD_TABLES, **_UNFILLED_TABLES}[kind]
+    table, folder = tmp_path / "data.csv", tmp_path / "site"
+    table.write_text(text)
+    command = ["init", "--name", "north", "--manifest", str(table), "--folder", str(folder)]
+    assert run(app, command) == ExitCode.BAD_INPUT
+    said = capsys.readouterr().err
+    assert "error: --manifest: " in said
+    assert told in said
+    assert not folder.exists(), "nothing is written"
+    later = ExitCode.OK if kind in _UNFILLED_TABLES else ExitCode.BAD_INPUT
+    assert run(app, [*command, "--later"]) == later, "a table that is still to be filled may come later, no other"
+
+
 def test_init_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _init(tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
@@ -146,7 +176,7 @@ def test_init_refuses_a_name_before_it_writes(tmp_path: Path, name: str, capsys:
 
 def test_a_manifest_with_an_odd_name_survives(tmp_path: Path) -> None:
     manifest = tmp_path / "it's: data.csv"
-    manifest.touch()
+    manifest.write_text(_TABLE)
     run(app, ["init", "--name", "north", "--manifest", str(manifest), "--folder", str(tmp_path / "site")])
     assert load_settings(tmp_path / "site/site.yaml").manifest == manifest
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -31,6 +33,7 @@ _SYNCHRONISED = (
 _MARKS = (".stfolder", ".dropbox", ".nextcloudsync.log", ".owncloudsync.log")
 """How folders are called, and what lies in them, that Dropbox, Syncthing and the like keep the same on all machines."""
 _NAME: TypeAdapter[str] = TypeAdapter(SiteName)
+_LATER = "; with `--later` the table may come after this command"
 _PRIVATE_FOLDER, _ONLY_OWNER_WRITES = 0o700, 0o644
 
 _SITE_TEMPLATE = """\
@@ -126,24 +129,55 @@ def create_site(folder: Path, name: str, manifest: Path) -> NewSite:
 def check_wishes(folder: Path, name: str, manifest: Path, *, later: bool) -> None:
     """Raise `InputError` with all that is wrong with what was asked for, before any key is made.
 
-    With `later` the table may come after this command; one that is there already must be a table all the same.
+    With `later` the table, or its rows, may come after this command; what is there already must be a table's all the
+    same.
     """
-    from wardround.engine.cohort.tables import read_table  # which the courier must not load
-
     findings = Findings()
     with findings.gather():
         _check_name(name)
     with findings.gather():
         _check_folder(folder)
-    if not (later and is_missing(manifest)) and not _is_empty(manifest):
-        hint = "; with --later it may come after this command" if is_missing(manifest) else ""
-        with findings.gather(), naming_place(f"--manifest{hint}"):
-            read_table(manifest, Findings())  # rows that do not fit are told by `site-client check`
+    with findings.gather():
+        if later:
+            _check_what_is_there(manifest)
+        else:
+            _check_table(manifest)
     findings.raise_if_any()
 
 
+def _check_table(manifest: Path) -> None:
+    """A table with names of columns and rows; what the rows hold is for `site-client check` to tell."""
+    from wardround.engine.cohort.columns import Layout  # which the courier must not load
+    from wardround.engine.cohort.manifest import count_under_heading, without_rows
+
+    with _asked_for(manifest, _LATER if is_missing(manifest) or _is_empty(manifest) else ""):
+        if not count_under_heading(manifest, Layout.without_study()):
+            raise InputError([without_rows(manifest)])
+
+
+def _check_what_is_there(manifest: Path) -> None:
+    """As much of a table as there is, where the rest is still to come."""
+    from wardround.engine.cohort.columns import Layout  # which the courier must not load
+    from wardround.engine.cohort.manifest import count_under_heading
+
+    if not is_missing(manifest) and not _is_empty(manifest):
+        with _asked_for(manifest, ""):
+            count_under_heading(manifest, Layout.without_study())
+
+
+@contextmanager
+def _asked_for(manifest: Path, hint: str) -> Iterator[None]:
+    """While the table is read: its problems are those of the option that named it."""
+    try:
+        with naming_place("--manifest"):
+            yield
+    except InputError as error:
+        told = (replace(problem, remedy=f"{problem.remedy.removesuffix('.')}{hint}") for problem in error.problems)
+        raise InputError(told) from None
+
+
 def _is_empty(manifest: Path) -> bool:
-    """Whether the table is still to be filled, which `site-client check` says as well."""
+    """Whether the table is still to be filled."""
     return manifest.is_file() and not manifest.stat().st_size
 
 

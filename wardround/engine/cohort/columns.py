@@ -138,8 +138,9 @@ def _report_channels(table: Table, layout: Layout, findings: Findings) -> None:
     if found not in allowed:
         expected = ", ".join(allowed[-1])
         inputs = f", one for each of {', '.join(layout.inputs)}" if layout.inputs else ""
+        fitting = "do not fit the study's inputs" if layout.inputs else "are not called Channel_0, Channel_1 and so on"
         findings.add(
-            "the channel columns do not fit the study's inputs",
+            f"the channel columns {fitting}",
             where=_header(table),
             got=f"{len(found)} ({', '.join(found)})" if found else "none",
             expected=f"{len(allowed[-1])} ({expected}){inputs}",

@@ -52,8 +52,7 @@ def survey_manifest(path: Path, layout: Layout) -> Survey:
     require_heading(path, lines, layout)
     table = named_table(path, lines, findings)
     if not table.rows and not findings.problems:
-        remedy = "Write a row for each case under the header, and save the table as CSV"
-        findings.add("the manifest has no rows", where=path.name, got="0 rows", expected="one per case", remedy=remedy)
+        findings.extend([without_rows(path)])
     header_findings = Findings()
     columns = find_columns(table, layout, header_findings)
     findings.extend(header_findings.problems)
@@ -65,6 +64,25 @@ def survey_manifest(path: Path, layout: Layout) -> Survey:
     is_whole = not header_findings.problems and not columns.unread
     sound = tuple(case for case in cases if is_whole and case.row not in reader.flawed_rows)
     return Survey(Cohort(path, sound, _patients(table, columns)), tuple(findings.problems))
+
+
+def count_under_heading(path: Path, layout: Layout) -> int:
+    """How many lines stand under the names of a manifest's columns; what they hold is not looked at.
+
+    Raises:
+        InputError: it is not a table at all, or the names of its columns do not fit.
+    """
+    findings, lines = Findings(), read_lines(path)
+    require_heading(path, lines, layout)
+    find_columns(named_table(path, lines[:1], findings), layout, findings)
+    findings.raise_if_any()
+    return len(lines) - 1
+
+
+def without_rows(path: Path) -> Problem:
+    """The problem of a manifest that has names of columns and no case."""
+    remedy = "Write a row for each case under the header, and save the table as CSV"
+    return Problem("the manifest has no rows", path.name, "0 rows", "one per case", remedy)
 
 
 def _patients(table: Table, columns: Columns) -> Patients:
