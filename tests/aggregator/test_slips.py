@@ -83,8 +83,16 @@ def test_a_study_in_the_place_of_the_federation_file_is_one_problem(home: Path, 
 
 
 def test_commands_before_the_first_round_say_how_to_begin(home: Path) -> None:
-    for words in (("status",), ("undo", "1"), ("end", "--yes"), ("reopen",)):
+    for words in (("status",), ("undo", "1"), ("end",), ("end", "--yes"), ("reopen",)):
         assert "Begin it with `aggregator --config federation.yaml`" in refused(*words)
+
+
+@pytest.mark.parametrize("command", ["end", "end --yes", "enroll north north.pub", "sites", "status", "undo 1"])
+def test_outside_a_federation_s_folder_the_folder_is_told(home: Path, command: str) -> None:
+    (home / "federation.yaml").unlink()
+    error = refused(*command.split())
+    assert f"there is no federation here (got no federation.yaml in the folder {home};" in error
+    assert "`--config FOLDER/federation.yaml`" in error
 
 
 def test_a_new_run_says_what_sites_need_before_they_can_take_part() -> None:

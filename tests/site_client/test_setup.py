@@ -129,6 +129,31 @@ def test_init_refuses_what_is_no_table_and_says_all_at_once(
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["file", name])
 
 
+def test_of_a_folder_the_invitation_is_named_and_never_what_was_accepted(
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(site.folder)
+    sent, accepted = Path("invitation.json"), Path("accepted.json")
+    assert run(app, ["accept", str(sent), "--yes"]) == ExitCode.OK
+    capsys.readouterr()
+    sent.rename("from the coordinator.json")
+    for words in (".", "accept.json"):
+        assert run(app, ["accept", words, "--yes"]) == ExitCode.BAD_INPUT
+        said = capsys.readouterr().err
+        assert "Name the file: `site-client accept 'from the coordinator.json'`." in said
+        assert "accepted.json" not in said
+    Path("from the coordinator.json").rename("Invitation(1).json")
+    assert run(app, ["accept", str(site.folder), "--yes"]) == ExitCode.BAD_INPUT
+    assert "Name the file: `site-client accept 'Invitation(1).json'`." in capsys.readouterr().err
+    Path("Invitation(1).json").unlink()
+    for words in (".", "accept.json", "keys"):
+        assert run(app, ["accept", words, "--yes"]) == ExitCode.BAD_INPUT
+        said = capsys.readouterr().err
+        assert "There is no invitation in this folder: save the file that the coordinator has sent" in said
+        assert "accepted.json" not in said
+    assert accepted.is_file()
+
+
 _BAD_TABLES = {
     "no-header": ("case-00,img00.nii.gz,seg00.nii.gz\ncase-01,a.nii.gz,b.nii.gz\n", "the first line holds a case"),
     "title": ("My cases\n\nSubjectID,Channel_0\na,b\n", "the names of the columns stand on line 3"),

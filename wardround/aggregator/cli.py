@@ -275,8 +275,9 @@ def undo(
 @app.command()
 def end(config: Config = _DEFAULT, yes: Annotated[bool, typer.Option("--yes", help="Do it.")] = False) -> None:
     """End a run before its last round, and tell the sites. What was learned stays."""
-    from wardround.aggregator.ending import end_run
+    from wardround.aggregator.ending import end_run, require_run
 
+    require_run(config)
     if not yes:
         say(
             "This ends the run before its last round. Models, history and report stay, and the sites are told that it",

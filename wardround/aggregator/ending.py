@@ -59,16 +59,15 @@ def end_run(config: Path) -> bool:
     Raises:
         InputError: nothing was run yet, or the run is complete.
     """
-    state, plan, settings = _begun(config)
-    if len(state.results()) >= plan.horizon.rounds + settings.evaluation.final:
-        raise InputError.one(
-            "the run is complete",
-            where=str(state.root),
-            remedy="Nothing is to be ended; `aggregator --config` tells sites that do not know it yet",
-        )
+    state, plan = _unfinished(config)
     moment = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     state.end(Ended(plan=plan.digest, moment=moment))
     return state.is_locked()
+
+
+def require_run(config: Path) -> None:
+    """Raise `InputError` as `end_run` does where there is no run that could be ended."""
+    _unfinished(config)
 
 
 def reopen_run(config: Path) -> None:
@@ -79,6 +78,17 @@ def reopen_run(config: Path) -> None:
             raise InputError.one("the run was not ended", where=str(state.root))
         Journal(state.journal_path, lambda entry: None).record(Event.RUN_REOPENED)
         state.reopen()
+
+
+def _unfinished(config: Path) -> tuple[StateFolder, Plan]:
+    state, plan, settings = _begun(config)
+    if len(state.results()) >= plan.horizon.rounds + settings.evaluation.final:
+        raise InputError.one(
+            "the run is complete",
+            where=str(state.root),
+            remedy="Nothing is to be ended; `aggregator --config` tells sites that do not know it yet",
+        )
+    return state, plan
 
 
 def _begun(config: Path) -> tuple[StateFolder, Plan, Federation]:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from pydantic import Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, from_json
 
 from wardround.engine.basics.canonical import canonical_model, sha256_hex
 from wardround.engine.basics.closed import Added
@@ -140,6 +140,15 @@ def load_signed(path: Path) -> SignedInvitation:
         invitation.open_study()
     findings.raise_if_any()
     return signed
+
+
+def is_like_an_invitation(content: bytes) -> bool:
+    """Whether bytes have the form of an invitation; that it is whole and whose it is, is not looked at."""
+    try:
+        written = from_json(without_mark(content))
+    except ValueError:
+        return False
+    return isinstance(written, dict) and set(SignedInvitation.model_fields) <= written.keys()
 
 
 def authority_fingerprint(ca_pem: str) -> str:

@@ -32,6 +32,7 @@ from wardround.site_client.agreement import (
     pinned_form,
     read_accepted,
 )
+from wardround.site_client.arrivals import require_one_file
 from wardround.site_client.costs import Costs
 from wardround.site_client.parts import tried
 from wardround.site_client.settings import Policy, SiteSettings, load_policy, load_settings
@@ -127,6 +128,7 @@ def open_offer(invitation_path: Path, config: Path) -> Offer:
     settings = load_settings(config)
     findings, former, damaged = Findings(), None, False
     with findings.gather():
+        require_one_file(invitation_path, settings.accepted)
         signed = load_signed(invitation_path)
     with findings.gather():
         policy = load_policy(settings.policy)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.spoiling import unfit_for_people
 from wardround.engine.basics.problems import InputError
-from wardround.engine.basics.reading import kind_of, naming_place, read_named, remedy_for_missing
+from wardround.engine.basics.reading import kind_of, naming_place, read_named, remedy_for_missing, require_config
 
 
 def _link(path: Path) -> None:
@@ -88,3 +88,20 @@ def test_of_a_folder_the_files_are_listed_that_may_be_meant(tmp_path: Path) -> N
         read_named(tmp_path, "table")
     with pytest.raises(InputError, match=r"it has a\.csv, b\.nii\.gz, c\.yaml\."):
         read_named(tmp_path, "invitation")
+
+
+@pytest.mark.parametrize("noun", ["federation file", "site file"])
+def test_without_settings_the_folder_is_told_and_how_to_name_another(tmp_path: Path, noun: str) -> None:
+    kind = noun.removesuffix(" file")
+    form, inside = f"{kind}.yaml", tmp_path / "brain"
+    inside.mkdir()
+    words = rf"there is no {kind} here \(got no {form} in the folder {tmp_path};.*--config FOLDER/{form}`\. Begin so\."
+    with pytest.raises(InputError, match=words):
+        require_config(tmp_path / form, noun, form, "Begin so")
+    (inside / form).touch()
+    (inside / "keys").mkdir()
+    for folder in (tmp_path, inside / "keys"):
+        with pytest.raises(InputError, match=rf"name its file: `--config {inside / form}`"):
+            require_config(folder / form, noun, form, "Begin so")
+    with pytest.raises(InputError, match=rf"there is no such {noun}.*Its folder has '{form}'"):
+        require_config(inside / form.replace("i", "j"), noun, form, "Begin so")

@@ -23,6 +23,7 @@ from wardround.engine.basics.problems import InputError, Problem
 _LOG = logging.getLogger(__name__)
 _MOST_NAMES = 20_000
 """So many names of a folder are compared with the one that is missing."""
+_NOTHING_ALIKE = "Looked for"
 _SHOWN = 3
 _BOTH_WAYS = 0.6
 _SIGNATURES = (
@@ -37,7 +38,17 @@ _SIGNATURES = (
     (b"NRRD", "an NRRD image"),
     (b"SQLite", "a database"),
 )
-_ENDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType({"study": (".yaml", ".yml"), "table": (".csv", ".tsv")})
+_YAML = (".yaml", ".yml")
+_ENDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "study": _YAML,
+        "site file": _YAML,
+        "federation file": _YAML,
+        "policy": _YAML,
+        "table": (".csv", ".tsv"),
+        "enrolment request": (".pub",),
+    }
+)
 _RIGHTS = frozenset({errno.EACCES, errno.EPERM})
 
 
@@ -71,9 +82,26 @@ def require_config(path: Path, noun: str, form: str, beginning: str) -> None:
 
     `noun` is what it should be, such as "site file", `form` its usual name, `beginning` how a first one is made.
     """
-    if is_missing(path):
-        remedy = f"{remedy_for_missing(path)}; name it with `--config`. {beginning}"
+    if not is_missing(path):
+        return
+    remedy = remedy_for_missing(path)
+    if not remedy.startswith(_NOTHING_ALIKE):
+        remedy = f"{remedy}; name it with `--config`. {beginning}"
         raise _one(f"there is no such {noun}", path, "no file", f"the path of a {form}", remedy)
+    kind, folder = noun.removesuffix(" file"), path.absolute().parent
+    near = " or ".join(f"`--config {each}`" for each in _nearby(folder, form))
+    remedy = (
+        f"Run the command in the {kind}'s folder, or name its file: {near or f'`--config FOLDER/{form}`'}. {beginning}"
+    )
+    raise _one(
+        f"there is no {kind} here", path, f"no {path.name} in the folder {folder}", f"the {kind}'s {form}", remedy
+    )
+
+
+def _nearby(folder: Path, form: str) -> list[Path]:
+    """Files of a name one step below or above a folder."""
+    found = (*sorted(folder.glob(f"*/{form}")), folder.parent / form)
+    return [each for each in found if each.is_file()][:_SHOWN]
 
 
 def unreadable(path: Path, noun: str, error: OSError) -> InputError:
@@ -124,7 +152,7 @@ def remedy_for_missing(path: Path) -> str:
     close = _close(path.name, present)
     if close:
         return f"Its folder has {close}; correct the path"
-    return f"Looked for {path.absolute()}; check the path, and the folder in which the command is run"
+    return f"{_NOTHING_ALIKE} {path.absolute()}; check the path, and the folder in which the command is run"
 
 
 @contextmanager
