@@ -154,3 +154,18 @@ def test_what_repeats_at_one_key_is_told_once() -> None:
 def test_rows_cases_and_files_are_counted(place: str) -> None:
     found = [Problem("it is not there", place.format(n)) for n in range(9)]
     assert len(run_wardround("work", app=program(found)).err.splitlines()) == 5
+
+
+def test_two_cells_with_one_remedy_are_one_mistake_and_with_two_are_two() -> None:
+    places = ("data.csv:2, subject 'a', Channel_0", "data.csv:2, subject 'a', Label")
+    same = [
+        Problem("there is no such file", place, f"'C:\\{n}'", "a file", "Write /") for n, place in enumerate(places)
+    ]
+    assert run_wardround("work", app=program(same)).err.splitlines() == [
+        "error: 2 times: there is no such file (expected a file). Write /.",
+        "  data.csv:2, subject 'a', Channel_0 (got 'C:\\0').",
+        "  data.csv:2, subject 'a', Label (got 'C:\\1').",
+    ]
+    other = [Problem("there is no such file", place, remedy=f"Write {place}") for place in places]
+    assert len(run_wardround("work", app=program(other)).err.splitlines()) == 2
+    assert run_wardround("work", app=program(other)).err.count("error: ") == 2

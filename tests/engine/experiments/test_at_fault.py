@@ -103,10 +103,10 @@ def test_predicting_does_all_but_the_faulty_cases_and_names_these(place: Place) 
     write_image(place.image(2), Image(np.full((1, 24, 28), 7, np.uint8), plain_geometry((24, 28))))
     place.image(3).write_bytes(b"no picture")
     told = problems(place.predict("--folder", str(place.folder / "data" / "images")))
-    assert len(told) == 3
+    assert len(told) == 2
     of = {f"case_00{number}": next(one for one in told if f"'case_00{number}'" in one) for number in (1, 2, 3)}
-    assert "the image cannot be read" in of["case_001"]
-    assert "the image cannot be read" in of["case_003"]
+    assert "2 times: the image cannot be read" in of["case_001"]
+    assert of["case_003"] == of["case_001"]
     step = "preprocessing step z_normalize: a channel without contrast"
     assert f"subject 'case_002', image {place.image(2)}, {step}" in of["case_002"]
     assert sorted(path.name for path in (place.folder / "out").iterdir()) == ["case_000.png", "case_004.png"]
@@ -150,10 +150,10 @@ def test_scoring_tells_whether_truth_prediction_or_image_is_at_fault(place: Plac
     place_of = [problem.partition(": ")[0] for problem in told]
     assert place_of == [
         "data.csv:5, subject 'case_003', truth in Label",
-        f"row 2, subject 'case_000', prediction {place.prediction(0)}",
-        f"row 3, subject 'case_001', prediction {place.prediction(1)}",
-        f"row 3, subject 'case_001', truth {place.truth(1)}",
-        f"row 4, subject 'case_002', prediction {place.prediction(2)}",
+        f"data.csv:2, subject 'case_000', prediction {place.prediction(0)}",
+        f"data.csv:3, subject 'case_001', prediction {place.prediction(1)}",
+        f"data.csv:3, subject 'case_001', truth {place.truth(1)}",
+        f"data.csv:4, subject 'case_002', prediction {place.prediction(2)}",
     ]
     assert "the prediction does not lie on the grid of the image case_000.png" in told[1]
     assert "the prediction has values outside the study's classes (got 9" in told[2]
@@ -175,7 +175,7 @@ def test_scoring_a_model_names_the_case_and_what_is_at_fault(place: Place) -> No
     assert "data.csv: in 2 cases the truth has values outside the study's classes" in told[0]
     assert "got 9 in 2 cases ('case_002', 'case_003')" in told[0]
     assert any("subject 'case_001', truth" in one for one in told)
-    faulty = f"row 2, subject 'case_000', image {place.image(0)}, preprocessing step z_normalize"
+    faulty = f"data.csv:2, subject 'case_000', image {place.image(0)}, preprocessing step z_normalize"
     assert any(faulty in one for one in told)
     assert "(n = 1)" in outcome.out
 
@@ -186,6 +186,22 @@ def test_scores_and_problems_are_one_object_in_json(place: Place) -> None:
     said = json.loads(outcome.out)
     assert (outcome.code, len(said["cases"]), said["summary"]["dice"]["count"]) == (2, 4, 4)
     assert [problem["what"] for problem in said["problems"]] == ["the prediction cannot be read"]
+
+
+def test_the_others_are_scored_where_a_subject_cannot_name_a_file(place: Place) -> None:
+    place.manifest.write_text(place.manifest.read_text().replace("case_001,", "2024/01/05,", 1))
+    outcome = place.score()
+    (told,) = problems(outcome)
+    assert "data.csv:3, subject '2024/01/05', SubjectID: this SubjectID cannot name a file" in told
+    assert "Write 2024-01-05." in told
+    assert "case_000        1.0000" in outcome.out
+    assert "1 of 5 cases could not be scored" in outcome.out
+
+
+def test_where_no_subject_can_name_a_file_each_is_told(place: Place) -> None:
+    place.manifest.write_text(place.manifest.read_text().replace("\ncase_", "\nday/"))
+    (told,) = problems(place.score())
+    assert "5 times: this SubjectID cannot name a file" in told
 
 
 def test_a_prediction_under_another_ending_is_found(place: Place) -> None:
@@ -227,7 +243,7 @@ def test_a_file_that_the_system_does_not_give_is_a_problem_of_its_case(
 
     monkeypatch.setattr(cases, "read_image", read)
     (told,) = problems(place.predict())
-    assert "row 3, subject 'case_001', image" in told
+    assert "data.csv:3, subject 'case_001', image" in told
     assert "the file cannot be read (got Permission denied)" in told
     assert len(list((place.folder / "out").iterdir())) == 4
 
@@ -240,8 +256,8 @@ def test_a_table_of_predictions_is_scored_but_for_its_faulty_rows(tmp_path: Path
     write_table(tmp_path / "predictions" / "predictions.csv", header, rows)
     outcome = Place(tmp_path, halves_study()).score()
     told = problems(outcome)
-    assert "row 3, subject 'picture_001', prediction in predictions.csv: the table has no prediction" in told[0]
-    assert "row 4, subject 'picture_002', prediction in predictions.csv: these are not probabilities" in told[1]
+    assert "data.csv:3, subject 'picture_001', prediction in predictions.csv: the table has no prediction" in told[0]
+    assert "data.csv:4, subject 'picture_002', prediction in predictions.csv: these are not probabilities" in told[1]
     assert "(n = 3)" in outcome.out
     assert "2 of 5 cases could not be scored" in outcome.out
 

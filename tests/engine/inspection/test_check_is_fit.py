@@ -90,5 +90,7 @@ def test_what_a_preprocessing_step_cannot_do_is_found_by_the_full_check(tmp_path
     check_manifest(study, manifest, Depth.HEADERS)
     with pytest.raises(InputError, match=r"data.csv:4, subject 'case_002', preprocessing step rescale: a channel w"):
         check_manifest(study, manifest, Depth.STEPS)
-    with pytest.raises(InputError, match="row 4, subject 'case_002', preprocessing step rescale: a channel without"):
+    with pytest.raises(
+        InputError, match=r"data.csv:4, subject 'case_002', preprocessing step rescale: a channel without"
+    ):
         Workbench.open(study, manifest, tmp_path / "work", device="cpu")

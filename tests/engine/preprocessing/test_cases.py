@@ -19,7 +19,7 @@ SHAPE = (6, 7, 8)
 
 
 def _case(*channels: Path, label: Path | None = None, value: str | None = None) -> Case:
-    return Case("kim", "kim", channels, label, value, None, 3)
+    return Case("kim", "kim", channels, label, value, None, 3, "data.csv")
 
 
 def _image(path: Path, channels: int = 1, value: float = 1.0, shape: tuple[int, ...] = SHAPE) -> Path:
@@ -45,7 +45,7 @@ def test_one_file_may_hold_all_channels(tmp_path: Path) -> None:
 
 def test_wrong_channels_and_grids_are_all_named(tmp_path: Path) -> None:
     study = study_of(changed(SEGMENTATION, inputs=["a", "b"]))
-    with pytest.raises(InputError, match=r"row 3, subject 'kim'.*3 \(rgb.nii.gz\).*expected 2"):
+    with pytest.raises(InputError, match=r"data.csv:3, subject 'kim'.*3 \(rgb.nii.gz\).*expected 2"):
         read_sample(study, _case(_image(tmp_path / "rgb.nii.gz", channels=3)))
     small = _image(tmp_path / "small.nii.gz", shape=(6, 7, 9))
     with pytest.raises(InputError, match="size of axis z: 9 against 8"):

@@ -13,7 +13,7 @@ from dataclasses import replace
 from wardround.engine.basics.problems import Problem
 
 _MOST_ALONE = 2
-"""So many problems of one kind are told one by one."""
+"""So many problems of one kind are told one by one, unless one sentence is right for all of them."""
 _MOST_LISTED = 5
 _SHOWN = 3
 """Of more than the most that are listed."""
@@ -35,7 +35,7 @@ def groups(problems: Sequence[Problem]) -> Iterator[tuple[Problem, ...]]:
     told: set[_Kind] = set()
     for problem in dict.fromkeys(problems):
         kind = _kind(problem)
-        if len(kinds[kind]) <= _MOST_ALONE:
+        if len(kinds[kind]) <= _MOST_ALONE and not _is_one_mistake(kinds[kind]):
             yield (problem,)
         elif kind not in told:
             told.add(kind)
@@ -61,6 +61,11 @@ def told_together(group: Sequence[Problem], listing: str = "") -> list[str]:
 def in_short(problems: Sequence[Problem], listing: str = "") -> str:
     """All problems in one paragraph, those of one kind together, for a line of a log."""
     return " ".join(line.strip() for group in groups(problems) for line in told_together(group, listing))
+
+
+def _is_one_mistake(kind: Sequence[Problem]) -> bool:
+    """Whether a few problems differ in nothing but their place and what was got there, so that one remedy ends all."""
+    return len(kind) > 1 and len({replace(problem, where="", got="") for problem in kind}) == 1 and kind[0].remedy != ""
 
 
 def _kind(problem: Problem) -> _Kind:

@@ -110,6 +110,7 @@ class _Reader:
             value=cells.value(),
             split=cells.split(),
             row=row.line,
+            table=self.table.path.name,
         )
         cells.require_own_mask(case)
         cells.require_own_channels()

@@ -18,6 +18,7 @@ class Case:
         value: for a classification the class's number as written in the study (`"1"`), or None.
         split: `train`, `validation`, `test` or None, from the manifest's `Split`.
         row: line of the manifest, counted from 1, for messages; 0 where there is no manifest.
+        table: the manifest's name, for messages; empty where there is none.
     """
 
     subject: str
@@ -27,6 +28,12 @@ class Case:
     value: str | None
     split: str | None
     row: int
+    table: str = ""
+
+    @property
+    def name(self) -> str:
+        """How messages name it: `data.csv:12, subject 'a'`."""
+        return place(Path(self.table), self.row, self.subject, "")
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -85,5 +92,5 @@ class Split:
 
 def place(manifest: Path, row: int, subject: str, column: str) -> str:
     """Where something is wrong, leaving out what is not known."""
-    line = f"{manifest.name}:{row}" if row else manifest.name
+    line = f"{manifest.name}:{row}" if row and manifest.name else manifest.name
     return ", ".join(part for part in (line, f"subject {subject!r}" if subject else "", column) if part)

@@ -21,10 +21,10 @@ from wardround.engine.experiments.prediction import (
     TABLE,
     TRUTH,
     CasePrediction,
-    check_names,
     mask_name,
     predict_case,
     read_table,
+    unnameable,
 )
 from wardround.engine.experiments.workbench import SILENT
 from wardround.engine.metrics import (
@@ -37,7 +37,6 @@ from wardround.engine.metrics import (
     summarise,
 )
 from wardround.engine.preprocessing import read_sample, target_index
-from wardround.engine.preprocessing.cases import name_of
 from wardround.engine.preprocessing.labels import together
 from wardround.engine.study import Study
 from wardround.engine.study.expectations import flow
@@ -146,10 +145,15 @@ def score_cases(
 
 def _mask_predictor(study: Study, cohort: Cohort, folder: Path) -> Predictor:
     require_folder(folder, "the folder that `wardround predict` wrote", "Name the folder itself")
-    check_names(cohort)
-    _require_masks(cohort, folder)
+    nameless = unnameable(cohort)
+    nameable = replace(cohort, cases=tuple(case for case in cohort.cases if case.subject not in nameless))
+    if not nameable.cases:
+        raise InputError(nameless.values())
+    _require_masks(nameable, folder)
 
     def read(case: Case) -> CasePrediction:
+        if case.subject in nameless:
+            raise InputError([nameless[case.subject]])
         # Read in the mask's place, a prediction goes through the same checks of grid and values as a mask.
         # Its image is let go of at once, for it comes again with the truth.
         with _both() as findings:
@@ -218,7 +222,7 @@ def _predicted_mask(case: Case, folder: Path) -> Path:
         remedy = f"The SubjectID has lost its zeros: {TAKEN}. {AS_TEXT}"
     raise InputError.one(
         "there is no prediction for this case",
-        where=f"{name_of(case)}, {PREDICTION} {folder / name}",
+        where=f"{case.name}, {PREDICTION} {folder / name}",
         got=", ".join(others) or (numbered or ""),
         expected=name,
         remedy=remedy,
@@ -241,7 +245,7 @@ def _classification_scores(study: Study, prediction: CasePrediction) -> dict[str
 
 
 def _truth_of(case: Case) -> str:
-    return f"{name_of(case)}, {TRUTH}"
+    return f"{case.name}, {TRUTH}"
 
 
 def _target(study: Study, case: Case) -> list[int]:

@@ -153,13 +153,9 @@ def write_predictions(model: TrainedModel, cohort: Cohort, folder: Path, shown: 
     return Written(tuple(files), predicted, tuple(findings.problems))
 
 
-def check_names(cohort: Cohort) -> None:
-    """Raise `InputError` with every subject that cannot name a file, or whose file another one has (case ignored)."""
-    Findings([*unnameable(cohort).values()]).raise_if_any()
-
-
 def unnameable(cohort: Cohort) -> dict[str, Problem]:
-    """What is wrong with the subjects that cannot name the file of a mask."""
+    """What is wrong with each subject that cannot name the file of its mask, or whose file another one has (case
+    ignored)."""
     found: dict[str, Problem] = {}
     taken: dict[str, str] = {}
     for case in cohort.cases:

@@ -21,11 +21,6 @@ from wardround.engine.preprocessing.sample import Sample
 from wardround.engine.study import Study
 
 
-def name_of(case: Case) -> str:
-    """How messages name a case."""
-    return f"row {case.row}, subject {case.subject!r}" if case.row else f"subject {case.subject!r}"
-
-
 @contextlib.contextmanager
 def naming(case: Case, part: str = "") -> Iterator[None]:
     """While a case is worked on: problems name it, and `part`, what of it is at fault.
@@ -39,7 +34,7 @@ def naming(case: Case, part: str = "") -> Iterator[None]:
     except OSError as error:
         if str(error.filename) not in {str(path) for path in case.files}:
             raise
-        place = f"{name_of(case)}, {part or error.filename}"
+        place = f"{case.name}, {part or error.filename}"
         remedy = "Have its rights or its drive looked at, or leave the case out"
         got = error.strerror or type(error).__name__
         raise InputError.one("the file cannot be read", where=place, got=got, remedy=remedy) from None
@@ -62,11 +57,11 @@ def _said_of(what: str, word: str) -> str:
 
 
 def _named(problem: Problem, case: Case, part: str) -> Problem:
-    if problem.where.startswith(name_of(case)):
+    if problem.where.startswith(case.name):
         return problem
     # What comes from a file says which one; that is in `part`.
     detail = "" if any(str(path) in problem.where for path in case.files) and part else problem.where
-    return replace(problem, where=", ".join(piece for piece in (name_of(case), part, detail) if piece))
+    return replace(problem, where=", ".join(piece for piece in (case.name, part, detail) if piece))
 
 
 def image_of(case: Case) -> str:
@@ -129,7 +124,7 @@ def target_index(study: Study, case: Case) -> int | None:
     except ValueError:
         raise InputError.one(
             "this class is not in the study",
-            where=f"{name_of(case)}, ValueToPredict",
+            where=f"{case.name}, ValueToPredict",
             got=repr(case.value),
             expected=", ".join(map(str, study.class_values)),
         ) from None
@@ -143,7 +138,7 @@ def _channel_problems(study: Study, case: Case, images: list[Image]) -> list[Pro
         found.append(
             Problem(
                 "the files do not give one channel per input of the study",
-                name_of(case),
+                case.name,
                 got=" + ".join(f"{count} ({path.name})" for count, path in zip(counts, case.channels, strict=True)),
                 expected=f"{expected} ({', '.join(study.inputs)})",
                 remedy="Give one grey file per input, or one file that holds them all",
@@ -159,7 +154,7 @@ def _axis_problem(study: Study, case: Case, geometry: Geometry) -> list[Problem]
     if geometry.dimensions == study.dimensions:
         return []
     got, expected = f"{geometry.dimensions} axes", f"{study.dimensions}, as model.dimensions says"
-    where = f"{name_of(case)}, image {case.channels[0]}"
+    where = f"{case.name}, image {case.channels[0]}"
     return [Problem("the image has the wrong number of axes", where, got, expected)]
 
 
@@ -176,14 +171,14 @@ def _grid_problem(case: Case, part: str, geometry: Geometry, reference: Geometry
             f"The spacings differ by rounding alone: write that with more decimals into both headers, as in {image}"
         )
     what = f"the {word} does not lie on the grid of the image {image}"
-    return [Problem(what, f"{name_of(case)}, {part}", got="; ".join(differences), remedy=remedy)]
+    return [Problem(what, f"{case.name}, {part}", got="; ".join(differences), remedy=remedy)]
 
 
 def _require_finite(case: Case, data: np.ndarray) -> None:
     broken = count_broken(data)
     if broken:
         got = f"{broken:,} of {data.size:,} voxels are NaN or infinite"
-        where = f"{name_of(case)}, {image_of(case)}"
+        where = f"{case.name}, {image_of(case)}"
         remedy = "Replace them, for instance by 0 where they lie outside the body"
         raise InputError.one("the image has values that are not numbers", where=where, got=got, remedy=remedy)
 

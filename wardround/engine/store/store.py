@@ -24,7 +24,6 @@ from wardround.engine.basics.sizes import shown_size
 from wardround.engine.cohort import Case, twins
 from wardround.engine.inspection.room import MARGIN, building_bytes, room_for
 from wardround.engine.preprocessing import Pipeline
-from wardround.engine.preprocessing.cases import name_of
 from wardround.engine.store.digests import DigestIndex
 from wardround.engine.store.entries import (
     DESCRIPTION,
@@ -240,7 +239,7 @@ class CaseStore:
     def _write(self, study: Study, case: Case, folder: Path, digest: str, reading: Reading) -> Description:
         began = time.perf_counter()
         content, decoded = prepare(study, case, digest, reading)
-        require_space(self._root, content.bytes + MARGIN, f"the preprocessed images of {name_of(case)}")
+        require_space(self._root, content.bytes + MARGIN, f"the preprocessed images of {case.name}")
         _discard(folder)
         _write_whole(folder, content)
         del content
@@ -248,7 +247,7 @@ class CaseStore:
         built = read_description(folder)
         if built is None:
             raise RuntimeError(f"the entry {folder.name} cannot be read back")
-        _LOG.debug("preprocessed %s in %.2f s, stored in %s", name_of(case), time.perf_counter() - began, folder)
+        _LOG.debug("preprocessed %s in %.2f s, stored in %s", case.name, time.perf_counter() - began, folder)
         return built
 
     def _heal(self, study: Study, case: Case, key: str, digest: str, error: Exception) -> Description:
@@ -258,11 +257,11 @@ class CaseStore:
             present = read_description(folder)
             if present is not None and _is_whole(folder, present):  # another process was quicker
                 return present
-            _LOG.warning("%s: its stored arrays are damaged (%s). They are made again.", name_of(case), error)
+            _LOG.warning("%s: its stored arrays are damaged (%s). They are made again.", case.name, error)
             if reading.digest(case) != digest:
                 raise InputError.one(
                     "the stored copy of this case is damaged, and its files are no longer those that it was made from",
-                    where=name_of(case),
+                    where=case.name,
                     remedy="Start anew: the case as it is now is then read",
                 )
             return self._write(study, case, folder, digest, reading)
@@ -321,7 +320,7 @@ class CaseStore:
             _LOG.warning(
                 "%s: preprocessing needs about %.1f GB of memory, more than the %.1f GB that it may use here. "
                 "It is built alone.",
-                name_of(case),
+                case.name,
                 needed / 1e9,
                 self._memory.limit / 1e9,
             )
