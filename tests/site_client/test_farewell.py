@@ -25,7 +25,7 @@ from wardround.site_client import kept_model
 from wardround.site_client.agreement import Agreement
 from wardround.site_client.contribution import Contribution
 from wardround.site_client.courier import Courier
-from wardround.site_client.events import Event, Role
+from wardround.site_client.events import Event, Role, log_path, read_log
 from wardround.site_client.kept_model import KeptModel, header_of, weights_file
 from wardround.site_client.own_report import write_own_report
 
@@ -139,6 +139,8 @@ def test_the_report_says_with_whom_what_for_how_long_and_what_left(site: Site) -
     assert data["bytes_received"] == 2 * len(base_model())
     assert data["hours"] >= 0
     assert data["model"]["model"] == payload_digest(base_model(2))
+    assert "<b>6</b><span>training cases</span>" in page
+    assert "dice.inner" in [entry.facts.get("names") for entry in read_log(log_path(site.settings.work, Role.COURIER))]
     _check_page(page, site)
     assert site.events(Role.COURIER).count(Event.REPORT_WRITTEN) == 1
 
