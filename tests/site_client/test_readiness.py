@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.site_client.support import Site, build_site, invitation_for
+from tests.site_client.support import Site, build_site, invitation_for, write_cohort
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode, run
 from wardround.federation.identities import Member, Roster, SiteKeys
@@ -66,7 +66,9 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    return build_site(tmp_path / "site")
+    made = build_site(tmp_path / "site")
+    write_cohort(made)
+    return made
 
 
 @pytest.fixture(autouse=True)
@@ -94,7 +96,7 @@ def test_it_ends_with_two_and_the_next_step(
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
-        ("another name", "site.yaml, name: this site's keys are enrolled under another name, north"),
+        ("another name", "site.yaml:3, name: this site's keys are enrolled under another name, north"),
         (
             "another site's keys",
             "these are the keys of another site (got the keys of south; expected the keys of north)",
@@ -138,17 +140,27 @@ def test_an_example_of_a_setting_is_one_that_a_site_may_want(site: Site, capsys:
     assert "`health_port: 50051`" in said
 
 
+def _told(site: Site, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The errors of a start, which are those of a check."""
+    told = []
+    for command in ([], ["check", "--offline"]):
+        assert run(app, [*command, "--config", str(site.config)]) == ExitCode.BAD_INPUT
+        said = capsys.readouterr().err
+        lines = [line.removeprefix("error: ") for line in said.splitlines() if line.startswith("error: ")]
+        told.append([line for line in lines if "certificate authority" not in line])  # it has none here
+    assert told[0] == told[1]
+    return told[0]
+
+
 def test_a_file_in_the_place_of_the_work_folder_is_one_problem_and_the_same_everywhere(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.rmtree(site.settings.work, ignore_errors=True)
     site.settings.work.touch()
-    for command in ([], ["check", "--offline"]):
-        assert run(app, [*command, "--config", str(site.config)]) == ExitCode.BAD_INPUT
-        said = capsys.readouterr().err
-        assert f"{site.settings.work}: a file stands where the folder of this site's work should be" in said
-        assert "Move it away or choose another folder" in said
-        assert "damaged" not in said
+    assert _told(site, capsys) == [
+        "site.yaml:5, work: a file stands where the folder of this site's work should be "
+        f"(got {site.settings.work}: a file; expected a folder, or nothing yet). Move it away or choose another folder."
+    ]
 
 
 def test_a_worker_that_may_not_open_the_keys_is_ready_without_them(site: Site) -> None:
@@ -205,3 +217,66 @@ def test_a_child_that_ends_for_want_of_the_agreement_ends_the_site(site: Site, m
     monkeypatch.setattr(Supervisor, "_restart_when_settings_change", lambda self: None)
     with on_duty(site.settings.work, Role.SUPERVISOR), pytest.raises(InputError, match="no invitation"):
         Supervisor(site.config, site.settings, EventLog(site.settings.work, Role.SUPERVISOR)).run(threading.Event())
+
+
+def _rewrite(site: Site, old: str, new: str) -> None:
+    text = site.config.read_text()
+    assert old in text
+    site.config.write_text(text.replace(old, new))
+
+
+def test_a_table_that_is_gone_is_told_at_a_start_as_in_a_check(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    table = site.settings.manifest
+    table.with_suffix("").mkdir(exist_ok=True)
+    table.unlink()
+    (told,) = _told(site, capsys)
+    assert told.startswith(f"site.yaml:4, manifest: there is no such table (got {table}: no file; expected the path")
+    assert "Its folder has" not in told, "a folder is no likeness of a table"
+    table.write_text("case-00,img00.nii.gz,seg00.nii.gz\n")
+    (told,) = _told(site, capsys)
+    assert told.startswith(f"{table.name}:1: the first line holds a case")
+
+
+@pytest.mark.parametrize("wrong", ["threads: many\n", "thread: 4\n", "threads: 1\nthreads: 2\n", "\tthreads: 2\n"])
+def test_beside_a_wrong_value_name_policy_and_table_are_compared_all_the_same(
+    site: Site, wrong: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.settings.manifest.unlink()
+    site.settings.policy.write_text("schema: 1\nmaximum_rounds: 2\n")
+    _rewrite(site, "name: north", "name: north2")
+    _rewrite(site, "threads: 1\n", wrong)
+    first, *others = _told(site, capsys)
+    assert first.startswith("site.yaml:16" if "threads: 1" in wrong else "site.yaml:15")
+    assert [line.partition(" (")[0] for line in others] == [
+        "policy.yaml:2, maximum_rounds: the plan has more rounds than the policy allows",
+        "site.yaml:3, name: this site's keys are enrolled under another name, north",
+        "site.yaml:4, manifest: there is no such table",
+    ]
+
+
+def test_a_name_that_cannot_be_used_is_answered_with_the_one_that_is_enrolled(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _rewrite(site, "name: north", "name: North Hospital")
+    (told,) = _told(site, capsys)
+    assert told.startswith("site.yaml:3, name: this value cannot be used (got 'North Hospital'; expected north)")
+    assert "Write `name: north`, with which these keys are enrolled." in told
+
+
+def test_a_name_that_nobody_has_is_told_where_the_keys_cannot_be_read(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _rewrite(site, "name: north", "name: nort")
+    _without_keys(site)
+    assert any(
+        line.startswith("site.yaml:3, name: this site is not in the invitation's roster (got 'nort'; expected north")
+        for line in _told(site, capsys)
+    )
+
+
+def test_another_file_in_the_place_of_the_settings_is_one_problem(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for text in ("", "SubjectID,Channel_0\na,b\n", "schema: 1\nstudy: a\ntask: b\ninputs: [c]\nclasses: {}\n"):
+        site.config.write_text(text)
+        assert len(_told(site, capsys)) == 1

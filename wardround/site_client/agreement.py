@@ -186,44 +186,45 @@ def policy_in_force(path: Path, agreement: Agreement) -> Policy:
 
 
 def check_membership(
-    settings: SiteSettings, keys: SiteKeys, agreement: Agreement, invitation: Path | None = None
+    settings: SiteSettings, keys: SiteKeys | None, agreement: Agreement, invitation: Path | None = None
 ) -> None:
     """Raise `InputError` unless the accepted roster has this site, with these keys or with those that they follow.
 
+    Of keys that cannot be read (None) only the name is looked for.
     `invitation` is the file that is about to be accepted, where it has not been.
     """
     roster, where = agreement.invitation.roster, str(invitation or settings.accepted)
-    listed, owner = roster.member(settings.name), _owner(keys, roster)
-    mine = Member(name=settings.name, signing_key=keys.signing_public, transport_key=keys.transport_public)
-    if listed is not None and read_rotations(settings.keys).successor(listed) == mine:
-        return
+    listed, owner = roster.member(settings.name), "" if keys is None else owner_of(keys, roster)
     if listed is None:
-        raise _not_listed(settings.name, owner, roster, where)
-    raise _keys_of_another(settings, owner)
+        raise _not_listed(settings, owner, roster, where)
+    if keys is None:
+        return
+    mine = Member(name=settings.name, signing_key=keys.signing_public, transport_key=keys.transport_public)
+    if read_rotations(settings.keys).successor(listed) != mine:
+        raise _keys_of_another(settings, owner)
 
 
-def _owner(keys: SiteKeys, roster: Roster) -> str:
+def owner_of(keys: SiteKeys, roster: Roster) -> str:
     """The site of the roster that has one of these keys; empty if none has."""
     own = {keys.signing_public, keys.transport_public}
     return next((each.name for each in roster.members if own & {each.signing_key, each.transport_key}), "")
 
 
-def _not_listed(name: str, owner: str, roster: Roster, where: str) -> InputError:
+def _not_listed(settings: SiteSettings, owner: str, roster: Roster, where: str) -> InputError:
     if owner:
         return InputError.one(
             f"this site's keys are enrolled under another name, {owner}",
-            where="site.yaml, name",
-            got=name,
+            where=settings.place("name"),
+            got=settings.name,
             expected=owner,
             remedy=f"Write `name: {owner}`",
         )
     return InputError.one(
         "this site is not in the invitation's roster",
-        where=where,
-        got=repr(name),
-        expected=", ".join(roster.names),
-        remedy="Compare it with `name` in site.yaml; if that is right, ask the coordinator to enrol this site and to "
-        "invite again",
+        where=settings.place("name"),
+        got=repr(settings.name),
+        expected=f"{' or '.join(roster.names)}, as in {where}",
+        remedy="Correct the name; if it is right, ask the coordinator to enrol this site and to invite again",
     )
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wardround.engine.basics.files import free_bytes, require_space, require_writable
+from wardround.engine.basics.files import free_bytes, require_space
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.sizes import shown_size
 from wardround.engine.cohort.columns import Layout
@@ -29,7 +29,7 @@ from wardround.site_client.folds import mended_at_a_site
 from wardround.site_client.installation import known_installation
 from wardround.site_client.parts import tried
 from wardround.site_client.pinned import Change, CohortPins, Proposal, require_patients, steps_note
-from wardround.site_client.readiness import WORK
+from wardround.site_client.readiness import has_work, require_table, require_work
 from wardround.site_client.settings import Policy, SiteSettings, load_policy
 from wardround.site_client.two_users import require_overview
 
@@ -97,6 +97,7 @@ def check_site(config: Path, *, online: bool) -> Preflight:
     _check_machine(settings, flight)
     if agreement is None:
         with flight.examined("data") as said:
+            require_table(settings)
             flight.findings.extend(survey_manifest(settings.manifest, Layout.without_study()).problems)
             said.append("the table can be read; its images are looked at once an invitation is accepted")
     else:
@@ -137,7 +138,7 @@ def _check_machine(settings: SiteSettings, flight: Preflight) -> None:
     with flight.examined("disk") as said:
         with flight.findings.gather():
             require_space(settings.work, _LEAST_FREE_BYTES, "preprocessed cases, checkpoints and results")
-        require_writable(settings.work, WORK)
+        require_work(settings)
         said.append(f"{shown_size(free_bytes(settings.work))} free at {settings.work}, which can be written")
     with flight.examined("device") as said:
         said.append(_check_device(settings, flight))
@@ -150,7 +151,7 @@ def _check_device(settings: SiteSettings, flight: Preflight) -> str:
     if settings.threads is not None and settings.threads > cores:
         flight.findings.add(
             "more threads than this machine has",
-            where="site.yaml, threads",
+            where=settings.place("threads"),
             got=str(settings.threads),
             expected=f"at most {cores}",
             remedy=f"Write `threads: {cores}` or less, or leave it out",
@@ -158,7 +159,7 @@ def _check_device(settings: SiteSettings, flight: Preflight) -> str:
     if device.startswith("cuda") and not has_driver:
         flight.findings.add(
             "this machine has no CUDA device",
-            where="site.yaml, device",
+            where=settings.place("device"),
             got=device,
             expected="auto or cpu",
             remedy="Write `device: auto`, or have the driver of the accelerator installed",
@@ -174,10 +175,9 @@ def _check_agreement(
         with flight.examined("plan") as said:
             check_policy(policy, agreement, settings.policy)
             said.append("the policy allows it")
-    if keys is not None:
-        with flight.examined("roster") as said:
-            check_membership(settings, keys, agreement)
-            said.append(f"names {settings.name} with these keys")
+    with flight.examined("roster") as said:
+        check_membership(settings, keys, agreement)
+        said.append(f"names {settings.name}{'' if keys is None else ' with these keys'}")
 
 
 def _check_parts(agreement: Agreement, flight: Preflight) -> None:
@@ -188,8 +188,9 @@ def _check_parts(agreement: Agreement, flight: Preflight) -> None:
 
 def _check_cohort(settings: SiteSettings, policy: Policy | None, agreement: Agreement, flight: Preflight) -> None:
     with flight.examined("data") as said:
+        require_table(settings)
         pins = CohortPins.of(settings.work, agreement.plan.study)
-        held = None if settings.work.is_file() else pins.read()  # what a file keeps from being read is told already
+        held = pins.read() if has_work(settings) else None
         known = None if held is None else held.assignment
         with mended_at_a_site():
             checked = check_manifest(agreement.study, settings.manifest, Depth.HEADERS, agreement.plan.fold, known)
@@ -197,7 +198,7 @@ def _check_cohort(settings: SiteSettings, policy: Policy | None, agreement: Agre
         if (told := steps_note(agreement.study, held)) != "":
             flight.notes.append(f"note: {told}")
         if held is not None:
-            _check_change(held.rows_changed(checked.cohort), pins.proposal(), policy, flight)
+            _check_change(held.rows_changed(checked.cohort), pins.proposal(), settings, policy, flight)
         split = without_repeats(checked.plan.splits[0].split, checked.inspection.repeats)
         counts = len(split.train), len(split.validation), len(split.test)
         said.append(
@@ -216,17 +217,20 @@ def _check_store(settings: SiteSettings, needs: Needs, flight: Preflight) -> Non
     if settings.store_limit is not None and needs.disk > settings.store_limit:
         flight.findings.add(
             "the preprocessed cases will not fit the store's limit",
-            where="site.yaml, store_limit",
+            where=settings.place("store_limit"),
             got=shown_size(settings.store_limit),
             expected=f"at least {shown_size(needs.disk)}",
             remedy="Raise it, or leave it out where the disk has room",
         )
-    with flight.findings.gather():
-        require_store_room(needs.disk, settings.work)
+    if has_work(settings):
+        with flight.findings.gather():
+            require_store_room(needs.disk, settings.work)
     flight.findings.extend(memory_shortage(needs))
 
 
-def _check_change(change: Change, proposal: Proposal | None, policy: Policy | None, flight: Preflight) -> None:
+def _check_change(
+    change: Change, proposal: Proposal | None, settings: SiteSettings, policy: Policy | None, flight: Preflight
+) -> None:
     """Rows that came or went since training began; a change that the worker met has been counted there, by content."""
     met = change if proposal is None else proposal.change
     if not (met.added or met.removed or met.changed):
@@ -237,7 +241,7 @@ def _check_change(change: Change, proposal: Proposal | None, policy: Policy | No
         return
     flight.findings.add(
         "the cases have changed since training began",
-        where="site.yaml, manifest",
+        where=settings.place("manifest"),
         got=f"rows: {met}",
         remedy="Put them back, or accept the change with `site-client accept-cohort` once the worker has met it",
     )

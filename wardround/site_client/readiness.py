@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 from wardround.engine.basics.files import require_writable
-from wardround.engine.basics.problems import Findings
+from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.basics.reading import naming_place, require_file
 from wardround.federation.identities import SiteKeys
 from wardround.site_client.agreement import Agreement, check_membership, check_policy, load_agreement
 from wardround.site_client.settings import SiteSettings, load_policy
 
-WORK = "this site's work"
-"""What the work folder is for, in the words of `require_writable`."""
+
+def require_work(settings: SiteSettings) -> None:
+    """Raise `InputError`, with its place in `site.yaml`, unless the work folder is there or can be made."""
+    with naming_place(settings.place("work")):
+        require_writable(settings.work, "this site's work")
+
+
+def has_work(settings: SiteSettings) -> bool:
+    """Whether there is a work folder, or one can be made; why there is none is for `require_work` to tell."""
+    try:
+        require_work(settings)
+    except InputError:
+        return False
+    return True
+
+
+def require_table(settings: SiteSettings) -> None:
+    """Raise `InputError`, with its place in `site.yaml`, unless the table of the cases is there."""
+    with naming_place(settings.place("manifest")):
+        require_file(settings.manifest, "table")
 
 
 def require_ready(settings: SiteSettings) -> Agreement:
@@ -21,11 +40,11 @@ def require_ready(settings: SiteSettings) -> Agreement:
     """
     findings, own = Findings(), None
     with findings.gather():
-        require_writable(settings.work, WORK)
+        require_work(settings)
     with findings.gather():
         own = SiteKeys.load(settings.keys)
     agreement = _agreement(settings, findings)
-    if own is not None and agreement is not None:
+    if agreement is not None:
         with findings.gather():
             check_membership(settings, own, agreement)
     return _sound(agreement, findings)

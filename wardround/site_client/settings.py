@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr
 
 from wardround.engine.basics.closed import Added, Closed
 from wardround.engine.basics.files import is_missing
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.reading import require_config
 from wardround.engine.basics.sizes import Size
-from wardround.engine.study.documents import load_settings_file
+from wardround.engine.study.documents import load_settings_file, place_of_key
 from wardround.federation.addresses import Address
 from wardround.federation.metric_names import known_metrics
 from wardround.federation.protocol import USUAL_ALLOWANCE, SiteName
@@ -56,17 +56,24 @@ class SiteSettings(_Section):
     answer_seconds: Annotated[float, Field(ge=0, le=15)] = 10.0
     checkpoint_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
     store_limit: Annotated[Size | None, Added("0.2.0")] = None
+    _file: Path = PrivateAttr(default=Path("site.yaml"))
 
     @property
     def stated_loss(self) -> float | None:
         """`checkpoint_seconds`, if the file gives it."""
         return self.checkpoint_seconds if "checkpoint_seconds" in self.model_fields_set else None
 
-    def placed(self, folder: Path) -> SiteSettings:
-        """The same settings with absolute paths, relative ones taken from `folder`."""
+    def read_from(self, file: Path) -> SiteSettings:
+        """The same settings as those of a file, with absolute paths: relative ones are taken from its folder."""
         names = ("manifest", "work", "keys", "policy", "accepted")
-        base = folder.resolve()
-        return self.model_copy(update={name: base / Path(getattr(self, name)).expanduser() for name in names})
+        base = file.parent.resolve()
+        placed = self.model_copy(update={name: base / Path(getattr(self, name)).expanduser() for name in names})
+        placed._file = file
+        return placed
+
+    def place(self, key: str) -> str:
+        """`site.yaml:3, name`: where a key stands in the file, which need not give it."""
+        return place_of_key(self._file, "site file", key)
 
 
 class Policy(_Section):
@@ -109,7 +116,7 @@ def load_settings(path: Path) -> SiteSettings:
     """The settings of a `site.yaml`, paths absolute. Raises `InputError` with every problem."""
     beginning = "A new site begins with `site-client init --name NAME --manifest data.csv`"
     require_config(path, "site file", "site.yaml", beginning)
-    return load_settings_file(SiteSettings, path, "site file").placed(path.parent)
+    return load_settings_file(SiteSettings, path, "site file").read_from(path)
 
 
 def load_policy(path: Path) -> Policy:

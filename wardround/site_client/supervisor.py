@@ -18,7 +18,7 @@ from wardround.engine.basics.printable import say
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode
 from wardround.federation.identities import TRANSPORT_FILE
-from wardround.site_client.beside import settings_or_all_beside
+from wardround.site_client.beside import require_startable, settings_or_all_beside
 from wardround.site_client.events import Event, EventLog, Role
 from wardround.site_client.processes import forget_pid, on_duty
 from wardround.site_client.readiness import require_ready
@@ -133,7 +133,7 @@ class Supervisor:
         if settings.work != self._settings.work:
             raise InputError.one(
                 "another work folder needs a new start",
-                where=f"{self._config.name}, work",
+                where=settings.place("work"),
                 remedy="Stop the site client, then start it again",
             )
         require_ready(settings)
@@ -172,7 +172,7 @@ def supervise(config: Path) -> int:
         InputError: nothing was accepted, or something else is missing; another supervisor works in the same folder.
     """
     settings = settings_or_all_beside(config)
-    require_ready(settings)
+    require_startable(settings)
     with on_duty(settings.work, Role.SUPERVISOR) as stop:
         log = EventLog(settings.work, Role.SUPERVISOR)
         log.record_fault(Event.STARTED)

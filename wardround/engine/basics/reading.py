@@ -11,7 +11,7 @@ import errno
 import logging
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -146,10 +146,11 @@ def remedy_for_missing(path: Path) -> str:
     present = next(folder for folder in path.absolute().parents if folder.is_dir())
     if present != path.absolute().parent:
         missing = path.absolute().relative_to(present).parts[0]
-        close = _close(missing, present)
+        close = _close(missing, present, _names)
         hint = f"; {present} has {close}" if close else ""
         return f"The folder {present / missing} does not exist{hint}. Check the path"
-    close = _close(path.name, present)
+    # What has an ending is no folder: `data.csv` was not meant by `data`.
+    close = _close(path.name, present, _files if path.suffix else _names)
     if close:
         return f"Its folder has {close}; correct the path"
     return f"{_NOTHING_ALIKE} {path.absolute()}; check the path, and the folder in which the command is run"
@@ -190,9 +191,9 @@ def _likely(folder: Path, noun: str) -> list[str]:
     return [name for name in names if name.lower().endswith(_ENDINGS.get(noun, ""))] or names
 
 
-def _close(name: str, folder: Path) -> str:
+def _close(name: str, folder: Path, listed: Callable[[Path], Iterator[str]]) -> str:
     """The names in a folder that are like one that is missing, most alike first; empty if there are none."""
-    names, stem = list(_names(folder)), _stem(name)
+    names, stem = list(listed(folder)), _stem(name)
     by_letters = {other.lower(): other for other in names}
     near = difflib.get_close_matches(name.lower(), by_letters, _SHOWN, _BOTH_WAYS)
     # An ending that both have makes no two names alike: site.yaml is not study.yaml.
@@ -206,13 +207,21 @@ def _stem(name: str) -> str:
 
 
 def _names(folder: Path) -> Iterator[str]:
+    return (entry.name for entry in _entries(folder))
+
+
+def _files(folder: Path) -> Iterator[str]:
+    return (entry.name for entry in _entries(folder) if not entry.is_dir())
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
             for number, entry in enumerate(entries):
                 if number >= _MOST_NAMES:
                     return
                 if not entry.name.startswith("."):
-                    yield entry.name
+                    yield entry
     except OSError:
         return
 

@@ -169,8 +169,18 @@ def place_of_key(path: Path, noun: str, key: str) -> str:
     """`policy.yaml:11, tasks`: where a key of a settings file stands, which need not be there."""
     try:
         return read_document(path, noun).place((key,))
-    except InputError:  # it has been changed since it was read; its key is the same
-        return f"{path.name}, {key}"
+    except InputError:  # it is no YAML, or has been changed since it was read; its key is the same
+        line = _line_that_begins(path, f"{key}:")
+        return f"{path.name}:{line}, {key}" if line else f"{path.name}, {key}"
+
+
+def _line_that_begins(path: Path, words: str) -> int:
+    """The first line of a file that begins so, counted from 1; 0 for none."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return 0
+    return next((number for number, line in enumerate(lines, start=1) if line.startswith(words)), 0)
 
 
 def _flaws_without(
