@@ -16,7 +16,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from wardround.engine.basics.files import write_settings
-from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.study import Study
 from wardround.engine.study.labels import spoken
 from wardround.federation.differences import invitation_differences
@@ -34,6 +34,7 @@ from wardround.site_client.agreement import (
 )
 from wardround.site_client.arrivals import require_one_file
 from wardround.site_client.costs import Costs
+from wardround.site_client.folds import unfit_table
 from wardround.site_client.parts import tried
 from wardround.site_client.settings import Policy, SiteSettings, load_policy, load_settings
 
@@ -127,25 +128,36 @@ def open_offer(invitation_path: Path, config: Path) -> Offer:
     """Read an invitation and check it. Raises `InputError` with everything that stands against accepting it."""
     settings = load_settings(config)
     findings, former, damaged = Findings(), None, False
+    signed = policy = None
     with findings.gather():
         require_one_file(invitation_path, settings.accepted)
         signed = load_signed(invitation_path)
     with findings.gather():
         policy = load_policy(settings.policy)
     with findings.gather():
-        keys = SiteKeys.load(settings.keys)
-    with findings.gather():
         former, damaged = _former(settings.accepted)
+    if signed is None:
+        with findings.gather():
+            SiteKeys.load(settings.keys)
+    else:
+        findings.extend(_against(settings, signed.invitation, policy, invitation_path))
     findings.raise_if_any()
-    invitation = signed.invitation
-    agreement = Agreement(invitation, invitation.open_study())
+    if signed is None or policy is None:
+        raise AssertionError("what could not be read must have left a problem behind")
+    return Offer(settings, policy, signed, former, damaged, _replaced(settings.accepted, signed.invitation))
+
+
+def _against(settings: SiteSettings, invitation: Invitation, policy: Policy | None, path: Path) -> list[Problem]:
+    """What stands against accepting an invitation: in policy, keys, parts and cases, all at once."""
+    agreement, findings = Agreement(invitation, invitation.open_study()), Findings()
+    if policy is not None:
+        with findings.gather():
+            check_policy(policy, agreement, settings.policy)
     with findings.gather():
-        check_policy(policy, agreement, settings.policy)
-    with findings.gather():
-        check_membership(settings, keys, agreement, invitation_path)
+        check_membership(settings, SiteKeys.load(settings.keys), agreement, path)
     findings.extend(tried(agreement.study))
-    findings.raise_if_any()
-    return Offer(settings, policy, signed, former, damaged, _replaced(settings.accepted, invitation))
+    findings.extend(unfit_table(settings, agreement, policy))
+    return findings.problems
 
 
 def describe_offer(offer: Offer, costs: Costs | None = None) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from wardround.engine.cohort.manifest import count_under_heading, survey_manifes
 from wardround.engine.study.documents import Document, read_document, require_kind, validate_document
 from wardround.federation.identities import SiteKeys
 from wardround.site_client.agreement import Agreement, check_membership, check_policy, load_agreement, owner_of
+from wardround.site_client.folds import too_few_for_the_plan
 from wardround.site_client.readiness import require_ready, require_table
 from wardround.site_client.settings import SiteSettings, load_policy, load_settings
 
@@ -43,7 +44,7 @@ def require_startable(settings: SiteSettings) -> Agreement:
     """The agreement of a site that can begin, its table included.
 
     Raises:
-        InputError: what `require_ready` tells, and where the table of the cases is none.
+        InputError: what `require_ready` tells, and where the table of the cases is none, or has too few for the plan.
     """
     findings, agreement = Findings(), None
     with findings.gather():
@@ -51,6 +52,7 @@ def require_startable(settings: SiteSettings) -> Agreement:
     with findings.gather():
         require_table(settings)
         count_under_heading(settings.manifest, _layout(agreement))
+        findings.extend(_shortage(settings, agreement))
     findings.raise_if_any()
     if agreement is None:
         raise AssertionError("an agreement that cannot be read leaves a problem behind")
@@ -82,6 +84,13 @@ def _stated(config: Path) -> dict[str, JsonValue]:
     if not _KEYS & stated.keys():
         raise InputError([])
     return stated
+
+
+def _shortage(settings: SiteSettings, agreement: Agreement | None) -> list[Problem]:
+    """What is wrong with the number of cases, also where something else keeps the site from beginning."""
+    with contextlib.suppress(InputError):  # what cannot be read is told already
+        return too_few_for_the_plan(settings, agreement or load_agreement(settings.accepted))
+    return []
 
 
 def _layout(agreement: Agreement | None) -> Layout:
@@ -136,3 +145,4 @@ class _Beside:
         with self.findings.gather():
             require_table(self.settings)
             self.findings.extend(survey_manifest(self.settings.manifest, _layout(agreement)).problems)
+            self.findings.extend(too_few_for_the_plan(self.settings, agreement) if agreement is not None else ())

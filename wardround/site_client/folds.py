@@ -1,17 +1,27 @@
-"""Too few patients for the folds of a plan: the folds are the federation's, so that a site is told what it can do."""
+"""Too few cases for a plan: the plan is the federation's, so that a site is told what it can do about its own table."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
-from wardround.engine.basics.problems import InputError, Problem
+from wardround.engine.basics.problems import Findings, InputError, Problem
+from wardround.engine.cohort import Assignment, Cohort, Split, split_cohort
+from wardround.engine.cohort.columns import Layout, Truth
+from wardround.engine.cohort.manifest import survey_manifest
+from wardround.engine.cohort.shortage import TooFew
+from wardround.engine.study.documents import place_of_key
+from wardround.site_client.agreement import Agreement
+from wardround.site_client.pinned import CohortPins, require_patients
+from wardround.site_client.readiness import has_work
+from wardround.site_client.settings import Policy, SiteSettings
 
-_TOO_FEW = "too few patients"
 _REMEDY = (
-    "Put the table back as it was, or add cases of more patients; the plan is the federation's, so that this cannot be "
-    "changed here: if there are no more patients, tell the coordinator"
+    "Put the table back as it was or add cases, or tell the coordinator: the plan is the federation's, and cannot be "
+    "changed here"
 )
 
 
@@ -21,12 +31,79 @@ def mended_at_a_site() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        if not any(_is_of_the_plan(problem) for problem in error.problems):
+        if not any(isinstance(problem, TooFew) for problem in error.problems):
             raise
-        raise InputError(
-            replace(problem, remedy=_REMEDY) if _is_of_the_plan(problem) else problem for problem in error.problems
-        ) from None
+        raise InputError(_at_a_site(problem) for problem in error.problems) from None
 
 
-def _is_of_the_plan(problem: Problem) -> bool:
-    return problem.what.startswith(_TOO_FEW)
+def unfit_table(settings: SiteSettings, agreement: Agreement, policy: Policy | None) -> list[Problem]:
+    """What a table that can be read lacks for a plan that is not accepted yet: patients, cases for folds and policy.
+
+    A table that cannot be read, or that has other flaws, is none of this: it may come later, and `check` tells of it.
+    """
+    cohort, findings = _readable(settings, agreement), Findings()
+    if cohort is None:
+        return []
+    with findings.gather():
+        require_patients(agreement.plan, cohort)
+    with findings.gather():
+        split = _split(settings, agreement, cohort)
+        if policy is not None:
+            findings.extend(too_few_for_the_policy(len(split.train), policy, settings.policy))
+    return findings.problems
+
+
+def too_few_for_the_plan(settings: SiteSettings, agreement: Agreement) -> list[Problem]:
+    """What keeps a site from making the folds of an accepted plan, from a table that can be read.
+
+    Whatever else the table lacks for plan or policy, the site declines its tasks for, so that the coordinator hears it.
+    """
+    cohort, findings = _readable(settings, agreement), Findings()
+    if cohort is not None:
+        with findings.gather():
+            _split(settings, agreement, cohort)
+    return findings.problems
+
+
+def too_few_for_the_policy(count: int, policy: Policy, path: Path) -> list[Problem]:
+    """The problem of training cases that are fewer than the hospital's own policy wants."""
+    if count >= policy.minimum_train_cases:
+        return []
+    return [
+        Problem(
+            "too few training cases for the policy",
+            place_of_key(path, "policy", "minimum_train_cases"),
+            str(count),
+            f"at least {policy.minimum_train_cases}",
+            "Add cases to the table, or have the hospital lower `minimum_train_cases`",
+        )
+    ]
+
+
+def _at_a_site(problem: Problem) -> Problem:
+    if not isinstance(problem, TooFew):
+        return problem
+    return replace(problem.for_plan, remedy=problem.for_plan.remedy or _REMEDY)
+
+
+def _split(settings: SiteSettings, agreement: Agreement, cohort: Cohort) -> Split:
+    with mended_at_a_site():
+        return split_cohort(agreement.study, cohort, agreement.plan.fold, _known(settings, agreement))
+
+
+def _known(settings: SiteSettings, agreement: Agreement) -> Assignment | None:
+    """Who is in which set already. A damaged record is told by those who go by it."""
+    if not has_work(settings):
+        return None
+    with contextlib.suppress(InputError):
+        held = CohortPins.of(settings.work, agreement.plan.study).read()
+        return None if held is None else held.assignment
+    return None
+
+
+def _readable(settings: SiteSettings, agreement: Agreement) -> Cohort | None:
+    try:
+        survey = survey_manifest(settings.manifest, Layout.of(agreement.study, Truth.REQUIRED))
+    except InputError:
+        return None
+    return None if survey.problems else survey.cohort

@@ -17,7 +17,6 @@ from wardround.engine.cohort.manifest import survey_manifest
 from wardround.engine.cohort.twins import without_repeats
 from wardround.engine.inspection import Depth, check_manifest
 from wardround.engine.inspection.room import Needs, memory_shortage, needs_of, require_store_room
-from wardround.engine.study.documents import place_of_key
 from wardround.federation.expiry import expiry_sentence
 from wardround.federation.flower.probe import probe, standing, within_window
 from wardround.federation.flower.signing import Reason, Signer
@@ -25,7 +24,7 @@ from wardround.federation.identities import SiteKeys, fingerprint
 from wardround.federation.invitation import Invitation
 from wardround.site_client.agreement import Agreement, check_membership, check_policy, load_agreement
 from wardround.site_client.beside import settings_or_all_beside
-from wardround.site_client.folds import mended_at_a_site
+from wardround.site_client.folds import mended_at_a_site, too_few_for_the_policy
 from wardround.site_client.installation import known_installation
 from wardround.site_client.parts import tried
 from wardround.site_client.pinned import Change, CohortPins, Proposal, require_patients, steps_note
@@ -248,14 +247,7 @@ def _check_change(
 
 
 def _check_counts(counts: tuple[int, int, int], policy: Policy, path: Path, flight: Preflight) -> None:
-    if counts[0] < policy.minimum_train_cases:
-        flight.findings.add(
-            "too few training cases for the policy",
-            where=place_of_key(path, "policy", "minimum_train_cases"),
-            got=str(counts[0]),
-            expected=f"at least {policy.minimum_train_cases}",
-            remedy="Add cases to the table, or have the hospital lower `minimum_train_cases`",
-        )
+    flight.findings.extend(too_few_for_the_policy(counts[0], policy, path))
     if counts[1] < policy.minimum_validation_cases:
         flight.notes.append(
             f"metrics will stay here: {counts[1]} validation cases, the policy wants {policy.minimum_validation_cases}"

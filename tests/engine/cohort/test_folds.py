@@ -14,6 +14,7 @@ from tests.support.manifests import cohort_of
 from tests.support.studies import CLASSIFICATION, changed, study_of
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import Case, Cohort, Split, nested_folds, split_cohort
+from wardround.engine.cohort.shortage import TooFew, least_patients
 from wardround.engine.study import Study
 
 
@@ -193,3 +194,18 @@ def test_too_few_patients_are_answered_by_how_many_there_are(names: list[str], t
         nested_folds(study_with(3, 2), Cohort(Path("data.csv"), tuple(cases)))
     assert caught.value.problems[0].remedy.startswith(told)
     assert ("Lower" in caught.value.problems[0].remedy) == (len(set(names)) > 1)
+
+
+@pytest.mark.parametrize(("outer", "inner", "least"), [(2, 2, 4), (3, 3, 5), (5, 5, 7), (2, 10, 20), (10, 2, 10)])
+def test_the_least_number_of_patients_is_one_with_which_folds_can_be_made(outer: int, inner: int, least: int) -> None:
+    assert least_patients(outer, inner) == least
+    names = [f"p{number}" for number in range(least)]
+    nested_folds(study_with(outer, inner), cohort_of({name: ["0"] for name in names}))
+    with pytest.raises(InputError) as caught:
+        nested_folds(study_with(outer, inner), cohort_of({name: ["0"] for name in names[1:]}))
+    (problem,) = caught.value.problems
+    assert isinstance(problem, TooFew)
+    assert (problem.for_plan.what, problem.for_plan.expected) == (
+        f"{least - 1} patients are too few for this plan",
+        f"at least {least}",
+    )

@@ -6,7 +6,6 @@ record of an earlier split (`assignment`), patients that were placed stay where 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,6 +24,7 @@ from wardround.engine.cohort.assignment import (
     joining_order,
 )
 from wardround.engine.cohort.models import Case, Cohort, Split
+from wardround.engine.cohort.shortage import emptied, require_members, require_patients
 from wardround.engine.cohort.stratify import balanced_folds
 from wardround.engine.study.models import Study
 
@@ -105,10 +105,6 @@ def _named(folding: _Folding, folds: Folds | int) -> Iterable[NamedSplit]:
             yield from (NamedSplit(f"fold-{number}-inner-{inner}", split) for inner, split in enumerate(fold.inner))
 
 
-_LEAST_FOLDS = 2
-"""No study may ask for fewer."""
-
-
 class _Folding:
     """The folds of one cohort, made level by level; what is made is entered into the record."""
 
@@ -156,11 +152,9 @@ class _Folding:
         self._require_kept()
         train, validation, test = (_ordered(case for case in self._cohort.cases if case.split == name) for name in SETS)
         if not train:
-            raise InputError.one(
-                "the training set is empty",
-                where=f"{self._cohort.manifest.name}, Split",
-                remedy="Set some rows to train, or remove the column to have the folds made",
-            )
+            where = f"{self._cohort.manifest.name}, Split"
+            remedy = "Set some rows to train, or remove the column to have the folds made"
+            raise InputError.one("the training set is empty", where=where, remedy=remedy)
         return (Split(train, validation, test),) if validation else self._inner(test, 0)
 
     def _require_kept(self) -> None:
@@ -200,9 +194,9 @@ class _Folding:
     def _begin(self, patients: set[str], cases: Sequence[Case], count: int, level: str) -> None:
         """Fresh folds of like size and like mix of classes; none is empty."""
         ranked = sorted(patients, key=lambda name: stream_key(self._study.seed, "folds", level, name))
-        self._require_patients(len(ranked), count, level)
+        require_patients(self._cohort, cases, self._study.validation, level)
         strata = sorted({case.value or "" for case in cases})
-        self._require_members(cases, count, level)
+        require_members(self._cohort, cases, self._study.validation, level)
         counts = np.zeros((len(ranked), len(strata)))
         rows, columns = {name: rank for rank, name in enumerate(ranked)}, {name: at for at, name in enumerate(strata)}
         for case in cases:
@@ -225,49 +219,12 @@ class _Folding:
         """A split that can be trained and validated; patients that have left the table may have emptied a set."""
         for name in ("training", "validation"):
             if not split.sets[name]:
-                raise InputError.one(
-                    f"no case of the {name} set is left in the table",
-                    where=self._cohort.manifest.name,
-                    remedy="Put its rows back, or begin a new run in another folder",
-                )
+                what, where = f"no case of the {name} set is left in the table", self._cohort.manifest.name
+                raise emptied(what, where, "Put its rows back, or begin a new run in another folder")
         return split
 
     def _require_fold(self, fold: int) -> None:
         require_fold(fold, self.count, is_stated=bool(self._stated), where=self._cohort.manifest.name)
-
-    def _require_patients(self, found: int, count: int, level: str) -> None:
-        if found < count:
-            kind, patients = level.split()[0], self._cohort.patients
-            few = "patients" if patients.stated else "rows"
-            rest = " outside the test set" if kind == "inner" else ""
-            rule = "" if patients.stated else ", each of which counts as a patient"
-            raise InputError.one(
-                f"too few {few} for {count} {kind} folds",
-                where=self._cohort.manifest.name,
-                got=patients.counted(found) + rest + rule,
-                expected=f"at least {count}",
-                remedy=self._against_few_patients(found, kind),
-            )
-
-    def _against_few_patients(self, found: int, kind: str) -> str:
-        named, rows = {case.patient for case in self._cohort.cases}, len(self._cohort.cases)
-        if len(named) == 1 and rows > 1:
-            return f"All {rows} rows have the PatientID {min(named)!r}: write each patient's own"
-        if found < _LEAST_FOLDS:
-            return "Add cases of other patients, or state the sets in a Split column"
-        return f"Lower validation.{kind}_folds in the study, or state the sets in a Split column"
-
-    def _require_members(self, cases: Sequence[Case], count: int, level: str) -> None:
-        most = max(Counter(case.value for case in cases).values())
-        if most < count:
-            kind = level.split()[0]
-            raise InputError.one(
-                f"every class has too few cases for {count} {kind} folds",
-                where=self._cohort.manifest.name,
-                got=f"at most {most} cases of a class",
-                expected=f"at least {count} cases of one class",
-                remedy=f"Lower validation.{kind}_folds in the study, or state the sets in a Split column",
-            )
 
 
 def require_fold(fold: int, count: int, *, is_stated: bool, where: str) -> None:

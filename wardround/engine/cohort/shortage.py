@@ -1,0 +1,111 @@
+"""Too few patients for the folds of a study: what whoever writes it is told, and whoever has accepted it as a plan."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from wardround.engine.basics.problems import InputError, Problem
+from wardround.engine.cohort.models import Case, Cohort
+from wardround.engine.study.models import Validation
+
+_LEAST_FOLDS = 2
+"""No study may ask for fewer."""
+
+
+@dataclass(frozen=True)
+class TooFew(Problem):
+    """A table that is too small for the folds of its study.
+
+    Attributes:
+        for_plan: the same for those who have accepted the study and cannot change it; it has a remedy only where the
+            table itself is to be corrected.
+    """
+
+    for_plan: Problem = field(default_factory=lambda: Problem(""))
+
+
+def require_patients(cohort: Cohort, cases: Sequence[Case], validation: Validation, level: str) -> None:
+    """Raise `InputError` where `cases`, which are folded at a level, are of fewer patients than folds."""
+    found, count, patients = len({case.patient for case in cases}), _count(validation, level), cohort.patients
+    if found >= count:
+        return
+    kind, few = level.split()[0], "patients" if patients.stated else "rows"
+    rest = " outside the test set" if kind == "inner" else ""
+    rule = "" if patients.stated else ", each of which counts as a patient"
+    raise InputError(
+        [
+            TooFew(
+                f"too few {few} for {count} {kind} folds",
+                cohort.manifest.name,
+                patients.counted(found) + rest + rule,
+                f"at least {count}",
+                _remedy(cohort, found, kind),
+                _for_plan(cohort, found, validation, level),
+            )
+        ]
+    )
+
+
+def require_members(cohort: Cohort, cases: Sequence[Case], validation: Validation, level: str) -> None:
+    """Raise `InputError` where no class has a case for each fold of a level."""
+    most, count, kind = max(Counter(case.value for case in cases).values()), _count(validation, level), level.split()[0]
+    if most >= count:
+        return
+    where, got = cohort.manifest.name, f"at most {most} cases of a class"
+    expected, remedy = f"at least {count} cases of one class", _other_study(kind)
+    for_plan = Problem("every class has too few cases for this plan", where, got, expected)
+    raise InputError(
+        [TooFew(f"every class has too few cases for {count} {kind} folds", where, got, expected, remedy, for_plan)]
+    )
+
+
+def emptied(what: str, where: str, remedy: str) -> InputError:
+    """The error for a set without a case, which whoever has accepted the study mends in the table as well."""
+    return InputError([TooFew(what, where, remedy=remedy, for_plan=Problem(what, where))])
+
+
+def least_patients(outer: int, inner: int) -> int:
+    """How many patients give so many outer folds, and inner folds of those who are left beside any test set."""
+    found = outer
+    while found - -(-found // outer) < inner:
+        found += 1
+    return found
+
+
+def _count(validation: Validation, level: str) -> int:
+    return validation.outer_folds if level == "outer" else validation.inner_folds
+
+
+def _for_plan(cohort: Cohort, found: int, validation: Validation, level: str) -> Problem:
+    """The shortage as one of all patients, since nobody at a site knows what a fold is."""
+    stated = any(case.split is not None for case in cohort.cases)
+    short = _count(validation, level) - found
+    total = found if stated else len({case.patient for case in cohort.cases})
+    least = 0 if stated else least_patients(validation.outer_folds, validation.inner_folds)
+    whose = " with Split train" if stated else ""
+    verb = "is" if total == 1 else "are"
+    return Problem(
+        f"{cohort.patients.counted(total)}{whose} {verb} too few for this plan",
+        cohort.manifest.name,
+        "" if cohort.patients.stated else "a table without PatientID, in which each row counts as a patient",
+        f"at least {max(least, total + short)}",
+        _one_for_all(cohort),
+    )
+
+
+def _remedy(cohort: Cohort, found: int, kind: str) -> str:
+    fewer = "Add cases of other patients, or state the sets in a Split column"
+    return _one_for_all(cohort) or (fewer if found < _LEAST_FOLDS else _other_study(kind))
+
+
+def _one_for_all(cohort: Cohort) -> str:
+    """What to do where one name was written for all patients; empty where there are several."""
+    named, rows = {case.patient for case in cohort.cases}, len(cohort.cases)
+    is_one = len(named) == 1 and rows > 1
+    return f"All {rows} rows have the PatientID {min(named)!r}: write each patient's own" if is_one else ""
+
+
+def _other_study(kind: str) -> str:
+    return f"Lower validation.{kind}_folds in the study, or state the sets in a Split column"
