@@ -25,3 +25,26 @@ OTHER = WHOLE | {"strategy": {"name": "fedavg"}, "grace": 3.0, "quorum": 2, "dea
 def test_a_wrong_value_anywhere_is_told_in_words(content: dict[str, Any]) -> None:
     assert problems_of(Federation, content) == ()
     assert unfit_messages(Federation, content) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "remedy"),
+    [
+        ("strategy", ["fedavg"], "Write `strategy: fedavg`"),
+        ("strategy", {"fedavg": None}, "Write `strategy: {name: fedavg}`"),
+        ("strategy", [{"name": "fedavg"}], "Write `strategy: {name: fedavg}`"),
+        ("strategy", 3, "Write for example `strategy: fedavg`"),
+        ("deadline", "12 h", "Times are in seconds, and written without the unit; write `deadline: 43200`"),
+        ("deadline", "0,5", "Decimals have a point here; write `deadline: 0.5`"),
+        ("grace", "1.000,5", "write `grace: 1000.5`"),
+        (
+            "horizon",
+            [{"rounds": 2}, {"local_steps": 3}],
+            "Take the dashes away: `horizon: {rounds: 2, local_steps: 3}`",
+        ),
+        ("schema", 2, "Write `schema: 1`, or, if a later release wrote this file, update Wardround"),
+    ],
+)
+def test_another_form_of_a_value_is_told_as_it_should_be(key: str, value: Any, remedy: str) -> None:
+    (problem,) = problems_of(Federation, WHOLE | {key: value})
+    assert remedy in problem.remedy

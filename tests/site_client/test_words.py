@@ -47,3 +47,20 @@ def test_files_beside_a_site_file_at_fault_are_told_of_as_well(tmp_path: Path) -
         "no invitation has been",
     ):
         assert words in said, words
+
+
+@pytest.mark.parametrize(
+    ("model", "key", "value", "remedy"),
+    [
+        (SiteSettings, "store_limit", "1,5 GB", "Decimals have a point here; write `store_limit: 1.5 GB`"),
+        (SiteSettings, "checkpoint_seconds", "2 min", "write `checkpoint_seconds: 120`"),
+        (SiteSettings, "manifest", ["a.csv"], "Write it without brackets or a dash: `manifest: a.csv`"),
+        (Policy, "maximum_rounds", "1 000", "write `maximum_rounds: 1000`"),
+        (Policy, "tasks", {"segmentation": True}, "Write a list: `tasks: [segmentation]`"),
+        (Policy, "metrics", "dice, hd95", "Write a list: `metrics: [dice, hd95]`"),
+        (Policy, "schema", 2, "Write `schema: 1`, or, if a later release wrote this file, update Wardround"),
+    ],
+)
+def test_another_form_of_a_value_is_told_as_it_should_be(model: Any, key: str, value: Any, remedy: str) -> None:
+    (problem,) = problems_of(model, (SITE if model is SiteSettings else POLICY) | {key: value})
+    assert remedy in problem.remedy

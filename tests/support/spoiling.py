@@ -9,7 +9,8 @@ from typing import Any
 
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.study.documents import Document, validate_document
-from wardround.engine.study.expectations import place_in, schema_of
+from wardround.engine.study.expectations import place_in
+from wardround.engine.study.nodes import schema_of
 
 WRONG_VALUES: tuple[Any, ...] = (
     *(-1, 0, 3.5, 10**30, -1e300, "nan", "inf", True, None, "", "no such word", "0,5", "8", "yes"),

@@ -20,8 +20,9 @@ from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.parts import Owner, Parameters, answering
-from wardround.engine.study.expectations import PART_WORDS
+from wardround.engine.study.expectations import flow
 from wardround.engine.study.flaws import Flaw, as_tuples, flawed, flaws_of, written
+from wardround.engine.study.shapes import joined
 from wardround.federation.strategy_terms import StrategyTerms
 
 ENTRY_POINT_GROUP = "wardround.strategies"
@@ -128,13 +129,34 @@ class StrategyUse(Closed):
         return known_strategies()[self.name].build(self.parameters)
 
 
+_SPELT = "a name, alone or with its parameters: `name` or `{name: ..., key: value}`"
+
+
 def _split(value: Any) -> tuple[str, dict[str, Any]]:
     if isinstance(value, str):
         return value, {}
     if isinstance(value, dict) and isinstance(value.get("name"), str):
         return str(value["name"]), {key: item for key, item in value.items() if key != "name"}
-    remedy = "Write for example `strategy: fedavg`"
-    raise flawed("strategy", [Flaw((), "this does not name a strategy", written(value), PART_WORDS, remedy=remedy)])
+    raise flawed(
+        "strategy", [Flaw((), "this does not name a strategy", written(value), _SPELT, remedy=_instead(value))]
+    )
+
+
+def _instead(value: Any) -> str:
+    """What to write instead of something that names no strategy."""
+    together = joined(value) if isinstance(value, list | tuple) and value else value
+    if isinstance(value, list | tuple) and len(value) == 1 and isinstance(value[0], str):
+        return f"Write `strategy: {value[0]}`"
+    return (_of_keys(together) if isinstance(together, dict) else "") or "Write for example `strategy: fedavg`"
+
+
+def _of_keys(value: dict[str, Any]) -> str:
+    """A strategy whose name is one of its keys, or stands among them; empty where there is no name."""
+    name = next((key for key in value if key in known_strategies()), "")
+    own = value[name] if name and isinstance(value[name], dict) else {}
+    others = {key: item for key, item in value.items() if key not in (name, "name")}
+    found = name or value.get("name")
+    return f"Write `strategy: {flow({'name': found, **own, **others})}`" if isinstance(found, str) else ""
 
 
 def _parse(value: Any) -> StrategyUse:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import codecs
 import math
+import re
 import types
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,8 +21,11 @@ from ruamel.yaml.error import YAMLError
 from wardround.engine.basics.keeping import Kept, check_kept
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.reading import kind_of, read_named
+from wardround.engine.study.commas import mended
+from wardround.engine.study.decimals import untold, with_decimals
 from wardround.engine.study.expectations import Location
 from wardround.engine.study.flaws import UNKNOWN_KEY, Flaw, as_tuples, flaws_of, written
+from wardround.engine.study.shapes import DASHES
 from wardround.engine.study.syntax import look_alikes, repeated_keys, syntax_problem, table_problem
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -31,11 +36,17 @@ _FOREIGN_KEYS = 3
 
 @dataclass(frozen=True)
 class Document:
-    """A parsed file: plain values and the line, counted from 1, of every key and item; 0 where there are no lines."""
+    """A parsed file: plain values and the line, counted from 1, of every key and item; 0 where there are no lines.
+
+    text: what the file holds; empty for values that did not come from YAML. halved: what is read as one text although
+    YAML parts it at its comma, by its place.
+    """
 
     path: Path
     content: JsonValue
     lines: Mapping[Location, int]
+    text: str = ""
+    halved: Mapping[Location, str] = field(default_factory=dict)
 
     @classmethod
     def of_values(cls, path: Path, content: JsonValue) -> Document:
@@ -45,6 +56,12 @@ class Document:
     def line(self, location: Location) -> int:
         """The line of the key or item, or of the nearest one around it; 0 for the document as a whole."""
         return next((self.lines[location[:n]] for n in range(len(location), 0, -1) if location[:n] in self.lines), 0)
+
+    def is_bracketed(self, location: Location) -> bool:
+        """Whether the value of a key begins with a square bracket in the key's own line."""
+        lines, line = self.text.splitlines(), self.line(location)
+        key = re.escape(str(location[-1])) if location else ""
+        return 0 < line <= len(lines) and re.search(rf"\b{key}['\"]?\s*:\s*\[", lines[line - 1]) is not None
 
     def place(self, location: Location) -> str:
         """`study.yaml:12, training.epochs` for a location."""
@@ -93,20 +110,21 @@ def parse_document(text: str, path: Path) -> Document:
     """Parse YAML 1.2 text that came from `path` (used for messages only)."""
     lines: dict[Location, int] = {}
     text = text.removeprefix("\ufeff")
+    whole, halved = mended(text)
     try:
-        content = _plain(YAML(typ="rt").load(text), (), lines)
+        content = _plain(YAML(typ="rt").load(whole), (), lines)
     except RecursionError:
         remedy = "Write lists and sections as the documentation shows them"
         what, got = "the file is nested too deeply", "thousands of brackets"
         raise InputError.one(what, where=path.name, got=got, expected=_FORM, remedy=remedy) from None
     except DuplicateKeyError as error:
-        raise InputError(repeated_keys(text, path) or [syntax_problem(text, path, error)]) from None
+        raise InputError(repeated_keys(whole, path) or [syntax_problem(text, path, error)]) from None
     except (YAMLError, ValueError) as error:
         raise InputError([*look_alikes(text, path)] or [syntax_problem(text, path, error)]) from None
     if alike := [*look_alikes(text, path)]:
         raise InputError(alike)
     if isinstance(content, dict):
-        return Document(path, content, lines)
+        return Document(path, content, lines, whole, halved)
     raise InputError([table_problem(text, path) or _without_keys(content, path)])
 
 
@@ -126,9 +144,13 @@ def validate_document(model: type[Model], document: Document, *, strict: bool | 
     across sections cannot run while a key is unknown, so the document is looked at again without such keys.
     """
     try:
-        return model.model_validate(as_tuples(document.content), strict=strict)
+        found = model.model_validate(as_tuples(document.content), strict=strict)
     except ValidationError as error:
-        flaws = flaws_of(error, model)
+        flaws = _with_commas(flaws_of(error, model), document, model, strict)
+    else:
+        flaws = untold(document.halved, ())
+        if not flaws:
+            return found
     if all(flaw.what.startswith(UNKNOWN_KEY) for flaw in flaws):
         flaws += _flaws_without(document, {flaw.location for flaw in flaws}, model, strict)
     raise InputError(_problem(flaw, document) for flaw in sorted(flaws, key=lambda flaw: document.line(flaw.location)))
@@ -183,11 +205,21 @@ def _line_that_begins(path: Path, words: str) -> int:
     return next((number for number, line in enumerate(lines, start=1) if line.startswith(words)), 0)
 
 
+def _with_commas(flaws: list[Flaw], document: Document, model: type[BaseModel], strict: bool | None) -> list[Flaw]:
+    """The flaws, and what decimal commas within brackets have to do with them."""
+    flaws = with_decimals(flaws, document.text, document.content, partial(_flaws_in, model=model, strict=strict))
+    return flaws + untold(document.halved, flaws)
+
+
 def _flaws_without(
     document: Document, unknown: set[Location], model: type[BaseModel], strict: bool | None
 ) -> list[Flaw]:
+    return _flaws_in(_pruned(document.content, (), unknown), model, strict)
+
+
+def _flaws_in(content: JsonValue, model: type[BaseModel], strict: bool | None) -> list[Flaw]:
     try:
-        model.model_validate(as_tuples(_pruned(document.content, (), unknown)), strict=strict)
+        model.model_validate(as_tuples(content), strict=strict)
     except ValidationError as error:
         return flaws_of(error, model)
     return []
@@ -203,7 +235,10 @@ def _pruned(content: JsonValue, here: Location, unknown: set[Location]) -> JsonV
 
 
 def _problem(flaw: Flaw, document: Document) -> Problem:
-    return Problem(flaw.what, document.place(flaw.location), flaw.got, flaw.expected, flaw.way_out)
+    remedy = flaw.way_out
+    if remedy.startswith(DASHES) and document.is_bracketed(flaw.location):
+        remedy = f"Write braces in the place of the square brackets{remedy.removeprefix(DASHES)}"
+    return Problem(flaw.what, document.place(flaw.location), flaw.got, flaw.expected, remedy)
 
 
 def _plain(node: Any, location: Location, lines: dict[Location, int]) -> JsonValue:

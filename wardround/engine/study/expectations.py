@@ -10,15 +10,14 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.errors import PydanticInvalidForJsonSchema
+
+from wardround.engine.study.nodes import Node, branches, child, choices, resolved, schema_of, within
 
 Location = tuple[str | int, ...]
-Node = Mapping[str, Any]
 
 _PLAIN_NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._&+-]{0,63}$"
 PATTERNS: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -49,7 +48,7 @@ PATTERNS: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 """What people may write where a text has a pattern, and an example of it."""
 _PART_MODELS = frozenset({"PartUse", "StrategyUse"})
-PART_WORDS = "a name, `name: {key: value}`, or a mapping with a `name`"
+PART_WORDS = "a name, alone or with its parameters: `name` or `name: {key: value}`"
 _PLAIN = re.compile(r"[A-Za-z/]([A-Za-z0-9_./ -]|:(?=[^ ]))*")
 _KEYWORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off"})
 _DEEPEST = 4
@@ -85,39 +84,64 @@ class Place:
         return self.location[-1] if self.location and isinstance(self.location[-1], str) else ""
 
     @property
+    def head(self) -> str:
+        """What stands before a value here, such as `epochs: `; empty for an item of a list."""
+        return f"{self.key}: " if self.key else ""
+
+    @property
+    def only(self) -> Any:
+        """The one value that may stand here; None where there are several."""
+        values = [choice for branch in self.branches for choice in choices(branch) or (None,)]
+        return values[0] if len(values) == 1 else None
+
+    def admits(self, number: float) -> bool:
+        """Whether a number lies within the bounds of the place."""
+        return any(within(branch, number) for branch in self.branches if branch.get("type") in ("integer", "number"))
+
+    @property
+    def wants_whole(self) -> bool:
+        """Whether of all numbers only whole ones may stand here."""
+        kinds = {branch.get("type") for branch in self.branches}
+        return "integer" in kinds and "number" not in kinds
+
+    @property
     def wants_number(self) -> bool:
         """Whether a number may stand here."""
-        return any(branch.get("type") in ("integer", "number") for branch in self._branches())
+        return any(branch.get("type") in ("integer", "number") for branch in self.branches)
 
     @property
     def wants_truth(self) -> bool:
         """Whether true or false may stand here."""
-        return any(branch.get("type") == "boolean" for branch in self._branches())
+        return any(branch.get("type") == "boolean" for branch in self.branches)
 
     @property
     def wants_list(self) -> bool:
         """Whether a list may stand here."""
-        return any(branch.get("type") == "array" for branch in self._branches())
+        return any(branch.get("type") == "array" for branch in self.branches)
 
     @property
     def choices(self) -> tuple[str, ...]:
         """The words that may stand here, where only some may."""
-        return tuple(word for branch in self._branches() for word in _choices(branch) if isinstance(word, str))
+        return tuple(word for branch in self.branches for word in choices(branch) if isinstance(word, str))
 
     @property
     def wants_short_name(self) -> bool:
         """Whether a name of lower-case letters, digits and hyphens must stand here."""
-        return any(str(branch.get("pattern", "")).startswith("^[a-z0-9][a-z0-9-]") for branch in self._branches())
+        return any(str(branch.get("pattern", "")).startswith("^[a-z0-9][a-z0-9-]") for branch in self.branches)
 
     @property
     def wants_plain_name(self) -> bool:
         """Whether a name of plain letters, digits, blanks and a few signs must stand here."""
-        return any(branch.get("pattern") == _PLAIN_NAME for branch in self._branches())
+        return any(branch.get("pattern") == _PLAIN_NAME for branch in self.branches)
 
     @property
     def keys(self) -> tuple[str, ...]:
         """The keys that a mapping in this place takes."""
-        return tuple(dict.fromkeys(key for branch in self._branches() for key in branch.get("properties", ())))
+        return tuple(dict.fromkeys(key for branch in self.branches for key in branch.get("properties", ())))
+
+    def below(self, key: str) -> Place:
+        """The place of a key of the section that may stand here."""
+        return Place((*self.location, key), None if self.node is None else child(self.node, key, self.root), self.root)
 
     @property
     def line(self) -> str:
@@ -127,17 +151,10 @@ class Place:
             return ""
         return f"{self.key}: {flow(value)}" if self.key else flow(value)
 
-    def _branches(self) -> tuple[Node, ...]:
-        return () if self.node is None else tuple(_branches(self.node, self.root))
-
-
-@cache
-def schema_of(model: type[BaseModel]) -> Node:
-    """The JSON schema of a model; an empty one where it has none, as a plug-in's may."""
-    try:
-        return model.model_json_schema(mode="validation")
-    except PydanticInvalidForJsonSchema:
-        return {}
+    @property
+    def branches(self) -> tuple[Node, ...]:
+        """Each kind of value that may stand here."""
+        return () if self.node is None else tuple(branches(self.node, self.root))
 
 
 def place_in(model: type[BaseModel], location: Location) -> Place:
@@ -148,7 +165,7 @@ def place_in(model: type[BaseModel], location: Location) -> Place:
     for number, step in enumerate(location, start=1):
         if step == "[key]" and node is not None:
             return Place(kept, _key_node(location, model), root)
-        found = None if node is None else _step(node, step, root)
+        found = None if node is None else child(node, step, root)
         if found is not None or (number == len(location) and not _is_alternative(step, node, root)):
             kept, node = (*kept, step), found
     return Place(kept, node, root)
@@ -181,69 +198,28 @@ def _is_plain(text: str) -> bool:
 def _key_node(location: Location, model: type[BaseModel]) -> Node | None:
     """What the schema says of the keys of the mapping in which a key stands."""
     parent = place_in(model, location[:-2])
-    for branch in () if parent.node is None else _branches(parent.node, parent.root):
+    for branch in () if parent.node is None else branches(parent.node, parent.root):
         for pattern in branch.get("patternProperties", {}):
             return {"type": "string", "pattern": pattern}
     return None
 
 
 def _is_alternative(step: str | int, node: Node | None, root: Node) -> bool:
-    return isinstance(step, str) and node is not None and len(list(_branches(node, root))) > 1
-
-
-def _step(node: Node, step: str | int, root: Node) -> Node | None:
-    for branch in _branches(node, root):
-        found = _item(branch, step) if isinstance(step, int) else _property(branch, step)
-        if found is not None:
-            return found
-    return None
-
-
-def _item(branch: Node, index: int) -> Node | None:
-    fixed: Sequence[Node] = branch.get("prefixItems", ())
-    if index < len(fixed):
-        return fixed[index]
-    items = branch.get("items")
-    return items if isinstance(items, Mapping) else None
-
-
-def _property(branch: Node, key: str) -> Node | None:
-    found: Node | None = branch.get("properties", {}).get(key)
-    if found is not None:
-        return found
-    free = [*branch.get("patternProperties", {}).values(), branch.get("additionalProperties")]
-    return next((item for item in free if isinstance(item, Mapping)), None)
-
-
-def _branches(node: Node, root: Node) -> Iterator[Node]:
-    """A node's alternatives, its references followed; what stands beside a reference counts as well."""
-    resolved = _resolved(node, root)
-    if "anyOf" not in resolved and "oneOf" not in resolved:
-        yield resolved
-        return
-    for each in resolved.get("anyOf", resolved.get("oneOf", ())):
-        yield from _branches(each, root)
-
-
-def _resolved(node: Node, root: Node) -> Node:
-    while "$ref" in node:
-        target = root.get("$defs", {}).get(str(node["$ref"]).rpartition("/")[2], {})
-        node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
-    return node
+    return isinstance(step, str) and node is not None and len(list(branches(node, root))) > 1
 
 
 def _words(node: Node, root: Node) -> str:
-    branches = list(_branches(node, root))
-    said = [_branch_words(branch, root) for branch in branches if branch.get("type") != "null"]
-    if len(said) < len(branches):
+    ways = list(branches(node, root))
+    said = [_branch_words(branch, root) for branch in ways if branch.get("type") != "null"]
+    if len(said) < len(ways):
         said.append("nothing at all")
     return ", or ".join(dict.fromkeys(said))
 
 
 def _branch_words(branch: Node, root: Node) -> str:
-    choices = _choices(branch)
-    if choices:
-        shown = [flow(choice) for choice in choices]
+    only = choices(branch)
+    if only:
+        shown = [flow(choice) for choice in only]
         return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} or {shown[-1]}"
     if branch.get("title") in _PART_MODELS:
         return PART_WORDS
@@ -259,10 +235,6 @@ def _branch_words(branch: Node, root: Node) -> str:
     if kind == "string":
         return _text_words(branch)
     return "another value"
-
-
-def _choices(branch: Node) -> tuple[Any, ...]:
-    return (branch["const"],) if "const" in branch else tuple(branch.get("enum", ()))
 
 
 def _mapping_words(branch: Node, root: Node) -> str:
@@ -310,21 +282,20 @@ def _text_words(branch: Node) -> str:
 
 def _example(node: Node, root: Node) -> Any:
     """The default or an example that the type gives, or else one that is made up from its limits."""
-    resolved = _resolved(node, root)
-    if resolved.get("examples"):
-        return resolved["examples"][0]
-    if resolved.get("default") not in (None, [], {}) and not isinstance(resolved["default"], dict):
-        return resolved["default"]
-    branches = sorted(_branches(node, root), key=lambda branch: branch.get("type") == "null")
-    return _branch_example(branches[0], root) if branches else None
+    whole = resolved(node, root)
+    if whole.get("examples"):
+        return whole["examples"][0]
+    if whole.get("default") not in (None, [], {}) and not isinstance(whole["default"], dict):
+        return whole["default"]
+    ways = sorted(branches(node, root), key=lambda branch: branch.get("type") == "null")
+    return _branch_example(ways[0], root) if ways else None
 
 
 def _branch_example(branch: Node, root: Node) -> Any:
     if branch.get("examples"):
         return branch["examples"][0]
-    choices = _choices(branch)
-    if choices:
-        return choices[0]
+    if only := choices(branch):
+        return only[0]
     kind = branch.get("type")
     if kind == "object":
         return _mapping_example(branch, root)
@@ -370,7 +341,7 @@ def _text_example(branch: Node) -> str | None:
 def _sections_with(node: Node, root: Node, key: str, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     if len(path) > _DEEPEST:
         return
-    for branch in _branches(node, root):
+    for branch in branches(node, root):
         properties: Mapping[str, Node] = {} if branch.get("title") in _PART_MODELS else branch.get("properties", {})
         if key in properties:
             yield path

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,17 +14,13 @@ from wardround.engine.basics.problems import did_you_mean
 from wardround.engine.parts import builtin_and_plugins
 from wardround.engine.study.expectations import Location, Place, flow, homes_of, place_in
 from wardround.engine.study.names import plain_name
+from wardround.engine.study.remedies import OTHERWISE, close_to, for_example, own_remedy, remedy_for
 
 _LONGEST_VALUE = 100
 _KEY = "[key]"
 """What pydantic puts behind a key that is itself wrong."""
-_WRONG_VALUE = "this value cannot be used"
+WRONG_VALUE = "this value cannot be used"
 _PREFIX = "Input should be "
-_COMMA_NUMBER = re.compile(r"[+-]?\d+,\d+")
-_TRUTHS = {"yes": "true", "on": "true", "y": "true", "true": "true"} | dict.fromkeys(
-    ("no", "off", "n", "false"), "false"
-)
-_OTHERWISE = "Correct it as it says, and run the same command again"
 _MOST_HOMES = 3
 UNKNOWN_KEY = "unknown key"
 
@@ -56,7 +50,7 @@ class Flaw:
     @property
     def way_out(self) -> str:
         """What to do about it; never empty."""
-        return self.remedy or (did_you_mean(self.word, self.known) if self.word else "") or _OTHERWISE
+        return self.remedy or (did_you_mean(self.word, self.known) if self.word else "") or OTHERWISE
 
 
 def flawed(title: str, flaws: Iterable[Flaw]) -> ValidationError:
@@ -97,15 +91,15 @@ def _flaw_of(detail: ErrorDetails, model: type[BaseModel]) -> Flaw:
     got = "" if isinstance(detail["input"], BaseModel) else written(detail["input"])
     message = detail["msg"].removeprefix("Value error, ")
     if kind == "value_error":
-        return Flaw(place.location, message[:1].lower() + message[1:], got, place.expected, remedy=_write(place))
+        return Flaw(place.location, message[:1].lower() + message[1:], got, place.expected, remedy=for_example(place))
     if _is_our_own(kind):
         expected = message.removeprefix(_PREFIX)
-        what = _WRONG_VALUE if expected != message else message
+        what = WRONG_VALUE if expected != message else message
         expected = expected if expected != message else place.expected
-        return Flaw(place.location, what, got, expected, remedy=_write(place))
+        return Flaw(place.location, what, got, expected, remedy=own_remedy(place, detail["input"]))
     if location[-1:] == (_KEY,):
         return Flaw(place.location, "this name cannot be used", got, place.expected, remedy=_renamed(detail["input"]))
-    return Flaw(place.location, _WRONG_VALUE, got, place.expected, remedy=_remedy(place, detail["input"], kind))
+    return Flaw(place.location, WRONG_VALUE, got, place.expected, remedy=remedy_for(place, detail["input"], kind))
 
 
 def _renamed(name: Any) -> str:
@@ -121,7 +115,7 @@ def _is_our_own(kind: str) -> bool:
 
 def _unknown_key(location: Location, model: type[BaseModel]) -> Flaw:
     word, known = str(location[-1]), place_in(model, location[:-1]).keys
-    remedy = _close(word, known) or _moved(word, location[:-1], model)
+    remedy = close_to(word, known) or _moved(word, location[:-1], model)
     listed = f"one of {', '.join(known)}" if known else "no keys here"
     expected = "a key that is known here" if remedy else listed
     remedy = remedy or "Take the line out, or write one of these keys"
@@ -137,74 +131,11 @@ def _moved(word: str, section: Location, model: type[BaseModel]) -> str:
     return f"`{word}` belongs to {' or '.join(homes[:_MOST_HOMES])}; move it there" if homes else ""
 
 
-def _close(word: str, known: Iterable[str]) -> str:
-    """The close ones of the known words as a remedy; empty where none is close."""
-    names = [name for name in known if _alike(word, name)]
-    return did_you_mean(word, names) if names else ""
-
-
-def _alike(word: str, key: str) -> bool:
-    return bool(difflib.get_close_matches(word.lower(), [key.lower()], cutoff=0.55))
-
-
 def _missing(place: Place) -> Flaw:
     line = place.line
-    remedy = f"Add it, for example `{line}`" if line else f"Add the key `{place.key}`"
+    example = f"Add `{line}`" if place.only is not None else f"Add it, for example `{line}`"
+    remedy = example if line else f"Add the key `{place.key}`"
     return Flaw(place.location, "a required key is missing", f"no `{place.key}`", place.expected, remedy=remedy)
-
-
-def _write(place: Place) -> str:
-    return f"Write for example `{place.line}`" if place.line else _OTHERWISE
-
-
-def _remedy(place: Place, value: Any, kind: str) -> str:
-    """What to write instead: what was meant, where that can be told, or else an example."""
-    head = f"{place.key}: " if place.key else ""
-    if isinstance(value, str):
-        meant = _meant(place, value.strip(), is_quoted=kind in ("int_type", "float_type"))
-        if meant:
-            return meant.format(head=head)
-    is_single = isinstance(value, str | int | float) and not isinstance(value, bool)
-    if place.wants_list and is_single and kind in ("tuple_type", "list_type"):
-        return f"Write a list, such as `{head}{flow([value])}`"
-    return _write(place)
-
-
-def _meant(place: Place, text: str, *, is_quoted: bool) -> str:
-    """A remedy for a text that stands for something else; `{head}` is the key."""
-    if place.wants_number:
-        return _meant_number(place.key, text, is_quoted=is_quoted)
-    if place.wants_truth and text.lower() in _TRUTHS:
-        return f"Write `{{head}}{_TRUTHS[text.lower()]}`"
-    if place.wants_plain_name and plain_name(text):
-        return f"Write for example `{{head}}{flow(plain_name(text))}`"
-    if place.wants_short_name and _short(text):
-        return f"Write for example `{{head}}{_short(text)}`"
-    return _close(text, place.choices).replace("{", "{{").replace("}", "}}")
-
-
-def _meant_number(key: str, text: str, *, is_quoted: bool) -> str:
-    if _COMMA_NUMBER.fullmatch(text):
-        return f"Write a decimal point, not a comma: `{{head}}{text.replace(',', '.')}`"
-    if is_quoted and _is_number(text):
-        return f"Write the number without quotation marks: `{{head}}{text}`"
-    if key.isdigit() and text and not _is_number(text):
-        name = flow(text).replace("{", "{{").replace("}", "}}")
-        return f"Write the name first and the number after it: `{name}: {key}`"
-    return ""
-
-
-def _short(text: str) -> str:
-    """What is left of a text as a short name of lower-case letters, digits and hyphens; empty for nothing."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:32].strip("-")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return "_" not in text and text.lower().lstrip("+-") not in ("nan", "inf", "infinity")
 
 
 def written(value: Any) -> str:

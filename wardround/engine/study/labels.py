@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
 from wardround.engine.study.expectations import flow
 from wardround.engine.study.flaws import Flaw
+from wardround.engine.study.shapes import joined, without_dashes
 
 LARGEST_VALUE = 65535
 """Of a class: masks are written as unsigned integers of at most two bytes."""
@@ -30,6 +31,32 @@ ClassValues = Annotated[_Value | Annotated[tuple[_Value, ...], Field(min_length=
 def listed(values: Values) -> tuple[int, ...]:
     """The values of a class; the first one is written for it in predictions."""
     return values if isinstance(values, tuple) else (values,)
+
+
+def classes_instead(value: Any, task: str) -> str:
+    """How classes are written that were written as a list, or as one text; empty where that cannot be told."""
+    entries: list[Any] = [each.strip() for each in value.split(",")] if isinstance(value, str) else list(value)
+    together = joined(entries)
+    if together:
+        return without_dashes("classes: ", together)
+    first = 1 if task == "segmentation" else 0
+    return _from_numbers(entries, first) or _from_names(entries, first)
+
+
+def _from_numbers(entries: Sequence[Any], first: int) -> str:
+    if not all(isinstance(each, int) and not isinstance(each, bool) for each in entries):
+        return ""
+    numbered = {f"class{each}": each for each in entries if each >= first}
+    return f"Give each number a name: `classes: {flow(numbered)}`"
+
+
+def _from_names(entries: Sequence[Any], first: int) -> str:
+    names = [each for each in entries if each and each != BACKGROUND]
+    if not names or not all(isinstance(each, str) for each in entries):
+        return ""
+    where = "in the masks" if first else "in the table"
+    named = {name: number for number, name in enumerate(names, start=first)}
+    return f"Write `classes: {flow(named)}`, with the number that stands for each {where}"
 
 
 def shared_values(classes: Mapping[str, Values]) -> Iterator[Flaw]:

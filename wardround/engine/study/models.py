@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from wardround.engine.basics.canonical import digest_of
 from wardround.engine.basics.closed import Added, Closed, unfit
@@ -14,8 +22,8 @@ from wardround.engine.parts.augmentation import Flip
 from wardround.engine.parts.networks import NetworkParameters
 from wardround.engine.study.consistency import inconsistencies
 from wardround.engine.study.expectations import flow
-from wardround.engine.study.flaws import Flaw, flawed, flaws_of
-from wardround.engine.study.labels import BACKGROUND, ClassValues, Rest, Values, listed, shared_values
+from wardround.engine.study.flaws import WRONG_VALUE, Flaw, flawed, flaws_of, written
+from wardround.engine.study.labels import BACKGROUND, ClassValues, Rest, Values, classes_instead, listed, shared_values
 from wardround.engine.study.uses import (
     AugmentationUse,
     LossUse,
@@ -198,6 +206,16 @@ class Study(Frozen):
         if self.task == "segmentation":
             values[BACKGROUND] = (0,)
         return {name: values[name] for name in self.class_names}
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _classes_have_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        """Names alone are told with the numbers that they may have, which depend on the task."""
+        is_list = isinstance(value, list | tuple | str)
+        remedy = classes_instead(value, info.data.get("task", "segmentation")) if is_list and value else ""
+        if remedy:
+            raise unfit(WRONG_VALUE, got=written(value), expected="lines of the form `name: number`", remedy=remedy)
+        return value
 
     @field_validator("classes")
     @classmethod

@@ -13,6 +13,7 @@ from wardround.engine.basics.problems import Problem, did_you_mean
 from wardround.engine.parts import Kind, Parameters, Part, builtin_and_plugins
 from wardround.engine.study.expectations import PART_WORDS, Location, place_in
 from wardround.engine.study.flaws import Flaw, as_tuples, flawed, flaws_of, written
+from wardround.engine.study.partshapes import part_instead
 
 _NOT_A_PART = "this does not name a part"
 _NOT_PARAMETERS = "these are no parameters"
@@ -45,8 +46,7 @@ def _read(kind: Kind, value: Any) -> _Written:
         return _with_name(value)
     if isinstance(value, Mapping) and len(value) == 1 and "name" not in value:
         return next(_Written(str(key), item, (str(key),)) for key, item in value.items())
-    example = builtin_and_plugins().names(kind)[0]
-    remedy = f"Write for example `{example}`; `wardround parts {kind}` lists all"
+    remedy = f"{part_instead(kind, value)}; `wardround parts {kind}` lists all"
     raise flawed("part", [Flaw((), _NOT_A_PART, written(value), PART_WORDS, remedy=remedy)])
 
 

@@ -1,0 +1,133 @@
+"""What to write instead of a value that cannot stand in its place: what was meant, or else an example."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from wardround.engine.basics.problems import did_you_mean
+from wardround.engine.study.expectations import Place, flow
+from wardround.engine.study.names import plain_name
+from wardround.engine.study.numerals import Numeral, numeral
+from wardround.engine.study.shapes import reshaped
+
+_TRUTHS = {"yes": "true", "on": "true", "y": "true", "true": "true"} | dict.fromkeys(
+    ("no", "off", "n", "false"), "false"
+)
+_SIZE = re.compile(r"([\d.,' ]*\d)\s*([kKMGT]?B)")
+OTHERWISE = "Correct it as it says, and run the same command again"
+"""What is left to say where nothing is known of a place."""
+_LATER = ", or, if a later release wrote this file, update Wardround"
+
+
+def for_example(place: Place) -> str:
+    """A line that may stand in a place; where nothing else may, it is no example."""
+    if not place.line:
+        return OTHERWISE
+    return f"Write `{place.line}`" if place.only is not None else f"Write for example `{place.line}`"
+
+
+def remedy_for(place: Place, value: Any, kind: str) -> str:
+    """What to write instead of a value: what was meant, where that can be told, or else an example.
+
+    `kind` is the validator's name of the error.
+    """
+    meant = reshaped(place, value)
+    if isinstance(value, str):
+        meant = meant or _meant(place, value.strip(), is_quoted=kind in ("int_type", "float_type"))
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        meant = meant or _of_number(place, value)
+    if not meant and place.wants_list and kind in ("tuple_type", "list_type"):
+        meant = _listed(place, value)
+    return meant or for_example(place)
+
+
+def _of_number(place: Place, value: float) -> str:
+    """A remedy for a number; empty where nothing can be told of it."""
+    if place.key == "schema" and value > 1:
+        return for_example(place) + _LATER
+    is_whole = isinstance(value, float) and value.is_integer()
+    return f"Write it without a point: `{place.head}{value:.0f}`" if is_whole and place.wants_whole else ""
+
+
+def _listed(place: Place, value: Any) -> str:
+    is_single = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return f"Write a list, such as `{place.head}{flow([value])}`" if is_single else ""
+
+
+def own_remedy(place: Place, value: Any) -> str:
+    """What to write instead of a value that a validator of this project refuses: a size, an address, a word."""
+    text = value.strip() if isinstance(value, str) else ""
+    sized = _SIZE.fullmatch(text)
+    found = numeral(sized[1] if sized else text)
+    if found and sized:
+        return f"{found.reason}; write `{place.head}{found.readings[0]} {sized[2]}`"
+    if found and place.wants_number and not text.endswith("%"):
+        return _as_number(place, found)
+    return for_example(place)
+
+
+def close_to(word: str, known: Iterable[str]) -> str:
+    """The close ones of the known words as a remedy; empty where none is close."""
+    names = [name for name in known if _alike(word, name)]
+    return did_you_mean(word, names) if names else ""
+
+
+def _alike(word: str, key: str) -> bool:
+    return bool(difflib.get_close_matches(word.lower(), [key.lower()], cutoff=0.55))
+
+
+def _meant(place: Place, text: str, *, is_quoted: bool) -> str:
+    """A remedy for a text that stands for something else; empty where that cannot be told."""
+    if place.wants_number:
+        return _meant_number(place, text, is_quoted=is_quoted)
+    if place.wants_truth and text.lower() in _TRUTHS:
+        return f"Write `{place.head}{_TRUTHS[text.lower()]}`"
+    if place.wants_plain_name and plain_name(text):
+        return f"Write for example `{place.head}{flow(plain_name(text))}`"
+    if place.wants_short_name and _short(text):
+        return f"Write for example `{place.head}{_short(text)}`"
+    return close_to(text, place.choices)
+
+
+def _meant_number(place: Place, text: str, *, is_quoted: bool) -> str:
+    if is_quoted and _is_number(text):
+        return f"Write the number without quotation marks: `{place.head}{text}`"
+    if found := numeral(text):
+        return _as_number(place, found)
+    if place.key.isdigit() and text:
+        return f"Write the name first and the number after it: `{flow(text)}: {place.key}`"
+    return ""
+
+
+def _as_number(place: Place, found: Numeral) -> str:
+    """Each reading that may stand in the place; where none may, a line that may."""
+    readings = [reading for reading in found.readings if place.admits(float(reading))]
+    if place.wants_whole:
+        readings = list(_whole(readings))
+    told = ", or ".join(f"`{place.head}{reading}`" for reading in readings)
+    if told:
+        return f"{found.reason}; write {told}"
+    return f"{found.reason}; write for example `{place.line}`" if place.line else found.reason
+
+
+def _whole(readings: Iterable[str]) -> Iterator[str]:
+    """Readings as whole numbers: what has no point; or, without such, what has nothing behind it."""
+    numbers = list(readings)
+    bare = [number for number in numbers if re.fullmatch(r"[+-]?\d+", number)]
+    return iter(bare or [f"{float(number):.0f}" for number in numbers])
+
+
+def _short(text: str) -> str:
+    """What is left of a text as a short name of lower-case letters, digits and hyphens; empty for nothing."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:32].strip("-")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "_" not in text and text.lower().lstrip("+-") not in ("nan", "inf", "infinity")
