@@ -128,7 +128,7 @@ def test_every_problem_comes_at_once_with_line_and_subject(tmp_path: Path) -> No
         "data.csv:5: the row does not fit the header (got 2 cells; expected 5 cells). "
         "A cell that contains the separator must stand in quotation marks.",
         "data.csv:3, subject 's1', Channel_0: there is no such file (got 'aa.nii'; expected a file). "
-        "Its folder has 'a.nii' or 'ma.nii'.",
+        f"Put the file back into {tmp_path}, or correct the cell; paths are relative to the manifest.",
         "data.csv:3, subject 's1', Label: the cell is empty (got nothing; expected the mask). "
         "Fill it in, or take the row out of the table.",
         "data.csv:4, SubjectID: the cell is empty (got nothing; expected a SubjectID). "
@@ -223,7 +223,7 @@ def test_a_missing_manifest_or_folder_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"the table is a folder"):
         read_manifest(tmp_path, STUDY, truth=Truth.REQUIRED)
     (found,) = problems(tmp_path, "SubjectID,Channel_0,Label", "s,images/a.nii,ma.nii")
-    assert "images does not exist either; paths are relative to the manifest" in found
+    assert "images does not exist either: put it back, or correct the paths" in found
 
 
 def test_lines_are_counted_as_an_editor_counts_them(tmp_path: Path) -> None:
@@ -236,3 +236,62 @@ def test_lines_are_counted_as_an_editor_counts_them(tmp_path: Path) -> None:
 def test_a_name_that_no_disk_can_have_is_told(tmp_path: Path) -> None:
     found = problems(tmp_path, "SubjectID,Channel_0,Label", f"s1,{'x' * 5000}.nii,ma.nii")
     assert "name too long" in found[0]
+
+
+def _table_of(tmp_path: Path, count: int) -> list[str]:
+    rows = [f"case-{number:02},img{number:02}.nii.gz,seg{number:02}.nii.gz" for number in range(count)]
+    touch(tmp_path, *(name for row in rows for name in row.split(",")[1:]))
+    return ["SubjectID,Channel_0,Label", *rows]
+
+
+def test_files_that_are_gone_are_put_back_and_no_other_case_s_file_is_offered(tmp_path: Path) -> None:
+    table = _table_of(tmp_path, 20)
+    for number in (3, 5, 6, 7, 10):
+        (tmp_path / f"seg{number:02}.nii.gz").unlink()
+    found = problems(tmp_path, *table)
+    assert found[0] == (
+        "data.csv:5, subject 'case-03', Label: there is no such file (got 'seg03.nii.gz'; expected a file). "
+        f"Put the files back into {tmp_path}, or correct the Label cells (data.csv: lines 5, 7 to 9, 12); paths are "
+        "relative to the manifest."
+    )
+    assert len({each.partition("Put")[2] for each in found}) == 1, "one thing to do for all of them"
+    (tmp_path / "img03.nii.gz").unlink()
+    found = problems(tmp_path, *table)
+    assert len(found) == 6
+    assert all("(data.csv: Channel_0 on line 5; Label on lines 5, 7 to 9, 12)" in each for each in found)
+
+
+@pytest.mark.parametrize(
+    ("on_disk", "offered"),
+    [
+        ("seg03.nii", True),
+        ("SEG03.nii.gz", True),
+        ("seg_03.nii.gz", True),
+        ("seg3.nii.gz", True),
+        ("seg030.nii.gz", True),
+        ("quite another.nii.gz", False),
+    ],
+)
+def test_a_file_that_no_row_names_is_offered_for_one_that_it_is_like(
+    tmp_path: Path, on_disk: str, offered: bool
+) -> None:
+    table = _table_of(tmp_path, 12)
+    (tmp_path / "seg03.nii.gz").rename(tmp_path / on_disk)
+    (found,) = problems(tmp_path, *table)
+    assert (f"'{on_disk}'" in found) is offered
+    assert ("Put the file back" in found) is not offered
+
+
+def test_of_several_files_with_other_numbers_none_is_offered(tmp_path: Path) -> None:
+    table = _table_of(tmp_path, 12)
+    (tmp_path / "seg03.nii.gz").unlink()
+    del table[7:9]
+    (found,) = problems(tmp_path, *table)
+    assert "Put the file back" in found
+
+
+def test_of_many_places_that_are_apart_the_first_are_listed(tmp_path: Path) -> None:
+    table = _table_of(tmp_path, 30)
+    for number in range(0, 30, 2):
+        (tmp_path / f"seg{number:02}.nii.gz").unlink()
+    assert "(data.csv: lines 2, 4, 6, 8, 10, 12, 14, 16, 18, 20 and 5 more places)" in problems(tmp_path, *table)[0]

@@ -35,7 +35,7 @@ def test_a_table_whose_every_row_is_wrong_is_told_in_linear_time(
         (tmp_path / f"x{number}.png").touch()
     neighbours = paths.Neighbours()
     told = [_told(row, f"x{row}.jpg", tmp_path, neighbours) for row in range(count)]
-    assert told == [f"Its folder has 'x{row}.png'" for row in range(count)]
+    assert told == [f"Its folder has 'x{row}.png'; correct the cell, or the file's name" for row in range(count)]
     assert compared <= 20 * count
 
 
@@ -43,7 +43,9 @@ def test_a_name_that_is_quite_another_is_told_where_it_was_looked_for(tmp_path: 
     (tmp_path / "x.png").touch()
     (tmp_path / "x.nii").touch()
     neighbours = paths.Neighbours()
-    assert "Looked for" in _told(0, "another.jpg", tmp_path, neighbours)
+    assert _told(0, "another.jpg", tmp_path, neighbours).startswith(
+        f"Put the file back into {tmp_path}, or correct the"
+    )
     assert _told(0, "X.png", tmp_path, neighbours).startswith("There is 'x.png', which differs only by upper and")
     assert "does not exist either" in _told(0, "nowhere/x.png", tmp_path, neighbours)
 

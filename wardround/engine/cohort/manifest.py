@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wardround.engine.basics.problems import Findings, InputError, Problem, did_you_mean
+from wardround.engine.cohort.absent import Absent, with_one_remedy
 from wardround.engine.cohort.assignment import SETS
 from wardround.engine.cohort.columns import PATIENT, SUBJECT, Columns, Layout, Truth, find_columns
 from wardround.engine.cohort.heading import require_heading
 from wardround.engine.cohort.models import Case, Cohort, Patients, place
-from wardround.engine.cohort.paths import Neighbours, resolve_file
+from wardround.engine.cohort.paths import MissingFileError, Neighbours, normal_path, resolve_file
 from wardround.engine.cohort.persons import likely_patients
 from wardround.engine.cohort.spelling import difference, lookalikes
 from wardround.engine.cohort.tables import Row, Table, named_table, read_lines
@@ -63,7 +64,8 @@ def survey_manifest(path: Path, layout: Layout) -> Survey:
     _check_patients(cases, path, findings)
     is_whole = not header_findings.problems and not columns.unread
     sound = tuple(case for case in cases if is_whole and case.row not in reader.flawed_rows)
-    return Survey(Cohort(path, sound, _patients(table, columns)), tuple(findings.problems))
+    problems = with_one_remedy(findings.problems, reader.absent, path)
+    return Survey(Cohort(path, sound, _patients(table, columns)), problems)
 
 
 def count_under_heading(path: Path, layout: Layout) -> int:
@@ -97,7 +99,15 @@ class _Reader:
     layout: Layout
     columns: Columns
     flawed_rows: set[int] = field(default_factory=set)
-    neighbours: Neighbours = field(default_factory=Neighbours)
+    absent: list[Absent] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.neighbours = Neighbours(self._named_files)
+
+    def _named_files(self) -> frozenset[str]:
+        names, base = [*self.columns.channels, self.columns.label], self.table.path.parent
+        cells = {row.cells[name] for row in self.table.rows for name in names if name is not None}
+        return frozenset(normal_path(base, cell) for cell in cells if cell)
 
     def case(self, row: Row, findings: Findings) -> Case:
         cells = _Cells(self, row)
@@ -167,9 +177,14 @@ class _Cells:
     def file(self, column: str) -> Path | None:
         """The file that a cell names."""
         cell = self.text(column)
+        reader = self.reader
         if cell:
             with self.findings.gather():
-                return resolve_file(self.reader.table.path.parent, cell, self._place(column), self.reader.neighbours)
+                try:
+                    return resolve_file(reader.table.path.parent, cell, self._place(column), reader.neighbours)
+                except MissingFileError as error:
+                    reader.absent.append(Absent(column, self.row.line, error.folder, error.problems[0]))
+                    raise
         return None
 
     def label(self) -> Path | None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.cohort.spelling import difference, names_by_look, written_otherwise
 from wardround.engine.cohort.zeros import AS_TEXT, TAKEN, without_zeros
 
 _COMPARISONS = 200_000
 """Of a missing file's name with those in its folder, for a whole table: seconds, whatever the table's size."""
 
+_CANDIDATES, _OFFERED = 8, 2
 _LOOKED_AT = 20
 _TO_NIFTI = "Convert the DICOM series to one .nii.gz first, for instance with dcm2niix, and name that"
 
@@ -21,11 +23,15 @@ _TO_NIFTI = "Convert the DICOM series to one .nii.gz first, for instance with dc
 class Neighbours:
     """What folders hold, to name the files that a cell may have meant.
 
+    A file that the table names in another place is that case's, and never offered as a likeness. `named` gives the
+    files of the whole table, with normal paths.
+
     A table whose every row is wrong is compared with its folder's names as far as that takes seconds. Beyond that only
     names that are the same but for their ending are found.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, named: Callable[[], frozenset[str]] = frozenset) -> None:
+        self._named = named
         self._names: dict[Path, dict[str, str]] = {}
         self._looks: dict[Path, dict[str, str]] = {}
         self._bare: dict[Path, dict[str, str]] = {}
@@ -50,22 +56,40 @@ class Neighbours:
         return self._looks[folder]
 
     def close_to(self, path: Path) -> list[str]:
-        """Up to two names in the folder of a file that does not exist, the closest first."""
+        """Up to two names in the folder of a file that does not exist, the closest first.
+
+        One with another number is most likely another patient's, and told only where it is the only one.
+        """
         if path.parent not in self._names:
-            self._names[path.parent] = _names(path.parent)
+            self._names[path.parent] = _names(path.parent, self._named())
         names = self._names[path.parent]
         self._left -= len(names)
         if self._left < 0:
             same = names.get(_stem(path.name))
             return [] if same is None else [same]
-        return difflib.get_close_matches(path.name, names.values(), n=2, cutoff=0.8)
+        close = difflib.get_close_matches(path.name, names.values(), n=_CANDIDATES, cutoff=0.8)
+        alike = [name for name in close if _numbers(name) == _numbers(path.name)]
+        return alike[:_OFFERED] or (close if len(close) == 1 else [])
+
+
+class MissingFileError(InputError):
+    """There is no such file, its folder is there, and nothing in it is like it; `folder` is where it was looked for."""
+
+    def __init__(self, problem: Problem, folder: Path) -> None:
+        super().__init__([problem])
+        self.folder = folder
+
+
+def normal_path(base: Path, cell: str) -> str:
+    """The path of a cell as those are compared that name the same file."""
+    return os.path.normpath(_absolute(base, cell))
 
 
 def resolve_file(base: Path, cell: str, where: str, neighbours: Neighbours) -> Path:
     """The absolute path of a file named relative to `base`, with slashes or backslashes between its parts.
 
-    Raises `InputError` when there is no such file, with the closest names in its folder. `neighbours` remembers
-    the folders' contents from one call to the next.
+    Raises `InputError` when there is no such file, with the closest names in its folder, and `MissingFileError` where
+    there are none. `neighbours` remembers the folders' contents from one call to the next.
     """
     path = _absolute(base, cell)
     try:
@@ -82,7 +106,12 @@ def resolve_file(base: Path, cell: str, where: str, neighbours: Neighbours) -> P
         remedy = _remedy_for(found)
         raise InputError.one(f"this is {found}", where=where, got=f"'{cell}'", expected="an image file", remedy=remedy)
     remedy = _unlike_a_path(cell) or _remedy(path, neighbours)
-    raise InputError.one("there is no such file", where=where, got=f"'{cell}'", expected="a file", remedy=remedy)
+    problem = Problem("there is no such file", where, f"'{cell}'", "a file", remedy or _put_back(path.parent))
+    raise InputError([problem]) if remedy else MissingFileError(problem, path.parent)
+
+
+def _put_back(folder: Path) -> str:
+    return f"Put the file back into {folder}, or correct the cell; paths are relative to the manifest"
 
 
 def _remedy_for(found: str) -> str:
@@ -144,6 +173,7 @@ def _exists(path: Path) -> bool:
 
 
 def _remedy(path: Path, neighbours: Neighbours) -> str:
+    """What to do about a file that is not there; empty where its folder is there and tells nothing."""
     alike = neighbours.alike(path)
     if alike is not None:
         word = difference(str(path), str(alike))
@@ -154,19 +184,27 @@ def _remedy(path: Path, neighbours: Neighbours) -> str:
     if numbered is not None:
         return f"There is {_shown(numbered, path)!r}: {TAKEN}. {AS_TEXT}"
     if not _exists(path.parent):
-        return f"The folder {path.parent} does not exist either; paths are relative to the manifest"
+        return (
+            f"The folder {path.parent} does not exist either: put it back, or correct the paths, which are relative to "
+            "the manifest"
+        )
     named = " or ".join(repr(name) for name in neighbours.close_to(path))
-    return f"Its folder has {named}" if named else f"Looked for {path}; paths are relative to the manifest"
+    return f"Its folder has {named}; correct the cell, or the file's name" if named else ""
 
 
 def _shown(found: Path, path: Path) -> str:
     return found.name if found.parent == path.parent else str(found)
 
 
-def _names(folder: Path) -> dict[str, str]:
-    """Names by their stems and in their order; where several files share a stem all but the last are by their names."""
+def _numbers(name: str) -> list[str]:
+    return [number.lstrip("0") for number in re.findall(r"[0-9]+", name)]
+
+
+def _names(folder: Path, taken: frozenset[str]) -> dict[str, str]:
+    """Free names by their stems, in their order; of files that share a stem all but the last are by their names."""
     try:
-        names = sorted(item.name for item in folder.iterdir())
+        home = os.path.normpath(folder)
+        names = sorted(item.name for item in folder.iterdir() if os.path.join(home, item.name) not in taken)
     except OSError:
         return {}
     stems = {_stem(name): name for name in names}
