@@ -18,7 +18,6 @@ from wardround.aggregator.initial import given_arrays
 from wardround.aggregator.outputs import initial_arrays
 from wardround.aggregator.rounds.loop import accepted_keys
 from wardround.aggregator.rounds.state import StateFolder
-from wardround.engine.basics.problems import InputError
 from wardround.federation.invitation import load_invitation
 from wardround.federation.payload import pack, payload_digest
 from wardround.federation.protocol import Checks, Continuation, Plan, Stage
@@ -263,35 +262,6 @@ def test_a_given_model_is_part_of_the_plan_and_the_first_base(tmp_path: Path, fo
     state.pin(found.plan, found.study, found.roster)
     shutil.rmtree(path.parent)
     assert load_coordination(config).plan == found.plan
-
-
-def test_a_model_that_does_not_fit_is_refused_with_every_tensor(tmp_path: Path) -> None:
-    config = make_home(tmp_path, free_port())
-    arrays = network_arrays(config)
-    first, second, third, *_ = arrays
-    del arrays[first]
-    arrays[second] = np.zeros((9, 9), np.float32)
-    arrays[third] = arrays[third].astype(np.float16)
-    arrays["surplus"] = np.zeros(1, np.float32)
-    save(tmp_path / "given.safetensors", arrays)
-    with_initial(config, "given.safetensors")
-    with pytest.raises(InputError) as caught:
-        load_coordination(config)
-    for name in (first, second, third, "surplus"):
-        assert name in str(caught.value)
-    assert "initial" in str(caught.value)
-    assert all("trained with this study" in problem.remedy for problem in caught.value.problems)
-
-
-@pytest.mark.parametrize("content", [b"", b"no model", None])
-def test_a_file_that_is_no_model_is_named(tmp_path: Path, content: bytes | None) -> None:
-    config = make_home(tmp_path, free_port())
-    if content is not None:
-        (tmp_path / "given.safetensors").write_bytes(content)
-    with_initial(config, "given.safetensors")
-    outcome = aggregator("check", "--config", config)
-    assert (outcome.code, "the initial model cannot be read" in outcome.err) == (2, True)
-    assert "or leave `initial` out" in outcome.err
 
 
 def test_a_model_that_the_run_would_write_over_is_refused(tmp_path: Path) -> None:

@@ -3,31 +3,39 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from pydantic import JsonValue
 
 from wardround.aggregator.certificates import CA_FILE, CA_KEY_FILE, SERVER_FILE, SERVER_KEY_FILE, serves
 from wardround.aggregator.enrolment import read_roster
+from wardround.aggregator.fitting import Fitting
 from wardround.aggregator.key_changes import read_changes
 from wardround.aggregator.rounds.state import StateFolder
 from wardround.aggregator.settings import Federation, Folders
-from wardround.aggregator.strategies.trial import try_strategy
 from wardround.engine.basics.keeping import Kept, check_kept, require_kept
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.reading import naming_place, read_named, require_config, require_file
 from wardround.engine.inspection.preflight import Trial, in_file, no_trial
 from wardround.engine.study import Study, load_study
-from wardround.engine.study.documents import Document, load_settings_file, read_document, require_kind
+from wardround.engine.study.documents import Document, load_settings_file, read_document, require_kind, usable_part
 from wardround.federation.expiry import expiry_sentence
 from wardround.federation.flower.tls import certificate_dates
 from wardround.federation.identities import CoordinatorKey, Roster
-from wardround.federation.metric_names import LOSS, unknown_metrics
 from wardround.federation.protocol import Continuation, Plan
 
 SUCCESSION_FILE = "succession.json"
+_STAND_INS: Mapping[str, JsonValue] = {
+    "schema": 1,
+    "federation": "unknown",
+    "study": "unknown.yaml",
+    "address": "localhost:1",
+    "horizon": {"rounds": 1, "local_steps": 1},
+}
+"""In the place of what is required and cannot be used; nothing is looked at that these would name."""
 _BEGINNING = "A new federation begins with `aggregator init --name NAME --study study.yaml --address HOST:PORT`"
 
 
@@ -102,33 +110,29 @@ def load_coordination(path: Path, *, today: datetime.datetime | None = None, tri
     require_config(path, "federation file", "federation.yaml", _BEGINNING)
     home, findings = path.resolve().parent, Findings()
     document = _document_or_all_beside(path, home)
-    settings = study = roster = key = None
+    settings = study = None
     with findings.gather():
         settings = load_settings_file(Federation, path, "federation file")
+    stated, faulty = usable_part(Federation, document, _STAND_INS)
     with findings.gather():
         study = load_study(_study_path(document, home))
         findings.extend(in_file(_study_path(document, home), trial(study)))
-    folders = absolute_folders(home, settings.folders if settings is not None else Folders())
-    with findings.gather():
-        roster = read_roster(folders.roster)
-        read_changes(folders.roster)
-    with findings.gather():
-        key = CoordinatorKey.load(folders.keys)
+    folders = absolute_folders(home, stated.folders)
+    looked_at = _named_or_there(folders, faulty)
+    roster, key = _roster_and_key(folders, looked_at, findings)
     notes: list[str] = []
-    now = today or datetime.datetime.now(datetime.UTC)
-    _check_certificates(settings.hosts if settings is not None else (), folders.keys, now, findings, notes)
-    _check_quorum(_quorum(document), folders.roster, roster, document, findings)
-    if settings is not None:
-        _note_quorum(settings, roster, notes)
-        _check_fold(settings, study, document, findings)
-        _check_metrics(settings, study, document, findings)
-        findings.extend(try_strategy(settings.strategy, document.place(("strategy",))))
+    if folders.keys in looked_at:
+        hosts = () if "address" in faulty else stated.hosts
+        _check_certificates(hosts, folders.keys, today or datetime.datetime.now(datetime.UTC), findings, notes)
+    fitting = Fitting(document, stated, folders, study, roster)
+    findings.extend(fitting.problems())
     held, initial = StateFolder(folders.state).pinned(), None
     with findings.gather():
-        initial = _initial(settings, study, held, folders, document, notes)
+        initial = fitting.initial(held)
     findings.raise_if_any()
     if settings is None or study is None or roster is None or key is None:
         raise AssertionError("what could not be read must have left a problem behind")
+    notes.extend(fitting.notes())
     return Coordination(home, settings, study, roster, key, tuple(notes), initial, held.after if held else None)
 
 
@@ -143,14 +147,28 @@ def _document_or_all_beside(path: Path, home: Path) -> Document:
     else:
         return document
     folders = absolute_folders(home, Folders())
-    if folders.roster.exists():
-        with findings.gather():
-            read_roster(folders.roster)
-            read_changes(folders.roster)
-    if folders.keys.exists():
-        with findings.gather():
-            CoordinatorKey.load(folders.keys)
+    _roster_and_key(folders, _named_or_there(folders, {"folders"}), findings)
     raise InputError(findings.problems)
+
+
+def _named_or_there(folders: Folders, faulty: Collection[str]) -> tuple[Path, ...]:
+    """Roster and keys; where the file does not say for sure in which folder they lie, those of them that are there."""
+    places = (folders.roster, folders.keys)
+    return tuple(place for place in places if "folders" not in faulty or place.exists())
+
+
+def _roster_and_key(
+    folders: Folders, looked_at: Collection[Path], findings: Findings
+) -> tuple[Roster | None, CoordinatorKey | None]:
+    roster = key = None
+    if folders.roster in looked_at:
+        with findings.gather():
+            roster = read_roster(folders.roster)
+            read_changes(folders.roster)
+    if folders.keys in looked_at:
+        with findings.gather():
+            key = CoordinatorKey.load(folders.keys)
+    return roster, key
 
 
 def _study_path(document: Document, home: Path) -> Path:
@@ -163,96 +181,6 @@ def _study_path(document: Document, home: Path) -> Path:
     with naming_place(document.place(("study",))):
         require_file(path, "study")
     return path
-
-
-def _initial(
-    settings: Federation | None,
-    study: Study | None,
-    held: Plan | None,
-    folders: Folders,
-    document: Document,
-    notes: list[str],
-) -> str | None:
-    """Digest of the given model, if there is one. Once the run has begun its file is of no use, and may be gone."""
-    if settings is None or study is None or settings.initial is None:
-        return None
-    place, path = document.place(("initial",)), document.path.resolve().parent / settings.initial
-    if path.resolve().is_relative_to(folders.results.resolve()):
-        raise InputError.one(
-            "the initial model lies where this federation writes its own",
-            where=place,
-            got=str(path),
-            expected="a folder outside the results",
-            remedy="Copy it to another folder first",
-        )
-    if not path.exists() and held is not None and held.initial is not None:
-        return held.initial
-    from wardround.aggregator.initial import given_arrays, given_digest, notes_on
-
-    digest = given_digest(given_arrays(path, study, place))
-    notes.extend(notes_on(path, study))
-    return digest
-
-
-def _quorum(document: Document) -> int | None:
-    """The number that the file states, also where other keys cannot be used; None for another value or none."""
-    stated = document.content.get("quorum") if isinstance(document.content, dict) else None
-    return stated if isinstance(stated, int) and not isinstance(stated, bool) else None
-
-
-def _check_quorum(
-    quorum: int | None, path: Path, roster: Roster | None, document: Document, findings: Findings
-) -> None:
-    if roster is None:
-        return
-    count = len(roster.members)
-    if not count:
-        findings.add(
-            "the roster is empty",
-            where=str(path),
-            got="no site",
-            expected="one or more",
-            remedy="Add each site with `aggregator enroll NAME NAME.pub`",
-        )
-    elif quorum is not None and quorum > count:
-        findings.add(
-            "the quorum is above the number of sites",
-            where=document.place(("quorum",)),
-            got=str(quorum),
-            expected=f"at most {count} ({', '.join(roster.names)})",
-            remedy="Lower it, write `quorum: all`, or enrol the missing sites with `aggregator enroll`",
-        )
-
-
-def _note_quorum(settings: Federation, roster: Roster | None, notes: list[str]) -> None:
-    count = 0 if roster is None else len(roster.members)
-    if settings.quorum is not None and settings.quorum < count and settings.deadline is None:
-        notes.append(
-            "the quorum is below the roster, but without a deadline a round waits for every site all the same, "
-            "except for those that decline and those that are in trouble for longer than `patience`"
-        )
-
-
-def _check_fold(settings: Federation, study: Study | None, document: Document, findings: Findings) -> None:
-    if study is not None and settings.fold >= study.validation.outer_folds:
-        findings.add(
-            "the study has no such outer fold",
-            where=document.place(("fold",)),
-            got=str(settings.fold),
-            expected=f"0 to {study.validation.outer_folds - 1}",
-            remedy="Folds are counted from 0; write one of these, or raise `outer_folds` in the study",
-        )
-
-
-def _check_metrics(settings: Federation, study: Study | None, document: Document, findings: Findings) -> None:
-    """Names of scores that may leave: those of the study's metrics and the loss."""
-    if study is None or settings.evaluation.metrics is None:
-        return
-    known = (*(metric.name for metric in study.validation.metrics), LOSS)
-    for flaw in unknown_metrics(settings.evaluation.metrics, known):
-        where = document.place(("evaluation", "metrics", *flaw.location))
-        what = f"the study has no metric {flaw.word!r}"
-        findings.add(what, where=where, got=flaw.got, expected=flaw.expected, remedy=flaw.way_out)
 
 
 def _check_certificates(

@@ -72,11 +72,11 @@ def require_model(folder: Path) -> None:
             where=str(folder),
             got=f"no {' and no '.join(missing)}",
             expected="a folder with both",
-            remedy=_where_models_lie(folder),
+            remedy=where_models_lie(folder),
         )
 
 
-def _where_models_lie(folder: Path) -> str:
+def where_models_lie(folder: Path) -> str:
     """The model folder that was probably meant: in a run's folder, a fold's, or around a file of the model."""
     around = [folder.parent] if folder.is_file() else [*folder.glob("model"), *sorted(folder.glob("*/model"))]
     found = [path for path in around if (path / STUDY).is_file() and (path / BEST).is_file()]

@@ -156,6 +156,32 @@ def validate_document(model: type[Model], document: Document, *, strict: bool | 
     raise InputError(_problem(flaw, document) for flaw in sorted(flaws, key=lambda flaw: document.line(flaw.location)))
 
 
+def usable_part(
+    model: type[Model], document: Document, instead: Mapping[str, JsonValue]
+) -> tuple[Model, frozenset[str]]:
+    """What can be used of a document that has wrong values, so that the rest is checked in the same pass.
+
+    Keys with something wrong in them have their defaults, or stand as in `instead`; they are named beside the result.
+    """
+    content = document.content if isinstance(document.content, dict) else {}
+    try:
+        return model.model_validate(as_tuples(content)), frozenset()
+    except ValidationError as error:
+        wrong = {flaw.location for flaw in flaws_of(error, model)}
+    faulty = frozenset(str(location[0]) for location in wrong if location)
+    sound = {**instead, **{key: item for key, item in content.items() if key not in faulty}}
+    within = {key: item for key, item in _kept(content, wrong).items() if key in faulty}
+    try:
+        return model.model_validate(as_tuples({**sound, **within})), faulty
+    except ValidationError:
+        return model.model_validate(as_tuples(sound)), faulty
+
+
+def _kept(content: dict[str, JsonValue], wrong: set[Location]) -> dict[str, JsonValue]:
+    kept = _pruned(content, (), wrong)
+    return kept if isinstance(kept, dict) else {}
+
+
 def require_kind(model: type[BaseModel], document: Document, noun: str) -> None:
     """Raise `InputError` for a document most of whose keys `model` does not know: it is another file."""
     content = document.content if isinstance(document.content, dict) else {}
