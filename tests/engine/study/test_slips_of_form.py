@@ -17,6 +17,7 @@ STEPS = "preprocessing:\n  - orient: RAS\n  - resample: {spacing: [1.0, 1.0, 1.0
 PATCHES = "patches: {size: [16, 16, 16], per_case: 2}"
 MODEL = "model: {name: unet, dimensions: 3, filters: 4, levels: 3}"
 CLASSES = "classes: {left: 1, right: 2}"
+SPATIAL = "spatial: {rotation: 15, scale: [0.9, 1.1], probability: 0.5}"
 STUDY = f"""schema: 1
 study: blobs
 task: segmentation
@@ -24,7 +25,7 @@ inputs: [T1w]
 {CLASSES}
 {STEPS}
 augmentation:
-  - spatial: {{rotation: 15, scale: [0.9, 1.1], probability: 0.5}}
+  - {SPATIAL}
 {PATCHES}
 {MODEL}
 training: {{loss: dice_ce, optimizer: {{name: adamw, learning_rate: 1e-3}}, epochs: 2}}
@@ -176,6 +177,19 @@ def test_the_ways_in_which_people_write_numbers(text: str, readings: tuple[str, 
         (STEPS, "preprocessing: {name: orient, axes: RAS}", "Begin each step with `- `: `- orient: {axes: RAS}`"),
         (STEPS, "preprocessing:\n  - - orient: RAS\n    - rescale:", "`- orient: RAS`, `- rescale`"),
         (STEPS, "preprocessing:\n  - [orient, RAS]", "Write `- orient: RAS`"),
+        ("dimensions: 3", "dimensions: 3D", "without a unit; write `dimensions: 3`"),
+        ("loss: dice_ce", "loss: [dice_ce, cross_entropy]", "write `loss: dice_ce`, or write `loss: cross_entropy`"),
+        ("loss: dice_ce", "loss: {first: 1, second: 1}", "Write for example `loss: "),
+        (
+            "{rotation: 15, scale: [0.9, 1.1], probability: 0.5}",
+            "[rotation: 15, probability: 0.5]",
+            "`spatial: {rotation: 15, probability: 0.5}`",
+        ),
+        ("probability: 0.5}", "probability: 0.5D}", "without a unit; write `probability: 0.5`"),
+        ("inputs: [T1w]", "inputs:\n  - T1w: 0", "Write the value alone: `T1w`"),
+        ("size: [16, 16, 16]", "size: [[16, 16, 16]]", "Take the inner brackets away: `[16, 16, 16]`"),
+        ("size: [16, 16, 16]", "size: 16", "Write a list, such as `size: [16, 16]`"),
+        (CLASSES, "classes:\n  - {name: left, value: 1}\n  - {name: right, value: 2}", f"dashes away: `{CLASSES}`"),
         (MODEL, "model: {dimensions: 3, stem: small}", "Say its name, for example `model: {name: resnet,"),
         (CLASSES, "classes: [left, right]", f"Write `{CLASSES}`"),
         (CLASSES, "classes: [background, left, right]", f"Write `{CLASSES}`"),

@@ -110,6 +110,16 @@ class Place:
         return any(branch.get("type") in ("integer", "number") for branch in self.branches)
 
     @property
+    def wants_text(self) -> bool:
+        """Whether nothing but a text may stand here."""
+        return bool(self.branches) and all(branch.get("type") == "string" for branch in self.branches)
+
+    @property
+    def least_entries(self) -> int:
+        """How many entries a list here has at least."""
+        return max((branch.get("minItems", 1) for branch in self.branches), default=1)
+
+    @property
     def wants_truth(self) -> bool:
         """Whether true or false may stand here."""
         return any(branch.get("type") == "boolean" for branch in self.branches)

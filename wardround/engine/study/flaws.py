@@ -96,7 +96,7 @@ def _flaw_of(detail: ErrorDetails, model: type[BaseModel]) -> Flaw:
         expected = message.removeprefix(_PREFIX)
         what = WRONG_VALUE if expected != message else message
         expected = expected if expected != message else place.expected
-        return Flaw(place.location, what, got, expected, remedy=own_remedy(place, detail["input"]))
+        return Flaw(place.location, what, got, expected, remedy=own_remedy(place, detail["input"], kind))
     if location[-1:] == (_KEY,):
         return Flaw(place.location, "this name cannot be used", got, place.expected, remedy=_renamed(detail["input"]))
     return Flaw(place.location, WRONG_VALUE, got, place.expected, remedy=remedy_for(place, detail["input"], kind))

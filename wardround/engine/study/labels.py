@@ -36,11 +36,18 @@ def listed(values: Values) -> tuple[int, ...]:
 def classes_instead(value: Any, task: str) -> str:
     """How classes are written that were written as a list, or as one text; empty where that cannot be told."""
     entries: list[Any] = [each.strip() for each in value.split(",")] if isinstance(value, str) else list(value)
-    together = joined(entries)
+    together = joined([_named(each) for each in entries])
     if together:
         return without_dashes("classes: ", together)
     first = 1 if task == "segmentation" else 0
     return _from_numbers(entries, first) or _from_names(entries, first)
+
+
+def _named(entry: Any) -> Any:
+    """`{name: left, value: 1}` as `{left: 1}`; anything else as it is."""
+    others = [item for key, item in entry.items() if key != "name"] if isinstance(entry, Mapping) else []
+    name = entry.get("name") if len(others) == 1 else None
+    return {name: others[0]} if isinstance(name, str) else entry
 
 
 def _from_numbers(entries: Sequence[Any], first: int) -> str:

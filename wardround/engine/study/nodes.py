@@ -72,6 +72,8 @@ def _property(branch: Node, key: str) -> Node | None:
 
 def within(branch: Node, number: float) -> bool:
     """Whether a branch for numbers allows a number."""
+    if only := choices(branch):
+        return number in only
     if branch["type"] == "integer" and not number.is_integer():
         return False
     least, most = branch.get("minimum", -math.inf), branch.get("maximum", math.inf)

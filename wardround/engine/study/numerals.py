@@ -99,8 +99,8 @@ def _with_unit(text: str) -> Iterator[Numeral]:
     number, unit = with_point(found[1]), found[2]
     if unit in _IN_MM:
         yield Numeral("Lengths are in mm, and written without the unit", (_scaled(number, _IN_MM[unit]),))
-    elif unit.lower() in _IN_SECONDS:
-        seconds = _scaled(number, _IN_SECONDS[unit.lower()])
+    elif unit in _IN_SECONDS:
+        seconds = _scaled(number, _IN_SECONDS[unit])
         yield Numeral("Times are in seconds, and written without the unit", (seconds,))
     elif unit.lower() in _DEGREES:
         yield Numeral("Angles are in degrees, and written without the unit", (number,))

@@ -27,7 +27,7 @@ def part_instead(kind: Kind, value: Any) -> str:
         return _of_keys(kind, value)
     if isinstance(value, list | tuple) and value:
         return _of_list(kind, value)
-    return _write(kind, builtin_and_plugins().names(kind)[0], {}, "Write for example")
+    return _for_example(kind)
 
 
 def _of_keys(kind: Kind, value: Mapping[str, Any]) -> str:
@@ -35,7 +35,8 @@ def _of_keys(kind: Kind, value: Mapping[str, Any]) -> str:
     named = [key for key in value if key in known]
     others = {key: item for key, item in value.items() if key not in (*named, "name")}
     if not named:
-        return _write(kind, _owner(kind, others) or known[0], others, "Say its name, for example")
+        owner = _owner(kind, others)
+        return _write(kind, owner, others, "Say its name, for example") if owner else _for_example(kind)
     own = value[named[0]] or {}
     if len(named) == 1 < len(value) and isinstance(own, Mapping):
         return _write(kind, named[0], {**own, **others})
@@ -55,12 +56,26 @@ def _noun(kind: Kind) -> str:
 def _of_list(kind: Kind, value: Sequence[Any]) -> str:
     name, *rest = value
     together = joined(value)
-    if together is not None and _HEADS[kind] == "- ":
-        return entries(together, _noun(kind))
+    if together is None and rest and all(_is_known(kind, each) for each in value):
+        together = dict.fromkeys(value)
     if together is not None:
-        return without_dashes(_HEADS[kind], together)
+        return entries(together, _noun(kind)) if _HEADS[kind] == "- " else _single(kind, together)
     if isinstance(name, str) and len(rest) < 2:
         return _write(kind, name, rest[0] if rest else {})
+    return _for_example(kind)
+
+
+def _single(kind: Kind, together: Mapping[str, Any]) -> str:
+    """Entries of a list where one part stands: names of several parts, or one part in pieces."""
+    is_choice = len(together) > 1 and all(_is_known(kind, each) for each in together)
+    return _one_of(kind, together) if is_choice else without_dashes(_HEADS[kind], together)
+
+
+def _is_known(kind: Kind, name: Any) -> bool:
+    return isinstance(name, str) and name in builtin_and_plugins().names(kind)
+
+
+def _for_example(kind: Kind) -> str:
     return _write(kind, builtin_and_plugins().names(kind)[0], {}, "Write for example")
 
 

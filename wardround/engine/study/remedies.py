@@ -54,17 +54,17 @@ def _of_number(place: Place, value: float) -> str:
 
 def _listed(place: Place, value: Any) -> str:
     is_single = isinstance(value, str | int | float) and not isinstance(value, bool)
-    return f"Write a list, such as `{place.head}{flow([value])}`" if is_single else ""
+    return f"Write a list, such as `{place.head}{flow([value] * place.least_entries)}`" if is_single else ""
 
 
-def own_remedy(place: Place, value: Any) -> str:
-    """What to write instead of a value that a validator of this project refuses: a size, an address, a word."""
+def own_remedy(place: Place, value: Any, kind: str) -> str:
+    """What to write instead of a value that a validator of this project refuses, by its `kind`: a size, a word."""
     text = value.strip() if isinstance(value, str) else ""
     sized = _SIZE.fullmatch(text)
     found = numeral(sized[1] if sized else text)
     if found and sized:
         return f"{found.reason}; write `{place.head}{found.readings[0]} {sized[2]}`"
-    if found and place.wants_number and not text.endswith("%"):
+    if found and kind == "word" and place.wants_number and not text.endswith("%"):
         return _as_number(place, found)
     return for_example(place)
 

@@ -84,7 +84,8 @@ def _without_key(place: Place, value: Mapping[str, Any]) -> str:
     if len(value) != 1:
         return ""
     key, item = next(iter(value.items()))
-    alone = key if item is None or item == {} else item
+    is_name = item is None or item == {} or (place.wants_text and not isinstance(item, str))
+    alone = key if is_name else item
     if isinstance(alone, Mapping | list | tuple):
         return ""
     return f"Write the value alone: `{place.head}{flow(alone)}`"
@@ -109,7 +110,9 @@ def _one_of(place: Place, value: Sequence[Any]) -> str:
         return ""
     if len(value) == 1:
         return f"Write it without brackets or a dash: `{place.head}{flow(value[0])}`"
-    shown = ", or ".join(f"`{place.head}{flow(each)}`" for each in value[:_MOST_ENTRIES])
+    if place.location and isinstance(place.location[-1], int):
+        return f"Take the inner brackets away: `{flow(list(value))}`"
+    shown = ", or ".join(f"`{place.head}{flow(each)}`" for each in dict.fromkeys(value[:_MOST_ENTRIES]))
     return f"Only one can stand here; write {shown}"
 
 

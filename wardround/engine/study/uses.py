@@ -14,6 +14,7 @@ from wardround.engine.parts import Kind, Parameters, Part, builtin_and_plugins
 from wardround.engine.study.expectations import PART_WORDS, Location, place_in
 from wardround.engine.study.flaws import Flaw, as_tuples, flawed, flaws_of, written
 from wardround.engine.study.partshapes import part_instead
+from wardround.engine.study.shapes import joined, without_dashes
 
 _NOT_A_PART = "this does not name a part"
 _NOT_PARAMETERS = "these are no parameters"
@@ -123,7 +124,9 @@ def _keyed(model: type[Parameters], use: _Written) -> tuple[Any, bool]:
         return {}, False
     if model.shorthand is None:
         expected = f"`key: value` with {', '.join(place_in(model, ()).keys)}" if model.model_fields else "no parameters"
+        together = joined(use.parameters) if isinstance(use.parameters, list | tuple) else None
         remedy = f"Write `{use.name}` alone, which takes the defaults, or `{use.name}: {{key: value}}`"
+        remedy = without_dashes(f"{use.name}: ", together) if together else remedy
         raise flawed("part", [Flaw(use.place, _NOT_PARAMETERS, written(use.parameters), expected, remedy=remedy)])
     return {model.shorthand: as_tuples(use.parameters)}, True
 
