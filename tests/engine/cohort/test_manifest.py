@@ -10,6 +10,7 @@ from tests.support.manifests import touch, write_csv
 from tests.support.studies import CLASSIFICATION, SEGMENTATION, changed, study_of
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import Cohort, Truth, read_manifest
+from wardround.engine.cohort.paths import normal_path
 from wardround.engine.study import Study
 
 STUDY = study_of(SEGMENTATION)
@@ -288,6 +289,31 @@ def test_of_several_files_with_other_numbers_none_is_offered(tmp_path: Path) -> 
     del table[7:9]
     (found,) = problems(tmp_path, *table)
     assert "Put the file back" in found
+
+
+def test_a_file_that_is_left_over_is_not_offered_for_several_that_are_gone(tmp_path: Path) -> None:
+    table = _table_of(tmp_path, 12)
+    (tmp_path / "seg99.nii.gz").touch()
+    for number in (3, 5):
+        (tmp_path / f"seg{number:02}.nii.gz").unlink()
+    assert not any("seg99" in each for each in problems(tmp_path, *table))
+
+
+def test_a_table_of_a_folder_for_each_case_is_looked_through_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked, rows = 0, [f"s{number},s{number}/img.nii" for number in range(50)]
+
+    def counted(base: Path, cell: str) -> str:
+        nonlocal looked
+        looked += 1
+        return normal_path(base, cell)
+
+    for number in range(50):
+        (tmp_path / f"s{number}").mkdir()
+    monkeypatch.setattr("wardround.engine.cohort.manifest.normal_path", counted)
+    assert len(problems(tmp_path, "SubjectID,Channel_0", *rows, truth=Truth.OPTIONAL)) == 50
+    assert looked == 50
 
 
 def test_of_many_places_that_are_apart_the_first_are_listed(tmp_path: Path) -> None:

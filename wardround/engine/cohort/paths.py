@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from wardround.engine.basics.problems import InputError, Problem
@@ -30,9 +32,10 @@ class Neighbours:
     names that are the same but for their ending are found.
     """
 
-    def __init__(self, named: Callable[[], frozenset[str]] = frozenset) -> None:
+    def __init__(self, named: Callable[[], Iterable[str]] = tuple) -> None:
         self._named = named
         self._names: dict[Path, dict[str, str]] = {}
+        self._missing: dict[Path, int] = {}
         self._looks: dict[Path, dict[str, str]] = {}
         self._bare: dict[Path, dict[str, str]] = {}
         self._left = _COMPARISONS
@@ -58,10 +61,11 @@ class Neighbours:
     def close_to(self, path: Path) -> list[str]:
         """Up to two names in the folder of a file that does not exist, the closest first.
 
-        One with another number is most likely another patient's, and told only where it is the only one.
+        One with another number is most likely another patient's, and told only where it alone is left over and this
+        file alone is missing.
         """
         if path.parent not in self._names:
-            self._names[path.parent] = _names(path.parent, self._named())
+            self._list(path.parent)
         names = self._names[path.parent]
         self._left -= len(names)
         if self._left < 0:
@@ -69,7 +73,21 @@ class Neighbours:
             return [] if same is None else [same]
         close = difflib.get_close_matches(path.name, names.values(), n=_CANDIDATES, cutoff=0.8)
         alike = [name for name in close if _numbers(name) == _numbers(path.name)]
-        return alike[:_OFFERED] or (close if len(close) == 1 else [])
+        return alike[:_OFFERED] or (close if len(close) == 1 and self._missing[path.parent] <= 1 else [])
+
+    def _list(self, folder: Path) -> None:
+        present, taken = _listed(folder), self._taken.get(os.path.normpath(folder), set())
+        self._names[folder] = _by_stem(name for name in present if name not in taken)
+        self._missing[folder] = len(taken.difference(present))
+
+    @cached_property
+    def _taken(self) -> Mapping[str, set[str]]:
+        """The names that the table gives, by their folder: looked through once, however many folders there are."""
+        taken: dict[str, set[str]] = defaultdict(set)
+        for path in self._named():
+            folder, name = os.path.split(path)
+            taken[folder].add(name)
+        return taken
 
 
 class MissingFileError(InputError):
@@ -200,13 +218,17 @@ def _numbers(name: str) -> list[str]:
     return [number.lstrip("0") for number in re.findall(r"[0-9]+", name)]
 
 
-def _names(folder: Path, taken: frozenset[str]) -> dict[str, str]:
-    """Free names by their stems, in their order; of files that share a stem all but the last are by their names."""
+def _listed(folder: Path) -> list[str]:
+    """The names in a folder, in their order; none where it cannot be read."""
     try:
-        home = os.path.normpath(folder)
-        names = sorted(item.name for item in folder.iterdir() if os.path.join(home, item.name) not in taken)
+        return sorted(item.name for item in folder.iterdir())
     except OSError:
-        return {}
+        return []
+
+
+def _by_stem(sorted_names: Iterable[str]) -> dict[str, str]:
+    """Names by their stems; of files that share a stem all but the last are by their names."""
+    names = list(sorted_names)
     stems = {_stem(name): name for name in names}
     return {(_stem(name) if stems[_stem(name)] == name else name): name for name in names}
 
