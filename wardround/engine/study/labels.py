@@ -34,13 +34,23 @@ def listed(values: Values) -> tuple[int, ...]:
 
 
 def classes_instead(value: Any, task: str) -> str:
-    """How classes are written that were written as a list, or as one text; empty where that cannot be told."""
-    entries: list[Any] = [each.strip() for each in value.split(",")] if isinstance(value, str) else list(value)
+    """How classes are written that were written as a list, as one text, or without numbers; empty for anything else."""
+    entries = _entries(value)
+    if not entries:
+        return ""
     together = joined([_named(each) for each in entries])
     if together:
         return without_dashes("classes: ", together)
     first = 1 if task == "segmentation" else 0
     return _from_numbers(entries, first) or _from_names(entries, first)
+
+
+def _entries(value: Any) -> list[Any]:
+    """What is listed where names with numbers should stand."""
+    if isinstance(value, str):
+        return [each.strip() for each in value.split(",")]
+    is_bare = isinstance(value, Mapping) and all(number is None for number in value.values())
+    return list(value) if is_bare or isinstance(value, list | tuple) else []
 
 
 def _named(entry: Any) -> Any:

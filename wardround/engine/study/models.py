@@ -211,8 +211,7 @@ class Study(Frozen):
     @classmethod
     def _classes_have_numbers(cls, value: Any, info: ValidationInfo) -> Any:
         """Names alone are told with the numbers that they may have, which depend on the task."""
-        is_list = isinstance(value, list | tuple | str)
-        remedy = classes_instead(value, info.data.get("task", "segmentation")) if is_list and value else ""
+        remedy = classes_instead(value, info.data.get("task", "segmentation"))
         if remedy:
             raise unfit(WRONG_VALUE, got=written(value), expected="lines of the form `name: number`", remedy=remedy)
         return value

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
 
-_PLAIN = r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?"
+_PLAIN = r"[+-]?(?:\d+(?:[.,]\d+)?|[.,]\d+)(?:[eE][+-]?\d+)?"
 _PARTED = re.compile(r"([+-]?\d{1,3})((?:([.,'’ _])\d{3})(?:\3\d{3})*)(?:([.,])(\d+))?")
 _COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 _PERCENT = re.compile(rf"({_PLAIN})\s*(?:%|percent|per cent)", re.IGNORECASE)
+_ENDED = re.compile(rf"({_PLAIN})\s*([;,])")
 _POWER = re.compile(r"(?:([+-]?[\d.,]+)\s*[x*·×]\s*)?10\s*(?:\^|\*\*)\s*([+-]?\d+)")
 _RATIO = re.compile(r"(\d+)\s*/\s*(\d+)")
 _WITH_UNIT = re.compile(rf"({_PLAIN})\s*([^\W\d_]\w*|[°µ'\"][^\W\d_]?)(?:[/^ ][^\W\d_]\w*|[²³])?")
@@ -75,6 +76,11 @@ def _comma(text: str) -> Iterator[Numeral]:
         yield Numeral(POINT, (with_point(text),))
 
 
+def _ended(text: str) -> Iterator[Numeral]:
+    if found := _ENDED.fullmatch(text):
+        yield Numeral(f"Nothing stands behind a number, so take the {found[2]} away", (with_point(found[1]),))
+
+
 def _percent(text: str) -> Iterator[Numeral]:
     if found := _PERCENT.fullmatch(text):
         number = with_point(found[1])
@@ -110,7 +116,7 @@ def _with_unit(text: str) -> Iterator[Numeral]:
         yield Numeral("Numbers are written without a unit", (number,))
 
 
-_RULES = (_parted, _comma, _percent, _power, _ratio, _with_unit)
+_RULES = (_parted, _comma, _ended, _percent, _power, _ratio, _with_unit)
 
 
 def _scaled(number: str, factor: str) -> str:

@@ -52,7 +52,7 @@ def _of_section(place: Place, value: Mapping[str, Any]) -> str:
     if not place.wants_list:
         return "" if _takes_keys(place) else _without_key(place, value)
     items = _items(place)
-    if any(branch.get("title") in _PART_MODELS for branch in items):
+    if _are_parts(items):
         parts = {value["name"]: _but_name(value)} if isinstance(value.get("name"), str) else value
         return entries(parts, "step" if place.key == "preprocessing" else "entry")
     if _has_numbers(items):
@@ -69,6 +69,10 @@ def _names_in(value: Mapping[str, Any]) -> list[Any]:
     if all(str(name).isdigit() for name in value):
         return [*value.values()]
     return sorted(value, key=value.__getitem__) if _all_of(value.values(), int) else [*value]
+
+
+def _are_parts(items: Sequence[Node]) -> bool:
+    return any(branch.get("title") in _PART_MODELS for branch in items)
 
 
 def _has_numbers(items: Sequence[Node]) -> bool:
@@ -122,13 +126,18 @@ def _of_text(place: Place, text: str) -> str:
     if not items or (place.wants_number and not place.wants_whole):
         return ""
     if _has_numbers(items):
-        pieces = _pieces(_OF_LISTS.split(text) if _OF_LISTS.search(text) else text.split(","))
-        numbers = [with_point(piece) for piece in pieces if _ITEM.fullmatch(piece)]
-        written = ", ".join(numbers) if len(numbers) == len(pieces) > 1 else ""
+        values = _numbers_in(text)
     else:
-        pieces = _pieces(text.split(","))
-        written = flow(pieces)[1:-1] if len(pieces) > 1 else ""
-    return f"Write a list: `{place.head}[{written}]`" if written else ""
+        values = _pieces(re.split(r"[\s,]+" if _are_parts(items) else ",", text))
+        values = [flow(value) for value in values]
+    return f"Write a list: `{place.head}[{', '.join(values)}]`" if len(values) > 1 else ""
+
+
+def _numbers_in(text: str) -> list[str]:
+    """The numbers of which a text consists; none where there is anything else in it."""
+    pieces = _pieces(_OF_LISTS.split(text) if _OF_LISTS.search(text) else text.split(","))
+    numbers = [with_point(piece) for piece in pieces if _ITEM.fullmatch(piece)]
+    return numbers if len(numbers) == len(pieces) else []
 
 
 def _pieces(parts: Sequence[str]) -> list[str]:
