@@ -254,6 +254,21 @@ def test_beside_a_wrong_value_name_policy_and_table_are_compared_all_the_same(
     ]
 
 
+def test_training_alone_tells_table_work_folder_and_agreement_in_the_same_words(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.settings.manifest.unlink()
+    site.settings.accepted.unlink()
+    site.settings.work.touch()
+    assert run(app, ["--local", "--config", str(site.config)]) == ExitCode.BAD_INPUT
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert [line.removeprefix("error: ").partition(" (")[0] for line in told] == [
+        "site.yaml:5, work: a file stands where the folder of this site's work should be",
+        "site.yaml:4, manifest: there is no such table",
+        f"{site.settings.accepted}: no invitation has been accepted yet",
+    ]
+
+
 def test_a_name_that_cannot_be_used_is_answered_with_the_one_that_is_enrolled(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from wardround.engine.basics.problems import Findings
 from wardround.engine.study import Study, load_study
 from wardround.site_client.agreement import load_agreement
+from wardround.site_client.readiness import require_table, require_work
 from wardround.site_client.settings import load_settings
 from wardround.site_client.two_users import work_folder
 
@@ -19,8 +21,13 @@ def train_alone(config: Path, study_path: Path | None) -> None:
     from wardround.engine.cli.fit import fit
     from wardround.engine.experiments.models import write_study
 
-    settings = load_settings(config)
-    study, fold = _study(settings.accepted, study_path)
+    settings, findings = load_settings(config), Findings()
+    for require in (require_work, require_table):
+        with findings.gather():
+            require(settings)
+    with findings.gather():
+        study, fold = _study(settings.accepted, study_path)
+    findings.raise_if_any()
     run = work_folder(settings.work) / "local" / study.digest[:16]
     write_study(run / "study.yaml", study)
     fit(
