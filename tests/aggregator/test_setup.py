@@ -84,7 +84,7 @@ def test_a_bad_beginning_writes_nothing(tmp_path: Path) -> None:
     words = ("--name", "Brain Study", "--study", tmp_path / "none.yaml", "--address", "here", "--rounds", 0)
     outcome = aggregator("init", *words, "--folder", tmp_path / "new")
     assert outcome.code == 2
-    for part in ("none.yaml", "--name: ", "`--name brain-study`", "--address: ", "--rounds: ", "`--rounds 1`"):
+    for part in ("none.yaml", "--name: ", "`--name brain-study`", "--address: ", "--rounds: ", "`--rounds 20`"):
         assert part in outcome.err
     assert "federation.yaml" not in outcome.err, "there is no such file yet"
     assert "listen" not in outcome.err, "nobody has written that"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,31 +15,38 @@ from wardround.engine.study.models import Frozen
 from wardround.federation.addresses import Address, Host, Network, split_address
 from wardround.federation.protocol import Checks, Horizon, Leaves, MetricName, Requirements, Weights
 
-Port = Annotated[int, Field(ge=1, le=65535)]
+Port = Annotated[int, Field(ge=1, le=65535, examples=[9444])]
 FederationName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 
 
-def _word_for_none(word: str, otherwise: str) -> BeforeValidator:
-    """Read `word` as None; refuse other text in terms of both."""
+def _word_or(word: str, otherwise: str, example: str, fits: Callable[[float], bool]) -> BeforeValidator:
+    """Read `word` as None; refuse text, and numbers that do not fit, in terms of both."""
+    context = {"word": word, "otherwise": otherwise, "example": example}
 
     def read(value: Any) -> Any:
         if value == word:
             return None
-        if value is None or isinstance(value, str):
-            raise PydanticCustomError("word", "Input should be {word} or {otherwise}", _context(word, otherwise))
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is None or isinstance(value, str | bool) or (is_number and not fits(value)):
+            raise PydanticCustomError("word", "Input should be {word} or {otherwise}", context)
         return value
 
     return BeforeValidator(read)
 
 
-def _context(word: str, otherwise: str) -> dict[str, Any]:
-    return {"word": repr(word), "otherwise": otherwise}
+def _is_count(value: float) -> bool:
+    return value >= 1 and float(value).is_integer()
 
 
-Quorum = Annotated[Annotated[int, Field(ge=1)] | None, _word_for_none("all", "a whole number of sites")]
-Seconds = Annotated[float, Field(ge=0)]
-Largest = Annotated[Annotated[float, Field(gt=1)] | None, _word_for_none("unbounded", "a number above 1")]
-Deadline = Annotated[Annotated[float, Field(gt=0)] | None, _word_for_none("forever", "a number of seconds")]
+Quorum = Annotated[Annotated[int, Field(ge=1)] | None, _word_or("all", "a number of sites", "2", _is_count)]
+Seconds = Annotated[float, Field(ge=0, examples=[60])]
+Largest = Annotated[
+    Annotated[float, Field(gt=1)] | None, _word_or("unbounded", "a number above 1", "10", lambda value: value > 1)
+]
+Deadline = Annotated[
+    Annotated[float, Field(gt=0)] | None,
+    _word_or("forever", "a number of seconds", "86400", lambda value: value > 0),
+]
 
 
 class Folders(Frozen):
@@ -65,7 +73,7 @@ class Evaluation(Frozen):
     test: Annotated[bool, Added("0.2.0")] = True
 
     every: Annotated[int, Field(ge=1, le=100_000), Added("0.2.0")] = 1
-    max_cases: Annotated[int | None, Field(ge=1, le=10_000_000), Added("0.2.0")] = None
+    max_cases: Annotated[int | None, Field(ge=1, le=10_000_000, examples=[20]), Added("0.2.0")] = None
 
     @property
     def checks(self) -> Checks | None:

@@ -58,8 +58,8 @@ class WireModel(Closed):
 class Horizon(WireModel):
     """How long a federation trains; the learning-rate schedule runs over `rounds * local_steps`."""
 
-    rounds: Annotated[int, Field(ge=1, le=100_000)]
-    local_steps: Annotated[int, Field(ge=1, le=10_000_000)]
+    rounds: Annotated[int, Field(ge=1, le=100_000, examples=[20])]
+    local_steps: Annotated[int, Field(ge=1, le=10_000_000, examples=[100])]
 
     @property
     def total_steps(self) -> int:
@@ -93,7 +93,7 @@ class Weights(WireModel):
     """
 
     by: Literal["cases", "equal"] = "cases"
-    cap: Annotated[float, Field(ge=0.001, le=1)] | None = None
+    cap: Annotated[float, Field(ge=0.001, le=1, examples=[0.5])] | None = None
 
     @property
     def described(self) -> str:

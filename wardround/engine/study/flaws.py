@@ -14,7 +14,7 @@ from wardround.engine.basics.problems import did_you_mean
 from wardround.engine.parts import builtin_and_plugins
 from wardround.engine.study.expectations import Location, Place, flow, homes_of, place_in
 from wardround.engine.study.names import plain_name
-from wardround.engine.study.remedies import OTHERWISE, close_to, for_example, own_remedy, remedy_for
+from wardround.engine.study.remedies import OTHERWISE, close_to, for_example, own_remedy, remedy_for, worded_remedy
 
 _LONGEST_VALUE = 100
 _KEY = "[key]"
@@ -96,10 +96,17 @@ def _flaw_of(detail: ErrorDetails, model: type[BaseModel]) -> Flaw:
         expected = message.removeprefix(_PREFIX)
         what = WRONG_VALUE if expected != message else message
         expected = expected if expected != message else place.expected
-        return Flaw(place.location, what, got, expected, remedy=own_remedy(place, detail["input"], kind))
+        return Flaw(place.location, what, got, expected, remedy=_own_remedy(place, detail))
     if location[-1:] == (_KEY,):
         return Flaw(place.location, "this name cannot be used", got, place.expected, remedy=_renamed(detail["input"]))
     return Flaw(place.location, WRONG_VALUE, got, place.expected, remedy=remedy_for(place, detail["input"], kind))
+
+
+def _own_remedy(place: Place, detail: ErrorDetails) -> str:
+    context = detail.get("ctx", {})
+    if detail["type"] == "word":
+        return worded_remedy(place, detail["input"], context["word"], context["otherwise"], context["example"])
+    return own_remedy(place, detail["input"])
 
 
 def _renamed(name: Any) -> str:

@@ -24,9 +24,12 @@ _IN_SECONDS: Mapping[str, str] = MappingProxyType(
         **dict.fromkeys(("min", "minute", "minutes"), "60"),
         **dict.fromkeys(("h", "hour", "hours"), "3600"),
         **dict.fromkeys(("d", "day", "days"), "86400"),
+        **dict.fromkeys(("w", "week", "weeks"), "604800"),
     }
 )
 _DEGREES = frozenset({"°", "deg", "degree", "degrees", "grad"})
+_OF_SEVERAL_SIZES = re.compile(r"[kmgt]?(b|bit|bits|byte|bytes|bps)|m|mo|months?|y|years?|fortnights?", re.IGNORECASE)
+"""Units of which nobody can tell from the text alone how many make one of a place's own."""
 _THOUSANDS: Mapping[str, str] = MappingProxyType({"k": "1000", "K": "1000"})
 POINT = "Decimals have a point here"
 _TOGETHER = "Thousands are written without a sign between them"
@@ -38,7 +41,8 @@ class Numeral:
 
     Attributes:
         reason: why it is none here, as a clause that a remedy can begin with.
-        readings: the numbers that it may stand for, as YAML has them, the likeliest first.
+        readings: the numbers that it may stand for, as YAML has them, the likeliest first; none where its unit makes
+            it another number, and it is not known which.
     """
 
     reason: str
@@ -113,7 +117,7 @@ def _with_unit(text: str) -> Iterator[Numeral]:
     elif unit in _THOUSANDS:
         yield Numeral("All digits of a number are written out", (_scaled(number, _THOUSANDS[unit]),))
     else:
-        yield Numeral("Numbers are written without a unit", (number,))
+        yield Numeral("Numbers are written without a unit", () if _OF_SEVERAL_SIZES.fullmatch(unit) else (number,))
 
 
 _RULES = (_parted, _comma, _ended, _percent, _power, _ratio, _with_unit)

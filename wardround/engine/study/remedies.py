@@ -57,16 +57,23 @@ def _listed(place: Place, value: Any) -> str:
     return f"Write a list, such as `{place.head}{flow([value] * place.least_entries)}`" if is_single else ""
 
 
-def own_remedy(place: Place, value: Any, kind: str) -> str:
-    """What to write instead of a value that a validator of this project refuses, by its `kind`: a size, a word."""
-    text = value.strip() if isinstance(value, str) else ""
-    sized = _SIZE.fullmatch(text)
-    found = numeral(sized[1] if sized else text)
-    if found and sized:
+def own_remedy(place: Place, value: Any) -> str:
+    """What to write instead of a value that a validator of this project refuses: a size, an address."""
+    sized = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if sized and (found := numeral(sized[1])):
         return f"{found.reason}; write `{place.head}{found.readings[0]} {sized[2]}`"
-    if found and kind == "word" and place.wants_number and not text.endswith("%"):
-        return _as_number(place, found)
     return for_example(place)
+
+
+def worded_remedy(place: Place, value: Any, word: str, otherwise: str, example: str) -> str:
+    """What to write where a word may stand, or else a number such as the example."""
+    text = value.strip() if isinstance(value, str) else ""
+    if _is_number(text) and place.admits(float(text)):
+        return f"Write the number without quotation marks: `{place.head}{text}`"
+    found = numeral(text)
+    if found and not text.endswith("%") and any(place.admits(float(reading)) for reading in found.readings):
+        return _as_number(place, found)
+    return f"Write {otherwise}, such as `{place.head}{example}`, or `{place.head}{word}`"
 
 
 def close_to(word: str, known: Iterable[str]) -> str:
