@@ -50,11 +50,6 @@ def test_a_key_that_stands_twice_is_an_error_with_its_line() -> None:
         content_of("a: 1\nb: 2\na: 3\n")
 
 
-def test_tabs_are_told_with_their_line() -> None:
-    with pytest.raises(InputError, match=r"site.yaml:2: this is not YAML: a tab stands .*<tab>b: 1"):
-        content_of("a:\n\tb: 1\n")
-
-
 @pytest.mark.parametrize("text", ["", "\n\n", "# only a comment\n", "---\n"])
 def test_an_empty_file_is_called_empty(text: str) -> None:
     with pytest.raises(InputError, match=r"site.yaml: the file is empty"):

@@ -17,8 +17,6 @@ TABLE = "SubjectID,Channel_0,Label\na,a.nii.gz,b.nii.gz\n"
 @pytest.mark.parametrize(
     ("text", "place", "words"),
     [
-        ("a:\n\tb: 1\n", ":2", "Replace each tab by blanks"),
-        ("a:\t1\n", ":1", "Replace each tab by blanks"),
         ("a: 1\n  b: 2\n", ":2", "Begin it in the same column as the line above"),
         ("a:\n  b: 1\n c: 2\n", ":3", "indented unlike the others of its section"),
         ("study: x\ntask segmentation\ninputs: [a]\n", ":2", "Write `task: segmentation`"),
@@ -32,9 +30,6 @@ TABLE = "SubjectID,Channel_0,Label\na,a.nii.gz,b.nii.gz\n"
         ("a: {b: 1 c: 2}\n", ":1", "a comma is missing"),
         ("a: {b: 1}}\n", ":1", "Take the surplus } out"),
         ("a: [1,,2]\n", ":1", "Take the surplus , out"),
-        ("a: “x”\n", ":1", "Write plain quotation marks"),
-        ("a: ‘x: y’\n", ":1", "Write plain quotation marks"),
-        ("a:\u00a01\n", ":1", "Type the blanks of this line again"),
         ("a: b: c\n", ":1", "Put the text in quotation marks: `a: 'b: c'`"),
         ("a: @x\n", ":1", "put all of it in quotation marks"),
         ("a: *x\n", ":1", "put all of it in quotation marks"),

@@ -7,7 +7,7 @@ import math
 import re
 import types
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,10 +23,11 @@ from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.reading import kind_of, read_named
 from wardround.engine.study.commas import mended
 from wardround.engine.study.decimals import untold, with_decimals
+from wardround.engine.study.copied import as_meant, is_of_tabs, without_tabs
 from wardround.engine.study.expectations import Location
 from wardround.engine.study.flaws import UNKNOWN_KEY, Flaw, as_tuples, flaws_of, written
 from wardround.engine.study.shapes import DASHES
-from wardround.engine.study.syntax import look_alikes, repeated_keys, syntax_problem, table_problem
+from wardround.engine.study.syntax import repeated_keys, syntax_problem, table_problem
 
 Model = TypeVar("Model", bound=BaseModel)
 _FORM = "lines of the form `key: value`"
@@ -40,6 +41,7 @@ class Document:
 
     text: what the file holds; empty for values that did not come from YAML. halved: what is read as one text although
     YAML parts it at its comma, by its place.
+    copied: signs of a mail or a word processor that the file has and YAML has not; the content is what was meant.
     """
 
     path: Path
@@ -47,6 +49,7 @@ class Document:
     lines: Mapping[Location, int]
     text: str = ""
     halved: Mapping[Location, str] = field(default_factory=dict)
+    copied: tuple[Problem, ...] = ()
 
     @classmethod
     def of_values(cls, path: Path, content: JsonValue) -> Document:
@@ -107,9 +110,27 @@ def _decoded(content: bytes, path: Path) -> str:
 
 
 def parse_document(text: str, path: Path) -> Document:
-    """Parse YAML 1.2 text that came from `path` (used for messages only)."""
+    """Parse YAML 1.2 text that came from `path` (used for messages only).
+
+    What was copied into it along with the text is told when the document is validated, with all else that is wrong.
+    """
+    copied = as_meant(text.removeprefix("\ufeff"), path)
+    try:
+        return replace(_parsed(copied.text, path), copied=copied.problems)
+    except InputError as error:
+        if not is_of_tabs(error.problems):
+            elsewhere = [problem for problem in error.problems if not copied.tells_of(problem)]
+            raise InputError([*copied.problems, *elsewhere]) from None
+    tabs = without_tabs(copied.text, path)
+    told = (*copied.problems, *tabs.problems)
+    try:
+        return replace(_parsed(tabs.text, path), copied=told)
+    except InputError:  # two blanks for a tab need not be what was meant
+        raise InputError(told) from None
+
+
+def _parsed(text: str, path: Path) -> Document:
     lines: dict[Location, int] = {}
-    text = text.removeprefix("\ufeff")
     whole, halved = mended(text)
     try:
         content = _plain(YAML(typ="rt").load(whole), (), lines)
@@ -120,9 +141,7 @@ def parse_document(text: str, path: Path) -> Document:
     except DuplicateKeyError as error:
         raise InputError(repeated_keys(whole, path) or [syntax_problem(text, path, error)]) from None
     except (YAMLError, ValueError) as error:
-        raise InputError([*look_alikes(text, path)] or [syntax_problem(text, path, error)]) from None
-    if alike := [*look_alikes(text, path)]:
-        raise InputError(alike)
+        raise InputError([syntax_problem(text, path, error)]) from None
     if isinstance(content, dict):
         return Document(path, content, lines, whole, halved)
     raise InputError([table_problem(text, path) or _without_keys(content, path)])
@@ -149,11 +168,12 @@ def validate_document(model: type[Model], document: Document, *, strict: bool | 
         flaws = _with_commas(flaws_of(error, model), document, model, strict)
     else:
         flaws = untold(document.halved, ())
-        if not flaws:
+        if not (flaws or document.copied):
             return found
     if all(flaw.what.startswith(UNKNOWN_KEY) for flaw in flaws):
         flaws += _flaws_without(document, {flaw.location for flaw in flaws}, model, strict)
-    raise InputError(_problem(flaw, document) for flaw in sorted(flaws, key=lambda flaw: document.line(flaw.location)))
+    in_order = sorted(flaws, key=lambda flaw: document.line(flaw.location))
+    raise InputError([*document.copied, *(_problem(flaw, document) for flaw in in_order)])
 
 
 def usable_part(

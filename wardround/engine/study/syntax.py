@@ -14,15 +14,13 @@ from ruamel.yaml.nodes import CollectionNode, MappingNode, ScalarNode
 from ruamel.yaml.reader import ReaderError
 
 from wardround.engine.basics.problems import Problem
+from wardround.engine.study.copied import NO_TABS, TAB
 
 _WHAT = "this is not YAML"
 _LONGEST = 80
 _KEY = re.compile(r"\s*(?:- +)?(\"[^\"]*\"|'[^']*'|[^\s:#\"'\[\]{},]+)\s*:(?=\s|$)")
 _NO_BLANK = re.compile(r"\s*(?:- +)?([A-Za-z_][\w-]*):([^\s:/].*)")
 _NO_COLON = re.compile(r"\s*(?:- +)?([A-Za-z_][\w-]*) +(\S.*)")
-_CURLY = "“”„‟‘’‚‛«»"
-_CURLY_START = re.compile(f"(?:^|[:\\[,{{-])\\s*[{_CURLY}]")
-_UNSEEN = re.compile("^\\s*[\u00a0\u2007\u202f\u200b]|^[^#'\"]*:[\u00a0\u2007\u202f\u200b]")
 _DATE = re.compile(r"(?<!\d)\d{4}-\d{1,2}-\d{1,2}(?!\d)")
 _MANY_DIGITS = re.compile(r"\d{4000}")
 _SEPARATORS = (",", ";", "\t")
@@ -120,20 +118,6 @@ def _repeated(node: Any, seen: set[int]) -> Iterator[tuple[int, str, int]]:
         yield from _repeated(value, seen)
 
 
-def look_alikes(text: str, path: Path) -> Iterator[Problem]:
-    """Marks that a word processor writes, and blanks that are none: YAML takes them for letters and says nothing."""
-    for number, line in enumerate(text.splitlines()):
-        if line.lstrip().startswith("#"):
-            continue
-        if _UNSEEN.search(line):
-            remedy = "Type the blanks of this line again; they were copied from a web page or a word processor"
-            yield _problem(_Finding(number, "a blank in this line is none for YAML", "plain blanks", remedy), [], path)
-        elif _CURLY_START.search(line.partition(" #")[0]):
-            remedy = "Write plain quotation marks (\" or '), or none at all"
-            found = _Finding(number, "these are no quotation marks for YAML", "plain quotation marks", remedy)
-            yield _problem(found, text.splitlines(), path)
-
-
 def table_problem(text: str, path: Path) -> Problem | None:
     """What to tell of a table in the place of a YAML file; None where it is none."""
     lines = [line for line in text.splitlines() if line.strip()][:3]
@@ -158,14 +142,7 @@ def _fault(lines: list[str], error: MarkedYAMLError) -> _Fault:
 
 
 def _tab(fault: _Fault) -> _Finding | None:
-    if "'\\t'" not in fault.said:
-        return None
-    return _Finding(
-        fault.line,
-        f"{_WHAT}: a tab stands where YAML wants blanks",
-        "blanks",
-        "Replace each tab by blanks, two for each level; most editors can do that for the whole file",
-    )
+    return _Finding(fault.line, TAB, "blanks", NO_TABS) if "'\\t'" in fault.said else None
 
 
 def _quotation(fault: _Fault) -> _Finding | None:
