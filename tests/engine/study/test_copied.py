@@ -52,8 +52,8 @@ def with_before_each_line(sign: str) -> str:
         (STUDY.replace("blobs", "‘blobs’").replace("T1w", "„T1w“"), ", lines 2 and 4", "no quotation marks"),
         (STUDY.replace("study:", "“study”:").replace("unet", "«unet»"), ", lines 2 and 10", "no quotation marks"),
         (STUDY.replace("blobs", "`blobs`"), ":2", "no quotation marks"),
-        (STUDY.replace("1e-3", "1e–3"), ":13", "Write `1e-3`"),
-        (STUDY.replace("1e-3", "1e−3"), ":13", "Write `1e-3`"),
+        (STUDY.replace("1e-3", "1e–3"), ":13", "With the hyphen of the keyboard this is `1e-3`"),
+        (STUDY.replace("1e-3", "1e−3"), ":13", "With the hyphen of the keyboard this is `1e-3`"),
         (STUDY.replace("- orient", "– orient").replace("- resample", "• resample"), ", lines 7-8", "`–`, `•`"),
         (STUDY.replace("  ", "\u00a0\u00a0"), ", lines 7-8, 12-14 and 16-17", "<no-break space>- orient"),
         (

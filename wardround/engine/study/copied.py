@@ -264,7 +264,7 @@ _KINDS = (
     _Kind(
         "a dash stands in a number in the place of a minus sign",
         "the hyphen of the keyboard, `-`",
-        lambda signs: f"Write {_listed(signs)}",
+        lambda signs: f"With the hyphen of the keyboard this is {_listed(signs)}",
         _plain_numbers,
         _dashed_numbers,
     ),

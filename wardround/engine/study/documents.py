@@ -22,8 +22,8 @@ from wardround.engine.basics.keeping import Kept, check_kept
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.reading import kind_of, read_named
 from wardround.engine.study.commas import mended
-from wardround.engine.study.decimals import untold, with_decimals
 from wardround.engine.study.copied import as_meant, is_of_tabs, without_tabs
+from wardround.engine.study.decimals import untold, with_decimals
 from wardround.engine.study.expectations import Location
 from wardround.engine.study.flaws import UNKNOWN_KEY, Flaw, as_tuples, flaws_of, written
 from wardround.engine.study.shapes import DASHES
