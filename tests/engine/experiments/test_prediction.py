@@ -248,8 +248,9 @@ def test_a_study_that_was_changed_after_training_is_refused(tmp_path: Path) -> N
     _model(flat_study(), tmp_path / "model")
     path = tmp_path / "model" / "study.yaml"
     path.write_text(path.read_text().replace("seed: 42", "seed: 43"))
-    with pytest.raises(InputError, match="do not belong to this study"):
+    with pytest.raises(InputError, match="do not belong to this study") as caught:
         load_model(tmp_path / "model")
+    assert caught.value.problems[0].where == str(tmp_path / "model")
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
