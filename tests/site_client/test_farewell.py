@@ -148,7 +148,10 @@ def test_the_report_says_with_whom_what_for_how_long_and_what_left(site: Site) -
 def _check_page(page: str, site: Site) -> None:
     """It says whose page it is, the command that uses the model, and of each number what it is of."""
     assert f"<title>Federation {site.invitation.plan.federation} at {site.settings.name}</title>" in page
-    assert f"<code>wardround predict {KeptModel(site.settings.work).folder} --folder images --out masks</code>" in page
+    assert (
+        f"<code>wardround predict {KeptModel(site.settings.work).folder} --folder images --out predictions</code>"
+        in page
+    )
     heads = re.findall(r'scope="col">([^<]*)', page)
     assert heads[:6] == ["score", "before", "after", "validation cases", "on test cases", "test cases"]
     assert {"done (UTC)", "time (s)", "sent (MB)", "received (MB)"} <= set(heads)

@@ -187,8 +187,7 @@ def _add_ending(page: Page, taking: Taking) -> None:
     """How the run has ended, and where its model is."""
     page.text(f"{_capital(taking.end)}.").text(_model_line(taking))
     if taking.model is not None:
-        out = "masks" if taking.agreement.study.task == "segmentation" else "predictions"
-        page.command(f"wardround predict {shlex.quote(str(taking.folder))} --folder images --out {out}")
+        page.command(f"wardround predict {shlex.quote(str(taking.folder))} --folder images --out predictions")
 
 
 def _model_line(taking: Taking) -> str:

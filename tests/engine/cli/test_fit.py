@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.experiments.cohorts import flat_cohort, flat_study, halves_cohort, halves_study, solid_cohort
+from wardround.engine.basics.made import RECORD
 from wardround.engine.basics.sole import sole
 from wardround.engine.cli.evaluate import _mean
 from wardround.engine.cli.fit import _spread
@@ -217,7 +218,7 @@ def test_a_case_that_cannot_be_read_gives_2_and_the_rest(
     arguments = ["predict", str(trained / "model"), "--folder", str(picture.parent), "--out", str(tmp_path / "out")]
     assert run(app, arguments) == ExitCode.BAD_INPUT
     assert "case_001" in capsys.readouterr().err
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"case_000.png", "case_002.png"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"case_000.png", "case_002.png", RECORD}
 
 
 def test_volumes_for_a_model_of_pictures_are_refused_at_once(trained: Path, tmp_path: Path) -> None:

@@ -116,6 +116,6 @@ def test_what_is_printed_is_whole() -> None:
 
 
 def test_a_command_is_shown_whole_and_escaped() -> None:
-    text = Page("t").command("wardround predict '/a b/<x>' --out masks").render()
-    assert "<pre><code>wardround predict &#39;/a b/&lt;x&gt;&#39; --out masks</code></pre>" in text
+    text = Page("t").command("wardround predict '/a b/<x>' --out predictions").render()
+    assert "<pre><code>wardround predict &#39;/a b/&lt;x&gt;&#39; --out predictions</code></pre>" in text
     assert "white-space: pre-wrap" in text

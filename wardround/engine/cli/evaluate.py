@@ -56,7 +56,7 @@ def evaluate(
     \b
     Examples:
       wardround evaluate study.yaml --manifest test.csv --model run/fold-0/model --out scores
-      wardround evaluate study.yaml --manifest test.csv --predictions masks --json
+      wardround evaluate study.yaml --manifest test.csv --predictions predictions --json
     """
     from wardround.engine.study import load_study
 
@@ -130,7 +130,7 @@ def _require_scored(model: Path | None, predictions: Path | None) -> None:
 
     if (model is None) == (predictions is None):
         got = "both" if model is not None else "neither --model nor --predictions"
-        remedy = "Add `--model run/fold-0/model`, or `--predictions masks`, and not both"
+        remedy = "Add `--model run/fold-0/model`, or `--predictions predictions`, and not both"
         what, expected = "what is to be scored?", "either --model or --predictions"
         raise InputError.one(what, got=got, expected=expected, remedy=remedy)
     if model is not None:

@@ -47,7 +47,7 @@ def fit(
     Examples:
       wardround fit study.yaml --manifest data.csv --out run
       wardround fit study.yaml --manifest data.csv --out run --folds all --threads 8
-      wardround predict run/fold-0/model --folder images --out masks
+      wardround predict run/fold-0/model --folder images --out predictions
     """
     from wardround.engine.basics.signals import interrupts
     from wardround.engine.cli.runner import ExitCode

@@ -45,7 +45,7 @@ EXAMPLES: Examples = MappingProxyType(
         "": (
             "wardround check study.yaml --manifest data.csv",
             "wardround fit study.yaml --manifest data.csv --out run",
-            "wardround predict run/fold-0/model --folder images --out masks",
+            "wardround predict run/fold-0/model --folder images --out predictions",
         ),
         "check": (
             "wardround check study.yaml --manifest data.csv",

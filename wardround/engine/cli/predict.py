@@ -36,28 +36,31 @@ def predict(
 
     NIfTI gives NIfTI, PNG gives PNG. All headers are checked before anything is written. A case that cannot be read
     or predicted is left out and told at the end, the others are written, and the exit code is 2. Masks and values of a
-    table are not needed and not read.
+    table are not needed and not read. The same command may be given again: what it wrote is replaced, and nothing else.
+    Where `--out` has files of these names that it did not write, or that were changed since, it writes nothing.
 
     \b
     Examples:
-      wardround predict run/fold-0/model --folder images --out masks
-      wardround predict run/fold-0/model --manifest new.csv --out masks
+      wardround predict run/fold-0/model --folder images --out predictions
+      wardround predict run/fold-0/model --manifest new.csv --out predictions
     """
     from wardround.engine.basics.progress import progress
     from wardround.engine.experiments import load_model, write_predictions
     from wardround.engine.experiments.models import require_model
+    from wardround.engine.experiments.prediction import require_free
 
     options.require_all(
         partial(require_model, model),
         partial(_require_images, manifest, folder),
         partial(options.require_device, device),
         partial(options.take_threads, threads),
-        partial(options.require_folder, out, "--out", "masks"),
+        partial(options.require_folder, out, "--out", "predictions"),
     )
     loaded = load_model(model, device=device)
     for notice in loaded.notices:
         note(f"note: {notice.render()}")
     gathered = _gathered(loaded.study, manifest, folder)
+    require_free(loaded.study, gathered.cohort, out)
     cohort, sound = gathered.cohort, _sound(loaded.study, gathered)
     tell_left_out(sound)
     with progress("Predicting", len(sound.cohort.cases)) as shown:

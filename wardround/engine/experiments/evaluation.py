@@ -206,7 +206,7 @@ def _require_masks(cohort: Cohort, folder: Path) -> None:
 
 
 def _shown_names(folder: Path) -> str:
-    names = sorted(path.name for path in folder.iterdir())
+    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     shown = ", ".join(names[:_SHOWN_NAMES])
     return f"{shown} and {len(names) - _SHOWN_NAMES:,} more" if len(names) > _SHOWN_NAMES else shown or "nothing in it"
 

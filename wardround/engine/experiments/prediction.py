@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from wardround.engine.basics.files import write_atomic
+from wardround.engine.basics.made import PREDICT, Made
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.progress import Progress
 from wardround.engine.cohort import Case, Cohort
@@ -125,8 +126,9 @@ def write_predictions(model: TrainedModel, cohort: Cohort, folder: Path, shown: 
     """Predict every case into `folder`: one mask per case, or one table for a classification.
 
     A case whose voxels cannot be read, or whose subject cannot name its mask, is left out and told at the end; the
-    others are written.
+    others are written. Raises `InputError` before any work if that would replace what no prediction has written.
     """
+    made = require_free(model.study, cohort, folder)
     nameless = unnameable(cohort) if model.study.task == "segmentation" else {}
     findings = Findings([*nameless.values()])
     rows: list[TableRow] = []
@@ -134,7 +136,7 @@ def write_predictions(model: TrainedModel, cohort: Cohort, folder: Path, shown: 
     write: Callable[[CasePrediction], None]
 
     def write_mask(prediction: CasePrediction) -> None:
-        files.append(_write_mask(model.study, prediction, folder))
+        files.append(_write_mask(model.study, prediction, made))
 
     def keep_row(prediction: CasePrediction) -> None:
         # Not the prediction, which holds the case's voxels: there may be a hundred thousand.
@@ -149,8 +151,20 @@ def write_predictions(model: TrainedModel, cohort: Cohort, folder: Path, shown: 
                 predicted += 1
         shown.advance(done, case.subject)
     if rows:
-        files.append(_write_table(model.study, rows, folder))
+        files.append(_write_table(model.study, rows, made))
     return Written(tuple(files), predicted, tuple(findings.problems))
+
+
+def require_free(study: Study, cohort: Cohort, folder: Path) -> Made:
+    """What predictions may write into `folder`. Raises `InputError` where they would replace somebody's own files."""
+    made = Made(folder, PREDICT)
+    if study.task == "segmentation":
+        nameless = unnameable(cohort)
+        names = [mask_name(case) for case in cohort.cases if case.subject not in nameless]
+    else:
+        names = [TABLE]
+    made.require_free(names, "predictions")
+    return made
 
 
 def unnameable(cohort: Cohort) -> dict[str, Problem]:
@@ -175,13 +189,14 @@ def unnameable(cohort: Cohort) -> dict[str, Problem]:
     return found
 
 
-def _write_mask(study: Study, prediction: CasePrediction, folder: Path) -> Path:
+def _write_mask(study: Study, prediction: CasePrediction, made: Made) -> Path:
     assert prediction.labels is not None
-    path = folder / mask_name(prediction.case)
+    name = mask_name(prediction.case)
     values = np.asarray(study.class_values, dtype=np.uint16)
     geometry, image = prediction.sample.image.geometry, prediction.case.channels[0]
-    write_label(path, values[prediction.labels], geometry, like=image)
-    return path
+    with made.writing(name) as path:
+        write_label(path, values[prediction.labels], geometry, like=image)
+    return made.folder / name
 
 
 def _table_row(study: Study, prediction: CasePrediction) -> TableRow:
@@ -191,13 +206,14 @@ def _table_row(study: Study, prediction: CasePrediction) -> TableRow:
     return (prediction.case.subject, study.class_values[index], study.class_names[index], *probabilities)
 
 
-def _write_table(study: Study, rows: Sequence[TableRow], folder: Path) -> Path:
+def _write_table(study: Study, rows: Sequence[TableRow], made: Made) -> Path:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["SubjectID", "Prediction", "Class", *(f"Probability_{name}" for name in study.class_names)])
     writer.writerows(rows)
-    write_atomic(folder / TABLE, buffer.getvalue().encode())
-    return folder / TABLE
+    with made.writing(TABLE) as path:
+        write_atomic(path, buffer.getvalue().encode())
+    return made.folder / TABLE
 
 
 def read_table(path: Path, study: Study) -> Callable[[Case], np.ndarray]:

@@ -1,0 +1,70 @@
+"""Predicting and scoring replace nothing that they did not write: no image, no true mask, no corrected prediction."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from tests.engine.experiments.test_at_fault import Place, place, sound
+from tests.support.commands import run_wardround
+from wardround.engine.basics.made import RECORD
+
+__all__ = ["place", "sound"]
+
+
+def _bytes(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir() if path.is_file()}
+
+
+def _predict(place: Place, out: Path, *source: object) -> tuple[int, str]:
+    done = run_wardround("predict", place.folder / "model", *source, "--out", out, "--device", "cpu")
+    return done.code, done.err
+
+
+@pytest.mark.parametrize("into", ["images", "labels"])
+@pytest.mark.parametrize("by", ["folder", "manifest"])
+def test_images_and_true_masks_are_never_replaced(place: Place, into: str, by: str) -> None:
+    data = place.folder / "data"
+    source = {"folder": data / "images", "manifest": place.manifest}[by]
+    before = _bytes(data / into)
+    code, told = _predict(place, data / into, f"--{by}", source)
+    assert code == 2
+    assert "5 files lie here already of names that `wardround predict` would write" in told
+    assert _bytes(data / into) == before
+
+
+def test_not_even_through_a_link_to_their_folder(place: Place) -> None:
+    (place.folder / "out").symlink_to(place.folder / "data" / "labels")
+    before = _bytes(place.folder / "data" / "labels")
+    assert place.predict().code == 2
+    assert _bytes(place.folder / "data" / "labels") == before
+
+
+def test_one_mask_among_what_would_be_written_is_enough_and_nothing_is_written(place: Place) -> None:
+    (place.folder / "out").mkdir()
+    (place.folder / "out" / "case_003.png").write_bytes(place.truth(3).read_bytes())
+    told = place.predict()
+    assert told.code == 2
+    assert "a file lies here already" in told.err
+    assert [path.name for path in (place.folder / "out").iterdir()] == ["case_003.png"]
+
+
+def test_the_same_command_goes_on_working_and_replaces_what_it_wrote(place: Place) -> None:
+    assert place.predict().code == 0
+    first = _bytes(place.folder / "out")
+    (place.folder / "out" / "case_002.png").unlink()
+    assert place.predict().code == 0
+    assert {**_bytes(place.folder / "out"), RECORD: ""} == {**first, RECORD: ""}
+
+
+def test_a_prediction_that_was_corrected_by_hand_stays(place: Place) -> None:
+    assert place.predict().code == 0
+    corrected = place.folder / "out" / "case_001.png"
+    corrected.write_bytes(place.truth(1).read_bytes())
+    told = place.predict()
+    assert told.code == 2
+    assert "case_001.png" in told.err
+    assert "changed since" in told.err
+    assert corrected.read_bytes() == place.truth(1).read_bytes()
