@@ -180,7 +180,7 @@ def test_2d_images_for_a_3d_study(hospital: Hospital) -> None:
     write_image(hospital.folder / "images" / "flat.png", flat)
     hospital.edit("images/case_000.nii.gz", "images/flat.png")
     found = hospital.refuse("case_000", "model's number of axes", "got 2 axes of 24 x 28 voxels; expected 3")
-    assert "3 axes against 2" in found or "2 axes against 3" in found
+    assert found.count("error: ") == 1
 
 
 def test_a_colour_picture_for_one_input(tmp_path: Path) -> None:

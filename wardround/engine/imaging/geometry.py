@@ -99,6 +99,23 @@ def _is_rounded(one: float, other: float) -> bool:
     )
 
 
+def same_places(first: Geometry, second: Geometry) -> bool:
+    """Whether the voxels of two grids lie at the same places, only in another order: axes exchanged or turned round."""
+    if first.dimensions != second.dimensions:
+        return False
+    way = np.linalg.solve(step_matrix(second), step_matrix(first))  # in voxels of the second grid
+    order = np.rint(way)
+    turned = np.abs(order)
+    if (turned.sum(axis=0) != 1).any() or (turned.sum(axis=1) != 1).any():
+        return False
+    if tuple((turned @ np.asarray(first.shape)).tolist()) != second.shape:
+        return False
+    start = np.linalg.solve(step_matrix(second), -_origin_shift(first, second))
+    far = np.where(order.sum(axis=1) < 0, np.asarray(second.shape) - 1, 0)
+    drift = np.abs(way - order) @ np.asarray(first.shape)
+    return bool((np.abs(start - far) + drift).max() <= TOLERANCE)
+
+
 def step_matrix(geometry: Geometry) -> np.ndarray:
     """The way in mm from a voxel to the next one, per axis as a column."""
     steps: np.ndarray = direction_matrix(geometry) * np.asarray(geometry.spacing)

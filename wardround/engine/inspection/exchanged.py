@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
 from wardround.engine.basics.problems import InputError, Problem
@@ -30,11 +30,24 @@ def with_owners(problems: Sequence[Problem], cohort: Cohort, grids: Mapping[str,
     if not astray:
         return [*problems]
     images = {case.subject: grid for case in astray.values() if (grid := _grid_of(case)) is not None} | dict(grids)
+    owners = _owners_of(astray, images)
+    return [_with_owner(problem, owners.get(problem, ())) for problem in problems]
+
+
+def _owners_of(astray: Mapping[Problem, Case], images: Mapping[str, Geometry]) -> dict[Problem, Sequence[str]]:
     by_shape: dict[tuple[int, ...], list[str]] = defaultdict(list)
     for subject, grid in images.items():
         by_shape[grid.shape].append(subject)
-    owners = {problem: [*_owners(case, images, by_shape)] for problem, case in astray.items()}
-    return [_with_owner(problem, owners.get(problem, ())) for problem in problems]
+    mixed = {case.subject for case in astray.values()}
+    return {problem: _likely([*_owners(case, images, by_shape)], mixed) for problem, case in astray.items()}
+
+
+def _likely(owners: Sequence[str], mixed: Set[str]) -> Sequence[str]:
+    """Of the images that a mask fits those whose own mask does not fit; or the only one.
+
+    Where many images lie on one grid, that a mask lies on it as well says nothing of whose mask it is.
+    """
+    return [owner for owner in owners if owner in mixed] or (owners if len(owners) == 1 else ())
 
 
 def _grid_of(case: Case) -> Geometry | None:

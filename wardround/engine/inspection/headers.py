@@ -16,9 +16,11 @@ from wardround.engine.imaging.reading import Header, read_header, read_label, re
 from wardround.engine.imaging.types import Geometry, Remark
 from wardround.engine.inspection.exchanged import ASTRAY
 from wardround.engine.inspection.inputs import ONE_OF_SEVERAL
+from wardround.engine.inspection.layers import layered
 from wardround.engine.inspection.notices import CaseFacts
 from wardround.engine.inspection.spacings import foreign_spacings
 from wardround.engine.preprocessing.cases import called
+from wardround.engine.preprocessing.regridding import regridding
 from wardround.engine.study.models import Study
 
 Read = TypeVar("Read")
@@ -45,12 +47,24 @@ def inspect_headers(study: Study, cohort: Cohort, case: Case, findings: Findings
     findings.extend(foreign_spacings(study, first.geometry, cohort.place(case, "")))
     if case.label is not None:
         where = cohort.place(case, "Label")
-        channels.append((where, _mask_header(where, case.label, findings)))
-    for where, header in channels[1:]:
-        if header is not None:
-            _check_grid(study, header.geometry, first.geometry, where, findings)
+        channels.append((where, _mask_header(study, where, case.label, findings)))
+    _check_grids(study, first, channels[1:], findings)
     present = [header for _, header in channels if header is not None]
     return CaseFacts(first.geometry, channels=max(first.channels, len(files)), remarks=_remarks(first, present))
+
+
+def _check_grids(study: Study, first: Header, others: Iterable[tuple[str, Header | None]], findings: Findings) -> None:
+    for where, header in others:
+        if header is not None and _comparable(study, first, header, where):
+            _check_grid(study, header.geometry, first.geometry, where, findings)
+
+
+def _comparable(study: Study, first: Header, header: Header, where: str) -> bool:
+    """Whether a grid may be compared with that of the first channel: files with other axes than the model's are told of
+    already, and what else fits them is right."""
+    return study.dimensions == first.geometry.dimensions and (
+        study.dimensions == header.geometry.dimensions or where.endswith("Label")
+    )
 
 
 def _remarks(first: Header, headers: Iterable[Header]) -> tuple[Remark, ...]:
@@ -59,7 +73,7 @@ def _remarks(first: Header, headers: Iterable[Header]) -> tuple[Remark, ...]:
     return *own, *(Remark(_ROUNDED, words, _COPY_SPACING) for words in rounded if words)
 
 
-def _mask_header(where: str, path: Path, findings: Findings) -> Header | None:
+def _mask_header(study: Study, where: str, path: Path, findings: Findings) -> Header | None:
     lossy = lossy_kind(path)
     if lossy:
         findings.add(
@@ -73,14 +87,7 @@ def _mask_header(where: str, path: Path, findings: Findings) -> Header | None:
         return attempt(_read_mask_header, where, path, Findings())
     mask = attempt(_read_mask_header, where, path, findings)
     if mask is not None and mask.channels != 1 and not _is_grey(mask, path):
-        findings.add(
-            "a mask has one value per voxel",
-            where=f"{where} ({path.name})",
-            got=_values(mask.channels),
-            expected=_values(1),
-            remedy="Save the mask as a grey image whose values are the class numbers, such as 1 where there is colour. "
-            "Is this the mask at all?",
-        )
+        findings.extend([layered(study, f"{where} ({path.name})", path, mask)])
     return mask
 
 
@@ -131,8 +138,7 @@ def _check_grid(study: Study, grid: Geometry, first: Geometry, where: str, findi
             got=f"{_grid_words(grid)}: {'; '.join(differences)}",
             expected=f"the grid of Channel_0 ({study.inputs[0]}), {_grid_words(first)}",
             remedy=_slice_remedy(grid, first, differences)
-            or f"Bring the file to the grid of {study.inputs[0]} with registration software, for images by "
-            "interpolation and for masks by the nearest neighbour, and name the new file in the manifest",
+            or regridding("mask" if where.endswith("Label") else "image", study.inputs[0], grid, first),
         )
 
 
@@ -162,7 +168,7 @@ def _check_shape(study: Study, header: Header, files: int, where: str, findings:
             remedy="Write `dimensions: 2` for single images and `dimensions: 3` for volumes in `model`, or give other "
             "files",
         )
-    if header.channels != expected:
+    elif header.channels != expected:
         is_one = header.channels == 1 and files == 1
         findings.add(
             ONE_OF_SEVERAL if is_one else OTHER_CHANNELS,

@@ -17,6 +17,7 @@ from wardround.engine.imaging.geometry import file_differences, only_rounded
 from wardround.engine.imaging.sources import Source
 from wardround.engine.imaging.types import Geometry, Image
 from wardround.engine.preprocessing.labels import class_indices, label_problem, value_counts
+from wardround.engine.preprocessing.regridding import regridding
 from wardround.engine.preprocessing.sample import Sample
 from wardround.engine.study import Study
 
@@ -163,9 +164,9 @@ def _grid_problem(case: Case, part: str, geometry: Geometry, reference: Geometry
     if not differences:
         return []
     image, word = case.channels[0].name, part.partition(" ")[0]
-    remedy = f"Resample it to the grid of {image}" + ("" if word == "image" else ", by nearest neighbour")
+    remedy = regridding(word, image, geometry, reference)
     if word == "prediction":
-        remedy = f"Predict again from {image}, or resample the prediction to its grid, by nearest neighbour"
+        remedy = f"Predict again from {image}. Is the prediction of another program? {remedy}"
     if only_rounded(geometry, reference):
         remedy = (
             f"The spacings differ by rounding alone: write that with more decimals into both headers, as in {image}"
