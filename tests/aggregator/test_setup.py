@@ -223,6 +223,17 @@ def test_the_invitation_carries_the_plan_and_no_secret(home: Path, tmp_path: Pat
     assert b"PRIVATE" not in path.read_bytes()
 
 
+@pytest.mark.parametrize("command", ["invite", "continue"])
+@pytest.mark.parametrize("name", ["roster.json", "federation.yaml", "notes.txt"])
+def test_an_invitation_takes_the_place_of_nothing_but_an_invitation(home: Path, command: str, name: str) -> None:
+    (home / "notes.txt").write_text("to be kept")
+    before = (home / name).read_bytes()
+    outcome = aggregator(command, "--out", home / name, "--config", home / "federation.yaml")
+    assert outcome.code == 2
+    assert f"{home / name}: something of this name is there already that is no invitation" in outcome.err
+    assert (home / name).read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("line", "leaves"),
     [

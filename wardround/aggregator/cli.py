@@ -126,8 +126,9 @@ def continue_training(
 ) -> None:
     """Carry a training on, with more rounds or another roster, under a new plan that all sites accept."""
     from wardround.aggregator.carrying_on import carry_on
-    from wardround.aggregator.invite import write_invitation
+    from wardround.aggregator.invite import require_free, write_invitation
 
+    require_free(out)
     carried = carry_on(config, rounds)
     invitation = write_invitation(carried.coordination, out)
     say(f"After {carried.rounds_done} rounds the training goes on under a new plan:")
@@ -144,11 +145,12 @@ def invite(
 ) -> None:
     """Write the invitation that all sites accept. It contains no secret."""
     from wardround.aggregator.coordination import load_coordination
-    from wardround.aggregator.invite import write_invitation
+    from wardround.aggregator.invite import require_free, write_invitation
     from wardround.engine.trial import trial_pass
     from wardround.federation.identities import fingerprint
     from wardround.federation.invitation import shown_authority
 
+    require_free(out)
     invitation = write_invitation(load_coordination(config, trial=trial_pass), out)
     say(f"{out}: send it to {', '.join(invitation.roster.names)}; each runs `site-client accept {out.name}`")
     say(

@@ -9,12 +9,27 @@ from pydantic import ValidationError
 from wardround.aggregator.coordination import SUCCESSION_FILE, Coordination
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.files import private_folder, sweep_left_overs, write_atomic, write_private
+from wardround.engine.basics.problems import InputError
 from wardround.engine.study import study_to_bytes
 from wardround.federation.identities import COORDINATOR_FILE, CoordinatorKey
-from wardround.federation.invitation import Invitation, save_invitation
+from wardround.federation.invitation import Invitation, is_like_an_invitation, save_invitation
 from wardround.federation.succession import CoordinatorSuccession
 
 _FORMER, _DAY = "former", 86400.0
+
+
+def require_free(path: Path) -> None:
+    """Raise `InputError` where an invitation would replace something that is none."""
+    if not path.exists() and not path.is_symlink():
+        return
+    if path.is_file() and is_like_an_invitation(path.read_bytes()):
+        return
+    raise InputError.one(
+        "something of this name is there already that is no invitation",
+        where=str(path),
+        expected="a new file, or an earlier invitation",
+        remedy="Nothing was replaced: name another file with --out",
+    )
 
 
 def write_invitation(coordination: Coordination, path: Path) -> Invitation:

@@ -68,3 +68,42 @@ def test_a_prediction_that_was_corrected_by_hand_stays(place: Place) -> None:
     assert "case_001.png" in told.err
     assert "changed since" in told.err
     assert corrected.read_bytes() == place.truth(1).read_bytes()
+
+
+def test_scores_take_nobodys_place_and_may_be_made_again(place: Place) -> None:
+    scores = place.folder / "scores"
+    assert place.score("predictions", "--out", str(scores)).code == 0
+    assert place.score("predictions", "--out", str(scores)).code == 0
+    (place.folder / "tables").mkdir()
+    table = place.folder / "tables" / "cases.csv"
+    table.write_bytes(place.manifest.read_bytes())
+    told = place.score("predictions", "--out", str(table.parent))
+    assert told.code == 2
+    assert "cases.csv" in told.err
+    assert "`wardround evaluate`" in told.err
+    assert [path.name for path in table.parent.iterdir()] == ["cases.csv"]
+    assert table.read_bytes() == place.manifest.read_bytes()
+
+
+def test_a_preview_replaces_its_own_pictures_alone(place: Place) -> None:
+    words = ("preview", place.folder / "study.yaml", "--manifest", place.manifest, "--count", "1", "--out")
+    assert run_wardround(*words, place.folder / "patches.png").code == 0
+    assert run_wardround(*words, place.folder / "patches.png").code == 0
+    before = place.image(1).read_bytes()
+    told = run_wardround(*words, place.image(1))
+    assert told.code == 2
+    assert "`wardround preview` did not make" in told.err
+    assert place.image(1).read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["fold-0/cases.csv", "leaderboard.csv", "report.html"])
+def test_a_fit_replaces_nothing_that_no_run_made(place: Place, name: str) -> None:
+    foreign = place.folder / "run" / name
+    foreign.parent.mkdir(parents=True)
+    foreign.write_text("somebody's own")
+    words = ("--manifest", place.manifest, "--out", place.folder / "run", "--folds", "all", "--steps", "1")
+    told = run_wardround("fit", place.folder / "study.yaml", *words, "--device", "cpu")
+    assert told.code == 2
+    assert foreign.name in told.err
+    assert foreign.read_text() == "somebody's own"
+    assert not (place.folder / "run" / "store").exists()

@@ -48,7 +48,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores, or the problems, as JSON.")] = False,
 ) -> None:
     """Score every case on the grid of its own file, and summarise. A case that cannot be scored is left out and told at
-    the end, with exit code 2.
+    the end, with exit code 2. Files of `--out` that an earlier evaluation did not write are not replaced.
 
     Cases that the model was trained or chosen with are left out, where its run's folder says which they were, or the
     work folder of a site that trained it together with others.
@@ -67,6 +67,7 @@ def evaluate(
         partial(options.require_device, device),
         partial(options.take_threads, threads),
         partial(options.require_folder, out, "--out", "scores"),
+        partial(_require_free, out),
     )
     chosen = load_study(study)
     sound = _sound(chosen, manifest)
@@ -83,6 +84,15 @@ def evaluate(
     else:
         say_text(_text(scored.evaluation, out, failed))
     end_with(problems, as_json=as_json)
+
+
+def _require_free(out: Path | None) -> None:
+    from wardround.engine.basics.made import EVALUATE, Made
+    from wardround.engine.experiments.casetables import CASES
+    from wardround.engine.report.runs import REPORT
+
+    if out is not None:
+        Made(out, EVALUATE).require_free((CASES, REPORT), "scores")
 
 
 def _sound(study: Study, manifest: Path) -> Sound:
@@ -138,6 +148,7 @@ def _require_scored(model: Path | None, predictions: Path | None) -> None:
 
 
 def _evaluate(study: Study, cohort: Cohort, predictor: Predictor, out: Path | None, left_out: int) -> Scored:
+    from wardround.engine.basics.made import EVALUATE, Made
     from wardround.engine.basics.progress import progress
     from wardround.engine.experiments.casetables import CASES, write_cases
     from wardround.engine.experiments.evaluation import score_cases
@@ -151,10 +162,13 @@ def _evaluate(study: Study, cohort: Cohort, predictor: Predictor, out: Path | No
     if out is not None and evaluation is not None:
         cases = {case.subject: case for case in cohort.cases}
         shown_cases = [predictor(cases[subject]) for subject in telling_cases(evaluation.cases, study)]
-        write_cases(out / CASES, {"evaluated": evaluation})
+        made = Made(out, EVALUATE)
+        with made.writing(CASES) as path:
+            write_cases(path, {"evaluated": evaluation})
         failed = _failed(cohort, evaluation, left_out)
         units = Units.of_cases(study, cohort.cases)
-        write_evaluation_report(study, units, evaluation, shown_cases, out / REPORT, failed)
+        with made.writing(REPORT) as path:
+            write_evaluation_report(study, units, evaluation, shown_cases, path, failed)
     return scored
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -125,7 +125,7 @@ def _fit(survey: Survey, out: Path, work: Path, store_limit: int | None) -> Lead
     from wardround.engine.report.units import Units
 
     splits = survey.plan.splits
-    _require_idle([out / named.name for named in splits])
+    _require_usable(out, [out / named.name for named in splits])
     for notice in (*survey.inspection.notices, *memory_shortage(needs_of(survey.study, survey.inspection.grids))):
         note(f"note: {notice.render()}")
     if not any((out / named.name).exists() for named in splits):
@@ -148,14 +148,21 @@ def _fit(survey: Survey, out: Path, work: Path, store_limit: int | None) -> Lead
     return board
 
 
-def _require_idle(folders: Iterable[Path]) -> None:
-    """Before any voxel is read: two of the same command must not write into one another's files."""
+def _require_usable(out: Path, folders: Sequence[Path]) -> None:
+    """Before any voxel is read: two of the same command must not write into one another's files, and none into
+    anybody else's."""
     from wardround.engine.basics.sole import require_idle
+    from wardround.engine.experiments.fit import require_a_runs
+    from wardround.engine.report.runs import require_own_comparison
 
     findings = Findings()
     for folder in folders:
         with findings.gather():
             require_idle(folder)
+            require_a_runs(folder)
+    if len(folders) > 1:
+        with findings.gather():
+            require_own_comparison(out)
     findings.raise_if_any()
 
 

@@ -43,6 +43,7 @@ def preview(
             expected="a .png, 1 to 400 patches",
             remedy="Write for example `--out patches.png --count 24`",
         )
+    _require_own(out)
     chosen = load_study(study)
     picture, absent = _draw(chosen, manifest, work, count)
     write_atomic(out, picture)
@@ -52,6 +53,28 @@ def preview(
         say_json({"file": str(out)})
     else:
         say(f"patches: {out}")
+
+
+def _require_own(out: Path) -> None:
+    """Raise `InputError` where a picture would replace something that no preview has made."""
+    from PIL import Image, UnidentifiedImageError
+
+    from wardround.engine.report.panels import MAKER
+
+    if not out.exists() and not out.is_symlink():
+        return
+    try:
+        with Image.open(out) as picture:
+            maker = picture.info.get("Software")
+    except (OSError, UnidentifiedImageError):
+        maker = None
+    if maker != MAKER or out.is_symlink():
+        raise InputError.one(
+            "something of this name is there already that `wardround preview` did not make",
+            where=str(out),
+            expected="a new file, or one of its own pictures",
+            remedy="Nothing was replaced: name another file with --out",
+        )
 
 
 def _draw(study: Study, manifest: Path, work: Path | None, count: int) -> tuple[bytes, list[str]]:

@@ -24,6 +24,7 @@ from wardround.engine.basics.signals import halting
 from wardround.engine.basics.sole import sole
 from wardround.engine.experiments.casetables import CASES, write_cases
 from wardround.engine.experiments.history import Board, HistoryRow, Memory, defined, write_history
+from wardround.engine.experiments.learned import LEARNED
 from wardround.engine.experiments.models import BEST, LAST, METRICS, STUDY, other_steps, write_study, write_weights
 from wardround.engine.experiments.schedule import RunLength, run_length
 from wardround.engine.experiments.workbench import SILENT, Subset, Workbench
@@ -46,6 +47,7 @@ from wardround.engine.training.pace import Pace
 
 _LOG = logging.getLogger(__name__)
 _CHECKPOINT, _RUN = "checkpoint.safetensors", "run.json"
+_SHOWN = 5
 
 
 class RunRecord(Closed):
@@ -139,6 +141,22 @@ def _trained(run: _Run, folder: Path, shown: Progress) -> RunResult:
             memory = run.segment(memory, start, stop, shown)
             board.add(memory.rows[-1])
     return run.finish(memory)
+
+
+def require_a_runs(folder: Path) -> None:
+    """Raise `InputError` for a folder that holds something, and no run."""
+    if (folder / _RUN).exists() or not folder.is_dir():
+        return
+    # What was learned from is written before a run's record, and hidden files are locks or left over.
+    foreign = sorted(path.name for path in folder.iterdir() if not path.name.startswith(".") and path.name != LEARNED)
+    if foreign:
+        raise InputError.one(
+            "the folder of a run holds files already, and no run",
+            where=str(folder),
+            got=", ".join(foreign[:_SHOWN]) + (f" and {len(foreign) - _SHOWN} more" if len(foreign) > _SHOWN else ""),
+            expected=f"an empty folder, or one with a {_RUN}",
+            remedy="Nothing was replaced: choose another folder with --out, or move these files away",
+        )
 
 
 def planned_length(workbench: Workbench) -> RunLength:

@@ -62,6 +62,14 @@ def _across(results: Sequence[RunResult]) -> dict[str, Distribution]:
     return {name: distribution(values) for name, values in found.items()}
 
 
+def is_leaderboard(path: Path) -> bool:
+    """Whether a file is a table of splits as it is written here, or there is none yet."""
+    if not path.exists() and not path.is_symlink():
+        return True
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+    return bool(lines) and lines[0].startswith("Split,") and lines[-1].startswith("splits,")
+
+
 def _csv(board: Leaderboard) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")

@@ -28,6 +28,8 @@ matplotlib.rcParams["text.parse_math"] = False
 matplotlib.rcParams["font.family"] = list(families())
 Labels = npt.NDArray[np.integer[Any]]
 GROUND, INK = "#101418", "#f2f4f6"
+MAKER = "Wardround"
+"""What a picture says of the program that made it, by which it is known as its own."""
 PATCH = "#ff4fd8"
 """The colour of a patch's place."""
 _DASHES: tuple[str, ...] = ("", "4 2", "1.5 1.5")
@@ -249,5 +251,5 @@ def _shown_title(title: str) -> str:
 def _png(figure: Figure, dpi: int) -> bytes:
     buffer = io.BytesIO()
     FigureCanvasAgg(figure)
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None}, facecolor=figure.get_facecolor())
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": MAKER}, facecolor=figure.get_facecolor())
     return buffer.getvalue()

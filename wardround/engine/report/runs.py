@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from wardround.engine.basics.files import write_atomic
+from wardround.engine.basics.problems import InputError
 from wardround.engine.experiments.casetables import CASES, Distribution, read_cases
 from wardround.engine.experiments.fit import Metrics, RunResult
-from wardround.engine.experiments.folds import Leaderboard, scores_of
+from wardround.engine.experiments.folds import LEADERBOARD, Leaderboard, is_leaderboard, scores_of
 from wardround.engine.experiments.history import HistoryRow
 from wardround.engine.experiments.models import load_model
 from wardround.engine.experiments.prediction import CasePrediction, predict_case
@@ -31,6 +32,9 @@ from wardround.engine.study import Study
 
 Point = tuple[float, float]
 REPORT, CURVES = "report.html", "curves.png"
+_ALL_FOLDS = ": all folds"
+_HEAD = 2000
+"""Characters of a page that hold its title."""
 
 
 def write_run_report(workbench: Workbench, result: RunResult, name: str) -> Path:
@@ -60,10 +64,31 @@ def write_run_report(workbench: Workbench, result: RunResult, name: str) -> Path
     return page.save(result.folder / REPORT)
 
 
+def require_own_comparison(folder: Path) -> None:
+    """Raise `InputError` where the table or the page that compares splits would replace something else."""
+    table, page = folder / LEADERBOARD, folder / REPORT
+    foreign = [path.name for path, is_own in ((table, is_leaderboard), (page, _compares)) if not is_own(path)]
+    if foreign:
+        raise InputError.one(
+            "something is there already that would be replaced and that `wardround fit` did not make",
+            where=str(folder),
+            got=" and ".join(foreign),
+            expected="a new folder, or that of an earlier run",
+            remedy="Nothing was replaced: name another folder with --out",
+        )
+
+
+def _compares(page: Path) -> bool:
+    """Whether a page is that of several splits, or there is none yet."""
+    if not page.exists() and not page.is_symlink():
+        return True
+    return page.is_file() and f"{_ALL_FOLDS}</title>" in page.read_text(encoding="utf-8", errors="replace")[:_HEAD]
+
+
 def write_leaderboard_report(study: Study, board: Leaderboard, units: Units, folder: Path) -> Path:
     """Write `report.html` that compares the splits of a run; returns its path."""
     lead = f"{len(board.results)} splits of one cohort, each trained and tested on its own."
-    page = Page(f"{study.study}: all folds", lead)
+    page = Page(f"{study.study}{_ALL_FOLDS}", lead)
     names = selecting_first(board.scores, study.validation.select)
     scores = {name: board.scores[name] for name in names}
     page.facts(dict(_over_splits(units.named(name), score) for name, score in scores.items() if "." not in name))
