@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.certificates import write_certificates
-from wardround.aggregator.coordination import certificate_notes
 from wardround.aggregator.journal import Entry, Event
+from wardround.aggregator.key_folder import certificate_notes
 from wardround.aggregator.status import _second_machines
 
 NOW = datetime.datetime.now(datetime.UTC)

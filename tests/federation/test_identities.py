@@ -87,7 +87,7 @@ def test_what_is_not_a_key_is_refused(tmp_path: Path, content: bytes) -> None:
 
 
 def test_an_absent_key_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is no such private key"):
+    with pytest.raises(InputError, match=r"coordinator\.key is missing"):
         CoordinatorKey.load(tmp_path)
 
 
@@ -166,3 +166,21 @@ def test_the_link_gets_transport_keys_in_flowers_form(tmp_path: Path) -> None:
 
 def test_fingerprints_are_for_people() -> None:
     assert fingerprint("00" * 32) == "6668 7aad f862 bd77 6c8f c18b 8e9f 8e20"
+
+
+def test_two_keys_with_each_others_names_are_told_as_that_and_not_as_lost(tmp_path: Path) -> None:
+    SiteKeys.create(tmp_path)
+    (tmp_path / "signing.key").rename(tmp_path / "aside")
+    (tmp_path / "transport.key").rename(tmp_path / "signing.key")
+    (tmp_path / "aside").rename(tmp_path / "transport.key")
+    with pytest.raises(InputError, match=r"Exchange the names of signing\.key and transport\.key") as refused:
+        SiteKeys.load(tmp_path)
+    assert len(refused.value.problems) == 1
+    assert "init" not in str(refused.value)
+
+
+def test_one_key_under_both_names_is_a_lost_key(tmp_path: Path) -> None:
+    SiteKeys.create(tmp_path)
+    (tmp_path / "transport.key").write_bytes((tmp_path / "signing.key").read_bytes())
+    with pytest.raises(InputError, match="a key of another kind"):
+        SiteKeys.load(tmp_path)

@@ -232,10 +232,11 @@ def check(
 ) -> None:
     """Check the federation file and all that it names, and try the study's parts; say every problem at once."""
     from wardround.aggregator.coordination import load_coordination
+    from wardround.aggregator.invited import as_invited
     from wardround.aggregator.summary import describe_federation, federation_as_json
     from wardround.engine.trial import trial_pass
 
-    coordination = load_coordination(config, trial=trial_pass)
+    coordination = as_invited(load_coordination(config, trial=trial_pass))
     if as_json:
         say_json(federation_as_json(coordination))
     else:

@@ -12,6 +12,7 @@ from wardround.aggregator.coordination import Coordination, load_coordination
 from wardround.aggregator.ending import Ends
 from wardround.aggregator.initial import given_arrays
 from wardround.aggregator.invite import sweep_keys
+from wardround.aggregator.invited import as_invited
 from wardround.aggregator.journal import Event, Journal
 from wardround.aggregator.keyring import KeyRing
 from wardround.aggregator.keywatch import KeyWatch, watching
@@ -57,7 +58,8 @@ _REPLY_MARGIN = 4 * 2**20
 
 def run_federation(path: Path) -> int:
     """Run or resume a federation; the exit code. Raises `InputError` for what must be put right first."""
-    coordination = load_coordination(path)
+    # Before there is a folder of state, which would stand in the way of a change.
+    coordination = as_invited(load_coordination(path))
     say(*describe_federation(coordination))
     state = StateFolder(coordination.folders.state)
     with interrupts() as interrupted, state.locked(), open_view() as view:

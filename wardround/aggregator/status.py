@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from wardround.aggregator.coordination import absolute_folders, certificate_notes, read_federation
+from wardround.aggregator.coordination import absolute_folders, read_federation
 from wardround.aggregator.enrolment import read_roster
 from wardround.aggregator.history import cohort_changes
 from wardround.aggregator.journal import Entry, Event, read_journal
+from wardround.aggregator.key_folder import certificate_notes
 from wardround.aggregator.progress import duration, seconds_left
 from wardround.aggregator.rounds.records import RoundResult, heaviest
 from wardround.aggregator.rounds.selection import Scored, Selection

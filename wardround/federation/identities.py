@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -24,6 +24,7 @@ from wardround.engine.basics.keeping import Kept, check_kept, require_kept
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.reading import kind_of, read_named
 from wardround.engine.basics.releases import later_release
+from wardround.federation.exchanged import exchanged
 from wardround.federation.protocol import SiteName, WireModel
 
 SigningHex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -33,7 +34,10 @@ MAX_SITES = 1000
 SIGNING_FILE = "signing.key"
 TRANSPORT_FILE = "transport.key"
 COORDINATOR_FILE = "coordinator.key"
-_COORDINATORS = "Restore it from the backup of the keys"
+_COORDINATORS = (
+    "Restore it from the backup of the keys. Without one, the coordinator's guide says how it is made anew (Keys that "
+    "change)"
+)
 _MAX_REQUEST_BYTES = 64 * 1024
 
 
@@ -113,6 +117,8 @@ class SiteKeys:
         findings = Findings()
         for name in (SIGNING_FILE, TRANSPORT_FILE):
             check_kept(folder / name, Kept.SECRET, "private key", findings)
+        if (mixed := exchanged(folder, dict(_owners(folder)))) is not None:
+            raise InputError([*findings.problems, mixed])
         signing = transport = None
         with findings.gather():
             signing = _signing_key(folder / SIGNING_FILE)
@@ -160,10 +166,12 @@ class CoordinatorKey:
     @classmethod
     def load(cls, folder: Path) -> Self:
         """The key of `folder`. Raises `InputError` when it is absent, readable by others, or not a key."""
-        require_kept(folder / COORDINATOR_FILE, Kept.SECRET, "private key")
-        signing = _read_key(folder / COORDINATOR_FILE, _COORDINATORS)
+        path = folder / COORDINATOR_FILE
+        require_kept(path, Kept.SECRET, "private key")
+        _require_there(path, "the private key that `aggregator init` wrote", _COORDINATORS)
+        signing = _read_key(path, _COORDINATORS)
         if not isinstance(signing, ed25519.Ed25519PrivateKey):
-            raise _not_a_key(folder / COORDINATOR_FILE, "a key of another kind", _COORDINATORS)
+            raise _not_a_key(path, "a key of another kind", _COORDINATORS)
         return cls(signing)
 
     @property
@@ -333,6 +341,16 @@ def _transport_key(path: Path) -> ec.EllipticCurvePrivateKey:
     return key
 
 
+def _owners(folder: Path) -> Iterator[tuple[str, str]]:
+    """For each of a site's keys that can be read, the file that it belongs in."""
+    for name in (SIGNING_FILE, TRANSPORT_FILE):
+        try:
+            key = serialization.load_pem_private_key((folder / name).read_bytes(), password=None)
+        except (OSError, ValueError, TypeError):
+            continue
+        yield name, SIGNING_FILE if isinstance(key, ed25519.Ed25519PrivateKey) else TRANSPORT_FILE
+
+
 _LOST = (
     "Restore it from the backup of the keys. If there is none: `site-client init` in a new folder, and send the "
     "coordinator its .pub file, who runs `aggregator replace`"
@@ -340,10 +358,15 @@ _LOST = (
 
 
 def _site_key(path: Path) -> object:
-    if is_missing(path):
-        expected = "the private key that `site-client init` wrote"
-        raise InputError.one(f"{path.name} is missing", where=str(path), got="no file", expected=expected, remedy=_LOST)
+    _require_there(path, "the private key that `site-client init` wrote", _LOST)
     return _read_key(path, _LOST)
+
+
+def _require_there(path: Path, expected: str, remedy: str) -> None:
+    if is_missing(path) and not path.is_symlink():
+        raise InputError.one(
+            f"{path.name} is missing", where=str(path), got="no file", expected=expected, remedy=remedy
+        )
 
 
 def _read_key(path: Path, remedy: str) -> object:
