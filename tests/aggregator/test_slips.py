@@ -97,3 +97,31 @@ def test_outside_a_federation_s_folder_the_folder_is_told(home: Path, command: s
 
 def test_a_new_run_says_what_sites_need_before_they_can_take_part() -> None:
     assert "`aggregator invite`" in sentence(Entry("", Event.RUN_STARTED, {"plan": "0" * 64}))
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:9443", "[::]:9443", "255.255.255.255:9443"])
+def test_an_address_that_no_site_can_call_is_refused_wherever_it_is_written(home: Path, address: str) -> None:
+    words = ("--name", "f", "--study", "study.yaml", "--address", address, "--folder", "another")
+    assert "--address: this is not the address of one machine, so no site can call it" in refused("init", *words)
+    assert not (home / "another").exists()
+    edit(home / "federation.yaml", '"127.0.0.1:9443"', f'"{address}"')
+    for command in (("check",), ("invite",), ("--config", "federation.yaml")):
+        assert "address: this is not the address of one machine" in refused(*command)
+    assert not (home / "invitation.json").exists()
+
+
+def test_a_machine_may_listen_at_every_address(home: Path) -> None:
+    edit(home / "federation.yaml", '"[::]:9443"', '"0.0.0.0:9443"')
+    outcome = aggregator("check")
+    assert outcome.code == 0
+    assert "127.0.0.1:9443 (sites on this machine only), listening on 0.0.0.0:9443" in outcome.out
+
+
+def test_an_address_of_the_machine_itself_is_noted_at_the_beginning(home: Path) -> None:
+    words = ("--name", "f", "--study", "study.yaml", "--folder", "another", "--address")
+    outcome = aggregator("init", *words, "localhost:9443")
+    assert outcome.code == 0
+    assert "localhost:9443 is this machine alone" in outcome.out
+    outcome = aggregator("init", *words[:-2], "third", "--address", "fl.example.org:9443")
+    assert outcome.code == 0
+    assert "this machine alone" not in outcome.out

@@ -5,9 +5,18 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from wardround.federation.addresses import Address, Host, Network, join_address, split_address
+from wardround.federation.addresses import (
+    Address,
+    CalledAddress,
+    Host,
+    Network,
+    is_this_machine,
+    join_address,
+    split_address,
+)
 
 ADDRESS: TypeAdapter[str] = TypeAdapter(Address)
+CALLED: TypeAdapter[str] = TypeAdapter(CalledAddress)
 HOST: TypeAdapter[str] = TypeAdapter(Host)
 NETWORK: TypeAdapter[str] = TypeAdapter(Network)
 
@@ -80,3 +89,43 @@ def test_networks(text: str) -> None:
 def test_no_networks(text: str) -> None:
     with pytest.raises(ValidationError, match="network"):
         NETWORK.validate_python(text)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "0.0.0.0",
+        "0.1.2.3",
+        "255.255.255.255",
+        "240.0.0.1",
+        "224.0.0.1",
+        "[::]",
+        "[::0]",
+        "[ff02::1]",
+        "[::ffff:0.0.0.0]",
+    ],
+)
+def test_what_a_machine_only_listens_at_is_nothing_to_call(host: str) -> None:
+    assert ADDRESS.validate_python(f"{host}:9443")
+    with pytest.raises(ValidationError, match="not the address of one machine"):
+        CALLED.validate_python(f"{host}:9443")
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "10.0.0.5", "[2001:db8::5]", "fl.example.org"])
+def test_what_a_machine_can_be_called_by(host: str) -> None:
+    assert CALLED.validate_python(f"{host}:9443")
+
+
+@pytest.mark.parametrize(
+    ("host", "own"),
+    [
+        ("localhost", True),
+        ("LOCALHOST.", True),
+        ("127.9.0.1", True),
+        ("::1", True),
+        ("10.0.0.5", False),
+        ("a.b", False),
+    ],
+)
+def test_addresses_that_mean_the_machine_itself(host: str, own: bool) -> None:
+    assert is_this_machine(host) is own

@@ -302,3 +302,27 @@ def test_an_authority_that_is_no_certificate_is_refused(
         offer(site, ca_pem=ca_pem)
         assert accept(site, "--yes") == ExitCode.BAD_INPUT
         assert "certificate authority cannot be read" in capsys.readouterr().err
+
+
+def test_an_address_that_no_site_can_call_is_told_before_it_is_accepted(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = site.settings.accepted.read_bytes()
+    offer(site, address="0.0.0.0:9443")
+    assert accept(site, "--yes") == ExitCode.BAD_INPUT
+    error = capsys.readouterr().err
+    for part in ("invitation.json, address: ", "got 0.0.0.0:9443", "Ask the coordinator", "`address: HOST:9443`"):
+        assert part in error
+    assert site.settings.accepted.read_bytes() == before
+    with site.config.open("a") as handle:
+        handle.write("address: fl.example.org:9443\n")
+    assert accept(site, "--yes") == ExitCode.OK
+
+
+def test_a_sites_own_address_of_the_aggregator_is_one_of_a_machine(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with site.config.open("a") as handle:
+        handle.write("address: 0.0.0.0:9443\n")
+    assert accept(site, "--yes") == ExitCode.BAD_INPUT
+    assert "address: this is not the address of one machine" in capsys.readouterr().err

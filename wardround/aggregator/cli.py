@@ -60,10 +60,13 @@ def init(
     """Make keys, certificates, an empty roster and a federation file."""
     from wardround.aggregator.certificates import CA_FILE
     from wardround.aggregator.setup import NewFederation, create_federation
+    from wardround.federation.addresses import is_this_machine, split_address
 
     path = create_federation(folder, NewFederation(name, study, address, rounds, local_steps, tuple(also_name or ())))
     say(f"{path}: the federation; read it, and change what does not fit")
     say(f"{folder / 'keys'}: secrets that must not leave this machine (only {CA_FILE} is public)")
+    if is_this_machine(split_address(address)[0]):
+        say(f"Note: {address} is this machine alone; sites elsewhere need its name, as `address` in {path.name}")
     say("Next: `aggregator enroll NAME NAME.pub` for every site, then `aggregator invite`")
 
 

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from wardround.aggregator.strategies.registry import StrategyField
 from wardround.engine.basics.closed import Added
 from wardround.engine.study.models import Frozen
-from wardround.federation.addresses import Address, Host, Network, split_address
+from wardround.federation.addresses import Address, CalledAddress, Host, Network, split_address
 from wardround.federation.protocol import Checks, Horizon, Leaves, MetricName, Requirements, Weights
 
 Port = Annotated[int, Field(ge=1, le=65535, examples=[9444])]
@@ -136,7 +136,7 @@ class Federation(Frozen):
     schema_version: Literal[1] = Field(alias="schema")
     federation: FederationName
     study: Path
-    address: Address
+    address: CalledAddress
     listen: Address | None = None
     folders: Folders = Folders()
     horizon: Horizon

@@ -6,7 +6,7 @@ from pydantic import JsonValue
 
 from wardround.aggregator.coordination import Coordination
 from wardround.aggregator.progress import duration
-from wardround.federation.addresses import join_address
+from wardround.federation.addresses import is_this_machine, join_address, split_address
 
 
 def describe_federation(coordination: Coordination) -> list[str]:
@@ -28,9 +28,14 @@ def describe_federation(coordination: Coordination) -> list[str]:
         f"sites        {len(names)}: {', '.join(names)}",
         f"each round   at least {coordination.quorum} of them, {deadline}; below the quorum: {settings.below_quorum}; "
         f"when a site declines: {settings.on_decline}",
-        f"address      {settings.address}, listening on {join_address(*settings.endpoint)}",
+        f"address      {settings.address}{_reach(settings.address)}, listening on {join_address(*settings.endpoint)}",
         *(f"note         {note}" for note in coordination.notes),
     ]
+
+
+def _reach(address: str) -> str:
+    """What to know of an address that means the machine itself, whoever calls it."""
+    return " (sites on this machine only)" if is_this_machine(split_address(address)[0]) else ""
 
 
 def federation_as_json(coordination: Coordination) -> dict[str, JsonValue]:

@@ -6,12 +6,14 @@ import ipaddress
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 _NAME = re.compile(r"(?=.{1,253}$)(?!.*\.\.)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9.])?", re.ASCII)
 _NUMBERS = re.compile(r"[0-9.]+")
 _MOST_PORT = 65535
+_NOBODYS = ipaddress.ip_network("0.0.0.0/8"), ipaddress.ip_network("240.0.0.0/4")
+"""Networks in which no machine has its address; the last one ends with the address of all."""
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -82,6 +84,37 @@ Address = Annotated[
     BeforeValidator(_checked_address),
 ]
 """Host and port; an IPv6 address stands in brackets."""
+
+
+def is_nobodys(host: str) -> bool:
+    """Whether a host is an IP address that no machine can be called by: of every interface, of many, or of all."""
+    try:
+        found = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    of_many = found.is_unspecified or found.is_multicast
+    return of_many or any(found in network for network in _NOBODYS)
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host is the machine itself that calls it, whichever that is."""
+    name = host.lower().rstrip(".")
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost" or name.endswith((".localhost", "localhost.localdomain"))
+
+
+def _callable(address: str) -> str:
+    if is_nobodys(split_address(address)[0]):
+        raise _wrong("this is not the address of one machine, so no site can call it: name the host or its IP address")
+    return address
+
+
+CalledAddress = Annotated[Address, AfterValidator(_callable)]
+"""Host and port by which a machine is called from others: not such as 0.0.0.0, at which one can only listen."""
 
 
 def _checked_network(value: Any) -> Any:

@@ -26,6 +26,7 @@ from wardround.federation.protocol import Leaves, Plan
 from wardround.site_client.agreement import (
     Agreement,
     DamagedAgreementError,
+    check_address,
     check_membership,
     check_policy,
     pin,
@@ -155,6 +156,8 @@ def _against(settings: SiteSettings, invitation: Invitation, policy: Policy | No
             check_policy(policy, agreement, settings.policy)
     with findings.gather():
         check_membership(settings, SiteKeys.load(settings.keys), agreement, path)
+    with findings.gather():
+        check_address(settings, agreement, path)
     findings.extend(tried(agreement.study))
     findings.extend(unfit_table(settings, agreement, policy))
     return findings.problems

@@ -15,6 +15,7 @@ from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.releases import later_release
 from wardround.engine.study import Study
 from wardround.engine.study.documents import place_of_key
+from wardround.federation.addresses import is_nobodys
 from wardround.federation.identities import Member, Roster, SiteKeys
 from wardround.federation.invitation import Invitation, SignedInvitation
 from wardround.federation.protocol import Plan, RefusalCode
@@ -202,6 +203,19 @@ def check_membership(
     mine = Member(name=settings.name, signing_key=keys.signing_public, transport_key=keys.transport_public)
     if read_rotations(settings.keys).successor(listed) != mine:
         raise _keys_of_another(settings, owner)
+
+
+def check_address(settings: SiteSettings, agreement: Agreement, invitation: Path | None = None) -> None:
+    """Raise `InputError` where the aggregator's address is one that nobody can call, and the site has no other."""
+    if settings.address is None and is_nobodys(agreement.invitation.host):
+        raise InputError.one(
+            "the address in the invitation is not that of one machine, so this site cannot call it",
+            where=f"{invitation or settings.accepted}, address",
+            got=agreement.address,
+            expected="the name of the aggregator's host, or its IP address, and the port",
+            remedy="Ask the coordinator for an invitation with the address of the aggregator's host; or, if you know "
+            f"it, write `address: HOST:{agreement.invitation.port}` in site.yaml",
+        )
 
 
 def owner_of(keys: SiteKeys, roster: Roster) -> str:

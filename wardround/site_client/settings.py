@@ -13,7 +13,7 @@ from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.reading import require_config
 from wardround.engine.basics.sizes import Size
 from wardround.engine.study.documents import load_settings_file, place_of_key
-from wardround.federation.addresses import Address
+from wardround.federation.addresses import CalledAddress
 from wardround.federation.metric_names import known_metrics
 from wardround.federation.protocol import USUAL_ALLOWANCE, SiteName
 
@@ -51,7 +51,7 @@ class SiteSettings(_Section):
     keys: Path = Path("keys")
     policy: Path = Path("policy.yaml")
     accepted: Path = Path("accepted.json")
-    address: Address | None = None
+    address: CalledAddress | None = None
     health_port: Annotated[int, Field(ge=1, le=65535, examples=[50051])] | None = None
     answer_seconds: Annotated[float, Field(ge=0, le=15)] = 10.0
     checkpoint_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
