@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,17 +142,21 @@ def _has_signed(issuer: x509.Certificate, certificate: x509.Certificate) -> bool
 def _owners(keys: Path) -> Iterator[tuple[str, str]]:
     """For each file that can be read, the one that its contents belong in; its own name where that cannot be told."""
     contents = {name: _content(keys / name) for name in _FILES}
-    certificates = {name: found for name, found in contents.items() if isinstance(found, x509.Certificate)}
-    of_keys = {_certificates_file(found): found.public_key() for found in certificates.values()}
+    certificates = [found for found in contents.values() if isinstance(found, x509.Certificate)]
+    publics = {_certificates_file(found): found.public_key() for found in certificates}
     for name, found in contents.items():
-        if isinstance(found, x509.Certificate):
-            yield name, _certificates_file(found)
-        elif isinstance(found, ed25519.Ed25519PublicKey):
-            yield name, COORDINATOR_FILE
-        elif found is not None and found == of_keys.get(CA_FILE):
-            yield name, CA_KEY_FILE
-        elif found is not None and found == of_keys.get(SERVER_FILE):
-            yield name, SERVER_KEY_FILE
+        if owner := _owner(found, publics):
+            yield name, owner
+
+
+def _owner(found: x509.Certificate | PublicKeyTypes | None, publics: Mapping[str, PublicKeyTypes]) -> str:
+    """The file that contents belong in, beside the public keys of the certificates; empty where it cannot be told."""
+    if isinstance(found, x509.Certificate):
+        return _certificates_file(found)
+    if isinstance(found, ed25519.Ed25519PublicKey):
+        return COORDINATOR_FILE
+    of_certificates = ((CA_FILE, CA_KEY_FILE), (SERVER_FILE, SERVER_KEY_FILE))
+    return next((key for pem, key in of_certificates if found is not None and found == publics.get(pem)), "")
 
 
 def _certificates_file(certificate: x509.Certificate) -> str:
