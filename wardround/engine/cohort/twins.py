@@ -56,15 +56,15 @@ def without_repeats(split: Split, repeats: Mapping[str, str]) -> Split:
 
 
 def find_leaks(cohort: Cohort, splits: Mapping[str, Split], contents: Contents, findings: Findings) -> None:
-    """Tell of every row whose image is also in another set of a split; each row once. `splits` are by name."""
+    """Tell of every row whose image is also in another set of a split; each pair once. `splits` are by name."""
     told: set[str] = set()
     for name, split in splits.items():
         first: dict[str, tuple[str, Case]] = {}
         for subset, cases in split.sets.items():
             for case in _known(cases, contents):
                 other, twin = first.setdefault(contents[case.subject].image, (subset, case))
-                if other != subset and case.subject not in told:
-                    told.add(case.subject)
+                if other != subset and not {case.subject, twin.subject} <= told:
+                    told |= {case.subject, twin.subject}
                     _tell(cohort, (case, subset), (twin, other), name if len(splits) > 1 else "", findings)
 
 
@@ -73,10 +73,20 @@ def _known(cases: Sequence[Case], contents: Contents) -> list[Case]:
 
 
 def _tell(cohort: Cohort, row: tuple[Case, str], twin: tuple[Case, str], name: str, findings: Findings) -> None:
-    (case, subset), (other, where) = row, twin
+    (other, where), (case, subset) = sorted((row, twin), key=lambda told: told[0].row)
     findings.add(
         f"this case has the same image as {other.subject!r} of the {where} set",
         where=cohort.place(case, ""),
         got=f"a {subset} case" + (f" of {name}" if name else ""),
-        remedy="Remove one of them, or give both the same PatientID",
+        remedy=_about_one_file(case, other) or "Remove one of them, or give both the same PatientID",
+    )
+
+
+def _about_one_file(case: Case, other: Case) -> str:
+    """What to do where two rows name one file; empty where they name two."""
+    if case.channels != other.channels or not other.row:
+        return ""
+    return (
+        f"This row and line {other.row} name {case.channels[0].name}: name in each the image of its own subject; or, "
+        "if both mean this one, remove one of them, or give both the same PatientID"
     )

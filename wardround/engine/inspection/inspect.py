@@ -26,6 +26,7 @@ from wardround.engine.inspection.notices import (
     header_notices,
     require_foreground,
 )
+from wardround.engine.inspection.sharing import copied_masks, with_shared_masks
 from wardround.engine.inspection.twins import contents_of, copies_of
 from wardround.engine.inspection.voxels import inspect_steps, inspect_voxels
 from wardround.engine.preprocessing.labels import together
@@ -97,6 +98,7 @@ def inspect_cohort(
         facts = [_inspect(inspectors[depth], study, cohort, number, findings, shown) for number in _numbers(cohort)]
     findings.problems[:] = together(findings.problems, cohort.manifest.name)
     findings.problems[:] = with_missing_columns(findings.problems, study, cohort)
+    findings.problems[:] = with_shared_masks(findings.problems, study, cohort)
     known = {case.subject: fact for case, fact in zip(cohort.cases, facts, strict=True) if fact is not None}
     findings.problems[:] = with_owners(findings.problems, cohort, {name: fact.grid for name, fact in known.items()})
     compared = _compare(cohort, known, depth) if splits else Comparison({}, True, {})
@@ -104,7 +106,7 @@ def inspect_cohort(
     findings.raise_if_any()
     require_foreground(study, cohort, known, findings)
     findings.raise_if_any()
-    notices = cohort_notices(study, cohort, known, splits)
+    notices = (*cohort_notices(study, cohort, known, splits), *copied_masks(study, cohort, known))
     if depth is not Depth.GRIDS:
         notices += comparison_notices(cohort, compared)
     grids, oddities = {subject: fact.grid for subject, fact in known.items()}, tuple(header_notices(cohort, known))
