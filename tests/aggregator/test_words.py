@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.spoiling import filled, problems_of, unfit_messages
 from wardround.aggregator.settings import Evaluation, Federation, Folders, Limits, Updates
+from wardround.engine.basics.problems import InputError
+from wardround.engine.study.documents import parse_document, validate_document
 from wardround.federation.protocol import Weights
 
 LEAST = {"schema": 1, "federation": "f", "study": "s.yaml", "address": "a.example:1"}
@@ -48,3 +51,43 @@ def test_a_wrong_value_anywhere_is_told_in_words(content: dict[str, Any]) -> Non
 def test_another_form_of_a_value_is_told_as_it_should_be(key: str, value: Any, remedy: str) -> None:
     (problem,) = problems_of(Federation, WHOLE | {key: value})
     assert remedy in problem.remedy
+
+
+FEDERATION = "schema: 1\nfederation: hippo\nstudy: study.yaml\naddress: localhost:9443\n"
+HORIZON = "horizon: {rounds: 2, local_steps: 2}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "remedies"),
+    [
+        (
+            f"{FEDERATION}rounds: 2\nlocal_steps: 2\n",
+            ["They belong to `horizon`; move them there: `horizon: {rounds: 2, local_steps: 2}`"],
+        ),
+        (f"{FEDERATION}rounds: 2\nhorizon: {{local_steps: 2}}\n", ["`rounds` belongs to `horizon`; move it there"]),
+        (
+            f"{FEDERATION}{HORIZON}epochs: 10\n",
+            [
+                "`epochs` belongs to study.yaml, under `training`; take it out here; in a federation `horizon` "
+                "says how long is trained"
+            ],
+        ),
+        (
+            f"{FEDERATION}{HORIZON}minimum_train_cases: 5\ndevice: cpu\nlearning_rate: 0.1\n",
+            [
+                "`minimum_train_cases` belongs to each hospital's policy.yaml; take it out here",
+                "`device` belongs to each hospital's site.yaml; take it out here",
+                "`learning_rate` belongs to study.yaml; take it out here",
+            ],
+        ),
+        (f"{FEDERATION}{HORIZON}name: hippo\n", ["Did you mean 'federation'?"]),
+        (
+            f"{FEDERATION}{HORIZON}test: false\n",
+            ["`test` belongs to `evaluation`; move it there: `evaluation: {test: false}`"],
+        ),
+    ],
+)
+def test_a_key_in_the_wrong_section_or_file_is_told_where_it_belongs(text: str, remedies: list[str]) -> None:
+    with pytest.raises(InputError) as caught:
+        validate_document(Federation, parse_document(text, Path("federation.yaml")))
+    assert [problem.remedy for problem in caught.value.problems] == remedies

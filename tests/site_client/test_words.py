@@ -64,3 +64,19 @@ def test_files_beside_a_site_file_at_fault_are_told_of_as_well(tmp_path: Path) -
 def test_another_form_of_a_value_is_told_as_it_should_be(model: Any, key: str, value: Any, remedy: str) -> None:
     (problem,) = problems_of(model, (SITE if model is SiteSettings else POLICY) | {key: value})
     assert remedy in problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("model", "content", "remedy"),
+    [
+        (SiteSettings, SITE | {"minimum_train_cases": 3}, "belongs to each hospital's policy.yaml; take it out here"),
+        (SiteSettings, SITE | {"quorum": 3}, "belongs to the coordinator's federation.yaml; take it out here"),
+        (SiteSettings, SITE | {"batch_size": 3}, "belongs to study.yaml, under `training`; take it out here"),
+        (Policy, POLICY | {"device": "cpu"}, "belongs to each hospital's site.yaml; take it out here"),
+        (Policy, POLICY | {"rounds": 3}, "Did you mean 'maximum_rounds'?"),
+        (Policy, POLICY | {"epochs": 3}, "belongs to study.yaml, under `training`; take it out here"),
+    ],
+)
+def test_a_key_of_another_file_is_told_where_it_belongs(model: Any, content: dict[str, Any], remedy: str) -> None:
+    (problem,) = problems_of(model, content)
+    assert problem.remedy.endswith(remedy)

@@ -25,8 +25,9 @@ from wardround.engine.study.commas import mended
 from wardround.engine.study.copied import as_meant, is_of_tabs, without_tabs
 from wardround.engine.study.decimals import untold, with_decimals
 from wardround.engine.study.expectations import Location
-from wardround.engine.study.flaws import UNKNOWN_KEY, Flaw, as_tuples, flaws_of, written
+from wardround.engine.study.flaws import Flaw, as_tuples, flaws_of, written
 from wardround.engine.study.shapes import DASHES
+from wardround.engine.study.strays import Written, with_strays
 from wardround.engine.study.syntax import repeated_keys, syntax_problem, table_problem
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -70,10 +71,10 @@ class Document:
         """`study.yaml:12, training.epochs` for a location."""
         line = self.line(location)
         head = f"{self.path.name}:{line}" if line else self.path.name
-        key = ".".join(str(step) for step in self._keys(location))
+        key = ".".join(str(step) for step in self.keys(location))
         return f"{head}, {key}" if key else head
 
-    def _keys(self, location: Location) -> Location:
+    def keys(self, location: Location) -> Location:
         """The location without pydantic's names of alternatives, which are no keys of the document."""
         found: Location = ()
         for number, step in enumerate(location, start=1):
@@ -160,7 +161,7 @@ def validate_document(model: type[Model], document: Document, *, strict: bool | 
     """The document as `model`; raises `InputError` with every problem, its line, and a suggestion for unknown names.
 
     With `strict` a number in quotation marks is no number, and `true` is no 1; None leaves it to the model. Checks
-    across sections cannot run while a key is unknown, so the document is looked at again without such keys.
+    across sections cannot run while a key is unknown, so the document is looked at again with such keys in their place.
     """
     try:
         found = model.model_validate(as_tuples(document.content), strict=strict)
@@ -170,8 +171,10 @@ def validate_document(model: type[Model], document: Document, *, strict: bool | 
         flaws = untold(document.halved, ())
         if not (flaws or document.copied):
             return found
-    if all(flaw.what.startswith(UNKNOWN_KEY) for flaw in flaws):
-        flaws += _flaws_without(document, {flaw.location for flaw in flaws}, model, strict)
+    written_so = Written(
+        model, document.content, document.keys, document.line, partial(_flaws_in, model=model, strict=strict)
+    )
+    flaws = with_strays(flaws, written_so)
     in_order = sorted(flaws, key=lambda flaw: document.line(flaw.location))
     raise InputError([*document.copied, *(_problem(flaw, document) for flaw in in_order)])
 
@@ -255,12 +258,6 @@ def _with_commas(flaws: list[Flaw], document: Document, model: type[BaseModel], 
     """The flaws, and what decimal commas within brackets have to do with them."""
     flaws = with_decimals(flaws, document.text, document.content, partial(_flaws_in, model=model, strict=strict))
     return flaws + untold(document.halved, flaws)
-
-
-def _flaws_without(
-    document: Document, unknown: set[Location], model: type[BaseModel], strict: bool | None
-) -> list[Flaw]:
-    return _flaws_in(_pruned(document.content, (), unknown), model, strict)
 
 
 def _flaws_in(content: JsonValue, model: type[BaseModel], strict: bool | None) -> list[Flaw]:

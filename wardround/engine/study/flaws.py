@@ -11,8 +11,7 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from wardround.engine.basics.closed import UNFIT
 from wardround.engine.basics.problems import did_you_mean
-from wardround.engine.parts import builtin_and_plugins
-from wardround.engine.study.expectations import Location, Place, flow, homes_of, place_in
+from wardround.engine.study.expectations import Location, Place, flow, place_in
 from wardround.engine.study.names import plain_name
 from wardround.engine.study.remedies import OTHERWISE, close_to, for_example, own_remedy, remedy_for, worded_remedy
 
@@ -21,8 +20,8 @@ _KEY = "[key]"
 """What pydantic puts behind a key that is itself wrong."""
 WRONG_VALUE = "this value cannot be used"
 _PREFIX = "Input should be "
-_MOST_HOMES = 3
 UNKNOWN_KEY = "unknown key"
+MISSING = "a required key is missing"
 
 
 @dataclass(frozen=True)
@@ -122,27 +121,18 @@ def _is_our_own(kind: str) -> bool:
 
 def _unknown_key(location: Location, model: type[BaseModel]) -> Flaw:
     word, known = str(location[-1]), place_in(model, location[:-1]).keys
-    remedy = close_to(word, known) or _moved(word, location[:-1], model)
+    remedy = close_to(word, known)
     listed = f"one of {', '.join(known)}" if known else "no keys here"
     expected = "a key that is known here" if remedy else listed
     remedy = remedy or "Take the line out, or write one of these keys"
     return Flaw(location, f"{UNKNOWN_KEY} {word!r}", f"`{word}`", expected, word, known, remedy)
 
 
-def _moved(word: str, section: Location, model: type[BaseModel]) -> str:
-    """Where a key belongs that stands in the wrong section; empty if nowhere."""
-    here = ".".join(map(str, section))
-    homes = [f"`{home}`" if home else "the top of the file" for home in homes_of(model, word) if home != here]
-    parts = [part for part in builtin_and_plugins().parts() if word in part.parameters.model_fields]
-    homes += [f"the {part.kind} `{part.name}`" for part in parts]
-    return f"`{word}` belongs to {' or '.join(homes[:_MOST_HOMES])}; move it there" if homes else ""
-
-
 def _missing(place: Place) -> Flaw:
     line = place.line
     example = f"Add `{line}`" if place.only is not None else f"Add it, for example `{line}`"
     remedy = example if line else f"Add the key `{place.key}`"
-    return Flaw(place.location, "a required key is missing", f"no `{place.key}`", place.expected, remedy=remedy)
+    return Flaw(place.location, MISSING, f"no `{place.key}`", place.expected, remedy=remedy)
 
 
 def written(value: Any) -> str:

@@ -17,6 +17,7 @@ _TRUTHS = {"yes": "true", "on": "true", "y": "true", "true": "true"} | dict.from
     ("no", "off", "n", "false"), "false"
 )
 _SIZE = re.compile(r"([\d.,' ]*\d)\s*([kKMGT]?B)")
+_NEARLY = 0.8
 OTHERWISE = "Correct it as it says, and run the same command again"
 """What is left to say where nothing is known of a place."""
 _LATER = ", or, if a later release wrote this file, update Wardround"
@@ -80,6 +81,13 @@ def close_to(word: str, known: Iterable[str]) -> str:
     """The close ones of the known words as a remedy; empty where none is close."""
     names = [name for name in known if _alike(word, name)]
     return did_you_mean(word, names) if names else ""
+
+
+def is_nearly(word: str, key: str) -> bool:
+    """Whether a word can hardly stand for anything but a key: written otherwise, a part of it, or off by a letter."""
+    plain, whole = re.sub(r"[\W_]", "", word.lower()), re.sub(r"[\W_]", "", key.lower())
+    is_part = len(plain) > 3 and plain in key.lower().split("_")
+    return plain == whole or is_part or difflib.SequenceMatcher(None, plain, whole).ratio() >= _NEARLY
 
 
 def _alike(word: str, key: str) -> bool:
