@@ -81,44 +81,72 @@ class _Stray:
 
 def with_strays(flaws: list[Flaw], written: Written) -> list[Flaw]:
     """The flaws of a document, with the home of each stray key and without what follows from its absence there."""
-    unknown = [flaw for flaw in flaws if flaw.what.startswith(UNKNOWN_KEY)]
+    unknown = [flaw for flaw in flaws if _is_unknown(flaw)]
     if not unknown:
         return flaws
     strays = [_stray(flaw, written, unknown) for flaw in unknown]
-    moved = _moved(written.content, strays)
-    after = [flaw for flaw in written.flaws_in(moved) if not flaw.what.startswith(UNKNOWN_KEY)]
+    after = [flaw for flaw in written.flaws_in(_moved(written.content, strays)) if not _is_unknown(flaw)]
     still = {written.keys(flaw.location) for flaw in after}
-    others = [flaw for flaw in flaws if flaw not in unknown]
-    others = [flaw for flaw in others if flaw.what != MISSING or written.keys(flaw.location) in still]
-    places = {(*stray.home, str(stray.at[-1])): stray.at for stray in strays if stray.home is not None}
+    others = [
+        flaw
+        for flaw in flaws
+        if not _is_unknown(flaw) and (flaw.what != MISSING or written.keys(flaw.location) in still)
+    ]
+    return [*_gathered(strays, written), *others, *_fresh(after, others, strays, written)]
+
+
+def _is_unknown(flaw: Flaw) -> bool:
+    return flaw.what.startswith(UNKNOWN_KEY)
+
+
+def _fresh(after: list[Flaw], others: list[Flaw], strays: list[_Stray], written: Written) -> list[Flaw]:
+    """What is wrong once the stray keys are in their homes and was not told before.
+
+    Where other values are wrong that may follow from them, unless it is about the stray keys themselves.
+    """
+    places = {(*stray.home, stray.flaw.word): stray.at for stray in strays if stray.home is not None}
     told = {(written.keys(flaw.location), flaw.what) for flaw in others}
-    fresh = [_back(flaw, places) for flaw in after if not others or _is_moved(flaw, places)]
-    fresh = [flaw for flaw in fresh if (written.keys(flaw.location), flaw.what) not in told]
-    return [*_gathered(strays, written), *others, *fresh]
+    found = [_back(flaw, places) for flaw in after if not others or _is_moved(flaw, places)]
+    return [flaw for flaw in found if (written.keys(flaw.location), flaw.what) not in told]
 
 
 def _stray(flaw: Flaw, written: Written, unknown: Iterable[Flaw]) -> _Stray:
-    at = written.keys(flaw.location)
-    stray = _Stray(flaw, at)
-    section = ".".join(str(step) for step in at[:-1])
-    homes = [home for home in homes_of(written.model, flaw.word) if home != section]
-    if homes:
+    stray = _Stray(flaw, written.keys(flaw.location))
+    if homes := _homes(stray, written):
         return _in_sections(stray, homes, written)
-    here = file_with(place_in(written.model, ()).keys)
-    owners = _owners(flaw.word)
+    here, owners = file_with(place_in(written.model, ()).keys), _owners(flaw.word)
     if here == _STUDY and owners:
-        beside = [each.word for each in unknown if written.keys(each.location)[:-1] == at[:-1]]
+        beside = _beside(stray, unknown, written)
         return replace(stray, remedy=_of_parts(stray, owners, beside, written))
-    if named := next((name for name in _USUAL.get(flaw.word, ()) if name in flaw.known), ""):
-        return replace(stray, remedy=f"Did you mean {named!r}?")
-    if any(is_nearly(flaw.word, name) for name in flaw.known):
-        return stray
-    elsewhere = homes_elsewhere(flaw.word, here) or (homes_elsewhere("model", here) if here and owners else ())
-    if elsewhere:
-        instead = _TRAINED if here == "federation.yaml" and flaw.word in ("epochs", "steps") else ""
-        told = f"`{flaw.word}` belongs to {', or to '.join(elsewhere[:_MOST_HOMES])}; take it out here{instead}"
-        return replace(stray, remedy=told)
-    return replace(stray, remedy=_misspelt(flaw, written.model, is_study=here == _STUDY))
+    usual = [name for name in _USUAL.get(flaw.word, ()) if name in flaw.known]
+    if usual or _is_near_here(flaw):
+        return replace(stray, remedy=f"Did you mean {usual[0]!r}?" if usual else "")
+    remedy = _in_files(flaw.word, here, owners) or _misspelt(flaw, written.model, is_study=here == _STUDY)
+    return replace(stray, remedy=remedy)
+
+
+def _homes(stray: _Stray, written: Written) -> list[str]:
+    """The other sections of the same file that have the key."""
+    section = ".".join(str(step) for step in stray.at[:-1])
+    return [home for home in homes_of(written.model, stray.flaw.word) if home != section]
+
+
+def _beside(stray: _Stray, unknown: Iterable[Flaw], written: Written) -> list[str]:
+    """The unknown keys of the same section."""
+    return [flaw.word for flaw in unknown if written.keys(flaw.location)[:-1] == stray.at[:-1]]
+
+
+def _is_near_here(flaw: Flaw) -> bool:
+    return any(is_nearly(flaw.word, name) for name in flaw.known)
+
+
+def _in_files(word: str, here: str, owners: list[Part]) -> str:
+    """What to do with a key of another file; empty if it is of none."""
+    files = homes_elsewhere(word, here) or (homes_elsewhere("model", here) if owners else ())
+    if not files:
+        return ""
+    instead = _TRAINED if here == "federation.yaml" and word in ("epochs", "steps") else ""
+    return f"`{word}` belongs to {', or to '.join(files[:_MOST_HOMES])}; take it out here{instead}"
 
 
 def _owners(key: str) -> list[Part]:
@@ -165,25 +193,28 @@ def _twice(word: str, home: str, line: int) -> str:
 
 def _of_parts(stray: _Stray, owners: list[Part], beside: list[str], written: Written) -> str:
     """What to do with a parameter of a part: move it there, if the study uses the part."""
-    word, at = stray.flaw.word, stray.at
-    own = next((kind for kind, place in _PLACES.items() if at[: len(place)] == place), None)
+    own = next((kind for kind, place in _PLACES.items() if stray.at[: len(place)] == place), None)
     others = [part for part in owners if part.kind is not own]
     if not others:
         shown = " or ".join(f"`{part.name}`" for part in owners[:_MOST_HOMES])
-        near = any(is_nearly(word, name) for name in stray.flaw.known)
-        return "" if near else f"`{word}` belongs to the {own} {shown}; take it out, or use that {own}"
-    for part in others:
-        if used := _used(part, written.content):
-            home = f"the {part.kind} `{part.name}`"
-            if word in used:
-                return _twice(word, home, written.line((*_PLACES[part.kind], word)))
-            new = {
-                key: _value(written.content, (*at[:-1], key)) for key in beside if key in part.parameters.model_fields
-            }
-            line = f"{_PLACES[part.kind][-1]}: {flow({**used, **new})}"
-            return f"`{word}` belongs to {home}{f': write `{line}`' if len(line) <= _LONGEST else '; move it there'}"
+        told = f"`{stray.flaw.word}` belongs to the {own} {shown}; take it out, or use that {own}"
+        return "" if _is_near_here(stray.flaw) else told
+    used = next((part for part in others if _used(part, written.content)), None)
+    if used is not None:
+        return _of_used(stray, used, beside, written)
     shown = " or ".join(f"the {part.kind} `{part.name}`" for part in others[:_MOST_HOMES])
-    return f"`{word}` belongs to {shown}; move it there"
+    return f"`{stray.flaw.word}` belongs to {shown}; move it there"
+
+
+def _of_used(stray: _Stray, part: Part, beside: list[str], written: Written) -> str:
+    """What to do with a parameter of the part that a study uses: how it is written with all that stands beside it."""
+    word, home, place = stray.flaw.word, f"the {part.kind} `{part.name}`", _PLACES[part.kind]
+    used = _used(part, written.content)
+    if word in used:
+        return _twice(word, home, written.line((*place, word)))
+    own = [key for key in beside if key in part.parameters.model_fields]
+    line = f"{place[-1]}: {flow({**used, **{key: _value(written.content, (*stray.at[:-1], key)) for key in own}})}"
+    return f"`{word}` belongs to {home}{f': write `{line}`' if len(line) <= _LONGEST else '; move it there'}"
 
 
 def _used(part: Part, content: JsonValue) -> dict[str, Any]:
