@@ -20,7 +20,7 @@ def _bytes(folder: Path) -> dict[str, str]:
 
 def _predict(place: Place, out: Path, *source: object) -> tuple[int, str]:
     done = run_wardround("predict", place.folder / "model", *source, "--out", out, "--device", "cpu")
-    return done.code, done.err
+    return done.code, done.out + done.err
 
 
 @pytest.mark.parametrize("into", ["images", "labels"])
@@ -107,3 +107,23 @@ def test_a_fit_replaces_nothing_that_no_run_made(place: Place, name: str) -> Non
     assert foreign.name in told.err
     assert foreign.read_text() == "somebody's own"
     assert not (place.folder / "run" / "store").exists()
+
+
+def test_images_that_look_like_masks_are_told(place: Place) -> None:
+    mixed = place.folder / "mixed"
+    mixed.mkdir()
+    for number in range(3):
+        (mixed / place.image(number).name).write_bytes(place.image(number).read_bytes())
+    (mixed / "other.png").write_bytes(place.truth(0).read_bytes())
+    code, told = _predict(place, place.folder / "out", "--folder", mixed)
+    assert code == 0
+    assert "1 of 4 images looks like a mask by few values, all whole numbers (got other)" in told
+
+
+def test_a_table_and_a_folder_that_are_exchanged_are_called_what_they_are(place: Place) -> None:
+    images, out = place.folder / "data" / "images", place.folder / "out"
+    assert f"A folder of images is given as `--folder {images}`" in _predict(place, out, "--manifest", images)[1]
+    assert f"A table is given as `--manifest {place.manifest}`" in _predict(place, out, "--folder", place.manifest)[1]
+    told = run_wardround("evaluate", place.folder / "study.yaml", "--manifest", images, "--predictions", images).err
+    assert "this is a folder of images, and no table" in told
+    assert "--folder" not in told, "evaluate has no such option"

@@ -43,6 +43,11 @@ class Made:
                 found.setdefault(str(line.get("file", "")), set()).add(str(line.get("sha256", "")))
         return found
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names that the record has."""
+        return tuple(self._digests)
+
     def knows(self, name: str) -> bool:
         """Whether the record names a file, whatever has become of it."""
         return name in self._digests

@@ -109,10 +109,28 @@ def require_device(device: str) -> None:
         resolve_device(device)
 
 
-def require_table(manifest: Path) -> None:
-    """Raise `InputError` where no table can be read at `--manifest`; what is wrong within it is told later."""
+def _write_a_table(folder: Path) -> str:
+    from wardround.engine.cohort.surroundings import holds_images
+
+    return "Write a CSV table with one row per case, and name it here" if holds_images(folder) else ""
+
+
+def require_table(manifest: Path, remedy_for_a_folder: Callable[[Path], str] = _write_a_table) -> None:
+    """Raise `InputError` where no table can be read at `--manifest`; what is wrong within it is told later.
+
+    `remedy_for_a_folder` says what to do about a folder of images; it is empty for another one.
+    """
     from wardround.engine.cohort.tables import read_table
 
+    remedy = remedy_for_a_folder(manifest) if manifest.is_dir() else ""
+    if remedy:
+        raise InputError.one(
+            "this is a folder of images, and no table",
+            where=str(manifest),
+            got="a folder",
+            expected="a CSV file with one row per case",
+            remedy=remedy,
+        )
     read_table(manifest, Findings())
 
 

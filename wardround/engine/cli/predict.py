@@ -18,7 +18,9 @@ from wardround.engine.cli.partial import end_with, tell_left_out
 from wardround.engine.cli.telling import described
 
 if TYPE_CHECKING:
+    from wardround.engine.basics.problems import Problem
     from wardround.engine.cohort.folders import Gathered
+    from wardround.engine.experiments.prediction import Written
     from wardround.engine.inspection import Sound
     from wardround.engine.study import Study
 
@@ -60,33 +62,47 @@ def predict(
     for notice in loaded.notices:
         note(f"note: {notice.render()}")
     gathered = _gathered(loaded.study, manifest, folder)
+    for notice in gathered.notices:
+        note(f"note: {notice.render()}")
     require_free(loaded.study, gathered.cohort, out)
     cohort, sound = gathered.cohort, _sound(loaded.study, gathered)
     tell_left_out(sound)
     with progress("Predicting", len(sound.cohort.cases)) as shown:
         written = write_predictions(loaded, sound.cohort, out, shown)
     problems = (*sound.problems, *written.problems)
+    oddities = (*sound.oddities, *_like_masks(written, gathered))
     if not written.cases:
         raise InputError(problems)
     if as_json:
-        files, notices = [str(path) for path in written.files], [asdict(oddity) for oddity in sound.oddities]
+        files = [str(path) for path in written.files]
+        notices = [asdict(each) for each in (*gathered.notices, *oddities)]
         told: dict[str, JsonValue] = {"problems": described(problems)} if problems else {}
         say_json({"cases": written.cases, "files": files, "notices": notices, **told})
     else:
-        notes = [f"note: {oddity.render()}" for oddity in sound.oddities]
+        notes = [f"note: {oddity.render()}" for oddity in oddities]
         say_text("\n".join([*notes, _text(written.cases, len(cohort.cases) + gathered.left_out, out)]))
     end_with(problems, as_json=as_json)
 
 
+def _like_masks(written: Written, gathered: Gathered) -> list[Problem]:
+    """A note of images that look like masks and are not called so, which has been told."""
+    from wardround.engine.cohort.surroundings import masks_notice
+
+    found = [subject for subject in written.like_masks if subject not in gathered.like_masks]
+    place, why = gathered.cohort.manifest, "by few values, all whole numbers"
+    return [masks_notice(place, found, written.cases, why)] if found else []
+
+
 def _require_images(manifest: Path | None, folder: Path | None) -> None:
     from wardround.engine.cohort.folders import images_in
+    from wardround.engine.cohort.surroundings import remedy_for_a_table
 
     if (manifest is None) == (folder is None):
         got = "both" if folder is not None else "neither --manifest nor --folder"
         remedy = "Add `--folder images`, or `--manifest data.csv`, and not both"
         raise InputError.one("where are the images?", got=got, expected="either --manifest or --folder", remedy=remedy)
     if manifest is not None:
-        options.require_table(manifest)
+        options.require_table(manifest, remedy_for_a_table)
     elif folder is not None:
         images_in(folder)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,23 +11,31 @@ from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.reading import require_folder
 from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.cohort.naming import Reading, Readings, readings_of, settled
-from wardround.engine.cohort.paths import holds_dicom
 from wardround.engine.cohort.spelling import difference, lookalikes
-from wardround.engine.study.models import Study
-
-SUFFIXES = (
-    *(".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr"),
-    *(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"),
+from wardround.engine.cohort.surroundings import (
+    images_below,
+    like_masks,
+    masks_notice,
+    own_predictions,
+    remedy_for_a_file,
+    stem_of,
+    without_images,
 )
+from wardround.engine.study.models import Study
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """The cases of a folder that have all their files, and what is wrong with the other files."""
+    """The cases of a folder that have all their files, and what is wrong with the other files.
+
+    `like_masks` are subjects whose files are called as masks are; `notices` tell of them and of what was not looked at.
+    """
 
     cohort: Cohort
     problems: tuple[Problem, ...]
     left_out: int
+    like_masks: tuple[str, ...] = ()
+    notices: tuple[Problem, ...] = ()
 
 
 def folder_cohort(folder: Path, study: Study) -> Cohort:
@@ -67,33 +75,37 @@ def gather_cases(folder: Path, study: Study) -> Gathered:
     if doubts.problems or not whole:
         raise InputError(problems)
     cohort = Cohort(folder, tuple(_case(subject, files) for subject, files in sorted(whole.items())))
-    return Gathered(cohort, problems, len(groups) - len(whole))
+    masks = like_masks([*whole], study.inputs)
+    return Gathered(cohort, problems, len(groups) - len(whole), masks, tuple(_notices(folder, masks, len(whole))))
+
+
+def _notices(folder: Path, masks: Sequence[str], of: int) -> Iterator[Problem]:
+    if masks:
+        yield masks_notice(folder, masks, of, "by their names")
+    below = images_below(folder)
+    if below:
+        count, first = sum(map(len, below.values())), next(iter(below))
+        yield Problem(
+            f"folders below are not looked into, and {'1 image lies' if count == 1 else f'{count:,} images lie'} there",
+            where=str(folder),
+            got=f"such as {first.relative_to(folder) / below[first][0]}",
+            remedy="If they are wanted too, write a table with one row per case and use --manifest",
+        )
 
 
 def images_in(folder: Path) -> list[tuple[str, Path]]:
-    """The images of a folder, each with its name without the ending. Raises `InputError` if there is none."""
-    require_folder(folder, "a folder of images", "Name the folder in which the image lies")
+    """The images of a folder, each with its name without the ending. Raises `InputError` if there is none.
+
+    What a prediction wrote into it is no image.
+    """
+    require_folder(folder, "a folder of images", remedy_for_a_file(folder))
     files = sorted(path.absolute() for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    named = [(_stem(path.name), path) for path in files]
+    own = own_predictions(folder)
+    named = [(stem_of(path.name), path) for path in files if path.name not in own]
     images = [(stem, path) for stem, path in named if stem is not None]
     if not images:
-        raise _without_images(folder, files)
+        raise without_images(folder, files, len(own))
     return images
-
-
-def _without_images(folder: Path, files: Sequence[Path]) -> InputError:
-    dicom = holds_dicom(folder) or any(holds_dicom(item) for item in folder.iterdir() if item.is_dir())
-    remedy = "Is it the right folder? Images in folders below it are not looked for"
-    if dicom:
-        remedy = "It holds DICOM files: convert each series to .nii.gz first, for instance with dcm2niix"
-    got = f"{len(files)} files of other kinds" if files else "no files"
-    expected = f"files in {', '.join(SUFFIXES)}"
-    return InputError.one("the folder has no images", where=str(folder), got=got, expected=expected, remedy=remedy)
-
-
-def _stem(name: str) -> str | None:
-    suffix = next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), None)
-    return None if suffix is None else name[: -len(suffix)]
 
 
 def _whole_files(images: list[tuple[str, Path]], findings: Findings) -> dict[str, tuple[Path, ...]]:
@@ -111,7 +123,9 @@ def _grouped(readings: Readings, study: Study, doubts: Findings, lacking: Findin
     for path, ways in readings.items():
         if not ways:
             known = ", ".join(f"_{name}" for name in study.inputs)
-            remedy = f"Rename it to <case>_<input>, such as {_stem(path.name)}_{study.inputs[0]}, or move it elsewhere"
+            remedy = (
+                f"Rename it to <case>_<input>, such as {stem_of(path.name)}_{study.inputs[0]}, or move it elsewhere"
+            )
             what = "the file's name does not end in an input"
             lacking.add(what, where=str(path), expected=f"one of {known}", remedy=remedy)
         elif len(ways) > 1:
@@ -146,7 +160,7 @@ def _tell_missing(subject: str, files: Mapping[int, Path], study: Study, finding
 def _put(subject: str, name: str, files: Mapping[int, Path]) -> str:
     """How a case that lacks an input gets it, or goes."""
     names = [path.name for path in files.values()]
-    ending = names[0].removeprefix(_stem(names[0]) or "") if names else ""
+    ending = names[0].removeprefix(stem_of(names[0]) or "") if names else ""
     return f"Put '{subject}_{name}{ending}' there, or take {' and '.join(map(repr, names))} out"
 
 

@@ -16,6 +16,7 @@ from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.progress import Progress
 from wardround.engine.cohort import Case, Cohort
 from wardround.engine.cohort.filenames import names_a_file, no_name_of_a_file
+from wardround.engine.experiments.masklike import looks_like_mask
 from wardround.engine.experiments.models import TrainedModel
 from wardround.engine.experiments.workbench import SILENT
 from wardround.engine.imaging import write_label
@@ -55,11 +56,13 @@ class CasePrediction:
 
 @dataclass(frozen=True)
 class Written:
-    """What `write_predictions` wrote, and what was wrong with the cases that it could not predict."""
+    """What `write_predictions` wrote, what was wrong with the cases that it could not predict, and the subjects whose
+    images look like masks."""
 
     files: tuple[Path, ...]
     cases: int
     problems: tuple[Problem, ...]
+    like_masks: tuple[str, ...] = ()
 
 
 def predict_case(model: TrainedModel, case: Case, truth: Study | None = None) -> CasePrediction:
@@ -133,6 +136,7 @@ def write_predictions(model: TrainedModel, cohort: Cohort, folder: Path, shown: 
     findings = Findings([*nameless.values()])
     rows: list[TableRow] = []
     files: list[Path] = []
+    like_masks: list[str] = []
     write: Callable[[CasePrediction], None]
 
     def write_mask(prediction: CasePrediction) -> None:
@@ -147,12 +151,16 @@ def write_predictions(model: TrainedModel, cohort: Cohort, folder: Path, shown: 
     for done, case in enumerate(cohort.cases, start=1):
         if case.subject not in nameless:
             with findings.gather():
-                write(predict_case(model, case))
+                prediction = predict_case(model, case)
+                write(prediction)
                 predicted += 1
+                if looks_like_mask(prediction.sample.image.data):
+                    like_masks.append(case.subject)
+                del prediction  # with its voxels, before the next ones are read
         shown.advance(done, case.subject)
     if rows:
         files.append(_write_table(model.study, rows, made))
-    return Written(tuple(files), predicted, tuple(findings.problems))
+    return Written(tuple(files), predicted, tuple(findings.problems), tuple(like_masks))
 
 
 def require_free(study: Study, cohort: Cohort, folder: Path) -> Made:
