@@ -112,6 +112,24 @@ def test_a_map_of_probabilities_is_told_as_that(hospital: Hospital) -> None:
     hospital.refuse("subject 'case_002', Label", "between 0 and 1, as probabilities are", "at least 0.5", options=FULL)
 
 
+@pytest.mark.parametrize("classes", [{"whole": [1, 2]}, {"left": 1, "right": 2}], ids=["one", "two"])
+@pytest.mark.parametrize("rest", ["error", "background"])
+def test_masks_without_background_are_noted(hospital: Hospital, classes: dict[str, object], rest: str) -> None:
+    hospital.study(changed(SEGMENTATION, classes=classes, rest=rest))
+    for number in (0, 3):
+        relabel(hospital.mask(number), {0: 1, 1: 2})
+    outcome = hospital.check(*FULL)
+    assert outcome.code == 0
+    told = "in 2 of 6 masks no voxel is 0 (background): 'case_000', 'case_003'. If 1 is the background there"
+    assert f"note: data.csv: {told}" in outcome.out
+
+
+def test_fractions_of_several_classes_are_not_to_be_cut_in_two(hospital: Hospital) -> None:
+    mask, grid = read_label(hospital.mask(2))
+    write_image(hospital.mask(2), Image((mask / 2 + 0.01 * (mask == 1)).astype(np.float32)[None], grid))
+    hospital.refuse("For one class save the mask with 1", "for several export it again with the number", options=FULL)
+
+
 def test_negative_values_can_only_be_background(hospital: Hospital) -> None:
     mask, grid = read_label(hospital.mask(2))
     write_image(hospital.mask(2), Image(np.where(mask == 2, -1, mask.astype(np.int16))[None], grid))

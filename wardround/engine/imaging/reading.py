@@ -163,8 +163,9 @@ class _Broken:
         if self._lowest >= 0 and self._highest <= 1:
             return (
                 "a mask holds whole numbers, and these are fractions between 0 and 1, as probabilities are",
-                "Save the mask with 1 where the fraction is at least 0.5 and 0 elsewhere. Was it resampled with linear "
-                "interpolation? Use nearest neighbour",
+                "For one class save the mask with 1 where the fraction is at least 0.5 and 0 elsewhere; for several "
+                "export it again with the number of each class. Was it resampled with linear interpolation? Use "
+                "nearest neighbour",
             )
         return (
             "a mask holds whole numbers",

@@ -264,6 +264,7 @@ def _masks(study: Study, cohort: Cohort, facts: Mapping[str, CaseFacts]) -> Iter
     if empty:
         what = f"{len(empty)} of {len(masks)} masks are empty"
         yield _notice(cohort, empty, what, "They teach what is no class; if something was to be marked there, mark it")
+    yield from _without_background(cohort, masks)
     yield from _rest(study, cohort, masks, named)
     for name, values in study.classes.items():
         if not any(value in mask for value in listed(values) for mask in masks.values()):
@@ -272,6 +273,19 @@ def _masks(study: Study, cohort: Cohort, facts: Mapping[str, CaseFacts]) -> Iter
                 where=cohort.manifest.name,
                 remedy="It can be neither learned nor scored here: look whether the study gives it the right value",
             )
+
+
+def _without_background(cohort: Cohort, masks: Mapping[str, frozenset[int]]) -> Iterator[Problem]:
+    """Masks without a voxel of 0, as where a program counts the background too."""
+    full = [subject for subject, values in masks.items() if 0 not in values]
+    if full:
+        least = min(min(masks[subject]) for subject in full)
+        what = f"in {len(full)} of {len(masks)} masks no voxel is 0 (background)"
+        remedy = (
+            f"If {least} is the background there, as in programs that count from {least}, subtract {least} from every "
+            "voxel, or export these masks again"
+        )
+        yield _notice(cohort, full, what, remedy)
 
 
 def _rest(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from wardround.engine.basics.blocks import blocks, counts
 from wardround.engine.basics.problems import Problem
+from wardround.engine.preprocessing.ways_out import has_no_background, ways_out
 from wardround.engine.study import Study
 from wardround.engine.study.labels import LARGEST_VALUE, spoken
 
@@ -17,10 +18,7 @@ _SHOWN_VALUES = 8
 _SHOWN_CASES = 3
 _LIKE_AN_IMAGE = 256
 """More different values than this are no mask, even where values that no class names count as background."""
-_AS_BACKGROUND = "Write `rest: background` in the study, if they are to count as background"
-_AS_SLIP = "correct the mask, if they are a slip"
-_MANY = 50
-"""So many values that no class names are asked about: the file may be an image."""
+_NO_BACKGROUND = "no voxel of the mask is 0 (background), and it has values outside the study's classes"
 
 
 @dataclass(frozen=True)
@@ -30,12 +28,14 @@ class UnnamedValues(Problem):
     Attributes:
         subject: whose mask it is.
         counts: its voxels, by value.
-        for_many: what to do if all masks together have more such values than classes are likely to have.
+        found: all values of the mask, those of classes too.
+        study: whose classes do not name them.
     """
 
     subject: str = ""
     counts: tuple[tuple[int, int], ...] = ()
-    for_many: str = ""
+    found: frozenset[int] = frozenset()
+    study: Study | None = field(default=None, compare=False)
 
 
 def classes_of(study: Study) -> dict[int, int]:
@@ -57,15 +57,17 @@ def label_problem(study: Study, subject: str, where: str, found: Mapping[int, in
     known = classes_of(study)
     unnamed = {value: count for value, count in found.items() if value not in known}
     if unnamed and study.rest == "error":
+        told = found if has_no_background(found) else unnamed
         return UnnamedValues(
-            "the mask has values outside the study's classes",
+            _NO_BACKGROUND if told is found else "the mask has values outside the study's classes",
             where,
-            _of_mask(unnamed),
+            _of_mask(told),
             named_values(study),
-            ways_out(study, [*unnamed]),
+            ways_out(study, found),
             subject=subject,
-            counts=tuple(unnamed.items()),
-            for_many=_ways_out_of_many(len(unnamed)),
+            counts=tuple(told.items()),
+            found=frozenset(found),
+            study=study,
         )
     if len(unnamed) > _LIKE_AN_IMAGE:
         got = f"{len(found):,} different values from {min(found)} to {max(found)}"
@@ -100,27 +102,6 @@ def named_values(study: Study) -> str:
     return ", ".join(f"{spoken(values)} ({name})" for name, values in study.values_by_class.items())
 
 
-def ways_out(study: Study, values: Sequence[int]) -> str:
-    """What can be done about values that no class names; of many nobody wants to make classes."""
-    if len(values) > _SHOWN_VALUES:
-        return _ways_out_of_many(len(values))
-    usable = [value for value in values if 0 <= value <= LARGEST_VALUE]
-    if not usable:
-        return f"{_AS_BACKGROUND}, or {_AS_SLIP}"
-    name = study.class_names[1]
-    example = f"`{name}: [{', '.join(map(str, (*study.values_by_class[name], usable[0])))}]`"
-    background = _AS_BACKGROUND[0].lower() + _AS_BACKGROUND[1:]
-    return f"List them in a class of the study, such as {example}, or {background}, or {_AS_SLIP}"
-
-
-def _ways_out_of_many(count: int) -> str:
-    doubt = "Is this file the mask, and not an image? " if count > _MANY else ""
-    return (
-        f"{doubt}Export the mask again from the program in which it was drawn, without blurred edges and with one "
-        f"number for each class. {_AS_BACKGROUND}"
-    )
-
-
 def together(problems: Iterable[Problem], where: str) -> list[Problem]:
     """Problems in which those of all masks with values that no class names are one, in the place of the first.
 
@@ -140,12 +121,11 @@ def _joined(unnamed: Sequence[UnnamedValues], where: str) -> Problem:
     for problem in unnamed:
         for value, _ in problem.counts:
             subjects[value].append(problem.subject)
+    found = frozenset[int]().union(*(problem.found for problem in unnamed))
+    study = unnamed[0].study
+    remedy = unnamed[0].remedy if study is None else ways_out(study, found)
     return Problem(
-        f"in {len(unnamed)} cases {unnamed[0].what}",
-        where,
-        _of_masks(subjects),
-        unnamed[0].expected,
-        unnamed[0].remedy if len(subjects) <= _SHOWN_VALUES else unnamed[0].for_many,
+        f"in {len(unnamed)} cases {unnamed[0].what}", where, _of_masks(subjects), unnamed[0].expected, remedy
     )
 
 
