@@ -171,3 +171,20 @@ def test_a_mask_without_one_slice_is_to_be_exported_again(hospital: Hospital, cu
     said = hospital.refuse("subject 'case_001', Label", "the grid differs from that of Channel_0")
     assert ("Export the file again: it has a slice less than the image" in said) == told
     assert ("registration" in said) != told
+
+
+def test_one_patient_under_several_names_is_noted(hospital: Hospital) -> None:
+    head, *rows = hospital.manifest.read_text().splitlines()
+    names = ["p-01", "P-01", "p_01", "q7", "q007", "r"]
+    lines = [f"{row},{name}" for row, name in zip(rows, names, strict=True)]
+    hospital.manifest.write_text("\n".join([f"{head},PatientID", *lines]) + "\n")
+    outcome = hospital.check()
+    assert "may be one patient: 'p-01' (line 2), 'P-01' (line 3), 'p_01' (line 4); 'q7' (line 5), 'q007'" in outcome.out
+    assert "write one form in all rows" in outcome.out
+
+
+def test_subjects_that_may_be_one_patient_are_noted_where_there_is_no_column_of_patients(hospital: Hospital) -> None:
+    hospital.edit("case_001,", "Case-0,")
+    out = hospital.check().out
+    assert "SubjectIDs that differ only by" in out
+    assert "'case_000' (line 2), 'Case-0' (line 3). If they are, add the column PatientID" in out

@@ -13,6 +13,7 @@ from wardround.engine.cohort.twins import Content, Contents
 from wardround.engine.cohort.zeros import AS_TEXT, TAKEN, lost_zeros
 from wardround.engine.imaging.types import Geometry, Remark
 from wardround.engine.inspection.padding import Range, is_padded, padding_notices
+from wardround.engine.inspection.patients import patient_notices
 from wardround.engine.inspection.selection import selection_notices
 from wardround.engine.inspection.shapes import preprocessed_grid
 from wardround.engine.parts.networks import UNet
@@ -77,7 +78,7 @@ def cohort_notices(
     """Everything worth knowing of a cohort whose cases are `facts`, by subject, and that is split in these ways."""
     return (
         *_unlearnt_mirroring(study),
-        *_rows_for_patients(cohort),
+        *patient_notices(cohort),
         *_without_file_names(study, cohort),
         *_lost_zeros(cohort),
         *_smaller_than_patch(study, cohort, facts),
@@ -175,19 +176,6 @@ def _without_file_names(study: Study, cohort: Cohort) -> Iterator[Problem]:
         what = f"{len(found)} SubjectIDs cannot name files, as they must for predicted masks"
         what = named.what if len(found) == 1 else what
         yield _notice(cohort, found, what, f"Expected {named.expected}. {named.remedy}, for instance")
-
-
-def _rows_for_patients(cohort: Cohort) -> Iterator[Problem]:
-    """Images of one person in training and test make a model look better than it is; nobody else can know of them."""
-    if cohort.patients.stated or not any(case.row for case in cohort.cases):
-        return
-    likely = " or ".join(cohort.patients.likely)
-    yield Problem(
-        "there is no PatientID column, so each row counts as a patient of its own, and images of one person may fall "
-        "into different sets" + (f". It looks as if patients were told apart by {likely}" if likely else ""),
-        where=cohort.manifest.name,
-        remedy="If any person has more than one row, add the column PatientID with the same entry in all of them",
-    )
 
 
 def _lost_zeros(cohort: Cohort) -> Iterator[Problem]:
