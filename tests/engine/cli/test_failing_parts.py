@@ -170,7 +170,10 @@ def test_a_package_that_cannot_be_loaded_concerns_only_who_names_its_parts(
     assert (listed.code, "note: the package" not in listed.err, "no_such_module" in listed.err) == (0, True, True)
     hospital.study(changed(SEGMENTATION, training={"loss": "bad_loss"}))
     found = hospital.check().err
-    assert "unknown loss 'bad_loss'" in found
+    assert "unknown loss" not in found, "the package may be the one that has it"
+    assert "If it is not the one that has the loss 'bad_loss', correct that name" in found
+    hospital.study(changed(SEGMENTATION, training={"loss": "dice_c"}))
+    assert "Did you mean 'dice_ce'?" in hospital.check().err
     assert "an installed package's parts cannot be loaded" in found
     assert "No module named 'no_such_module'" in found
 

@@ -6,21 +6,24 @@ and imported when it is first used. A study names parts; it can never name an im
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from typing import Any, ClassVar
 
 from pydantic import ConfigDict
 
-from wardround.engine.basics.blame import Owner, answering, release_of
+from wardround.engine.basics.blame import Owner, answering
 from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.problems import Findings, InputError, Problem, did_you_mean
 
 ENTRY_POINT_GROUP = "wardround.parts"
+_LEAST_TELLING = 3
+"""Letters of a name by which a package may be known."""
 
 
 class Kind(StrEnum):
@@ -156,19 +159,35 @@ class Registry:
     def troubles(self, kind: Kind, name: str) -> tuple[Problem, ...]:
         """Why there may be no part of that name: several have it, or a package that might have it is broken."""
         claimed = self._claimed.get((kind, name))
-        return self.broken if claimed is None else (claimed,)
+        if claimed is not None:
+            return (claimed,)
+        called = tuple(problem for problem in self.broken if _is_called(name, problem))
+        return called or tuple(_doubting(problem, f"{kind} {name!r}") for problem in self.broken)
 
-    def has_several(self, kind: Kind, name: str) -> bool:
-        """Whether two parts or more have that name, so that nobody knows which one is meant."""
-        return (kind, name) in self._claimed
+    def is_explained(self, kind: Kind, name: str) -> bool:
+        """Whether `troubles` tell by themselves why there is no part of that name: several have it, or a package is
+        broken that may have it, while the name is like that of no other part."""
+        if (kind, name) in self._claimed or any(_is_called(name, problem) for problem in self.broken):
+            return True
+        return bool(self.broken) and not did_you_mean(name, self.names(kind)).endswith("?")
 
     def find(self, kind: Kind, name: str) -> Part:
-        """The part of that name; raises `InputError` with the close names, and what may be the reason, if there is
-        none."""
+        """The part of that name; raises `InputError` with the close names, or what is the reason, if there is none."""
         if (kind, name) in self._parts:
             return self._parts[kind, name]
         unknown = Problem(f"unknown {kind}", got=repr(name), remedy=did_you_mean(name, self.names(kind)))
-        raise InputError([*(() if self.has_several(kind, name) else (unknown,)), *self.troubles(kind, name)])
+        raise InputError([*(() if self.is_explained(kind, name) else (unknown,)), *self.troubles(kind, name)])
+
+
+def _is_called(name: str, package: Problem) -> bool:
+    """Whether a broken package is called like a part, so that it is the one that has it."""
+    one, other = (re.sub(r"[^a-z0-9]", "", text.lower()) for text in (name, package.where))
+    return len(one) >= _LEAST_TELLING and one in other
+
+
+def _doubting(package: Problem, part: str) -> Problem:
+    """What is wrong with a package that may have a part, or may not."""
+    return replace(package, remedy=f"{package.remedy}. If it is not the one that has the {part}, correct that name")
 
 
 def _claimed_by(parts: Sequence[Part]) -> Problem:
@@ -184,37 +203,17 @@ def _whose(part: Part) -> str:
     return f"the package {part.package}" if part.package else "Wardround itself"
 
 
-def _rows(entry: EntryPoint) -> tuple[Part, ...]:
-    """The parts of an installed package. Raises `InputError` that names it where they cannot be had."""
-    try:
-        rows = tuple(entry.load())
-    except Exception as error:  # whatever a foreign package raises, the user can only repair or remove it
-        got = f"{type(error).__name__}: {error}"
-        raise _foreign(entry, "an installed package's parts cannot be loaded", got, "a module with rows") from error
-    strange = next((row for row in rows if not isinstance(row, Part)), None)
-    if strange is not None:
-        raise _foreign(entry, "a row of an installed package is no part", repr(strange), "rows of the type Part")
-    return tuple(replace(row, package=release_of(entry)) for row in rows)
-
-
-def _foreign(entry: EntryPoint, what: str, got: str, expected: str) -> InputError:
-    """The error for a package that is not ours, named with its release."""
-    where = f"{release_of(entry)}, entry point {entry.name} = {entry.value}"
-    return InputError.one(
-        what, where=where, got=got, expected=expected, remedy="Repair, update or uninstall the package"
-    )
-
-
 @cache
 def builtin_and_plugins() -> Registry:
     """The registry of this installation: built-in catalogues, then plug-ins by entry point `wardround.parts`."""
     from wardround.engine.parts import augmentation, losses, metrics, networks, optimization, preprocessing
+    from wardround.engine.parts.installed import rows_of
 
     catalogues = (preprocessing, augmentation, networks, losses, metrics, optimization)
     parts, broken = [part for catalogue in catalogues for part in catalogue.PARTS], Findings()
     for entry in entry_points(group=ENTRY_POINT_GROUP):
         with broken.gather():
-            parts.extend(_rows(entry))
+            parts.extend(rows_of(entry))
     return Registry(parts, broken.problems)
 
 

@@ -70,13 +70,13 @@ def _parse(kind: Kind, value: Any) -> Any:
 
 
 def _absent(kind: Kind, name: str) -> list[Flaw]:
-    """There is no such part; or a package that may have it cannot be used, or two have it, so that is told as well."""
+    """There is no such part; or a package that may have it cannot be used, or two have it, and that is told."""
     registry = builtin_and_plugins()
     known = registry.names(kind)
     what, expected = f"unknown {kind} {name!r}", _offered(kind)
     unknown = Flaw((), what, f"`{name}`", expected, name, known, _remedy(kind, name, known))
     troubles = [_as_flaw(problem) for problem in registry.troubles(kind, name)]
-    return troubles if registry.has_several(kind, name) else [unknown, *troubles]
+    return troubles if registry.is_explained(kind, name) else [unknown, *troubles]
 
 
 def _as_flaw(problem: Problem) -> Flaw:
