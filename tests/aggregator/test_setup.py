@@ -208,7 +208,7 @@ def test_a_request_without_proof_is_refused(home: Path, tmp_path: Path) -> None:
     path.write_text(json.dumps(content))
     outcome = aggregator("enroll", "east", path, "--config", home / "federation.yaml")
     assert outcome.code == 2
-    assert "signatures do not fit" in outcome.err
+    assert "changed after the site had signed it" in outcome.err
 
 
 def test_the_invitation_carries_the_plan_and_no_secret(home: Path, tmp_path: Path) -> None:

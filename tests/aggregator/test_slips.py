@@ -77,8 +77,8 @@ def test_a_site_that_stands_twice_in_the_roster_is_named(home: Path) -> None:
 def test_a_study_in_the_place_of_the_federation_file_is_one_problem(home: Path, command: tuple[str, ...]) -> None:
     shutil.copy(home / "study.yaml", home / "other.yaml")
     error = refused(*command, "--config", "other.yaml")
-    assert error.startswith("error: other.yaml: this is no federation file (got a file with the keys augmentation, ")
-    assert "expected a file with the keys federation, address, horizon). Name the federation file itself" in error
+    assert error.startswith("error: other.yaml: this is a study, not a federation file (got a study; ")
+    assert "expected a file with the keys federation, address, horizon). Name the federation file here" in error
     assert len(error.splitlines()) == 1
 
 
@@ -125,3 +125,27 @@ def test_an_address_of_the_machine_itself_is_noted_at_the_beginning(home: Path) 
     outcome = aggregator("init", *words[:-2], "third", "--address", "fl.example.org:9443")
     assert outcome.code == 0
     assert "this machine alone" not in outcome.out
+
+
+@pytest.mark.parametrize("command", [("check",), ("invite",), ("status",), ()])
+@pytest.mark.parametrize(
+    ("name", "content", "called"),
+    [
+        ("site.yaml", "schema: 1\nname: north\nmanifest: data.csv\n", "a site file"),
+        ("policy.yaml", "schema: 1\nminimum_train_cases: 5\n", "a policy"),
+        ("invitation.json", '{"invitation": {}, "signature": ""}', "an invitation"),
+        ("north.pub", None, "a site's enrolment request"),
+        ("roster.json", None, "a roster"),
+    ],
+    ids=["site", "policy", "invitation", "request", "roster"],
+)
+def test_another_file_as_config_is_called_what_it_is(
+    home: Path, command: tuple[str, ...], name: str, content: str | None, called: str
+) -> None:
+    """It may lie in a hospital's folder, where keys and roster of a federation are not missed."""
+    folder = home / "north"
+    (folder / "keys").mkdir(parents=True)
+    (folder / name).write_text(content if content is not None else (home / name).read_text())
+    error = refused(*command, "--config", folder / name)
+    assert f"{name}: this is {called}, not a federation file" in error
+    assert len(error.splitlines()) == 1

@@ -15,9 +15,11 @@ from wardround.federation.succession import Rotation
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a federation of one site."""
     make_home(tmp_path, 9443, names=("north",))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     return tmp_path
 
 
@@ -62,11 +64,25 @@ def test_the_aggregators_own_key_is_no_leak_of_a_site(home: Path) -> None:
         ("roster.json", '{"members": []}', "a roster"),
         ("west.pub", '{"member": {"name": "we', "the beginning of one: the end is missing"),
         ("west.pub", "", "an empty file"),
-        ("west.pub", "Dear coordinator,\n", "another text"),
+        ("west.pub", "Dear coordinator,\n", "a text of another kind"),
         ("west.zip", "PK\x03\x04", "a zip archive"),
         ("west.pub", "-----BEGIN CERTIFICATE-----\n", "a certificate"),
+        (
+            "offer.json",
+            '{"invitation": {"ca_pem": "-----BEGIN CERTIFICATE-----\\n"}, "signature": "00"}',
+            "an invitation",
+        ),
+        ("id.pub", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAbc it@hospital\n", "an SSH key"),
+        ("id.pub", "ecdsa-sha2-nistp256 AAAAE2VjZHNh it@hospital\n", "an SSH key"),
+        ("west.asc", "-----BEGIN PGP PUBLIC KEY BLOCK-----\n", "a PGP key"),
+        ("west.pub", "<!DOCTYPE html><html></html>", "a web page"),
+        ("west.pub", "From: it@hospital\nSubject: our key\n", "a mail"),
+        ("west.pub", "{“member”: {“name”: “west”}}", "a text whose quotation marks were changed"),
     ],
-    ids=["settings", "accepted", "invitation", "roster", "cut", "empty", "mail", "zip", "certificate"],
+    ids=[
+        *("settings", "accepted", "invitation", "roster", "cut", "empty", "text", "zip", "certificate"),
+        *("invitation with certificate", "ssh", "ssh of another kind", "pgp", "page", "mail", "quotes"),
+    ],
 )
 def test_another_file_is_named_with_the_one_to_ask_for(home: Path, name: str, content: str, said: str) -> None:
     (home / "sent").mkdir()
@@ -74,6 +90,40 @@ def test_another_file_is_named_with_the_one_to_ask_for(home: Path, name: str, co
     found = refused(home, "enroll", "west", home / "sent" / name)
     assert f"this is not an enrolment request (got {said}" in found
     assert "Ask the site's staff for west.pub; it lies beside their site.yaml" in found
+
+
+def test_an_ssh_private_key_is_a_leak_of_its_owner(home: Path) -> None:
+    (home / "id").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n")
+    found = refused(home, "enroll", "west", home / "id")
+    for part in ("PRIVATE key for SSH", "Delete your copy", "SSH keys are not used here", "west.pub"):
+        assert part in found
+    assert "revoke" not in found
+
+
+@pytest.mark.parametrize("command", ["enroll", "replace", "rotate-key"])
+@pytest.mark.parametrize("beside", ["nothing", "a folder of the site's name"])
+def test_name_and_file_in_each_others_place_are_put_in_order(home: Path, command: str, beside: str) -> None:
+    sent = request(home, "west")
+    if beside != "nothing":
+        (Path.cwd() / "west").mkdir()
+    found = refused(home, command, sent, "west")
+    assert f"the arguments are exchanged: the site's name comes first, then its file (got {sent} west" in found
+    assert f"`aggregator {command} west {sent}`" in found
+
+
+def test_a_file_that_is_not_there_is_still_put_in_order(home: Path) -> None:
+    assert "`aggregator enroll west west.pub`" in refused(home, "enroll", "west.pub", "west")
+
+
+def test_a_request_that_was_edited_is_told_as_that(home: Path) -> None:
+    path = request(home, "west")
+    whole = path.read_text()
+    for name in ("east", "WEST"):
+        path.write_text(whole.replace('"west"', f'"{name}"'))
+        found = refused(home, "enroll", "west", path)
+        assert "changed" in found
+        for part in ("got ", "expected ", "Ask the site"):
+            assert part in found
 
 
 def test_new_keys_of_an_enrolled_site_have_their_own_command(home: Path) -> None:

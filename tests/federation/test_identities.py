@@ -118,7 +118,7 @@ def test_a_request_with_another_name_or_key_is_refused(tmp_path: Path, field: st
     content = json.loads(path.read_text())
     content["member"][field] = getattr(other, field)
     path.write_text(json.dumps(content))
-    with pytest.raises(InputError, match="signatures do not fit"):
+    with pytest.raises(InputError, match="changed after the site had signed it"):
         EnrolmentRequest.load(path)
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.site_client.support import Site, build_site, invitation_for, write_cohort
+from tests.support.studies import SEGMENTATION, write_study
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode, run
-from wardround.federation.identities import Member, Roster, SiteKeys
+from wardround.federation.identities import EnrolmentRequest, Member, Roster, SiteKeys
 from wardround.federation.invitation import SignedInvitation
 from wardround.site_client import supervisor
 from wardround.site_client.agreement import pin
@@ -99,7 +100,7 @@ def test_it_ends_with_two_and_the_next_step(
         ("another name", "site.yaml:3, name: this site's keys are enrolled under another name, north"),
         (
             "another site's keys",
-            "these are the keys of another site (got the keys of south; expected the keys of north)",
+            "site.yaml:3, name: the name is north, the keys are those of south (got north, with the keys of south in",
         ),
     ],
 )
@@ -185,6 +186,80 @@ def test_a_wrong_site_file_keeps_nothing_else_from_being_told(site: Site, capsys
         assert told in error
 
 
+OTHER_FILES = {
+    "policy.yaml": "a policy",
+    "study.yaml": "a study",
+    "invitation.json": "an invitation",
+    "north.pub": "a site's enrolment request",
+    "accepted.json": "an invitation",
+    "federation.yaml": "a federation file",
+}
+
+
+@pytest.mark.parametrize("name", OTHER_FILES)
+@pytest.mark.parametrize("words", [("check", "--offline"), ()], ids=["check", "start"])
+def test_another_file_as_config_is_called_what_it_is_and_nothing_is_derived(
+    site: Site, name: str, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_study(site.folder / "study.yaml", SEGMENTATION)
+    (site.folder / "federation.yaml").write_text(
+        "schema: 1\nfederation: f\nstudy: study.yaml\naddress: a:1\nhorizon: {rounds: 1, local_steps: 1}\n"
+    )
+    assert run(app, [*words, "--config", str(site.folder / name)]) == ExitCode.BAD_INPUT
+    error = capsys.readouterr().err
+    assert error.count("error: ") == 1, error
+    assert f"{name}: this is {OTHER_FILES[name]}, not a site file" in error
+    assert "Name the site file here" in error
+
+
+@pytest.mark.parametrize("words", [("check", "--offline"), ()], ids=["check", "start"])
+def test_a_private_key_as_config_is_not_shown(
+    site: Site, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = site.settings.keys / "signing.key"
+    assert run(app, [*words, "--config", str(path)]) == ExitCode.BAD_INPUT
+    error = capsys.readouterr().err
+    assert "this is no site file (got a private key" in error
+    assert path.read_text().splitlines()[1][:12] not in error
+
+
+@pytest.mark.parametrize("what", ["policy", "manifest", "accepted", "site file", "key"])
+def test_an_empty_folder_that_a_container_made_is_removed_and_the_file_put_back(
+    site: Site, what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = site.settings
+    path = {
+        "policy": settings.policy,
+        "manifest": settings.manifest,
+        "accepted": settings.accepted,
+        "site file": site.config,
+        "key": settings.keys / "signing.key",
+    }[what]
+    path.unlink(missing_ok=True)
+    path.mkdir()
+    assert run(app, ["--config", str(site.config)]) == ExitCode.BAD_INPUT
+    error = capsys.readouterr().err
+    assert "Remove the empty folder (a container makes one" in error
+    assert error.count("empty folder") == 1
+
+
+def test_a_name_of_another_site_is_never_a_reason_to_give_keys_up(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever writes another hospital's name has the own keys, and must keep them."""
+    south = EnrolmentRequest.create("south", SiteKeys.create(tmp_path / "south")).member
+    roster = Roster.of((*site.invitation.roster.members, south))
+    invitation = invitation_for(site.coordinator, roster)
+    pin(site.settings.accepted, SignedInvitation.by(invitation, site.coordinator))
+    site.config.write_text(site.config.read_text().replace("name: north", "name: south"))
+    for words in (["check", "--offline"], []):
+        assert run(app, [*words, "--config", str(site.config)]) == ExitCode.BAD_INPUT
+        error = capsys.readouterr().err
+        assert "If this is north, write `name: north`" in error
+        assert "delete" not in error.lower()
+        assert "rotate-keys" not in error
+
+
 def test_another_file_in_the_place_of_the_site_file_is_one_problem(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -193,7 +268,7 @@ def test_another_file_in_the_place_of_the_site_file_is_one_problem(
     config.chmod(0o644)
     assert run(app, ["--config", str(config)]) == ExitCode.BAD_INPUT
     error = capsys.readouterr().err
-    assert error.startswith("error: federation.yaml: this is no site file")
+    assert error.startswith("error: federation.yaml: this is a federation file, not a site file")
     assert error.count("error: ") == 1
 
 

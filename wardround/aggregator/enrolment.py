@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from wardround.aggregator.key_changes import read_changes
-from wardround.aggregator.requests import refuse_other_files
+from wardround.aggregator.requests import refuse_other_files, require_order
 from wardround.aggregator.roster_flaws import missing_roster, roster_problems
 from wardround.engine.basics.files import is_missing, write_settings
 from wardround.engine.basics.keeping import Kept, require_kept
@@ -44,6 +44,7 @@ def enrol(path: Path, name: str, request_path: Path) -> Member:
         InputError: the request is not valid, is of a site with another name, name or keys are in the roster already,
             or a key was revoked or replaced.
     """
+    require_order("enroll", name, request_path)
     member = _requested(name, request_path)
     roster = Roster(members=()) if is_missing(path) else read_roster(path)
     _refuse_known(roster, member, path)
@@ -60,6 +61,7 @@ def remove(path: Path, name: str) -> None:
 
 def replace_keys(path: Path, name: str, request_path: Path) -> Member:
     """Give a site of the roster the keys of its new request. Raises `InputError` as `enrol` does."""
+    require_order("replace", name, request_path)
     roster = read_roster(path)
     _require_known(roster, name, path)
     member = _requested(name, request_path)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from wardround.aggregator.enrolment import of_another_name, read_roster
 from wardround.aggregator.key_changes import KeyChange, add_change, read_changes
-from wardround.aggregator.requests import refuse_other_files
+from wardround.aggregator.requests import refuse_other_files, require_order
 from wardround.engine.basics.problems import InputError, did_you_mean
 from wardround.federation.identities import EnrolmentRequest, Member, Roster, fingerprint
 from wardround.federation.succession import distinct, read_rotation
@@ -112,6 +112,7 @@ def rotate(roster_path: Path, name: str, request: Path, typed: str | None) -> Me
         InputError: the request is not valid, of another site, with keys of another, needs a fingerprint, or has another
             than the one that was typed.
     """
+    require_order("rotate-key", name, request)
     present = _present(roster_path, name)
     refuse_other_files(request, name)
     rotation = read_rotation(request)

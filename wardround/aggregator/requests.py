@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 from wardround.aggregator.certificates import CA_KEY_FILE, SERVER_KEY_FILE
 from wardround.engine.basics.problems import InputError
-from wardround.engine.basics.reading import kind_of, read_named
+from wardround.engine.basics.reading import key_kind, kind_of, read_named
 from wardround.federation.identities import COORDINATOR_FILE
+from wardround.federation.travelled import what_became, without_mark
 
 _MOST_BYTES = 16 * 2**20
-_PRIVATE, _CERTIFICATE = b"PRIVATE KEY-----", b"BEGIN CERTIFICATE-----"
+_PRIVATE = b"PRIVATE KEY-----"
 _OWN = (COORDINATOR_FILE, CA_KEY_FILE, SERVER_KEY_FILE)
 _OTHERS = (
     ("roster", "what a site has accepted, or an invitation"),
@@ -22,6 +24,23 @@ _OTHERS = (
     ("rotations", "a list of replaced keys, which stays with the site"),
 )
 """Other files of a federation, by a key that they have."""
+_SSH_PUBLIC, _SSH_PRIVATE = "an SSH key", "an SSH private key"
+_SSH = "SSH keys are not used here. "
+_CUT = "a file whose end is missing"
+
+
+def require_order(command: str, name: str, request: Path) -> None:
+    """Raise `InputError` where the site's name and its file were given in each other's place."""
+    given = Path(name)
+    is_named_as_a_file = given.name != name or given.suffix in (".pub", ".json", ".txt")
+    if request.is_file() or not (given.is_file() or is_named_as_a_file):
+        return
+    raise InputError.one(
+        "the arguments are exchanged: the site's name comes first, then its file",
+        got=f"{name} {request}",
+        expected="NAME NAME.pub",
+        remedy=f"`aggregator {command} {shlex.quote(str(request))} {shlex.quote(name)}`",
+    )
 
 
 def refuse_other_files(path: Path, name: str) -> None:
@@ -30,6 +49,8 @@ def refuse_other_files(path: Path, name: str) -> None:
     A private key is a leak, whatever was meant by it: whoever has a copy can speak in the site's name.
     """
     content = read_named(path, "enrolment request", _MOST_BYTES)
+    if key_kind(content) == _SSH_PRIVATE:
+        raise _ssh_private(path, name)
     if _PRIVATE in content:
         raise _own_key(path, name) if path.name in _OWN else _sites_key(path, name)
     if kind := _kind(content, path):
@@ -38,8 +59,20 @@ def refuse_other_files(path: Path, name: str) -> None:
             where=str(path),
             got=kind,
             expected=f"the {name}.pub that `site-client init` wrote",
-            remedy=f"Ask the site's staff for {name}.pub; it lies beside their site.yaml",
+            remedy=f"{_SSH if kind == _SSH_PUBLIC else ''}Ask the site's staff for {name}.pub; it lies beside their "
+            "site.yaml",
         )
+
+
+def _ssh_private(path: Path, name: str) -> InputError:
+    return InputError.one(
+        "this is somebody's PRIVATE key for SSH, which nobody else may have",
+        where=str(path),
+        got=_SSH_PRIVATE,
+        expected=f"{name}.pub, which `site-client init` wrote, and which holds no secret",
+        remedy="Delete your copy, and tell its owner, who makes a new one. SSH keys are not used here: ask the site's "
+        f"staff for {name}.pub; it lies beside their site.yaml",
+    )
 
 
 def _sites_key(path: Path, name: str) -> InputError:
@@ -67,16 +100,22 @@ def _own_key(path: Path, name: str) -> InputError:
 
 def _kind(content: bytes, path: Path) -> str:
     """What a file is that is no request; empty where it may be one."""
-    if _CERTIFICATE in content[:200]:
-        return "a certificate"
-    if kind := kind_of(content):
+    if kind := kind_of(content) or key_kind(content):
         return kind
     if not content.strip():
         return "an empty file"
     if path.suffix.lower() in (".yaml", ".yml"):
         return "a file of settings (YAML)"
     try:
-        keys = set(json.loads(content))
+        keys = set(json.loads(without_mark(content)))
     except (ValueError, TypeError, RecursionError):
-        return "the beginning of one: the end is missing" if content.lstrip()[:1] == b"{" else "another text"
+        return _no_json(content)
     return next((word for key, word in _OTHERS if key in keys), "")
+
+
+def _no_json(content: bytes) -> str:
+    """What a text is that should have been JSON, as mails and word processors spoil it."""
+    became, _ = what_became(without_mark(content), "")
+    if became == _CUT:
+        return "the beginning of one: the end is missing"
+    return became or "another text"

@@ -267,9 +267,12 @@ class EnrolmentRequest(WireModel):
         request = _read_request(path)
         if not request.proven:
             raise InputError.one(
-                "the request's signatures do not fit its keys",
+                "the enrolment request was changed after the site had signed it",
                 where=str(path),
-                remedy="Ask the site for the file again",
+                got="other contents than those that the site's keys have signed",
+                expected="the file as `site-client init` wrote it",
+                remedy="Ask the site for the file again, as an attachment, and leave it as it is: name and keys "
+                "cannot be written by hand",
             )
         return request
 
@@ -308,7 +311,7 @@ def _read_request(path: Path) -> EnrolmentRequest:
         raise later_release(error, path) or InputError.one(
             "this is not an enrolment request",
             where=str(path),
-            got="another file",
+            got="one that was changed or damaged" if b'"signing_proof"' in content else "another file",
             expected="the NAME.pub file that `site-client init` wrote",
             remedy="Ask the site's staff for that file; it lies beside their site.yaml",
         ) from None

@@ -12,6 +12,7 @@ from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.files import write_settings
 from wardround.engine.basics.keeping import Kept, require_kept
 from wardround.engine.basics.problems import Findings, InputError, Problem
+from wardround.engine.basics.reading import require_file
 from wardround.engine.basics.releases import later_release
 from wardround.engine.study import Study
 from wardround.engine.study.documents import place_of_key
@@ -77,6 +78,8 @@ def read_accepted(path: Path) -> Invitation:
         DamagedAgreementError: it is not one, or was changed after it had been accepted.
     """
     require_kept(path, Kept.SETTINGS, "accepted invitation")
+    if path.is_dir():
+        require_file(path, "accepted invitation")
     try:
         pinned = _pinned(path.read_bytes())
     except FileNotFoundError:
@@ -246,12 +249,12 @@ def _keys_of_another(settings: SiteSettings, owner: str) -> InputError:
     name = settings.name
     if owner and owner != name:
         return InputError.one(
-            "these are the keys of another site",
-            where=str(settings.keys),
-            got=f"the keys of {owner}",
-            expected=f"the keys of {name}",
-            remedy=f"Put the keys of {name} back from their backup. Nobody may have another site's keys: if {owner} "
-            f"is another hospital, delete them here and tell it, so that it makes new ones (`site-client rotate-keys`)",
+            f"the name is {name}, the keys are those of {owner}",
+            where=settings.place("name"),
+            got=f"{name}, with the keys of {owner} in {settings.keys}",
+            expected="the name and the keys of one site",
+            remedy=f"If this is {owner}, write `name: {owner}`. If it is {name}, put the keys of {name} back from "
+            f"their backup, keep these until then, and tell {owner} that its keys were here",
         )
     return InputError.one(
         "the roster has other keys for this site than those in the keys folder",

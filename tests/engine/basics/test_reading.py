@@ -36,7 +36,16 @@ def _other_ending(path: Path) -> None:
         (_similar, "there is no such study", "Its folder has 'study2.yaml'"),
         (_other_ending, "there is no such study", "Its folder has 'study.yml'"),
         (os.mkfifo, "the study is a pipe", "Name the file itself"),
-        (Path.mkdir, "the study is a folder", "Name the file in it"),
+        (
+            Path.mkdir,
+            "the study is a folder",
+            "Remove the empty folder (a container makes one where a file is not there",
+        ),
+        (
+            lambda path: (path / "inner").mkdir(parents=True),
+            "the study is a folder",
+            "Name the file in it; it has inner",
+        ),
         (_link, "the study is a link that leads nowhere", "Put back what the link leads to"),
         (_circle, "the study is a link that leads nowhere", "name the file itself"),
     ],

@@ -6,13 +6,13 @@ Nothing here waits: a pipe or a device in the place of a file is refused before 
 from __future__ import annotations
 
 import codecs
+import contextlib
 import difflib
 import errno
 import logging
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -38,6 +38,23 @@ _SIGNATURES = (
     (b"NRRD", "an NRRD image"),
     (b"SQLite", "a database"),
 )
+_HEAD = 200
+_KEYS = (
+    (b"BEGIN OPENSSH PRIVATE KEY", "an SSH private key"),
+    (b"PuTTY-User-Key-File", "an SSH private key"),
+    (b"PRIVATE KEY-----", "a private key"),
+    (b"BEGIN CERTIFICATE REQUEST", "a request for a certificate"),
+    (b"BEGIN CERTIFICATE", "a certificate"),
+    (b"BEGIN PGP", "a PGP key or message"),
+    (b"BEGIN SSH2 PUBLIC KEY", "an SSH key"),
+    (b"ssh-ed25519 ", "an SSH key"),
+    (b"ssh-rsa ", "an SSH key"),
+    (b"ssh-dss ", "an SSH key"),
+    (b"ecdsa-sha2-", "an SSH key"),
+    (b"@openssh.com ", "an SSH key"),
+    (b"BEGIN PUBLIC KEY", "a public key of another program"),
+)
+"""Keys and certificates by the letters that they have near their beginning."""
 _YAML = (".yaml", ".yml")
 _ENDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -156,7 +173,7 @@ def remedy_for_missing(path: Path) -> str:
     return f"{_NOTHING_ALIKE} {path.absolute()}; check the path, and the folder in which the command is run"
 
 
-@contextmanager
+@contextlib.contextmanager
 def naming_place(where: str) -> Iterator[None]:
     """While a file is read that another file names: problems are told with that place, and the path as what was got."""
     try:
@@ -175,14 +192,31 @@ def kind_of(content: bytes) -> str:
     return "a NIfTI image" if content[344:347] in (b"n+1", b"ni1") else "a file of bytes that are no text"
 
 
+def key_kind(content: bytes) -> str:
+    """What bytes are that are a key or a certificate; empty for anything else, as for JSON that has one amid it."""
+    head = content.removeprefix(codecs.BOM_UTF8).lstrip()[:_HEAD]
+    return "" if head.startswith((b"{", b"[")) else next((kind for mark, kind in _KEYS if mark in head), "")
+
+
 def _not_a_file(path: Path, noun: str, mode: int) -> Problem:
     kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
     got = next((word for test, word in kinds if test(mode)), "a device")
     remedy = "Name the file itself; a pipe or device is not read"
     if stat.S_ISDIR(mode):
-        names = ", ".join(_likely(path, noun)[:_SHOWN])
-        remedy = f"Name the file in it{f'; it has {names}' if names else '; it is empty'}"
+        remedy = remedy_for_folder(path, noun)
     return Problem(f"the {noun} is {got}", str(path), got, "a file", remedy)
+
+
+def remedy_for_folder(folder: Path, noun: str) -> str:
+    """What to do about a folder in the place of a file."""
+    with contextlib.suppress(OSError):
+        if not any(folder.iterdir()):
+            return (
+                "Remove the empty folder (a container makes one where a file is not there that it should see), and put "
+                f"the {noun} in its place; or name the file itself"
+            )
+    names = ", ".join(_likely(folder, noun)[:_SHOWN])
+    return f"Name the file in it{f'; it has {names}' if names else ''}"
 
 
 def _likely(folder: Path, noun: str) -> list[str]:

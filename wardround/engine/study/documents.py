@@ -6,7 +6,7 @@ import codecs
 import math
 import re
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -19,8 +19,9 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
 
 from wardround.engine.basics.keeping import Kept, check_kept
+from wardround.engine.basics.knownfiles import KnownFile, known_file
 from wardround.engine.basics.problems import Findings, InputError, Problem
-from wardround.engine.basics.reading import kind_of, read_named
+from wardround.engine.basics.reading import key_kind, kind_of, read_named
 from wardround.engine.study.commas import mended
 from wardround.engine.study.copied import as_meant, is_of_tabs, without_tabs
 from wardround.engine.study.decimals import untold, with_decimals
@@ -34,6 +35,7 @@ Model = TypeVar("Model", bound=BaseModel)
 _FORM = "lines of the form `key: value`"
 _MOST_BYTES = 16 * 2**20
 _FOREIGN_KEYS = 3
+_SCHEMA = "schema"
 
 
 @dataclass(frozen=True)
@@ -90,10 +92,15 @@ def read_document(path: Path, noun: str = "YAML file") -> Document:
     Raises `InputError` for what cannot be read, is not YAML, or names a key twice.
     """
     content = read_named(path, noun, _MOST_BYTES + 1)
-    if kind := kind_of(content) or ("a file of megabytes" if len(content) > _MOST_BYTES else ""):
+    if kind := kind_of(content) or _secret(content) or ("a file of megabytes" if len(content) > _MOST_BYTES else ""):
         remedy = f"Name the {noun} itself, and check the order of the arguments"
         raise InputError.one(f"this is no {noun}", where=str(path), got=kind, expected=_FORM, remedy=remedy)
     return parse_document(_decoded(content, path), path)
+
+
+def _secret(content: bytes) -> str:
+    """What key or certificate a file is, whose text is not shown; what has one amid its lines is none."""
+    return key_kind(content) if content.lstrip().startswith((b"-----", b"ssh-", b"ecdsa-", b"sk-", b"PuTTY-")) else ""
 
 
 def _decoded(content: bytes, path: Path) -> str:
@@ -206,11 +213,16 @@ def _kept(content: dict[str, JsonValue], wrong: set[Location]) -> dict[str, Json
 
 
 def require_kind(model: type[BaseModel], document: Document, noun: str) -> None:
-    """Raise `InputError` for a document most of whose keys `model` does not know: it is another file."""
+    """Raise `InputError` for a document that is another file: one that is known as such, or most of whose keys `model`
+    does not know."""
     content = document.content if isinstance(document.content, dict) else {}
     fields = {field.alias or name: field for name, field in model.model_fields.items()}
     foreign = [key for key in content if key not in fields]
-    lacking = [key for key, field in fields.items() if field.is_required() and key not in content]
+    required = [key for key, field in fields.items() if field.is_required() and key != _SCHEMA]
+    lacking = [key for key in required if key not in content]
+    known = known_file(content)
+    if known is not None and known.noun != noun and _is_unlike(content, foreign, lacking, required):
+        raise InputError([_another_file(known, noun, document, lacking)])
     if len(foreign) < _FOREIGN_KEYS or 2 * len(foreign) <= len(content) or not lacking:
         return
     raise InputError.one(
@@ -219,6 +231,21 @@ def require_kind(model: type[BaseModel], document: Document, noun: str) -> None:
         got=f"a file with the keys {', '.join(foreign[:_FOREIGN_KEYS])}",
         expected=f"a file with the keys {', '.join(lacking[:_FOREIGN_KEYS])}",
         remedy=f"Name the {noun} itself, and check the order of the arguments and the folder",
+    )
+
+
+def _is_unlike(content: Collection[str], foreign: list[str], lacking: list[str], required: list[str]) -> bool:
+    """Whether a file that looks like another one is not also one with a few keys astray."""
+    return 2 * len(lacking) > len(required) if required else 2 * len(foreign) > len(content)
+
+
+def _another_file(known: KnownFile, noun: str, document: Document, lacking: list[str]) -> Problem:
+    return Problem(
+        f"this is {known.called}, not a {noun}",
+        document.path.name,
+        known.called,
+        f"a file with the keys {', '.join(lacking[:_FOREIGN_KEYS])}" if lacking else f"a {noun}",
+        f"Name the {noun} here, and check the folder; {known.taken}",
     )
 
 
