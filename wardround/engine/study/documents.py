@@ -6,11 +6,11 @@ import codecs
 import math
 import re
 import types
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, JsonValue, ValidationError
 from ruamel.yaml import YAML
@@ -216,30 +216,48 @@ def require_kind(model: type[BaseModel], document: Document, noun: str) -> None:
     """Raise `InputError` for a document that is another file: one that is known as such, or most of whose keys `model`
     does not know."""
     content = document.content if isinstance(document.content, dict) else {}
-    fields = {field.alias or name: field for name, field in model.model_fields.items()}
-    foreign = [key for key in content if key not in fields]
-    required = [key for key, field in fields.items() if field.is_required() and key != _SCHEMA]
-    lacking = [key for key in required if key not in content]
-    known = known_file(content)
-    if known is not None and known.noun != noun and _is_unlike(content, foreign, lacking, required):
-        raise InputError([_another_file(known, noun, document, lacking)])
-    if len(foreign) < _FOREIGN_KEYS or 2 * len(foreign) <= len(content) or not lacking:
-        return
-    raise InputError.one(
-        f"this is no {noun}",
-        where=document.path.name,
-        got=f"a file with the keys {', '.join(foreign[:_FOREIGN_KEYS])}",
-        expected=f"a file with the keys {', '.join(lacking[:_FOREIGN_KEYS])}",
-        remedy=f"Name the {noun} itself, and check the order of the arguments and the folder",
-    )
+    keys, known = _Keys.of(model, content), known_file(content)
+    if known is not None and known.noun != noun and keys.are_anothers:
+        raise InputError([_another_file(known, noun, document, keys.lacking)])
+    if len(keys.foreign) >= _FOREIGN_KEYS and keys.are_mostly_foreign and keys.lacking:
+        raise InputError.one(
+            f"this is no {noun}",
+            where=document.path.name,
+            got=f"a file with the keys {', '.join(keys.foreign[:_FOREIGN_KEYS])}",
+            expected=f"a file with the keys {', '.join(keys.lacking[:_FOREIGN_KEYS])}",
+            remedy=f"Name the {noun} itself, and check the order of the arguments and the folder",
+        )
 
 
-def _is_unlike(content: Collection[str], foreign: list[str], lacking: list[str], required: list[str]) -> bool:
-    """Whether a file that looks like another one is not also one with a few keys astray."""
-    return 2 * len(lacking) > len(required) if required else 2 * len(foreign) > len(content)
+@dataclass(frozen=True)
+class _Keys:
+    """The keys at the top of a file beside those of a model: all, those it does not know, and those it must have."""
+
+    given: Collection[str]
+    foreign: Sequence[str]
+    required: Sequence[str]
+
+    @classmethod
+    def of(cls, model: type[BaseModel], given: Collection[str]) -> Self:
+        fields = {field.alias or name: field for name, field in model.model_fields.items()}
+        required = [key for key, field in fields.items() if field.is_required() and key != _SCHEMA]
+        return cls(given, [key for key in given if key not in fields], required)
+
+    @property
+    def lacking(self) -> list[str]:
+        return [key for key in self.required if key not in self.given]
+
+    @property
+    def are_mostly_foreign(self) -> bool:
+        return 2 * len(self.foreign) > len(self.given)
+
+    @property
+    def are_anothers(self) -> bool:
+        """Whether a file that looks like another one is not this one with a few keys astray."""
+        return 2 * len(self.lacking) > len(self.required) if self.required else self.are_mostly_foreign
 
 
-def _another_file(known: KnownFile, noun: str, document: Document, lacking: list[str]) -> Problem:
+def _another_file(known: KnownFile, noun: str, document: Document, lacking: Sequence[str]) -> Problem:
     return Problem(
         f"this is {known.called}, not a {noun}",
         document.path.name,
