@@ -218,3 +218,16 @@ def test_a_file_that_may_not_be_read(hospital: Hospital, monkeypatch: pytest.Mon
         "data.csv:6, subject 'case_004', Channel_0",
         "the file cannot be read (got Permission denied; expected a file that this user may read)",
     )
+
+
+@pytest.mark.parametrize(("size", "better"), [(SHAPE, ""), ((32, 32, 32), "`patches: {size: [24, 28, 20]}`")], ids=str)
+def test_a_patch_that_fits_already_is_not_advised(hospital: Hospital, size: tuple[int, int, int], better: str) -> None:
+    hospital.study(changed(SEGMENTATION, preprocessing=[], patches={"size": [*size], "per_case": 1}))
+    image, (mask, grid) = read_image(hospital.image(0)), read_label(hospital.mask(0))
+    smaller = replace(grid, shape=(24, 28, 16))
+    write_image(hospital.image(0), Image(image.data[..., :16], smaller))
+    write_label(hospital.mask(0), mask[..., :16], smaller)
+    out = hospital.check().out
+    assert "smaller than the patch" in out
+    assert ("wastes less work" in out) == bool(better)
+    assert better in out

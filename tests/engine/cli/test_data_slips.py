@@ -188,3 +188,9 @@ def test_subjects_that_may_be_one_patient_are_noted_where_there_is_no_column_of_
     out = hospital.check().out
     assert "SubjectIDs that differ only by" in out
     assert "'case_000' (line 2), 'Case-0' (line 3). If they are, add the column PatientID" in out
+
+
+def test_a_table_of_zeros_is_no_matter_of_alphabets(hospital: Hospital) -> None:
+    hospital.manifest.write_bytes(bytes(300))
+    said = hospital.refuse("the file holds nothing (got a file of 300 bytes that are all 0", "Copy it again")
+    assert "UTF" not in said

@@ -64,3 +64,26 @@ def test_png_and_jpeg_may_take_each_others_name(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_bytes(_picture("PNG"))
     (tmp_path / "photo.png").write_bytes(_picture("JPEG"))
     assert read_header(tmp_path / "photo.jpg").geometry.shape == read_header(tmp_path / "photo.png").geometry.shape
+
+
+@pytest.mark.parametrize("name", ["scan.nii.gz", "scan.nii", "scan.mha", "scan.nrrd", "photo.png", "photo.tif"])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "an empty file of 0 bytes"),
+        (bytes(200), "a file of 200 bytes that are all 0"),
+        (bytes(3_000_000), "a file of 3,000,000 bytes that are all 0"),
+        (bytes(4096) + b"voxels", "a file whose first 4,096 bytes are 0"),
+    ],
+    ids=["empty", "short", "long", "begun late"],
+)
+def test_the_placeholder_of_a_cloud_drive_is_told_as_that(
+    tmp_path: Path, name: str, content: bytes, words: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    for read in (read_header, read_label):
+        with pytest.raises(InputError) as caught:
+            read(tmp_path / name)  # type: ignore[operator]
+        (problem,) = caught.value.problems
+        assert problem.got == words
+        assert "the placeholder of a cloud drive" in problem.remedy

@@ -97,6 +97,7 @@ def _decode(path: Path) -> str:
             "this is no table", where=str(path), got="a YAML file", expected="a CSV file", remedy=remedy
         )
     content = read_named(path, "table")
+    _require_content(path, content)
     _require_text(path, content)
     encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     try:
@@ -110,6 +111,18 @@ def _decode(path: Path) -> str:
             expected="UTF-8",
             remedy=f"{_AS_CSV} An export in the alphabet of Windows or of old programs loses accents",
         ) from None
+
+
+def _require_content(path: Path, content: bytes) -> None:
+    """Raise `InputError` for a file of zeros alone, as cloud drives leave them."""
+    if content and not content.strip(b"\0"):
+        raise InputError.one(
+            "the file holds nothing",
+            where=str(path),
+            got=f"a file of {len(content):,} bytes that are all 0",
+            expected="a table",
+            remedy="Copy it again; or, if it is the placeholder of a cloud drive, let that fetch it",
+        )
 
 
 def _require_text(path: Path, content: bytes) -> None:

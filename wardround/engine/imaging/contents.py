@@ -12,11 +12,16 @@ from wardround.engine.imaging.formats import ADVICE, Format, format_of, suffix_o
 from wardround.engine.imaging.sources import Source
 
 _START = 540
+_BLOCK = 1 << 20
 _LEAST = 348
 """Bytes of the shortest header of a NIfTI: of less nobody can say that it is something else."""
 _DICOM = "Convert DICOM series to .nii.gz first, for instance with dcm2niix"
 _EXPORT = "Export the image again, for instance as .nii.gz or .png"
 _FETCH = "Fetch the file itself, for instance with `git lfs pull`"
+
+_CLOUD = (
+    "Is it the placeholder of a cloud drive, such as OneDrive? Then choose there that the file is kept on this machine"
+)
 
 
 @dataclass(frozen=True)
@@ -79,8 +84,7 @@ def require_announced(source: Source) -> Format:
         format_ = format_of(path)
     except InputError as error:
         raise _unsupported(error, kind) from None
-    if source.place.stat().st_size == 0:
-        raise unreadable(path, "an empty file of 0 bytes", "Copy or export it again; was the disk full?")
+    _require_content(source, kind)
     if kind is None or kind.suffix == suffix_of(path):
         return format_
     found = next((known for known in Format if kind.suffix in known.value), None)
@@ -95,6 +99,15 @@ def require_announced(source: Source) -> Format:
         expected=f"{format_.name}, as {suffix_of(path)} announces",
         remedy=remedy,
     )
+
+
+def _require_content(source: Source, kind: _Kind | None) -> None:
+    """Raise `InputError` for a file of no bytes, or of zeros alone."""
+    if source.place.stat().st_size == 0:
+        remedy = f"Copy or export it again; was the disk full? {_CLOUD}"
+        raise unreadable(source.path, "an empty file of 0 bytes", remedy)
+    if kind is None and (zeros := _leading_zeros(source)):
+        raise unreadable(source.path, zeros, f"Copy it again. {_CLOUD}")
 
 
 def _unsupported(error: InputError, kind: _Kind | None) -> InputError:
@@ -118,6 +131,18 @@ def _kind(source: Source) -> _Kind | None:
     if _is_nifti(start):
         return _NIFTI if start[344:347] == b"n+1" or start[4:7] == b"n+2" else _PAIR
     return next((kind for at, magic, kind in _MAGIC if start[at : at + len(magic)] == magic), None)
+
+
+def _leading_zeros(source: Source) -> str:
+    """In words, that a file holds nothing but zeros, or begins with them as no image does; empty for any other."""
+    read = 0
+    with source.place.open("rb") as file:
+        while block := file.read(_BLOCK):
+            held = len(block) - len(block.lstrip(b"\0"))
+            read += held
+            if held < len(block):
+                return f"a file whose first {read:,} bytes are 0" if read >= _START else ""
+    return f"a file of {read:,} bytes that are all 0"
 
 
 def _packed(source: Source) -> _Kind | None:

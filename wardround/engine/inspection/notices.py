@@ -146,10 +146,12 @@ def _smaller_than_patch(study: Study, cohort: Cohort, facts: Mapping[str, CaseFa
         what = f"{len(small)} of {len(facts)} cases are smaller than the patch of {size}"
         what += f" and will be padded with {_padding(study)}"
         largest = [max(sides) for sides in zip(*shapes.values(), strict=True)]
+        fitting = _fitting(study, largest)
+        remedy = f"In the study `patches: {{size: {fitting}}}` wastes less work on padding"
         yield replace(
             _notice(cohort, small, what),
             got=f"{' x '.join(map(str, largest))} at most after preprocessing",
-            remedy=f"In the study `patches: {{size: {_fitting(study, largest)}}}` wastes less work on padding",
+            remedy=remedy if fitting != [*study.patches.size] else "",
         )
 
 
