@@ -296,3 +296,13 @@ def test_classes_of_several_values_are_written_with_the_first_and_scored_with_al
     cohort = replace(cohort, cases=cohort.cases[:2])
     evaluation = evaluate_cohort(study, cohort, folder_predictor(study, cohort, place.folder / "predictions"))
     assert [case.scores["dice"] for case in evaluation.cases] == [1.0, 1.0]
+
+
+def test_a_study_that_is_not_the_models_is_told_with_its_line_before_any_case(place: Place) -> None:
+    write_study(place.folder / "study.yaml", flat_study(inputs=["T1"], classes={"blob": [1, 2]}))
+    text = (place.folder / "study.yaml").read_text().splitlines()
+    outcome = place.score("model")
+    for key, told in zip(("inputs", "classes"), problems(outcome), strict=True):
+        (line,) = [number for number, line in enumerate(text, start=1) if line.startswith(f"{key}:")]
+        assert f"study.yaml:{line}, {key}: the model has other {key}" in told
+    assert "note:" not in outcome.err

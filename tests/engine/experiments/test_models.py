@@ -10,7 +10,15 @@ from tests.engine.experiments.cohorts import flat_cohort, flat_study, solid_stud
 from wardround.aggregator.initial import notes_on
 from wardround.engine.basics.problems import InputError
 from wardround.engine.experiments.fit import _Run
-from wardround.engine.experiments.models import BEST, STUDY, load_model, other_steps, write_study, write_weights
+from wardround.engine.experiments.models import (
+    BEST,
+    STUDY,
+    load_model,
+    other_steps,
+    require_model,
+    write_study,
+    write_weights,
+)
 from wardround.engine.experiments.workbench import Workbench
 from wardround.engine.preprocessing.steps import ResampleStep, ResizeStep
 from wardround.engine.study import Study
@@ -78,3 +86,33 @@ def test_a_run_s_folder_in_the_place_of_its_model_is_led_to_it(tmp_path: Path) -
             load_model(given)
     with pytest.raises(InputError, match=r"does not exist|Looked for|Its folder has"):
         load_model(tmp_path / "rum")
+
+
+def _told(folder: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        require_model(folder)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "last.safetensors", "hippo.safetensors"])
+def test_weights_alone_need_the_folder_they_come_from(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).touch()
+    for place in (tmp_path, tmp_path / name):
+        told = _told(place)
+        assert f"{place}: study.yaml is missing (got weights alone, {name};" in told
+        assert "for the whole folder `model`" in told
+        assert "wardround fit" not in told
+
+
+def test_a_model_folder_without_its_weights_says_so(tmp_path: Path) -> None:
+    write_study(tmp_path / STUDY, flat_study())
+    assert "this is not a model folder" in _told(tmp_path), "a study may lie anywhere"
+    (tmp_path / "metrics.json").touch()
+    assert "model.safetensors is missing (got study.yaml;" in _told(tmp_path)
+    (tmp_path / "final.safetensors").touch()
+    assert "If final.safetensors has its weights, call that file model.safetensors" in _told(tmp_path)
+
+
+def test_an_unfinished_run_is_no_part_of_a_model(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.safetensors").touch()
+    assert "when it is finished" in _told(tmp_path)

@@ -64,6 +64,7 @@ def evaluate(
         partial(load_study, study),
         partial(options.require_table, manifest),
         partial(_require_scored, model, predictions),
+        partial(_require_alike, study, model),
         partial(options.require_device, device),
         partial(options.take_threads, threads),
         partial(options.require_folder, out, "--out", "scores"),
@@ -145,6 +146,26 @@ def _require_scored(model: Path | None, predictions: Path | None) -> None:
         raise InputError.one(what, got=got, expected=expected, remedy=remedy)
     if model is not None:
         require_model(model)
+
+
+def _require_alike(study: Path, model: Path | None) -> None:
+    """Before any image is opened: a study and a model that do not fit, each difference with its line. What cannot be
+    read of either is told by those who need it."""
+    from wardround.engine.experiments.evaluation import require_alike
+    from wardround.engine.experiments.models import STUDY
+    from wardround.engine.inspection.preflight import in_file
+    from wardround.engine.study import load_study
+
+    if model is None:
+        return
+    try:
+        stated, trained = load_study(study), load_study(model / STUDY)
+    except InputError:
+        return
+    try:
+        require_alike(stated, trained)
+    except InputError as error:
+        raise InputError(in_file(study, error.problems)) from None
 
 
 def _evaluate(study: Study, cohort: Cohort, predictor: Predictor, out: Path | None, left_out: int) -> Scored:

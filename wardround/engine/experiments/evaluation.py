@@ -42,6 +42,8 @@ from wardround.engine.study import Study
 from wardround.engine.study.expectations import flow
 
 _SHOWN_NAMES = 3
+_ALIKE = {"task": "task", "dimensions": "model.dimensions", "inputs": "inputs", "classes": "classes"}
+"""What a study and a model's own must have alike, and the key that states it."""
 
 Predictor = Callable[[Case], CasePrediction]
 Watcher = Callable[[CasePrediction, CaseScores], None]
@@ -64,19 +66,24 @@ def model_predictor(study: Study, model: TrainedModel) -> Predictor:
 
     The truth is read as the study says; so it may have another `rest` than the one that the model was trained with.
     """
+    require_alike(study, model.study)
+    return lambda case: predict_case(model, case, study)
+
+
+def require_alike(study: Study, model: Study) -> None:
+    """Raise `InputError`, with places that are keys of the study, where a model was trained for something else."""
     findings = Findings()
-    for key in ("task", "dimensions", "inputs", "classes"):
-        stated, trained = getattr(study, key), getattr(model.study, key)
+    for key, place in _ALIKE.items():
+        stated, trained = getattr(study, key), getattr(model, key)
         if stated != trained:
             findings.add(
-                f"the model has other {key}",
-                where=f"study {study.study}",
+                f"the model has {'another' if key == 'task' else 'other'} {key}",
+                where=place,
                 got=flow(stated),
                 expected=f"{flow(trained)}, as the model's own study.yaml says",
                 remedy="Give the study that the model was trained with, or another model",
             )
     findings.raise_if_any()
-    return lambda case: predict_case(model, case, study)
 
 
 def folder_predictor(study: Study, cohort: Cohort, folder: Path) -> Predictor:

@@ -29,6 +29,7 @@ from wardround.engine.training.weights import put_weights
 
 BEST, LAST, STUDY, METRICS = "model.safetensors", "last.safetensors", "study.yaml", "metrics.json"
 _SHOWN_MODELS = 3
+_ASK = "Ask who gave you this for the whole folder `model`, or copy all of it"
 _RELEASE, _STEPS = "release", "steps"
 _FIRST = ("resample", "resize")
 """Steps that had another version in a release that recorded none."""
@@ -66,25 +67,52 @@ def load_model(folder: Path, *, device: str = "auto") -> TrainedModel:
 def require_model(folder: Path) -> None:
     """Raise `InputError` for a folder that is no model's, with the one that was probably meant."""
     missing = [name for name in (STUDY, BEST) if not (folder / name).is_file()]
-    if missing:
-        raise InputError.one(
-            "this is not a model folder",
-            where=str(folder),
-            got=f"no {' and no '.join(missing)}",
-            expected="a folder with both",
-            remedy=where_models_lie(folder),
-        )
+    if not missing:
+        return
+    torn = None if _models_near(folder) else _torn(folder)
+    if torn is not None:
+        raise InputError([torn])
+    raise InputError.one(
+        "this is not a model folder",
+        where=str(folder),
+        got=f"no {' and no '.join(missing)}",
+        expected=f"a folder with {STUDY} and {BEST}",
+        remedy=where_models_lie(folder),
+    )
 
 
 def where_models_lie(folder: Path) -> str:
-    """The model folder that was probably meant: in a run's folder, a fold's, or around a file of the model."""
-    around = [folder.parent] if folder.is_file() else [*folder.glob("model"), *sorted(folder.glob("*/model"))]
-    found = [path for path in around if (path / STUDY).is_file() and (path / BEST).is_file()]
-    if found:
-        return f"Name {' or '.join(str(path) for path in found[:_SHOWN_MODELS])}"
+    """What to do about a folder that is no model's: the one that was probably meant, or where models come from."""
+    near = _models_near(folder)
+    if near:
+        return f"Name {' or '.join(map(str, near[:_SHOWN_MODELS]))}"
     if not folder.exists():
         return f"{remedy_for_missing(folder)}. `wardround fit` writes a folder called `model` for each fold"
     return "`wardround fit` writes one, called `model`, for each fold when it is finished: RUN/fold-0/model"
+
+
+def _models_near(folder: Path) -> list[Path]:
+    """The model folder that was probably meant: in a run's folder, a fold's, or around a file of the model."""
+    around = [folder.parent] if folder.is_file() else [*folder.glob("model"), *sorted(folder.glob("*/model"))]
+    return [path for path in around if (path / STUDY).is_file() and (path / BEST).is_file()]
+
+
+def _torn(folder: Path) -> Problem | None:
+    """What is missing of a model of which only a part is there; None for what is no part of one."""
+    place = folder.parent if folder.is_file() else folder
+    weights = [path.name for path in sorted(place.glob("*.safetensors")) if path.name != "checkpoint.safetensors"]
+    if folder.is_file():
+        weights = [name for name in weights if name == folder.name]
+    expected = f"both, {STUDY} and {BEST}, in one folder"
+    if weights and not (place / STUDY).is_file():
+        remedy = f"{_ASK}: weights alone do not say how images are made ready for them, nor what their classes are"
+        return Problem(f"{STUDY} is missing", str(folder), f"weights alone, {', '.join(weights)}", expected, remedy)
+    if weights or ((place / STUDY).is_file() and (place / METRICS).is_file()):
+        got = ", ".join([STUDY, *weights])
+        others = " or ".join(name for name in weights if name != LAST)
+        remedy = f"If {others} has its weights, call that file {BEST}. Otherwise: {_ASK}" if others else _ASK
+        return Problem(f"{BEST} is missing", str(folder), got, expected, remedy)
+    return None
 
 
 def _load(folder: Path, device: str) -> TrainedModel:
