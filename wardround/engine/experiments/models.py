@@ -100,19 +100,26 @@ def _models_near(folder: Path) -> list[Path]:
 def _torn(folder: Path) -> Problem | None:
     """What is missing of a model of which only a part is there; None for what is no part of one."""
     place = folder.parent if folder.is_file() else folder
-    weights = [path.name for path in sorted(place.glob("*.safetensors")) if path.name != "checkpoint.safetensors"]
-    if folder.is_file():
-        weights = [name for name in weights if name == folder.name]
-    expected = f"both, {STUDY} and {BEST}, in one folder"
+    weights = _weights_in(place, folder)
     if weights and not (place / STUDY).is_file():
+        got, expected = f"weights alone, {', '.join(weights)}", f"both, {STUDY} and {BEST}, in one folder"
         remedy = f"{_ASK}: weights alone do not say how images are made ready for them, nor what their classes are"
-        return Problem(f"{STUDY} is missing", str(folder), f"weights alone, {', '.join(weights)}", expected, remedy)
-    if weights or ((place / STUDY).is_file() and (place / METRICS).is_file()):
-        got = ", ".join([STUDY, *weights])
-        others = " or ".join(name for name in weights if name != LAST)
-        remedy = f"If {others} has its weights, call that file {BEST}. Otherwise: {_ASK}" if others else _ASK
-        return Problem(f"{BEST} is missing", str(folder), got, expected, remedy)
-    return None
+        return Problem(f"{STUDY} is missing", str(folder), got, expected, remedy)
+    is_model = (place / STUDY).is_file() and (place / METRICS).is_file()
+    return _without_weights(folder, weights) if weights or is_model else None
+
+
+def _weights_in(place: Path, named: Path) -> list[str]:
+    """Names of the files of weights in a folder; of a file that was named, its own."""
+    names = [path.name for path in sorted(place.glob("*.safetensors")) if path.name != "checkpoint.safetensors"]
+    return [name for name in names if place == named or name == named.name]
+
+
+def _without_weights(folder: Path, weights: list[str]) -> Problem:
+    others = " or ".join(name for name in weights if name != LAST)
+    remedy = f"If {others} has its weights, call that file {BEST}. Otherwise: {_ASK}" if others else _ASK
+    got, expected = ", ".join([STUDY, *weights]), f"both, {STUDY} and {BEST}, in one folder"
+    return Problem(f"{BEST} is missing", str(folder), got, expected, remedy)
 
 
 def _load(folder: Path, device: str) -> TrainedModel:
