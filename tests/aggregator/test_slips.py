@@ -149,3 +149,20 @@ def test_another_file_as_config_is_called_what_it_is(
     error = refused(*command, "--config", folder / name)
     assert f"{name}: this is {called}, not a federation file" in error
     assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('study: "study.yaml"', "study: ~/study.yaml", "study: `~` means nothing here: write the whole path"),
+        ('study: "study.yaml"', "study: $HOME/study.yaml", "study: variables of a shell mean nothing here"),
+        ("keys: keys", "keys: ~it/keys", "folders.keys: `~` means nothing here"),
+        ("# initial: model ", "initial: ${MODEL}/last ", "initial: variables of a shell mean nothing here"),
+    ],
+    ids=["home", "variable", "home of another", "variable amid"],
+)
+def test_a_path_of_the_federation_file_stands_for_itself(home: Path, old: str, new: str, said: str) -> None:
+    edit(home / "federation.yaml", old, new)
+    error = refused("check")
+    assert said in error
+    assert error.count("error: ") == 1, error

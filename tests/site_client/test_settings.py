@@ -107,3 +107,33 @@ def test_what_init_and_accept_write_is_kept_well_whatever_the_umask(tmp_path: Pa
         os.umask(before)
     kept = {str(site.folder / name) for name in SITE_FILES} | {str(site.folder), str(site.settings.keys)}
     assert [problem for problem in findings.problems if problem.where in kept] == []
+
+
+@pytest.mark.parametrize("key", ["manifest", "work", "keys", "policy", "accepted"])
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("$HOME/a", "variables of a shell mean nothing here: write the whole path"),
+        ("${DATA}/a", "variables of a shell"),
+        ("/srv/${SITE}/a", "variables of a shell"),
+        ("'%USERPROFILE%/a'", "variables of a shell"),
+        ("file:///srv/a", "write the path alone"),
+        ("~nobodyatall/a", "this machine knows no such home folder"),
+    ],
+)
+def test_a_path_that_only_a_shell_understands_is_told_as_that(tmp_path: Path, key: str, path: str, said: str) -> None:
+    lines = {"manifest": "data.csv"} | {key: path}
+    text = "schema: 1\nname: north\n" + "".join(f"{name}: {value}\n" for name, value in lines.items())
+    with pytest.raises(InputError) as caught:
+        load_settings(_write(tmp_path / "site.yaml", text))
+    (problem,) = caught.value.problems
+    assert problem.where.endswith(f", {key}")
+    assert said in problem.what
+
+
+def test_the_own_home_folder_may_be_written_with_its_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    text = "schema: 1\nname: north\nmanifest: ~/data.csv\nwork: a$b\n"
+    settings = load_settings(_write(tmp_path / "site.yaml", text))
+    assert settings.manifest == tmp_path / "home" / "data.csv"
+    assert settings.work == tmp_path / "a$b", "a sign within a name is a letter like others"

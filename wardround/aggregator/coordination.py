@@ -22,6 +22,7 @@ from wardround.engine.inspection.preflight import Trial, in_file, no_trial
 from wardround.engine.study import Study, load_study
 from wardround.engine.study.documents import Document, load_settings_file, read_document, require_kind, usable_part
 from wardround.federation.identities import CoordinatorKey, Roster
+from wardround.federation.paths import flaw_of_whole
 from wardround.federation.protocol import Continuation, Plan
 
 SUCCESSION_FILE = "succession.json"
@@ -169,7 +170,7 @@ def _roster(folders: Folders, looked_at: Collection[Path], findings: Findings) -
 def _study_path(document: Document, home: Path) -> Path:
     content = document.content
     named = content.get("study") if isinstance(content, dict) else None
-    if not isinstance(named, str):
+    if not isinstance(named, str) or flaw_of_whole(named):
         # The missing or mistyped key is reported with the other problems of the file.
         raise InputError([])
     path = home / named

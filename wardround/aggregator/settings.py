@@ -13,6 +13,7 @@ from wardround.aggregator.strategies.registry import StrategyField
 from wardround.engine.basics.closed import Added
 from wardround.engine.study.models import Frozen
 from wardround.federation.addresses import Address, CalledAddress, Host, Network, split_address
+from wardround.federation.paths import WholePath
 from wardround.federation.protocol import Checks, Horizon, Leaves, MetricName, Requirements, Weights
 
 Port = Annotated[int, Field(ge=1, le=65535, examples=[9444])]
@@ -52,10 +53,10 @@ Deadline = Annotated[
 class Folders(Frozen):
     """Where the aggregator keeps what. `keys` holds secrets; `state` is what a run resumes from."""
 
-    keys: Path = Path("keys")
-    state: Path = Path("state")
-    results: Path = Path("results")
-    roster: Path = Path("roster.json")
+    keys: Annotated[WholePath, Field(examples=["keys"])] = Path("keys")
+    state: Annotated[WholePath, Field(examples=["state"])] = Path("state")
+    results: Annotated[WholePath, Field(examples=["results"])] = Path("results")
+    roster: Annotated[WholePath, Field(examples=["roster.json"])] = Path("roster.json")
 
 
 class Evaluation(Frozen):
@@ -135,7 +136,7 @@ class Federation(Frozen):
 
     schema_version: Literal[1] = Field(alias="schema")
     federation: FederationName
-    study: Path
+    study: Annotated[WholePath, Field(examples=["study.yaml"])]
     address: CalledAddress
     listen: Address | None = None
     folders: Folders = Folders()
@@ -148,7 +149,7 @@ class Federation(Frozen):
     grace: Annotated[Seconds | None, Added("0.2.0")] = None
     patience: Annotated[Seconds, Added("0.2.0")] = 3600.0
     preparing: Annotated[Deadline, Added("0.2.0")] = 86_400.0
-    initial: Annotated[Path | None, Added("0.2.0")] = None
+    initial: Annotated[WholePath | None, Field(examples=["model"]), Added("0.2.0")] = None
     fold: Annotated[int, Field(ge=0, le=49)] = 0
     evaluation: Evaluation = Evaluation()
     weights: Annotated[Weights, Added("0.2.0")] = Weights()

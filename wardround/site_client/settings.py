@@ -15,6 +15,7 @@ from wardround.engine.basics.sizes import Size
 from wardround.engine.study.documents import load_settings_file, place_of_key
 from wardround.federation.addresses import CalledAddress
 from wardround.federation.metric_names import known_metrics
+from wardround.federation.paths import HomePath
 from wardround.federation.protocol import USUAL_ALLOWANCE, SiteName
 
 
@@ -44,13 +45,13 @@ class SiteSettings(_Section):
 
     schema_version: Literal[1] = Field(alias="schema")
     name: SiteName
-    manifest: Path
-    work: Path = Path("work")
+    manifest: HomePath
+    work: Annotated[HomePath, Field(examples=["work"])] = Path("work")
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
     threads: Annotated[int, Field(ge=1, le=1024, examples=[4])] | None = None
-    keys: Path = Path("keys")
-    policy: Path = Path("policy.yaml")
-    accepted: Path = Path("accepted.json")
+    keys: Annotated[HomePath, Field(examples=["keys"])] = Path("keys")
+    policy: Annotated[HomePath, Field(examples=["policy.yaml"])] = Path("policy.yaml")
+    accepted: Annotated[HomePath, Field(examples=["accepted.json"])] = Path("accepted.json")
     address: CalledAddress | None = None
     health_port: Annotated[int, Field(ge=1, le=65535, examples=[50051])] | None = None
     answer_seconds: Annotated[float, Field(ge=0, le=15)] = 10.0
