@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.offered import offers_that_fail
 from tests.support.spoiling import filled, problems_of, unfit_messages
 from wardround.aggregator.settings import Evaluation, Federation, Folders, Limits, Updates
 from wardround.engine.basics.problems import InputError
@@ -91,3 +92,8 @@ def test_a_key_in_the_wrong_section_or_file_is_told_where_it_belongs(text: str, 
     with pytest.raises(InputError) as caught:
         validate_document(Federation, parse_document(text, Path("federation.yaml")))
     assert [problem.remedy for problem in caught.value.problems] == remedies
+
+
+@pytest.mark.parametrize("content", [WHOLE, OTHER], ids=["usual", "other"])
+def test_every_line_that_is_offered_may_stand_there(content: dict[str, Any]) -> None:
+    assert offers_that_fail(Federation, content) == []

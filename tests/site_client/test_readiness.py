@@ -132,6 +132,28 @@ def test_what_the_policy_forbids_is_told_with_its_line_and_what_to_write(
         assert "If the hospital agrees, write `tasks: [classification, segmentation]`; if not," in said
 
 
+def test_what_the_policy_forbids_is_told_beside_its_wrong_values(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.settings.policy.write_text(
+        "schema: 1\nmaximum_rounds: 2\ntasks: [classification]\nmetrics: [Dice]\nminimum_train_cases: 5000\n"
+    )
+    for command in ([], ["check", "--offline"]):
+        assert run(app, [*command, "--config", str(site.config)]) == ExitCode.BAD_INPUT
+        said = capsys.readouterr().err
+        for told in ("unknown metric 'Dice'", "policy.yaml:3, tasks: ", "policy.yaml:2, maximum_rounds: "):
+            assert told in said
+    assert "policy.yaml:5, minimum_train_cases: too few training cases" in said
+
+
+def test_a_key_that_cannot_be_read_forbids_nothing(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    site.settings.policy.write_text("schema: 1\nmaximum_rounds: many\ntasks: [Segmentation]\nminimum_train_cases: x\n")
+    assert run(app, ["check", "--offline", "--config", str(site.config)]) == ExitCode.BAD_INPUT
+    said = capsys.readouterr()
+    assert said.err.count("error: policy.yaml") == 3
+    assert "the policy allows it" not in said.out
+
+
 def test_an_example_of_a_setting_is_one_that_a_site_may_want(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = "store_limit: 200 Go\nhealth_port: 99999\n"
     site.config.write_text(site.config.read_text() + wrong)

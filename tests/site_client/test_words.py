@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.offered import offers_that_fail
 from tests.support.spoiling import filled, problems_of, unfit_messages
 from wardround.engine.basics.problems import InputError
 from wardround.site_client.preflight import check_site
@@ -80,3 +81,12 @@ def test_another_form_of_a_value_is_told_as_it_should_be(model: Any, key: str, v
 def test_a_key_of_another_file_is_told_where_it_belongs(model: Any, content: dict[str, Any], remedy: str) -> None:
     (problem,) = problems_of(model, content)
     assert problem.remedy.endswith(remedy)
+
+
+@pytest.mark.parametrize(
+    ("model", "content"),
+    [(SiteSettings, SITE), (Policy, POLICY), (Policy, POLICY | {"metrics": ["dice"]})],
+    ids=["site", "policy", "metrics"],
+)
+def test_every_line_that_is_offered_may_stand_there(model: Any, content: dict[str, Any]) -> None:
+    assert offers_that_fail(model, content) == []

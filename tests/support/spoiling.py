@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,10 @@ FORBIDDEN = (
 )
 
 
-def spoilt(content: Any) -> Iterator[tuple[tuple[str | int, ...], Any, Any]]:
+def spoilt(content: Any, values: Sequence[Any] = WRONG_VALUES) -> Iterator[tuple[tuple[str | int, ...], Any, Any]]:
     """Every place of a document, each wrong value, and the document with that value in that place."""
     for place in _places(content, ()):
-        for value in WRONG_VALUES:
+        for value in values:
             changed = copy.deepcopy(content)
             parent = changed
             for step in place[:-1]:

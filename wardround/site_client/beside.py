@@ -19,7 +19,7 @@ from wardround.federation.identities import SiteKeys
 from wardround.site_client.agreement import Agreement, check_membership, check_policy, load_agreement, owner_of
 from wardround.site_client.folds import too_few_for_the_plan
 from wardround.site_client.readiness import require_ready, require_table
-from wardround.site_client.settings import SiteSettings, load_policy, load_settings
+from wardround.site_client.settings import SiteSettings, load_settings, read_policy
 
 _LINE = re.compile(r"([a-z_]+): +(?:'([^']*)'|\"([^\"]*)\"|([^#'\"\s][^#]*?))\s*(?:#.*)?")
 """A key and its text in a file that as a whole is no YAML."""
@@ -112,9 +112,8 @@ class _Beside:
     def look(self) -> None:
         """Read each file, and compare them with each other."""
         settings, findings = self.settings, self.findings
-        policy = keys = agreement = None
-        with findings.gather():
-            policy = None if "policy" in self.faulty else load_policy(settings.policy)
+        keys = agreement = None
+        policy = None if "policy" in self.faulty else read_policy(settings.policy, findings)
         with findings.gather():
             keys = None if "keys" in self.faulty else SiteKeys.load(settings.keys)
         with findings.gather():

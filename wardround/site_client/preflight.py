@@ -29,7 +29,7 @@ from wardround.site_client.installation import known_installation
 from wardround.site_client.parts import tried
 from wardround.site_client.pinned import Change, CohortPins, Proposal, require_patients, steps_note
 from wardround.site_client.readiness import has_work, require_table, require_work
-from wardround.site_client.settings import Policy, SiteSettings, load_policy
+from wardround.site_client.settings import Policy, SiteSettings, load_policy, usable_policy
 from wardround.site_client.two_users import require_overview
 
 _LEAST_FREE_BYTES = 2 * 10**9
@@ -69,6 +69,10 @@ class Preflight:
     findings: Findings = field(default_factory=Findings)
     notes: list[str] = field(default_factory=list)
     checks: list[Checked] = field(default_factory=list)
+
+    def found_in_order(self, name: str) -> bool:
+        """Whether a thing was looked at and nothing was wrong with it."""
+        return any(check.name == name and check.ok for check in self.checks)
 
     @contextmanager
     def examined(self, name: str) -> Iterator[list[str]]:
@@ -122,7 +126,7 @@ def _gathered_policy(settings: SiteSettings, flight: Preflight) -> Policy | None
         policy = load_policy(settings.policy)
         said.append("can be read, and nobody else may change it")
         return policy
-    return None
+    return usable_policy(settings.policy)
 
 
 def _gathered_agreement(settings: SiteSettings, flight: Preflight) -> Agreement | None:
@@ -173,7 +177,8 @@ def _check_agreement(
     if policy is not None:
         with flight.examined("plan") as said:
             check_policy(policy, agreement, settings.policy)
-            said.append("the policy allows it")
+            if flight.found_in_order("policy"):
+                said.append("the policy allows it")
     with flight.examined("roster") as said:
         check_membership(settings, keys, agreement)
         said.append(f"names {settings.name}{'' if keys is None else ' with these keys'}")

@@ -7,7 +7,7 @@ from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.reading import naming_place, require_file
 from wardround.federation.identities import SiteKeys
 from wardround.site_client.agreement import Agreement, check_membership, check_policy, load_agreement
-from wardround.site_client.settings import SiteSettings, load_policy
+from wardround.site_client.settings import SiteSettings, read_policy
 
 
 def require_work(settings: SiteSettings) -> None:
@@ -61,9 +61,9 @@ def _agreement(settings: SiteSettings, findings: Findings) -> Agreement | None:
     agreement = None
     with findings.gather():
         agreement = load_agreement(settings.accepted)
-    with findings.gather():
-        policy = load_policy(settings.policy)
-        if agreement is not None:
+    policy = read_policy(settings.policy, findings)
+    if policy is not None and agreement is not None:
+        with findings.gather():
             check_policy(policy, agreement, settings.policy)
     return agreement
 

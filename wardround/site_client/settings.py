@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr
 
 from wardround.engine.basics.closed import Added, Closed
 from wardround.engine.basics.files import is_missing
-from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.reading import require_config
 from wardround.engine.basics.sizes import Size
-from wardround.engine.study.documents import load_settings_file, place_of_key
+from wardround.engine.study.documents import load_settings_file, place_of_key, read_document, usable_part
 from wardround.federation.addresses import CalledAddress
 from wardround.federation.metric_names import known_metrics
 from wardround.federation.paths import HomePath
@@ -113,6 +114,16 @@ class Policy(_Section):
         return self.metrics == "all" or metric.split(".")[0] in self.metrics or metric in self.metrics
 
 
+_FORBIDS_NOTHING: Mapping[str, Any] = {
+    "minimum_train_cases": 1,
+    "minimum_validation_cases": 1,
+    "tasks": ("segmentation", "classification"),
+    "maximum_rounds": 10**9,
+    "maximum_steps": 10**18,
+    "cohort_changes": "allow",
+}
+
+
 def load_settings(path: Path) -> SiteSettings:
     """The settings of a `site.yaml`, paths absolute. Raises `InputError` with every problem."""
     beginning = "A new site begins with `site-client init --name NAME --manifest data.csv`"
@@ -132,3 +143,23 @@ def load_policy(path: Path) -> Policy:
             "empty folder writes one to begin with",
         )
     return load_settings_file(Policy, path, "policy")
+
+
+def read_policy(path: Path, findings: Findings) -> Policy | None:
+    """The policy, or what can be used of one with wrong values, which are added to the findings."""
+    with findings.gather():
+        return load_policy(path)
+    return usable_policy(path)
+
+
+def usable_policy(path: Path) -> Policy | None:
+    """What a policy with wrong values says all the same; where it says nothing that can be read, it forbids nothing.
+
+    So the rest of it is held against a plan in the same pass. None where the file cannot be read at all.
+    """
+    try:
+        document = read_document(path, "policy")
+    except InputError:
+        return None
+    policy, faulty = usable_part(Policy, document, {"schema": 1})
+    return policy.model_copy(update={key: value for key, value in _FORBIDS_NOTHING.items() if key in faulty})

@@ -190,7 +190,11 @@ def test_the_ways_in_which_people_write_numbers(text: str, readings: tuple[str, 
         ("probability: 0.5}", "probability: 0.5D}", "without a unit; write `probability: 0.5`"),
         ("inputs: [T1w]", "inputs:\n  - T1w: 0", "Write the value alone: `T1w`"),
         ("size: [16, 16, 16]", "size: [[16, 16, 16]]", "Take the inner brackets away: `[16, 16, 16]`"),
-        ("size: [16, 16, 16]", "size: 16", "Write a list, such as `size: [16, 16]`"),
+        (
+            "size: [16, 16, 16]",
+            "size: 16",
+            "Write a list, such as `size: [16, 16, 16]`, or `size: [16, 16]` for images of two axes",
+        ),
         (CLASSES, "classes:\n  - {name: left, value: 1}\n  - {name: right, value: 2}", f"dashes away: `{CLASSES}`"),
         (MODEL, "model: {dimensions: 3, stem: small}", "Say its name, for example `model: {name: resnet,"),
         (CLASSES, "classes: [left, right]", f"Write `{CLASSES}`"),
@@ -222,3 +226,21 @@ def test_what_has_another_shape_is_told_as_it_should_be(old: str, new: str, reme
 def test_names_alone_are_numbered_as_tables_number_them_in_a_classification() -> None:
     found = told(("task: segmentation", "task: classification"), (CLASSES, "classes: [benign, malignant]"))
     assert any("`classes: {benign: 0, malignant: 1}`" in problem.remedy for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("new", "remedy"),
+    [
+        ("1 mm", "Numbers are written without a unit; write a list, such as `spacing: [1, 1, 1]`, or"),
+        (
+            "1e-3 mm",
+            "write a list, such as `spacing: [1e-3, 1e-3, 1e-3]`, or `spacing: [1e-3, 1e-3]` for images of two",
+        ),
+        ("2", "Write a list, such as `spacing: [2, 2, 2]`, or `spacing: [2, 2]` for images of two axes"),
+        ("'2'", "Write a list, such as `spacing: [2, 2, 2]`, or"),
+        ("many", "Write for example `spacing: [1, 1]`"),
+    ],
+)
+def test_a_single_number_for_all_axes_is_offered_once_for_each(new: str, remedy: str) -> None:
+    (problem,) = told(("[1.0, 1.0, 1.0]", new))
+    assert problem.remedy.startswith(remedy) or remedy in problem.remedy

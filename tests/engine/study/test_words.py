@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.offered import offers_that_fail
 from tests.support.spoiling import filled, problems_of, unfit_messages
 from tests.support.studies import CLASSIFICATION, SEGMENTATION
 from wardround.engine.parts import Part, builtin_and_plugins
@@ -31,3 +32,14 @@ def test_a_wrong_parameter_of_any_part_is_told_in_words(part: Part) -> None:
     defaults = filled(part.parameters, {})
     written = json.loads(json.dumps(defaults, default=str))
     assert unfit_messages(part.parameters, written, strict=True) == []
+
+
+@pytest.mark.parametrize("content", [WHOLE, CLASSIFICATION], ids=["segmentation", "classification"])
+def test_every_line_that_is_offered_for_a_study_may_stand_there(content: dict[str, Any]) -> None:
+    assert offers_that_fail(Study, content, strict=True) == []
+
+
+@pytest.mark.parametrize("part", builtin_and_plugins().parts(), ids=lambda part: f"{part.kind}-{part.name}")
+def test_every_line_that_is_offered_for_a_part_may_stand_there(part: Part) -> None:
+    written = json.loads(json.dumps(filled(part.parameters, {}), default=str))
+    assert offers_that_fail(part.parameters, written, strict=True) == []

@@ -145,7 +145,7 @@ def _split(value: Any) -> tuple[str, dict[str, Any]]:
 def _instead(value: Any) -> str:
     """What to write instead of something that names no strategy."""
     together = joined(value) if isinstance(value, list | tuple) and value else value
-    if isinstance(value, list | tuple) and len(value) == 1 and isinstance(value[0], str):
+    if isinstance(value, list | tuple) and [*value] in [[name] for name in known_strategies()]:
         return f"Write `strategy: {value[0]}`"
     return (_of_keys(together) if isinstance(together, dict) else "") or "Write for example `strategy: fedavg`"
 

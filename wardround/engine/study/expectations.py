@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from wardround.engine.study.nodes import Node, branches, child, choices, resolved, schema_of, within
+from wardround.engine.study.nodes import PART_MODELS, Node, branches, child, choices, resolved, schema_of, takes, within
 
 Location = tuple[str | int, ...]
 
@@ -47,11 +47,11 @@ PATTERNS: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 """What people may write where a text has a pattern, and an example of it."""
-_PART_MODELS = frozenset({"PartUse", "StrategyUse"})
 PART_WORDS = "a name, alone or with its parameters: `name` or `name: {key: value}`"
 _PLAIN = re.compile(r"[A-Za-z/]([A-Za-z0-9_./ -]|:(?=[^ ]))*")
 _KEYWORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off"})
 _DEEPEST = 4
+_MOST_AXES = 3
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,10 @@ class Place:
         values = [choice for branch in self.branches for choice in choices(branch) or (None,)]
         return values[0] if len(values) == 1 else None
 
+    def takes(self, value: Any) -> bool:
+        """Whether a value may stand here, as far as the schema tells."""
+        return self.node is None or takes(self.node, value, self.root)
+
     def admits(self, number: float) -> bool:
         """Whether a number lies within the bounds of the place."""
         return any(within(branch, number) for branch in self.branches if branch.get("type") in ("integer", "number"))
@@ -115,9 +119,11 @@ class Place:
         return bool(self.branches) and all(branch.get("type") == "string" for branch in self.branches)
 
     @property
-    def least_entries(self) -> int:
-        """How many entries a list here has at least."""
-        return max((branch.get("minItems", 1) for branch in self.branches), default=1)
+    def entries(self) -> tuple[int, int]:
+        """How many entries a list here has at least, and at most; as many as at least in a list that may be long."""
+        least = max((branch.get("minItems", 1) for branch in self.branches), default=1)
+        most = max((branch.get("maxItems", least) for branch in self.branches), default=least)
+        return least, most if most <= _MOST_AXES else least
 
     @property
     def wants_truth(self) -> bool:
@@ -190,7 +196,7 @@ def homes_of(model: type[BaseModel], key: str) -> tuple[str, ...]:
 def flow(value: Any) -> str:
     """A value as one may write it in a line of YAML."""
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {flow(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{flow(key)}: {flow(item)}" for key, item in value.items()) + "}"
     if isinstance(value, str):
         return value if _is_plain(value) else json.dumps(value, ensure_ascii=False)
     if isinstance(value, Sequence):
@@ -231,7 +237,7 @@ def _branch_words(branch: Node, root: Node) -> str:
     if only:
         shown = [flow(choice) for choice in only]
         return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} or {shown[-1]}"
-    if branch.get("title") in _PART_MODELS:
+    if branch.get("title") in PART_MODELS:
         return PART_WORDS
     kind = branch.get("type")
     if kind == "object":
@@ -320,7 +326,7 @@ def _branch_example(branch: Node, root: Node) -> Any:
 
 def _mapping_example(branch: Node, root: Node) -> Any:
     properties: Mapping[str, Node] = branch.get("properties", {})
-    if branch.get("title") in _PART_MODELS or not properties:
+    if branch.get("title") in PART_MODELS or not properties:
         return None
     chosen = branch.get("required") or [next(iter(properties))]
     return {key: _example(properties[key], root) for key in chosen}
@@ -337,6 +343,8 @@ def _list_example(branch: Node, root: Node) -> Any:
 
 def _number_example(branch: Node) -> float:
     least, above = branch.get("minimum", branch.get("ge")), branch.get("exclusiveMinimum")
+    if branch.get("exclusiveMaximum", 2) <= 1:
+        return float(least or 0)
     if least is not None:
         return float(max(1, least) if branch.get("maximum", 1) >= 1 else least)
     return 1.0 if above is None else float(above + 1)
@@ -352,7 +360,7 @@ def _sections_with(node: Node, root: Node, key: str, path: tuple[str, ...]) -> I
     if len(path) > _DEEPEST:
         return
     for branch in branches(node, root):
-        properties: Mapping[str, Node] = {} if branch.get("title") in _PART_MODELS else branch.get("properties", {})
+        properties: Mapping[str, Node] = {} if branch.get("title") in PART_MODELS else branch.get("properties", {})
         if key in properties:
             yield path
         for name, each in properties.items():

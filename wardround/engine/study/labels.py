@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 
 from wardround.engine.study.expectations import flow
 from wardround.engine.study.flaws import Flaw
+from wardround.engine.study.names import plain_name
 from wardround.engine.study.shapes import joined, without_dashes
 
 LARGEST_VALUE = 65535
@@ -72,7 +73,9 @@ def _from_names(entries: Sequence[Any], first: int) -> str:
     if not names or not all(isinstance(each, str) for each in entries):
         return ""
     where = "in the masks" if first else "in the table"
-    named = {name: number for number, name in enumerate(names, start=first)}
+    named = {plain_name(name): number for number, name in enumerate(names, start=first)}
+    if "" in named:
+        return ""
     return f"Write `classes: {flow(named)}`, with the number that stands for each {where}"
 
 

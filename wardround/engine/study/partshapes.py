@@ -60,7 +60,7 @@ def _of_list(kind: Kind, value: Sequence[Any]) -> str:
         together = dict.fromkeys(value)
     if together is not None:
         return entries(together, _noun(kind)) if _HEADS[kind] == "- " else _single(kind, together)
-    if isinstance(name, str) and len(rest) < 2:
+    if name in builtin_and_plugins().names(kind) and len(rest) < 2:
         return _write(kind, name, rest[0] if rest else {})
     return _for_example(kind)
 

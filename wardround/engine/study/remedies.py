@@ -7,17 +7,24 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
 from wardround.engine.basics.problems import did_you_mean
 from wardround.engine.study.expectations import Place, flow
 from wardround.engine.study.names import plain_name
 from wardround.engine.study.numerals import Numeral, numeral
-from wardround.engine.study.shapes import reshaped
+from wardround.engine.study.shapes import INNER, reshaped
 
 _TRUTHS = {"yes": "true", "on": "true", "y": "true", "true": "true"} | dict.fromkeys(
     ("no", "off", "n", "false"), "false"
 )
 _SIZE = re.compile(r"([\d.,' ]*\d)\s*([kKMGT]?B)")
 _NEARLY = 0.8
+_LONGEST_NUMBER = 1e15
+OFFER = re.compile(r"`([^`]+)`")
+"""A line within a remedy."""
+FOR_EXAMPLE = "Write for example"
 OTHERWISE = "Correct it as it says, and run the same command again"
 """What is left to say where nothing is known of a place."""
 _LATER = ", or, if a later release wrote this file, update Wardround"
@@ -27,7 +34,7 @@ def for_example(place: Place) -> str:
     """A line that may stand in a place; where nothing else may, it is no example."""
     if not place.line:
         return OTHERWISE
-    return f"Write `{place.line}`" if place.only is not None else f"Write for example `{place.line}`"
+    return f"Write `{place.line}`" if place.only is not None else f"{FOR_EXAMPLE} `{place.line}`"
 
 
 def remedy_for(place: Place, value: Any, kind: str) -> str:
@@ -35,27 +42,62 @@ def remedy_for(place: Place, value: Any, kind: str) -> str:
 
     `kind` is the validator's name of the error.
     """
-    meant = reshaped(place, value)
+    candidates = (remedy for remedy in _candidates(place, value, kind) if remedy and _may_stand(place, remedy))
+    return next(candidates, "") or for_example(place)
+
+
+def _candidates(place: Place, value: Any, kind: str) -> Iterator[str]:
+    """What may have been meant, the likeliest first; empty where that cannot be told."""
+    yield reshaped(place, value)
+    if place.wants_list and kind in ("tuple_type", "list_type"):
+        yield _listed(place, value)
     if isinstance(value, str):
-        meant = meant or _meant(place, value.strip(), is_quoted=kind in ("int_type", "float_type"))
+        yield _meant(place, value.strip(), is_quoted=kind in ("int_type", "float_type"))
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        meant = meant or _of_number(place, value)
-    if not meant and place.wants_list and kind in ("tuple_type", "list_type"):
-        meant = _listed(place, value)
-    return meant or for_example(place)
+        yield _of_number(place, value)
+
+
+def _may_stand(place: Place, remedy: str) -> bool:
+    """Whether each line that a remedy offers may stand in the place; what is cut short or no line is not judged."""
+    if remedy.startswith(INNER):
+        return True  # the line is that of the list around the place
+    offers = [offer for offer in OFFER.findall(remedy) if offer.startswith(place.head) and "…" not in offer]
+    return all(_fits(place, offer.removeprefix(place.head)) for offer in offers if not offer.startswith("- "))
+
+
+def _fits(place: Place, text: str) -> bool:
+    try:
+        value = YAML(typ="safe", pure=True).load(text)
+    except YAMLError:
+        return False
+    return place.takes(value)
 
 
 def _of_number(place: Place, value: float) -> str:
     """A remedy for a number; empty where nothing can be told of it."""
     if place.key == "schema" and value > 1:
         return for_example(place) + _LATER
-    is_whole = isinstance(value, float) and value.is_integer()
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < _LONGEST_NUMBER
     return f"Write it without a point: `{place.head}{value:.0f}`" if is_whole and place.wants_whole else ""
 
 
 def _listed(place: Place, value: Any) -> str:
-    is_single = isinstance(value, str | int | float) and not isinstance(value, bool)
-    return f"Write a list, such as `{place.head}{flow([value] * place.least_entries)}`" if is_single else ""
+    """A single value as a list, with as many entries as one has there, such as one for each axis."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return ""
+    least, most = place.entries
+    found = numeral(value) if isinstance(value, str) else None
+    texts = found.readings if found else (flow(value), str(value).strip())
+    text = next((text for text in texts if _fits(place, _several(text, most))), "")
+    if not text:
+        return ""
+    beginning = f"{found.reason}; write" if found else "Write"
+    fewer = f", or `{place.head}{_several(text, least)}` for images of two axes" if (least, most) == (2, 3) else ""
+    return f"{beginning} a list, such as `{place.head}{_several(text, most)}`{fewer}"
+
+
+def _several(text: str, count: int) -> str:
+    return f"[{', '.join([text] * count)}]"
 
 
 def own_remedy(place: Place, value: Any) -> str:

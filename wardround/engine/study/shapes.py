@@ -11,6 +11,7 @@ from wardround.engine.study.nodes import Node, branches
 from wardround.engine.study.numerals import with_point
 
 DASHES = "Take the dashes away"
+INNER = "Take the inner brackets away"
 _LONGEST = 100
 _LONGEST_ENTRY = 48
 _MOST_ENTRIES = 6
@@ -115,7 +116,7 @@ def _one_of(place: Place, value: Sequence[Any]) -> str:
     if len(value) == 1:
         return f"Write it without brackets or a dash: `{place.head}{flow(value[0])}`"
     if place.location and isinstance(place.location[-1], int):
-        return f"Take the inner brackets away: `{flow(list(value))}`"
+        return f"{INNER}: `{flow(list(value))}`"
     shown = ", or ".join(f"`{place.head}{flow(each)}`" for each in dict.fromkeys(value[:_MOST_ENTRIES]))
     return f"Only one can stand here; write {shown}"
 

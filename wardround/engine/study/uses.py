@@ -125,10 +125,16 @@ def _keyed(model: type[Parameters], use: _Written) -> tuple[Any, bool]:
     if model.shorthand is None:
         expected = f"`key: value` with {', '.join(place_in(model, ()).keys)}" if model.model_fields else "no parameters"
         together = joined(use.parameters) if isinstance(use.parameters, list | tuple) else None
-        remedy = f"Write `{use.name}` alone, which takes the defaults, or `{use.name}: {{key: value}}`"
+        remedy = f"Write `{use.name}` alone, which takes the defaults{_with_one_key(use.name, model)}"
         remedy = without_dashes(f"{use.name}: ", together) if together else remedy
         raise flawed("part", [Flaw(use.place, _NOT_PARAMETERS, written(use.parameters), expected, remedy=remedy)])
     return {model.shorthand: as_tuples(use.parameters)}, True
+
+
+def _with_one_key(name: str, model: type[Parameters]) -> str:
+    """How a part is written with a parameter; empty if it has none."""
+    line = next((place_in(model, (key,)).line for key in model.model_fields), "")
+    return f", or say which is meant, such as `{name}: {{{line}}}`" if line else ""
 
 
 def _placed(flaw: Flaw, use: _Written, is_short: bool) -> Flaw:
