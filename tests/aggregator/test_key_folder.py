@@ -73,6 +73,10 @@ WRONG: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
         lambda keys: [each.unlink() for each in keys.iterdir()],
         ("the federation's keys are not there (got none of them", "Do not make new ones with `aggregator init`"),
     ),
+    "a file": (
+        lambda keys: (shutil.rmtree(keys), keys.touch()),
+        ("the federation's keys are not there (got a file in the place of the folder",),
+    ),
     "server of another": (
         lambda keys: of_another_federation(keys, "server.pem", "server.key"),
         ("server.pem is not signed by ca.pem", "make new ones with `aggregator certificate`"),

@@ -111,6 +111,16 @@ def test_name_and_file_in_each_others_place_are_put_in_order(home: Path, command
     assert f"`aggregator {command} west {sent}`" in found
 
 
+def test_of_a_folder_only_its_requests_are_offered(home: Path) -> None:
+    keys = home / "site" / "keys"
+    SiteKeys.create(keys)
+    found = refused(home, "enroll", "west", keys)
+    assert "There is no .pub file in it: ask the site's staff for west.pub" in found
+    assert "signing.key" not in found
+    shutil.copy(request(home, "west"), keys.parent)
+    assert "Name the file in it: west.pub" in refused(home, "enroll", "west", keys.parent)
+
+
 def test_a_file_that_is_not_there_is_still_put_in_order(home: Path) -> None:
     assert "`aggregator enroll west west.pub`" in refused(home, "enroll", "west.pub", "west")
 

@@ -55,7 +55,7 @@ def read_keys(
     keys: Path, hosts: Sequence[str], today: datetime.datetime, findings: Findings, notes: list[str]
 ) -> CoordinatorKey | None:
     """The coordinator's key, once the whole folder was looked at: every problem of it, each once."""
-    if all(is_missing(keys / name) for name in _FILES):
+    if (keys.exists() and not keys.is_dir()) or all(is_missing(keys / name) for name in _FILES):
         findings.extend([_nothing_there(keys)])
         return None
     if (mixed := exchanged(keys, dict(_owners(keys)))) is not None:
@@ -113,12 +113,22 @@ def _nothing_there(keys: Path) -> Problem:
     return Problem(
         "the federation's keys are not there",
         where=str(keys),
-        got="none of them" if keys.is_dir() else "no such folder",
+        got="none of them"
+        if keys.is_dir()
+        else "a file in the place of the folder"
+        if keys.exists()
+        else "no such folder",
         expected=", ".join(_FILES),
         remedy="Restore the folder of the keys from its backup, or let `folders: {keys: ...}` name it. Do not make new "
         "ones with `aggregator init` while there is a backup: the sites have accepted these. Without a backup, the "
         "coordinator's guide says how all keys are made anew (Keys that change)",
     )
+
+
+def _stands_there(keys: Path) -> str:
+    if keys.is_dir():
+        return "none of them"
+    return "a file in the place of the folder" if keys.exists() else "no such folder"
 
 
 def _no_pair(keys: Path) -> Problem:
@@ -274,7 +284,8 @@ def _not_signed(keys: Path, found: Certificates) -> Problem:
     whole = f"{CA_FILE}, {CA_KEY_FILE} and {SERVER_FILE} are of different federations: restore all from the backup"
     parts = (
         f"If {CA_FILE} is this federation's own (the sites have compared {authority}), put its {SERVER_FILE} and "
-        f"{SERVER_KEY_FILE} back, or make new ones with `aggregator certificate`; if not, put {CA_FILE} back"
+        f"{SERVER_KEY_FILE} back, or make new ones with `aggregator certificate`; if not, put {CA_FILE} and "
+        f"{CA_KEY_FILE} back"
     )
     return Problem(
         f"{SERVER_FILE} is not signed by {CA_FILE}, so no site could connect",

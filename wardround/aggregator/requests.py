@@ -26,6 +26,7 @@ _OTHERS = (
 """Other files of a federation, by a key that they have."""
 _SSH_PUBLIC, _SSH_PRIVATE = "an SSH key", "an SSH private key"
 _SSH = "SSH keys are not used here. "
+_SHOWN = 3
 _CUT = "a file whose end is missing"
 
 
@@ -48,6 +49,8 @@ def refuse_other_files(path: Path, name: str) -> None:
 
     A private key is a leak, whatever was meant by it: whoever has a copy can speak in the site's name.
     """
+    if path.is_dir():
+        raise _folder(path, name)
     content = read_named(path, "enrolment request", _MOST_BYTES)
     if key_kind(content) == _SSH_PRIVATE:
         raise _ssh_private(path, name)
@@ -62,6 +65,19 @@ def refuse_other_files(path: Path, name: str) -> None:
             remedy=f"{_SSH if kind == _SSH_PUBLIC else ''}Ask the site's staff for {name}.pub; it lies beside their "
             "site.yaml",
         )
+
+
+def _folder(path: Path, name: str) -> InputError:
+    """A folder that was named: its .pub files are offered, and never another file, which may be a private key."""
+    names = sorted(each.name for each in path.glob("*.pub"))[:_SHOWN]
+    there = f"Name the file in it: {', '.join(names)}" if names else "There is no .pub file in it"
+    return InputError.one(
+        "the enrolment request is a folder",
+        where=str(path),
+        got="a folder",
+        expected=f"the file {name}.pub that `site-client init` wrote",
+        remedy=there if names else f"{there}: ask the site's staff for {name}.pub; it lies beside their site.yaml",
+    )
 
 
 def _ssh_private(path: Path, name: str) -> InputError:
