@@ -244,3 +244,24 @@ def test_names_alone_are_numbered_as_tables_number_them_in_a_classification() ->
 def test_a_single_number_for_all_axes_is_offered_once_for_each(new: str, remedy: str) -> None:
     (problem,) = told(("[1.0, 1.0, 1.0]", new))
     assert problem.remedy.startswith(remedy) or remedy in problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "remedy"),
+    [
+        ("[1.0, 1.0, 1.0]", "[1 mm, 1 mm, 2.5 mm]", "Numbers are written without a unit; write `spacing: [1, 1, 2.5]`"),
+        ("[1.0, 1.0, 1.0]", "[1 mm, 1, 2 mm]", "Numbers are written without a unit; write `spacing: [1, 1, 2]`"),
+        ("size: [16, 16, 16]", "size: [16 px, 16 px, 16 px]", "write `size: [16, 16, 16]`"),
+    ],
+)
+def test_entries_of_a_list_that_are_written_in_the_same_wrong_way_are_told_once(
+    old: str, new: str, remedy: str
+) -> None:
+    (problem,) = told((old, new))
+    assert remedy in problem.remedy
+    assert problem.expected.startswith("a list, each a ")
+
+
+def test_entries_that_are_wrong_in_different_ways_are_told_each() -> None:
+    assert len(told(("[1.0, 1.0, 1.0]", "[1 mm, -1, x]"))) == 3
+    assert len(told(("size: [16, 16, 16]", "size: [x, y, 16]"))) == 2

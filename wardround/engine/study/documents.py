@@ -27,7 +27,7 @@ from wardround.engine.study.copied import as_meant, is_of_tabs, without_tabs
 from wardround.engine.study.decimals import untold, with_decimals
 from wardround.engine.study.expectations import Location
 from wardround.engine.study.flaws import Flaw, as_tuples, flaws_of, written
-from wardround.engine.study.offers import with_sound_offers
+from wardround.engine.study.offers import with_entries_together, with_sound_offers
 from wardround.engine.study.shapes import DASHES
 from wardround.engine.study.strays import Written, with_strays
 from wardround.engine.study.syntax import repeated_keys, syntax_problem, table_problem
@@ -181,7 +181,7 @@ def validate_document(model: type[Model], document: Document, *, strict: bool | 
             return found
     flaws_in = partial(_flaws_in, model=model, strict=strict)
     written_so = Written(model, document.content, document.keys, document.line, flaws_in)
-    flaws = with_sound_offers(with_strays(flaws, written_so), written_so)
+    flaws = with_entries_together(with_sound_offers(with_strays(flaws, written_so), written_so), written_so)
     in_order = sorted(flaws, key=lambda flaw: document.line(flaw.location))
     raise InputError([*document.copied, *(_problem(flaw, document) for flaw in in_order)])
 

@@ -213,13 +213,13 @@ def _of_used(stray: _Stray, part: Part, beside: list[str], written: Written) -> 
     if word in used:
         return _twice(word, home, written.line((*place, word)))
     own = [key for key in beside if key in part.parameters.model_fields]
-    line = f"{place[-1]}: {flow({**used, **{key: _value(written.content, (*stray.at[:-1], key)) for key in own}})}"
+    line = f"{place[-1]}: {flow({**used, **{key: value_at(written.content, (*stray.at[:-1], key)) for key in own}})}"
     return f"`{word}` belongs to {home}{f': write `{line}`' if len(line) <= _LONGEST else '; move it there'}"
 
 
 def _used(part: Part, content: JsonValue) -> dict[str, Any]:
     """A part with its parameters as a study has them; empty if the study has another, or several of its kind."""
-    used = _value(content, _PLACES[part.kind])
+    used = value_at(content, _PLACES[part.kind])
     if isinstance(used, str):
         used = {"name": used}
     return used if isinstance(used, dict) and used.get("name") == part.name else {}
@@ -259,7 +259,7 @@ def _with_line(remedy: str, group: list[_Stray], written: Written) -> str:
     home = group[0].home
     if not home or len(home) > 1 or _has(written.content, home) or not remedy.endswith(" there"):
         return remedy
-    line = f"{home[0]}: {flow({stray.flaw.word: _value(written.content, stray.at) for stray in group})}"
+    line = f"{home[0]}: {flow({stray.flaw.word: value_at(written.content, stray.at) for stray in group})}"
     return f"{remedy}: `{line}`" if len(line) <= _LONGEST else remedy
 
 
@@ -267,7 +267,7 @@ def _moved(content: Any, strays: Iterable[_Stray]) -> Any:
     """The content with each stray key in its home, and without those that have none."""
     whole = copy.deepcopy(content)
     for stray in strays:
-        parent = _value(whole, stray.at[:-1])
+        parent = value_at(whole, stray.at[:-1])
         if not isinstance(parent, dict) or stray.at[-1] not in parent:
             continue
         value = parent.pop(str(stray.at[-1]))
@@ -305,7 +305,8 @@ def _name(home: str) -> str:
     return f"`{home}`" if home else "the top of the file"
 
 
-def _value(content: Any, at: Location) -> Any:
+def value_at(content: Any, at: Location) -> Any:
+    """What stands in a place of a document; None for nothing."""
     for step in at:
         try:
             content = content[step]
@@ -315,5 +316,5 @@ def _value(content: Any, at: Location) -> Any:
 
 
 def _has(content: Any, at: Location) -> bool:
-    parent = _value(content, at[:-1])
+    parent = value_at(content, at[:-1])
     return isinstance(parent, Mapping) and at[-1] in parent
