@@ -10,21 +10,15 @@ Values and keys that are not plain words are shown as ASCII JSON, so that no tex
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from difflib import SequenceMatcher
-from typing import TypeGuard
 
+from wardround.engine.study.differences import changed_values, shown
 from wardround.federation.identities import Member, Roster, fingerprint
 from wardround.federation.invitation import Invitation, shown_authority
 from wardround.federation.protocol import Plan
 
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/+-]*")
-_LITERALS = frozenset({"null", "true", "false", "NaN", "Infinity"})
 _TOLD_ELSEWHERE = frozenset({"study", "roster"})
-_GROUPING = frozenset({"parameters", "horizon"})
-"""Keys that only group others, and say nothing to people."""
 
 
 @dataclass(frozen=True)
@@ -85,12 +79,12 @@ def _coordinator_lines(old: Invitation, new: Invitation) -> Iterator[str]:
     if before != after:
         yield f"the authority's certificate is another one: {before} -> {after}"
     if old.address != new.address:
-        yield f"address {_shown(old.address)} -> {_shown(new.address)}"
+        yield f"address {shown(old.address)} -> {shown(new.address)}"
 
 
 def _plan_lines(old: Plan, new: Plan) -> Iterator[str]:
     before, after = (plan.model_dump(mode="json", exclude={*_TOLD_ELSEWHERE, "after"}) for plan in (old, new))
-    yield from _compare((), before, after)
+    yield from changed_values((), before, after)
     if old.after != new.after:
         yield _carrying_line(new)
 
@@ -107,7 +101,7 @@ def _study_lines(old: Terms, new: Terms) -> Iterator[str]:
     if old.study is None or new.study is None:
         yield _unknown("study", old.plan.study, new.plan.study)
         return
-    yield from _compare(("study",), json.loads(old.study), json.loads(new.study))
+    yield from changed_values(("study",), json.loads(old.study), json.loads(new.study))
 
 
 def _roster_lines(old: Terms, new: Terms) -> Iterator[str]:
@@ -125,64 +119,3 @@ def _roster_lines(old: Terms, new: Terms) -> Iterator[str]:
 
 def _unknown(what: str, old: str, new: str) -> str:
     return f"another {what} ({old[:16]} -> {new[:16]}; only its digest is known here)"
-
-
-_UNSET = object()
-
-
-def _compare(path: tuple[str, ...], old: object, new: object) -> Iterator[str]:
-    """The differences below `path`, down to single values."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for key in (*old, *(key for key in new if key not in old)):
-            yield from _compare((*path, str(key)), old.get(key, _UNSET), new.get(key, _UNSET))
-    elif _is_list_of_parts(old) and _is_list_of_parts(new):
-        yield from _compare_lists(path, old, new)
-    elif _shown(old) != _shown(new):
-        yield f"{_named(path)} {_shown(old)} -> {_shown(new)}"
-
-
-def _is_list_of_parts(value: object) -> TypeGuard[list[object]]:
-    return isinstance(value, list) and any(isinstance(item, Mapping) for item in value)
-
-
-def _compare_lists(path: tuple[str, ...], old: list[object], new: list[object]) -> Iterator[str]:
-    """Parts of the same name are compared with each other; the others came or went."""
-    labels = [_label(item) for item in old], [_label(item) for item in new]
-    for kind, first, last, new_first, new_last in SequenceMatcher(None, *labels, autojunk=False).get_opcodes():
-        if kind == "equal":
-            for before, after in zip(old[first:last], new[new_first:new_last], strict=True):
-                yield from _compare((*path, _label(before)), before, after)
-            continue
-        yield from (f"{_named(path)}: {_described(item)} was removed" for item in old[first:last])
-        yield from (f"{_named(path)}: {_described(item)} was added" for item in new[new_first:new_last])
-
-
-def _label(item: object) -> str:
-    return str(item["name"]) if isinstance(item, Mapping) and "name" in item else _json(item)
-
-
-def _described(item: object) -> str:
-    """A part by its name and parameters, anything else as it is."""
-    if not isinstance(item, Mapping) or "name" not in item:
-        return _shown(item)
-    rest: Sequence[object] = [item[key] for key in item if key != "name" and item[key]]
-    return " ".join([_shown(item["name"]), *map(_json, rest)])
-
-
-def _named(path: tuple[str, ...]) -> str:
-    group = "study " if path[0] == "study" else ""
-    *above, last = path[1:] if group else path
-    return group + ".".join(_shown(key) for key in (*(key for key in above if key not in _GROUPING), last))
-
-
-def _shown(value: object) -> str:
-    """A value so that any two that differ look different: a text is bare where it cannot be taken for another value."""
-    if value is _UNSET:
-        return "not set"
-    if isinstance(value, str) and _PLAIN.fullmatch(value) and value not in _LITERALS:
-        return value
-    return _json(value)
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=True, sort_keys=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 from collections.abc import Mapping
@@ -21,11 +22,12 @@ from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.sole import sole
 from wardround.engine.experiments.casetables import CASES, read_cases
+from wardround.engine.experiments.claims import another_run
 from wardround.engine.experiments.fit import RunResult, fit
 from wardround.engine.experiments.models import load_model
 from wardround.engine.experiments.workbench import Workbench
 from wardround.engine.metrics.types import Evaluation
-from wardround.engine.study import Study
+from wardround.engine.study import Study, load_study
 from wardround.engine.training import Halted, Learner, read_tensors
 
 WEIGHTS = ("model/model.safetensors", "model/last.safetensors")
@@ -171,11 +173,28 @@ def test_two_do_not_train_in_one_folder(bench: Workbench, tmp_path: Path) -> Non
 
 def test_a_folder_of_another_run_is_refused(bench: Workbench, uninterrupted: RunResult, place: Path) -> None:
     other = Workbench.open(flat_study(seed=1), place / "data" / "data.csv", place / "work", device="cpu")
-    with pytest.raises(InputError, match="holds another run"):
+    with pytest.raises(InputError, match=r"holds another run \(got seed 42 -> 1; expected"):
         fit(other, uninterrupted.folder)
     write_atomic(place / "odd" / "run.json", b"{}")
     with pytest.raises(InputError, match="file of a run is damaged"):
         fit(bench, place / "odd")
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["kept", "of an earlier release"])
+def test_what_differs_from_another_run_is_counted_and_named(
+    kept: bool, uninterrupted: RunResult, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(uninterrupted.folder, tmp_path / "run")
+    if not kept:
+        (folder / "run.yaml").unlink()
+    own = load_study(folder / "model" / "study.yaml")
+    validation = own.validation.model_copy(update={"outer_folds": 9})
+    other = own.model_copy(update={"seed": 9, "validation": validation})
+    told = another_run(folder, other, cohort=True, steps=(1, 77)).render()
+    assert re.search(r"validation.outer_folds \d+ -> 9; seed 42 -> 9; expected|seed 42 -> 9; .*folds \d+ -> 9;", told)
+    assert "the table has other cases" in another_run(folder, own, cohort=False, steps=(1, 1)).render()
+    assert "got steps 1 -> 2;" in another_run(folder, own, cohort=True, steps=(1, 2)).render()
+    assert "got other sets of the same cases;" in another_run(folder, own, cohort=True, steps=(1, 1)).render()
 
 
 @pytest.mark.parametrize("name", ["run.json", "history.jsonl", "model/metrics.json"])

@@ -152,7 +152,7 @@ def _require_usable(out: Path, folders: Sequence[Path]) -> None:
     """Before any voxel is read: two of the same command must not write into one another's files, and none into
     anybody else's."""
     from wardround.engine.basics.sole import require_idle
-    from wardround.engine.experiments.fit import require_a_runs
+    from wardround.engine.experiments.claims import require_a_runs
     from wardround.engine.report.runs import require_own_comparison
 
     findings = Findings()

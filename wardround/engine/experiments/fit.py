@@ -23,8 +23,8 @@ from wardround.engine.basics.releases import later_release
 from wardround.engine.basics.signals import halting
 from wardround.engine.basics.sole import sole
 from wardround.engine.experiments.casetables import CASES, write_cases
+from wardround.engine.experiments.claims import RUN, another_run, keep_study
 from wardround.engine.experiments.history import Board, HistoryRow, Memory, defined, write_history
-from wardround.engine.experiments.learned import LEARNED
 from wardround.engine.experiments.models import BEST, LAST, METRICS, STUDY, other_steps, write_study, write_weights
 from wardround.engine.experiments.schedule import RunLength, run_length
 from wardround.engine.experiments.workbench import SILENT, Subset, Workbench
@@ -46,8 +46,7 @@ from wardround.engine.training import (
 from wardround.engine.training.pace import Pace
 
 _LOG = logging.getLogger(__name__)
-_CHECKPOINT, _RUN = "checkpoint.safetensors", "run.json"
-_SHOWN = 5
+_CHECKPOINT = "checkpoint.safetensors"
 
 
 class RunRecord(Closed):
@@ -143,22 +142,6 @@ def _trained(run: _Run, folder: Path, shown: Progress) -> RunResult:
     return run.finish(memory)
 
 
-def require_a_runs(folder: Path) -> None:
-    """Raise `InputError` for a folder that holds something, and no run."""
-    if (folder / _RUN).exists() or not folder.is_dir():
-        return
-    # What was learned from is written before a run's record, and hidden files are locks or left over.
-    foreign = sorted(path.name for path in folder.iterdir() if not path.name.startswith(".") and path.name != LEARNED)
-    if foreign:
-        raise InputError.one(
-            "the folder of a run holds files already, and no run",
-            where=str(folder),
-            got=", ".join(foreign[:_SHOWN]) + (f" and {len(foreign) - _SHOWN} more" if len(foreign) > _SHOWN else ""),
-            expected=f"an empty folder, or one with a {_RUN}",
-            remedy="Nothing was replaced: choose another folder with --out, or move these files away",
-        )
-
-
 def planned_length(workbench: Workbench) -> RunLength:
     """The steps that `fit` will run."""
     steps_per_epoch = workbench.source().steps_per_epoch
@@ -182,7 +165,7 @@ class _Run:
 
     def claim(self) -> None:
         """Write the run's record, or check that the folder holds this very run."""
-        path = self._folder / _RUN
+        path = self._folder / RUN
         if path.exists():
             self._check(_read_record(path))
             return
@@ -196,15 +179,13 @@ class _Run:
             steps=Pipeline(self._workbench.study).versions,
         )
         write_checked(path, canonical_model(record))
+        keep_study(self._folder, self._workbench.study)
 
     def _check(self, record: RunRecord) -> None:
         if record.identity != self._identity:
-            raise InputError.one(
-                "this folder holds another run",
-                where=str(self._folder),
-                expected="the same study, manifest, fold and number of steps",
-                remedy="Choose another folder, or remove this one",
-            )
+            same = record.cohort == self._workbench.cohort_digest
+            steps = record.total_steps, self.length.total_steps
+            raise InputError([another_run(self._folder, self._workbench.study, cohort=same, steps=steps)])
         header: JsonValue = {"steps": dict(record.steps)} if record.steps else {}
         for notice in other_steps(self._workbench.study, header, self._folder):
             _LOG.warning("%s", notice.render())
