@@ -146,7 +146,7 @@ def test_a_mask_that_is_no_mask_is_told_from_its_header_or_name(hospital: Hospit
     hospital.refuse("subject 'case_001', Label", "the mask is the same file as the image")
     hospital.refuse("subject 'case_000', Label (case_000.nii.gz): a mask has one value per voxel", "3 volumes")
     shutil.copy(hospital.image(2), hospital.mask(2))
-    hospital.refuse("subject 'case_002', Label", "a mask holds whole numbers", "Is it an image?", options=FULL)
+    hospital.refuse("subject 'case_002', Label", "the image itself stands in the place of the mask", options=FULL)
 
 
 @pytest.mark.parametrize("kind", ["named JPEG", "named PNG", "in a TIFF"])

@@ -200,7 +200,8 @@ class _Cells:
                 where=self._place(self.reader.columns.label or ""),
                 got=case.label.name,
                 expected="the file with the classes of this image",
-                remedy="Name the mask's file in this column",
+                remedy="If it is the mask, name the image in the column of the image; if it is the image, name the "
+                "mask's file in this column",
             )
 
     def require_own_channels(self) -> None:

@@ -29,6 +29,7 @@ from wardround.engine.inspection.notices import (
 from wardround.engine.inspection.sharing import copied_masks, with_shared_masks
 from wardround.engine.inspection.twins import contents_of, copies_of
 from wardround.engine.inspection.voxels import inspect_steps, inspect_voxels
+from wardround.engine.preprocessing.exchange import told_of_columns
 from wardround.engine.preprocessing.labels import together
 from wardround.engine.study.models import Study
 
@@ -97,6 +98,7 @@ def inspect_cohort(
     with progress(f"Reading {word}", len(cohort.cases)) as shown:
         facts = [_inspect(inspectors[depth], study, cohort, number, findings, shown) for number in _numbers(cohort)]
     findings.problems[:] = together(findings.problems, cohort.manifest.name)
+    findings.problems[:] = told_of_columns(findings.problems, cohort.manifest.name, len(cohort.cases))
     findings.problems[:] = with_missing_columns(findings.problems, study, cohort)
     findings.problems[:] = with_shared_masks(findings.problems, study, cohort)
     known = {case.subject: fact for case, fact in zip(cohort.cases, facts, strict=True) if fact is not None}

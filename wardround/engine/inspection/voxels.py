@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.cohort.twins import Content, voxels_digest
 from wardround.engine.imaging.reading import read_image, read_label
+from wardround.engine.imaging.sources import Source
 from wardround.engine.imaging.types import Geometry, Image
 from wardround.engine.inspection.headers import attempt, inspect_headers
 from wardround.engine.inspection.notices import CaseFacts
@@ -19,7 +20,8 @@ from wardround.engine.inspection.padding import amid
 from wardround.engine.parts.preprocessing import Rescale, ZNormalize
 from wardround.engine.preprocessing import Pipeline, Sample
 from wardround.engine.preprocessing.cases import called, count_broken
-from wardround.engine.preprocessing.labels import label_problem, value_counts
+from wardround.engine.preprocessing.exchange import FEW, copied, exchanged, exchanged_files
+from wardround.engine.preprocessing.labels import classes_of, label_problem, value_counts
 from wardround.engine.study.models import Study
 
 
@@ -56,8 +58,8 @@ def _inspect(study: Study, cohort: Cohort, case: Case, findings: Findings) -> tu
         return None, []
     read = [(where, path, attempt(read_image, where, path, findings)) for where, path in _channels(cohort, case)]
     flat = [_is_flat_file(study, f"{where} ({path.name})", image, findings) for where, path, image in read if image]
-    mask = None if case.label is None else _label(study, cohort, case, case.label, findings)
     images = [image for _, _, image in read if image is not None]
+    mask = None if case.label is None else _label(study, cohort, case, case.label, images, findings)
     content = _content(case, images, mask) if len(images) == len(read) else None
     present = None if mask is None else mask.values
     return replace(facts, has_flat_channel=any(flat), mask_values=present, content=content), images
@@ -124,17 +126,27 @@ def _is_flat(study: Study, channel: np.ndarray) -> bool:
     return channel.size == 0 or bool(channel.min() == channel.max())
 
 
-def _label(study: Study, cohort: Cohort, case: Case, path: Path, findings: Findings) -> _Mask | None:
-    """Check one mask; None where it cannot be read."""
-    where = cohort.place(case, "Label")
-    read = attempt(_read_mask, where, path, findings)
-    if read is None:
+def _label(
+    study: Study, cohort: Cohort, case: Case, path: Path, images: Sequence[Image], findings: Findings
+) -> _Mask | None:
+    """Check one mask; None where it cannot be read, or stands in the place of an image."""
+    where, own = cohort.place(case, "Label"), Findings()
+    read = attempt(_read_mask, where, path, own)
+    mask = None if read is None else _Mask(read[0], frozenset(found := value_counts(read[0])))
+    problem = None if mask is None else label_problem(study, case.subject, f"{where} ({path.name})", found)
+    mixed_up = _mixed_up(study, case, path, images, mask)
+    findings.extend([mixed_up] if mixed_up is not None else [*own.problems, *([] if problem is None else [problem])])
+    return None if mixed_up is not None else mask
+
+
+def _mixed_up(study: Study, case: Case, path: Path, images: Sequence[Image], mask: _Mask | None) -> Problem | None:
+    channels = [image.data[0] for image in images if len(image.data) == 1]
+    if len(channels) < len(case.channels):
         return None
-    found = value_counts(read[0])
-    problem = label_problem(study, case.subject, f"{where} ({path.name})", found)
-    if problem is not None:
-        findings.extend([problem])
-    return _Mask(read[0], frozenset(found))
+    if mask is None:
+        return exchanged_files(case, channels, Source(path))
+    is_like_an_image = len(mask.values - classes_of(study).keys()) > FEW and study.rest == "error"
+    return (exchanged if is_like_an_image else copied)(case, channels, mask.voxels)
 
 
 def _read_mask(path: Path) -> tuple[np.ndarray, Geometry]:
