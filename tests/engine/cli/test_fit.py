@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -107,6 +108,40 @@ def test_a_run_tells_what_it_made(place: Path, trained: Path, capsys: pytest.Cap
     assert set(told["scores"]) >= {"dice", "dice.blob", "hd95"}
     assert "data:image/png" in (trained / "report.html").read_text()
     assert (trained / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_finished_run_is_the_same_under_other_subject_ids(place: Path, trained: Path, tmp_path: Path) -> None:
+    """A run is known by its images; the page then draws no case that it cannot find, and says so."""
+    copied = shutil.copytree(trained.parent, tmp_path / "run")
+    table = _renamed(place / "data" / "data.csv")
+    arguments = _fit(place, copied)
+    arguments[arguments.index("--manifest") + 1] = str(table)
+    assert run(app, arguments) == ExitCode.OK
+    page = (copied / "fold-0" / "report.html").read_text()
+    assert re.search("Not drawn, as the table has them under another SubjectID now: case_", page)
+    assert _weights(copied / "fold-0") == _weights(trained)
+
+
+def test_rows_that_changed_sets_are_told_by_the_column_that_tells_their_patient(
+    place: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copied = shutil.copytree(trained.parent, tmp_path / "run")
+    table = _renamed(place / "data" / "data.csv")
+    lines = [line.rsplit(",", 1)[0] for line in table.read_text().splitlines()]
+    table.write_text("\n".join(lines) + "\n")
+    arguments = _fit(place, copied)
+    arguments[arguments.index("--manifest") + 1] = str(table)
+    assert run(app, arguments) == ExitCode.BAD_INPUT
+    assert "Give the row the SubjectID that it had" in capsys.readouterr().err
+
+
+def _renamed(table: Path) -> Path:
+    """The same cases under other SubjectIDs, each of the patient that it was."""
+    head, *rows = table.read_text().splitlines()
+    lines = [f"{head},PatientID", *(f"new-{row},{row.split(',')[0]}" for row in rows)]
+    renamed = table.with_name("renamed.csv")
+    renamed.write_text("\n".join(lines) + "\n")
+    return renamed
 
 
 def test_an_estimate_comes_first(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

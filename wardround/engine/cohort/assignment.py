@@ -78,7 +78,7 @@ class Assignment(Closed):
                 conflict = SetConflict(
                     "the image of this row was in another set when this work began",
                     where=cohort.place(case, ""),
-                    remedy="Give the row the PatientID that it had, or begin a new run in another folder",
+                    remedy=f"Give the row the {_who(cohort)} that it had, or begin a new run in another folder",
                 )
                 findings.extend([conflict])
             seen.setdefault(image, key)
@@ -218,6 +218,11 @@ def _require_same_folds(fresh: Assignment, known: Assignment, cohort: Cohort) ->
         )
         findings.extend([conflict])
     findings.raise_if_any()
+
+
+def _who(cohort: Cohort) -> str:
+    """The column by which a row's patient is known."""
+    return "PatientID" if cohort.patients.stated else "SubjectID"
 
 
 def _identify(known: Assignment, patients: Mapping[str, list[Case]], cohort: Cohort) -> dict[str, str]:

@@ -60,6 +60,7 @@ def write_run_report(workbench: Workbench, result: RunResult, name: str) -> Path
     scored = cases.get("test") or cases["validation"]
     roles = telling_cases(scored, study)
     add_pictures(page, _predictions(workbench, result, tuple(roles)), roles, scored, study)
+    _tell_renamed(page, workbench, tuple(roles))
     add_machine(page, metrics)
     return page.save(result.folder / REPORT)
 
@@ -188,4 +189,11 @@ def _facts(metrics: Metrics, study: Study, units: Units) -> dict[str, str]:
 def _predictions(workbench: Workbench, result: RunResult, subjects: Sequence[str]) -> list[CasePrediction]:
     model = load_model(result.model, device=str(workbench.device))
     cases = {case.subject: case for case in workbench.cohort.cases}
-    return [predict_case(model, cases[subject]) for subject in subjects]
+    return [predict_case(model, cases[subject]) for subject in subjects if subject in cases]
+
+
+def _tell_renamed(page: Page, workbench: Workbench, subjects: Sequence[str]) -> None:
+    """A run is known by its images: a finished one is the same under other SubjectIDs, but it scored the former."""
+    gone = sorted(set(subjects) - {case.subject for case in workbench.cohort.cases})
+    if gone:
+        page.text(f"Not drawn, as the table has them under another SubjectID now: {', '.join(gone)}.")
