@@ -190,3 +190,12 @@ def test_a_file_is_called_no_model_even_where_the_study_cannot_be_read(config: P
     _begin_with(config, "model.pt")
     rewrite(config, "study.yaml", "absent.yaml")
     assert sorted(_keys(config)) == ["initial", "study"]
+
+
+def test_a_port_that_sites_do_not_call_is_noted(config: Path) -> None:
+    assert load_coordination(config).notes == ()
+    rewrite(config, '"[::]:9443"', '"[::]:9444"')
+    (note,) = load_coordination(config).notes
+    assert "sites call port 9443, as `address` says, and this aggregator listens at 9444" in note
+    rewrite(config, '"[::]:9444"', '"127.0.0.1:9443"')
+    assert load_coordination(config).notes == ()

@@ -88,15 +88,18 @@ def test_other_plans_and_other_keys_are_refused_by_name_until_they_are_put_right
 def test_a_coordinator_with_another_key_is_refused_until_it_has_its_own_again(
     lone_template: Template, federation_of: Copy, lone_undisturbed: str, tmp_path: Path
 ) -> None:
+    """Beside the invitation it would refuse to start; so this is whoever has all but the key and the invitation."""
     federation = federation_of(lone_template)
     key = federation.lab.coordinator / "keys" / "coordinator.key"
     key.rename(tmp_path / "own.key")
     CoordinatorKey.create(key.parent)
+    (federation.lab.coordinator / "invitation.json").rename(tmp_path / "invitation.json")
     federation.start()
     declined(federation, "north", RefusalCode.BAD_SIGNATURE)
     federation.lab.stop_aggregator()
     key.unlink()
     (tmp_path / "own.key").rename(key)
+    (tmp_path / "invitation.json").rename(federation.lab.coordinator / "invitation.json")
     federation.start_aggregator()
     assert federation.finish() == lone_undisturbed
 

@@ -372,7 +372,20 @@ def test_a_name_that_cannot_be_used_is_answered_with_the_one_that_is_enrolled(
     _rewrite(site, "name: north", "name: North Hospital")
     (told,) = _told(site, capsys)
     assert told.startswith("site.yaml:3, name: this value cannot be used (got 'North Hospital'; expected north)")
-    assert "Write `name: north`, with which these keys are enrolled." in told
+    assert "Write `name: north`, the name of these keys." in told
+
+
+@pytest.mark.parametrize("name", ["North Hospital", "south"])
+def test_before_an_invitation_the_request_beside_the_keys_tells_their_name(
+    site: Site, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    site.settings.accepted.unlink()
+    _rewrite(site, "name: north", f"name: {name}")
+    told = [line for line in _told(site, capsys) if line.startswith("site.yaml:3, name")]
+    assert len(told) == 1
+    assert "Write `name: north`" in told[0]
+    (site.config.parent / "north.pub").unlink()
+    assert "Write `name: north`" not in "".join(_told(site, capsys))
 
 
 def test_a_name_that_nobody_has_is_told_where_the_keys_cannot_be_read(

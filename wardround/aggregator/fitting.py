@@ -11,6 +11,7 @@ from wardround.aggregator.strategies.trial import try_strategy
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.study import Study
 from wardround.engine.study.documents import Document
+from wardround.federation.addresses import split_address
 from wardround.federation.identities import Roster
 from wardround.federation.metric_names import LOSS, unknown_metrics
 from wardround.federation.protocol import Plan
@@ -49,6 +50,12 @@ class Fitting:
             yield (
                 "the quorum is below the roster, but without a deadline a round waits for every site all the same, "
                 "except for those that decline and those that are in trouble for longer than `patience`"
+            )
+        called, own = split_address(self.stated.address)[1], self.stated.endpoint[1]
+        if called != own:
+            yield (
+                f"sites call port {called}, as `address` says, and this aggregator listens at {own}, as `listen` says: "
+                f"something must lead from {called} to {own}, or both must be the same"
             )
         path = self._initial_path()
         if path is not None and path.exists() and self.study is not None:

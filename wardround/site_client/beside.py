@@ -19,6 +19,7 @@ from wardround.federation.identities import SiteKeys
 from wardround.site_client.agreement import Agreement, check_membership, check_policy, load_agreement, owner_of
 from wardround.site_client.folds import too_few_for_the_plan
 from wardround.site_client.readiness import require_ready, require_table
+from wardround.site_client.requested import requested_name, require_requested_name
 from wardround.site_client.settings import SiteSettings, load_settings, read_policy
 
 _LINE = re.compile(r"([a-z_]+): +(?:'([^']*)'|\"([^\"]*)\"|([^#'\"\s][^#]*?))\s*(?:#.*)?")
@@ -123,14 +124,16 @@ class _Beside:
                 check_policy(policy, agreement, settings.policy)
         if agreement is not None:
             self._compare(keys, agreement)
+        else:
+            self._compare_with_request(keys)
         if "manifest" in self.usable:
             self._survey(agreement)
 
     def with_enrolled_name(self, problem: Problem) -> Problem:
-        """A problem of the name with the one under which these keys are enrolled, in the place of an example."""
+        """A problem of the name with the one that these keys have, in the place of an example."""
         if not self.enrolled or not problem.where.endswith(", name"):
             return problem
-        remedy = f"Write `name: {self.enrolled}`, with which these keys are enrolled"
+        remedy = f"Write `name: {self.enrolled}`, the name of these keys"
         return replace(problem, expected=self.enrolled, remedy=remedy)
 
     def _compare(self, keys: SiteKeys | None, agreement: Agreement) -> None:
@@ -139,6 +142,13 @@ class _Beside:
             return
         with self.findings.gather():
             check_membership(self.settings, keys, agreement)
+
+    def _compare_with_request(self, keys: SiteKeys | None) -> None:
+        if "name" not in self.usable:
+            self.enrolled = "" if keys is None else requested_name(keys, self.settings.home)
+            return
+        with self.findings.gather():
+            require_requested_name(self.settings, keys)
 
     def _survey(self, agreement: Agreement | None) -> None:
         with self.findings.gather():

@@ -29,6 +29,7 @@ from wardround.site_client.installation import known_installation
 from wardround.site_client.parts import tried
 from wardround.site_client.pinned import Change, CohortPins, Proposal, require_patients, steps_note
 from wardround.site_client.readiness import has_work, require_table, require_work
+from wardround.site_client.requested import require_requested_name
 from wardround.site_client.settings import Policy, SiteSettings, load_policy, usable_policy
 from wardround.site_client.two_users import require_overview
 
@@ -99,6 +100,8 @@ def check_site(config: Path, *, online: bool) -> Preflight:
     agreement = _gathered_agreement(settings, flight)
     _check_machine(settings, flight)
     if agreement is None:
+        with flight.findings.gather():
+            require_requested_name(settings, keys)
         with flight.examined("data") as said:
             require_table(settings)
             flight.findings.extend(survey_manifest(settings.manifest, Layout.without_study()).problems)

@@ -7,6 +7,7 @@ from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.reading import naming_place, require_file
 from wardround.federation.identities import SiteKeys
 from wardround.site_client.agreement import Agreement, check_membership, check_policy, load_agreement
+from wardround.site_client.requested import require_requested_name
 from wardround.site_client.settings import SiteSettings, read_policy
 
 
@@ -44,9 +45,11 @@ def require_ready(settings: SiteSettings) -> Agreement:
     with findings.gather():
         own = SiteKeys.load(settings.keys)
     agreement = _agreement(settings, findings)
-    if agreement is not None:
-        with findings.gather():
+    with findings.gather():
+        if agreement is not None:
             check_membership(settings, own, agreement)
+        else:
+            require_requested_name(settings, own)
     return _sound(agreement, findings)
 
 

@@ -73,6 +73,11 @@ class SiteSettings(_Section):
         placed._file = file
         return placed
 
+    @property
+    def home(self) -> Path:
+        """The folder in which the file lies."""
+        return self._file.absolute().parent
+
     def place(self, key: str) -> str:
         """`site.yaml:3, name`: where a key stands in the file, which need not give it."""
         return place_of_key(self._file, "site file", key)

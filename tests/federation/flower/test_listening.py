@@ -27,7 +27,8 @@ def test_a_port_that_is_taken_is_named_with_the_way_out(host: str) -> None:
     with taken:
         said = refusal(host, taken.getsockname()[1])
     assert "the aggregator cannot listen" in said
-    assert "Free the port" in said
+    assert "Stop what has the port" in said
+    assert "sites call the port of `address`, which must lead to it" in said
 
 
 @pytest.mark.parametrize("host", ["203.0.113.77", "2001:db8::77"])

@@ -74,7 +74,12 @@ def _other_size(word: str, image: str, how: str, wanted: Geometry) -> str:
             "export it again"
         )
     return (
-        f"Bring the file to the grid of {image} with registration software, by {how}, and name the new file in the "
-        "manifest, if a viewer shows both rightly upon each other as they are; if not, its header is wrong too: export "
-        "it again from the program in which it was made, on the whole image"
+        f"Bring the file to the grid of {image} with registration software, by {how}, and {_put(word)}, if a viewer "
+        "shows both rightly upon each other as they are; if not, its header is wrong too: export it again from the "
+        "program in which it was made, on the whole image"
     )
+
+
+def _put(word: str) -> str:
+    """Where the new file goes: predictions stand in no manifest."""
+    return "put it in the place of the prediction" if word == "prediction" else "name the new file in the manifest"

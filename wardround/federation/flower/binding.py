@@ -12,7 +12,8 @@ _BACKLOG = 128
 _EVERYWHERE = "::"
 _EVERYWHERE_IPV4 = "0.0.0.0"
 _REMEDIES = {
-    errno.EADDRINUSE: "Free the port, or choose another address with `listen`",
+    errno.EADDRINUSE: "Stop what has the port (this aggregator may be running already), or choose another with "
+    "`listen`; sites call the port of `address`, which must lead to it",
     errno.EADDRNOTAVAIL: "This machine has no such address; give one of its own, or `[::]` for all, with `listen`",
     errno.EACCES: "Choose a port from 1024 upwards with `listen`, or give this user the right to the port",
 }
