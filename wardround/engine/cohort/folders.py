@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.reading import require_folder
+from wardround.engine.cohort.misnamed import lacking_problems
 from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.cohort.naming import Reading, Readings, readings_of, settled
 from wardround.engine.cohort.spelling import difference, lookalikes
@@ -121,16 +122,9 @@ def _whole_files(images: list[tuple[str, Path]], findings: Findings) -> dict[str
 def _grouped(readings: Readings, study: Study, doubts: Findings, lacking: Findings) -> dict[str, tuple[Path, ...]]:
     groups: dict[str, dict[int, Path]] = defaultdict(dict)
     for path, ways in readings.items():
-        if not ways:
-            known = ", ".join(f"_{name}" for name in study.inputs)
-            remedy = (
-                f"Rename it to <case>_<input>, such as {stem_of(path.name)}_{study.inputs[0]}, or move it elsewhere"
-            )
-            what = "the file's name does not end in an input"
-            lacking.add(what, where=str(path), expected=f"one of {known}", remedy=remedy)
-        elif len(ways) > 1:
+        if len(ways) > 1:
             _tell_open(path, ways, readings, study, doubts)
-        elif ways[0].input in groups[ways[0].subject]:
+        elif ways and ways[0].input in groups[ways[0].subject]:
             other = groups[ways[0].subject][ways[0].input].name
             doubts.add(
                 "two files are the same input",
@@ -138,30 +132,10 @@ def _grouped(readings: Readings, study: Study, doubts: Findings, lacking: Findin
                 got=f"{path.name} and {other}",
                 remedy="Move one of them elsewhere",
             )
-        else:
+        elif ways:
             groups[ways[0].subject][ways[0].input] = path
-    for subject, files in groups.items():
-        _tell_missing(subject, files, study, lacking)
+    lacking.extend(lacking_problems(groups, [path for path, ways in readings.items() if not ways], study.inputs))
     return {subject: tuple(files[index] for index in sorted(files)) for subject, files in groups.items()}
-
-
-def _tell_missing(subject: str, files: Mapping[int, Path], study: Study, findings: Findings) -> None:
-    for index in sorted({*range(len(study.inputs))} - {*files}):
-        name = study.inputs[index]
-        findings.add(
-            f"the input {name!r} has no file",
-            where=f"subject {subject!r}",
-            got=", ".join(path.name for path in files.values()),
-            expected=f"{subject}_{name} as well" if files else "",
-            remedy=_put(subject, name, files),
-        )
-
-
-def _put(subject: str, name: str, files: Mapping[int, Path]) -> str:
-    """How a case that lacks an input gets it, or goes."""
-    names = [path.name for path in files.values()]
-    ending = names[0].removeprefix(stem_of(names[0]) or "") if names else ""
-    return f"Put '{subject}_{name}{ending}' there, or take {' and '.join(map(repr, names))} out"
 
 
 def _tell_open(path: Path, ways: Sequence[Reading], readings: Readings, study: Study, findings: Findings) -> None:
