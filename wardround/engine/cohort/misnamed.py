@@ -85,7 +85,9 @@ def _of_file(path: Path, whole: str | None, inputs: Sequence[str]) -> Problem:
 def _of_case(subject: str, files: Mapping[int, Path], near: Sequence[Path], inputs: Sequence[str]) -> Problem:
     lacking = [name for index, name in enumerate(inputs) if index not in files]
     has = f"the input {lacking[0]!r} has" if len(lacking) == 1 else f"the inputs {_and(map(repr, lacking))} have"
-    others = f", and {_and(path.name for path in near)} fit{'s' if len(near) == 1 else ''} no whole case" if near else ""
+    others = (
+        f", and {_and(path.name for path in near)} fit{'s' if len(near) == 1 else ''} no whole case" if near else ""
+    )
     return Problem(
         f"{has} no file{others}",
         where=f"subject {subject!r}",
