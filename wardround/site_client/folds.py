@@ -10,9 +10,10 @@ from pathlib import Path
 
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.cohort import Assignment, Cohort, Split, split_cohort
-from wardround.engine.cohort.columns import Layout, Truth
-from wardround.engine.cohort.manifest import survey_manifest
+from wardround.engine.cohort.columns import PATIENT, Layout, Truth, header_place
+from wardround.engine.cohort.manifest import Survey, survey_manifest
 from wardround.engine.cohort.shortage import TooFew
+from wardround.engine.inspection.inputs import missing_columns
 from wardround.engine.study.documents import place_of_key
 from wardround.site_client.agreement import Agreement
 from wardround.site_client.pinned import CohortPins, require_patients
@@ -41,16 +42,38 @@ def unfit_table(settings: SiteSettings, agreement: Agreement, policy: Policy | N
 
     A table that cannot be read, or that has other flaws, is none of this: it may come later, and `check` tells of it.
     """
-    cohort, findings = _readable(settings, agreement), Findings()
+    findings = Findings(without_patients(settings, agreement))
+    if findings.problems:
+        findings.extend(_other_columns(settings, agreement))
+    cohort = _readable(settings, agreement)
     if cohort is None:
-        return []
-    with findings.gather():
-        require_patients(agreement.plan, cohort)
+        return findings.problems
     with findings.gather():
         split = _split(settings, agreement, cohort)
         if policy is not None:
             findings.extend(too_few_for_the_policy(len(split.train), policy, settings.policy))
     return findings.problems
+
+
+def without_patients(settings: SiteSettings, agreement: Agreement) -> list[Problem]:
+    """The problem of a table without the column of patients that a plan requires, whatever else is wrong with it.
+
+    A name that misses it by a little is told of already by whoever reads the table.
+    """
+    survey, findings = _surveyed(settings, agreement), Findings()
+    if survey is not None and not any(problem.expected == repr(PATIENT) for problem in survey.problems):
+        with findings.gather():
+            require_patients(agreement.plan, survey.cohort)
+    return findings.problems
+
+
+def _other_columns(settings: SiteSettings, agreement: Agreement) -> list[Problem]:
+    """What else the header of a table lacks, for whoever has to add a column anyway."""
+    survey = _surveyed(settings, agreement)
+    if survey is None:
+        return []
+    flaws = [problem for problem in survey.problems if problem.where == header_place(settings.manifest)]
+    return flaws or missing_columns(agreement.study, survey.cohort)
 
 
 def too_few_for_the_plan(settings: SiteSettings, agreement: Agreement) -> list[Problem]:
@@ -102,8 +125,13 @@ def _known(settings: SiteSettings, agreement: Agreement) -> Assignment | None:
 
 
 def _readable(settings: SiteSettings, agreement: Agreement) -> Cohort | None:
+    survey = _surveyed(settings, agreement)
+    return None if survey is None or survey.problems else survey.cohort
+
+
+def _surveyed(settings: SiteSettings, agreement: Agreement) -> Survey | None:
+    """What the table holds, its flaws too; None where it is no table at all, which `check` tells of."""
     try:
-        survey = survey_manifest(settings.manifest, Layout.of(agreement.study, Truth.REQUIRED))
+        return survey_manifest(settings.manifest, Layout.of(agreement.study, Truth.REQUIRED))
     except InputError:
         return None
-    return None if survey.problems else survey.cohort

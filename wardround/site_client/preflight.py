@@ -12,10 +12,12 @@ from pathlib import Path
 from wardround.engine.basics.files import free_bytes, require_space
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.sizes import shown_size
+from wardround.engine.cohort import Assignment
 from wardround.engine.cohort.columns import Layout
 from wardround.engine.cohort.manifest import survey_manifest
 from wardround.engine.cohort.twins import without_repeats
 from wardround.engine.inspection import Depth, check_manifest
+from wardround.engine.inspection.preflight import Preflight as Checkup
 from wardround.engine.inspection.room import Needs, memory_shortage, needs_of, require_store_room
 from wardround.federation.expiry import expiry_sentence
 from wardround.federation.flower.probe import probe, standing, within_window
@@ -24,10 +26,10 @@ from wardround.federation.identities import SiteKeys, fingerprint
 from wardround.federation.invitation import Invitation
 from wardround.site_client.agreement import Agreement, check_membership, check_policy, load_agreement
 from wardround.site_client.beside import settings_or_all_beside
-from wardround.site_client.folds import mended_at_a_site, too_few_for_the_policy
+from wardround.site_client.folds import mended_at_a_site, too_few_for_the_policy, without_patients
 from wardround.site_client.installation import known_installation
 from wardround.site_client.parts import tried
-from wardround.site_client.pinned import Change, CohortPins, Proposal, require_patients, steps_note
+from wardround.site_client.pinned import Change, CohortPins, Proposal, steps_note
 from wardround.site_client.readiness import has_work, require_table, require_work
 from wardround.site_client.requested import require_requested_name
 from wardround.site_client.settings import Policy, SiteSettings, load_policy, usable_policy
@@ -199,9 +201,7 @@ def _check_cohort(settings: SiteSettings, policy: Policy | None, agreement: Agre
         pins = CohortPins.of(settings.work, agreement.plan.study)
         held = pins.read() if has_work(settings) else None
         known = None if held is None else held.assignment
-        with mended_at_a_site():
-            checked = check_manifest(agreement.study, settings.manifest, Depth.HEADERS, agreement.plan.fold, known)
-        require_patients(agreement.plan, checked.cohort)
+        checked = _checked(settings, agreement, known)
         if (told := steps_note(agreement.study, held)) != "":
             flight.notes.append(f"note: {told}")
         if held is not None:
@@ -216,6 +216,17 @@ def _check_cohort(settings: SiteSettings, policy: Policy | None, agreement: Agre
         _check_store(settings, needs_of(agreement.study, checked.inspection.grids), flight)
         if policy is not None:
             _check_counts(counts, policy, settings.policy, flight)
+
+
+def _checked(settings: SiteSettings, agreement: Agreement, known: Assignment | None) -> Checkup:
+    """The table with its files as the plan needs it. Raises `InputError` with what study and plan find missing."""
+    findings, checked = Findings(), None
+    with findings.gather(), mended_at_a_site():
+        checked = check_manifest(agreement.study, settings.manifest, Depth.HEADERS, agreement.plan.fold, known)
+    findings.extend(without_patients(settings, agreement))
+    if checked is None or findings.problems:
+        raise InputError(findings.problems)
+    return checked
 
 
 def _check_store(settings: SiteSettings, needs: Needs, flight: Preflight) -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from types import MappingProxyType
 
 from wardround.engine.basics.problems import Findings
@@ -107,8 +108,9 @@ def _channels(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(found[number] for number in sorted(found))
 
 
-def _header(table: Table) -> str:
-    return f"{table.path.name}, header"
+def header_place(path: Path) -> str:
+    """Where problems say to be that are those of a table's header."""
+    return f"{path.name}, header"
 
 
 def _report_missing(table: Table, required: Collection[str], findings: Findings) -> None:
@@ -116,7 +118,7 @@ def _report_missing(table: Table, required: Collection[str], findings: Findings)
         close = _meant(table, name)
         remedy = f"Is it {close[0]!r}? Then rename that column to {name}" if close else _without(name)
         what, got = f"the column {name!r} is missing", ", ".join(filter(None, table.columns))
-        findings.add(what, where=_header(table), got=got, expected=f"a column {name}", remedy=remedy)
+        findings.add(what, where=header_place(table.path), got=got, expected=f"a column {name}", remedy=remedy)
 
 
 def _report_near_misses(table: Table, wanted: set[str], required: set[str], findings: Findings) -> None:
@@ -125,7 +127,7 @@ def _report_near_misses(table: Table, wanted: set[str], required: set[str], find
             if _likeness(column, name) >= _NEAR:
                 findings.add(
                     f"unknown column {column!r}",
-                    where=_header(table),
+                    where=header_place(table.path),
                     got=repr(column),
                     expected=repr(name),
                     remedy=f"Did you mean {name!r}? A free column needs a name that differs more",
@@ -141,7 +143,7 @@ def _report_channels(table: Table, layout: Layout, findings: Findings) -> None:
         fitting = "do not fit the study's inputs" if layout.inputs else "are not called Channel_0, Channel_1 and so on"
         findings.add(
             f"the channel columns {fitting}",
-            where=_header(table),
+            where=header_place(table.path),
             got=f"{len(found)} ({', '.join(found)})" if found else "none",
             expected=f"{len(allowed[-1])} ({expected}){inputs}",
             remedy=_near_channels(table, layout) or "Add or rename columns until there is one for each input",
@@ -159,7 +161,7 @@ def _report_twins(table: Table, wanted: Collection[str], layout: Layout, finding
             other = f"Rename it to {free[0]}" if name in channels and free else "Give it a name of its own"
             findings.add(
                 f"the column {column!r} differs from {name!r} only by capital letters",
-                where=_header(table),
+                where=header_place(table.path),
                 got=f"{name} and {column}",
                 expected="names that people can tell apart",
                 remedy=f"{other}, or remove it",

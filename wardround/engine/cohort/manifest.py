@@ -88,7 +88,9 @@ def without_rows(path: Path) -> Problem:
 
 
 def _patients(table: Table, columns: Columns) -> Patients:
-    return Patients() if columns.patient else Patients(stated=False, likely=likely_patients(table, columns))
+    if columns.patient or PATIENT in columns.unread:  # a name that stands twice is not missing
+        return Patients()
+    return Patients(stated=False, likely=likely_patients(table, columns))
 
 
 @dataclass
