@@ -194,3 +194,51 @@ def test_a_table_of_zeros_is_no_matter_of_alphabets(hospital: Hospital) -> None:
     hospital.manifest.write_bytes(bytes(300))
     said = hospital.refuse("the file holds nothing (got a file of 300 bytes that are all 0", "Copy it again")
     assert "UTF" not in said
+
+
+def _joined(hospital: Hospital, between: str, *, ending: str = "\n") -> None:
+    """Two exports one below the other: three cases each, with `between` before the second."""
+    _, *rows = hospital.manifest.read_text().splitlines()
+    first = "\n".join(["SubjectID,Channel_0,Label", *rows[:3]])
+    hospital.manifest.write_text(f"{first}{ending}{between}\n" + "\n".join(rows[3:]) + "\n")
+
+
+@pytest.mark.parametrize(
+    "names",
+    ["SubjectID,Channel_0,Label", "subjectID,channel_0,label", "\ufeffSubjectID,Channel_0,Label"],
+    ids=["same", "small letters", "mark"],
+)
+def test_names_of_columns_further_down_are_one_error(hospital: Hospital, names: str) -> None:
+    _joined(hospital, names)
+    said = hospital.refuse("data.csv:5: this line repeats the names of the columns", "Delete this line")
+    assert said.count("error: ") == 1
+
+
+def test_three_joined_tables_are_told_with_all_lines(hospital: Hospital) -> None:
+    _joined(hospital, "SubjectID,Channel_0,Label,,")
+    hospital.manifest.write_text(hospital.manifest.read_text() + "SubjectID,Channel_0,Label\n")
+    said = hospital.refuse("data.csv, lines 5, 9: these lines repeat", "Delete these lines")
+    assert said.count("error: ") == 1
+
+
+@pytest.mark.parametrize(
+    "names", ["SubjectID,Label,Channel_0", "SubjectID;Channel_0;Label", "SubjectID,PatientID,Channel_0,Label"]
+)
+def test_rows_below_other_names_are_not_read_by_the_first_ones(hospital: Hospital, names: str) -> None:
+    _joined(hospital, names)
+    said = hospital.refuse("data.csv:5: another table begins on this line", "save the two tables as two files")
+    assert said.count("error: ") == 1
+    assert "repeats" not in said
+
+
+def test_names_joined_to_a_line_without_an_end(hospital: Hospital) -> None:
+    _joined(hospital, "SubjectID,Channel_0,Label", ending="")
+    said = hospital.refuse("data.csv:4: the names of the columns stand at the end of this row", "End the line after")
+    assert said.count("error: ") == 1
+
+
+def test_words_of_people_are_no_names_of_columns(hospital: Hospital) -> None:
+    first, *rows = hospital.manifest.read_text().splitlines()
+    noted = [f"{first},Note", *(f"{row},Label" for row in rows)]
+    hospital.manifest.write_text("\n".join(noted) + "\n")
+    assert hospital.check().code == 0

@@ -108,6 +108,11 @@ def _channels(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(found[number] for number in sorted(found))
 
 
+def is_of_table(name: str) -> bool:
+    """Whether a word is the name of a column that tables of cases have."""
+    return name in {SUBJECT, PATIENT, SPLIT, LABEL, VALUE} or _CHANNEL.fullmatch(name) is not None
+
+
 def header_place(path: Path) -> str:
     """Where problems say to be that are those of a table's header."""
     return f"{path.name}, header"

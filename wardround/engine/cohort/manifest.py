@@ -18,6 +18,7 @@ from wardround.engine.cohort.absent import Absent, with_one_remedy
 from wardround.engine.cohort.assignment import SETS
 from wardround.engine.cohort.columns import PATIENT, SUBJECT, Columns, Layout, Truth, find_columns
 from wardround.engine.cohort.heading import require_heading
+from wardround.engine.cohort.joined import without_later_names
 from wardround.engine.cohort.models import Case, Cohort, Patients, place
 from wardround.engine.cohort.paths import MissingFileError, Neighbours, normal_path, resolve_file
 from wardround.engine.cohort.persons import likely_patients
@@ -51,6 +52,8 @@ def survey_manifest(path: Path, layout: Layout) -> Survey:
     findings = Findings()
     lines = read_lines(path)
     require_heading(path, lines, layout)
+    lines, joined = without_later_names(path, lines)
+    findings.extend(joined)
     table = named_table(path, lines, findings)
     if not table.rows and not findings.problems:
         findings.extend([without_rows(path)])
@@ -76,6 +79,8 @@ def count_under_heading(path: Path, layout: Layout) -> int:
     """
     findings, lines = Findings(), read_lines(path)
     require_heading(path, lines, layout)
+    lines, joined = without_later_names(path, lines)
+    findings.extend(joined)
     find_columns(named_table(path, lines[:1], findings), layout, findings)
     findings.raise_if_any()
     return len(lines) - 1
