@@ -93,7 +93,7 @@ def test_a_revoked_key_speaks_for_nobody_and_names_no_successor(home: Path) -> N
         ("north", "south", "new", "has not signed these keys"),
         ("north", "north", "south", "in use, or were"),
         ("north", "north", "north", "in use, or were"),
-        ("west", "west", "new", "no such site"),
+        ("west", "west", "new", "no site of this name"),
     ],
 )
 def test_no_other_request_changes_a_key(home: Path, site: str, former: str, new: str, said: str) -> None:

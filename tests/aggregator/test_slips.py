@@ -61,9 +61,17 @@ def test_a_request_under_another_name_has_a_remedy(home: Path) -> None:
         assert "If this is the right file, say " in refused(*words)
 
 
-@pytest.mark.parametrize("command", [("remove", "nort"), ("revoke", "nort"), ("replace", "nort", "north.pub")])
-def test_an_unknown_site_has_a_remedy(home: Path, command: tuple[str, ...]) -> None:
-    assert "Did you mean 'north'?" in refused(*command)
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("remove", "nort"), "Did you mean 'north'?"),
+        (("revoke", "nort"), "Did you mean 'north'?"),
+        (("replace", "nort", "north.pub"), "The file is of north: `aggregator replace north north.pub`"),
+    ],
+    ids=["remove", "revoke", "replace"],
+)
+def test_an_unknown_site_has_a_remedy(home: Path, command: tuple[str, ...], said: str) -> None:
+    assert said in refused(*command)
 
 
 def test_a_site_that_stands_twice_in_the_roster_is_named(home: Path) -> None:

@@ -11,9 +11,10 @@ from pydantic import ValidationError
 from wardround.aggregator.key_changes import read_changes
 from wardround.aggregator.requests import refuse_other_files, require_order
 from wardround.aggregator.roster_flaws import missing_roster, roster_problems
+from wardround.aggregator.unknown_sites import command, needs_first_request, unknown, unknown_with_file
 from wardround.engine.basics.files import is_missing, write_settings
 from wardround.engine.basics.keeping import Kept, require_kept
-from wardround.engine.basics.problems import InputError, did_you_mean
+from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.reading import read_named
 from wardround.engine.basics.releases import later_release
 from wardround.federation.identities import EnrolmentRequest, Member, Roster
@@ -47,7 +48,7 @@ def enrol(path: Path, name: str, request_path: Path) -> Member:
     require_order("enroll", name, request_path)
     member = _requested(name, request_path)
     roster = Roster(members=()) if is_missing(path) else read_roster(path)
-    _refuse_known(roster, member, path)
+    _refuse_known(roster, member, path, request_path)
     write_roster(path, Roster.of((*roster.members, member)))
     return member
 
@@ -55,7 +56,8 @@ def enrol(path: Path, name: str, request_path: Path) -> Member:
 def remove(path: Path, name: str) -> None:
     """Take a site from the roster file. Raises `InputError` when it is not there."""
     roster = read_roster(path)
-    _require_known(roster, name, path)
+    if roster.member(name) is None:
+        raise unknown(path, roster, name)
     write_roster(path, Roster.of(tuple(member for member in roster.members if member.name != name)))
 
 
@@ -63,10 +65,11 @@ def replace_keys(path: Path, name: str, request_path: Path) -> Member:
     """Give a site of the roster the keys of its new request. Raises `InputError` as `enrol` does."""
     require_order("replace", name, request_path)
     roster = read_roster(path)
-    _require_known(roster, name, path)
+    if roster.member(name) is None:
+        raise unknown_with_file(path, roster, "replace", name, request_path)
     member = _requested(name, request_path)
     others = Roster.of(tuple(known for known in roster.members if known.name != name))
-    _refuse_known(others, member, path)
+    _refuse_known(others, member, path, request_path)
     write_roster(path, Roster.of((*others.members, member)))
     return member
 
@@ -87,8 +90,8 @@ def _refuse_rotation(path: Path, name: str) -> None:
             where=str(path),
             got="what `site-client rotate-keys` wrote",
             expected="the NAME.pub file that `site-client init` wrote",
-            remedy=f"If {name} is enrolled, use `aggregator rotate-key {name} {path}`. If it is not, its staff runs "
-            f"`site-client init` in an empty folder and sends {name}.pub",
+            remedy=f"If {name} is enrolled, use {command('rotate-key', name, path)}. If it is not, "
+            f"{needs_first_request(name)}",
         )
 
 
@@ -104,29 +107,13 @@ def of_another_name(request: Path, found: str, asked: str) -> InputError:
     )
 
 
-def _unknown(name: str, roster: Roster) -> str:
-    names = roster.names
-    return did_you_mean(name, names) if names else "Add each site with `aggregator enroll NAME NAME.pub`"
-
-
-def _require_known(roster: Roster, name: str, path: Path) -> None:
-    if roster.member(name) is None:
-        raise InputError.one(
-            "no site of this name is enrolled",
-            where=str(path),
-            got=name,
-            expected=", ".join(roster.names) or "nobody",
-            remedy=_unknown(name, roster),
-        )
-
-
-def _refuse_known(roster: Roster, member: Member, path: Path) -> None:
+def _refuse_known(roster: Roster, member: Member, path: Path, request: Path) -> None:
     if roster.member(member.name) is not None:
         raise InputError.one(
             "a site of this name is enrolled already",
             where=str(path),
             got=member.name,
-            remedy=f"If it made new keys, use `aggregator replace {member.name} {member.name}.pub`",
+            remedy=_for_enrolled(roster, member, request),
         )
     holders = {key: known.name for known in roster.members for key in (known.signing_key, known.transport_key)}
     shared = [holders[key] for key in (member.signing_key, member.transport_key) if key in holders]
@@ -138,6 +125,12 @@ def _refuse_known(roster: Roster, member: Member, path: Path) -> None:
             remedy="Each site makes its own keys with `site-client init`",
         )
     _refuse_former(member, path)
+
+
+def _for_enrolled(roster: Roster, member: Member, request: Path) -> str:
+    if member in roster.members:
+        return "These are the keys with which it was enrolled: nothing is left to do; `aggregator sites` shows it"
+    return f"If it made new keys, use {command('replace', member.name, request)}"
 
 
 def _refuse_former(member: Member, path: Path) -> None:

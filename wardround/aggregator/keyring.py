@@ -15,7 +15,8 @@ from pathlib import Path
 from wardround.aggregator.enrolment import of_another_name, read_roster
 from wardround.aggregator.key_changes import KeyChange, add_change, read_changes
 from wardround.aggregator.requests import refuse_other_files, require_order
-from wardround.engine.basics.problems import InputError, did_you_mean
+from wardround.aggregator.unknown_sites import unknown, unknown_with_file
+from wardround.engine.basics.problems import InputError
 from wardround.federation.identities import EnrolmentRequest, Member, Roster, fingerprint
 from wardround.federation.succession import distinct, read_rotation
 
@@ -96,7 +97,10 @@ class KeyRing:
 
 def revoke(roster_path: Path, name: str) -> Member:
     """Revoke the keys of a site: from now on nobody speaks for it. Raises `InputError` for a name that is not known."""
-    present = _present(roster_path, name)
+    roster = read_roster(roster_path)
+    present = _present(roster, roster_path, name)
+    if present is None:
+        raise unknown(roster_path, roster, name)
     if not present.revoked:
         add_change(roster_path, _retired(present.member))
     return present.member
@@ -113,7 +117,10 @@ def rotate(roster_path: Path, name: str, request: Path, typed: str | None) -> Me
             than the one that was typed.
     """
     require_order("rotate-key", name, request)
-    present = _present(roster_path, name)
+    roster = read_roster(roster_path)
+    present = _present(roster, roster_path, name)
+    if present is None:
+        raise unknown_with_file(roster_path, roster, "rotate-key", name, request)
     refuse_other_files(request, name)
     rotation = read_rotation(request)
     member = rotation.member if rotation is not None else EnrolmentRequest.load(request).member
@@ -141,18 +148,8 @@ def _check_typed(member: Member, request: Path, typed: str | None) -> None:
     )
 
 
-def _present(roster_path: Path, name: str) -> Believed:
-    roster = read_roster(roster_path)
-    found = believed(roster, read_changes(roster_path)).get(name)
-    if found is None:
-        raise InputError.one(
-            "no such site is enrolled",
-            where=str(roster_path),
-            got=name,
-            expected=", ".join(roster.names) or "nobody yet",
-            remedy=did_you_mean(name, roster.names) or "Add each site with `aggregator enroll NAME NAME.pub`",
-        )
-    return found
+def _present(roster: Roster, roster_path: Path, name: str) -> Believed | None:
+    return believed(roster, read_changes(roster_path)).get(name)
 
 
 def _check_new(roster_path: Path, name: str, member: Member, request: Path) -> None:
