@@ -144,3 +144,11 @@ def test_other_problems_stay_as_they_are() -> None:
     with pytest.raises(InputError) as raised, mended_at_a_site():
         raise error
     assert raised.value is error
+
+
+def test_images_with_other_axes_are_no_reason_to_change_the_study(tmp_path: Path) -> None:
+    site = build_site(tmp_path / "site")
+    write_segmentation_cohort(site.folder, shape=(40, 48))
+    (problem,) = _told(site, "check")
+    assert problem.what == "the images are flat (2 axes), and the study is for volumes"
+    assert problem.remedy.startswith("Give images as the study is for, or tell the coordinator")

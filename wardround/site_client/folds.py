@@ -13,6 +13,7 @@ from wardround.engine.cohort import Assignment, Cohort, Split, split_cohort
 from wardround.engine.cohort.columns import PATIENT, Layout, Truth, header_place
 from wardround.engine.cohort.manifest import Survey, survey_manifest
 from wardround.engine.cohort.shortage import TooFew
+from wardround.engine.inspection.axes import OtherAxes
 from wardround.engine.inspection.inputs import missing_columns
 from wardround.engine.study.documents import place_of_key
 from wardround.site_client.agreement import Agreement
@@ -25,6 +26,11 @@ _REMEDY = (
     "changed here"
 )
 
+_OTHER_FILES = (
+    "Give images as the study is for, or tell the coordinator: the study is the federation's, and cannot be changed "
+    "here"
+)
+
 
 @contextmanager
 def mended_at_a_site() -> Iterator[None]:
@@ -32,7 +38,7 @@ def mended_at_a_site() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        if not any(isinstance(problem, TooFew) for problem in error.problems):
+        if not any(isinstance(problem, TooFew | OtherAxes) for problem in error.problems):
             raise
         raise InputError(_at_a_site(problem) for problem in error.problems) from None
 
@@ -104,6 +110,8 @@ def too_few_for_the_policy(count: int, policy: Policy, path: Path) -> list[Probl
 
 
 def _at_a_site(problem: Problem) -> Problem:
+    if isinstance(problem, OtherAxes):
+        return replace(problem, remedy=_OTHER_FILES)
     if not isinstance(problem, TooFew):
         return problem
     return replace(problem.for_plan, remedy=problem.for_plan.remedy or _REMEDY)

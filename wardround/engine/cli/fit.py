@@ -51,11 +51,11 @@ def fit(
     """
     from wardround.engine.basics.signals import interrupts
     from wardround.engine.cli.runner import ExitCode
-    from wardround.engine.study import load_study
+    from wardround.engine.inspection.preflight import study_for
     from wardround.engine.training import Halted
 
     options.require_all(
-        partial(load_study, study),
+        partial(study_for, study, manifest),
         partial(options.require_table, manifest),
         partial(options.made_folds, folds, study, manifest),
         partial(options.require_steps, steps),

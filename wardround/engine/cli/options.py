@@ -45,12 +45,17 @@ def folds_of(word: str) -> Folds | int:
 
 
 def made_folds(word: str, study: Path, manifest: Path) -> Folds | int:
-    """The folds that `--folds` names. Raises `InputError` for one that study and table do not make."""
+    """The folds that `--folds` names. Raises `InputError` for one that study and table do not make.
+
+    What is wrong with the study itself is told by those who use it.
+    """
     from wardround.engine.cohort.folds import require_fold as require
     from wardround.engine.study import load_study
 
-    fold, loaded = folds_of(word), load_study(study)
-    if isinstance(fold, int):
+    fold, loaded = folds_of(word), None
+    with Findings().gather():
+        loaded = load_study(study)
+    if isinstance(fold, int) and loaded is not None:
         is_stated = _states_sets(manifest)
         with _at("--folds"):
             require(fold, 1 if is_stated else loaded.validation.outer_folds, is_stated=is_stated, where="")

@@ -15,6 +15,7 @@ from wardround.engine.basics.progress import Progress, progress
 from wardround.engine.cohort.models import Case, Cohort, Split
 from wardround.engine.cohort.twins import find_leaks, repeated_rows
 from wardround.engine.imaging.types import Geometry
+from wardround.engine.inspection.axes import in_one
 from wardround.engine.inspection.exchanged import with_owners
 from wardround.engine.inspection.headers import inspect_headers
 from wardround.engine.inspection.inputs import with_missing_columns
@@ -99,7 +100,7 @@ def inspect_cohort(
         facts = [_inspect(inspectors[depth], study, cohort, number, findings, shown) for number in _numbers(cohort)]
     findings.problems[:] = together(findings.problems, cohort.manifest.name)
     findings.problems[:] = told_of_columns(findings.problems, cohort.manifest.name, len(cohort.cases))
-    findings.problems[:] = with_missing_columns(findings.problems, study, cohort)
+    findings.problems[:] = in_one(with_missing_columns(findings.problems, study, cohort), study, cohort)
     findings.problems[:] = with_shared_masks(findings.problems, study, cohort)
     known = {case.subject: fact for case, fact in zip(cohort.cases, facts, strict=True) if fact is not None}
     findings.problems[:] = with_owners(findings.problems, cohort, {name: fact.grid for name, fact in known.items()})

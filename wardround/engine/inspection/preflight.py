@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from wardround.engine.cohort.columns import Layout, Truth
 from wardround.engine.cohort.folds import Folds, SplitPlan, plan_splits
 from wardround.engine.cohort.manifest import survey_manifest
 from wardround.engine.cohort.models import Cohort
+from wardround.engine.inspection.axes import before_the_study, in_document
 from wardround.engine.inspection.inspect import Depth, Inspection, inspect_cohort
 from wardround.engine.study.documents import Document, read_document
 from wardround.engine.study.loader import load_study
@@ -45,7 +47,7 @@ def check_files(
     While the study cannot be read, the manifest is checked for what every manifest must have.
     """
     try:
-        loaded = load_study(study)
+        loaded = study_for(study, manifest)
     except InputError as error:
         findings = Findings(list(error.problems))
         with findings.gather():
@@ -56,8 +58,20 @@ def check_files(
     with findings.gather():
         checked = check_manifest(loaded, manifest, depth, folds)
     if checked is None or findings.problems:
-        raise InputError(findings.problems)
+        raise InputError(in_document(findings.problems, read_document(study, "study")))
     return checked
+
+
+def study_for(study: Path, manifest: Path) -> Study:
+    """The study of a file. Raises `InputError` with its problems, and what the images of a manifest say to them."""
+    try:
+        return load_study(study)
+    except InputError as error:
+        told = [*error.problems]
+        with contextlib.suppress(InputError):  # what is wrong with the table is told by those who need it
+            cohort = survey_manifest(manifest, Layout.without_study()).cohort
+            told = before_the_study(told, read_document(study, "study"), cohort)
+        raise InputError(told) from None
 
 
 def in_file(study: Path, problems: Iterable[Problem]) -> list[Problem]:

@@ -18,6 +18,12 @@ from wardround.engine.study.uses import PartUse
 if TYPE_CHECKING:
     from wardround.engine.study.models import Study
 
+_ORIENTED = "2D images have no anatomical orientation"
+_OTHER_NUMBER = "the number of axes does not fit"
+_NO_AXIS = "there is no such axis"
+OF_AXES = frozenset({_ORIENTED, _OTHER_NUMBER, _NO_AXIS})
+"""What is said of lines that belong to the number of axes."""
+
 
 def inconsistencies(study: Study) -> Iterator[Flaw]:
     """Everything in a study of sound sections that does not fit together."""
@@ -104,7 +110,7 @@ def _axes(study: Study) -> Iterator[Flaw]:
         if isinstance(use.parameters, Orient) and study.dimensions == 2:
             yield Flaw(
                 location,
-                "2D images have no anatomical orientation",
+                _ORIENTED,
                 "`orient`",
                 "steps for 2D images",
                 remedy="Take the step out, or set `dimensions: 3` in `model` if the images are volumes",
@@ -115,7 +121,7 @@ def _wrong_axes(study: Study, location: Location, values: tuple[float, ...]) -> 
     expected = f"{study.dimensions}, as the model has {study.dimensions} dimensions"
     fitting = [*values, *values[-1:] * study.dimensions][: study.dimensions]
     remedy = f"Write one number per axis, such as {written(fitting)}, or change `dimensions` in `model`"
-    return Flaw(location, "the number of axes does not fit", written(values), expected, remedy=remedy)
+    return Flaw(location, _OTHER_NUMBER, written(values), expected, remedy=remedy)
 
 
 def _flips(study: Study) -> Iterator[Flaw]:
@@ -126,7 +132,7 @@ def _flips(study: Study) -> Iterator[Flaw]:
                 location: Location = ("augmentation", index, use.name)
                 expected = f"0 to {study.dimensions - 1}"
                 remedy = "Axes are counted from 0; take out those that the images do not have"
-                yield Flaw(location, "there is no such axis", written(beyond), expected, remedy=remedy)
+                yield Flaw(location, _NO_AXIS, written(beyond), expected, remedy=remedy)
 
 
 def _per_axis(parameters: Parameters) -> tuple[float, ...] | None:
