@@ -137,7 +137,8 @@ def _fit(survey: Survey, out: Path, work: Path, store_limit: int | None) -> Lead
             require_space(out, expected.run_bytes * len(splits), "checkpoints and weights")
     workbench = Workbench.fill(survey, work, store_limit)
     workbench.require_foreground()
-    for notice in (*workbench.notices, *workbench.padding_notices(), *workbench.selection_notices(splits)):
+    of_masks = *workbench.selection_notices(splits), *workbench.unseen_classes(splits)
+    for notice in (*workbench.notices, *workbench.padding_notices(), *of_masks):
         note(f"note: {notice.render()}")
     write_assignment(out / SETS_FILE, workbench.assignment)
     board = fit_splits(workbench, splits, out, progress)

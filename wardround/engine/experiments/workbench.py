@@ -29,6 +29,7 @@ from wardround.engine.inspection import Depth, Inspection, check_manifest
 from wardround.engine.inspection.notices import Comparison, comparison_notices, no_foreground
 from wardround.engine.inspection.padding import amid, is_padded, padding_notices
 from wardround.engine.inspection.selection import selection_notices
+from wardround.engine.inspection.unseen import unseen_classes
 from wardround.engine.metrics.types import Evaluation
 from wardround.engine.preprocessing.labels import together
 from wardround.engine.sampling import PatchSource
@@ -163,6 +164,11 @@ class Workbench:
         """What is worth knowing of rows that show the same image, now that every one has been decoded."""
         repeats = repeated_rows(self.cohort, self.contents)
         return comparison_notices(self.cohort, Comparison(self.contents, True, repeats))
+
+    def unseen_classes(self, splits: Sequence[NamedSplit]) -> tuple[Problem, ...]:
+        """Classes of a segmentation that no mask has, or none to learn from, now that they are read."""
+        truths = {subject: case.classes for subject, case in self.stored.items()}
+        return tuple(unseen_classes(self.study, self.cohort, {named.name: named.split for named in splits}, truths))
 
     def selection_notices(self, splits: Sequence[NamedSplit]) -> tuple[Problem, ...]:
         """Where the masks of a segmentation leave nothing to choose the best weights by, now that they are read."""

@@ -16,9 +16,9 @@ from wardround.engine.inspection.padding import Range, is_padded, padding_notice
 from wardround.engine.inspection.patients import patient_notices
 from wardround.engine.inspection.selection import selection_notices
 from wardround.engine.inspection.shapes import preprocessed_grid
+from wardround.engine.inspection.unseen import unseen_classes
 from wardround.engine.parts.networks import UNet
 from wardround.engine.preprocessing.labels import classes_of, named_values
-from wardround.engine.study.labels import listed, spoken
 from wardround.engine.study.models import Study
 
 _SHOWN_SUBJECTS = 3
@@ -87,6 +87,7 @@ def cohort_notices(
         *selection_notices(study, cohort, splits, _truths(study, facts)),
         *_flat(cohort, facts),
         *_masks(study, cohort, facts),
+        *unseen_classes(study, cohort, splits, _truths(study, facts)),
     )
 
 
@@ -256,13 +257,6 @@ def _masks(study: Study, cohort: Cohort, facts: Mapping[str, CaseFacts]) -> Iter
         yield _notice(cohort, empty, what, "They teach what is no class; if something was to be marked there, mark it")
     yield from _without_background(cohort, masks)
     yield from _rest(study, cohort, masks, named)
-    for name, values in study.classes.items():
-        if not any(value in mask for value in listed(values) for mask in masks.values()):
-            yield Problem(
-                f"no mask has the class {name!r} ({spoken(values)})",
-                where=cohort.manifest.name,
-                remedy="It can be neither learned nor scored here: look whether the study gives it the right value",
-            )
 
 
 def _without_background(cohort: Cohort, masks: Mapping[str, frozenset[int]]) -> Iterator[Problem]:

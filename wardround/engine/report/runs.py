@@ -7,6 +7,7 @@ from pathlib import Path
 
 from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.problems import InputError
+from wardround.engine.cohort.folds import NamedSplit
 from wardround.engine.experiments.casetables import CASES, Distribution, read_cases
 from wardround.engine.experiments.fit import Metrics, RunResult
 from wardround.engine.experiments.folds import LEADERBOARD, Leaderboard, is_leaderboard, scores_of
@@ -51,6 +52,8 @@ def write_run_report(workbench: Workbench, result: RunResult, name: str) -> Path
         curves(panels, series={study.validation.select: ALL}),
         "Loss, validation scores and learning rate by step of training.",
     )
+    for notice in workbench.unseen_classes([NamedSplit(name, workbench.split)]):
+        page.text(notice.render())
     cases = read_cases(result.folder / CASES)
     for part, scored in cases.items():
         page.heading(f"The {part} cases, by the {metrics.which} weights")

@@ -1,0 +1,48 @@
+"""Classes of a segmentation that no mask has: of a whole table, or of those that a model learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from wardround.engine.basics.problems import Problem
+from wardround.engine.cohort.models import Cohort, Split
+from wardround.engine.inspection.selection import Truths
+from wardround.engine.study.labels import spoken
+from wardround.engine.study.models import Study
+
+_SCORED = (
+    "where a model finds it all the same, that image has the worst score for it, which is in the mean over the "
+    "classes; elsewhere it is left out of the mean"
+)
+
+
+def unseen_classes(study: Study, cohort: Cohort, splits: Mapping[str, Split], truths: Truths) -> Iterator[Problem]:
+    """What is worth knowing of classes without a voxel, once the masks are read: `truths` has those of each case."""
+    if study.task != "segmentation" or not truths:
+        return
+    had = frozenset(index for found in truths.values() for index in found)
+    for index, name in enumerate(study.class_names[1:], start=1):
+        without = [place for place, split in splits.items() if not _is_taught(index, split, truths)]
+        if index not in had:
+            yield Problem(
+                f"no mask has the class {name!r} ({spoken(study.classes[name])})",
+                where=cohort.manifest.name,
+                remedy=f"It can be neither learned nor scored here: {_SCORED}. Look whether the study gives it the "
+                "right value",
+            )
+        elif without:
+            yield Problem(
+                f"no mask of the training set{_of(without)} has the class {name!r}: it cannot be learned there, but is "
+                "scored where another mask has it",
+                where=cohort.manifest.name,
+            )
+
+
+def _is_taught(index: int, split: Split, truths: Truths) -> bool:
+    """Whether a training mask has the class, or is not known yet."""
+    return any(index in truths.get(case.subject, (index,)) for case in split.train)
+
+
+def _of(names: list[str]) -> str:
+    named = [name for name in names if name]
+    return f"{'s' if len(named) > 1 else ''} of {', '.join(named)}" if named else ""
