@@ -96,15 +96,21 @@ class Findings:
             raise InputError(self.problems)
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A remedy that names the closest known words, or what the word shortens; or lists them when none is close."""
+def closest(word: str, known: Iterable[str]) -> list[str]:
+    """The known words that a word may stand for, the likeliest first: the one that it shortens, or those like it."""
     names = sorted({str(name) for name in known})
     if len(word) >= _LEAST_SHORTENED:
         whole = [name for name in names if name.lower().startswith(word.lower())]
         if len(whole) == 1:
-            return f"Did you mean {whole[0]!r}?"
+            return whole
     close = difflib.get_close_matches(word.lower(), [name.lower() for name in names], n=3, cutoff=0.55)
-    matches = sorted((name for name in names if name.lower() in close), key=lambda name: close.index(name.lower()))
+    return sorted((name for name in names if name.lower() in close), key=lambda name: close.index(name.lower()))
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A remedy that names the closest known words, or what the word shortens; or lists them when none is close."""
+    names = sorted({str(name) for name in known})
+    matches = closest(word, names)
     if matches:
         return f"Did you mean {' or '.join(repr(name) for name in matches)}?"
     return f"Write one of these: {', '.join(names)}" if names else ""

@@ -32,6 +32,7 @@ from wardround.engine.study.uses import (
     OptimizerUse,
     PreprocessingUse,
     ScheduleUse,
+    likely_parts,
 )
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._&+-]{0,63}$")]
@@ -82,10 +83,23 @@ def _stray_select(value: Any) -> Flaw | None:
     written = value if isinstance(value, Mapping) else {}
     metrics, select = written.get("metrics"), written.get("select")
     names = [_name_of(each) for each in metrics] if isinstance(metrics, list | tuple) else []
-    if not names or "" in names or not isinstance(select, str) or select in names:
+    if not names or "" in names or not isinstance(select, str):
         return None
-    known = [name for name in names if name in builtin_and_plugins().names(Kind.METRIC)]
+    meant = {name: _meant_metric(name) for name in names}
+    if select in names and meant[select] != select:
+        remedy = f"Write `select: {meant[select]}` if that is the metric which you mean"
+        return Flaw(("select",), f"unknown metric {select!r}", repr(select), "one of the study's metrics", remedy=remedy)
+    if select in (*names, *meant.values()):
+        return None
+    known = [name for name in meant.values() if name in builtin_and_plugins().names(Kind.METRIC)]
     return _unmeasured(select, known or names)
+
+
+def _meant_metric(name: str) -> str:
+    """The metric that a name stands for: itself, or the likeliest where there is none of that name."""
+    if name in builtin_and_plugins().names(Kind.METRIC):
+        return name
+    return next(iter(likely_parts(Kind.METRIC, name)), name)
 
 
 def _name_of(metric: Any) -> str:

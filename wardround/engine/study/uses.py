@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError
 
 from wardround.engine.basics.closed import Closed
-from wardround.engine.basics.problems import Problem, did_you_mean
+from wardround.engine.basics.problems import Problem, closest, did_you_mean
 from wardround.engine.parts import Kind, Parameters, Part, builtin_and_plugins
 from wardround.engine.study.expectations import PART_WORDS, Location, place_in
 from wardround.engine.study.flaws import Flaw, as_tuples, flawed, flaws_of, written
@@ -65,8 +65,34 @@ def _parse(kind: Kind, value: Any) -> Any:
     use = _read(kind, value)
     registry = builtin_and_plugins()
     if use.name not in registry.names(kind):
-        raise flawed("part", _absent(kind, use.name))
+        raise flawed("part", [*_absent(kind, use.name), *_of_likely(kind, use)])
     return PartUse(name=use.name, parameters=_parameters(registry.find(kind, use.name), use))
+
+
+def likely_parts(kind: Kind, name: str) -> list[str]:
+    """The parts that an unknown name may stand for, the likeliest first; none where it is a part of another kind."""
+    registry = builtin_and_plugins()
+    if any(name in registry.names(other) for other in Kind) or registry.is_explained(kind, name):
+        return []
+    return closest(name, registry.names(kind))
+
+
+def _of_likely(kind: Kind, use: _Written) -> list[Flaw]:
+    """What is wrong with the parameters of an unknown part, whichever of the likely ones is meant."""
+    found = [_flaws_as(builtin_and_plugins().find(kind, name), use) for name in likely_parts(kind, use.name)]
+    everywhere = [{(flaw.location, flaw.what) for flaw in flaws} for flaws in found]
+    return (
+        [flaw for flaw in found[0] if all((flaw.location, flaw.what) in told for told in everywhere)] if found else []
+    )
+
+
+def _flaws_as(part: Part, use: _Written) -> list[Flaw]:
+    """What is wrong with parameters if they are those of a part."""
+    try:
+        _parameters(part, use)
+    except ValidationError as error:
+        return flaws_of(error, part.parameters)
+    return []
 
 
 def _absent(kind: Kind, name: str) -> list[Flaw]:
