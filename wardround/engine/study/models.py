@@ -87,8 +87,8 @@ def _stray_select(value: Any) -> Flaw | None:
         return None
     meant = {name: _meant_metric(name) for name in names}
     if select in names and meant[select] != select:
-        remedy = f"Write `select: {meant[select]}` if that is the metric which you mean"
-        return Flaw(("select",), f"unknown metric {select!r}", repr(select), "one of the study's metrics", remedy=remedy)
+        what, remedy = f"unknown metric {select!r}", f"Write `select: {meant[select]}` if you mean that metric"
+        return Flaw(("select",), what, repr(select), "one of the study's metrics", remedy=remedy)
     if select in (*names, *meant.values()):
         return None
     known = [name for name in meant.values() if name in builtin_and_plugins().names(Kind.METRIC)]
