@@ -85,8 +85,13 @@ def _stray_select(value: Any) -> Flaw | None:
     names = [_name_of(each) for each in metrics] if isinstance(metrics, list | tuple) else []
     if not names or "" in names or not isinstance(select, str):
         return None
+    return _against(select, names)
+
+
+def _against(select: str, names: Sequence[str]) -> Flaw | None:
+    """What is wrong with a `select` beside these names of metrics, some of which may be unknown."""
     meant = {name: _meant_metric(name) for name in names}
-    if select in names and meant[select] != select:
+    if meant.get(select, select) != select:
         what, remedy = f"unknown metric {select!r}", f"Write `select: {meant[select]}` if you mean that metric"
         return Flaw(("select",), what, repr(select), "one of the study's metrics", remedy=remedy)
     if select in (*names, *meant.values()):
