@@ -28,6 +28,7 @@ from wardround.engine.inspection.notices import (
     require_foreground,
 )
 from wardround.engine.inspection.sharing import copied_masks, with_shared_masks
+from wardround.engine.inspection.spacings import told_of_files
 from wardround.engine.inspection.twins import contents_of, copies_of
 from wardround.engine.inspection.voxels import inspect_steps, inspect_voxels
 from wardround.engine.preprocessing.exchange import told_of_columns
@@ -103,7 +104,9 @@ def inspect_cohort(
     findings.problems[:] = in_one(with_missing_columns(findings.problems, study, cohort), study, cohort)
     findings.problems[:] = with_shared_masks(findings.problems, study, cohort)
     known = {case.subject: fact for case, fact in zip(cohort.cases, facts, strict=True) if fact is not None}
-    findings.problems[:] = with_owners(findings.problems, cohort, {name: fact.grid for name, fact in known.items()})
+    stored = {name: fact.grid for name, fact in known.items()}
+    findings.problems[:] = told_of_files(findings.problems, study, cohort, stored)
+    findings.problems[:] = with_owners(findings.problems, cohort, stored)
     compared = _compare(cohort, known, depth) if splits else Comparison({}, True, {})
     find_leaks(cohort, splits, compared.contents, findings)
     findings.raise_if_any()
