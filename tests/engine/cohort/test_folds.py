@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import random
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -184,16 +187,46 @@ def test_stated_sets_without_training_and_other_folds_are_refused() -> None:
     [
         (["p1"] * 12, "All 12 rows have the PatientID 'p1': write each patient's own"),
         (["p1"], "Add cases of other patients"),
-        (["p1", "p2"], "Lower validation.outer_folds"),
+        (["p1", "p2"], "Add cases of other patients"),
+        (
+            ["p1", "p2", "p3"],
+            "In the study's `validation` write `outer_folds: 3` and `inner_folds: 2`, which 3",
+        ),
     ],
-    ids=["one for all", "one", "two"],
+    ids=["one for all", "one", "two", "three"],
 )
 def test_too_few_patients_are_answered_by_how_many_there_are(names: list[str], told: str) -> None:
     cases = [Case(f"s{number}", name, (Path("a"),), None, "0", None, number + 2) for number, name in enumerate(names)]
     with pytest.raises(InputError) as caught:
-        nested_folds(study_with(3, 2), Cohort(Path("data.csv"), tuple(cases)))
+        nested_folds(study_with(5, 5), Cohort(Path("data.csv"), tuple(cases)))
     assert caught.value.problems[0].remedy.startswith(told)
-    assert ("Lower" in caught.value.problems[0].remedy) == (len(set(names)) > 1)
+
+
+@pytest.mark.parametrize("patients", range(3, 9))
+@pytest.mark.parametrize("classes", [1, 2])
+def test_the_folds_that_are_offered_can_be_made(patients: int, classes: int) -> None:
+    cohort = cohort_of({f"p{number}": [str(number % classes)] for number in range(patients)})
+    for outer, inner in itertools.product(range(2, 11), repeat=2):
+        with contextlib.suppress(InputError):
+            nested_folds(study_with(outer, inner), cohort)
+            continue
+        with pytest.raises(InputError) as caught:
+            nested_folds(study_with(outer, inner), cohort)
+        offered = re.findall(r"(?:outer|inner)_folds: (\d+)", caught.value.problems[0].remedy)
+        assert len(offered) in (0, 2)
+        if offered:
+            nested_folds(study_with(*map(int, offered)), cohort)
+        else:
+            assert patients // classes < 3
+
+
+def test_inner_folds_that_are_offered_for_stated_sets_can_be_made() -> None:
+    stated = {**dict.fromkeys("abc", "train"), "d": "test"}
+    cohort = cohort_of({name: ["0"] for name in "abcd"}, stated)
+    with pytest.raises(InputError) as caught:
+        split_cohort(study_with(5, 5), cohort)
+    assert "write `inner_folds: 3`, which 3 patients allow" in caught.value.problems[0].remedy
+    split_cohort(study_with(5, 3), cohort)
 
 
 @pytest.mark.parametrize(("outer", "inner", "least"), [(2, 2, 4), (3, 3, 5), (5, 5, 7), (2, 10, 20), (10, 2, 10)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from wardround.engine.basics.problems import InputError, Problem
@@ -12,6 +12,7 @@ from wardround.engine.study.models import Validation
 
 _LEAST_FOLDS = 2
 """No study may ask for fewer."""
+_ADD = "Add cases of other patients, or state the sets in a Split column"
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def require_patients(cohort: Cohort, cases: Sequence[Case], validation: Validati
                 cohort.manifest.name,
                 patients.counted(found) + rest + rule,
                 f"at least {count}",
-                _remedy(cohort, found, kind),
+                _one_for_all(cohort) or _folds_that_go(cohort, cases, validation),
                 _for_plan(cohort, found, validation, level),
             )
         ]
@@ -54,7 +55,7 @@ def require_members(cohort: Cohort, cases: Sequence[Case], validation: Validatio
     if most >= count:
         return
     where, got = cohort.manifest.name, f"at most {most} cases of a class"
-    expected, remedy = f"at least {count} cases of one class", _other_study(kind)
+    expected, remedy = f"at least {count} cases of one class", _folds_that_go(cohort, cases, validation)
     for_plan = Problem("every class has too few cases for this plan", where, got, expected)
     raise InputError(
         [TooFew(f"every class has too few cases for {count} {kind} folds", where, got, expected, remedy, for_plan)]
@@ -95,9 +96,27 @@ def _for_plan(cohort: Cohort, found: int, validation: Validation, level: str) ->
     )
 
 
-def _remedy(cohort: Cohort, found: int, kind: str) -> str:
-    fewer = "Add cases of other patients, or state the sets in a Split column"
-    return _one_for_all(cohort) or (fewer if found < _LEAST_FOLDS else _other_study(kind))
+def _folds_that_go(cohort: Cohort, cases: Sequence[Case], validation: Validation) -> str:
+    """What to write so that outer and inner folds can both be made, of as many as the study wants if possible."""
+    is_stated = any(case.split is not None for case in cohort.cases)
+    rows = cases if is_stated else cohort.cases
+    patients = len({case.patient for case in rows})
+    members = max(Counter(case.value for case in rows).values())
+    most = min(patients, members)
+    if is_stated:
+        inner = min(validation.inner_folds, most)
+        return _write({"inner_folds": inner}, cohort, patients) if inner >= _LEAST_FOLDS else _ADD
+    for outer in (min(validation.outer_folds, most), most):
+        inner = min(validation.inner_folds, *(each - -(-each // outer) for each in (patients, members)))
+        if outer >= _LEAST_FOLDS <= inner:
+            return _write({"outer_folds": outer, "inner_folds": inner}, cohort, patients)
+    return _ADD
+
+
+def _write(folds: Mapping[str, int], cohort: Cohort, patients: int) -> str:
+    lines = " and ".join(f"`{key}: {count}`" for key, count in folds.items())
+    allowed = cohort.patients.counted(patients)
+    return f"In the study's `validation` write {lines}, which {allowed} allow, or state the sets in a Split column"
 
 
 def _one_for_all(cohort: Cohort) -> str:
@@ -105,7 +124,3 @@ def _one_for_all(cohort: Cohort) -> str:
     named, rows = {case.patient for case in cohort.cases}, len(cohort.cases)
     is_one = len(named) == 1 and rows > 1
     return f"All {rows} rows have the PatientID {min(named)!r}: write each patient's own" if is_one else ""
-
-
-def _other_study(kind: str) -> str:
-    return f"Lower validation.{kind}_folds in the study, or state the sets in a Split column"
