@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -261,6 +262,23 @@ def test_volumes_for_a_model_of_pictures_are_refused_at_once(trained: Path, tmp_
     arguments = ["predict", str(trained / "model"), "--folder", str(tmp_path / "solid" / "images")]
     assert run(app, [*arguments, "--out", str(tmp_path / "out")]) == ExitCode.BAD_INPUT
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("model", ["model", "", "model/study.yaml"])
+@pytest.mark.parametrize(("images", "option"), [("images", "--folder"), ("data.csv", "--manifest")])
+def test_model_and_images_that_are_exchanged_are_told_with_the_right_command(
+    model: str, images: str, option: str, place: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there, out = place / "data" / images, tmp_path / "out"
+    for given in ("--folder", "--manifest"):
+        wrong = ["predict", str(there), given, str(trained / model), "--out", str(out)]
+        assert run(app, wrong) == ExitCode.BAD_INPUT
+        told = capsys.readouterr().err
+        assert told.count("error: ") == 1
+        right = ["predict", str(trained / "model"), option, str(there), "--out", str(out)]
+        assert f"Exchange them: `wardround {shlex.join(right)}`" in told
+    assert not out.exists()
+    assert run(app, right) == ExitCode.OK
 
 
 @pytest.mark.parametrize("more", [[], ["--manifest", "a.csv", "--folder", "b"]])

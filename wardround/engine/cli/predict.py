@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -51,6 +52,7 @@ def predict(
     from wardround.engine.experiments.models import require_model
     from wardround.engine.experiments.prediction import require_free
 
+    _require_in_place(model, manifest, folder, out)
     options.require_all(
         partial(require_model, model),
         partial(_require_images, manifest, folder),
@@ -91,6 +93,25 @@ def _like_masks(written: Written, gathered: Gathered) -> list[Problem]:
     found = [subject for subject in written.like_masks if subject not in gathered.like_masks]
     place, why = gathered.cohort.manifest, "by few values, all whole numbers"
     return [masks_notice(place, found, written.cases, why)] if found else []
+
+
+def _require_in_place(model: Path, manifest: Path | None, folder: Path | None, out: Path) -> None:
+    """Raise `InputError` where the model is named as the images and the images as the model, with the right command."""
+    from wardround.engine.cohort.surroundings import images_as
+    from wardround.engine.experiments.models import model_at
+
+    images, option = manifest or folder, images_as(model)
+    meant = model_at(images) if images is not None else None
+    if option is None or meant is None or model_at(model) is not None:
+        return
+    words = ["wardround", "predict", str(meant), option, str(model), "--out", str(out)]
+    what = "a table of images" if option == "--manifest" else "a folder of images"
+    raise InputError.one(
+        "model and images are in each other's place",
+        got=f"{model}, which is {what}, as the model, and {images}, where a model lies, as the images",
+        expected="the model first, and the images behind --folder or --manifest",
+        remedy=f"Exchange them: `{shlex.join(words)}`",
+    )
 
 
 def _require_images(manifest: Path | None, folder: Path | None) -> None:

@@ -38,6 +38,14 @@ def remedy_for_a_file(path: Path) -> str:
     return f"Name the folder in which the image lies: `--folder {path.parent}`"
 
 
+def images_as(path: Path) -> str | None:
+    """The option by which `wardround predict` takes a path as images; None for what is neither table nor images."""
+    if path.is_file():
+        return "--manifest" if path.suffix.lower() in _TABLES else None
+    holds = path.is_dir() and any(stem_of(item.name) is not None for item in path.iterdir())
+    return "--folder" if holds else None
+
+
 def remedy_for_a_table(folder: Path) -> str:
     """What to do about a folder of images that was named as a table; empty for another folder."""
     return f"A folder of images is given as `--folder {folder}`" if holds_images(folder) else ""

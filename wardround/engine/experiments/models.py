@@ -91,6 +91,12 @@ def where_models_lie(folder: Path) -> str:
     return "`wardround fit` writes one, called `model`, for each fold when it is finished: RUN/fold-0/model"
 
 
+def model_at(place: Path) -> Path | None:
+    """The model folder that a path is, or that lies just within or around it; None where there is none."""
+    near = [place, *_models_near(place)]
+    return next((path for path in near if (path / STUDY).is_file() and (path / BEST).is_file()), None)
+
+
 def _models_near(folder: Path) -> list[Path]:
     """The model folder that was probably meant: in a run's folder, a fold's, or around a file of the model."""
     around = [folder.parent] if folder.is_file() else [*folder.glob("model"), *sorted(folder.glob("*/model"))]
