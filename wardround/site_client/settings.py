@@ -84,7 +84,7 @@ class SiteSettings(_Section):
 
 
 class Policy(_Section):
-    """What this site allows, whatever an aggregator asks.
+    """What this site allows, whatever an aggregator asks. Examples of its values allow little.
 
     Attributes:
         minimum_train_cases: with fewer training cases the site takes no part.
@@ -105,12 +105,17 @@ class Policy(_Section):
     schema_version: Literal[1] = Field(alias="schema")
     minimum_train_cases: Annotated[int, Field(ge=1)] = 5
     minimum_validation_cases: Annotated[int, Field(ge=1)] = 2
-    tasks: tuple[Literal["segmentation", "classification"], ...] = ("segmentation", "classification")
-    maximum_rounds: Annotated[int, Field(ge=1)] = 1000
-    maximum_steps: Annotated[int, Field(ge=1)] = 1_000_000
-    metrics: Literal["all"] | Annotated[tuple[str, ...], AfterValidator(known_metrics)] = "all"
+    tasks: Annotated[tuple[Literal["segmentation", "classification"], ...], Field(examples=[["segmentation"]])] = (
+        "segmentation",
+        "classification",
+    )
+    maximum_rounds: Annotated[int, Field(ge=1, examples=[1])] = 1000
+    maximum_steps: Annotated[int, Field(ge=1, examples=[1])] = 1_000_000
+    metrics: Annotated[
+        Literal["all"] | Annotated[tuple[str, ...], AfterValidator(known_metrics)], Field(examples=[["dice"]])
+    ] = "all"
     release: Literal["automatic"] = "automatic"
-    allowance: Annotated[int, Field(ge=0, le=1000), Added("0.2.0")] = USUAL_ALLOWANCE
+    allowance: Annotated[int, Field(ge=0, le=1000, examples=[0]), Added("0.2.0")] = USUAL_ALLOWANCE
     task_megabytes: Annotated[int, Field(ge=1, le=10**9), Added("0.2.0")] = 8192
     cohort_changes: Annotated[Literal["refuse", "allow"], Added("0.2.0")] = "refuse"
 

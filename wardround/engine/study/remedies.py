@@ -15,6 +15,7 @@ from wardround.engine.study.expectations import Place, flow
 from wardround.engine.study.names import plain_name
 from wardround.engine.study.numerals import Numeral, numeral
 from wardround.engine.study.shapes import INNER, reshaped
+from wardround.engine.study.wordlists import listed_words, takes_words
 
 _TRUTHS = {"yes": "true", "on": "true", "y": "true", "true": "true"} | dict.fromkeys(
     ("no", "off", "n", "false"), "false"
@@ -49,6 +50,8 @@ def remedy_for(place: Place, value: Any, kind: str) -> str:
 def _candidates(place: Place, value: Any, kind: str) -> Iterator[str]:
     """What may have been meant, the likeliest first; empty where that cannot be told."""
     yield reshaped(place, value)
+    if takes_words(place):
+        yield listed_words(place, value)
     if place.wants_list and kind in ("tuple_type", "list_type"):
         yield _listed(place, value)
     if isinstance(value, str):
