@@ -70,6 +70,36 @@ def test_a_proxy_that_cannot_be_used_is_said_without_its_password(value: str) ->
     assert SECRET not in str(caught.value)
 
 
+SETTINGS_THAT_ARE_NONE = (
+    ("http://127.0.0.1:3128;", "no number from 1 to 65535 (got '3128;')"),
+    ("http://proxy:3128,", "(got '3128,')"),
+    ("http://proxy:PORT", "no number from 1 to 65535; expected"),
+    ("proxy:31280000", "(got '31280000')"),
+    ("http://proxy:0", "(got '0')"),
+    (":3128", "names no host"),
+    ("http://u:p@", "names no host"),
+    ("http:///proxy:3128", "names no host"),
+    ("http:/proxy:3128", "does not begin with http://"),
+    ("http//proxy:3128", "does not begin with http://"),
+    ("http://http://proxy:3128", "does not begin with http://"),
+    ("'http://proxy:3128'", "quotation mark"),
+    ("http://pro xy:3128", "signs that no host has"),
+    ("http://2001:db8::1:3128", "an IPv6 address stands in brackets"),
+    (f"http://u:{SECRET}", "no number"),
+)
+
+
+@pytest.mark.parametrize(("value", "said"), SETTINGS_THAT_ARE_NONE, ids=[each for each, _ in SETTINGS_THAT_ARE_NONE])
+@pytest.mark.parametrize("name", ["https_proxy", "ALL_PROXY"])
+def test_what_is_wrong_with_a_proxy_setting_is_said_with_its_variable(name: str, value: str, said: str) -> None:
+    with pytest.raises(ProxySettingError) as caught:
+        proxy_for("fl.example.org:9443", {name: value})
+    assert str(caught.value).startswith(name)
+    assert said in str(caught.value)
+    assert "expected http://proxy.example.org:3128" in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("exceptions", "direct"),
     [

@@ -93,7 +93,7 @@ _TEXTS: dict[TroubleCode, tuple[str, str]] = {
         "due",
     ),
     "invalid": (f"{_UNTRUSTED}: the TLS handshake failed", "Tell the coordinator; both ends need TLS 1.2 or later"),
-    "proxy_setting": ("the proxy setting cannot be used", "Set https_proxy anew"),
+    "proxy_setting": ("the proxy setting cannot be used", "Set this variable of the environment anew"),
     "proxy_unreachable": (
         "the proxy cannot be reached",
         "Check https_proxy, or except the aggregator from it with no_proxy",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 _PROXY_NAMES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 _EXCEPTION_NAMES = ("no_proxy", "NO_PROXY")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_MOST_PORT = 65535
+_QUOTES = "\"'\u2018\u2019\u201c\u201d"
+_BROKEN_SCHEME = re.compile(r"https?:?/", re.IGNORECASE)
+_PLACE = re.compile(r"(\[(?P<ip>[^\[\]\s]+)\]|(?P<name>[^:\[\]]*))(:(?P<port>[^:]*))?")
+_NAME = re.compile(r"\w([\w.-]*[\w.])?")
+_NEARLY_A_PORT = re.compile(r"[0-9]{1,8}[^\w\s]{0,2}")
 _FORM = "http://proxy.example.org:3128 or http://user:password@proxy.example.org:3128"
 
 
@@ -78,6 +85,8 @@ def _first(environment: Mapping[str, str], names: tuple[str, ...]) -> str:
 
 
 def _read_proxy(name: str, value: str) -> Proxy:
+    if value[0] in _QUOTES or value[-1] in _QUOTES:
+        raise ProxySettingError(f"{name} has a quotation mark in its value; expected {_FORM}")
     scheme, separator, rest = value.partition("://")
     if not separator:
         scheme, rest = "http", value
@@ -87,17 +96,33 @@ def _read_proxy(name: str, value: str) -> Proxy:
     credentials, has_credentials, place = rest.rpartition("@")
     user, _, password = credentials.partition(":")
     try:
-        host, port = _host_and_port(place.partition("/")[0], _DEFAULT_PORTS[scheme.lower()])
-    except ValueError:
-        raise ProxySettingError(f"{name} cannot be read; expected {_FORM}") from None
+        host, port = _host_and_port(place, _DEFAULT_PORTS[scheme.lower()])
+    except ValueError as error:
+        raise ProxySettingError(f"{name} {error}; expected {_FORM}") from None
     return Proxy(scheme.lower(), host, port, unquote(user) if has_credentials else None, unquote(password))
 
 
 def _host_and_port(place: str, default: int) -> tuple[str, int]:
-    host, port = split_address(place if place.rpartition(":")[2].isdigit() else f"{place}:{default}")
-    if not host or not 1 <= port <= 65535 or any(character.isspace() for character in host):
-        raise ValueError("no host and port")
-    return host, port
+    """Host and port. Raises ValueError with what is wrong with them, as the end of a sentence."""
+    if _BROKEN_SCHEME.match(place):
+        raise ValueError("does not begin with http:// and then the proxy's host")
+    parts = _PLACE.fullmatch(place.partition("/")[0])
+    if parts is None:
+        raise ValueError("has several colons (an IPv6 address stands in brackets)")
+    host, port = (parts["ip"] or parts["name"]), parts["port"]
+    if not host:
+        raise ValueError("names no host")
+    if parts["ip"] is None and not _NAME.fullmatch(host):
+        raise ValueError("names a host with signs that no host has")
+    return host, _port(port) if port else default
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= _MOST_PORT:
+        return int(text)
+    # Only a number with a sign or two behind it is repeated: where no host is given, this may be a password.
+    got = f" (got {text!r})" if _NEARLY_A_PORT.fullmatch(text) else ""
+    raise ValueError(f"has a port that is no number from 1 to 65535{got}")
 
 
 def _is_excepted(address: str, exceptions: str) -> bool:
