@@ -322,7 +322,8 @@ def _check_validity(
             where=str(path),
             got="other names",
             expected=", ".join(missing),
-            remedy="Issue a new one with `aggregator certificate`",
+            remedy="Issue a new one with `aggregator certificate`; if `address` has changed since the sites were "
+            "invited, `aggregator invite` too, and have every site accept the new invitation",
         )
 
 

@@ -44,7 +44,12 @@ def _other_ending(path: Path) -> None:
         (
             lambda path: (path / "inner").mkdir(parents=True),
             "the study is a folder",
-            "Name the file in it; it has inner",
+            "Name the study itself: nothing in this folder ends in .yaml or .yml",
+        ),
+        (
+            lambda path: (path / "inner.yaml").mkdir(parents=True),
+            "the study is a folder",
+            "Name the file in it; it has inner.yaml",
         ),
         (_link, "the study is a link that leads nowhere", "Put back what the link leads to"),
         (_circle, "the study is a link that leads nowhere", "name the file itself"),

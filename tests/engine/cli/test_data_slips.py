@@ -130,10 +130,11 @@ def test_one_file_for_two_inputs_is_told_with_their_names(hospital: Hospital) ->
     ("name", "content", "words"),
     [
         ("data.csv.gz", gzip.compress(b"SubjectID"), ("packed with gzip", "`gunzip data.csv.gz`, and name data.csv")),
+        ("001.nii.gz", gzip.compress(b"\x5c\x01"), ("packed with gzip", "This is an image: name the CSV table")),
         ("data.json", b'[{"SubjectID": "k", "PatientID": "p"}]', ("got JSON", "Save the table itself as CSV")),
         ("data.pdf", b"%PDF-1.7", ("a PDF document", "Save the table itself as CSV")),
     ],
-    ids=["gzip", "JSON", "PDF"],
+    ids=["gzip", "image", "JSON", "PDF"],
 )
 def test_what_is_no_table_is_one_line_with_its_own_remedy(
     hospital: Hospital, name: str, content: bytes, words: tuple[str, ...]

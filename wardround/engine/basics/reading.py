@@ -215,14 +215,12 @@ def remedy_for_folder(folder: Path, noun: str) -> str:
                 "Remove the empty folder (a container makes one where a file is not there that it should see), and put "
                 f"the {noun} in its place; or name the file itself"
             )
-    names = ", ".join(_likely(folder, noun)[:_SHOWN])
-    return f"Name the file in it{f'; it has {names}' if names else ''}"
-
-
-def _likely(folder: Path, noun: str) -> list[str]:
-    """The names in a folder that may be what is wanted, by their ending; all of them where none has it."""
-    names = sorted(_names(folder))
-    return [name for name in names if name.lower().endswith(_ENDINGS.get(noun, ""))] or names
+    endings = _ENDINGS.get(noun, ("",))
+    likely = [name for name in sorted(_names(folder)) if name.lower().endswith(endings)]
+    if likely:
+        return f"Name the file in it; it has {', '.join(likely[:_SHOWN])}"
+    # A file of another kind is never offered: who names it is sent on to unpack or to read an image.
+    return f"Name the {noun} itself: nothing in this folder ends in {' or '.join(endings)}"
 
 
 def _close(name: str, folder: Path, listed: Callable[[Path], Iterator[str]]) -> str:

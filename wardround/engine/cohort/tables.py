@@ -132,14 +132,23 @@ def _require_text(path: Path, content: bytes) -> None:
         kind = "JSON", _FROM_THERE
     if kind is not None:
         got, remedy = kind
-        if got.endswith("gzip") and path.suffix == ".gz":
-            remedy = f"Unpack it, for instance with `gunzip {path.name}`, and name {path.stem}"
+        if got.endswith("gzip"):
+            remedy = _of_packed(path)
         raise InputError.one(
             "the file is not CSV", where=str(path), got=got, expected="a text of rows and separators", remedy=remedy
         )
     if b"\0" in content[:1000] and not content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         got = "bytes that are 0, as in UTF-16 without a mark, or in a file that is no text"
         raise InputError.one("the file is not UTF-8 text", where=str(path), got=got, expected="UTF-8", remedy=_AS_CSV)
+
+
+def _of_packed(path: Path) -> str:
+    """What to do about a packed file: a table is unpacked, an image is not."""
+    if path.name.lower().endswith(".nii.gz"):
+        return "This is an image: name the CSV table that lists the cases"
+    return (
+        f"Unpack it, for instance with `gunzip {path.name}`, and name {path.stem}" if path.suffix == ".gz" else _UNPACK
+    )
 
 
 def _as_windows(content: bytes, at: int) -> str:
