@@ -39,7 +39,7 @@ from wardround.engine.experiments.models import TrainedModel
 from wardround.engine.experiments.prediction import predict_case
 from wardround.engine.imaging import Geometry, Image, write_image, write_label
 from wardround.engine.inference import quick
-from wardround.engine.sampling.types import Batch
+from wardround.engine.sampling.batch import Batch
 from wardround.engine.store import CaseStore
 from wardround.engine.study import Study
 from wardround.engine.tasks import build_task

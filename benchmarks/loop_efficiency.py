@@ -25,9 +25,9 @@ import numpy as np
 import torch
 
 from wardround.engine.basics.canonical import sha256_hex
-from wardround.engine.imaging.types import Geometry
+from wardround.engine.imaging.image import Geometry
 from wardround.engine.sampling import Batch, PatchSource
-from wardround.engine.store.types import StoredCase
+from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study, load_study
 from wardround.engine.training import Learner, this_machine
 

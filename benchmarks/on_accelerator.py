@@ -24,7 +24,7 @@ from benchmarks.loop_efficiency import STUDY, stored_cases
 from wardround.engine.basics.problems import InputError
 from wardround.engine.networks.precision import Precision
 from wardround.engine.sampling import PatchSource
-from wardround.engine.store.types import StoredCase
+from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study, load_study
 from wardround.engine.training import Learner, StepRecord, resolve_device, this_machine
 from wardround.engine.training.precision import reproducible

@@ -17,7 +17,7 @@ from wardround.aggregator.settings import Evaluation, Federation, Folders, Limit
 from wardround.engine.parts import Kind, builtin_and_plugins
 from wardround.engine.study.expectations import PATTERNS
 from wardround.engine.study.models import Inference, Patches, Study, Training, Validation
-from wardround.engine.study.uses import PartUse
+from wardround.engine.study.part_names import PartUse
 from wardround.federation.protocol import Horizon
 from wardround.site_client.settings import Policy, SiteSettings
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.studies import CLASSIFICATION, SEGMENTATION, study_of
-from wardround.engine.metrics.types import Summary, merge
+from wardround.engine.metrics.scores import Summary, merge
 from wardround.engine.parts import Kind, builtin_and_plugins
 from wardround.federation.declared import LOSS, TEST_PREFIX, Declared, Subsets, UndeclaredError
 from wardround.federation.protocol import Leaves, MetricValue

@@ -18,7 +18,7 @@ from wardround.aggregator.strategies.protocol import Folded
 from wardround.aggregator.strategies.registry import StrategyPart
 from wardround.engine.augmentation import Drawn
 from wardround.engine.cli import main
-from wardround.engine.imaging.types import Image
+from wardround.engine.imaging.image import Image
 from wardround.engine.metrics import Summary
 from wardround.engine.parts import Kind, Parameters, Part, builtin_and_plugins
 from wardround.engine.parts.networks import NetworkParameters

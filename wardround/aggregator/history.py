@@ -13,7 +13,7 @@ from wardround.aggregator.rounds.records import RoundResult, SiteResult
 from wardround.aggregator.rounds.selection import merged_metrics
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.closed import Added
-from wardround.engine.metrics.types import Summary, merge
+from wardround.engine.metrics.scores import Summary, merge
 from wardround.federation.protocol import Digest, MetricName, MetricValue, SiteName, Stage, WireModel
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from wardround.engine.basics.problems import did_you_mean
 from wardround.engine.parts import Kind, builtin_and_plugins
-from wardround.engine.study.flaws import Flaw, flawed
+from wardround.engine.study.located_problems import Flaw, flawed
 
 LOSS = "loss"
 

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, PlainSeriali
 
 from wardround.engine.basics.canonical import canonical_json
 from wardround.engine.basics.closed import Closed
-from wardround.engine.study.flaws import as_tuples
+from wardround.engine.study.located_problems import as_tuples
 
 StrategyName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
 _ParameterName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]

@@ -12,7 +12,7 @@ import numpy as np
 
 from wardround.engine.basics.problems import InputError
 from wardround.engine.imaging import Geometry
-from wardround.engine.imaging.types import FloatArray
+from wardround.engine.imaging.image import FloatArray
 
 NOTICE = (
     "The images derive from the MNI ICBM152 2009a nonlinear symmetric template, the average of 152 people: no image "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from wardround.engine.imaging import Geometry
-from wardround.engine.imaging.types import FloatArray
+from wardround.engine.imaging.image import FloatArray
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from wardround.engine.experiments.claims import another_run
 from wardround.engine.experiments.fit import RunResult, fit
 from wardround.engine.experiments.models import load_model
 from wardround.engine.experiments.workbench import Workbench
-from wardround.engine.metrics.types import Evaluation
+from wardround.engine.metrics.scores import Evaluation
 from wardround.engine.study import Study, load_study
 from wardround.engine.training import Halted, Learner, read_tensors
 

@@ -37,7 +37,7 @@ from wardround.engine.experiments.prediction import (
     write_predictions,
 )
 from wardround.engine.imaging import geometry_differences, read_header, read_label
-from wardround.engine.imaging.types import Geometry
+from wardround.engine.imaging.image import Geometry
 from wardround.engine.inference.volumes import HeldVolumes
 from wardround.engine.preprocessing import Sample, read_sample
 from wardround.engine.study import Study

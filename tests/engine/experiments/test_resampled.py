@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from tests.engine.tasks.cases import SEGMENTATION, study
 from wardround.engine.experiments import prediction
 from wardround.engine.experiments.models import TrainedModel
-from wardround.engine.imaging.types import Geometry
+from wardround.engine.imaging.image import Geometry
 from wardround.engine.inference import volumes
 from wardround.engine.preprocessing.native import to_native
-from wardround.engine.store.types import StoredCase
+from wardround.engine.store.case import StoredCase
 from wardround.engine.tasks import build_task
 
 CPU = torch.device("cpu")

@@ -15,9 +15,9 @@ from wardround.engine.cohort import Folds, Truth, chosen_splits, read_manifest
 from wardround.engine.experiments.casetables import distribution, read_cases, write_cases
 from wardround.engine.experiments.folds import LEADERBOARD, fit_splits
 from wardround.engine.experiments.history import HistoryRow, Memory
-from wardround.engine.experiments.schedule import RunLength, run_length
+from wardround.engine.experiments.run_length import RunLength, run_length
 from wardround.engine.experiments.workbench import Workbench
-from wardround.engine.metrics.types import CaseScores, Evaluation
+from wardround.engine.metrics.scores import CaseScores, Evaluation
 from wardround.engine.study import Study
 
 

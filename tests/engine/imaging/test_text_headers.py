@@ -17,7 +17,7 @@ from hypothesis import strategies as some
 
 from wardround.engine.basics.problems import InputError
 from wardround.engine.imaging import geometry_differences, read_header, read_image, read_label
-from wardround.engine.imaging.types import Geometry, Space
+from wardround.engine.imaging.image import Geometry, Space
 
 sitk: Any = SimpleITK
 VALUES = np.arange(5 * 6 * 7, dtype="<i2").reshape(7, 6, 5)

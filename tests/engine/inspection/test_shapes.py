@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.studies import SEGMENTATION, changed, study_of
-from wardround.engine.imaging.types import Geometry, Image
+from wardround.engine.imaging.image import Geometry, Image
 from wardround.engine.inspection.shapes import preprocessed_grid
 from wardround.engine.parts import Kind, Parameters, Part, Registry, builtin_and_plugins
 from wardround.engine.preprocessing import Pipeline, Sample
@@ -61,7 +61,7 @@ class Crop(Parameters):
 def test_of_a_step_of_another_package_nothing_is_foretold(monkeypatch: pytest.MonkeyPatch) -> None:
     part = Part(Kind.PREPROCESSING, "crop", Crop, "x:y")
     registry = Registry([*builtin_and_plugins().parts(), part])
-    monkeypatch.setattr("wardround.engine.study.uses.builtin_and_plugins", lambda: registry)
+    monkeypatch.setattr("wardround.engine.study.part_names.builtin_and_plugins", lambda: registry)
     study = study_of(changed(SEGMENTATION, preprocessing=["crop", "orient"]))
     grid = Geometry((4, 4, 4), (1.0,) * 3, (0.0,) * 3, tuple(np.eye(3).ravel().tolist()))
     assert preprocessed_grid(study, grid) is None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from wardround.engine.losses.classic import CrossEntropyLoss, DiceCELoss
 from wardround.engine.parts.losses import CrossEntropy, DiceCE
-from wardround.engine.sampling.types import Batch
+from wardround.engine.sampling.batch import Batch
 
 LOSSES = [
     DiceCELoss(DiceCE()),

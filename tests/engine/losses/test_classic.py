@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from wardround.engine.losses.classic import CrossEntropyLoss, DiceCELoss, one_hot
 from wardround.engine.parts.losses import CrossEntropy, DiceCE
-from wardround.engine.sampling.types import Batch
+from wardround.engine.sampling.batch import Batch
 
 GRIDS = [(6,), (4, 5), (3, 4, 5)]
 

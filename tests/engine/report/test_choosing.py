@@ -13,7 +13,7 @@ from wardround.engine.cohort.origins import origins
 from wardround.engine.imaging.geometry import plain_geometry
 from wardround.engine.report.choosing import choose_cases, choose_draws
 from wardround.engine.sampling import PatchSource
-from wardround.engine.store.types import StoredCase
+from wardround.engine.store.case import StoredCase
 
 
 def _case(number: int, value: str | None = None) -> Case:

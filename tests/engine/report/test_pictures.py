@@ -16,8 +16,8 @@ from wardround.engine.cohort import Case
 from wardround.engine.experiments.prediction import CasePrediction
 from wardround.engine.imaging import write_image
 from wardround.engine.imaging.geometry import plain_geometry
-from wardround.engine.imaging.types import Geometry, Image
-from wardround.engine.metrics.types import CaseScores
+from wardround.engine.imaging.image import Geometry, Image
+from wardround.engine.metrics.scores import CaseScores
 from wardround.engine.preprocessing import Sample
 from wardround.engine.report import Page
 from wardround.engine.report import patches as montages
@@ -26,7 +26,7 @@ from wardround.engine.report.panels import Scene
 from wardround.engine.report.patches import Drawn, patch_montage
 from wardround.engine.report.scores import telling_cases
 from wardround.engine.sampling import Batch, SampleKey
-from wardround.engine.store.types import StoredCase
+from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
 
 SPINE = Geometry((12, 14, 6), (0.5, 0.5, 7.5), (0.0,) * 3, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))

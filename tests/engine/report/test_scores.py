@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.support.studies import CLASSIFICATION, SEGMENTATION, changed, study_of
-from wardround.engine.metrics.types import CaseScores
+from wardround.engine.metrics.scores import CaseScores
 from wardround.engine.report import Page, scores
 from wardround.engine.report.units import Length, Units
 

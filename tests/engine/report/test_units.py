@@ -9,7 +9,7 @@ import pytest
 
 from tests.engine.experiments.cohorts import flat_study, solid_study
 from wardround.engine.cohort import Case
-from wardround.engine.metrics.types import CaseScores, Evaluation, Summary
+from wardround.engine.metrics.scores import CaseScores, Evaluation, Summary
 from wardround.engine.report import Page, scores
 from wardround.engine.report.runs import history_panels, write_evaluation_report
 from wardround.engine.report.units import Length, Units

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from wardround.engine.imaging.types import Geometry
+from wardround.engine.imaging.image import Geometry
 from wardround.engine.preprocessing.orientation import towards
 from wardround.engine.report.views import Edges, View, letters, main_view, telling_index, views_of
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from wardround.engine.imaging.types import Geometry
-from wardround.engine.store.types import StoredCase
+from wardround.engine.imaging.image import Geometry
+from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
 
 SEGMENTATION: dict[str, Any] = {

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.engine.tasks.cases import CLASSIFICATION, stored_case, study
-from wardround.engine.store.types import StoredCase
+from wardround.engine.store.case import StoredCase
 from wardround.engine.tasks import build_task
 from wardround.engine.tasks.classification import centred
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tests.engine.tasks.cases import SEGMENTATION, stored_case, study
 from wardround.engine.inference import quick
 from wardround.engine.losses.bycase import normalised
-from wardround.engine.sampling.types import Batch
+from wardround.engine.sampling.batch import Batch
 from wardround.engine.study.models import Inference
 from wardround.engine.tasks import build_task
 

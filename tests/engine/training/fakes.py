@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from wardround.engine.basics.randomness import torch_seed
-from wardround.engine.sampling.types import Batch, SampleKey
+from wardround.engine.sampling.batch import Batch, SampleKey
 from wardround.engine.study import Study
 
 

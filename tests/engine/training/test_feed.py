@@ -13,7 +13,7 @@ import torch
 
 from tests.engine.training.fakes import DiscBatches, tiny_study
 from wardround.engine.augmentation import Augmentation
-from wardround.engine.sampling.types import Batch, SampleKey, label_type
+from wardround.engine.sampling.batch import Batch, SampleKey, label_type
 from wardround.engine.training.feed import Feed, InMemory, OverTheBus, feed
 
 FLIP = [{"flip": {"probability": 1.0}}, {"spatial": {"probability": 1.0, "rotation": 30, "elastic": 1.0}}]

@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.engine.training.fakes import DiscBatches, tiny_study
 from wardround.engine.sampling import SampleKey
-from wardround.engine.sampling.types import Batch
+from wardround.engine.sampling.batch import Batch
 from wardround.engine.training import CheckpointPlan, DivergedError, Halted, Learner, StepRecord, late
 from wardround.engine.training.late import LateLosses, Made
 

@@ -14,7 +14,7 @@ from safetensors.torch import save
 from tests.engine.training.fakes import DiscBatches, tiny_study
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.randomness import torch_seed
-from wardround.engine.sampling.types import Batch
+from wardround.engine.sampling.batch import Batch
 from wardround.engine.training import CheckpointPlan, DivergedError, Halted, Learner, StepRecord
 
 TOTAL = 10

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from wardround.aggregator.rounds.records import RoundResult, SiteResult
-from wardround.engine.metrics.types import Summary, merge
+from wardround.engine.metrics.scores import Summary, merge
 from wardround.engine.parts import Kind, builtin_and_plugins
 from wardround.engine.study import Study
 

@@ -21,7 +21,7 @@ from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.parts import Owner, Parameters, answering
 from wardround.engine.study.expectations import flow
-from wardround.engine.study.flaws import Flaw, as_tuples, flawed, flaws_of, written
+from wardround.engine.study.located_problems import Flaw, as_tuples, flawed, flaws_of, written
 from wardround.engine.study.shapes import joined
 from wardround.federation.strategy_terms import StrategyTerms
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
-from wardround.engine.augmentation.types import Drawn, InSpace, Transform
+from wardround.engine.augmentation.transform import Drawn, InSpace, Transform
 from wardround.engine.basics.randomness import stream
 from wardround.engine.parts import BreachError, Kind, answering
-from wardround.engine.sampling.types import Batch, SampleKey
+from wardround.engine.sampling.batch import Batch, SampleKey
 from wardround.engine.study import Study
 
 Draws = tuple[tuple[Drawn | None, ...], ...]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from wardround.engine.augmentation.types import Drawn, active
+from wardround.engine.augmentation.transform import Drawn, active
 from wardround.engine.parts.augmentation import Flip
 
 

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from wardround.engine.augmentation.types import Drawn, active
+from wardround.engine.augmentation.transform import Drawn, active
 from wardround.engine.parts.augmentation import Spatial
-from wardround.engine.sampling.types import Surroundings
+from wardround.engine.sampling.batch import Surroundings
 
 _LONGEST_OF_A_CUBE = 1.001
 """Relative to the shortest: headers store spacings with few decimals."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wardround.engine.experiments.casetables import Distribution
     from wardround.engine.experiments.evaluation import Predictor, Scored
     from wardround.engine.inspection import Sound
-    from wardround.engine.metrics.types import Evaluation
+    from wardround.engine.metrics.scores import Evaluation
     from wardround.engine.study import Study
 
 _UNKNOWN = (

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wardround.engine.basics.files import write_atomic
-from wardround.engine.metrics.types import CaseScores, Evaluation
+from wardround.engine.metrics.scores import CaseScores, Evaluation
 
 CASES = "cases.csv"
 

@@ -13,13 +13,13 @@ from pathlib import Path
 from wardround.engine.basics.files import taken_bytes
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import Case
-from wardround.engine.experiments.schedule import RunLength, run_length
+from wardround.engine.experiments.run_length import RunLength, run_length
 from wardround.engine.experiments.workbench import Survey
 from wardround.engine.inference import quick
 from wardround.engine.inspection.shapes import preprocessed_grid
 from wardround.engine.sampling import PatchSource
 from wardround.engine.store import CaseStore
-from wardround.engine.store.types import StoredCase
+from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
 from wardround.engine.training import Learner
 

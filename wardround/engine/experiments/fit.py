@@ -26,10 +26,10 @@ from wardround.engine.experiments.casetables import CASES, write_cases
 from wardround.engine.experiments.claims import RUN, another_run, keep_study
 from wardround.engine.experiments.history import Board, HistoryRow, Memory, defined, write_history
 from wardround.engine.experiments.models import BEST, LAST, METRICS, STUDY, other_steps, write_study, write_weights
-from wardround.engine.experiments.schedule import RunLength, run_length
+from wardround.engine.experiments.run_length import RunLength, run_length
 from wardround.engine.experiments.workbench import SILENT, Subset, Workbench
 from wardround.engine.inference import quick
-from wardround.engine.metrics.types import Evaluation
+from wardround.engine.metrics.scores import Evaluation
 from wardround.engine.parts import Kind
 from wardround.engine.preprocessing import Pipeline
 from wardround.engine.training import (

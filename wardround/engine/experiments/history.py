@@ -13,7 +13,7 @@ from typing import Self
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.files import write_atomic
-from wardround.engine.metrics.types import Evaluation, Summary
+from wardround.engine.metrics.scores import Evaluation, Summary
 
 
 class HistoryRow(Closed):

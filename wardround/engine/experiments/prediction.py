@@ -21,11 +21,11 @@ from wardround.engine.experiments.models import TrainedModel
 from wardround.engine.experiments.workbench import SILENT
 from wardround.engine.imaging import write_label
 from wardround.engine.imaging.formats import suffix_of
-from wardround.engine.imaging.types import Geometry
+from wardround.engine.imaging.image import Geometry
 from wardround.engine.inference import ClassVolumes
 from wardround.engine.preprocessing import Pipeline, Sample, only_rearranged, read_sample, target_index, to_native
 from wardround.engine.preprocessing.cases import image_of, naming
-from wardround.engine.store.types import StoredCase
+from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
 from wardround.engine.tasks import SegmentationTask
 

@@ -30,11 +30,11 @@ from wardround.engine.inspection.notices import Comparison, comparison_notices, 
 from wardround.engine.inspection.padding import amid, is_padded, padding_notices
 from wardround.engine.inspection.selection import selection_notices
 from wardround.engine.inspection.unseen import unseen_classes
-from wardround.engine.metrics.types import Evaluation
+from wardround.engine.metrics.scores import Evaluation
 from wardround.engine.preprocessing.labels import together
 from wardround.engine.sampling import PatchSource
 from wardround.engine.store import CaseStore
-from wardround.engine.store.types import StoredCase
+from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
 from wardround.engine.study.models import Inference
 from wardround.engine.training import Learner, configure_threads, resolve_device

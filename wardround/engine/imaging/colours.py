@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from wardround.engine.imaging.formats import unreadable
-from wardround.engine.imaging.types import Role
+from wardround.engine.imaging.image import Role
 
 ORIENTATION_TAG = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)

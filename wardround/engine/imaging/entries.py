@@ -11,7 +11,7 @@ import numpy as np
 
 from wardround.engine.basics.problems import Findings
 from wardround.engine.imaging.formats import unreadable
-from wardround.engine.imaging.types import Remark, Space
+from wardround.engine.imaging.image import Remark, Space
 
 _LONGEST = 1 << 22
 """Bytes of a header; those of segmentations with many segments and their colours have some 100,000."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from wardround.engine.imaging.types import Geometry
+from wardround.engine.imaging.image import Geometry
 
 TOLERANCE = 0.1
 """Voxels by which two grids may lie apart, at the corner where they are farthest apart, and count as one: headers hold

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import SimpleITK
 
-from wardround.engine.imaging.types import Geometry
+from wardround.engine.imaging.image import Geometry
 
 sitk: Any = SimpleITK  # its annotations cover only a part of it
 sitk.ProcessObject.SetGlobalWarningDisplay(False)  # our own checks speak instead, in the user's words

@@ -8,8 +8,8 @@ import numpy as np
 
 from wardround.engine.imaging.entries import AGAIN, Entries
 from wardround.engine.imaging.geometry import flat, rectangular, with_third
+from wardround.engine.imaging.image import Geometry, Remark, Space
 from wardround.engine.imaging.payloads import Payload
-from wardround.engine.imaging.types import Geometry, Remark, Space
 
 _ROUNDED = 1e-3
 """By how much entries of an axis' vector may be off: half of the third decimal, and what it does to its length."""

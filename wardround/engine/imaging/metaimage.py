@@ -14,10 +14,10 @@ import numpy as np
 
 from wardround.engine.imaging.entries import AGAIN, Entries, next_line, numbers_in
 from wardround.engine.imaging.formats import ADVICE, unreadable
+from wardround.engine.imaging.image import Geometry
 from wardround.engine.imaging.layouts import Layout, placed
 from wardround.engine.imaging.lengths import millimetres
 from wardround.engine.imaging.payloads import Packing, Payload
-from wardround.engine.imaging.types import Geometry
 
 _TYPES = {"char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4", "long": "i4"}
 _TYPES |= {"ulong": "u4", "long_long": "i8", "ulong_long": "u8", "float": "f4", "double": "f8"}

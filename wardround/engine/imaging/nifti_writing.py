@@ -9,10 +9,10 @@ from typing import Any, BinaryIO, cast
 import nibabel
 import numpy as np
 
+from wardround.engine.imaging.image import Geometry, Image
 from wardround.engine.imaging.nifti import raw_header
 from wardround.engine.imaging.sources import Source
 from wardround.engine.imaging.transforms import millimetres, nifti_affine, qform_grid, sform_grid
-from wardround.engine.imaging.types import Geometry, Image
 
 nib: Any = nibabel  # its annotations cover only a part of it
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from wardround.engine.imaging.entries import Entries, numbers_in
 from wardround.engine.imaging.geometry import spacing_words
+from wardround.engine.imaging.image import Geometry
 from wardround.engine.imaging.layouts import placed
 from wardround.engine.imaging.lengths import millimetres
 from wardround.engine.imaging.nrrd_axes import vector_in, vectors
-from wardround.engine.imaging.types import Geometry
 
 _TO_LPS = {
     "left-posterior-superior": (1, 1, 1),

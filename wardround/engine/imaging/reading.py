@@ -13,8 +13,8 @@ import numpy as np
 from wardround.engine.basics.problems import InputError
 from wardround.engine.imaging.contents import require_announced
 from wardround.engine.imaging.formats import Format, format_of
+from wardround.engine.imaging.image import Geometry, Image, Remark, Role, Space
 from wardround.engine.imaging.sources import Source
-from wardround.engine.imaging.types import Geometry, Image, Remark, Role, Space
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import numpy as np
 from wardround.engine.imaging import colours
 from wardround.engine.imaging.formats import unreadable
 from wardround.engine.imaging.geometry import plain_geometry
+from wardround.engine.imaging.image import Role
 from wardround.engine.imaging.reading import Header
 from wardround.engine.imaging.sources import Source
-from wardround.engine.imaging.types import Role
 
 _Result = TypeVar("_Result")
 _PROFILE_TAG = 34675

@@ -26,7 +26,7 @@ from wardround.engine.imaging.geometry import (
     voxels_apart,
     with_third,
 )
-from wardround.engine.imaging.types import Geometry, Remark, Space
+from wardround.engine.imaging.image import Geometry, Remark, Space
 
 nib: Any = nibabel  # its annotations cover only a part of it
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from wardround.engine.imaging import metaimage, nrrd
 from wardround.engine.imaging.formats import Format, format_of
+from wardround.engine.imaging.image import Geometry
 from wardround.engine.imaging.layouts import Layout
 from wardround.engine.imaging.payloads import require_plausible, unpacked
 from wardround.engine.imaging.reading import Header
 from wardround.engine.imaging.sources import Source
-from wardround.engine.imaging.types import Geometry
 
 
 def header(source: Source) -> Header:

@@ -9,7 +9,7 @@ import numpy as np
 from wardround.engine.basics.files import replacing
 from wardround.engine.basics.problems import InputError
 from wardround.engine.imaging.formats import Format, format_of, suffix_of
-from wardround.engine.imaging.types import Geometry, Image
+from wardround.engine.imaging.image import Geometry, Image
 
 
 def write_image(path: Path, image: Image, like: Path | None = None) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.cohort.models import Case, Cohort
+from wardround.engine.imaging.image import Geometry
 from wardround.engine.imaging.reading import read_header
-from wardround.engine.imaging.types import Geometry
 from wardround.engine.inspection.headers import OTHER_AXES
 from wardround.engine.study.axes import AXES, Change, Images, changes_for, stated_axes
 from wardround.engine.study.consistency import OF_AXES

@@ -9,8 +9,8 @@ from dataclasses import replace
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.imaging.geometry import geometry_differences
+from wardround.engine.imaging.image import Geometry
 from wardround.engine.imaging.reading import read_header, read_label_header
-from wardround.engine.imaging.types import Geometry
 
 ASTRAY = "the grid differs from that of Channel_0"
 _LOOKED_AT = 100

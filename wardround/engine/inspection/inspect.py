@@ -14,7 +14,7 @@ from wardround.engine.basics.problems import Findings, Problem
 from wardround.engine.basics.progress import Progress, progress
 from wardround.engine.cohort.models import Case, Cohort, Split
 from wardround.engine.cohort.twins import find_leaks, repeated_rows
-from wardround.engine.imaging.types import Geometry
+from wardround.engine.imaging.image import Geometry
 from wardround.engine.inspection.axes import in_one
 from wardround.engine.inspection.exchanged import with_owners
 from wardround.engine.inspection.headers import inspect_headers

@@ -11,7 +11,7 @@ from wardround.engine.cohort.filenames import names_a_file, no_name_of_a_file
 from wardround.engine.cohort.models import Cohort, Split
 from wardround.engine.cohort.twins import Content, Contents
 from wardround.engine.cohort.zeros import AS_TEXT, TAKEN, lost_zeros
-from wardround.engine.imaging.types import Geometry, Remark
+from wardround.engine.imaging.image import Geometry, Remark
 from wardround.engine.inspection.padding import Range, is_padded, padding_notices
 from wardround.engine.inspection.patients import patient_notices
 from wardround.engine.inspection.selection import selection_notices

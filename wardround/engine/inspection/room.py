@@ -14,8 +14,8 @@ from wardround.engine.basics.memory import available_bytes
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.basics.sizes import BLOCK_BYTES, on_disk, shown_size
 from wardround.engine.cohort import Case
+from wardround.engine.imaging.image import Geometry
 from wardround.engine.imaging.reading import read_header
-from wardround.engine.imaging.types import Geometry
 from wardround.engine.inspection.shapes import preprocessed_grid
 from wardround.engine.study import Study
 

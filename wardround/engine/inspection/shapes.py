@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wardround.engine.imaging.types import Geometry
+from wardround.engine.imaging.image import Geometry
 from wardround.engine.parts import Parameters
 from wardround.engine.parts.preprocessing import Clip, Orient, Resample, Rescale, Resize, ZNormalize
 from wardround.engine.preprocessing.orientation import towards

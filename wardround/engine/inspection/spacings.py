@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from wardround.engine.basics.problems import Problem
 from wardround.engine.cohort.models import Cohort
-from wardround.engine.imaging.types import Geometry
+from wardround.engine.imaging.image import Geometry
 from wardround.engine.parts.preprocessing import Orient, Resample
 from wardround.engine.preprocessing.orientation import towards
 from wardround.engine.study.expectations import flow

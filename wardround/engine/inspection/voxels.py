@@ -11,9 +11,9 @@ import numpy as np
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.cohort.twins import Content, voxels_digest
+from wardround.engine.imaging.image import Geometry, Image
 from wardround.engine.imaging.reading import read_image, read_label
 from wardround.engine.imaging.sources import Source
-from wardround.engine.imaging.types import Geometry, Image
 from wardround.engine.inspection.headers import attempt, inspect_headers
 from wardround.engine.inspection.notices import CaseFacts
 from wardround.engine.inspection.padding import amid

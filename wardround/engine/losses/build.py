@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from wardround.engine.parts import BreachError, Kind, answering
-from wardround.engine.sampling.types import Batch
+from wardround.engine.sampling.batch import Batch
 from wardround.engine.study import Study
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from wardround.engine.losses.bycase import CaseCrossEntropy, CaseDiceCE
 from wardround.engine.parts.losses import CrossEntropy, DiceCE
-from wardround.engine.sampling.types import Batch
+from wardround.engine.sampling.batch import Batch
 
 
 class CrossEntropyLoss:

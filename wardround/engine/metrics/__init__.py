@@ -9,8 +9,8 @@ from wardround.engine.metrics.build import (
     cohort_scores,
     mask_scores,
 )
+from wardround.engine.metrics.scores import CaseScores, Evaluation, Summary, merge
 from wardround.engine.metrics.summaries import summarise
-from wardround.engine.metrics.types import CaseScores, Evaluation, Summary, merge
 
 __all__ = [
     "CaseScores",

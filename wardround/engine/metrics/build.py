@@ -8,10 +8,10 @@ from typing import Protocol, TypeAlias, cast
 
 import numpy as np
 
-from wardround.engine.metrics.types import Summary
+from wardround.engine.metrics.scores import Summary
 from wardround.engine.parts import BreachError, Kind, answering
 from wardround.engine.study import Study
-from wardround.engine.study.uses import PartUse
+from wardround.engine.study.part_names import PartUse
 
 
 class SegmentationMetric(Protocol):

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from wardround.engine.metrics.scores import Summary
 from wardround.engine.metrics.summaries import named_scores
-from wardround.engine.metrics.types import Summary
 from wardround.engine.parts.metrics import AUC, Accuracy
 
 

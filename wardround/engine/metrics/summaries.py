@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from wardround.engine.metrics.types import CaseScores, Summary
+from wardround.engine.metrics.scores import CaseScores, Summary
 
 
 def summarise(cases: Sequence[CaseScores]) -> dict[str, Summary]:

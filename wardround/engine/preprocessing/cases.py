@@ -14,8 +14,8 @@ from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.cohort.models import Case
 from wardround.engine.imaging import read_image, read_label
 from wardround.engine.imaging.geometry import file_differences, only_rounded
+from wardround.engine.imaging.image import Geometry, Image
 from wardround.engine.imaging.sources import Source
-from wardround.engine.imaging.types import Geometry, Image
 from wardround.engine.preprocessing.labels import class_indices, label_problem, value_counts
 from wardround.engine.preprocessing.regridding import regridding
 from wardround.engine.preprocessing.sample import Sample

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from wardround.engine.imaging.geometry import geometry_differences
-from wardround.engine.imaging.types import Geometry
+from wardround.engine.imaging.image import Geometry
 from wardround.engine.preprocessing.orientation import onto
 from wardround.engine.preprocessing.resampling import resample_linear, resample_nearest
 

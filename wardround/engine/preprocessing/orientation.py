@@ -8,7 +8,7 @@ from itertools import permutations
 import numpy as np
 
 from wardround.engine.imaging.geometry import direction_matrix
-from wardround.engine.imaging.types import Geometry
+from wardround.engine.imaging.image import Geometry
 
 _WORLD = {"L": (0, 1), "R": (0, -1), "P": (1, 1), "A": (1, -1), "S": (2, 1), "I": (2, -1)}
 """Axis and sign in LPS coordinates of the direction that each letter names."""

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import JsonValue
 
 from wardround.engine.basics.problems import InputError
-from wardround.engine.imaging.types import Image
+from wardround.engine.imaging.image import Image
 from wardround.engine.parts import BreachError, Kind, Parameters, Part, answering
 from wardround.engine.preprocessing.sample import Sample, Step
 from wardround.engine.study import Study

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from wardround.engine.imaging.geometry import same_places
-from wardround.engine.imaging.types import Geometry
+from wardround.engine.imaging.image import Geometry
 
 _LOOK = "Then look at both, one upon the other, in a viewer"
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from wardround.engine.imaging.geometry import centre, direction_matrix
-from wardround.engine.imaging.types import Geometry
+from wardround.engine.imaging.image import Geometry
 
 
 def grid_of(geometry: Geometry, shape: tuple[int, ...], spacing: tuple[float, ...]) -> Geometry:

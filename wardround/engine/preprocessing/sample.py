@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from wardround.engine.imaging.types import Image
+from wardround.engine.imaging.image import Image
 
 
 @dataclass(frozen=True)

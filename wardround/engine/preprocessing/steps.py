@@ -10,7 +10,7 @@ import numpy as np
 
 from wardround.engine.basics.blocks import blocks, pairwise_sum
 from wardround.engine.basics.problems import InputError
-from wardround.engine.imaging.types import Geometry, Image
+from wardround.engine.imaging.image import Geometry, Image
 from wardround.engine.parts.preprocessing import Clip, Orient, Resample, Rescale, Resize, ZNormalize
 from wardround.engine.preprocessing import orientation
 from wardround.engine.preprocessing.resampling import grid_of, pick_nearest, resample_held

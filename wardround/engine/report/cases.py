@@ -10,8 +10,8 @@ import numpy as np
 from wardround.engine.cohort import Case
 from wardround.engine.experiments.prediction import CasePrediction
 from wardround.engine.imaging import read_header
-from wardround.engine.imaging.types import Space
-from wardround.engine.metrics.types import CaseScores
+from wardround.engine.imaging.image import Space
+from wardround.engine.metrics.scores import CaseScores
 from wardround.engine.parts import Kind
 from wardround.engine.parts.preprocessing import Clip
 from wardround.engine.preprocessing import target_index

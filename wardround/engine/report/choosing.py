@@ -11,9 +11,9 @@ import numpy as np
 
 from wardround.engine.basics.randomness import stream_key
 from wardround.engine.cohort import Case
-from wardround.engine.imaging.types import Geometry
+from wardround.engine.imaging.image import Geometry
 from wardround.engine.sampling import PatchSource, SampleKey
-from wardround.engine.store.types import StoredCase
+from wardround.engine.store.case import StoredCase
 
 _ENOUGH_CASES = 12
 _DRAWS = 6

@@ -10,15 +10,15 @@ import numpy as np
 
 from wardround.engine.cohort import Case
 from wardround.engine.imaging import read_header
-from wardround.engine.imaging.types import Space
+from wardround.engine.imaging.image import Space
 from wardround.engine.report.cases import plane_image, shown_input
 from wardround.engine.report.colours import Outline
 from wardround.engine.report.lettering import shortened
 from wardround.engine.report.page import Key
 from wardround.engine.report.panels import PATCH, Scene, montage_png, outline_keys
 from wardround.engine.report.views import View, main_view, telling_index
-from wardround.engine.sampling.types import Batch
-from wardround.engine.store.types import StoredCase
+from wardround.engine.sampling.batch import Batch
+from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
 
 _NOTE = "Left: the preprocessed image and where the patch is taken. Right: the patch as the network sees it, augmented."

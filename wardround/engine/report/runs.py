@@ -15,7 +15,7 @@ from wardround.engine.experiments.history import HistoryRow
 from wardround.engine.experiments.models import load_model
 from wardround.engine.experiments.prediction import CasePrediction, predict_case
 from wardround.engine.experiments.workbench import Workbench
-from wardround.engine.metrics.types import Evaluation
+from wardround.engine.metrics.scores import Evaluation
 from wardround.engine.report.cases import add_pictures
 from wardround.engine.report.colours import ALL
 from wardround.engine.report.figures import curves, curves_png

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from wardround.engine.experiments.casetables import CASES, Distribution, distributions, metric_names
-from wardround.engine.metrics.types import CaseScores, Summary
+from wardround.engine.metrics.scores import CaseScores, Summary
 from wardround.engine.parts import Kind
 from wardround.engine.report.figures import spread
 from wardround.engine.report.page import Page, number

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from wardround.engine.imaging.geometry import AXIS_NAMES, direction_matrix
-from wardround.engine.imaging.types import Geometry, Space
+from wardround.engine.imaging.image import Geometry, Space
 from wardround.engine.preprocessing.orientation import Rearrangement, towards
 
 OBLIQUE_FROM = 10.0

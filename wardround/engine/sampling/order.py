@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from wardround.engine.basics.randomness import stream_key
-from wardround.engine.sampling.types import SampleKey
+from wardround.engine.sampling.batch import SampleKey
 
 
 class EpochOrder:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wardround.engine.store.types import StoredCase
+from wardround.engine.store.case import StoredCase
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
-from wardround.engine.sampling.types import Batch
+from wardround.engine.sampling.batch import Batch
 
 AHEAD = 2
 _POLL_SECONDS = 0.1

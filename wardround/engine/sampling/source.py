@@ -10,12 +10,12 @@ import torch
 
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.randomness import stream
+from wardround.engine.sampling.batch import Batch, SampleKey, Surroundings, label_type
 from wardround.engine.sampling.memory import BatchMemory
 from wardround.engine.sampling.order import EpochOrder
 from wardround.engine.sampling.padding import padding_of
 from wardround.engine.sampling.patches import PatchPlan, copy_patch
-from wardround.engine.sampling.types import Batch, SampleKey, Surroundings, label_type
-from wardround.engine.store.types import StoredCase
+from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
 
 

@@ -17,7 +17,7 @@ from wardround.engine.basics.closed import Added, Closed
 from wardround.engine.basics.filemarks import state_of
 from wardround.engine.basics.files import DamagedError, fsync_folder, read_checked, write_checked
 from wardround.engine.basics.randomness import stream
-from wardround.engine.imaging.types import Geometry
+from wardround.engine.imaging.image import Geometry
 from wardround.engine.preprocessing import Sample
 from wardround.engine.store.mapping import BrokenArrayError, map_array, write_array
 from wardround.engine.store.shelf import SHELF, Arrays

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from wardround.engine.store.case import StoredCase
 from wardround.engine.store.entries import Description, map_entry
 from wardround.engine.store.mapping import BrokenArrayError
 from wardround.engine.store.shelf import SHELF, Arrays
-from wardround.engine.store.types import StoredCase
 
 Heal = Callable[[Exception], Description]
 

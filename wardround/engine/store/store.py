@@ -24,6 +24,7 @@ from wardround.engine.basics.sizes import shown_size
 from wardround.engine.cohort import Case, twins
 from wardround.engine.inspection.room import MARGIN, building_bytes, room_for
 from wardround.engine.preprocessing import Pipeline
+from wardround.engine.store.case import StoredCase
 from wardround.engine.store.digests import DigestIndex
 from wardround.engine.store.entries import (
     DESCRIPTION,
@@ -38,7 +39,6 @@ from wardround.engine.store.mapping import BrokenArrayError
 from wardround.engine.store.preparing import content_key, content_of, prepare, sample_of, storage_key
 from wardround.engine.store.reading import Reading
 from wardround.engine.store.shelf import SHELF
-from wardround.engine.store.types import StoredCase
 from wardround.engine.store.users import Users
 from wardround.engine.study import Study
 

@@ -11,9 +11,9 @@ from wardround.engine.parts.losses import CrossEntropy
 from wardround.engine.parts.networks import NetworkParameters, UNet
 from wardround.engine.parts.preprocessing import Orient, Resample, Resize
 from wardround.engine.study.expectations import Location, flow
-from wardround.engine.study.flaws import Flaw, written
 from wardround.engine.study.labels import BACKGROUND, listed
-from wardround.engine.study.uses import PartUse
+from wardround.engine.study.located_problems import Flaw, written
+from wardround.engine.study.part_names import PartUse
 
 if TYPE_CHECKING:
     from wardround.engine.study.models import Study

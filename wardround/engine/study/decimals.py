@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from wardround.engine.study.commas import Listed, lists_of
 from wardround.engine.study.expectations import Location
-from wardround.engine.study.flaws import UNKNOWN_KEY, WRONG_VALUE, Flaw, written
+from wardround.engine.study.located_problems import UNKNOWN_KEY, WRONG_VALUE, Flaw, written
 from wardround.engine.study.numerals import POINT, numeral
 
 _MOST_SHOWN = 2

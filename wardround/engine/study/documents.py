@@ -26,7 +26,7 @@ from wardround.engine.study.commas import mended
 from wardround.engine.study.copied import as_meant, is_of_tabs, without_tabs
 from wardround.engine.study.decimals import untold, with_decimals
 from wardround.engine.study.expectations import Location
-from wardround.engine.study.flaws import Flaw, as_tuples, flaws_of, written
+from wardround.engine.study.located_problems import Flaw, as_tuples, flaws_of, written
 from wardround.engine.study.offers import with_entries_together, with_sound_offers
 from wardround.engine.study.shapes import DASHES
 from wardround.engine.study.strays import Written, with_strays

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from wardround.engine.study.expectations import flow
-from wardround.engine.study.flaws import Flaw
+from wardround.engine.study.located_problems import Flaw
 from wardround.engine.study.names import plain_name
 from wardround.engine.study.shapes import joined, without_dashes
 

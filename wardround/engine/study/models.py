@@ -22,9 +22,9 @@ from wardround.engine.parts.augmentation import Flip
 from wardround.engine.parts.networks import NetworkParameters
 from wardround.engine.study.consistency import inconsistencies
 from wardround.engine.study.expectations import flow
-from wardround.engine.study.flaws import WRONG_VALUE, Flaw, flawed, flaws_of, written
 from wardround.engine.study.labels import BACKGROUND, ClassValues, Rest, Values, classes_instead, listed, shared_values
-from wardround.engine.study.uses import (
+from wardround.engine.study.located_problems import WRONG_VALUE, Flaw, flawed, flaws_of, written
+from wardround.engine.study.part_names import (
     AugmentationUse,
     LossUse,
     MetricUse,

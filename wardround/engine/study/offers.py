@@ -13,8 +13,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from wardround.engine.study.expectations import Location, flow, place_in
-from wardround.engine.study.flaws import WRONG_VALUE, Flaw
-from wardround.engine.study.flaws import written as shown
+from wardround.engine.study.located_problems import WRONG_VALUE, Flaw
+from wardround.engine.study.located_problems import written as shown
 from wardround.engine.study.numerals import POINT
 from wardround.engine.study.remedies import FOR_EXAMPLE, OFFER, for_example
 from wardround.engine.study.shapes import INNER

@@ -15,7 +15,7 @@ from pydantic import BaseModel, JsonValue
 
 from wardround.engine.parts import Kind, Part, builtin_and_plugins
 from wardround.engine.study.expectations import Location, flow, homes_of, place_in
-from wardround.engine.study.flaws import MISSING, UNKNOWN_KEY, Flaw
+from wardround.engine.study.located_problems import MISSING, UNKNOWN_KEY, Flaw
 from wardround.engine.study.other_files import file_with, homes_elsewhere
 from wardround.engine.study.remedies import is_nearly
 

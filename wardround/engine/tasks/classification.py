@@ -19,9 +19,9 @@ from wardround.engine.metrics import (
     cohort_scores,
     summarise,
 )
+from wardround.engine.sampling.batch import Batch
 from wardround.engine.sampling.padding import padding_of
-from wardround.engine.sampling.types import Batch
-from wardround.engine.store.types import StoredCase
+from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
 from wardround.engine.study.models import Inference
 from wardround.engine.tasks.task import Prediction, Task, frozen, log_probabilities

@@ -16,9 +16,9 @@ from wardround.engine.inspection.selection import undefined_on_background
 from wardround.engine.losses import ByCase
 from wardround.engine.metrics import CaseScores, Evaluation, Summary, build_metrics, mask_scores, summarise
 from wardround.engine.parts import Kind, answering
+from wardround.engine.sampling.batch import Batch
 from wardround.engine.sampling.padding import padding_of
-from wardround.engine.sampling.types import Batch
-from wardround.engine.store.types import StoredCase
+from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
 from wardround.engine.study.models import Inference
 from wardround.engine.tasks.task import Prediction, Task, frozen

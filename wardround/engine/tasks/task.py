@@ -17,8 +17,8 @@ from wardround.engine.losses import build_loss, losses_of
 from wardround.engine.metrics import Evaluation
 from wardround.engine.networks import build_network, logits_of
 from wardround.engine.networks.precision import autocast, plain_fp32, resolve_precision
-from wardround.engine.sampling.types import Batch
-from wardround.engine.store.types import StoredCase
+from wardround.engine.sampling.batch import Batch
+from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
 from wardround.engine.study.models import Inference
 

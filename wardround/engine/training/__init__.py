@@ -10,8 +10,8 @@ from wardround.engine.training.checkpoint import (
 )
 from wardround.engine.training.late import DivergedError, StepRecord
 from wardround.engine.training.learner import Halted, Learner
+from wardround.engine.training.machine import Machine, this_machine
 from wardround.engine.training.precision import configure_threads, resolve_device
-from wardround.engine.training.record import Machine, this_machine
 from wardround.engine.training.weights import DamagedFileError, read_header, read_tensors, write_tensors
 
 __all__ = [

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from wardround.engine.augmentation import Augmentation
 from wardround.engine.sampling import BatchSource, Prefetcher
-from wardround.engine.sampling.types import Batch
+from wardround.engine.sampling.batch import Batch
 from wardround.engine.study import Study
 
 Sent = TypeVar("Sent")

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from wardround.engine.imaging.types import Geometry, Image
+from wardround.engine.imaging.image import Geometry, Image
 from wardround.engine.parts.networks import NetworkParameters
 from wardround.engine.parts.preprocessing import Clip, Resample
 from wardround.engine.preprocessing import Sample
 from wardround.engine.sampling import Batch, SampleKey, Surroundings
-from wardround.engine.sampling.types import label_type
+from wardround.engine.sampling.batch import label_type
 from wardround.engine.study import Study
 
 _SIDES = {2: 64, 3: 32}

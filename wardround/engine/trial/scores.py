@@ -9,7 +9,7 @@ import numpy as np
 from wardround.engine.metrics import Metric, Summary, build_metrics, case_scores, cohort_scores, mask_scores
 from wardround.engine.parts import BreachError, Kind, Part
 from wardround.engine.study import Study
-from wardround.engine.study.uses import PartUse
+from wardround.engine.study.part_names import PartUse
 from wardround.engine.trial.attempt import Attempts, require_unchanged
 
 _SIDES = {2: 12, 3: 8}

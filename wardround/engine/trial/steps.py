@@ -12,7 +12,7 @@ from wardround.engine.inspection.shapes import grid_after
 from wardround.engine.parts import BreachError, Kind
 from wardround.engine.preprocessing import Pipeline, Sample
 from wardround.engine.study import Study
-from wardround.engine.study.uses import PartUse
+from wardround.engine.study.part_names import PartUse
 from wardround.engine.trial.attempt import Attempts, require_finite, require_unchanged
 from wardround.engine.trial.material import sample_of
 

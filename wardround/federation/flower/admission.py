@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
-from .events import Announcer
+from wardround.federation.flower.events import Announcer
 
 Peer = tuple[str, int]
 """A connection's remote address and port."""

@@ -8,9 +8,8 @@ import threading
 from flwr.proto.message_pb2 import ObjectTree
 
 from wardround.federation.envelope import Envelope
-
-from .shelf import Shelf
-from .wire import WITHOUT_PAYLOAD, Pieces, is_named, is_piece, object_ids, unpack
+from wardround.federation.flower.shelf import Shelf
+from wardround.federation.flower.wire import WITHOUT_PAYLOAD, Pieces, is_named, is_piece, object_ids, unpack
 
 _SMALLEST_PIECE = 4096
 _NAME = re.compile(r"[0-9a-f]{64}")

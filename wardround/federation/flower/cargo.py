@@ -13,8 +13,7 @@ from flwr.app.message.arraychunk import ArrayChunk
 from flwr.supercore.inflatable.inflatable_object import InflatableObject, get_object_id
 
 from wardround.federation.envelope import Payload
-
-from . import settings
+from wardround.federation.flower import settings
 
 ARRAY, ARRAY_KIND = "payload", "wardround.bytes"
 

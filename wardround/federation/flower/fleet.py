@@ -19,8 +19,8 @@ from flwr.supercore.error import FlowerError
 from flwr.supercore.error.catalog import API_ERROR_MAP
 from flwr.superlink.servicer.fleet import fleet_handlers
 
-from .gate import Answer
-from .link_state import SiteLinkState
+from wardround.federation.flower.gate import Answer
+from wardround.federation.flower.link_state import SiteLinkState
 
 
 class Protobuf(Protocol):

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from email.utils import format_datetime
 from typing import Any, cast
 
-from .admission import Admission, GateLimits, Peer
-from .events import Announcer
-from .machines import Machines
-from .roster import Request, Roster, Verdict
-from .signing import (
+from wardround.federation.flower.admission import Admission, GateLimits, Peer
+from wardround.federation.flower.events import Announcer
+from wardround.federation.flower.machines import Machines
+from wardround.federation.flower.roster import Request, Roster, Verdict
+from wardround.federation.flower.signing import (
     FORMER_KEY_HEADER,
     LINK_HEADER,
     REFUSAL_HEADER,

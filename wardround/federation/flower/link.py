@@ -12,24 +12,23 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from wardround.federation.envelope import Envelope
-
-from . import settings
-from .admission import Admission, GateLimits
-from .events import Announcer, LinkEvent, ignore
-from .gate import Gate
-from .listener import Listener
-from .machines import Machines
-from .mail import Mail
-from .presence import Presence
-from .progress import Progress
-from .proxy_header import Proxies
-from .roster import Roster, canonical_keys
-from .shelf import Shelves
-from .tls import CertificateWatch, TlsFiles, server_context
+from wardround.federation.flower import settings
+from wardround.federation.flower.admission import Admission, GateLimits
+from wardround.federation.flower.events import Announcer, LinkEvent, ignore
+from wardround.federation.flower.gate import Gate
+from wardround.federation.flower.listener import Listener
+from wardround.federation.flower.machines import Machines
+from wardround.federation.flower.mail import Mail
+from wardround.federation.flower.presence import Presence
+from wardround.federation.flower.progress import Progress
+from wardround.federation.flower.proxy_header import Proxies
+from wardround.federation.flower.roster import Roster, canonical_keys
+from wardround.federation.flower.shelf import Shelves
+from wardround.federation.flower.tls import CertificateWatch, TlsFiles, server_context
 
 if TYPE_CHECKING:
-    from .cargo import Cargo
-    from .link_state import Attempt, SiteLinkState
+    from wardround.federation.flower.cargo import Cargo
+    from wardround.federation.flower.link_state import Attempt, SiteLinkState
 
 __all__ = ["GateLimits", "Link", "LinkEvent", "TlsFiles"]
 
@@ -103,9 +102,9 @@ class Link:
     def __enter__(self) -> Self:
         """Start to listen."""
         settings.ensure()
-        from .cargo import Cargo
-        from .fleet import Fleet
-        from .link_state import SiteLinkState
+        from wardround.federation.flower.cargo import Cargo
+        from wardround.federation.flower.fleet import Fleet
+        from wardround.federation.flower.link_state import SiteLinkState
 
         reply_limit, shelves = self._limits.reply_bytes, Shelves(self._folder, self._limits.reply_bytes)
         self._cargo = Cargo()
@@ -193,7 +192,7 @@ class Link:
             raise KeyError(site)
         self._roster.revoke(site)
         if self._state is not None:
-            from .link_state import Outcome
+            from wardround.federation.flower.link_state import Outcome
 
             self._state.end_session(site, Outcome.CLOSED)
         self._expel(site, "key revoked")
@@ -217,7 +216,7 @@ class Link:
         return self._state
 
     def _post(self, state: SiteLinkState, site: str, envelope: Envelope, progress: Progress) -> Attempt:
-        from .wire import AGGREGATOR_NODE_ID, Route, pack
+        from wardround.federation.flower.wire import AGGREGATOR_NODE_ID, Route, pack
 
         if self._cargo is None or self._mail is None:
             raise RuntimeError("the link is not open")
@@ -227,8 +226,8 @@ class Link:
         return attempt
 
     def _read_answer(self, state: SiteLinkState, site: str, attempt: Attempt) -> Envelope | None:
-        from .link_state import Outcome
-        from .wire import MalformedMessageError
+        from wardround.federation.flower.link_state import Outcome
+        from wardround.federation.flower.wire import MalformedMessageError
 
         if attempt.outcome is not Outcome.ANSWERED:
             return None
@@ -242,6 +241,6 @@ class Link:
 
 
 def _was_lost(attempt: Attempt) -> bool:
-    from .link_state import Outcome
+    from wardround.federation.flower.link_state import Outcome
 
     return attempt.outcome is Outcome.LOST

@@ -22,13 +22,12 @@ from flwr.supercore.fab import Fab
 from flwr.superlink.federation.noop_federation_manager import NoOpFederationManager
 
 from wardround.federation.envelope import Envelope
-
-from .arrival import Arrival, UnfitReplyError
-from .objects import SharedObjectStore
-from .progress import Progress
-from .shelf import Shelf
-from .stub import stub_bundle
-from .wire import MalformedMessageError, Parcel, is_piece
+from wardround.federation.flower.arrival import Arrival, UnfitReplyError
+from wardround.federation.flower.objects import SharedObjectStore
+from wardround.federation.flower.progress import Progress
+from wardround.federation.flower.shelf import Shelf
+from wardround.federation.flower.stub import stub_bundle
+from wardround.federation.flower.wire import MalformedMessageError, Parcel, is_piece
 
 _OWNER = "<id:none>"
 _HEARTBEAT_SECONDS = 10.0

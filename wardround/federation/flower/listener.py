@@ -18,11 +18,11 @@ from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from .admission import Admission, GateLimits, Peer, plain_address, source_of
-from .binding import listen
-from .events import Announcer
-from .parting import PartingTransport
-from .proxy_header import Proxies, ProxyHeaderError, receive_source
+from wardround.federation.flower.admission import Admission, GateLimits, Peer, plain_address, source_of
+from wardround.federation.flower.binding import listen
+from wardround.federation.flower.events import Announcer
+from wardround.federation.flower.parting import PartingTransport
+from wardround.federation.flower.proxy_header import Proxies, ProxyHeaderError, receive_source
 
 _SHUTDOWN_SECONDS = 2.0
 _BAD_REQUEST = 400

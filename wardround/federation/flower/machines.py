@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from .events import Announcer
-from .presence import SILENCE_SECONDS
-from .signing import Claims, Machine, Reason
+from wardround.federation.flower.events import Announcer
+from wardround.federation.flower.presence import SILENCE_SECONDS
+from wardround.federation.flower.signing import Claims, Machine, Reason
 
 _NUMBERS = 4096
 _INSTALLATIONS = 64

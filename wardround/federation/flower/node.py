@@ -21,24 +21,23 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from wardround.engine.basics.backoff import Backoff
 from wardround.federation.envelope import Envelope
+from wardround.federation.flower import settings
+from wardround.federation.flower.events import NodeEvent, call_listener, ignore
+from wardround.federation.flower.pace import Pace
+from wardround.federation.flower.probe import ProbeResult, client_context, clock_skew, is_enrolled, probe, standing
+from wardround.federation.flower.shelf import Shelf, Shelves
+from wardround.federation.flower.signing import NO_INSTALLATION, REFUSAL_HEADER, Reason, Signer
+from wardround.federation.flower.stub import STUB_SHA256
+from wardround.federation.flower.transfer import AbandonedError, in_parallel
+from wardround.federation.flower.trouble import explain
+from wardround.federation.flower.way import ProxySettingError, proxy_for
 from wardround.federation.payload import MAX_PAYLOAD_BYTES
-
-from . import settings
-from .events import NodeEvent, call_listener, ignore
-from .pace import Pace
-from .probe import ProbeResult, client_context, clock_skew, is_enrolled, probe, standing
-from .shelf import Shelf, Shelves
-from .signing import NO_INSTALLATION, REFUSAL_HEADER, Reason, Signer
-from .stub import STUB_SHA256
-from .transfer import AbandonedError, in_parallel
-from .trouble import explain
-from .way import ProxySettingError, proxy_for
 
 if TYPE_CHECKING:
     from flwr.app import Message
     from flwr.proto.message_pb2 import ObjectTree
 
-    from .session import Session
+    from wardround.federation.flower.session import Session
 
 __all__ = ["NodeEvent", "ProbeResult", "clock_skew", "is_enrolled", "probe", "serve", "standing"]
 
@@ -156,7 +155,7 @@ class _Courier:
 
     def run_session(self) -> bool:
         """Open a session and stay until a fault or `stop`. True if it was of use: something crossed, or it lasted."""
-        from .session import Session
+        from wardround.federation.flower.session import Session
 
         self._polled = self._answered = self.is_doubled = False
         opened, line, moved = time.monotonic(), self._line, 0
@@ -207,7 +206,7 @@ class _Courier:
         self._lanes = _LANES
 
     def _answer(self, session: Session, message: Message, tree: ObjectTree) -> None:
-        from .wire import pack_reply
+        from wardround.federation.flower.wire import pack_reply
 
         if session.bundle_of(message.metadata.run_id) != STUB_SHA256:
             self._tell(NodeEvent("foreign_bundle", "the run names a bundle that is not the published stub"))
@@ -285,8 +284,8 @@ def _describe(error: Exception, address: str) -> tuple[str, int | None]:
     """A fault in fixed words (a proxy's own are quoted), and its HTTP status if it has one."""
     import httpx
 
-    from .session import SessionError
-    from .wire import MalformedMessageError
+    from wardround.federation.flower.session import SessionError
+    from wardround.federation.flower.wire import MalformedMessageError
 
     if isinstance(error, httpx.HTTPStatusError):
         status = error.response.status_code

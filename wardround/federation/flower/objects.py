@@ -5,8 +5,8 @@ from __future__ import annotations
 from flwr.proto.message_pb2 import ObjectTree
 from flwr.supercore.object_store.in_memory_object_store import InMemoryObjectStore
 
-from .cargo import Chunk
-from .wire import Parcel
+from wardround.federation.flower.cargo import Chunk
+from wardround.federation.flower.wire import Parcel
 
 
 class SharedObjectStore(InMemoryObjectStore):

@@ -12,7 +12,7 @@ from typing import Any
 
 import h11
 
-from .admission import GateLimits
+from wardround.federation.flower.admission import GateLimits
 
 
 class PartingTransport(asyncio.Transport):

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from .events import Announcer, LinkEvent
+from wardround.federation.flower.events import Announcer, LinkEvent
 
 SILENCE_SECONDS = 20.0
 """A site that polls several times a second and beats every few seconds is gone after this silence."""

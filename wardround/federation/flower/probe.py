@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from .gate import HEALTH_PATH
-from .roster import SECONDS_AHEAD, SECONDS_BEHIND
-from .signing import LINK_HEADER, REFUSAL_HEADER, Reason, Signer
-from .trouble import Trouble, explain, no_link
-from .way import ProxySettingError, open_way, proxy_for
+from wardround.federation.flower.gate import HEALTH_PATH
+from wardround.federation.flower.roster import SECONDS_AHEAD, SECONDS_BEHIND
+from wardround.federation.flower.signing import LINK_HEADER, REFUSAL_HEADER, Reason, Signer
+from wardround.federation.flower.trouble import Trouble, explain, no_link
+from wardround.federation.flower.way import ProxySettingError, open_way, proxy_for
 
 if TYPE_CHECKING:
     import httpx

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
-from .signing import (
+from wardround.federation.flower.signing import (
     FORMER_KEY_HEADER,
     REQUEST_HEADER,
     SIGNATURE_HEADER,

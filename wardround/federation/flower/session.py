@@ -29,12 +29,11 @@ from flwr.proto.node_pb2 import Node
 from flwr.proto.run_pb2 import GetRunRequest
 
 from wardround.federation.envelope import Envelope
-
-from .shelf import Shelf
-from .signed_client import open_client
-from .signing import Signer
-from .transfer import in_parallel
-from .wire import WITHOUT_PAYLOAD, Parcel, Pieces, is_named, is_piece, object_ids, unpack
+from wardround.federation.flower.shelf import Shelf
+from wardround.federation.flower.signed_client import open_client
+from wardround.federation.flower.signing import Signer
+from wardround.federation.flower.transfer import in_parallel
+from wardround.federation.flower.wire import WITHOUT_PAYLOAD, Parcel, Pieces, is_named, is_piece, object_ids, unpack
 
 HEARTBEAT_INTERVAL = 10.0
 """Seconds; the shortest that the link accepts."""

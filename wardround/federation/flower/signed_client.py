@@ -9,8 +9,8 @@ import httpx
 from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
 from flwr.supernode.fleet_http_client import FleetHttpClient
 
-from .signing import LINK_HEADER, SECOND_HEADER, Signer
-from .way import open_way
+from wardround.federation.flower.signing import LINK_HEADER, SECOND_HEADER, Signer
+from wardround.federation.flower.way import open_way
 
 Warn = Callable[[str], None]
 """Told with each answer that a request has passed: from where a second machine asks, or an empty text."""

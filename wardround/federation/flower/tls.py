@@ -13,8 +13,7 @@ from cryptography import x509
 
 from wardround.engine.basics.problems import InputError
 from wardround.federation.expiry import expiry_sentence, expiry_stage
-
-from .events import Announcer
+from wardround.federation.flower.events import Announcer
 
 _REMEDY = "Both must be PEM files that belong together; `aggregator certificate` issues new ones"
 _SETTLING_LOOKS = 3

@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from wardround.engine.basics.printable import printable
-
-from .way import Proxy, ProxySettingError
+from wardround.federation.flower.way import Proxy, ProxySettingError
 
 TroubleCode = Literal[
     "refused",

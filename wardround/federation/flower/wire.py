@@ -28,9 +28,8 @@ from flwr.supercore.inflatable.inflatable_object import (
 from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
 
 from wardround.federation.envelope import Envelope, Payload
+from wardround.federation.flower.cargo import ARRAY, ARRAY_KIND, Chunk, cut
 from wardround.federation.payload import MAX_PAYLOAD_BYTES
-
-from .cargo import ARRAY, ARRAY_KIND, Chunk, cut
 
 AGGREGATOR_NODE_ID = 1
 """The id by which Flower knows the aggregator's end; a contract test compares it with Flower's constant."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from wardround.engine.cohort.twins import Content
-from wardround.engine.imaging.types import Geometry
+from wardround.engine.imaging.image import Geometry
 
 NOTHING = Content("", "")
 """Of a case that no other one is compared with."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import numpy as np
 import torch
 
-from wardround.engine.sampling.types import Surroundings
+from wardround.engine.sampling.batch import Surroundings
 
 
 @dataclass(frozen=True)

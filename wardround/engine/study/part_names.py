@@ -12,7 +12,7 @@ from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.problems import Problem, closest, did_you_mean
 from wardround.engine.parts import Kind, Parameters, Part, builtin_and_plugins
 from wardround.engine.study.expectations import PART_WORDS, Location, place_in
-from wardround.engine.study.flaws import Flaw, as_tuples, flawed, flaws_of, written
+from wardround.engine.study.located_problems import Flaw, as_tuples, flawed, flaws_of, written
 from wardround.engine.study.partshapes import part_instead
 from wardround.engine.study.shapes import joined, without_dashes
 
