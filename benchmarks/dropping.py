@@ -30,8 +30,8 @@ from tests.support.certificates import public_pem
 from tests.support.cutting import CuttingProxy
 from wardround.engine.basics.files import map_file, write_atomic
 from wardround.federation.envelope import Envelope
-from wardround.federation.flower.link import Link, TlsFiles
-from wardround.federation.flower.node import serve
+from wardround.federation.flower.link.link import Link, TlsFiles
+from wardround.federation.flower.node.node import serve
 from wardround.federation.flower.shelf import Shelf
 
 _SPAWN = multiprocessing.get_context("spawn")

@@ -25,6 +25,8 @@ from typing import Annotated
 
 import typer
 
+from wardround.demo.baselines import POOLED, fit_baselines, plan_baselines
+from wardround.demo.matrix import FEDERATED, Matrix, score_models
 from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.progress import progress
@@ -33,11 +35,9 @@ from wardround.engine.basics.signals import interrupts
 from wardround.engine.cli.runner import run
 from wardround.engine.study import Study, load_study
 from wardround.federation.protocol import Horizon
-from wardround.simulation.baselines import POOLED, fit_baselines, plan_baselines
-from wardround.simulation.lab import Lab, LabSettings
-from wardround.simulation.manifests import write_manifest
-from wardround.simulation.matrix import FEDERATED, Matrix, score_models
-from wardround.simulation.processes import Machine
+from wardround.lab.lab import Lab, LabSettings
+from wardround.lab.manifests import write_manifest
+from wardround.lab.processes import Machine
 
 _CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 

@@ -38,8 +38,8 @@ from round_overhead_stock import stock_rounds  # noqa: E402
 
 from tests.support.certificates import CertificateFiles, new_key, private_pem, public_pem, write_certificates  # noqa: E402
 from wardround.federation.envelope import Envelope  # noqa: E402
-from wardround.federation.flower.link import Link, TlsFiles  # noqa: E402
-from wardround.federation.flower.node import serve  # noqa: E402
+from wardround.federation.flower.link.link import Link, TlsFiles  # noqa: E402
+from wardround.federation.flower.node.node import serve  # noqa: E402
 
 BOUND = 0.25
 _PATIENCE_SECONDS = 120.0

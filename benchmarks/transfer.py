@@ -39,8 +39,8 @@ from wardround.aggregator.rounds.loop import RoundLoop
 from wardround.aggregator.rounds.patience import Patience
 from wardround.aggregator.rounds.switchboard import Switchboard, SystemClock
 from wardround.federation.envelope import Envelope
-from wardround.federation.flower.link import Link, TlsFiles
-from wardround.federation.flower.node import serve
+from wardround.federation.flower.link.link import Link, TlsFiles
+from wardround.federation.flower.node.node import serve
 from wardround.federation.flower.shelf import Shelf
 from wardround.federation.payload import payload_digest, unpack
 from wardround.federation.protocol import Done, Task

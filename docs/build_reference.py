@@ -19,7 +19,7 @@ from wardround.engine.study.expectations import PATTERNS
 from wardround.engine.study.models import Inference, Patches, Study, Training, Validation
 from wardround.engine.study.part_names import PartUse
 from wardround.federation.protocol import Horizon
-from wardround.site_client.settings import Policy, SiteSettings
+from wardround.site_client.agreement.settings import Policy, SiteSettings
 
 TARGET = Path(__file__).with_name("reference.md")
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (

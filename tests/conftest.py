@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 _TOGETHER = "end_to_end"
-_LONGEST_FIRST = ("end_to_end", "simulation", "site_client", "aggregator", "federation", "experiments", "cli")
+_LONGEST_FIRST = ("end_to_end", "demo", "lab", "site_client", "aggregator", "federation", "experiments", "cli")
 """Folders whose files take minutes: begun last, one of them would keep one process busy while the other is done."""
 
 

@@ -16,7 +16,7 @@ from functools import cache
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from wardround.aggregator.rounds.desk import Question
+from wardround.aggregator.rounds.context import Question
 from wardround.aggregator.rounds.gathering import Gathering
 from wardround.aggregator.rounds.rules import Action, Verdict
 from wardround.aggregator.rounds.sites import SiteState

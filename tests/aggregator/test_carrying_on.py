@@ -15,13 +15,13 @@ from tests.aggregator.home import aggregator, make_home, request, rewrite
 from tests.aggregator.test_resume import SimulatedCrashError, crashing_at
 from wardround.aggregator.coordination import Coordination, load_coordination
 from wardround.aggregator.initial import given_arrays
-from wardround.aggregator.outputs import initial_arrays
 from wardround.aggregator.rounds.loop import accepted_keys
 from wardround.aggregator.rounds.state import StateFolder
+from wardround.aggregator.showing.models import initial_arrays
 from wardround.federation.invitation import load_invitation
 from wardround.federation.payload import pack, payload_digest
 from wardround.federation.protocol import Checks, Continuation, Plan, Stage
-from wardround.simulation.processes import free_port
+from wardround.lab.processes import free_port
 
 
 def carried_on(bench: Bench, names: tuple[str, ...], rounds: int) -> Bench:

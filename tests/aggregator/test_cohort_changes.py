@@ -10,10 +10,10 @@ import pytest
 
 from tests.aggregator.bench import Bench
 from tests.aggregator.test_resume import SimulatedCrashError
-from wardround.aggregator.history import cohort_changes, csv_head, csv_lines, history_rows
 from wardround.aggregator.rounds.records import RoundResult, SiteResult
-from wardround.aggregator.sentences import sentence
-from wardround.aggregator.status import _cohort_notes
+from wardround.aggregator.showing.history import cohort_changes, csv_head, csv_lines, history_rows
+from wardround.aggregator.showing.plain_words import sentence
+from wardround.aggregator.showing.status import _cohort_notes
 from wardround.engine.basics.canonical import canonical_model, sha256_hex
 from wardround.federation.envelope import Envelope
 from wardround.federation.protocol import RefusalCode, Stage, Task

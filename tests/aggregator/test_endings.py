@@ -13,7 +13,7 @@ import pytest
 from tests.aggregator.bench import Bench, expected_models
 from tests.aggregator.fakes import Weather, coordinator_key
 from tests.aggregator.home import aggregator, make_home
-from tests.aggregator.test_conclusion import conclusion
+from tests.aggregator.rounds.test_conclusion import conclusion
 from wardround.aggregator.ending import Ends
 from wardround.aggregator.journal import Event
 from wardround.aggregator.rounds.conclusion import Conclusion
@@ -21,11 +21,11 @@ from wardround.aggregator.rounds.loop import RoundLoop
 from wardround.aggregator.rounds.outcome import Outcome
 from wardround.aggregator.rounds.records import Ended, RoundOrder
 from wardround.aggregator.rounds.state import StateFolder
-from wardround.aggregator.status import describe_status, read_status
+from wardround.aggregator.showing.status import describe_status, read_status
 from wardround.engine.basics.problems import InputError
 from wardround.federation.endings import EndReason, ending_line
 from wardround.federation.protocol import CONCLUDE, RefusalCode, Stage, Task
-from wardround.simulation.processes import free_port
+from wardround.lab.processes import free_port
 
 MOMENT = "2026-11-25T12:00:00+00:00"
 

@@ -13,9 +13,9 @@ import pytest
 from pydantic import BaseModel
 
 from tests.aggregator.bench import Bench, expected_models
-from tests.aggregator.test_conclusion import conclusion
+from tests.aggregator.rounds.test_conclusion import conclusion
+from tests.aggregator.rounds.test_mending import flip
 from tests.aggregator.test_endings import MOMENT, STOPS, told
-from tests.aggregator.test_mending import flip
 from tests.aggregator.test_resume import SimulatedCrashError, crash_instead_of, crashing_at
 from wardround.aggregator.journal import Event
 from wardround.aggregator.rounds import timing

@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 
 from tests.aggregator.bench import Bench
 from tests.aggregator.home import aggregator, make_home
-from wardround.aggregator.history import csv_lines, history_jsonl, history_rows, metric_names
 from wardround.aggregator.rounds.records import Ended, Told
+from wardround.aggregator.showing.history import csv_lines, history_jsonl, history_rows, metric_names
 from wardround.engine.basics.canonical import canonical_model
 from wardround.federation.protocol import Reply
-from wardround.simulation.processes import free_port
+from wardround.lab.processes import free_port
 
 Way = tuple[str, ...]
 VALUES: tuple[Any, ...] = (

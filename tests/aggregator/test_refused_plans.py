@@ -11,13 +11,13 @@ import pytest
 
 from tests.aggregator.bench import Bench
 from tests.aggregator.fakes import CORRELATION, roster_of, seeded_keys
-from tests.aggregator.test_outputs import with_outputs
+from tests.aggregator.showing.test_models import with_outputs
 from tests.site_client.asking import ask
 from tests.site_client.support import FakeLaboratory, build_site, working_site
 from tests.support.studies import SEGMENTATION, changed, study_of
-from wardround.aggregator.outputs import Outputs, initial_arrays
 from wardround.aggregator.rounds.troubles import reason_of
-from wardround.aggregator.status import site_standing
+from wardround.aggregator.showing.models import Outputs, initial_arrays
+from wardround.aggregator.showing.status import site_standing
 from wardround.engine.basics.canonical import canonical_json, canonical_model, sha256_hex
 from wardround.engine.basics.printable import printable
 from wardround.engine.study import study_to_bytes

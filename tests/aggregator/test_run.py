@@ -15,7 +15,7 @@ from wardround.aggregator.coordination import load_coordination
 from wardround.aggregator.rounds.records import RoundOrder
 from wardround.aggregator.rounds.state import StateFolder
 from wardround.federation.protocol import Stage
-from wardround.simulation.processes import free_port
+from wardround.lab.processes import free_port
 
 
 @pytest.fixture(autouse=True)

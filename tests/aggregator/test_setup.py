@@ -15,9 +15,9 @@ from tests.aggregator.fakes import seeded_keys
 from tests.support.commands import Outcome, run_wardround
 from tests.support.keeping import SECRETS, SETTINGS
 from tests.support.studies import SEGMENTATION, write_study
-from wardround.aggregator.certificates import issue_authority, issue_server, serves
 from wardround.aggregator.cli import app
 from wardround.aggregator.coordination import load_coordination
+from wardround.aggregator.roster.certificates import issue_authority, issue_server, serves
 from wardround.aggregator.rounds.state import StateFolder
 from wardround.engine.basics.problems import InputError
 from wardround.federation.identities import EnrolmentRequest

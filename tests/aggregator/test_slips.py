@@ -12,7 +12,7 @@ from tests.support.commands import Outcome, run_wardround
 from tests.support.studies import SEGMENTATION, write_study
 from wardround.aggregator.cli import app
 from wardround.aggregator.journal import Entry, Event
-from wardround.aggregator.sentences import sentence
+from wardround.aggregator.showing.plain_words import sentence
 from wardround.federation.identities import EnrolmentRequest, SiteKeys
 
 

@@ -12,7 +12,7 @@ from tests.aggregator.test_resume import SimulatedCrashError
 from wardround.aggregator import run
 from wardround.engine.basics import files
 from wardround.engine.basics.files import write_atomic
-from wardround.simulation.processes import free_port
+from wardround.lab.processes import free_port
 
 
 def test_left_overs_of_every_folder_are_swept_at_a_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

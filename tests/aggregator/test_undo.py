@@ -12,15 +12,15 @@ from typer.testing import CliRunner
 from tests.aggregator.bench import Bench, expected_models
 from tests.aggregator.fakes import trained
 from tests.support.studies import SEGMENTATION, study_of, write_study
-from wardround.aggregator.chronicle import GrowingFile
 from wardround.aggregator.cli import app
-from wardround.aggregator.enrolment import write_roster
-from wardround.aggregator.history import history_jsonl, history_rows
 from wardround.aggregator.journal import Event, Journal
-from wardround.aggregator.outputs import Outputs, initial_arrays
+from wardround.aggregator.roster.enrolment import write_roster
 from wardround.aggregator.rounds.loop import RoundLoop, accepted_keys
 from wardround.aggregator.rounds.records import RoundOrder
-from wardround.aggregator.scalars import Scalars
+from wardround.aggregator.showing.chronicle import GrowingFile
+from wardround.aggregator.showing.history import history_jsonl, history_rows
+from wardround.aggregator.showing.models import Outputs, initial_arrays
+from wardround.aggregator.showing.tensorboard import Scalars
 from wardround.aggregator.undo import describe_foreseen, foresee, undo_rounds
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.problems import InputError

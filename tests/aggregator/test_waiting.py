@@ -13,7 +13,7 @@ from tests.aggregator.fakes import CORRELATION, FakeSite, Weather, seeded_keys
 from wardround.aggregator.journal import read_journal
 from wardround.aggregator.rounds.records import RoundResult
 from wardround.aggregator.rounds.troubles import MEANINGS, Bearing
-from wardround.aggregator.status import site_standing
+from wardround.aggregator.showing.status import site_standing
 from wardround.engine.basics.files import Rotation
 from wardround.federation.envelope import Envelope
 from wardround.federation.protocol import RefusalCode, Refused, Stage, Working

@@ -115,7 +115,7 @@ def test_what_the_package_imports_is_declared() -> None:
 
 def test_only_the_demonstration_needs_an_extra() -> None:
     beyond = _undeclared(_uses_of_the_package(), _declared())
-    assert {line.split(":")[0] for line in beyond} <= {"wardround/simulation/anatomy.py"}, beyond
+    assert {line.split(":")[0] for line in beyond} <= {"wardround/demo/anatomy.py"}, beyond
 
 
 @pytest.mark.parametrize(("folder", "extras"), [("tests", ("dev",)), ("benchmarks", ("dev", "bench", "mutation"))])

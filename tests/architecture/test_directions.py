@@ -22,7 +22,8 @@ ENDS = {
     "federation": {"engine", "federation"},
     "site_client": {"engine", "federation", "site_client"},
     "aggregator": {"engine", "federation", "aggregator"},
-    "simulation": {"engine", "federation", "site_client", "aggregator", "simulation"},
+    "lab": {"engine", "federation", "site_client", "aggregator", "lab"},
+    "demo": {"engine", "federation", "site_client", "aggregator", "lab", "demo"},
 }
 """What each top-level package may import."""
 

@@ -9,7 +9,7 @@ from wardround.aggregator.settings import Federation
 from wardround.engine.study.expectations import place_in
 from wardround.engine.study.models import Study
 from wardround.engine.study.other_files import FILES
-from wardround.site_client.settings import Policy, SiteSettings
+from wardround.site_client.agreement.settings import Policy, SiteSettings
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import pytest
 
 from benchmarks.real_images import DATA_SETS, Run, Shares, markdown, seeded_study, split_manifest
 from tests.support.shared_data import shared_data
+from wardround.demo.matrix import Matrix, Row
 from wardround.engine.study import load_study
-from wardround.simulation.manifests import write_manifest
-from wardround.simulation.matrix import Matrix, Row
+from wardround.lab.manifests import write_manifest
 
 PNEUMONIA = DATA_SETS["pneumonia"]
 

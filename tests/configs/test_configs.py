@@ -10,14 +10,14 @@ import pytest
 from tests.support.checkout import CHECKOUT
 from tests.support.shared_data import shared_data
 from wardround.aggregator.settings import Federation
+from wardround.demo.demo import STUDY, DemoPlan
 from wardround.engine.cohort import Truth, read_manifest
 from wardround.engine.networks import build_network
 from wardround.engine.store import CaseStore
 from wardround.engine.study import load_study
 from wardround.engine.study.documents import read_document, validate_document
-from wardround.simulation.demo import STUDY, DemoPlan
-from wardround.simulation.manifests import write_manifest
-from wardround.site_client.settings import Policy, SiteSettings, load_settings
+from wardround.lab.manifests import write_manifest
+from wardround.site_client.agreement.settings import Policy, SiteSettings, load_settings
 
 CONFIGS = CHECKOUT / "configs"
 STUDIES = sorted(CONFIGS.glob("*/study.yaml"))

@@ -24,9 +24,9 @@ from wardround.federation.identities import EnrolmentRequest
 from wardround.federation.invitation import load_invitation
 from wardround.federation.payload import unpack
 from wardround.federation.protocol import REPLY, Done, Reply, Stage, Task
-from wardround.site_client.agreement import load_agreement
+from wardround.site_client.agreement.agreement import load_agreement
+from wardround.site_client.between.folders import Outbox, entries
 from wardround.site_client.events import Event, Role
-from wardround.site_client.mailbox import Outbox, entries
 
 RELEASES = sorted(path for path in Path(__file__).parent.iterdir() if (path / "digests.json").exists())
 STUDIES = [path for release in RELEASES for path in sorted((release / "studies").iterdir())]

@@ -15,8 +15,8 @@ from tests.corpus.test_corpus import RELEASES
 from tests.support.checkout import CHECKOUT
 from tests.support.studies import CLASSIFICATION, study_of
 from wardround import __version__
-from wardround.aggregator.enrolment import read_roster
-from wardround.aggregator.key_changes import changes_file, read_changes
+from wardround.aggregator.roster.enrolment import read_roster
+from wardround.aggregator.roster.key_changes import changes_file, read_changes
 from wardround.aggregator.rounds.records import FoldDecision, RoundOrder, RoundResult, read_record
 from wardround.engine.basics.canonical import canonical_json, canonical_model
 from wardround.engine.basics.files import checked
@@ -31,9 +31,9 @@ from wardround.engine.training.weights import copy_weights
 from wardround.federation.identities import EnrolmentRequest
 from wardround.federation.invitation import load_invitation
 from wardround.federation.protocol import Plan
-from wardround.site_client.account import Account
-from wardround.site_client.agreement import Refusal, load_agreement, read_accepted
-from wardround.site_client.rotation import read_rotations
+from wardround.site_client.agreement.account import Account
+from wardround.site_client.agreement.agreement import Refusal, load_agreement, read_accepted
+from wardround.site_client.agreement.rotation import read_rotations
 
 LATEST = RELEASES[-1]
 Open = Callable[[Path], object]
@@ -109,7 +109,7 @@ def test_an_optional_file_of_a_later_release_is_not_taken_for_damage(file: str, 
 
 
 def test_what_was_done_under_a_later_release_is_not_thrown_away(tmp_path: Path) -> None:
-    from wardround.site_client.chained import ChainedLog
+    from wardround.site_client.agreement.chained import ChainedLog
 
     plan = load_agreement(_private(LATEST / "site" / "accepted.json", tmp_path)).plan
     log = ChainedLog(tmp_path / f"{plan.digest}.jsonl")

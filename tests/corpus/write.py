@@ -61,9 +61,9 @@ from wardround.federation.protocol import (
     Weights,
     Working,
 )
-from wardround.site_client.agreement import pin
-from wardround.site_client.settings import load_settings
-from wardround.site_client.setup import create_site
+from wardround.site_client.agreement.agreement import pin
+from wardround.site_client.agreement.settings import load_settings
+from wardround.site_client.setup.new_site import create_site
 
 DIGEST = sha256_hex(b"corpus")
 ASK = "0123456789abcdef" * 2

@@ -14,9 +14,9 @@ from ruamel.yaml import YAML
 from tests.support.checkout import CHECKOUT
 from wardround.aggregator.coordination import load_coordination
 from wardround.federation.health import health_service
-from wardround.simulation.processes import free_port
-from wardround.site_client.agreement import load_agreement
-from wardround.site_client.settings import load_settings
+from wardround.lab.processes import free_port
+from wardround.site_client.agreement.agreement import load_agreement
+from wardround.site_client.agreement.settings import load_settings
 
 DOCKERFILES = ("Dockerfile.site", "Dockerfile.aggregator")
 SITES = ("north", "east", "south")

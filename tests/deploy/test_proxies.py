@@ -23,8 +23,8 @@ from tests.federation.flower.world import World, echo, question, wait_until
 from tests.support.checkout import CHECKOUT
 from tests.support.header_proxy import HeaderProxy, binary, line
 from wardround.aggregator.settings import Limits
-from wardround.federation.flower.admission import GateLimits
-from wardround.simulation.processes import free_port
+from wardround.federation.flower.link.admission import GateLimits
+from wardround.lab.processes import free_port
 
 DEPLOY = CHECKOUT / "deploy"
 HAPROXY_CONFIG, NGINX_CONFIG = DEPLOY / "haproxy.cfg", DEPLOY / "nginx-stream.conf"

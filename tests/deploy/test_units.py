@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.checkout import CHECKOUT
-from wardround.site_client.two_users import FOR_TWO
+from wardround.site_client.between.two_users import FOR_TWO
 
 UNITS = sorted((CHECKOUT / "deploy" / "systemd").glob("*.service"))
 WORKER = "wardround-site-worker.service"

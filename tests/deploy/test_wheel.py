@@ -34,7 +34,7 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def test_every_module_and_every_data_file_is_there(names: list[str]) -> None:
     kinds = {".py", ".yaml", ".html", ".css", ".typed"}
     ours = {str(path.relative_to(CHECKOUT)) for path in (CHECKOUT / "wardround").rglob("*") if path.suffix in kinds}
-    assert "wardround/simulation/demo_study.yaml" in ours
+    assert "wardround/demo/demo_study.yaml" in ours
     assert ours <= set(names)
 
 
@@ -53,4 +53,4 @@ def test_pins_go_along_with_the_source_and_lie_beside_the_wheel() -> None:
 
 def test_the_demo_is_a_command() -> None:
     found = {entry.name: entry.value for entry in entry_points(group="wardround.commands")}
-    assert found["demo"] == "wardround.simulation.demo:demo"
+    assert found["demo"] == "wardround.demo.demo:demo"

@@ -22,7 +22,7 @@ from tests.support.studies import SEGMENTATION, changed, write_study
 from wardround.engine.cli.runner import ExitCode
 from wardround.engine.sampling import Batch, Surroundings
 from wardround.engine.scaffold import new_part
-from wardround.simulation.processes import module_command
+from wardround.lab.processes import module_command
 
 GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "developer.md").read_text()
 PATCHES = {"size": [16, 16, 16], "per_case": 1}

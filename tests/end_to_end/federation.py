@@ -27,9 +27,9 @@ from tests.support.proxy import FaultProxy
 from wardround.engine.cli.runner import ExitCode
 from wardround.federation.payload import pack, payload_digest
 from wardround.federation.protocol import Horizon
-from wardround.simulation.lab import Lab, LabSettings
-from wardround.simulation.processes import Machine, Program, free_port, module_command
-from wardround.simulation.settings_files import change_settings
+from wardround.lab.lab import Lab, LabSettings
+from wardround.lab.processes import Machine, Program, free_port, module_command
+from wardround.lab.settings_files import change_settings
 from wardround.site_client.events import Role, log_path
 
 SITES = ("north", "south", "west")

@@ -10,7 +10,7 @@ import numpy as np
 
 from tests.end_to_end.federation import Federation
 from wardround.federation.envelope import Envelope
-from wardround.federation.flower.node import serve
+from wardround.federation.flower.node.node import serve
 from wardround.federation.identities import SiteKeys
 from wardround.federation.payload import pack, payload_digest, unpack
 from wardround.federation.protocol import Done, Missing, Ready, Reply, Stage, Task

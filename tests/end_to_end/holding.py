@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.end_to_end.federation import Federation, worker
 from tests.end_to_end.unlucky_site import write_troubles
-from wardround.simulation.processes import Program
+from wardround.lab.processes import Program
 from wardround.site_client.events import Event
 
 

@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 from wardround.engine.cli.runner import run
+from wardround.site_client.agreement.settings import load_settings
 from wardround.site_client.cli import app
-from wardround.site_client.settings import load_settings
 
 
 def main() -> int:
@@ -17,7 +17,8 @@ def main() -> int:
     from wardround.federation.flower import settings
 
     settings.prepare(load_settings(Path(config)).work / "transport")  # as the courier will, before Flower is imported
-    from wardround.federation.flower import probe, signing
+    from wardround.federation.flower import signing
+    from wardround.federation.flower.node import probe
 
     signing._milliseconds = lambda: int((time.time() + ahead) * 1000)
     probe._local_time = lambda: time.time() + ahead

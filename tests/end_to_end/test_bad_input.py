@@ -12,16 +12,16 @@ from pydantic import JsonValue
 
 from tests.end_to_end.federation import AGGREGATOR, PATIENCE, STUDY, Copy, Federation, Line, Template, courier, worker
 from tests.end_to_end.forger import Forger, garbage, with_another_shape, with_nan
-from wardround.aggregator.enrolment import read_roster
 from wardround.aggregator.journal import Event as Journal
+from wardround.aggregator.roster.enrolment import read_roster
 from wardround.federation.envelope import Envelope
-from wardround.federation.flower.link import Link, TlsFiles
+from wardround.federation.flower.link.link import Link, TlsFiles
 from wardround.federation.identities import CoordinatorKey, SiteKeys
 from wardround.federation.protocol import Plan, RefusalCode, Refused, Stage, Task
 from wardround.federation.sealing import open_reply, seal_task
-from wardround.simulation.processes import module_command, run_to_end
-from wardround.simulation.settings_files import change_settings
-from wardround.site_client.agreement import load_agreement
+from wardround.lab.processes import module_command, run_to_end
+from wardround.lab.settings_files import change_settings
+from wardround.site_client.agreement.agreement import load_agreement
 from wardround.site_client.events import Event
 
 pytestmark = pytest.mark.timeout(3 * PATIENCE)
@@ -154,7 +154,7 @@ def test_a_courier_takes_nothing_from_a_run_with_a_foreign_bundle(
     federation = federation_of(lone_template)
     own = CoordinatorKey.load(federation.lab.coordinator / "keys")
     plan = load_agreement(federation.lab.site_folder("north") / "accepted.json").plan
-    monkeypatch.setattr("wardround.federation.flower.link_state.stub_bundle", lambda: b"PK\x03\x04 anything else")
+    monkeypatch.setattr("wardround.federation.flower.link.link_state.stub_bundle", lambda: b"PK\x03\x04 anything else")
     config = federation.lab.site_file("north")
     federation.run_beside("courier", "wardround.site_client", "courier", "--config", config)
     with false_aggregator(federation) as link:

@@ -17,7 +17,7 @@ from wardround.federation.identities import CoordinatorKey, SiteKeys
 from wardround.federation.payload import pack, payload_digest
 from wardround.federation.protocol import Horizon, RefusalCode, Refused, Stage, Task, work_key
 from wardround.federation.sealing import open_reply, seal_task
-from wardround.site_client.agreement import load_agreement
+from wardround.site_client.agreement.agreement import load_agreement
 from wardround.site_client.events import Event
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(4 * PATIENCE)]

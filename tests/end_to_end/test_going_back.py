@@ -11,7 +11,7 @@ from tests.end_to_end.holding import hold_in_round
 from tests.end_to_end.typed import await_end, coordinator, done, hospital, last_model, refused, run_on, set_policy
 from wardround.aggregator.journal import Event as Journal
 from wardround.federation.protocol import Horizon, RefusalCode
-from wardround.simulation.settings_files import change_settings
+from wardround.lab.settings_files import change_settings
 from wardround.site_client.events import Event
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(4 * PATIENCE)]

@@ -15,7 +15,7 @@ from tests.support.checkout import CHECKOUT
 from wardround.aggregator.journal import Event as Journal
 from wardround.engine.basics.files import write_private
 from wardround.federation.protocol import RefusalCode
-from wardround.simulation.processes import module_command, run_to_end
+from wardround.lab.processes import module_command, run_to_end
 from wardround.site_client.events import Event, Role, log_path, read_log
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(4 * PATIENCE)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.federation import HORIZON, PATIENCE, Copy, Strike, Template, weights_digest, worker
-from wardround.simulation.processes import Machine, Program, module_command
+from wardround.lab.processes import Machine, Program, module_command
 from wardround.site_client.events import Event
 
 pytestmark = pytest.mark.timeout(3 * PATIENCE)

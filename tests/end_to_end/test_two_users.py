@@ -19,10 +19,10 @@ import pytest
 
 from tests.end_to_end.federation import PATIENCE, Federation, Template
 from tests.support.users import COURIER, GROUP, WORKER, may
-from wardround.simulation.processes import Machine, module_command
-from wardround.simulation.settings_files import change_settings
-from wardround.site_client.kept_model import KeptModel
-from wardround.site_client.two_users import FOR_TWO
+from wardround.lab.processes import Machine, module_command
+from wardround.lab.settings_files import change_settings
+from wardround.site_client.between.two_users import FOR_TWO
+from wardround.site_client.courier.kept_model import KeptModel
 
 SITE = "north"
 
@@ -37,7 +37,7 @@ pytestmark = [
     pytest.mark.skipif(
         not (_others_reach(sys.executable) and _others_reach(__file__)),
         reason="other users cannot reach this machine's Python or the checkout; what is handed over is proved by "
-        "tests/site_client/test_two_users.py as well, which starts no other Python",
+        "tests/site_client/between/test_two_users.py as well, which starts no other Python",
     ),
 ]
 

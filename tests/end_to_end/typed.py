@@ -8,8 +8,8 @@ from pathlib import Path
 from tests.end_to_end.federation import AGGREGATOR, Federation
 from tests.support.commands import Outcome
 from wardround.aggregator.journal import Event as Journal
-from wardround.simulation.processes import module_command
-from wardround.simulation.settings_files import change_settings
+from wardround.lab.processes import module_command
+from wardround.lab.settings_files import change_settings
 
 
 def coordinator(federation: Federation, *words: str | Path) -> Outcome:

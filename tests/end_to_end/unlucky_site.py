@@ -13,15 +13,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from wardround.engine.cli.runner import run
-from wardround.simulation.processes import module_command
+from wardround.lab.processes import module_command
 from wardround.site_client import supervisor
-from wardround.site_client.agreement import Agreement, load_agreement
+from wardround.site_client.agreement.agreement import Agreement, load_agreement
+from wardround.site_client.agreement.settings import SiteSettings, load_settings
 from wardround.site_client.cli import app
 from wardround.site_client.events import EventLog, Role
-from wardround.site_client.laboratory import EngineLaboratory, HaltedError, Trained, TrainingJob, Watch
 from wardround.site_client.processes import only_one, stopping
-from wardround.site_client.settings import SiteSettings, load_settings
-from wardround.site_client.worker import run_worker
+from wardround.site_client.worker.engine import EngineLaboratory, HaltedError, Trained, TrainingJob, Watch
+from wardround.site_client.worker.process import run_worker
 
 Troubles = Mapping[str, tuple[str, int]]
 """For a round: which trouble, and how many times."""

@@ -15,7 +15,7 @@ from tests.site_client.support import Site, build_site
 from tests.support.certificates import write_certificates
 from tests.support.commands import run_wardround
 from tests.support.hostile import is_clean
-from wardround.aggregator.enrolment import enrol, write_roster
+from wardround.aggregator.roster.enrolment import enrol, write_roster
 from wardround.engine.basics.canonical import canonical_json, sha256_hex
 from wardround.engine.basics.problems import InputError
 from wardround.federation.identities import EnrolmentRequest, Roster

@@ -7,7 +7,7 @@ import time
 from tests.site_client.support import Site
 from wardround.federation.envelope import Envelope
 from wardround.federation.protocol import Ready, RefusalCode, Refused, Reply, Task, Working
-from wardround.site_client.courier import Courier
+from wardround.site_client.courier.handler import Courier
 from wardround.site_client.events import Role
 
 CANARIES = ("case_007", "/data/ward/patients", "Mueller")

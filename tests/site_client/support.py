@@ -25,15 +25,15 @@ from wardround.federation.invitation import Invitation, SignedInvitation, save_i
 from wardround.federation.payload import pack, payload_digest
 from wardround.federation.protocol import Horizon, MetricValue, Plan, Reply, Stage, Task, work_key
 from wardround.federation.sealing import open_reply, seal_task
-from wardround.site_client.agreement import Agreement, load_agreement, pin
-from wardround.site_client.channel import CohortReport, ask_worker, socket_path
-from wardround.site_client.courier import Courier, Office
+from wardround.site_client.agreement.agreement import Agreement, load_agreement, pin
+from wardround.site_client.agreement.settings import SiteSettings, load_settings
+from wardround.site_client.between.socket import CohortReport, ask_worker, socket_path
+from wardround.site_client.courier.handler import Courier, Office
 from wardround.site_client.events import EventLog, Role, log_path, read_log
-from wardround.site_client.laboratory import Arrays, HaltedError, Subset, Trained, TrainingJob, Watch
 from wardround.site_client.processes import StopRequest
-from wardround.site_client.settings import SiteSettings, load_settings
-from wardround.site_client.setup import create_site
-from wardround.site_client.worker import run_worker
+from wardround.site_client.setup.new_site import create_site
+from wardround.site_client.worker.engine import Arrays, HaltedError, Subset, Trained, TrainingJob, Watch
+from wardround.site_client.worker.process import run_worker
 
 STUDY = """
 schema: 1

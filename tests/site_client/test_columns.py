@@ -14,9 +14,9 @@ from wardround.engine.basics.problems import InputError
 from wardround.engine.study import Study, study_to_bytes
 from wardround.federation.invitation import SignedInvitation, save_invitation
 from wardround.federation.protocol import Requirements
-from wardround.site_client.acceptance import open_offer
-from wardround.site_client.agreement import pin
-from wardround.site_client.preflight import check_site, raise_problems
+from wardround.site_client.agreement.agreement import pin
+from wardround.site_client.setup.acceptance import open_offer
+from wardround.site_client.setup.preflight import check_site, raise_problems
 
 _PLACES: dict[str, Callable[[Site], object]] = {
     "accept": lambda site: open_offer(site.folder / "invitation.json", site.config),

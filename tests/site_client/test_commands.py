@@ -12,10 +12,10 @@ from wardround.engine.cli.runner import ExitCode, run
 from wardround.federation.endings import EndReason, ending_line
 from wardround.federation.flower.events import NodeEvent
 from wardround.federation.protocol import Stage
-from wardround.site_client.account import Account
+from wardround.site_client.agreement.account import Account
 from wardround.site_client.cli import app
+from wardround.site_client.courier.process import _Listener
 from wardround.site_client.events import Event, EventLog, Role, log_path, read_log
-from wardround.site_client.line import _Listener
 from wardround.site_client.status import read_status, standing_line
 
 

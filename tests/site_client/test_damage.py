@@ -21,9 +21,9 @@ from tests.site_client.support import (
 )
 from wardround.engine.basics.files import discard
 from wardround.federation.protocol import Done, Missing, Refused, Stage, Task, Working
-from wardround.site_client import desk
-from wardround.site_client.courier import Courier
+from wardround.site_client.courier.handler import Courier
 from wardround.site_client.events import Event, Role, log_path, read_log
+from wardround.site_client.worker import shared_state as desk
 
 pytestmark = pytest.mark.usefixtures("quick_to_stop")
 COHORT = FakeLaboratory().cohort.digest

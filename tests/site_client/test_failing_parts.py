@@ -15,9 +15,9 @@ from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode, run
 from wardround.engine.parts import Owner
 from wardround.federation.protocol import RefusalCode, Refused, Stage
-from wardround.site_client.acceptance import open_offer
 from wardround.site_client.cli import app
 from wardround.site_client.events import Role
+from wardround.site_client.setup.acceptance import open_offer
 
 NAMED = f"study blobs, training.loss: the loss 'bad_loss', of the package {PACKAGE}, does not give what it must"
 

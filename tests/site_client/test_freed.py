@@ -16,9 +16,9 @@ from tests.support.alive import networks_alive
 from wardround.engine.networks import build_network
 from wardround.federation.protocol import Done, Stage
 from wardround.site_client.events import EventLog, Role
-from wardround.site_client.laboratory import EngineLaboratory, HaltedError, TrainingJob, Watch
 from wardround.site_client.processes import StopRequest
-from wardround.site_client.worker import run_worker
+from wardround.site_client.worker.engine import EngineLaboratory, HaltedError, TrainingJob, Watch
+from wardround.site_client.worker.process import run_worker
 
 
 @pytest.fixture

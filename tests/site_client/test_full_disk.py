@@ -13,8 +13,8 @@ import pytest
 from tests.site_client.support import ROUNDS, FakeLaboratory, Site, build_site, working_site
 from tests.site_client.test_damage import _tasks, undisturbed
 from wardround.federation.protocol import Done, Missing, RefusalCode, Refused, Task
-from wardround.site_client import desk
-from wardround.site_client.courier import Courier
+from wardround.site_client.courier.handler import Courier
+from wardround.site_client.worker import shared_state as desk
 
 __all__ = ["undisturbed"]
 WRITES_IN_VAIN = 3

@@ -13,9 +13,9 @@ from wardround.engine.cli.runner import ExitCode, run
 from wardround.federation.flower.events import NodeEvent
 from wardround.site_client import events
 from wardround.site_client.cli import app
+from wardround.site_client.courier.process import _Listener
 from wardround.site_client.events import Event, EventLog, Role, log_path
-from wardround.site_client.laboratory import EngineLaboratory
-from wardround.site_client.line import _Listener
+from wardround.site_client.worker.engine import EngineLaboratory
 
 HOSTILE = "\x1b[2J\x1b]0;title\x07 a\rb\nc\x00d\u202ee\u2028f\u2066g\x9bh\ue0001"
 

@@ -14,8 +14,8 @@ import pytest
 
 from tests.site_client.support import FakeLaboratory, Site, base_model, build_site, courier_of, working_site
 from wardround.federation.protocol import Done, Missing, Refused, Stage
+from wardround.site_client.between.folders import Results
 from wardround.site_client.events import Event, Role
-from wardround.site_client.mailbox import Results
 
 SECONDS = 60
 

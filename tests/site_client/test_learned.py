@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.site_client.support import Site, allow_changes, build_site, write_cohort
-from tests.site_client.test_pinned import add_row, opened, sets
+from tests.site_client.worker.test_pinned import add_row, opened, sets
 from wardround.engine.cli.main import app
 from wardround.engine.cli.runner import ExitCode, run
 from wardround.engine.experiments.models import BEST, STUDY, write_study, write_weights

@@ -19,7 +19,7 @@ import pytest
 from tests.site_client.support import LOCAL_STEPS, ROUNDS, Site, a_study, build_site, write_cohort
 from tests.site_client.test_private import open_to_others
 from tests.support.certificates import CertificateFiles, write_certificates
-from wardround.federation.flower.link import Link, TlsFiles
+from wardround.federation.flower.link.link import Link, TlsFiles
 from wardround.federation.payload import pack, unpack
 from wardround.federation.protocol import Done, Ready, Reply, Stage, Working
 from wardround.site_client import supervisor
@@ -29,10 +29,10 @@ from wardround.site_client.processes import pid_path, read_pid, stopping
 SECONDS = 120
 COURIER_MODULES = """
 import json, sys
-import wardround.site_client.line, wardround.site_client.courier, wardround.site_client.cli
+import wardround.site_client.courier.process, wardround.site_client.courier.handler, wardround.site_client.cli
 from wardround.federation.flower import settings
 settings.ensure()
-import wardround.federation.flower.node, wardround.federation.flower.session
+import wardround.federation.flower.node.node, wardround.federation.flower.node.session
 print(json.dumps(sorted(sys.modules)))
 """
 
@@ -302,7 +302,7 @@ def test_the_courier_imports_neither_torch_nor_what_reads_images() -> None:
 def test_a_check_imports_torch_for_the_trial_of_the_parts_alone(site: Site) -> None:
     """Everything else that it looks at is told without torch, and all of it without the transport."""
     program = (
-        "import sys; from wardround.site_client import preflight; from pathlib import Path;"
+        "import sys; from wardround.site_client.setup import preflight; from pathlib import Path;"
         "preflight.tried = lambda study: (print('torch' in sys.modules), [])[1];"
         f"preflight.check_site(Path({str(site.config)!r}), online=True);"
         "print('torch' in sys.modules or 'flwr' in sys.modules)"
@@ -312,7 +312,8 @@ def test_a_check_imports_torch_for_the_trial_of_the_parts_alone(site: Site) -> N
 
 
 def test_the_supervisor_and_a_worker_before_its_engine_import_no_transport() -> None:
-    program = "import sys, wardround.site_client.supervisor, wardround.site_client.worker; print('flwr' in sys.modules)"
+    site = "wardround.site_client"
+    program = f"import sys, {site}.supervisor, {site}.worker.process; print('flwr' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert answer.stdout.strip() == b"False"
 

@@ -39,11 +39,11 @@ from wardround.federation.protocol import (
     Stage,
     Working,
 )
-from wardround.site_client.agreement import pin
+from wardround.site_client.agreement.agreement import pin
 from wardround.site_client.events import Event, EventLog, Role
 from wardround.site_client.processes import StopRequest
 from wardround.site_client.status import describe_status
-from wardround.site_client.worker import run_worker
+from wardround.site_client.worker.process import run_worker
 
 
 @pytest.fixture
@@ -214,7 +214,7 @@ def test_a_lasting_fault_is_tried_again_after_a_restart_only(site: Site) -> None
 
 def test_a_cohort_that_cannot_be_opened_refuses_and_is_tried_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     tries: list[int] = []
-    monkeypatch.setattr("wardround.site_client.worker._BEFORE_ANOTHER_TRY", Backoff(0.1, 0.1))
+    monkeypatch.setattr("wardround.site_client.worker.process._BEFORE_ANOTHER_TRY", Backoff(0.1, 0.1))
 
     def fail_twice(*_: object) -> FakeLaboratory:
         tries.append(1)
@@ -292,7 +292,7 @@ def test_a_full_disk_is_said_even_when_the_log_cannot_be_written(site: Site, mon
 
 
 def test_a_task_that_would_fill_the_disk_is_refused(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wardround.site_client.mailbox._HEADROOM", 2**60)
+    monkeypatch.setattr("wardround.site_client.between.folders._HEADROOM", 2**60)
     base = base_model()
     task = site.task(Stage.TRAIN, 1, base, "c" * 64)
     assert refusal(site, courier_of(site), site.sealed(task, base)) is RefusalCode.DISK_FULL

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wardround.engine.basics.problems import InputError, Problem
-from wardround.site_client.worker import _kind, _reason
+from wardround.site_client.worker.process import _kind, _reason
 
 
 def missing(count: int) -> InputError:

@@ -10,8 +10,8 @@ import pytest
 from tests.support.offered import offers_that_fail
 from tests.support.spoiling import filled, problems_of, unfit_messages
 from wardround.engine.basics.problems import InputError
-from wardround.site_client.preflight import check_site
-from wardround.site_client.settings import Policy, SiteSettings
+from wardround.site_client.agreement.settings import Policy, SiteSettings
+from wardround.site_client.setup.preflight import check_site
 
 SITE = filled(SiteSettings, {"schema": 1, "name": "north", "manifest": "a.csv", "store_limit": "200 GB"})
 POLICY = filled(Policy, {"schema": 1, "tasks": ["segmentation"]})

@@ -8,12 +8,12 @@ import time
 from pathlib import Path
 
 from tests.site_client.support import FakeLaboratory
-from wardround.site_client.agreement import Agreement, load_agreement
+from wardround.site_client.agreement.agreement import Agreement, load_agreement
+from wardround.site_client.agreement.settings import SiteSettings, load_settings
 from wardround.site_client.events import EventLog, Role
-from wardround.site_client.laboratory import Trained, TrainingJob, Watch
 from wardround.site_client.processes import on_duty
-from wardround.site_client.settings import SiteSettings, load_settings
-from wardround.site_client.worker import run_worker
+from wardround.site_client.worker.engine import Trained, TrainingJob, Watch
+from wardround.site_client.worker.process import run_worker
 
 
 class SlowLaboratory(FakeLaboratory):

@@ -58,7 +58,7 @@ def init(
     ] = None,
 ) -> None:
     """Make keys, certificates, an empty roster and a federation file."""
-    from wardround.aggregator.certificates import CA_FILE
+    from wardround.aggregator.roster.certificates import CA_FILE
     from wardround.aggregator.setup import NewFederation, create_federation
     from wardround.federation.addresses import is_this_machine, split_address
 
@@ -78,7 +78,7 @@ def enroll(
 ) -> None:
     """Add a site to the roster."""
     from wardround.aggregator.coordination import absolute_folders, read_federation
-    from wardround.aggregator.enrolment import enrol
+    from wardround.aggregator.roster.enrolment import enrol
     from wardround.federation.identities import fingerprint
 
     home, settings = read_federation(config)
@@ -94,7 +94,7 @@ def remove(
 ) -> None:
     """Take a site from the roster."""
     from wardround.aggregator.coordination import absolute_folders, read_federation
-    from wardround.aggregator.enrolment import remove as take_out
+    from wardround.aggregator.roster.enrolment import remove as take_out
 
     home, settings = read_federation(config)
     take_out(absolute_folders(home, settings.folders).roster, name)
@@ -109,7 +109,7 @@ def replace(
 ) -> None:
     """Give a site of the roster the keys of its new request."""
     from wardround.aggregator.coordination import absolute_folders, read_federation
-    from wardround.aggregator.enrolment import replace_keys
+    from wardround.aggregator.roster.enrolment import replace_keys
     from wardround.federation.identities import fingerprint
 
     home, settings = read_federation(config)
@@ -170,7 +170,7 @@ def revoke(
 ) -> None:
     """Revoke a site's keys; a running aggregator refuses them at once and goes on by its rules."""
     from wardround.aggregator.coordination import absolute_folders, read_federation
-    from wardround.aggregator.keyring import revoke as revoke_keys
+    from wardround.aggregator.roster.keyring import revoke as revoke_keys
     from wardround.federation.identities import fingerprint
 
     home, settings = read_federation(config)
@@ -192,7 +192,7 @@ def rotate_key(
 ) -> None:
     """Take a site's new keys; a running aggregator uses them at once, and the plan stays."""
     from wardround.aggregator.coordination import absolute_folders, read_federation
-    from wardround.aggregator.keyring import rotate
+    from wardround.aggregator.roster.keyring import rotate
     from wardround.federation.identities import fingerprint as fingerprint_of
 
     home, settings = read_federation(config)
@@ -236,7 +236,7 @@ def check(
     """Check the federation file and all that it names, and try the study's parts; say every problem at once."""
     from wardround.aggregator.coordination import load_coordination
     from wardround.aggregator.invited import as_invited
-    from wardround.aggregator.summary import describe_federation, federation_as_json
+    from wardround.aggregator.showing.summary import describe_federation, federation_as_json
     from wardround.engine.trial import trial_pass
 
     coordination = as_invited(load_coordination(config, trial=trial_pass))
@@ -252,7 +252,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say how the run stands: rounds, best model, every site."""
-    from wardround.aggregator.status import describe_status, read_status
+    from wardround.aggregator.showing.status import describe_status, read_status
 
     found = read_status(config)
     if as_json:
@@ -312,9 +312,9 @@ def reopen(config: Config = _DEFAULT) -> None:
 def sites(config: Config = _DEFAULT) -> None:
     """List the roster with fingerprints."""
     from wardround.aggregator.coordination import absolute_folders, read_federation
-    from wardround.aggregator.enrolment import read_roster
-    from wardround.aggregator.key_changes import read_changes
-    from wardround.aggregator.keyring import believed
+    from wardround.aggregator.roster.enrolment import read_roster
+    from wardround.aggregator.roster.key_changes import read_changes
+    from wardround.aggregator.roster.keyring import believed
     from wardround.federation.identities import fingerprint
 
     home, settings = read_federation(config)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from wardround.aggregator.certificates import CA_FILE
-from wardround.aggregator.enrolment import read_roster
 from wardround.aggregator.fitting import Fitting
-from wardround.aggregator.key_changes import read_changes
-from wardround.aggregator.key_folder import read_keys
+from wardround.aggregator.roster.certificates import CA_FILE
+from wardround.aggregator.roster.enrolment import read_roster
+from wardround.aggregator.roster.key_changes import read_changes
+from wardround.aggregator.roster.key_folder import read_keys
 from wardround.aggregator.rounds.state import StateFolder
 from wardround.aggregator.settings import Federation, Folders
 from wardround.engine.basics.problems import Findings, InputError

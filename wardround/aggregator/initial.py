@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from wardround.aggregator.no_initial import misfit_of, misfit_problem, no_model_problem, require_finite
-from wardround.aggregator.outputs import MODEL_GROUP, initial_arrays
+from wardround.aggregator.showing.models import MODEL_GROUP, initial_arrays
 from wardround.aggregator.strategies.protocol import Arrays
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study import Study

@@ -13,7 +13,7 @@ from pathlib import Path
 from cryptography import x509
 
 from wardround.aggregator.coordination import Coordination
-from wardround.aggregator.key_folder import issuer_of, server_chain
+from wardround.aggregator.roster.key_folder import issuer_of, server_chain
 from wardround.aggregator.rounds.state import StateFolder
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.study import study_to_bytes

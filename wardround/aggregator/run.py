@@ -7,17 +7,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from wardround.aggregator.certificates import CA_FILE, SERVER_FILE, SERVER_KEY_FILE
 from wardround.aggregator.coordination import Coordination, load_coordination
 from wardround.aggregator.ending import Ends
 from wardround.aggregator.initial import given_arrays
 from wardround.aggregator.invite import sweep_keys
 from wardround.aggregator.invited import as_invited
 from wardround.aggregator.journal import Event, Journal
-from wardround.aggregator.keyring import KeyRing
-from wardround.aggregator.keywatch import KeyWatch, watching
-from wardround.aggregator.outputs import BEST, LAST, REPORT, Outputs, initial_arrays
-from wardround.aggregator.participation import part_line, parts_of
+from wardround.aggregator.roster.certificates import CA_FILE, SERVER_FILE, SERVER_KEY_FILE
+from wardround.aggregator.roster.keyring import KeyRing
+from wardround.aggregator.roster.keywatch import KeyWatch, watching
 from wardround.aggregator.rounds.loop import RoundLoop, RunPlan
 from wardround.aggregator.rounds.mending import Mender
 from wardround.aggregator.rounds.outcome import Outcome, unwritten
@@ -26,10 +24,12 @@ from wardround.aggregator.rounds.rules import Rules
 from wardround.aggregator.rounds.selection import Selection
 from wardround.aggregator.rounds.state import StateFolder
 from wardround.aggregator.rounds.switchboard import Switchboard, SystemClock
-from wardround.aggregator.scalars import Scalars
+from wardround.aggregator.showing.live_table import View, Watched, open_view
+from wardround.aggregator.showing.models import BEST, LAST, REPORT, Outputs, initial_arrays
+from wardround.aggregator.showing.participation import part_line, parts_of
+from wardround.aggregator.showing.summary import describe_federation
+from wardround.aggregator.showing.tensorboard import Scalars
 from wardround.aggregator.strategies.protocol import Arrays
-from wardround.aggregator.summary import describe_federation
-from wardround.aggregator.view import View, Watched, open_view
 from wardround.engine.basics.files import sweep_left_overs
 from wardround.engine.basics.printable import say
 from wardround.engine.basics.problems import InputError
@@ -38,7 +38,7 @@ from wardround.engine.cli.runner import ExitCode
 from wardround.federation.addresses import join_address
 from wardround.federation.endings import EndReason
 from wardround.federation.flower import settings as transport
-from wardround.federation.flower.link import GateLimits, Link, LinkEvent, TlsFiles
+from wardround.federation.flower.link.link import GateLimits, Link, LinkEvent, TlsFiles
 from wardround.federation.health import health_service
 from wardround.federation.packing import packed_size
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from wardround.aggregator.certificates import (
+from wardround.aggregator.roster.certificates import (
     CA_FILE,
     CA_KEY_FILE,
     SERVER_FILE,
@@ -19,7 +19,7 @@ from wardround.aggregator.certificates import (
     issue_server,
     matching_authority,
 )
-from wardround.aggregator.enrolment import write_roster
+from wardround.aggregator.roster.enrolment import write_roster
 from wardround.aggregator.settings import Federation, Folders
 from wardround.engine.basics.files import write_private, write_settings
 from wardround.engine.basics.keeping import Kept, require_kept

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wardround.aggregator.coordination import absolute_folders, read_federation
-from wardround.aggregator.enrolment import read_roster
 from wardround.aggregator.journal import Event, Journal, read_journal
-from wardround.aggregator.outputs import BEST, LAST, REPORT, Outputs
+from wardround.aggregator.roster.enrolment import read_roster
 from wardround.aggregator.rounds.records import RoundResult
 from wardround.aggregator.rounds.selection import Selection
 from wardround.aggregator.rounds.state import StateFolder
-from wardround.aggregator.scalars import Scalars
+from wardround.aggregator.showing.models import BEST, LAST, REPORT, Outputs
+from wardround.aggregator.showing.tensorboard import Scalars
 from wardround.engine.basics.files import fsync_folder
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study import study_from_bytes

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from wardround.engine.basics.problems import Findings
 from wardround.engine.study import Study, load_study
-from wardround.site_client.agreement import load_agreement
-from wardround.site_client.readiness import require_table, require_work
-from wardround.site_client.settings import load_settings
-from wardround.site_client.two_users import work_folder
+from wardround.site_client.agreement.agreement import load_agreement
+from wardround.site_client.agreement.readiness import require_table, require_work
+from wardround.site_client.agreement.settings import load_settings
+from wardround.site_client.between.two_users import work_folder
 
 
 def train_alone(config: Path, study_path: Path | None) -> None:

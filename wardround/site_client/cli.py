@@ -15,8 +15,8 @@ from wardround.engine.cli.runner import ExitCode, run
 from wardround.site_client.examples import EXAMPLES
 
 if TYPE_CHECKING:
-    from wardround.site_client.acceptance import Trusted
-    from wardround.site_client.settings import SiteSettings
+    from wardround.site_client.agreement.settings import SiteSettings
+    from wardround.site_client.setup.acceptance import Trusted
 
 app = typer.Typer(pretty_exceptions_enable=False)
 
@@ -65,7 +65,7 @@ def init(
     later: Annotated[bool, typer.Option("--later", help="The table does not exist yet; it will lie there.")] = False,
 ) -> None:
     """Make this site's keys, its enrolment request, site.yaml and policy.yaml."""
-    from wardround.site_client.setup import check_wishes, create_site
+    from wardround.site_client.setup.new_site import check_wishes, create_site
 
     check_wishes(folder, name, manifest, later=later)
     made = create_site(folder, name, manifest)
@@ -92,8 +92,8 @@ def accept(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON; nothing is accepted without --yes.")] = False,
 ) -> int:
     """Show what an invitation asks for, and what it takes of this site, and if you agree, pin it."""
-    from wardround.site_client.acceptance import describe_offer, offer_as_json, open_offer
-    from wardround.site_client.costs import measure
+    from wardround.site_client.setup.acceptance import describe_offer, offer_as_json, open_offer
+    from wardround.site_client.setup.costs import measure
 
     offer, typed = open_offer(invitation, config), list(fingerprint or ())
     costs = None
@@ -125,9 +125,9 @@ def accept_cohort(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> int:
     """Let training go on with cases that have changed since it began; the worker must have met the change."""
-    from wardround.site_client.agreement import load_agreement
-    from wardround.site_client.pinned import CohortPins
-    from wardround.site_client.settings import load_settings
+    from wardround.site_client.agreement.agreement import load_agreement
+    from wardround.site_client.agreement.settings import load_settings
+    from wardround.site_client.worker.pinned import CohortPins
 
     settings = load_settings(config)
     pins = CohortPins.of(settings.work, load_agreement(settings.accepted).plan.study)
@@ -145,8 +145,8 @@ def accept_cohort(
 @app.command()
 def rotate_keys(config: Config = _DEFAULT) -> None:
     """Replace this site's keys by new ones, which the present ones sign. What was accepted stays."""
-    from wardround.site_client.rotation import rotate_keys as rotate
-    from wardround.site_client.settings import load_settings
+    from wardround.site_client.agreement.rotation import rotate_keys as rotate
+    from wardround.site_client.agreement.settings import load_settings
 
     made = rotate(load_settings(config))
     say(
@@ -163,9 +163,9 @@ def check(
     offline: Annotated[bool, typer.Option("--offline", help="Leave the aggregator out.")] = False,
 ) -> int:
     """Find everything that would keep this site from working."""
-    from wardround.site_client.checklist import as_json as described
-    from wardround.site_client.checklist import show
-    from wardround.site_client.preflight import check_site, raise_problems
+    from wardround.site_client.setup.checklist import as_json as described
+    from wardround.site_client.setup.checklist import show
+    from wardround.site_client.setup.preflight import check_site, raise_problems
 
     flight = check_site(config, online=not offline)
     if as_json:
@@ -194,8 +194,8 @@ def status(
 @app.command()
 def report(config: Config = _DEFAULT) -> None:
     """Write what this site took part in, as a page and as JSON, into the work folder. The end of a run does it too."""
-    from wardround.site_client.agreement import load_agreement
-    from wardround.site_client.own_report import DATA, PAGE, write_own_report
+    from wardround.site_client.agreement.agreement import load_agreement
+    from wardround.site_client.courier.own_report import DATA, PAGE, write_own_report
 
     settings = _overseen(config)
     write_own_report(settings, load_agreement(settings.accepted))
@@ -221,8 +221,8 @@ def log(
 
 def _overseen(config: Path) -> SiteSettings:
     """The settings, for a command that looks at what courier and worker both have."""
-    from wardround.site_client.settings import load_settings
-    from wardround.site_client.two_users import require_overview
+    from wardround.site_client.agreement.settings import load_settings
+    from wardround.site_client.between.two_users import require_overview
 
     settings = load_settings(config)
     require_overview(settings.work)
@@ -233,11 +233,11 @@ def _overseen(config: Path) -> SiteSettings:
 def courier(config: Config = _DEFAULT, follow_parent: FollowParent = False) -> None:
     """Run the courier alone (network and keys, no data)."""
     from wardround.federation.identities import SiteKeys
+    from wardround.site_client.agreement.readiness import require_ready
+    from wardround.site_client.agreement.settings import load_settings
+    from wardround.site_client.courier.process import run_courier
     from wardround.site_client.events import EventLog, Role
-    from wardround.site_client.line import run_courier
     from wardround.site_client.processes import on_duty
-    from wardround.site_client.readiness import require_ready
-    from wardround.site_client.settings import load_settings
 
     settings = load_settings(config)
     with on_duty(settings.work, Role.COURIER, follow_parent=follow_parent) as stop:
@@ -248,11 +248,11 @@ def courier(config: Config = _DEFAULT, follow_parent: FollowParent = False) -> N
 @app.command()
 def worker(config: Config = _DEFAULT, follow_parent: FollowParent = False) -> int:
     """Run the worker alone (data and device, no network). It exits with 75 when it needs a fresh process."""
+    from wardround.site_client.agreement.readiness import require_agreement
+    from wardround.site_client.agreement.settings import load_settings
     from wardround.site_client.events import EventLog, Role
     from wardround.site_client.processes import on_duty
-    from wardround.site_client.readiness import require_agreement
-    from wardround.site_client.settings import load_settings
-    from wardround.site_client.worker import run_worker
+    from wardround.site_client.worker.process import run_worker
 
     settings = load_settings(config)
     with on_duty(settings.work, Role.WORKER, follow_parent=follow_parent) as stop:

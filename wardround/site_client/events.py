@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from wardround.engine.basics.event_log import DurableLog, read_events, time_now
 from wardround.engine.basics.loudness import is_quiet
 from wardround.engine.basics.printable import complain, printable, say
-from wardround.site_client.two_users import common_folder
+from wardround.site_client.between.two_users import common_folder
 
 
 class Role(StrEnum):

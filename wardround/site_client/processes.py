@@ -18,8 +18,8 @@ from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.signals import unmasked
 from wardround.engine.cli.runner import ExitCode
+from wardround.site_client.between.two_users import work_folder
 from wardround.site_client.events import Role
-from wardround.site_client.two_users import work_folder
 
 FRESH_PROCESS = int(ExitCode.MACHINE)
 """Exit code of a worker that cannot go on in this process, after a fault of its device or three failures in a row."""

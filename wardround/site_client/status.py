@@ -14,15 +14,15 @@ from wardround.federation.endings import EndReason, ending_line
 from wardround.federation.identities import fingerprint
 from wardround.federation.invitation import shown_authority
 from wardround.federation.protocol import Count, Digest, Sentence, SiteName, Task
-from wardround.site_client.account import Account, Tally
-from wardround.site_client.agreement import Agreement, load_agreement
-from wardround.site_client.channel import Ask, WorkerReport, WorkerUnreachableError, ask_worker, socket_path
+from wardround.site_client.agreement.account import Account, Tally
+from wardround.site_client.agreement.agreement import Agreement, load_agreement
+from wardround.site_client.agreement.settings import SiteSettings
+from wardround.site_client.between.folders import Tasks, entries
+from wardround.site_client.between.socket import Ask, WorkerReport, WorkerUnreachableError, ask_worker, socket_path
+from wardround.site_client.courier.kept_model import KeptModel
+from wardround.site_client.courier.own_report import PAGE
 from wardround.site_client.events import Entry, Event, Role, log_path, read_log
-from wardround.site_client.kept_model import KeptModel
-from wardround.site_client.mailbox import Tasks, entries
-from wardround.site_client.own_report import PAGE
 from wardround.site_client.processes import read_pid
-from wardround.site_client.settings import SiteSettings
 
 State = Literal["not_accepted", "waiting", "working", "complete", "ended"]
 

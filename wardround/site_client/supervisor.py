@@ -18,11 +18,11 @@ from wardround.engine.basics.printable import say
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode
 from wardround.federation.identities import TRANSPORT_FILE
-from wardround.site_client.beside import require_startable, settings_or_all_beside
+from wardround.site_client.agreement.readiness import require_ready
+from wardround.site_client.agreement.settings import SiteSettings, load_settings
 from wardround.site_client.events import Event, EventLog, Role
 from wardround.site_client.processes import forget_pid, on_duty
-from wardround.site_client.readiness import require_ready
-from wardround.site_client.settings import SiteSettings, load_settings
+from wardround.site_client.setup.beside import require_startable, settings_or_all_beside
 from wardround.site_client.status import standing_line
 
 _BEFORE_A_START = Backoff(first=0.5, longest=30.0)

@@ -18,7 +18,7 @@ from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode
 from wardround.engine.parts import Kind
 from wardround.engine.scaffold import new_part
-from wardround.simulation.processes import module_command
+from wardround.lab.processes import module_command
 
 PATCHES = {"size": [16, 16, 16], "per_case": 1}
 

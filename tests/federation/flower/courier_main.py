@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from tests.federation.flower.world import echo
 from wardround.federation.envelope import Envelope
-from wardround.federation.flower.node import serve
+from wardround.federation.flower.node.node import serve
 
 
 def answer(envelope: Envelope) -> Envelope:

@@ -10,14 +10,14 @@ import pytest
 
 from tests.federation.flower.world import World, wait_until
 from tests.support.certificates import CertificateFiles, new_key, write_certificates
-from wardround.federation.flower.node import clock_skew, is_enrolled, probe
+from wardround.federation.flower.node.node import clock_skew, is_enrolled, probe
 
 
 def shift_node_clock(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     monkeypatch.setattr(
         "wardround.federation.flower.signing._milliseconds", lambda: int((time.time() + seconds) * 1000)
     )
-    monkeypatch.setattr("wardround.federation.flower.probe._local_time", lambda: time.time() + seconds)
+    monkeypatch.setattr("wardround.federation.flower.node.probe._local_time", lambda: time.time() + seconds)
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(10, "clock 10 s ahead"), (-400, "clock 400 s behind")])

@@ -17,7 +17,7 @@ from tests.architecture import source
 from tests.federation.flower.world import World
 from tests.support.certificates import new_key
 from wardround.federation.flower import cargo, signing, wire
-from wardround.federation.flower.gate import FLEET_PATHS
+from wardround.federation.flower.link.gate import FLEET_PATHS
 from wardround.federation.flower.stub import STUB_SHA256, stub_bundle
 
 SIGNATURES = {
@@ -163,7 +163,7 @@ def test_our_client_sets_what_flowers_constructor_sets() -> None:
     import httpx
     from flwr.supernode.fleet_http_client import FleetHttpClient
 
-    from wardround.federation.flower.signed_client import SiteFleetClient
+    from wardround.federation.flower.node.signed_client import SiteFleetClient
     from wardround.federation.flower.signing import Signer
 
     with httpx.Client() as client:
@@ -187,7 +187,7 @@ def test_constants_agree_with_flowers() -> None:
 def test_the_gates_paths_are_flowers_fleet_paths_without_registration_and_bundles(world: World) -> None:
     from flwr.supercore.protobuf.translation import PROTOBUF_REQUEST_TYPES
 
-    from wardround.federation.flower.fleet import Fleet
+    from wardround.federation.flower.link.fleet import Fleet
 
     fleet = {path for _, path in PROTOBUF_REQUEST_TYPES if path.startswith("/v1/fleet/")}
     withheld = {"/v1/fleet/register-node", "/v1/fleet/unregister-node", "/v1/fleet/get-fab"}
@@ -229,7 +229,7 @@ def run_python(code: str) -> str:
 
 def test_importing_both_sides_imports_neither_flower_nor_torch() -> None:
     code = (
-        "import sys, wardround.federation.flower.link, wardround.federation.flower.node\n"
+        "import sys, wardround.federation.flower.link.link, wardround.federation.flower.node.node\n"
         "print([name for name in ('flwr', 'torch') if name in sys.modules])"
     )
     assert run_python(code).strip() == "[]"

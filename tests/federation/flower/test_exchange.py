@@ -13,7 +13,7 @@ import pytest
 
 from tests.federation.flower.world import World, echo, question, wait_until
 from wardround.federation.envelope import Envelope
-from wardround.federation.flower.link import Link
+from wardround.federation.flower.link.link import Link
 
 
 def left_behind(link: Link) -> tuple[int, int, int, int, int]:

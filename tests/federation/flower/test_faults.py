@@ -12,8 +12,8 @@ import pytest
 from tests.federation.flower.world import World, echo, question, wait_until
 from tests.support.proxy import FaultProxy
 from wardround.federation.envelope import Envelope
-from wardround.federation.flower.gate import FLEET_PATHS
-from wardround.federation.flower.link import Link
+from wardround.federation.flower.link.gate import FLEET_PATHS
+from wardround.federation.flower.link.link import Link
 
 PAYLOAD = b"weights" * 100_000
 
@@ -134,7 +134,7 @@ def test_a_foreign_bundle_is_refused(world: World, monkeypatch: pytest.MonkeyPat
         handled.set()
         return envelope
 
-    monkeypatch.setattr("wardround.federation.flower.link_state.stub_bundle", lambda: b"PK\x03\x04 anything else")
+    monkeypatch.setattr("wardround.federation.flower.link.link_state.stub_bundle", lambda: b"PK\x03\x04 anything else")
     with world.link() as link, proxied(world, link) as proxy, world.courier("north", proxy.port, note):
         assert link.exchange("north", question(), 1.5) is None
         assert "foreign_bundle" in world.node_kinds("north")

@@ -18,7 +18,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from tests.architecture.source import modules, place
-from wardround.federation.flower.parting import PartingTransport
+from wardround.federation.flower.link.parting import PartingTransport
 
 WHOLE = b"GET /health HTTP/1.1\r\nhost: here\r\n\r\n"
 HEAD = b"POST /v1 HTTP/1.1\r\nhost: here\r\ncontent-length: 6\r\n\r\n"
@@ -81,11 +81,13 @@ def _names_imported() -> Iterator[tuple[str, str]]:
                 yield name, place(module, line)
 
 
-@pytest.mark.parametrize("where", ["wardround/federation/flower/listener.py", "wardround/federation/flower/parting.py"])
+@pytest.mark.parametrize(
+    "where", ["wardround/federation/flower/link/listener.py", "wardround/federation/flower/link/parting.py"]
+)
 def test_only_the_listener_and_the_transport_know_uvicorn_and_h11(where: str) -> None:
     places = {found.split(":")[0] for _, found in _names_imported()}
     assert where in places
-    assert places <= {"wardround/federation/flower/listener.py", "wardround/federation/flower/parting.py"}
+    assert places <= {"wardround/federation/flower/link/listener.py", "wardround/federation/flower/link/parting.py"}
 
 
 def test_the_protocol_takes_what_the_guard_passes() -> None:

@@ -11,13 +11,13 @@ import httpcore
 import pytest
 from httpcore._backends.sync import SyncStream
 
-from tests.federation.flower.test_gate import ask, ended, taken_before_cut, tls
+from tests.federation.flower.link.test_gate import ask, ended, taken_before_cut, tls
 from tests.federation.flower.world import FLEET, World, as_lines, question, signed, signer_for, wait_until
 from tests.support.certificates import new_key
-from wardround.federation.flower.gate import GateLimits
-from wardround.federation.flower.probe import client_context
+from wardround.federation.flower.link.gate import GateLimits
+from wardround.federation.flower.node.probe import client_context
+from wardround.federation.flower.node.way import open_way
 from wardround.federation.flower.signing import FORMER_KEY_HEADER, Signer
-from wardround.federation.flower.way import open_way
 
 LIMITS = GateLimits(body_bytes=100_000)
 BODY = b"x" * 1_000_000

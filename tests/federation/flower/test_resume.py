@@ -16,9 +16,9 @@ from flwr.supercore.inflatable.inflatable_object import get_object_id
 from tests.federation.flower.world import World, question, wait_until
 from tests.support.cutting import CuttingProxy
 from wardround.federation.envelope import Envelope
-from wardround.federation.flower import link_state
-from wardround.federation.flower.arrival import Arrival, UnfitReplyError
-from wardround.federation.flower.gate import GateLimits
+from wardround.federation.flower.link import link_state
+from wardround.federation.flower.link.arrival import Arrival, UnfitReplyError
+from wardround.federation.flower.link.gate import GateLimits
 from wardround.federation.flower.shelf import Shelf
 
 CHUNK = 64 * 1024

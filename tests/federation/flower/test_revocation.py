@@ -11,7 +11,7 @@ import pytest
 from tests.federation.flower.world import World, echo, question, wait_until
 from tests.support.certificates import new_key, public_pem
 from wardround.federation.envelope import Envelope
-from wardround.federation.flower.node import standing
+from wardround.federation.flower.node.node import standing
 from wardround.federation.flower.signing import Reason, Signer
 
 

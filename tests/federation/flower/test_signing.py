@@ -9,12 +9,12 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.federation.flower.test_gate import ask
+from tests.federation.flower.link.test_gate import ask
 from tests.federation.flower.world import FLEET, World, echo, question, signed, signer_for, wait_until
 from tests.support.certificates import new_key, public_pem
-from wardround.federation.flower.machines import UsedNumbers
-from wardround.federation.flower.probe import client_context
-from wardround.federation.flower.roster import Request, Roster, Verdict
+from wardround.federation.flower.callers import Request, Roster, Verdict
+from wardround.federation.flower.link.machines import UsedNumbers
+from wardround.federation.flower.node.probe import client_context
 from wardround.federation.flower.signing import (
     NO_INSTALLATION,
     REQUEST_HEADER,
@@ -186,7 +186,7 @@ def test_a_site_of_the_first_release_is_told_to_update(world: World) -> None:
 def test_a_courier_says_that_an_older_aggregator_does_not_say_why(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wardround.federation.flower.gate.Gate._explanation", lambda _self, _verdict: [])
+    monkeypatch.setattr("wardround.federation.flower.link.gate.Gate._explanation", lambda _self, _verdict: [])
     with world.link() as link, world.courier("north", link.port):
         wait_until(lambda: "refused" in world.node_kinds("north"), 10, "the courier was refused")
     assert any("may be older than this site's" in event.detail for _, event in world.node_events)

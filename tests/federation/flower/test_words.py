@@ -9,7 +9,7 @@ from wardround.federation.flower import settings
 
 settings.ensure()
 
-from wardround.federation.flower.node import _describe  # noqa: E402 - Flower reads its settings at import
+from wardround.federation.flower.node.node import _describe  # noqa: E402 - Flower reads its settings at import
 
 REQUEST = httpx.Request("POST", "https://aggregator:9092/")
 

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from tests.support.certificates import CertificateFiles, new_key, private_pem, public_pem, write_certificates
 from wardround.federation.envelope import Envelope
-from wardround.federation.flower.link import GateLimits, Link, LinkEvent, TlsFiles
-from wardround.federation.flower.node import NodeEvent, serve
+from wardround.federation.flower.link.link import GateLimits, Link, LinkEvent, TlsFiles
+from wardround.federation.flower.node.node import NodeEvent, serve
 from wardround.federation.flower.shelf import Shelf
 from wardround.federation.flower.signing import NO_INSTALLATION, Signer
 

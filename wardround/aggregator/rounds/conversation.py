@@ -12,7 +12,7 @@ import threading
 from dataclasses import replace
 
 from wardround.aggregator.journal import Event
-from wardround.aggregator.rounds.desk import Question, RoundDesk, Traffic
+from wardround.aggregator.rounds.context import Question, RoundDesk, Traffic
 from wardround.aggregator.rounds.inbox import Inbox
 from wardround.aggregator.rounds.inspection import AnswerError, Blame
 from wardround.aggregator.rounds.movement import Movement

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from wardround.aggregator.keyring import KeyRing
+from wardround.aggregator.roster.keyring import KeyRing
 from wardround.aggregator.rounds.arrays import ArrayStore
 from wardround.aggregator.rounds.inspection import Accepted, AnswerError, Inspector
 from wardround.aggregator.rounds.records import Asked, DamagedRecordError, FoldDecision, SiteResult

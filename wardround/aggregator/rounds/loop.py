@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from wardround.aggregator.journal import Event, Journal
-from wardround.aggregator.keyring import KeyRing
+from wardround.aggregator.roster.keyring import KeyRing
+from wardround.aggregator.rounds.context import RoundDesk
 from wardround.aggregator.rounds.conversation import Conversation
-from wardround.aggregator.rounds.desk import RoundDesk
 from wardround.aggregator.rounds.folding import Folding, Outgrowth, SpoiledReplyError
 from wardround.aggregator.rounds.gathering import Gathering
 from wardround.aggregator.rounds.inspection import Inspector

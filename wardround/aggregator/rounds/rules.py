@@ -15,9 +15,9 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Literal
 
-from wardround.aggregator.progress import duration
 from wardround.aggregator.rounds.sites import SiteState, SiteStatus
 from wardround.aggregator.rounds.troubles import without_id
+from wardround.aggregator.showing.estimate import duration
 from wardround.federation.endings import EndReason
 
 _MOST_NAMES = 8

@@ -1,1 +1,0 @@
-"""The lab, its baselines and matrices, and the demo."""

@@ -1,0 +1,1 @@
+"""How a run is shown: live table, status, page, history, models and curves. Nothing here decides anything."""

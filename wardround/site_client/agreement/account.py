@@ -1,0 +1,262 @@
+"""The account of what was done for the accepted plan. It only grows, and bounds what is done by what was accepted.
+
+Rounds go forward. A piece of work that does not (another model for a round that was begun, a round again) uses one of
+the policy's `allowance`, which is there for an aggregator that was set back. So however the tasks are signed, a site
+never takes more pieces of work, trains more steps or releases more updates than the horizon and the allowance.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import JsonValue, ValidationError
+
+from wardround.engine.basics.closed import Added, Closed
+from wardround.engine.basics.files import DamagedError
+from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.releases import later_release
+from wardround.federation.endings import AnyEndReason, EndReason
+from wardround.federation.protocol import Count, Digest, Plan, RefusalCode, Stage, Task
+from wardround.site_client.agreement.agreement import Refusal
+from wardround.site_client.agreement.chained import ChainedLog
+
+
+class Deed(StrEnum):
+    """What is written down: before a task is kept, before a signed reply is, and when the run has ended."""
+
+    TAKEN = "taken"
+    RELEASED = "released"
+    CONCLUDED = "concluded"
+
+
+class Entry(Closed):
+    """One line of the account.
+
+    Attributes:
+        steps: training steps that the work takes.
+        update: digest of what left, or None after an evaluation.
+        end: why the run has ended.
+    """
+
+    time: str
+    deed: Deed
+    stage: Stage
+    round: Count
+    base: Digest | None = None
+    work_key: Digest | None = None
+    steps: Count = 0
+    update: Digest | None = None
+    end: Annotated[AnyEndReason, Added("0.2.0")] = EndReason.COMPLETE
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a task asks for, whatever the cohort is: the same again is no other work."""
+
+    stage: Stage
+    round: int
+    base: str
+
+
+@dataclass
+class Tally:
+    """The account summed up.
+
+    Attributes:
+        highest: the highest round that was taken.
+        last: the work that was taken last.
+        answered: whether its reply was released.
+        open: work that was taken and not released.
+        works: pieces of work taken.
+        steps: training steps of these.
+        extra: how many of them did not go forward.
+        updates: work key and digest of each update that was released.
+        trained: whether any round was trained.
+        tested: the model whose final evaluation was taken.
+        concluded: after how many rounds the run has ended, and why, if it has.
+    """
+
+    highest: int = 0
+    last: Work | None = None
+    answered: bool = False
+    open: set[Work] = field(default_factory=set)
+    works: int = 0
+    steps: int = 0
+    extra: int = 0
+    updates: set[tuple[str | None, str]] = field(default_factory=set)
+    replies: set[tuple[str | None, str | None]] = field(default_factory=set)
+    trained: bool = False
+    tested: str | None = None
+    concluded: tuple[int, EndReason] | None = None
+
+    def cost(self, work: Work) -> int:
+        """How much of the allowance the work uses: nothing when it goes forward, or is the one at hand."""
+        is_at_hand = work == self.last and not self.answered
+        return 0 if is_at_hand or work.round > self.highest else 1
+
+    def add(self, entry: Entry, rounds: int) -> None:
+        """Count one entry of a plan of so many rounds."""
+        if entry.deed is Deed.CONCLUDED:
+            self.concluded = entry.round, entry.end
+        elif entry.deed is Deed.TAKEN:
+            self._take(entry, rounds)
+        else:
+            self.replies.add((entry.work_key, entry.update))
+            self.answered = True
+            self.open.discard(Work(entry.stage, entry.round, entry.base or ""))
+            if entry.update is not None:
+                self.updates.add((entry.work_key, entry.update))
+
+    def _take(self, entry: Entry, rounds: int) -> None:
+        work = Work(entry.stage, entry.round, entry.base or "")
+        self.extra += self.cost(work)
+        self.works += 1
+        self.steps += entry.steps
+        self.highest = max(self.highest, work.round)
+        self.trained = self.trained or work.stage is Stage.TRAIN
+        self.tested = work.base if _is_final(work, rounds) else self.tested
+        self.last, self.answered, self.concluded = work, False, None
+        self.open.add(work)
+
+
+def _tell_nobody(file: Path) -> None:
+    """Say nothing."""
+
+
+class Account:
+    """The account of one plan, under `root`. Only the courier writes it.
+
+    `on_mended` is told of each file that was made again from its copy.
+    """
+
+    def __init__(self, root: Path, plan: Plan, on_mended: Callable[[Path], None] = _tell_nobody) -> None:
+        self._plan = plan
+        self._log = ChainedLog(root / f"{plan.digest}.jsonl")
+        self._seen: tuple[tuple[int, int], ...] | None = None
+        self._tally = Tally()
+        self._on_mended = on_mended
+
+    def glance(self) -> Tally:
+        """What was done so far, for a process that only shows it. Raises `InputError` where it is no account."""
+        try:
+            return self._sum(self._log.peek())
+        except ValidationError as error:
+            raise later_release(error, self._log.path) or InputError.one(_way_out(self._log.path)) from None
+
+    def _sum(self, entries: tuple[JsonValue, ...]) -> Tally:
+        # Rounds that the plan carries on were done before: none of them goes forward under it.
+        tally = Tally(highest=self._plan.first_round - 1)
+        for entry in entries:
+            tally.add(Entry.model_validate(entry), self._plan.horizon.rounds)
+        return tally
+
+    def tally(self) -> Tally:
+        """What was done so far. Raises `Refusal` when it cannot be read."""
+        if self._seen != self._log.state():
+            try:
+                entries, mended = self._log.read()
+                tally = self._sum(entries)
+            except (DamagedError, ValidationError) as error:
+                reason = str(later_release(error, self._log.path) or _way_out(self._log.path))
+                raise Refusal(RefusalCode.ACCOUNT_DAMAGED, reason) from error
+            for file in mended:
+                self._on_mended(file)
+            self._tally, self._seen = tally, self._log.state()
+        return self._tally
+
+    def check(self, task: Task, allowance: int) -> None:
+        """Raise `Refusal` unless the accepted plan and the allowance still cover the work."""
+        tally, work = self.tally(), _work(task)
+        if _is_final(work, self._plan.horizon.rounds):
+            _check_final(tally, work, task)
+        if tally.extra + tally.cost(work) > allowance:
+            raise Refusal(
+                RefusalCode.BEYOND_AGREEMENT,
+                f"{work.stage.value} round {work.round} of this model does not go forward: {tally.works} pieces of "
+                f"work were done for the plan's {self._plan.rounds} rounds, {tally.extra} of them again or for another "
+                "model. Where the coordinator has a good reason, such as an aggregator that was set back, raise "
+                f"`allowance` ({allowance}) in policy.yaml",
+            )
+
+    def take(self, task: Task, allowance: int) -> None:
+        """Write down that a task is taken, before it is. Raises `Refusal`, or OSError when it cannot be written."""
+        self.check(task, allowance)
+        tally, work = self.tally(), _work(task)
+        if work == tally.last and not tally.answered:
+            return
+        steps = self._plan.horizon.local_steps if task.stage is Stage.TRAIN else 0
+        self._append(_entry(Deed.TAKEN, task, steps=steps))
+
+    def release(self, task: Task, update: str | None, allowance: int) -> None:
+        """Write down that a reply is released, before it is. Raises `Refusal`, or OSError when it cannot be written.
+
+        The same reply again is no other; another one to the same work, of a device that does not compute the same
+        twice, counts as one more update.
+        """
+        if (task.work_key, update) in self.tally().replies:
+            return
+        if _work(task) not in (self.tally().last, *self.tally().open):
+            self.take(task, allowance)  # taken by a release that kept no account, or before the account was lost
+        most = self._plan.rounds + allowance
+        if update is not None and len(self.tally().updates) >= most:
+            raise Refusal(RefusalCode.BEYOND_AGREEMENT, f"{most} updates were released, and no more are agreed to")
+        self._append(_entry(Deed.RELEASED, task, update=update))
+
+    def conclude(self, task: Task) -> bool:
+        """Write down that the run has ended; whether that is news."""
+        if self.tally().concluded == (task.round, task.end):
+            return False
+        self._append(_entry(Deed.CONCLUDED, task))
+        return True
+
+    def _append(self, entry: Entry) -> None:
+        tally = self.tally()
+        self._log.append(entry.model_dump(mode="json"))
+        tally.add(entry, self._plan.horizon.rounds)
+        self._seen = self._log.state()
+
+
+def _entry(deed: Deed, task: Task, *, steps: int = 0, update: str | None = None) -> Entry:
+    return Entry(
+        time=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        deed=deed,
+        stage=task.stage,
+        round=task.round,
+        base=task.base,
+        work_key=task.work_key,
+        steps=steps,
+        update=update,
+        end=task.end,
+    )
+
+
+def _work(task: Task) -> Work:
+    return Work(task.stage, task.round, task.base or "")
+
+
+def _is_final(work: Work, rounds: int) -> bool:
+    return work.stage is Stage.EVALUATE and work.round == rounds + 1
+
+
+def _check_final(tally: Tally, work: Work, task: Task) -> None:
+    if tally.tested is not None and tally.tested != work.base:
+        raise Refusal(
+            RefusalCode.TEST_ALREADY_SCORED,
+            f"the test cases were scored for the model {tally.tested[:12]}, and are for no other of this plan",
+        )
+    if not tally.trained and task.accepted is None:
+        raise Refusal(
+            RefusalCode.TEST_TOO_EARLY, "the test cases are scored after the last round, and no round was trained here"
+        )
+
+
+def _way_out(path: Path) -> str:
+    return (
+        f"{path} and its copy are damaged: what was done for the accepted plan cannot be told. Restore the folder "
+        f"{path.parent} from a backup, or move it away to begin a new account, then start the site client again"
+    )

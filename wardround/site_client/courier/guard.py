@@ -1,0 +1,122 @@
+"""The guard at the site's border: what a result must be before the courier signs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wardround.engine.study import Study
+from wardround.federation.declared import (
+    LOSS,
+    MOST_CASES,
+    TEST_PREFIX,
+    Declared,
+    Subsets,
+    UndeclaredError,
+)
+from wardround.federation.guards import GuardError, check_update, describe
+from wardround.federation.payload import PayloadError, payload_digest, unpack
+from wardround.federation.protocol import STATE_LOST, Done, Leaves, MetricValue, RefusalCode, Stage, Task
+from wardround.site_client.agreement.agreement import Refusal
+from wardround.site_client.agreement.settings import Policy
+from wardround.site_client.between.folders import WorkResult
+from wardround.site_client.between.socket import CohortReport
+
+EVERYTHING_DECLARED = Leaves()
+"""What leaves where the plan does not say."""
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A reply that has passed, and the names of the metrics that the policy keeps back."""
+
+    reply: Done
+    update: bytes
+    withheld: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Border:
+    """What decides whether a result may leave: the study's names, plan and policy, and the cohort's size.
+
+    Attributes:
+        leaves: the scores that the accepted plan speaks of; no other may leave, whatever the policy.
+        understood: features that the aggregator named at its last hello.
+    """
+
+    study: Study
+    policy: Policy
+    site: str
+    leaves: Leaves = EVERYTHING_DECLARED
+    understood: tuple[str, ...] = ()
+
+    def release(self, task: Task, result: WorkResult, update: bytes, base: bytes) -> Outgoing:
+        """The reply to `task`. Raises `Refusal` with REPLY_BLOCKED when anything is not as declared.
+
+        The update must have the names, shapes and types of the base model that came from the aggregator, and finite
+        numbers only. Metrics and loss must be the study's, within their ranges; metrics of fewer cases than the policy
+        wants stay here.
+        """
+        self._check_size(result.train_cases)
+        self._check_update(task, result, update, base)
+        metrics, withheld = self._metrics(task, result)
+        if task.work_key is None:
+            raise Refusal(RefusalCode.MALFORMED, "the task names no work")
+        reply = Done(
+            site=self.site,
+            work_key=task.work_key,
+            update=result.update,
+            train_cases=result.train_cases,
+            loss=result.loss if self._lets_out(LOSS) else None,
+            metrics=metrics,
+            seconds=result.seconds,
+            state_lost=result.state_lost and STATE_LOST in self.understood,
+        )
+        return Outgoing(reply, update, withheld)
+
+    def admit(self, cohort: CohortReport) -> None:
+        """Raise `Refusal` when the cohort is smaller than the policy wants."""
+        self._check_size(cohort.train_cases)
+
+    def _check_size(self, train_cases: int) -> None:
+        minimum = self.policy.minimum_train_cases
+        if train_cases < minimum:
+            raise Refusal(RefusalCode.COHORT_TOO_SMALL, f"{train_cases} training cases, the policy wants {minimum}")
+
+    def _check_update(self, task: Task, result: WorkResult, update: bytes, base: bytes) -> None:
+        if (task.stage is Stage.TRAIN) != (result.update is not None):
+            raise _blocked("an update where there should be none, or none where there should be one")
+        if result.update is None:
+            if update:
+                raise _blocked("tensors without an update")
+            return
+        if payload_digest(update) != result.update:
+            raise _blocked("the update's bytes are not those that the result names")
+        try:
+            schema = describe(unpack(base))
+            check_update(unpack(update, schema), schema)
+        except (PayloadError, GuardError) as error:
+            raise _blocked(str(error)) from error
+
+    def _metrics(self, task: Task, result: WorkResult) -> tuple[dict[str, MetricValue], tuple[str, ...]]:
+        subsets = Subsets(MOST_CASES, MOST_CASES if task.stage is Stage.EVALUATE else None)
+        try:
+            declared = Declared.of(self.study)
+            declared.check_scores(result.metrics, subsets)
+            declared.check_loss(result.loss)
+        except UndeclaredError as error:
+            raise _blocked(str(error)) from error
+        kept = {name: value for name, value in sorted(result.metrics.items()) if self._may_leave(name, value)}
+        return kept, tuple(sorted(set(result.metrics) - set(kept)))
+
+    def _may_leave(self, name: str, value: MetricValue) -> bool:
+        if name.startswith(TEST_PREFIX) and not self.leaves.test:
+            return False
+        enough = value.count >= self.policy.minimum_validation_cases
+        return enough and self._lets_out(name.removeprefix(TEST_PREFIX))
+
+    def _lets_out(self, name: str) -> bool:
+        return self.policy.lets_out(name) and self.leaves.lets_out(name)
+
+
+def _blocked(reason: str) -> Refusal:
+    return Refusal(RefusalCode.REPLY_BLOCKED, reason)

@@ -1,0 +1,1 @@
+"""What staff do before the site runs: make it, accept an invitation, and check everything."""

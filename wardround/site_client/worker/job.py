@@ -1,0 +1,324 @@
+"""One piece of work from task to result. Each finished part is kept on disk and never done twice."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+from wardround.engine.basics.canonical import canonical_model
+from wardround.engine.basics.files import DamagedError, discard, read_checked, sweep_left_overs, write_checked
+from wardround.federation.declared import TEST_PREFIX
+from wardround.federation.envelope import Payload
+from wardround.federation.guards import GuardError, Schema, check_update
+from wardround.federation.payload import PayloadError, pack, payload_digest, unpack
+from wardround.federation.protocol import MetricName, MetricValue, RefusalCode, Stage, Task, WireModel, work_key
+from wardround.federation.sealing import SealError, open_task
+from wardround.site_client.agreement.agreement import Agreement, Refusal, policy_in_force
+from wardround.site_client.agreement.settings import SiteSettings
+from wardround.site_client.between.folders import Results, Tasks, WorkResult, entries
+from wardround.site_client.between.folders import sweep as sweep_entries
+from wardround.site_client.events import Event, EventLog
+from wardround.site_client.processes import StopRequest
+from wardround.site_client.worker.carried import CarriedState
+from wardround.site_client.worker.engine import MODEL_GROUP, Laboratory, Trained, TrainingJob, Watch
+from wardround.site_client.worker.shared_state import Desk, Pace
+
+_SPOKEN_EVERY = 10.0
+
+
+class _Scores(WireModel):
+    metrics: dict[MetricName, MetricValue]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Workroom:
+    """What the worker works with: files, log, desk, and the request to end."""
+
+    settings: SiteSettings
+    agreement: Agreement
+    log: EventLog
+    desk: Desk
+    stop: StopRequest
+
+    @property
+    def tasks(self) -> Tasks:
+        """What the courier has brought."""
+        return Tasks(self.settings.work / "tasks")
+
+    @property
+    def results(self) -> Results:
+        """What the courier fetches."""
+        return Results(self.settings.work / "results")
+
+    @property
+    def state(self) -> CarriedState:
+        """What is carried from round to round."""
+        return CarriedState(self.settings.work / "state")
+
+    @property
+    def scratch(self) -> Path:
+        """Checkpoints and finished evaluations of unfinished work."""
+        return self.settings.work / "scratch"
+
+
+@dataclass(frozen=True)
+class _Order:
+    """A task that has passed every check, with its model's arrays by name without group.
+
+    `carried` is the state to begin with, or None when it was lost.
+    """
+
+    key: str
+    task: Task
+    model: dict[str, np.ndarray]
+    carried: Mapping[str, bytes] | None = None
+
+
+class TaskGoneError(Exception):
+    """The task is not here any more, or damaged; the courier will ask the aggregator for it again."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__(file)
+        self.file = file
+
+
+def perform(room: Workroom, laboratory: Laboratory, key: str) -> None:
+    """Do the work of a task and keep its result.
+
+    Raises:
+        Refusal: the task, its model or the cohort is not what this site works with.
+        HaltedError: the process stops or newer work has come; what was done is kept.
+        TaskGoneError: the task is not here, or was damaged on the disk and has been removed.
+    """
+    began = time.monotonic()
+    order = _open(room, laboratory, key)
+    room.log.record(Event.TASK_CLAIMED, work_key=key, stage=order.task.stage.value, round=order.task.round)
+    change = laboratory.pin()
+    if change is not None:
+        room.log.record(Event.COHORT_CHANGED, round=order.task.round, **change.model_dump())
+    order = replace(order, carried=_settle(room, order))
+    scores = _evaluate(room, laboratory, order)
+    result, update = _result(room, laboratory, order, scores, began)
+    room.desk.progress("packing")
+    room.results.put(key, result, update)
+    room.log.record(
+        Event.RESULT_WRITTEN,
+        work_key=key,
+        stage=order.task.stage.value,
+        round=order.task.round,
+        seconds=round(result.seconds, 1),
+        validating=round(scores.seconds, 1),
+    )
+    tidy(room, key)
+
+
+def tidy(room: Workroom, key: str | None) -> None:
+    """Remove the scratch of work that is finished or was given up for the work `key`, and results no longer asked for.
+
+    The courier keeps what it has signed, and removes tasks; a result whose task is gone will not be asked for again.
+    """
+    for other in entries(room.scratch):
+        is_wanted = other == key or (key is None and room.tasks.has(other))
+        if not is_wanted or room.results.has(other):
+            shutil.rmtree(room.scratch / other, ignore_errors=True)
+    for other in entries(room.results.root):
+        if other != key and not room.tasks.has(other):
+            shutil.rmtree(room.results.root / other, ignore_errors=True)
+
+
+def sweep(room: Workroom) -> None:
+    """Remove what a killed worker left half-written. For the worker, before it begins."""
+    left = sweep_entries(room.results.root) + room.state.sweep() + len(sweep_left_overs(room.scratch))
+    if left:
+        room.log.record_fault(Event.SWEPT, count=left)
+    tidy(room, None)
+
+
+def _open(room: Workroom, laboratory: Laboratory, key: str) -> _Order:
+    """The worker trusts the coordinator's signature, not the courier."""
+    try:
+        envelope = room.tasks.get(key)
+        task = open_task(envelope, room.agreement.invitation.coordinator_key)
+    except FileNotFoundError as error:
+        raise TaskGoneError(str(error.filename)) from error
+    except DamagedError as error:
+        room.tasks.remove(key)
+        raise TaskGoneError(str(error.path)) from error
+    except SealError as error:
+        # The courier takes no model whose digest is not the task's: one that has another now was damaged here.
+        if error.code is RefusalCode.BAD_MODEL or room.tasks.has_changed(key):
+            room.tasks.remove(key)
+            raise TaskGoneError(str(room.tasks.root / key)) from error
+        raise Refusal(error.code, error.detail) from error
+    _check_task(room, laboratory, key, task)
+    return _Order(key, task, _open_model(envelope.payload, laboratory))
+
+
+def _check_task(room: Workroom, laboratory: Laboratory, key: str, task: Task) -> None:
+    if task.plan != room.agreement.plan.digest:
+        raise Refusal(RefusalCode.PLAN_NOT_ACCEPTED, "the task belongs to another plan")
+    if task.work_key != key or task.base is None:
+        raise Refusal(RefusalCode.MALFORMED, "the task names other work than its place says")
+    cohort = laboratory.cohort
+    if work_key(task.plan, task.stage, task.round, task.base, cohort.digest) != key:
+        raise Refusal(RefusalCode.COHORT_CHANGED, "the work key is not that of the cohort that is here now")
+    minimum = allowed_training_cases(room)
+    if cohort.train_cases < minimum:
+        raise Refusal(RefusalCode.COHORT_TOO_SMALL, f"{cohort.train_cases} training cases, the policy wants {minimum}")
+
+
+def allowed_training_cases(room: Workroom) -> int:
+    """The policy's minimum of training cases. Raises `Refusal` where it cannot be read or forbids the study."""
+    return policy_in_force(room.settings.policy, room.agreement).minimum_train_cases
+
+
+def _open_model(payload: Payload, laboratory: Laboratory) -> dict[str, np.ndarray]:
+    schema = laboratory.schema
+    try:
+        arrays = unpack(payload, Schema({MODEL_GROUP + name: spec for name, spec in schema.tensors.items()}))
+        model = {name.removeprefix(MODEL_GROUP): array for name, array in arrays.items()}
+        if len(model) != len(arrays) or any(not name.startswith(MODEL_GROUP) for name in arrays):
+            raise Refusal(RefusalCode.BAD_MODEL, "the payload has tensors that are not of the model")
+        check_update(model, schema)
+    except (PayloadError, GuardError) as error:
+        raise Refusal(RefusalCode.BAD_MODEL, str(error)) from error
+    return model
+
+
+def _settle(room: Workroom, order: _Order) -> Mapping[str, bytes] | None:
+    """Commit what was accepted and roll back the rest; the state to begin with, or None when it was lost."""
+    settled = room.state.settle(order.task.accepted, order.key, room.tasks.has)
+    if settled.committed is not None:
+        room.log.record(Event.STATE_COMMITTED, work_key=settled.committed)
+    for key in settled.rolled_back:
+        room.log.record(Event.STATE_ROLLED_BACK, work_key=key)
+    if order.task.stage is not Stage.TRAIN or order.task.accepted is None:
+        return {}
+    if settled.lost:
+        room.log.record(Event.STATE_LOST, work_key=order.task.accepted)
+        return None
+    try:
+        return room.state.committed(order.task.accepted)
+    except DamagedError as error:
+        # A fresh optimiser gives an honest update, flipped bits in its moments do not. The aggregator is told.
+        aside = room.state.set_aside(order.task.accepted)
+        room.log.record(Event.STATE_DAMAGED, work_key=order.task.accepted, file=str(aside / error.path.name))
+        return None
+
+
+def _evaluate(room: Workroom, laboratory: Laboratory, order: _Order) -> _Scores:
+    path = room.scratch / order.key / "evaluation.json"
+    try:
+        return _Scores.model_validate_json(read_checked(path))
+    except FileNotFoundError:
+        began = time.monotonic()
+    except (DamagedError, ValidationError):
+        room.log.record(Event.DAMAGE_FOUND, work_key=order.key, file=str(path), remedy="the model is scored again")
+        discard(path)
+        began = time.monotonic()
+    room.desk.progress("evaluating")
+    with room.stop.interruptible():
+        metrics, cases = _score(room, laboratory, order)
+    scores = _Scores(metrics=metrics, seconds=time.monotonic() - began)
+    write_checked(path, canonical_model(scores))
+    room.log.record(Event.EVALUATION_DONE, work_key=order.key, cases=cases, seconds=round(scores.seconds, 1))
+    return scores
+
+
+def _score(room: Workroom, laboratory: Laboratory, order: _Order) -> tuple[dict[str, MetricValue], int]:
+    """The incoming model's metrics, and over how many cases."""
+    cohort = laboratory.cohort
+    validation = room.agreement.plan.checks
+    metrics: dict[str, MetricValue] = {}
+    cases = 0
+    if order.task.stage is not Stage.TRAIN or room.agreement.plan.scores_in(order.task.round):
+        metrics = laboratory.evaluate(order.model, "validation", validation.max_cases)
+        cases = min(cohort.validation_cases, validation.max_cases or cohort.validation_cases)
+    if not _is_final(room, order.task) or not room.agreement.plan.outgoing.test:
+        return metrics, cases
+    found = laboratory.evaluate(order.model, "test")
+    tested = {TEST_PREFIX + name: value for name, value in found.items()}
+    return metrics | tested, cases + cohort.test_cases
+
+
+def _is_final(room: Workroom, task: Task) -> bool:
+    """Test cases are used once: to score the model that the last round has made."""
+    return task.stage is Stage.EVALUATE and task.round == room.agreement.plan.horizon.rounds + 1
+
+
+def _result(
+    room: Workroom, laboratory: Laboratory, order: _Order, scores: _Scores, began: float
+) -> tuple[WorkResult, bytes]:
+    count = laboratory.cohort.train_cases
+    if order.task.stage is not Stage.TRAIN:
+        return WorkResult(
+            update=None, train_cases=count, metrics=scores.metrics, loss=None, seconds=time.monotonic() - began
+        ), b""
+    trained = _train(room, laboratory, order)
+    update = pack({MODEL_GROUP + name: array for name, array in trained.model.items()})
+    room.state.put_pending(order.key, trained.carried)
+    seconds = max(time.monotonic() - began, scores.seconds)
+    result = WorkResult(
+        update=payload_digest(update),
+        train_cases=count,
+        metrics=scores.metrics,
+        loss=trained.loss,
+        seconds=seconds,
+        state_lost=order.carried is None,
+    )
+    return result, update
+
+
+def _train(room: Workroom, laboratory: Laboratory, order: _Order) -> Trained:
+    steps = room.agreement.plan.horizon.local_steps
+    start = (order.task.round - 1) * steps
+    job = TrainingJob(
+        model=order.model,
+        carried=order.carried or {},
+        start=start,
+        stop=start + steps,
+        checkpoint=room.scratch / order.key / "checkpoint.safetensors",
+        identity=order.key,
+        every_seconds=room.settings.checkpoint_seconds,
+        at_most_seconds=room.settings.stated_loss,
+    )
+    room.desk.progress("training", 0, steps)
+    try:
+        return laboratory.train(job, _watch(room, order.key, start, steps))
+    finally:
+        _tell_of_damaged_checkpoints(room, order, job.checkpoint)
+
+
+def _tell_of_damaged_checkpoints(room: Workroom, order: _Order, checkpoint: Path) -> None:
+    """The engine sets a damaged checkpoint aside, and goes on from the one before it, or from the incoming model."""
+    for path in checkpoint.parent.glob("*.damaged"):
+        remedy = "the one before it was used, or the round begun again"
+        room.log.record(Event.DAMAGE_FOUND, work_key=order.key, file=str(path), remedy=remedy)
+        discard(path)
+
+
+def _watch(room: Workroom, key: str, start: int, steps: int) -> Watch:
+    pace, said, began = Pace(), time.monotonic(), False
+
+    def on_step(step: int, loss: float) -> None:
+        nonlocal said, began
+        done = step - start
+        if not began and done > 1:
+            room.log.record(Event.RESUMED, work_key=key, step=done - 1, steps=steps, round=start // steps + 1)
+        began = True
+        room.desk.progress("training", done, steps, pace.seconds_left(done, steps))
+        if time.monotonic() - said >= _SPOKEN_EVERY:
+            said = time.monotonic()
+            room.log.record(Event.TRAINING_PROGRESS, work_key=key, step=done, steps=steps, loss=round(loss, 4))
+
+    def on_checkpoint(step: int) -> None:
+        room.log.record(Event.CHECKPOINT_SAVED, work_key=key, step=step - start)
+
+    return Watch(on_step, on_checkpoint, room.desk.must_halt)
