@@ -13,7 +13,7 @@ from tests.aggregator.bench import Bench
 from tests.aggregator.fakes import CORRELATION, roster_of, seeded_keys
 from tests.aggregator.showing.test_models import with_outputs
 from tests.site_client.asking import ask
-from tests.site_client.support import FakeLaboratory, build_site, working_site
+from tests.site_client.support import FakeEngine, build_site, working_site
 from tests.support.studies import SEGMENTATION, changed, study_of
 from wardround.aggregator.rounds.troubles import reason_of
 from wardround.aggregator.showing.models import Outputs, initial_arrays
@@ -153,7 +153,7 @@ def test_a_site_says_what_it_has_accepted_only_to_who_asks_and_offers_something_
     accepted = site.invitation
     offered = accepted.plan.model_copy(update={"horizon": Horizon(rounds=99, local_steps=3)})
     hello = site.hello().model_copy(update={"plan": offered.digest, "offer": offered, "names": ("north", "west")})
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         silent, _ = ask(site, courier, hello)
         assert isinstance(silent, Refused)
         assert silent.accepted is None

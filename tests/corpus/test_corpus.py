@@ -14,7 +14,7 @@ from tests.aggregator.bench import Bench, expected_models
 from tests.aggregator.fakes import coordinator_key, seeded_keys
 from tests.corpus.write import put_seeded_keys
 from tests.site_client.asking import ask, ready, until
-from tests.site_client.support import FakeLaboratory, Site, base_model, working_site
+from tests.site_client.support import FakeEngine, Site, base_model, working_site
 from wardround.aggregator.journal import read_journal
 from wardround.engine.basics.canonical import canonical_model, sha256_hex
 from wardround.engine.experiments.fit import Metrics, RunRecord
@@ -103,8 +103,8 @@ def test_a_site_amid_a_run_sends_what_it_had_and_goes_on(release: Path, tmp_path
     (key,) = entries(outbox.root)
     kept = outbox.get(key)
     assert kept is not None
-    laboratory = FakeLaboratory()
-    with working_site(site, laboratory) as courier:
+    engine = FakeEngine()
+    with working_site(site, engine) as courier:
         cohort = ready(site, courier).cohort
         again = site.task(Stage.TRAIN, 2, base_model(0.25), cohort, accepted=sha256_hex(b"not this"))
         assert again.work_key == key
@@ -113,7 +113,7 @@ def test_a_site_amid_a_run_sends_what_it_had_and_goes_on(release: Path, tmp_path
         third = site.task(Stage.TRAIN, 3, base_model(0.75), cohort, accepted=key)
         assert isinstance(until(site, courier, third, base_model(0.75), Done), Done)
         assert ask(site, courier, third)[1] != kept.payload
-    assert laboratory.calls == ["evaluate validation", "train 8-12 carried ['optimizer']"]
+    assert engine.calls == ["evaluate validation", "train 8-12 carried ['optimizer']"]
     assert Event.STATE_LOST not in site.events(Role.WORKER)
     assert seeded_keys("north").signing_public == site.keys.signing_public
 

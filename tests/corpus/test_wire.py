@@ -17,7 +17,7 @@ from tests.aggregator.bench import Bench, expected_models
 from tests.aggregator.fakes import CORRELATION, FakeSite, seeded_keys
 from tests.corpus.test_corpus import RELEASES
 from tests.site_client.asking import ready, until
-from tests.site_client.support import FakeLaboratory, base_model, build_site, working_site
+from tests.site_client.support import FakeEngine, base_model, build_site, working_site
 from wardround.engine.basics.canonical import canonical_json, canonical_model
 from wardround.federation.envelope import Envelope
 from wardround.federation.protocol import FEATURES, Done, Ready, Stage, Task
@@ -87,7 +87,7 @@ def test_a_site_of_today_works_with_an_aggregator_of_an_earlier_release(
 ) -> None:
     older = Draft202012Validator(schemas["reply"])
     site = build_site(tmp_path)
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         hello = ready(site, courier)
         older.validate(json.loads(canonical_model(hello)))
         task = site.task(Stage.TRAIN, 1, base_model(), hello.cohort)

@@ -20,7 +20,7 @@ from tests.aggregator.fakes import coordinator_key, roster_of, seeded_keys
 from tests.corpus.schemas import write_keys
 from tests.site_client.asking import ready, until
 from tests.site_client.support import (
-    FakeLaboratory,
+    FakeEngine,
     Site,
     allow_few,
     base_model,
@@ -126,7 +126,7 @@ def write_run(folder: Path) -> None:
 def write_site(folder: Path) -> None:
     """A site amid a run: round 1 accepted, round 2 in the outbox."""
     site = seeded_site(folder)
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         cohort = ready(site, courier).cohort
         first = site.task(Stage.TRAIN, 1, base_model(), cohort)
         until(site, courier, first, base_model(), Done)

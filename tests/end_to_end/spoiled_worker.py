@@ -12,11 +12,11 @@ from wardround.site_client.agreement.agreement import Agreement, load_agreement
 from wardround.site_client.agreement.settings import SiteSettings, load_settings
 from wardround.site_client.events import EventLog, Role
 from wardround.site_client.processes import on_duty
-from wardround.site_client.worker.engine import EngineLaboratory, Trained, TrainingJob, Watch
+from wardround.site_client.worker.engine import Trained, TrainingJob, WarmEngine, Watch
 from wardround.site_client.worker.process import run_worker
 
 
-class SpoiledLaboratory(EngineLaboratory):
+class SpoiledLaboratory(WarmEngine):
     """Trains as it should, then puts NaN into the first tensor."""
 
     def train(self, job: TrainingJob, watch: Watch) -> Trained:
@@ -28,9 +28,9 @@ class SpoiledLaboratory(EngineLaboratory):
 
 def open_laboratory(settings: SiteSettings, agreement: Agreement) -> SpoiledLaboratory:
     """The spoiled engine on the site's own cohort."""
-    laboratory = SpoiledLaboratory.open(settings, agreement)
-    assert isinstance(laboratory, SpoiledLaboratory)
-    return laboratory
+    engine = SpoiledLaboratory.open(settings, agreement)
+    assert isinstance(engine, SpoiledLaboratory)
+    return engine
 
 
 def main() -> None:

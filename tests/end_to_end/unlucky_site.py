@@ -20,7 +20,7 @@ from wardround.site_client.agreement.settings import SiteSettings, load_settings
 from wardround.site_client.cli import app
 from wardround.site_client.events import EventLog, Role
 from wardround.site_client.processes import only_one, stopping
-from wardround.site_client.worker.engine import EngineLaboratory, HaltedError, Trained, TrainingJob, Watch
+from wardround.site_client.worker.engine import HaltedError, Trained, TrainingJob, WarmEngine, Watch
 from wardround.site_client.worker.process import run_worker
 
 Troubles = Mapping[str, tuple[str, int]]
@@ -39,7 +39,7 @@ def write_troubles(site_folder: Path, troubles: Troubles) -> None:
     waiting.replace(trouble_file(site_folder))
 
 
-class UnluckyLaboratory(EngineLaboratory):
+class UnluckyLaboratory(WarmEngine):
     """Trains as it should, unless a trouble is due."""
 
     site_folder: Path
@@ -77,11 +77,11 @@ class UnluckyLaboratory(EngineLaboratory):
 
 def open_laboratory(settings: SiteSettings, agreement: Agreement) -> UnluckyLaboratory:
     """The engine on the site's own cohort."""
-    laboratory = UnluckyLaboratory.open(settings, agreement)
-    assert isinstance(laboratory, UnluckyLaboratory)
-    laboratory.site_folder = settings.accepted.parent
-    laboratory.local_steps = agreement.plan.horizon.local_steps
-    return laboratory
+    engine = UnluckyLaboratory.open(settings, agreement)
+    assert isinstance(engine, UnluckyLaboratory)
+    engine.site_folder = settings.accepted.parent
+    engine.local_steps = agreement.plan.horizon.local_steps
+    return engine
 
 
 def work(config: Path) -> int:

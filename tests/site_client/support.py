@@ -28,7 +28,8 @@ from wardround.federation.sealing import open_reply, seal_task
 from wardround.site_client.agreement.agreement import Agreement, load_agreement, pin
 from wardround.site_client.agreement.settings import SiteSettings, load_settings
 from wardround.site_client.between.socket import CohortReport, ask_worker, socket_path
-from wardround.site_client.courier.handler import Courier, Office
+from wardround.site_client.courier.handler import Courier
+from wardround.site_client.courier.tools import CourierTools
 from wardround.site_client.events import EventLog, Role, log_path, read_log
 from wardround.site_client.processes import StopRequest
 from wardround.site_client.setup.new_site import create_site
@@ -172,7 +173,7 @@ def base_model(value: float = 0.5) -> bytes:
 
 
 @dataclass
-class FakeLaboratory:
+class FakeEngine:
     """Adds the carried number and the step to the weights; saves a checkpoint after each step, as the engine does.
 
     Attributes:
@@ -256,20 +257,20 @@ class FakeLaboratory:
 
 
 @contextmanager
-def working_site(site: Site, laboratory: FakeLaboratory) -> Iterator[Courier]:
+def working_site(site: Site, engine: FakeEngine) -> Iterator[Courier]:
     """A worker in a thread and a courier that talks to it over the real socket."""
     stop = StopRequest()
     settings, agreement = site.settings, site.agreement
     thread = threading.Thread(
         target=run_worker,
-        args=(settings, agreement, EventLog(settings.work, Role.WORKER), stop, lambda *_: laboratory),
+        args=(settings, agreement, EventLog(settings.work, Role.WORKER), stop, lambda *_: engine),
     )
     thread.start()
     try:
         yield courier_of(site, stop)
     finally:
         stop.set()
-        laboratory.gate.set()
+        engine.gate.set()
         thread.join(20)
         assert not thread.is_alive()
 
@@ -277,10 +278,10 @@ def working_site(site: Site, laboratory: FakeLaboratory) -> Iterator[Courier]:
 def courier_of(site: Site, stop: threading.Event | None = None) -> Courier:
     """The site's courier."""
     settings = site.settings
-    office = Office(
+    tools = CourierTools(
         settings, site.agreement, site.keys, EventLog(settings.work, Role.COURIER), stop or threading.Event()
     )
-    return Courier(office, lambda ask: ask_worker(socket_path(settings.work), ask))
+    return Courier(tools, lambda ask: ask_worker(socket_path(settings.work), ask))
 
 
 def write_cohort(site: Site, cases: int = 9) -> Path:

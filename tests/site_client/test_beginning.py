@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.site_client.asking import ready, refusal, until
-from tests.site_client.support import FakeLaboratory, Site, base_model, build_site, working_site
+from tests.site_client.support import FakeEngine, Site, base_model, build_site, working_site
 from wardround.engine.basics.canonical import sha256_hex
 from wardround.engine.cli.runner import ExitCode, run
 from wardround.federation.invitation import save_invitation
@@ -16,7 +16,7 @@ from wardround.federation.protocol import Continuation, Done, RefusalCode, Stage
 from wardround.site_client.cli import app
 from wardround.site_client.events import Role
 
-COHORT = FakeLaboratory().cohort.digest
+COHORT = FakeEngine().cohort.digest
 GIVEN, OTHER = base_model(1), base_model(2)
 BEFORE = sha256_hex(b"the plan before")
 PLANS = {
@@ -48,21 +48,21 @@ def site(request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureF
 
 def test_the_first_round_begins_with_the_model_of_the_plan_and_no_other(site: Site) -> None:
     first = site.invitation.plan.first_round
-    laboratory = FakeLaboratory()
-    with working_site(site, laboratory) as courier:
+    engine = FakeEngine()
+    with working_site(site, engine) as courier:
         ready(site, courier)
         wrong = site.task(Stage.TRAIN, first, OTHER, COHORT)
         for payload in (b"", OTHER):
             assert refusal(site, courier, site.sealed(wrong, payload)) is RefusalCode.BEYOND_AGREEMENT
         assert "begins with another model than the plan says" in site.log_text(Role.COURIER)
-        assert not laboratory.calls
+        assert not engine.calls
         until(site, courier, site.task(Stage.TRAIN, first, GIVEN, COHORT), GIVEN, Done)
         later = site.task(Stage.TRAIN, first + 1, OTHER, COHORT)
         until(site, courier, later, OTHER, Done)
 
 
 def test_rounds_of_the_plan_before_are_not_done_under_this_one(site: Site) -> None:
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         ready(site, courier)
         before = site.task(Stage.TRAIN, site.invitation.plan.first_round - 1, GIVEN, COHORT)
         assert refusal(site, courier, site.sealed(before, GIVEN)) is RefusalCode.HORIZON_NOT_ACCEPTED

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.site_client.support import FakeLaboratory, Site, base_model, build_site, working_site
+from tests.site_client.support import FakeEngine, Site, base_model, build_site, working_site
 from wardround.engine.cli.runner import ExitCode, run
 from wardround.federation.endings import EndReason, ending_line
 from wardround.federation.flower.events import NodeEvent
@@ -25,9 +25,9 @@ def site(tmp_path: Path) -> Site:
 
 
 def _worked(site: Site) -> None:
-    laboratory, base = FakeLaboratory(), base_model()
-    with working_site(site, laboratory) as courier:
-        courier.handle(site.sealed(site.task(Stage.TRAIN, 1, base, laboratory.cohort.digest), base))
+    engine, base = FakeEngine(), base_model()
+    with working_site(site, engine) as courier:
+        courier.handle(site.sealed(site.task(Stage.TRAIN, 1, base, engine.cohort.digest), base))
 
 
 def test_status_without_anything_running(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,9 +38,9 @@ def test_status_without_anything_running(site: Site, capsys: pytest.CaptureFixtu
 
 
 def test_status_while_the_worker_runs(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    laboratory, base = FakeLaboratory(), base_model()
-    with working_site(site, laboratory) as courier:
-        courier.handle(site.sealed(site.task(Stage.TRAIN, 1, base, laboratory.cohort.digest), base))
+    engine, base = FakeEngine(), base_model()
+    with working_site(site, engine) as courier:
+        courier.handle(site.sealed(site.task(Stage.TRAIN, 1, base, engine.cohort.digest), base))
         run(app, ["status", "--config", str(site.config)])
     said = capsys.readouterr().out
     assert "worker is ready" in said
@@ -64,9 +64,9 @@ def test_status_tells_how_much_of_the_time_went_into_validating(site: Site, caps
 
 
 def test_status_for_programs(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    laboratory, base = FakeLaboratory(), base_model()
-    with working_site(site, laboratory) as courier:
-        courier.handle(site.sealed(site.task(Stage.TRAIN, 1, base, laboratory.cohort.digest), base))
+    engine, base = FakeEngine(), base_model()
+    with working_site(site, engine) as courier:
+        courier.handle(site.sealed(site.task(Stage.TRAIN, 1, base, engine.cohort.digest), base))
         capsys.readouterr()
         assert run(app, ["status", "--json", "--config", str(site.config)]) == ExitCode.OK
         found = json.loads(capsys.readouterr().out)
@@ -88,9 +88,9 @@ def test_status_for_programs(site: Site, capsys: pytest.CaptureFixture[str]) -> 
 def test_status_after_the_end_says_what_came_of_it(
     site: Site, reason: EndReason, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    laboratory, base = FakeLaboratory(), base_model()
-    with working_site(site, laboratory) as courier:
-        task = site.task(Stage.TRAIN, 3, base, laboratory.cohort.digest)
+    engine, base = FakeEngine(), base_model()
+    with working_site(site, engine) as courier:
+        task = site.task(Stage.TRAIN, 3, base, engine.cohort.digest)
         courier.handle(site.sealed(task, base))
         end = site.hello().model_copy(update={"stage": Stage.CONCLUDE, "round": 3, "end": reason})
         courier.handle(site.sealed(end))
@@ -107,9 +107,9 @@ def test_status_after_the_end_says_what_came_of_it(
 
 def test_a_start_says_where_it_goes_on(site: Site) -> None:
     assert standing_line(site.settings) == "begins: blobs, 3 rounds; nothing was done for it yet"
-    laboratory, base = FakeLaboratory(), base_model()
-    with working_site(site, laboratory) as courier:
-        courier.handle(site.sealed(site.task(Stage.TRAIN, 2, base, laboratory.cohort.digest), base))
+    engine, base = FakeEngine(), base_model()
+    with working_site(site, engine) as courier:
+        courier.handle(site.sealed(site.task(Stage.TRAIN, 2, base, engine.cohort.digest), base))
     assert standing_line(site.settings) == "goes on with train round 2 of 3"
 
 

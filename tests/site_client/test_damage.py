@@ -12,7 +12,7 @@ import pytest
 
 from tests.site_client.support import (
     ROUNDS,
-    FakeLaboratory,
+    FakeEngine,
     Site,
     base_model,
     build_site,
@@ -23,17 +23,17 @@ from wardround.engine.basics.files import discard
 from wardround.federation.protocol import Done, Missing, Refused, Stage, Task, Working
 from wardround.site_client.courier.handler import Courier
 from wardround.site_client.events import Event, Role, log_path, read_log
-from wardround.site_client.worker import shared_state as desk
+from wardround.site_client.worker import shared_state
 
 pytestmark = pytest.mark.usefixtures("quick_to_stop")
-COHORT = FakeLaboratory().cohort.digest
+COHORT = FakeEngine().cohort.digest
 LOGS, PROCESSES = "events", (".lock", ".pid", ".sock")
 
 
 @pytest.fixture
 def quick_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that notices at once that it is to end: there are many here."""
-    monkeypatch.setattr(desk, "_IDLE_SECONDS", 0.02)
+    monkeypatch.setattr(shared_state, "_IDLE_SECONDS", 0.02)
 
 
 def _play(site: Site, courier: Courier, task: Task, base: bytes) -> bytes:
@@ -64,7 +64,7 @@ def _tasks(site: Site) -> list[tuple[Task, bytes]]:
 def _until_round(folder: Path, rounds: int) -> tuple[Site, list[bytes]]:
     """A site that has done so many rounds."""
     site = build_site(folder)
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         return site, [_play(site, courier, task, base) for task, base in _tasks(site)[:rounds]]
 
 
@@ -161,7 +161,7 @@ def test_damage_to_a_file_of_any_kind_gives_the_same_weights_or_is_named(
         site = Site(tmp_path / str(number), after_two.coordinator, after_two.invitation)
         shutil.copytree(after_two.folder, site.folder, ignore=shutil.ignore_patterns("*.sock"))
         damage(site.settings.work / name)
-        with working_site(site, FakeLaboratory()) as courier:
+        with working_site(site, FakeEngine()) as courier:
             updates = [_play(site, courier, task, base) for task, base in _tasks(site)[1:]]
         if updates != undisturbed[1:]:
             assert name.parts[0] == "state", name
@@ -177,11 +177,11 @@ def test_the_loss_of_a_carried_state_is_told_however_it_was_lost(tmp_path: Path,
         shutil.copytree(after_two.folder, site.folder, ignore=shutil.ignore_patterns("*.sock"))
         for found in (site.settings.work / "state" / "pending").glob(lost):
             discard(found)
-        laboratory = FakeLaboratory()
-        with working_site(site, laboratory) as courier:
+        engine = FakeEngine()
+        with working_site(site, engine) as courier:
             _play(site, courier, *_tasks(site)[2])
         told = {Event.STATE_DAMAGED, Event.STATE_LOST} & set(site.events(Role.WORKER))
-        assert bool(told) == ("train 8-12 carried []" in laboratory.calls) == (lost != "*/blobs.json"), lost
+        assert bool(told) == ("train 8-12 carried []" in engine.calls) == (lost != "*/blobs.json"), lost
 
 
 @pytest.mark.parametrize("kind", ["result.json", "update.safetensors", "base.safetensors"])
@@ -194,7 +194,7 @@ def test_what_is_damaged_before_it_was_signed_is_made_again(
     for damage in (_flip_middle, _cut, _fold):
         (found,) = (path for path in _files(site.settings.work) if path.name == kind)
         damage(found)
-        with working_site(site, FakeLaboratory()) as courier:
+        with working_site(site, FakeEngine()) as courier:
             assert _play(site, courier, task, base) == undisturbed[0]
         assert str(found) in _named(site)
         shutil.rmtree(site.settings.work / "outbox")
@@ -210,10 +210,10 @@ def test_a_task_that_is_damaged_before_it_is_done_is_asked_for_again(
     task, base = _tasks(site)[0]
     courier_of(site).handle(site.sealed(task, base))
     damage(site.settings.work / "tasks" / str(task.work_key) / name)
-    laboratory = FakeLaboratory()
-    with working_site(site, laboratory) as courier:
+    engine = FakeEngine()
+    with working_site(site, engine) as courier:
         assert _play(site, courier, task, base) == undisturbed[0]
-    assert sum(call.startswith("train") for call in laboratory.calls) == 1
+    assert sum(call.startswith("train") for call in engine.calls) == 1
 
 
 def test_a_damaged_state_is_never_used_and_both_ends_are_told(tmp_path: Path) -> None:
@@ -221,14 +221,14 @@ def test_a_damaged_state_is_never_used_and_both_ends_are_told(tmp_path: Path) ->
     hello = site.hello().model_copy(update={"features": ("state_lost",)})
     (blob,) = (site.settings.work / "state" / "pending").glob("*/*.blob")
     _flip(blob, 0.5)
-    laboratory = FakeLaboratory()
-    with working_site(site, laboratory) as courier:
+    engine = FakeEngine()
+    with working_site(site, engine) as courier:
         courier.handle(site.sealed(hello))
         task, base = _tasks(site)[2]
         _play(site, courier, task, base)
         body = json.loads(courier.handle(site.sealed(task)).body)
     assert body["state_lost"] is True
-    assert "train 8-12 carried []" in laboratory.calls
+    assert "train 8-12 carried []" in engine.calls
     assert [Path(name).name for name in _named(site)] == [blob.name]
     assert (site.settings.work / "state" / "damaged" / blob.name).exists(), "it is kept for the site's staff"
 
@@ -236,12 +236,12 @@ def test_a_damaged_state_is_never_used_and_both_ends_are_told(tmp_path: Path) ->
 def test_half_of_an_evaluation_is_scored_again(tmp_path: Path) -> None:
     site = build_site(tmp_path / "site")
     task, base = _tasks(site)[0]
-    laboratory = FakeLaboratory(error=OSError(28, "no space"))
-    with working_site(site, laboratory) as courier:
+    engine = FakeEngine(error=OSError(28, "no space"))
+    with working_site(site, engine) as courier:
         site.open(courier.handle(site.sealed(task, base)))
     (scores,) = site.settings.work.rglob("evaluation.json")
     _flip(scores, 0.8)
-    again = FakeLaboratory()
+    again = FakeEngine()
     with working_site(site, again) as courier:
         _play(site, courier, task, base)
     assert again.calls.count("evaluate validation") == 1

@@ -9,7 +9,7 @@ import pytest
 
 from tests.site_client import support
 from tests.site_client.asking import CANARIES, ready
-from tests.site_client.support import FakeLaboratory, Site, base_model, build_site, working_site, write_cohort
+from tests.site_client.support import FakeEngine, Site, base_model, build_site, working_site, write_cohort
 from tests.support.failing_parts import PACKAGE
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode, run
@@ -67,8 +67,8 @@ def test_the_log_names_the_package_and_the_aggregator_hears_one_word(tmp_path: P
         raise KeyError(CANARIES[1])
     except KeyError as error:
         fault = owner.fault(error)
-    laboratory, base = FakeLaboratory(error=InputError([fault])), base_model()
-    with working_site(site, laboratory) as courier:
+    engine, base = FakeEngine(error=InputError([fault])), base_model()
+    with working_site(site, engine) as courier:
         task = site.task(Stage.TRAIN, 1, base, ready(site, courier).cohort)
         reply = _refused(site, courier, task, base)
     assert reply.code is RefusalCode.PART_FAILED

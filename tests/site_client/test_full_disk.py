@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.site_client.support import ROUNDS, FakeLaboratory, Site, build_site, working_site
+from tests.site_client.support import ROUNDS, FakeEngine, Site, build_site, working_site
 from tests.site_client.test_damage import _tasks, undisturbed
 from wardround.federation.protocol import Done, Missing, RefusalCode, Refused, Task
 from wardround.site_client.courier.handler import Courier
-from wardround.site_client.worker import shared_state as desk
+from wardround.site_client.worker import shared_state
 
 __all__ = ["undisturbed"]
 WRITES_IN_VAIN = 3
@@ -40,7 +40,7 @@ class FullDisk:
 @pytest.fixture(autouse=True)
 def quick_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that notices at once that it is to end."""
-    monkeypatch.setattr(desk, "_IDLE_SECONDS", 0.02)
+    monkeypatch.setattr(shared_state, "_IDLE_SECONDS", 0.02)
 
 
 def _patiently(site: Site, courier: Courier, task: Task, base: bytes) -> tuple[bytes, set[RefusalCode]]:
@@ -69,7 +69,7 @@ def test_a_disk_that_is_full_for_a_while_costs_nothing(
     site = build_site(tmp_path / "site")
     site.config.write_text(site.config.read_text().replace("answer_seconds: 3", "answer_seconds: 0.3"))
     monkeypatch.setattr(os, "fsync", FullDisk(first))
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         courier.sweep()
         results = [_patiently(site, courier, task, base) for task, base in _tasks(site)]
     assert [update for update, _ in results] == undisturbed

@@ -15,7 +15,7 @@ from wardround.site_client import events
 from wardround.site_client.cli import app
 from wardround.site_client.courier.process import _Listener
 from wardround.site_client.events import Event, EventLog, Role, log_path
-from wardround.site_client.worker.engine import EngineLaboratory
+from wardround.site_client.worker.engine import WarmEngine
 
 HOSTILE = "\x1b[2J\x1b]0;title\x07 a\rb\nc\x00d\u202ee\u2028f\u2066g\x9bh\ue0001"
 
@@ -90,7 +90,7 @@ def test_what_stands_in_a_table_is_shown_as_safely_when_it_cannot_be_used(
     name = "".join(character for character in HOSTILE if character not in "\r\n\x00\u2028")
     site.settings.manifest.write_text(f"SubjectID,Channel_0,Label\n{name},{name}.nii.gz,{name}\n")
     with pytest.raises(InputError) as found:
-        EngineLaboratory.open(site.settings, site.agreement)
+        WarmEngine.open(site.settings, site.agreement)
     EventLog(site.settings.work, Role.WORKER).record(Event.COHORT_UNUSABLE, reason=str(found.value))
     capsys.readouterr()
     run(app, ["log", "--config", str(site.config)])

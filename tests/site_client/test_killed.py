@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.site_client.support import FakeLaboratory, Site, base_model, build_site, courier_of, working_site
+from tests.site_client.support import FakeEngine, Site, base_model, build_site, courier_of, working_site
 from wardround.federation.protocol import Done, Missing, Refused, Stage
 from wardround.site_client.between.folders import Results
 from wardround.site_client.events import Event, Role
@@ -44,7 +44,7 @@ def _wait_for(site: Site, event: Event, count: int) -> None:
 
 def _finish(site: Site) -> tuple[Done, bytes]:
     courier, base = courier_of(site), base_model()
-    task = site.task(Stage.TRAIN, 1, base, FakeLaboratory().cohort.digest)
+    task = site.task(Stage.TRAIN, 1, base, FakeEngine().cohort.digest)
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         reply, update = site.open(courier.handle(site.sealed(task)))
@@ -59,14 +59,14 @@ def _begin(site: Site) -> None:
     quick = site.config.read_text()
     site.config.write_text(quick.replace("answer_seconds: 3", "answer_seconds: 0"))
     base = base_model()
-    courier_of(site).handle(site.sealed(site.task(Stage.TRAIN, 1, base, FakeLaboratory().cohort.digest), base))
+    courier_of(site).handle(site.sealed(site.task(Stage.TRAIN, 1, base, FakeEngine().cohort.digest), base))
     site.config.write_text(quick)
 
 
 def _undisturbed(folder: Path) -> tuple[Done, bytes]:
-    site, laboratory, base = build_site(folder), FakeLaboratory(), base_model()
-    with working_site(site, laboratory) as courier:
-        task = site.task(Stage.TRAIN, 1, base, laboratory.cohort.digest)
+    site, engine, base = build_site(folder), FakeEngine(), base_model()
+    with working_site(site, engine) as courier:
+        task = site.task(Stage.TRAIN, 1, base, engine.cohort.digest)
         reply, update = site.open(courier.handle(site.sealed(task, base)))
     assert isinstance(reply, Done)
     return reply, update

@@ -14,7 +14,7 @@ import pytest
 from tests.site_client.asking import CANARIES, ask, ready, refusal
 from tests.site_client.support import (
     ROUNDS,
-    FakeLaboratory,
+    FakeEngine,
     Site,
     base_model,
     build_site,
@@ -80,7 +80,7 @@ def test_an_offered_plan_is_refused_for_what_differs(site: Site, changes: dict[s
 def test_a_site_with_other_keys_than_the_rosters_refuses(site: Site, tmp_path: Path) -> None:
     SiteKeys.create(tmp_path / "new")
     courier = courier_of(site)
-    courier._office = replace(courier._office, keys=SiteKeys.load(tmp_path / "new"))
+    courier._tools = replace(courier._tools, keys=SiteKeys.load(tmp_path / "new"))
     reply = courier.handle(site.sealed(site.hello()))
     assert json.loads(reply.body)["code"] == RefusalCode.ROSTER_NOT_ACCEPTED
 
@@ -97,7 +97,7 @@ def test_a_site_with_other_keys_than_the_rosters_refuses(site: Site, tmp_path: P
     ],
 )
 def test_the_policy_holds_from_the_moment_it_is_saved(site: Site, line: str, code: RefusalCode) -> None:
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         cohort, base = ready(site, courier).cohort, base_model()
         site.settings.policy.write_text(f"schema: 1\n{line}\n")
         assert refusal(site, courier, site.sealed(site.hello())) is code
@@ -105,15 +105,15 @@ def test_the_policy_holds_from_the_moment_it_is_saved(site: Site, line: str, cod
 
 
 def test_a_changed_cohort_is_refused_by_courier_and_worker(site: Site) -> None:
-    laboratory, base = FakeLaboratory(), base_model()
+    engine, base = FakeEngine(), base_model()
     task = site.task(Stage.TRAIN, 1, base, "c" * 64)
     site_tasks = courier_of(site)
     assert isinstance(ask(site, site_tasks, task, base)[0], Working)
-    with working_site(site, laboratory) as courier:
+    with working_site(site, engine) as courier:
         ready(site, courier)
         assert refusal(site, courier, site.sealed(task, base)) is RefusalCode.COHORT_CHANGED
     assert Event.TASK_FAILED in site.events(Role.WORKER)
-    assert laboratory.calls == []
+    assert engine.calls == []
 
 
 @pytest.mark.parametrize(
@@ -126,43 +126,43 @@ def test_a_changed_cohort_is_refused_by_courier_and_worker(site: Site) -> None:
     ],
 )
 def test_a_model_that_does_not_fit_is_refused(site: Site, model: dict[str, np.ndarray]) -> None:
-    laboratory, base = FakeLaboratory(), pack(model)
-    with working_site(site, laboratory) as courier:
+    engine, base = FakeEngine(), pack(model)
+    with working_site(site, engine) as courier:
         task = site.task(Stage.TRAIN, 1, base, ready(site, courier).cohort)
         assert refusal(site, courier, site.sealed(task, base)) is RefusalCode.BAD_MODEL
-    assert laboratory.calls == []
+    assert engine.calls == []
 
 
 def test_the_worker_does_not_take_the_couriers_word(site: Site) -> None:
     """A task that the coordinator has not signed is refused by the worker, even when a courier lets it in."""
     base = base_model()
-    laboratory = FakeLaboratory()
-    task = site.task(Stage.TRAIN, 1, base, laboratory.cohort.digest)
+    engine = FakeEngine()
+    task = site.task(Stage.TRAIN, 1, base, engine.cohort.digest)
     folder = site.settings.work / "tasks" / str(task.work_key)
     folder.mkdir(parents=True)
     for name, content in (("base.safetensors", base), ("signature", b"0" * 64), ("body.json", canonical_model(task))):
         (folder / name).write_bytes(content)
-    with working_site(site, laboratory) as courier:
+    with working_site(site, engine) as courier:
         ready(site, courier)
         assert refusal(site, courier, site.sealed(task)) is RefusalCode.BAD_SIGNATURE
-    assert laboratory.calls == []
+    assert engine.calls == []
 
 
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda: FakeLaboratory(spoil={"weight": np.full((3, 2), np.inf, np.float32), "count": np.array(8)}),
-        lambda: FakeLaboratory(spoil={"weight": np.zeros((3, 2), np.float32), "case_007": np.array(8)}),
-        lambda: FakeLaboratory(metrics={"dice.case_007": MetricValue(value=1, count=9)}),
+        lambda: FakeEngine(spoil={"weight": np.full((3, 2), np.inf, np.float32), "count": np.array(8)}),
+        lambda: FakeEngine(spoil={"weight": np.zeros((3, 2), np.float32), "case_007": np.array(8)}),
+        lambda: FakeEngine(metrics={"dice.case_007": MetricValue(value=1, count=9)}),
     ],
 )
-def test_a_result_that_is_not_as_declared_does_not_leave(site: Site, spoil: Callable[[], FakeLaboratory]) -> None:
+def test_a_result_that_is_not_as_declared_does_not_leave(site: Site, spoil: Callable[[], FakeEngine]) -> None:
     base = base_model()
     with working_site(site, spoil()) as courier:
         task = site.task(Stage.TRAIN, 1, base, ready(site, courier).cohort)
         assert refusal(site, courier, site.sealed(task, base)) is RefusalCode.REPLY_BLOCKED
     assert not (site.settings.work / "outbox").exists()
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         ready(site, courier)
         reply, _ = site.open(courier.handle(site.sealed(task)))
     assert isinstance(reply, Done), "a worker that has been put right does the work anew"
@@ -176,8 +176,8 @@ def test_a_result_that_is_not_as_declared_does_not_leave(site: Site, spoil: Call
     ],
 )
 def test_an_error_leaves_as_a_code_and_stays_as_text(site: Site, error: Exception, code: RefusalCode) -> None:
-    laboratory, base = FakeLaboratory(error=error), base_model()
-    with working_site(site, laboratory) as courier:
+    engine, base = FakeEngine(error=error), base_model()
+    with working_site(site, engine) as courier:
         task = site.task(Stage.TRAIN, 1, base, ready(site, courier).cohort)
         envelope = courier.handle(site.sealed(task, base))
         assert json.loads(envelope.body)["code"] == code

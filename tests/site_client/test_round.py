@@ -15,7 +15,7 @@ from tests.site_client.asking import CANARIES, ask, ready, refusal, until
 from tests.site_client.support import (
     LOCAL_STEPS,
     ROUNDS,
-    FakeLaboratory,
+    FakeEngine,
     Site,
     base_model,
     build_site,
@@ -52,10 +52,10 @@ def site(tmp_path: Path) -> Site:
 
 
 def test_a_hello_says_what_the_site_holds(site: Site) -> None:
-    laboratory = FakeLaboratory()
-    with working_site(site, laboratory) as courier:
+    engine = FakeEngine()
+    with working_site(site, engine) as courier:
         held = ready(site, courier)
-    assert (held.train_cases, held.validation_cases, held.cohort) == (6, 3, laboratory.cohort.digest)
+    assert (held.train_cases, held.validation_cases, held.cohort) == (6, 3, engine.cohort.digest)
     assert held.plan == site.invitation.plan.digest
 
 
@@ -64,15 +64,15 @@ def test_a_site_whose_worker_is_away_is_preparing(site: Site) -> None:
     hello, _ = ask(site, courier, site.hello())
     assert isinstance(hello, Working)
     assert (hello.phase, hello.work_key) == ("preparing", None)
-    task = site.task(Stage.TRAIN, 1, base, FakeLaboratory().cohort.digest)
+    task = site.task(Stage.TRAIN, 1, base, FakeEngine().cohort.digest)
     queued, _ = ask(site, courier, task, base)
     assert isinstance(queued, Working)
     assert queued.phase == "queued"
 
 
 def test_a_round_trains_once_and_answers_with_the_same_bytes_for_ever(site: Site) -> None:
-    laboratory, base = FakeLaboratory(), base_model(0.5)
-    with working_site(site, laboratory) as courier:
+    engine, base = FakeEngine(), base_model(0.5)
+    with working_site(site, engine) as courier:
         task = site.task(Stage.TRAIN, 1, base, ready(site, courier).cohort)
         assert isinstance(ask(site, courier, task)[0], Missing)
         first = courier.handle(site.sealed(task, base))
@@ -85,11 +85,11 @@ def test_a_round_trains_once_and_answers_with_the_same_bytes_for_ever(site: Site
     assert set(done.metrics) == {"dice", "loss"}
     expected = 0.5 + sum(1 + step for step in range(LOCAL_STEPS))
     assert unpack(update)["model/weight"].tolist() == np.full((3, 2), expected).tolist()
-    assert laboratory.calls == ["evaluate validation", f"train 0-{LOCAL_STEPS} carried []"]
+    assert engine.calls == ["evaluate validation", f"train 0-{LOCAL_STEPS} carried []"]
 
 
 def test_events_come_in_the_order_that_keeps_replies_safe(site: Site) -> None:
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         base = base_model()
         ask(site, courier, site.task(Stage.TRAIN, 1, base, ready(site, courier).cohort), base)
     courier_events = [
@@ -101,8 +101,8 @@ def test_events_come_in_the_order_that_keeps_replies_safe(site: Site) -> None:
 
 
 def test_carried_state_follows_what_the_aggregator_accepted(site: Site) -> None:
-    laboratory = FakeLaboratory()
-    with working_site(site, laboratory) as courier:
+    engine = FakeEngine()
+    with working_site(site, engine) as courier:
         cohort, base = ready(site, courier).cohort, base_model()
         first = site.task(Stage.TRAIN, 1, base, cohort)
         ask(site, courier, first, base)
@@ -110,7 +110,7 @@ def test_carried_state_follows_what_the_aggregator_accepted(site: Site) -> None:
         ask(site, courier, late, base)
         third = site.task(Stage.TRAIN, 3, base, cohort, accepted=first.work_key)
         ask(site, courier, third, base)
-    assert laboratory.calls[1::2] == [
+    assert engine.calls[1::2] == [
         "train 0-4 carried []",
         "train 4-8 carried ['optimizer']",
         "train 8-12 carried ['optimizer']",
@@ -122,7 +122,7 @@ def test_carried_state_follows_what_the_aggregator_accepted(site: Site) -> None:
 
 
 def test_replies_are_kept_until_a_later_task_accepts_them(site: Site) -> None:
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         cohort, outbox = ready(site, courier).cohort, site.settings.work / "outbox"
         bases = [base_model(value) for value in (1, 2, 3)]
         first = site.task(Stage.TRAIN, 1, bases[0], cohort)
@@ -139,28 +139,28 @@ def test_replies_are_kept_until_a_later_task_accepts_them(site: Site) -> None:
 
 
 def test_a_slow_round_reports_progress_until_it_is_done(tmp_path: Path) -> None:
-    site, laboratory, base = build_site(tmp_path / "site"), FakeLaboratory(), base_model()
+    site, engine, base = build_site(tmp_path / "site"), FakeEngine(), base_model()
     site.config.write_text(site.config.read_text().replace("answer_seconds: 3", "answer_seconds: 0.2"))
-    laboratory.gate.clear()
-    with working_site(site, laboratory) as courier:
+    engine.gate.clear()
+    with working_site(site, engine) as courier:
         task = site.task(Stage.TRAIN, 1, base, ready(site, courier).cohort)
         reply = until(site, courier, task, base, Working)
         assert isinstance(reply, Working)
         assert (reply.work_key, reply.ask) == (task.work_key, task.ask)
-        laboratory.gate.set()
+        engine.gate.set()
         assert isinstance(until(site, courier, task, b"", Done), Done)
 
 
 def test_newer_work_replaces_older(tmp_path: Path) -> None:
-    site, laboratory, base = build_site(tmp_path / "site"), FakeLaboratory(), base_model()
+    site, engine, base = build_site(tmp_path / "site"), FakeEngine(), base_model()
     site.config.write_text(site.config.read_text().replace("answer_seconds: 3", "answer_seconds: 0.2"))
-    laboratory.gate.clear()
-    with working_site(site, laboratory) as courier:
+    engine.gate.clear()
+    with working_site(site, engine) as courier:
         cohort = ready(site, courier).cohort
         ask(site, courier, site.task(Stage.TRAIN, 1, base, cohort), base)
         newer = site.task(Stage.TRAIN, 2, base, cohort)
         ask(site, courier, newer, base)
-        laboratory.gate.set()
+        engine.gate.set()
         done = until(site, courier, newer, b"", Done)
         assert isinstance(done, Done)
         assert done.work_key == newer.work_key
@@ -168,47 +168,47 @@ def test_newer_work_replaces_older(tmp_path: Path) -> None:
 
 
 def test_the_final_round_scores_test_cases_and_sends_no_update(site: Site) -> None:
-    laboratory, base = FakeLaboratory(), base_model()
-    with working_site(site, laboratory) as courier:
+    engine, base = FakeEngine(), base_model()
+    with working_site(site, engine) as courier:
         cohort = ready(site, courier).cohort
         ask(site, courier, site.task(Stage.TRAIN, ROUNDS, base, cohort), base)
-        laboratory.calls.clear()
+        engine.calls.clear()
         task = site.task(Stage.EVALUATE, ROUNDS + 1, base, cohort)
         done, update = ask(site, courier, task, base)
     assert isinstance(done, Done)
     assert (done.update, update, done.loss) == (None, b"", None)
     assert set(done.metrics) == {"dice", "loss", "test.dice", "test.loss"}
-    assert laboratory.calls == ["evaluate validation", "evaluate test"]
+    assert engine.calls == ["evaluate validation", "evaluate test"]
 
 
 def test_an_evaluation_before_the_end_leaves_test_cases_alone(site: Site) -> None:
-    laboratory, base = FakeLaboratory(), base_model()
-    with working_site(site, laboratory) as courier:
+    engine, base = FakeEngine(), base_model()
+    with working_site(site, engine) as courier:
         ask(site, courier, site.task(Stage.EVALUATE, 2, base, ready(site, courier).cohort), base)
-    assert laboratory.calls == ["evaluate validation"]
+    assert engine.calls == ["evaluate validation"]
 
 
 def test_a_fault_that_may_pass_is_tried_again_when_asked_again(site: Site) -> None:
-    laboratory, base = FakeLaboratory(error=OSError(errno.ENOSPC, "no space")), base_model()
-    with working_site(site, laboratory) as courier:
+    engine, base = FakeEngine(error=OSError(errno.ENOSPC, "no space")), base_model()
+    with working_site(site, engine) as courier:
         task = site.task(Stage.TRAIN, 1, base, ready(site, courier).cohort)
         assert refusal(site, courier, site.sealed(task, base)) is RefusalCode.DISK_FULL
-        laboratory.error = None
+        engine.error = None
         assert isinstance(until(site, courier, task, b"", Done), Done)
-    assert laboratory.calls.count("evaluate validation") == 1
+    assert engine.calls.count("evaluate validation") == 1
 
 
 def test_a_lasting_fault_is_tried_again_after_a_restart_only(site: Site) -> None:
-    laboratory, base = FakeLaboratory(error=RuntimeError("bug")), base_model()
-    with working_site(site, laboratory) as courier:
+    engine, base = FakeEngine(error=RuntimeError("bug")), base_model()
+    with working_site(site, engine) as courier:
         task = site.task(Stage.TRAIN, 1, base, ready(site, courier).cohort)
         first, _ = ask(site, courier, task, base)
         second, _ = ask(site, courier, task)
         assert isinstance(first, Refused)
         assert isinstance(second, Refused)
         assert first.correlation == second.correlation
-    laboratory.error = None
-    with working_site(site, laboratory) as courier:
+    engine.error = None
+    with working_site(site, engine) as courier:
         assert isinstance(until(site, courier, task, b"", Done), Done)
 
 
@@ -216,11 +216,11 @@ def test_a_cohort_that_cannot_be_opened_refuses_and_is_tried_again(site: Site, m
     tries: list[int] = []
     monkeypatch.setattr("wardround.site_client.worker.process._BEFORE_ANOTHER_TRY", Backoff(0.1, 0.1))
 
-    def fail_twice(*_: object) -> FakeLaboratory:
+    def fail_twice(*_: object) -> FakeEngine:
         tries.append(1)
         if len(tries) <= 2:
             raise RuntimeError(f"cannot read {CANARIES[1]}")
-        return FakeLaboratory()
+        return FakeEngine()
 
     stop = StopRequest()
     log = EventLog(site.settings.work, Role.WORKER)
@@ -239,7 +239,7 @@ def test_a_cohort_that_cannot_be_opened_refuses_and_is_tried_again(site: Site, m
 
 
 def test_a_hello_to_a_site_without_a_usable_cohort_is_refused(site: Site) -> None:
-    def fail(*_: object) -> FakeLaboratory:
+    def fail(*_: object) -> FakeEngine:
         raise RuntimeError(f"cannot read {CANARIES[1]}")
 
     stop = StopRequest()
@@ -257,8 +257,8 @@ def test_a_hello_to_a_site_without_a_usable_cohort_is_refused(site: Site) -> Non
 
 def test_no_reply_contains_names_of_cases_or_paths(site: Site) -> None:
     bodies = []
-    laboratory, base = FakeLaboratory(), base_model()
-    with working_site(site, laboratory) as courier:
+    engine, base = FakeEngine(), base_model()
+    with working_site(site, engine) as courier:
         cohort = ready(site, courier).cohort
         bad = site.task(Stage.TRAIN, 1, base, cohort).model_copy(update={"plan": "d" * 64})
         for task, payload in (
@@ -301,8 +301,8 @@ def test_a_task_that_would_fill_the_disk_is_refused(site: Site, monkeypatch: pyt
 
 def test_a_result_is_signed_and_sent_while_the_worker_is_away(site: Site) -> None:
     """The courier may die before the outbox is written, and the worker afterwards: nothing finished is lost."""
-    laboratory, base = FakeLaboratory(), base_model()
-    with working_site(site, laboratory) as courier:
+    engine, base = FakeEngine(), base_model()
+    with working_site(site, engine) as courier:
         task = site.task(Stage.TRAIN, 1, base, ready(site, courier).cohort)
         first = courier.handle(site.sealed(task, base))
     (site.settings.work / "outbox" / str(task.work_key) / "body.json").unlink()
@@ -313,7 +313,7 @@ def test_a_new_plan_clears_away_the_work_of_the_former_one(site: Site) -> None:
     base = base_model()
     former = site.task(Stage.TRAIN, 3, base, "c" * 64).model_copy(update={"plan": "d" * 64})
     courier = courier_of(site)
-    courier._office.tasks.put(str(former.work_key), site.sealed(former, base))
+    courier._tools.tasks.put(str(former.work_key), site.sealed(former, base))
     task = site.task(Stage.TRAIN, 1, base, "c" * 64)
     ask(site, courier, task, base)
     assert [path.name for path in (site.settings.work / "tasks").iterdir()] == [task.work_key]
@@ -321,7 +321,7 @@ def test_a_new_plan_clears_away_the_work_of_the_former_one(site: Site) -> None:
 
 def test_the_end_of_a_run_is_told_and_what_it_needed_no_more_goes(site: Site) -> None:
     base, model = base_model(), base_model(2)
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         cohort = ready(site, courier).cohort
         task = site.task(Stage.TRAIN, ROUNDS, base, cohort)
         until(site, courier, task, base, Done)
@@ -347,7 +347,7 @@ def test_the_end_of_a_run_is_told_and_what_it_needed_no_more_goes(site: Site) ->
 
 
 def test_an_aggregator_of_the_first_release_hears_of_no_feature(site: Site) -> None:
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         assert ready(site, courier).features == ()
         newer = site.hello().model_copy(update={"features": ("conclude",)})
         answer, _ = ask(site, courier, newer)
@@ -369,8 +369,8 @@ def test_only_what_the_plan_speaks_of_leaves(tmp_path: Path, leaves: Leaves, nam
     plan = site.invitation.plan.model_copy(update={"leaves": leaves})
     site = replace(site, invitation=site.invitation.model_copy(update={"plan": plan}))
     pin(site.settings.accepted, SignedInvitation.by(site.invitation, site.coordinator))
-    laboratory, base = FakeLaboratory(), base_model()
-    with working_site(site, laboratory) as courier:
+    engine, base = FakeEngine(), base_model()
+    with working_site(site, engine) as courier:
         cohort = ready(site, courier).cohort
         trained = until(site, courier, site.task(Stage.TRAIN, ROUNDS, base, cohort), base, Done)
         scored = until(site, courier, site.task(Stage.EVALUATE, ROUNDS + 1, base, cohort), base, Done)
@@ -378,7 +378,7 @@ def test_only_what_the_plan_speaks_of_leaves(tmp_path: Path, leaves: Leaves, nam
     assert isinstance(scored, Done)
     assert set(scored.metrics) == names
     assert (trained.loss is not None) is ("loss" in names)
-    assert ("evaluate test" in laboratory.calls) is leaves.test
+    assert ("evaluate test" in engine.calls) is leaves.test
 
 
 def test_the_model_is_scored_when_the_plan_says_so(tmp_path: Path) -> None:
@@ -386,8 +386,8 @@ def test_the_model_is_scored_when_the_plan_says_so(tmp_path: Path) -> None:
     plan = site.invitation.plan.model_copy(update={"validation": Checks(every=ROUNDS + 1, max_cases=3)})
     site = replace(site, invitation=site.invitation.model_copy(update={"plan": plan}))
     pin(site.settings.accepted, SignedInvitation.by(site.invitation, site.coordinator))
-    laboratory, base = FakeLaboratory(), base_model()
-    with working_site(site, laboratory) as courier:
+    engine, base = FakeEngine(), base_model()
+    with working_site(site, engine) as courier:
         cohort = ready(site, courier).cohort
         first = until(site, courier, site.task(Stage.TRAIN, 1, base, cohort), base, Done)
         second = until(site, courier, site.task(Stage.TRAIN, 2, base, cohort), base, Done)
@@ -398,7 +398,7 @@ def test_the_model_is_scored_when_the_plan_says_so(tmp_path: Path) -> None:
     assert set(first.metrics) == {"dice", "loss"}
     assert second.metrics == {}
     assert {"dice", "test.dice"} <= set(last.metrics)
-    assert [call for call in laboratory.calls if call.startswith("evaluate")] == [
+    assert [call for call in engine.calls if call.startswith("evaluate")] == [
         "evaluate validation, at most 3",
         "evaluate validation, at most 3",
         "evaluate test",
@@ -408,7 +408,7 @@ def test_the_model_is_scored_when_the_plan_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("reason", [reason for reason in EndReason if reason is not EndReason.COMPLETE])
 def test_a_run_that_was_stopped_keeps_what_going_on_would_need(site: Site, reason: EndReason) -> None:
     base, model = base_model(), base_model(2)
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         cohort = ready(site, courier).cohort
         task = site.task(Stage.TRAIN, 1, base, cohort)
         until(site, courier, task, base, Done)

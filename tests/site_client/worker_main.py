@@ -7,7 +7,7 @@ import threading
 import time
 from pathlib import Path
 
-from tests.site_client.support import FakeLaboratory
+from tests.site_client.support import FakeEngine
 from wardround.site_client.agreement.agreement import Agreement, load_agreement
 from wardround.site_client.agreement.settings import SiteSettings, load_settings
 from wardround.site_client.events import EventLog, Role
@@ -16,7 +16,7 @@ from wardround.site_client.worker.engine import Trained, TrainingJob, Watch
 from wardround.site_client.worker.process import run_worker
 
 
-class SlowLaboratory(FakeLaboratory):
+class SlowLaboratory(FakeEngine):
     """A fake engine that takes a while after each checkpoint."""
 
     def train(self, job: TrainingJob, watch: Watch) -> Trained:

@@ -12,7 +12,7 @@ from tests.site_client.asking import ask, ready, refusal, until
 from tests.site_client.support import (
     LOCAL_STEPS,
     ROUNDS,
-    FakeLaboratory,
+    FakeEngine,
     Site,
     base_model,
     build_site,
@@ -28,7 +28,7 @@ from wardround.site_client.agreement.chained import ChainedLog
 from wardround.site_client.events import Event, Role
 
 ALLOWANCE = 3
-COHORT = FakeLaboratory().cohort.digest
+COHORT = FakeEngine().cohort.digest
 
 
 @pytest.fixture
@@ -68,9 +68,9 @@ def a_task(plan: Plan, stage: Stage, number: int, base: int, accepted: str | Non
 
 def test_only_one_model_a_round_and_the_allowance_are_trained(site: Site) -> None:
     """Six signed tasks for round 1 with six different models."""
-    laboratory = FakeLaboratory()
+    engine = FakeEngine()
     codes = []
-    with working_site(site, laboratory) as courier:
+    with working_site(site, engine) as courier:
         ready(site, courier)
         for number in range(6):
             base = base_model(number)
@@ -80,7 +80,7 @@ def test_only_one_model_a_round_and_the_allowance_are_trained(site: Site) -> Non
             else:
                 codes.append(refusal(site, courier, site.sealed(task, base)))
     assert codes == [RefusalCode.BEYOND_AGREEMENT] * 2
-    assert sum(call.startswith("train") for call in laboratory.calls) == 1 + ALLOWANCE
+    assert sum(call.startswith("train") for call in engine.calls) == 1 + ALLOWANCE
     assert "allowance" in site.log_text(Role.COURIER), "the staff reads what they can do"
 
 
@@ -89,7 +89,7 @@ def test_the_allowance_is_the_sites_to_give(site: Site) -> None:
     policy.write_text(policy.read_text().replace("allowance: 3", "allowance: 0"))
     bases = [base_model(value) for value in (1, 2)]
     tasks = [site.task(Stage.TRAIN, 1, base, COHORT) for base in bases]
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         ready(site, courier)
         until(site, courier, tasks[0], bases[0], Done)
         assert refusal(site, courier, site.sealed(tasks[1])) is RefusalCode.BEYOND_AGREEMENT, "before a model is sent"
@@ -99,8 +99,8 @@ def test_the_allowance_is_the_sites_to_give(site: Site) -> None:
 
 
 def test_test_cases_are_scored_for_one_model_and_answered_alike_for_ever(site: Site) -> None:
-    laboratory, base, other = FakeLaboratory(), base_model(1), base_model(2)
-    with working_site(site, laboratory) as courier:
+    engine, base, other = FakeEngine(), base_model(1), base_model(2)
+    with working_site(site, engine) as courier:
         ready(site, courier)
         early = site.task(Stage.EVALUATE, ROUNDS + 1, base, COHORT)
         assert refusal(site, courier, site.sealed(early, base)) is RefusalCode.TEST_TOO_EARLY
@@ -114,20 +114,20 @@ def test_test_cases_are_scored_for_one_model_and_answered_alike_for_ever(site: S
             assert refusal(site, courier, site.sealed(again, payload)) is RefusalCode.TEST_ALREADY_SCORED
         assert courier.handle(site.sealed(final)) == first
     assert courier_of(site).handle(site.sealed(final)) == first
-    assert laboratory.calls.count("evaluate test") == 1
+    assert engine.calls.count("evaluate test") == 1
 
 
 def test_a_site_that_was_away_skips_rounds_and_goes_on(site: Site) -> None:
     base = base_model()
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         ready(site, courier)
         for number in (2, 3):
             until(site, courier, site.task(Stage.TRAIN, number, base, COHORT), base, Done)
 
 
 def test_an_aggregator_that_was_set_back_may_do_rounds_again(site: Site) -> None:
-    laboratory, bases = FakeLaboratory(), [base_model(value) for value in range(5)]
-    with working_site(site, laboratory) as courier:
+    engine, bases = FakeEngine(), [base_model(value) for value in range(5)]
+    with working_site(site, engine) as courier:
         ready(site, courier)
         accepted = None
         for number, base in ((1, bases[0]), (2, bases[1]), (3, bases[2]), (2, bases[1]), (3, bases[3])):
@@ -144,7 +144,7 @@ def test_a_killed_courier_counts_work_neither_twice_nor_never(site: Site, monkey
     def killed(*_: object) -> None:
         raise RuntimeError("killed")
 
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         ready(site, courier)
         with monkeypatch.context() as patch:
             patch.setattr("wardround.site_client.between.folders.Tasks.put", killed)
@@ -163,7 +163,7 @@ def test_a_killed_courier_counts_work_neither_twice_nor_never(site: Site, monkey
 def test_a_lost_account_of_a_site_that_took_part_does_not_stop_the_last_round(site: Site) -> None:
     base = base_model()
     final = site.task(Stage.EVALUATE, ROUNDS + 1, base, COHORT, accepted="a" * 64)
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         ready(site, courier)
         assert isinstance(until(site, courier, final, base, Done), Done)
 
@@ -307,7 +307,7 @@ def test_a_plan_that_carries_on_agrees_to_the_updates_of_its_own_rounds(tmp_path
 
 def test_an_account_that_has_gone_is_told(site: Site) -> None:
     base = base_model(1)
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         courier.sweep()
         until(site, courier, site.task(Stage.TRAIN, 1, base, COHORT), base, Done)
     courier_of(site).sweep()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.site_client.asking import ask, ready, until
-from tests.site_client.support import FakeLaboratory, Site, base_model, build_site, courier_of, working_site
+from tests.site_client.support import FakeEngine, Site, base_model, build_site, courier_of, working_site
 from tests.support.commands import run_wardround
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode, run
@@ -98,12 +98,12 @@ def test_keys_that_nobody_signed_are_not_this_sites(site: Site, tmp_path: Path) 
 
 def test_finished_work_is_answered_under_the_new_key(site: Site) -> None:
     base = base_model()
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         task = site.task(Stage.TRAIN, 1, base, ready(site, courier).cohort)
         first = until(site, courier, task, base, Done)
     rotate_keys(site.settings)
     # `Site.open` checks with the site's present key.
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         ready(site, courier)
         again = until(site, courier, replaced_ask(site, task), base, Done)
     assert isinstance(first, Done)
@@ -130,16 +130,16 @@ def _accept_new_coordinator(site: Site, folder: Path) -> Site:
 def test_a_run_goes_on_with_the_coordinators_new_key(
     site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    base, laboratory = base_model(), FakeLaboratory()
-    laboratory.gate.clear()
-    with working_site(site, laboratory) as courier:
+    base, engine = base_model(), FakeEngine()
+    engine.gate.clear()
+    with working_site(site, engine) as courier:
         task = site.task(Stage.TRAIN, 1, base, ready(site, courier).cohort)
         ask(site, courier, task, base)
     new = _accept_new_coordinator(site, tmp_path / "new")
     assert "former key has signed the new one" in capsys.readouterr().out
     assert new.agreement.plan == site.invitation.plan
-    laboratory = FakeLaboratory()
-    with working_site(new, laboratory) as courier:
+    engine = FakeEngine()
+    with working_site(new, engine) as courier:
         courier.sweep()
         reply, _ = ask(site, courier, task, base)  # signed by the former key
         assert isinstance(reply, Refused)

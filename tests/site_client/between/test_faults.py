@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.site_client.asking import CANARIES, ask, ready, refusal, until
-from tests.site_client.support import FakeLaboratory, Site, base_model, build_site, courier_of, working_site
+from tests.site_client.support import FakeEngine, Site, base_model, build_site, courier_of, working_site
 from wardround.engine.basics.backoff import Backoff
 from wardround.engine.basics.files import require_space
 from wardround.engine.basics.problems import InputError, Problem
@@ -109,13 +109,13 @@ def test_nothing_works_on_a_device_after_its_fault_and_three_failures_are_enough
 
 
 @contextmanager
-def _worker_that_may_end(site: Site, laboratory: FakeLaboratory) -> Iterator[Callable[[], int]]:
+def _worker_that_may_end(site: Site, engine: FakeEngine) -> Iterator[Callable[[], int]]:
     """A worker in a thread; call what is given to wait for its exit code."""
     stop, codes = StopRequest(), list[int]()
     log = EventLog(site.settings.work, Role.WORKER)
 
     def work() -> None:
-        codes.append(run_worker(site.settings, site.agreement, log, stop, lambda *_: laboratory))
+        codes.append(run_worker(site.settings, site.agreement, log, stop, lambda *_: engine))
 
     thread = threading.Thread(target=work)
 
@@ -140,11 +140,11 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("hasty")
 def test_one_transient_error_is_not_remembered(site: Site) -> None:
-    laboratory, base = FakeLaboratory(error=OutOfMemoryError("CUDA out of memory")), base_model()
-    with working_site(site, laboratory) as courier:
+    engine, base = FakeEngine(error=OutOfMemoryError("CUDA out of memory")), base_model()
+    with working_site(site, engine) as courier:
         task = site.task(Stage.TRAIN, 1, base, ready(site, courier).cohort)
         assert refusal(site, courier, site.sealed(task, base)) is RefusalCode.OUT_OF_MEMORY
-        laboratory.error = None
+        engine.error = None
         time.sleep(0.1)
         assert isinstance(until(site, courier, task, b"", Done), Done)
     assert HealthFile(site.settings.work).read() == Health()
@@ -162,10 +162,10 @@ def test_one_transient_error_is_not_remembered(site: Site) -> None:
 def test_a_worker_that_cannot_go_on_asks_for_a_fresh_process_and_the_aggregator_hears_why(
     site: Site, error: Exception, code: RefusalCode, tries: int
 ) -> None:
-    laboratory, base = FakeLaboratory(error=error), base_model()
+    engine, base = FakeEngine(error=error), base_model()
     courier = courier_of(site)
-    task = site.task(Stage.TRAIN, 1, base, laboratory.cohort.digest)
-    with _worker_that_may_end(site, laboratory) as ended:
+    task = site.task(Stage.TRAIN, 1, base, engine.cohort.digest)
+    with _worker_that_may_end(site, engine) as ended:
         ready(site, courier)
         for _ in range(60):
             reply, _ = ask(site, courier, task, base)
@@ -174,13 +174,13 @@ def test_a_worker_that_cannot_go_on_asks_for_a_fresh_process_and_the_aggregator_
             assert isinstance(reply, Working | Refused)
             time.sleep(0.05)
         assert ended() == FRESH_PROCESS
-    assert sum(call.startswith("train") for call in laboratory.calls) == tries
+    assert sum(call.startswith("train") for call in engine.calls) == tries
     for question in (site.hello(), task):
         reply, _ = ask(site, courier, question)
         assert isinstance(reply, Refused)
         assert reply.code is code
-    laboratory.error = None
-    with working_site(site, laboratory) as courier:
+    engine.error = None
+    with working_site(site, engine) as courier:
         assert isinstance(until(site, courier, task, b"", Done), Done), "a fresh process resumes it by itself"
     assert HealthFile(site.settings.work).read() == Health()
 
@@ -219,7 +219,7 @@ def test_a_site_whose_cases_cannot_be_used_says_so_also_while_it_tries_again(
     monkeypatch.setattr("wardround.site_client.worker.process._BEFORE_ANOTHER_TRY", Backoff(0.01, 0.01))
     tries, gate = [0], threading.Event()
 
-    def fail(*_: object) -> FakeLaboratory:
+    def fail(*_: object) -> FakeEngine:
         tries[0] += 1
         if tries[0] > 1:
             gate.wait(20)

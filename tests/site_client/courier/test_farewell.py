@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.site_client.support import ROUNDS, FakeLaboratory, Site, base_model, build_site, courier_of, working_site
+from tests.site_client.support import ROUNDS, FakeEngine, Site, base_model, build_site, courier_of, working_site
 from tests.site_client.test_round import ask, ready, until
 from tests.support.studies import SEGMENTATION, study_of
 from wardround.engine.experiments.models import load_model, write_weights
@@ -49,7 +49,7 @@ def _trained(site: Site, courier: Courier) -> Task:
 def _scored(site: Site, courier: Courier) -> None:
     """The last round and the final evaluation, done."""
     task, model = _trained(site, courier), base_model(2)
-    final = site.task(Stage.EVALUATE, ROUNDS + 1, model, FakeLaboratory().cohort.digest, accepted=task.work_key)
+    final = site.task(Stage.EVALUATE, ROUNDS + 1, model, FakeEngine().cohort.digest, accepted=task.work_key)
     until(site, courier, final, model, Done)
 
 
@@ -78,7 +78,7 @@ def test_the_model_loads_as_any_other(site: Site) -> None:
 
 
 def test_after_a_complete_run_the_final_model_is_here(site: Site) -> None:
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         _scored(site, courier)
         ask(site, courier, _end(site))
     work, card = site.settings.work, KeptModel(site.settings.work).card()
@@ -88,7 +88,7 @@ def test_after_a_complete_run_the_final_model_is_here(site: Site) -> None:
 
 
 def test_it_is_kept_before_the_end_is_told_which_may_never_be(site: Site) -> None:
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         _scored(site, courier)
     card = KeptModel(site.settings.work).card()
     assert card is not None
@@ -96,7 +96,7 @@ def test_it_is_kept_before_the_end_is_told_which_may_never_be(site: Site) -> Non
 
 
 def test_without_a_final_evaluation_the_newest_that_came_stays_and_the_report_says_which(site: Site) -> None:
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         _trained(site, courier)
         ask(site, courier, _end(site))
     card = KeptModel(site.settings.work).card()
@@ -107,7 +107,7 @@ def test_without_a_final_evaluation_the_newest_that_came_stays_and_the_report_sa
 
 @pytest.mark.parametrize("reason", [EndReason.ENDED, EndReason.FAULT])
 def test_a_run_that_was_stopped_leaves_its_model_as_well(site: Site, reason: EndReason) -> None:
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         _trained(site, courier)
         ask(site, courier, _end(site, reason))
     assert KeptModel(site.settings.work).card() is not None
@@ -115,7 +115,7 @@ def test_a_run_that_was_stopped_leaves_its_model_as_well(site: Site, reason: End
 
 
 def test_the_report_says_with_whom_what_for_how_long_and_what_left(site: Site) -> None:
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         _scored(site, courier)
         ask(site, courier, _end(site))
         ask(site, courier, _end(site))
@@ -168,7 +168,7 @@ def test_a_full_disk_keeps_the_task_until_the_model_can_be_kept(site: Site, monk
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         monkeypatch.setattr(kept_model, "write_handed", full)
         _scored(site, courier)
         answer, _ = ask(site, courier, _end(site))
@@ -205,7 +205,7 @@ def test_a_half_written_folder_is_no_model(site: Site) -> None:
 
 def test_what_left_is_noted_for_each_piece_of_work(site: Site) -> None:
     """An evaluation has no training loss that could leave."""
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         _scored(site, courier)
     trained, scored = Contribution(site.settings.work, site.invitation.plan.digest).pieces()
     assert "training loss" in trained.left
@@ -214,7 +214,7 @@ def test_what_left_is_noted_for_each_piece_of_work(site: Site) -> None:
 
 
 def test_a_line_that_a_crash_cut_off_costs_that_line_alone(site: Site) -> None:
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         _scored(site, courier)
     contribution = Contribution(site.settings.work, site.invitation.plan.digest)
     text = contribution.path.read_text()

@@ -1,4 +1,4 @@
-"""The guard at the border: what is not declared, not finite or of too few cases stays."""
+"""The guard at the site: what is not declared, not finite or of too few cases stays."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from wardround.site_client.agreement.agreement import Refusal
 from wardround.site_client.agreement.settings import Policy
 from wardround.site_client.between.folders import WorkResult
 from wardround.site_client.between.socket import CohortReport
-from wardround.site_client.courier.guard import Border
+from wardround.site_client.courier.guard import ReplyGuard
 
 BASE = base_model()
 GOOD: dict[str, np.ndarray] = {"model/weight": np.zeros((3, 2), np.float32), "model/count": np.array(8, np.int64)}
 DICE = MetricValue(value=0.5, count=4)
 
 
-def _border(**changes: object) -> Border:
-    return Border(a_study(), Policy.model_validate({"schema": 1, **changes}), "north")
+def _guard(**changes: object) -> ReplyGuard:
+    return ReplyGuard(a_study(), Policy.model_validate({"schema": 1, **changes}), "north")
 
 
 def _task(stage: Stage = Stage.TRAIN) -> Task:
@@ -34,16 +34,16 @@ def _result(update: bytes | None, metrics: dict[str, MetricValue] | None = None)
     return WorkResult(update=digest, train_cases=9, loss=0.5, metrics=metrics or {"dice": DICE}, seconds=1)
 
 
-def _blocked(border: Border, task: Task, result: WorkResult, update: bytes) -> str:
+def _blocked(guard: ReplyGuard, task: Task, result: WorkResult, update: bytes) -> str:
     with pytest.raises(Refusal) as caught:
-        border.release(task, result, update, BASE)
+        guard.release(task, result, update, BASE)
     assert caught.value.code is RefusalCode.REPLY_BLOCKED
     return caught.value.reason
 
 
 def test_a_sound_result_may_leave() -> None:
     update = pack(GOOD)
-    outgoing = _border().release(_task(), _result(update), update, BASE)
+    outgoing = _guard().release(_task(), _result(update), update, BASE)
     assert outgoing.reply.update == payload_digest(update)
     assert outgoing.reply.metrics == {"dice": DICE}
     assert outgoing.withheld == ()
@@ -62,42 +62,42 @@ def test_a_sound_result_may_leave() -> None:
 )
 def test_tensors_that_are_not_the_models_stay(arrays: dict[str, np.ndarray]) -> None:
     update = pack(arrays)
-    _blocked(_border(), _task(), _result(update), update)
+    _blocked(_guard(), _task(), _result(update), update)
 
 
 def test_bytes_that_are_no_tensors_stay() -> None:
-    _blocked(_border(), _task(), _result(b"case_007 is ill"), b"case_007 is ill")
+    _blocked(_guard(), _task(), _result(b"case_007 is ill"), b"case_007 is ill")
 
 
 def test_other_bytes_than_the_named_ones_stay() -> None:
-    assert "not those" in _blocked(_border(), _task(), _result(pack(GOOD)), BASE)
+    assert "not those" in _blocked(_guard(), _task(), _result(pack(GOOD)), BASE)
 
 
 def test_an_evaluation_sends_no_tensors() -> None:
     update = pack(GOOD)
-    _blocked(_border(), _task(Stage.EVALUATE), _result(update), update)
-    _blocked(_border(), _task(Stage.EVALUATE), _result(None), update)
-    _blocked(_border(), _task(), _result(None), b"")
-    assert _border().release(_task(Stage.EVALUATE), _result(None), b"", BASE).update == b""
+    _blocked(_guard(), _task(Stage.EVALUATE), _result(update), update)
+    _blocked(_guard(), _task(Stage.EVALUATE), _result(None), update)
+    _blocked(_guard(), _task(), _result(None), b"")
+    assert _guard().release(_task(Stage.EVALUATE), _result(None), b"", BASE).update == b""
 
 
 @pytest.mark.parametrize("name", ["case_007", "dice.case_007", "nsd", "test.case_007"])
 def test_a_metric_that_the_study_does_not_have_stays(name: str) -> None:
     update = pack(GOOD)
-    _blocked(_border(), _task(), _result(update, {name: DICE}), update)
+    _blocked(_guard(), _task(), _result(update, {name: DICE}), update)
 
 
 def test_metrics_of_few_cases_stay_and_are_named_in_the_log() -> None:
     update = pack(GOOD)
     metrics = {"dice": DICE, "dice.inner": MetricValue(value=1, count=2), "loss": MetricValue(value=1, count=3)}
-    outgoing = _border(minimum_validation_cases=3).release(_task(), _result(update, metrics), update, BASE)
+    outgoing = _guard(minimum_validation_cases=3).release(_task(), _result(update, metrics), update, BASE)
     assert set(outgoing.reply.metrics) == {"dice", "loss"}
     assert outgoing.withheld == ("dice.inner",)
 
 
 def test_the_policy_decides_which_metrics_leave() -> None:
     metrics = {"dice": DICE, "loss": DICE, "test.dice.outer": DICE}
-    outgoing = _border(metrics=["dice"]).release(_task(Stage.EVALUATE), _result(None, metrics), b"", BASE)
+    outgoing = _guard(metrics=["dice"]).release(_task(Stage.EVALUATE), _result(None, metrics), b"", BASE)
     assert set(outgoing.reply.metrics) == {"dice", "test.dice.outer"}
     assert outgoing.reply.loss is None
 
@@ -115,25 +115,25 @@ def test_the_policy_decides_which_metrics_leave() -> None:
 def test_a_number_that_is_not_declared_stays(name: str, value: float, said: str) -> None:
     update = pack(GOOD)
     result = _result(update, {name: MetricValue(value=value, count=4)})
-    assert said in _blocked(_border(), _task(), result, update)
+    assert said in _blocked(_guard(), _task(), result, update)
 
 
 def test_a_training_loss_beyond_all_bounds_stays() -> None:
     update = pack(GOOD)
     result = _result(update).model_copy(update={"loss": 1.7e308})
-    assert "training loss" in _blocked(_border(), _task(), result, update)
+    assert "training loss" in _blocked(_guard(), _task(), result, update)
 
 
 def test_a_small_cohort_takes_no_part() -> None:
     cohort = CohortReport(digest="a" * 64, train_cases=4, validation_cases=9, test_cases=9)
     with pytest.raises(Refusal) as caught:
-        _border().admit(cohort)
+        _guard().admit(cohort)
     assert caught.value.code is RefusalCode.COHORT_TOO_SMALL
-    _border(minimum_train_cases=4).admit(cohort)
+    _guard(minimum_train_cases=4).admit(cohort)
 
 
 def test_the_result_of_a_small_cohort_stays() -> None:
     update = pack(GOOD)
     with pytest.raises(Refusal) as caught:
-        _border(minimum_train_cases=10).release(_task(), _result(update), update, BASE)
+        _guard(minimum_train_cases=10).release(_task(), _result(update), update, BASE)
     assert caught.value.code is RefusalCode.COHORT_TOO_SMALL

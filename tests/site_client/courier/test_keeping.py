@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from tests.site_client.asking import ready, refusal, until
-from tests.site_client.support import FakeLaboratory, Site, base_model, build_site, courier_of, working_site
+from tests.site_client.support import FakeEngine, Site, base_model, build_site, courier_of, working_site
 from wardround.engine.basics.files import Rotation
 from wardround.federation.payload import pack
 from wardround.federation.protocol import Done, RefusalCode, Stage
 from wardround.site_client.between.folders import entries
 from wardround.site_client.events import Event, EventLog, Role, log_path, read_log
 
-COHORT = FakeLaboratory().cohort.digest
+COHORT = FakeEngine().cohort.digest
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def _names(site: Site, folder: str) -> set[str]:
 
 def test_a_model_that_does_not_fit_does_not_stay(site: Site) -> None:
     bad = pack({"model/weight": np.zeros((2, 3), np.float32), "model/count": np.array(7)})
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         ready(site, courier)
         task = site.task(Stage.TRAIN, 1, bad, COHORT)
         for _ in range(3):
@@ -52,7 +52,7 @@ def test_a_model_that_does_not_fit_does_not_stay(site: Site) -> None:
 
 def test_what_is_beyond_the_agreement_is_never_written(site: Site) -> None:
     _allow(site, "allowance: 3", "allowance: 0")
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         ready(site, courier)
         first = site.task(Stage.TRAIN, 1, base_model(1), COHORT)
         until(site, courier, first, base_model(1), Done)
@@ -63,7 +63,7 @@ def test_what_is_beyond_the_agreement_is_never_written(site: Site) -> None:
 
 
 def test_other_work_of_the_same_round_replaces_it(site: Site) -> None:
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         ready(site, courier)
         for value in (1, 2, 3):
             task = site.task(Stage.TRAIN, 1, base_model(value), COHORT)
@@ -108,8 +108,8 @@ def test_half_written_entries_are_swept_at_the_start(site: Site) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"half")
     site_courier.sweep()
-    laboratory = FakeLaboratory()
-    with working_site(site, laboratory) as courier:
+    engine = FakeEngine()
+    with working_site(site, engine) as courier:
         assert isinstance(until(site, courier, task, b"", Done), Done)
     assert not [path for path in left if path.exists()]
     assert entries(work / "tasks") == (task.work_key,)

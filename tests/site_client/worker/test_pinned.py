@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.site_client.asking import ready
-from tests.site_client.support import FakeLaboratory, Site, allow_changes, build_site, working_site, write_cohort
+from tests.site_client.support import FakeEngine, Site, allow_changes, build_site, working_site, write_cohort
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode, run
@@ -20,7 +20,7 @@ from wardround.federation.protocol import RefusalCode, Requirements
 from wardround.site_client.agreement.agreement import Refusal
 from wardround.site_client.cli import app
 from wardround.site_client.events import Event, Role, read_log
-from wardround.site_client.worker.engine import EngineLaboratory
+from wardround.site_client.worker.engine import WarmEngine
 from wardround.site_client.worker.pinned import Change, CohortPins
 from wardround.site_client.worker.twofold import Twofold
 
@@ -34,16 +34,16 @@ def site(tmp_path: Path) -> Site:
     return site
 
 
-def opened(site: Site) -> EngineLaboratory:
-    return EngineLaboratory.open(site.settings, site.agreement)
+def opened(site: Site) -> WarmEngine:
+    return WarmEngine.open(site.settings, site.agreement)
 
 
 def pins(site: Site) -> CohortPins:
     return CohortPins.of(site.settings.work, site.agreement.plan.study)
 
 
-def sets(laboratory: EngineLaboratory) -> dict[str, str]:
-    split = laboratory._bench.split
+def sets(engine: WarmEngine) -> dict[str, str]:
+    split = engine._bench.split
     return {case.patient: name for name, cases in split.sets.items() for case in cases}
 
 
@@ -83,9 +83,9 @@ CHANGES = {
 }
 
 
-def in_another_set(site: Site, laboratory: EngineLaboratory) -> tuple[str, str]:
+def in_another_set(site: Site, engine: WarmEngine) -> tuple[str, str]:
     """A trained patient, and one who is tested."""
-    where = sets(laboratory)
+    where = sets(engine)
     first, second = (
         next(patient for patient, name in where.items() if name == wanted) for wanted in ("training", "test")
     )
@@ -194,13 +194,13 @@ def test_another_order_free_columns_and_touched_files_are_no_change(site: Site) 
 
 
 def test_a_file_that_was_changed_in_place_with_its_time_put_back_is_noticed(site: Site) -> None:
-    laboratory, path = opened(site), site.folder / "images" / "case_002.nii.gz"
-    assert laboratory.is_current()
+    engine, path = opened(site), site.folder / "images" / "case_002.nii.gz"
+    assert engine.is_current()
     before, content = path.stat(), bytearray(path.read_bytes())
     content[-5] ^= 1
     path.write_bytes(bytes(content))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert not laboratory.is_current()
+    assert not engine.is_current()
 
 
 def test_an_accepted_change_is_that_one_alone(site: Site) -> None:
@@ -296,13 +296,13 @@ def test_a_plan_can_require_the_patient_column(site: Site, capsys: pytest.Captur
     assert b"require" not in canonical_model(plan)
     agreement = replace(site.agreement, invitation=site.agreement.invitation.model_copy(update={"plan": demanding}))
     with pytest.raises(Refusal, match="requires a PatientID column") as refused:
-        EngineLaboratory.open(site.settings, agreement)
+        WarmEngine.open(site.settings, agreement)
     assert refused.value.code is RefusalCode.PATIENTS_UNKNOWN
     assert not (site.settings.work / "store" / "cases").exists()
     header, *rows = site.settings.manifest.read_text().splitlines()
     lines = [f"{header},PatientID", *(f"{row},p{number}" for number, row in enumerate(rows))]
     site.settings.manifest.write_text("\n".join(lines))
-    assert EngineLaboratory.open(site.settings, agreement).cohort.train_cases == 4
+    assert WarmEngine.open(site.settings, agreement).cohort.train_cases == 4
 
 
 def _told(site: Site) -> list[str]:
@@ -315,13 +315,13 @@ def test_a_release_that_prepares_cases_otherwise_amid_a_run_is_told_of(
     site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     opened(site).pin()
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         ready(site, courier)
     assert _told(site) == []
     monkeypatch.setattr(ZNormalizeStep, "version", 7)
     opened(site).pin()
     for starts in (1, 2):  # at every start: a round with the new steps does not make them the old ones
-        with working_site(site, FakeLaboratory()) as courier:
+        with working_site(site, FakeEngine()) as courier:
             ready(site, courier)
         assert len(_told(site)) == starts
     assert "began with another version of z_normalize: it gives other voxels now" in _told(site)[0]
@@ -342,6 +342,6 @@ def test_a_record_without_versions_of_steps_is_read_and_says_nothing(
     assert b"steps" not in canonical_model(former)
     Twofold(pins(site).path).write(canonical_model(former))
     monkeypatch.setattr(ZNormalizeStep, "version", 7)
-    with working_site(site, FakeLaboratory()) as courier:
+    with working_site(site, FakeEngine()) as courier:
         ready(site, courier)
     assert _told(site) == []

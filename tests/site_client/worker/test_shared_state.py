@@ -1,4 +1,4 @@
-"""The worker's two threads meet at the desk: whatever they do in whatever order, it keeps its promises."""
+"""The worker's two threads meet in their shared state: whatever they do in whatever order, it keeps its promises."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from wardround.federation.protocol import RefusalCode
 from wardround.site_client.between.faults import Retry
 from wardround.site_client.between.socket import Ask, CohortReport, Fault
-from wardround.site_client.worker.shared_state import Desk
+from wardround.site_client.worker.shared_state import SharedState
 
 KEYS = tuple(digit * 64 for digit in "1234")
 COHORT = CohortReport(digest="c" * 64, train_cases=5, validation_cases=2, test_cases=2)
@@ -18,7 +18,7 @@ pauses = st.sampled_from([0.0, 10.0, None])
 
 
 class DeskMachine(RuleBasedStateMachine):
-    """A model of the desk beside the desk."""
+    """A model of the shared state beside it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class DeskMachine(RuleBasedStateMachine):
         self.at_work: str | None = None
         self.faults: dict[str, tuple[Fault, float | None]] = {}
         self.cohort = self.broken = False
-        self.desk = Desk(self.finished.__contains__, lambda: self.now)
+        self.shared = SharedState(self.finished.__contains__, lambda: self.now)
 
     # -- the courier
 
@@ -40,7 +40,7 @@ class DeskMachine(RuleBasedStateMachine):
             fault = self.faults.pop(key, None) and None
         if fault is None and key not in (self.wanted, self.at_work) and key not in self.finished:
             self.wanted = key
-        self.desk.answer(Ask(do="start", work_key=key))
+        self.shared.answer(Ask(do="start", work_key=key))
 
     @rule(seconds=st.sampled_from([1.0, 10.0]))
     def wait(self, seconds: float) -> None:
@@ -53,7 +53,7 @@ class DeskMachine(RuleBasedStateMachine):
     @rule()
     def begin(self) -> None:
         """The worker takes what is wanted."""
-        assert self.desk.next_work() == self.wanted
+        assert self.shared.next_work() == self.wanted
         self.at_work, self.wanted = self.wanted, None
 
     @precondition(lambda self: self.at_work is not None)
@@ -63,14 +63,14 @@ class DeskMachine(RuleBasedStateMachine):
         assert self.at_work is not None
         self.finished.add(self.at_work)
         self.at_work = None
-        self.desk.done()
+        self.shared.done()
 
     @precondition(lambda self: self.at_work is not None)
     @rule()
     def give_up(self) -> None:
         """Newer work has come, or the task is gone."""
         self.at_work = None
-        self.desk.done()
+        self.shared.done()
 
     @precondition(lambda self: self.at_work is not None)
     @rule(pause=pauses, code=st.sampled_from([RefusalCode.INTERNAL, RefusalCode.BAD_MODEL]))
@@ -80,14 +80,14 @@ class DeskMachine(RuleBasedStateMachine):
         fault = Fault(code=code, correlation=f"{len(self.faults):016x}")
         self.faults[self.at_work] = fault, None if pause is None else self.now + pause
         self.at_work = None
-        self.desk.failed(fault, Retry(pause))
+        self.shared.failed(fault, Retry(pause))
 
     @rule(key=keys)
     def resume(self, key: str) -> None:
         """A new process finds unfinished work."""
         if self.wanted is None:
             self.start_quietly(key)
-        self.desk.resume(key)
+        self.shared.resume(key)
 
     def start_quietly(self, key: str) -> None:
         """What `resume` does to the model."""
@@ -101,19 +101,19 @@ class DeskMachine(RuleBasedStateMachine):
     def cases_are_ready(self) -> None:
         """The cohort is open."""
         self.cohort, self.broken = True, False
-        self.desk.open_for(COHORT)
+        self.shared.open_for(COHORT)
 
     @rule()
     def cases_are_unusable(self) -> None:
         """The cohort cannot be used."""
         self.cohort, self.broken = False, True
-        self.desk.broken(Fault(code=RefusalCode.CASES_UNUSABLE, correlation="f" * 16))
+        self.shared.broken(Fault(code=RefusalCode.CASES_UNUSABLE, correlation="f" * 16))
 
     @rule()
     def cases_are_tried_again(self) -> None:
         """Trying again is no reason to say that all is well."""
         self.cohort = False
-        self.desk.preparing()
+        self.shared.preparing()
 
     # -- promises
 
@@ -122,7 +122,7 @@ class DeskMachine(RuleBasedStateMachine):
         """Readiness and each work's state are those of the model."""
         readiness = "broken" if self.broken else "ready" if self.cohort else "preparing"
         for key in KEYS:
-            report = self.desk.answer(Ask(do="wait", work_key=key))
+            report = self.shared.answer(Ask(do="wait", work_key=key))
             assert report.readiness == readiness
             assert report.work is not None
             assert report.work.state == self._state(key)
@@ -131,7 +131,7 @@ class DeskMachine(RuleBasedStateMachine):
     @invariant()
     def work_is_halted_for_newer_work_only(self) -> None:
         """Nothing else interrupts it."""
-        assert self.desk.must_halt() is (self.wanted is not None)
+        assert self.shared.must_halt() is (self.wanted is not None)
 
     def _state(self, key: str) -> str:
         if key in (self.at_work, self.wanted):

@@ -16,7 +16,7 @@ from wardround.federation.protocol import Plan, Ready, Task
 
 
 @dataclass(frozen=True)
-class RoundDesk:
+class RoundContext:
     """What all conversations of a round share.
 
     Attributes:

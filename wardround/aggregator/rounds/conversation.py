@@ -12,7 +12,7 @@ import threading
 from dataclasses import replace
 
 from wardround.aggregator.journal import Event
-from wardround.aggregator.rounds.context import Question, RoundDesk, Traffic
+from wardround.aggregator.rounds.context import Question, RoundContext, Traffic
 from wardround.aggregator.rounds.inbox import Inbox
 from wardround.aggregator.rounds.inspection import AnswerError, Blame
 from wardround.aggregator.rounds.movement import Movement
@@ -51,8 +51,10 @@ class Conversation:
     `times` are those of the site in this round, as far as they are known from before a restart.
     """
 
-    def __init__(self, desk: RoundDesk, member: Member, inbox: Inbox, now: float, times: SiteTimes = _UNKNOWN) -> None:
-        self._desk = desk
+    def __init__(
+        self, context: RoundContext, member: Member, inbox: Inbox, now: float, times: SiteTimes = _UNKNOWN
+    ) -> None:
+        self._context = context
         self._member = member
         self._inbox = inbox
         self._lock = threading.RLock()
@@ -62,7 +64,7 @@ class Conversation:
         self._troubles = 0
         self._out_of_order = self._plainly = False
         self._asked = inbox.asked()
-        self._greet = member.name not in desk.cohorts
+        self._greet = member.name not in context.cohorts
         self._send_model = self._asked is None
         self._closed = self._barred = False
         self.traffic = Traffic()
@@ -95,7 +97,7 @@ class Conversation:
         with self._lock:
             if self._barred:
                 return
-            due = self._status.since + self._desk.patience.persuasion(self._refusals)
+            due = self._status.since + self._context.patience.persuasion(self._refusals)
             if self._status.state is SiteState.DECLINED and now >= due:
                 self._greet = True
                 self._wake = now
@@ -132,7 +134,7 @@ class Conversation:
                 self._again("no answer", now)
                 return
             try:
-                reply = self._desk.inspector.open(answer, self._desk.ring.current(self._member))
+                reply = self._context.inspector.open(answer, self._context.ring.current(self._member))
                 self._status = replace(self._status, heard=now)
                 self._understand(question, reply, answer, now)
             except AnswerError as error:
@@ -144,7 +146,7 @@ class Conversation:
 
     def _note_keys(self, now: float) -> None:
         """A site whose key was revoked has declined, also if its reply is here; with a new key it is asked again."""
-        revoked = self._desk.ring.is_revoked(self.site)
+        revoked = self._context.ring.is_revoked(self.site)
         if self._closed or revoked == self._barred:
             return
         self._barred = revoked
@@ -157,7 +159,7 @@ class Conversation:
 
     def _note_presence(self, now: float, silent: float | None) -> bool:
         """Whether the site is there."""
-        online = silent is not None and silent <= self._desk.patience.silence
+        online = silent is not None and silent <= self._context.patience.silence
         if not online:
             self._move(SiteState.OFFLINE, now)
             return False
@@ -172,7 +174,7 @@ class Conversation:
         return self._hello() if self._greet else self._work()
 
     def _hello(self) -> Question:
-        plan = self._desk.plan
+        plan = self._context.plan
         hello = Task(
             site=self.site,
             plan=plan.digest,
@@ -181,46 +183,46 @@ class Conversation:
             ask=secrets.token_hex(16),
             offer=plan,
             features=() if self._plainly else FEATURES,
-            names=None if self._plainly else self._desk.names,
+            names=None if self._plainly else self._context.names,
         )
         return self._seal(hello, b"")
 
     def _work(self) -> Question:
-        asked, order = self._prepare(), self._desk.inspector.order
+        asked, order = self._prepare(), self._context.inspector.order
         task = Task(
             site=self.site,
-            plan=self._desk.plan.digest,
+            plan=self._context.plan.digest,
             stage=order.stage,
             round=order.round,
             base=order.base,
             work_key=asked.work_key,
-            accepted=self._desk.accepted.get(self.site),
+            accepted=self._context.accepted.get(self.site),
             ask=secrets.token_hex(16),
         )
-        payload = self._desk.model() if self._send_model else b""
+        payload = self._context.model() if self._send_model else b""
         if self._send_model:
             self._record(Event.TASK_SENT, bytes=len(payload), stage=order.stage.value)
         self._send_model = False
         return self._seal(task, payload)
 
     def _seal(self, task: Task, payload: Payload) -> Question:
-        expected = self._desk.model_bytes if task.stage is Stage.TRAIN else 0
-        timeout = self._desk.patience.for_transfer(len(payload) + expected)
-        return Question(task, seal_task(task, payload, self._desk.key), timeout)
+        expected = self._context.model_bytes if task.stage is Stage.TRAIN else 0
+        timeout = self._context.patience.for_transfer(len(payload) + expected)
+        return Question(task, seal_task(task, payload, self._context.key), timeout)
 
     def _prepare(self) -> Asked:
         """Write down what is asked before it is asked; a new cohort is new work, with a model of its own."""
-        ready, order = self._desk.cohorts[self.site], self._desk.inspector.order
+        ready, order = self._context.cohorts[self.site], self._context.inspector.order
         asked = Asked(
             site=self.site,
             cohort=ready.cohort,
             train_cases=ready.train_cases,
             validation_cases=ready.validation_cases,
             test_cases=ready.test_cases,
-            work_key=work_key(self._desk.plan.digest, order.stage, order.round, order.base, ready.cohort),
+            work_key=work_key(self._context.plan.digest, order.stage, order.round, order.base, ready.cohort),
         )
         if asked != self._asked:
-            before = self._asked.cohort if self._asked is not None else self._desk.former.get(self.site)
+            before = self._asked.cohort if self._asked is not None else self._context.former.get(self.site)
             if before not in (None, asked.cohort):
                 cases = {"train_cases": asked.train_cases, "validation_cases": asked.validation_cases}
                 self._record(Event.COHORT_CHANGED, cohort=asked.cohort, **cases)
@@ -252,11 +254,11 @@ class Conversation:
             raise AnswerError(Blame.UNPROVEN, "the answer does not belong to a round")
 
     def _welcome(self, ready: Ready, now: float) -> None:
-        if ready.plan != self._desk.plan.digest:
+        if ready.plan != self._context.plan.digest:
             self._decline("its answer names another plan", now)
             return
-        self._desk.inspector.check_ready(ready)
-        self._desk.cohorts[self.site] = ready
+        self._context.inspector.check_ready(ready)
+        self._context.cohorts[self.site] = ready
         self._greet = False
         self._recover(now)
         self._wake = now
@@ -264,12 +266,12 @@ class Conversation:
         self._record(Event.SITE_READY, cohort=ready.cohort, version=ready.version, **cases)
 
     def _follow(self, working: Working, now: float) -> None:
-        self._desk.inspector.check_progress(working)
+        self._context.inspector.check_progress(working)
         if working.phase in _AT_WORK:
             self._recover(now)
         elif working.phase == "preparing" and self._status.preparing is None:
             self._status = replace(self._status, preparing=now)
-        self._failures, self._wake = 0, max(now, self._asked_at + self._desk.patience.pause)
+        self._failures, self._wake = 0, max(now, self._asked_at + self._context.patience.pause)
         self._status = replace(
             self._status,
             phase=working.phase,
@@ -293,7 +295,7 @@ class Conversation:
             self._again("the model that was sent has not arrived", now)
 
     def _accept_refusal(self, refused: Refused, now: float) -> None:
-        bearing, reason = MEANINGS[refused.code].bearing, reason_of(refused, self._desk.terms)
+        bearing, reason = MEANINGS[refused.code].bearing, reason_of(refused, self._context.terms)
         if bearing is Bearing.DECLINED:
             self._decline(reason, now, code=refused.code.value, correlation=refused.correlation)
             return
@@ -319,8 +321,8 @@ class Conversation:
     def _take(self, done: Done, answer: Envelope, now: float) -> None:
         if self._asked is None:
             raise AnswerError(Blame.UNPROVEN, "the reply is to a task that was not sent")
-        accepted = self._desk.inspector.accept(done, answer.payload, self._asked)
-        self.movement = self._desk.inspector.measure(accepted)
+        accepted = self._context.inspector.accept(done, answer.payload, self._asked)
+        self.movement = self._context.inspector.measure(accepted)
         self._inbox.put(answer)
         self._record(
             Event.REPLY_STORED, work_key=done.work_key, bytes=len(answer.payload), seconds=round(done.seconds, 3)
@@ -344,7 +346,7 @@ class Conversation:
     def _again(self, reason: str, now: float) -> None:
         """Ask again after a while, a longer one each time."""
         self._failures += 1
-        delay = self._desk.patience.retry(self._failures)
+        delay = self._context.patience.retry(self._failures)
         self._wake = now + delay
         if without_id(reason) != without_id(self._status.reason):
             self._record(Event.SITE_TROUBLE, detail=reason, retry_in=delay)
@@ -362,11 +364,11 @@ class Conversation:
             return
         try:
             envelope = self._inbox.get()
-            reply = self._desk.inspector.open_kept(envelope, self._desk.ring.signers(self._member))
+            reply = self._context.inspector.open_kept(envelope, self._context.ring.signers(self._member))
             if not isinstance(reply, Done):
                 raise AnswerError(Blame.UNPROVEN, "the stored answer is not a finished reply")
-            accepted = self._desk.inspector.accept(reply, envelope.payload, self._asked)
-            self.movement = self._desk.inspector.measure(accepted)
+            accepted = self._context.inspector.accept(reply, envelope.payload, self._asked)
+            self.movement = self._context.inspector.measure(accepted)
         except (AnswerError, FileNotFoundError) as error:
             self._record(Event.REPLY_DAMAGED, detail=str(error))
             self._inbox.discard()
@@ -382,7 +384,7 @@ class Conversation:
             self._status = replace(self._status, **changes)  # type: ignore[arg-type]
 
     def _record(self, event: Event, **facts: str | int | float) -> None:
-        self._desk.journal.record(event, round=self._desk.inspector.order.round, site=self.site, **facts)
+        self._context.journal.record(event, round=self._context.inspector.order.round, site=self.site, **facts)
 
 
 def _awaits_its_staff(refused: Refused) -> bool:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from wardround.aggregator.journal import Event, Journal
 from wardround.aggregator.roster.keyring import KeyRing
-from wardround.aggregator.rounds.context import RoundDesk
+from wardround.aggregator.rounds.context import RoundContext
 from wardround.aggregator.rounds.conversation import Conversation
 from wardround.aggregator.rounds.folding import Folding, Outgrowth, SpoiledReplyError
 from wardround.aggregator.rounds.gathering import Gathering
@@ -225,7 +225,7 @@ class RoundLoop:
     ) -> Gathering:
         """The round's conversations. Once it is decided whose replies are folded, only theirs are wanted, and all."""
         run, order = self.run_plan, inspector.order
-        desk = RoundDesk(
+        context = RoundContext(
             plan=run.plan,
             names=run.roster.names,
             key=run.key,
@@ -254,7 +254,7 @@ class RoundLoop:
         )
         members = [member for member in run.roster.members if member.name in wanted]
         conversations = {
-            member.name: Conversation(desk, member, folder.inbox(member.name), started, times.of(member.name))
+            member.name: Conversation(context, member, folder.inbox(member.name), started, times.of(member.name))
             for member in members
         }
         return Gathering(order.round, conversations, rules, self.journal, times, lambda: self.state.is_ended)

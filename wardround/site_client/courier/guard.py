@@ -1,4 +1,4 @@
-"""The guard at the site's border: what a result must be before the courier signs it."""
+"""The outbound guard: what a result must be before the courier signs it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Outgoing:
 
 
 @dataclass(frozen=True)
-class Border:
+class ReplyGuard:
     """What decides whether a result may leave: the study's names, plan and policy, and the cohort's size.
 
     Attributes:

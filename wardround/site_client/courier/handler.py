@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import threading
 import time
 import traceback
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -16,8 +14,6 @@ from wardround import __version__
 from wardround.engine.basics.files import DamagedError
 from wardround.engine.basics.problems import InputError
 from wardround.federation.envelope import Envelope
-from wardround.federation.flower.shelf import Shelf
-from wardround.federation.identities import SiteKeys
 from wardround.federation.protocol import (
     FEATURES,
     TEST_CASES,
@@ -36,9 +32,9 @@ from wardround.federation.protocol import (
 )
 from wardround.federation.sealing import SealError, open_task, seal_reply
 from wardround.site_client.agreement.account import Account
-from wardround.site_client.agreement.agreement import Agreement, Refusal, check_membership, policy_in_force
-from wardround.site_client.agreement.settings import Policy, SiteSettings
-from wardround.site_client.between.folders import Outbox, Results, Tasks, WorkResult
+from wardround.site_client.agreement.agreement import Refusal, check_membership, policy_in_force
+from wardround.site_client.agreement.settings import Policy
+from wardround.site_client.between.folders import WorkResult
 from wardround.site_client.between.health import HealthFile
 from wardround.site_client.between.socket import Ask, AskWorker, Fault, Phase, WorkerReport, WorkerUnreachableError
 from wardround.site_client.courier.answers import (
@@ -51,11 +47,12 @@ from wardround.site_client.courier.answers import (
     working,
 )
 from wardround.site_client.courier.farewell import Farewell
-from wardround.site_client.courier.guard import Border, Outgoing
+from wardround.site_client.courier.guard import Outgoing, ReplyGuard
 from wardround.site_client.courier.keeping import Keeping
 from wardround.site_client.courier.own_report import is_complete
 from wardround.site_client.courier.peer import PeerFile
-from wardround.site_client.events import Event, EventLog
+from wardround.site_client.courier.tools import CourierTools
+from wardround.site_client.events import Event
 
 _SLICE_SECONDS = 0.5
 _REFUSED_FOR_GOOD = frozenset(
@@ -72,47 +69,16 @@ _REFUSED_FOR_GOOD = frozenset(
 _LONGEST_ABSENCE = 120.0
 
 
-@dataclass(frozen=True)
-class Office:
-    """What the courier works with."""
-
-    settings: SiteSettings
-    agreement: Agreement
-    keys: SiteKeys
-    log: EventLog
-    stop: threading.Event
-
-    @property
-    def tasks(self) -> Tasks:
-        """Accepted tasks, for the worker."""
-        return Tasks(self.settings.work / "tasks")
-
-    @property
-    def results(self) -> Results:
-        """What the worker has finished."""
-        return Results(self.settings.work / "results")
-
-    @property
-    def outbox(self) -> Outbox:
-        """Signed replies."""
-        return Outbox(self.settings.work / "outbox")
-
-    @property
-    def arriving(self) -> Shelf:
-        """Pieces of a model that is on its way."""
-        return Shelf(self.settings.work / "arriving")
-
-
 class Courier:
     """Answers the aggregator's messages, one at a time, each within the settings' `answer_seconds` or little more."""
 
-    def __init__(self, office: Office, ask: AskWorker) -> None:
-        self._office = office
+    def __init__(self, tools: CourierTools, ask: AskWorker) -> None:
+        self._tools = tools
         self._ask = ask
-        self._account = Account(office.settings.work / "account", office.agreement.plan, self._say_mended)
-        self._keeping = Keeping(office.tasks, office.results, office.outbox, office.log)
-        self._peer = PeerFile(office.settings.work)
-        self._farewell = Farewell(office.settings, office.agreement, self._keeping, office.log)
+        self._account = Account(tools.settings.work / "account", tools.agreement.plan, self._say_mended)
+        self._keeping = Keeping(tools.tasks, tools.results, tools.outbox, tools.log)
+        self._peer = PeerFile(tools.settings.work)
+        self._farewell = Farewell(tools.settings, tools.agreement, self._keeping, tools.log)
         self._away_since: float | None = None
         self._told = ""
 
@@ -123,15 +89,15 @@ class Courier:
         with contextlib.suppress(Refusal):  # an account that is damaged is told when a task comes
             if self._account.tally().concluded is not None:
                 self._wind_up()  # what a kill or a full disk has kept from being done
-        self._keeping.forget_those_of_a_former_key(self._office.agreement.invitation.coordinator_key)
+        self._keeping.forget_those_of_a_former_key(self._tools.agreement.invitation.coordinator_key)
 
     def _look_for_the_account(self) -> None:
         """Say so where work was done for the accepted plan and nothing is written down about it any more."""
-        plan = self._office.agreement.plan.digest
+        plan = self._tools.agreement.plan.digest
         with contextlib.suppress(Refusal):  # one that is damaged is told when a task comes
-            known = any(task.plan == plan for _, task in self._office.tasks.all())
+            known = any(task.plan == plan for _, task in self._tools.tasks.all())
             if known and self._account.tally().works == 0:
-                self._office.log.record_fault(Event.ACCOUNT_LOST, file=str(self._office.settings.work / "account"))
+                self._tools.log.record_fault(Event.ACCOUNT_LOST, file=str(self._tools.settings.work / "account"))
 
     def is_over(self) -> bool:
         """Whether the run has ended, as far as this site was told."""
@@ -143,7 +109,7 @@ class Courier:
         """The signed answer to one message. Never raises: what fails is refused by code, and logged with its reason."""
         task: Task | None = None
         try:
-            task = open_task(envelope, self._office.agreement.invitation.coordinator_key)
+            task = open_task(envelope, self._tools.agreement.invitation.coordinator_key)
             self._check(task)
             return self._answer(task, envelope)
         except Exception as error:
@@ -151,11 +117,11 @@ class Courier:
             return self._refuse(task, error)
 
     def _check(self, task: Task) -> None:
-        if task.site != self._office.settings.name:
+        if task.site != self._tools.settings.name:
             raise Refusal(RefusalCode.NOT_FOR_THIS_SITE, "the task names another site")
-        plan = self._office.agreement.plan
+        plan = self._tools.agreement.plan
         if task.plan != plan.digest:
-            raise other_plan(self._office.agreement, task)
+            raise other_plan(self._tools.agreement, task)
         if task.stage is Stage.HELLO:
             return
         if task.stage is Stage.CONCLUDE:
@@ -167,32 +133,32 @@ class Courier:
         check_place(plan, task)
 
     def _policy(self) -> Policy:
-        office = self._office
-        policy = policy_in_force(office.settings.policy, office.agreement)
+        tools = self._tools
+        policy = policy_in_force(tools.settings.policy, tools.agreement)
         try:
-            check_membership(office.settings, office.keys, office.agreement)
+            check_membership(tools.settings, tools.keys, tools.agreement)
         except InputError as error:
             raise Refusal(RefusalCode.ROSTER_NOT_ACCEPTED, str(error)) from error
         return policy
 
     def _answer(self, task: Task, envelope: Envelope) -> Envelope:
-        policy, agreement = self._policy(), self._office.agreement
+        policy, agreement = self._policy(), self._tools.agreement
         if task.stage is Stage.CONCLUDE:
             return self._seal(self._conclude(task))
         if task.stage is Stage.HELLO or task.work_key is None:
-            border = Border(agreement.study, policy, self._office.settings.name)
-            return self._seal(self._hello(task, border))
+            guard = ReplyGuard(agreement.study, policy, self._tools.settings.name)
+            return self._seal(self._hello(task, guard))
         key = task.work_key
-        kept = self._keeping.reply(key, self._office.keys.signing_public)
+        kept = self._keeping.reply(key, self._tools.keys.signing_public)
         if kept is not None:
             return self._send(task, key, kept)
         self._check_cohort(task, key)
-        if not self._office.tasks.has(key) and not self._take(task, key, envelope, policy):
+        if not self._tools.tasks.has(key) and not self._take(task, key, envelope, policy):
             return self._seal(Missing(site=task.site, ask=task.ask, work_key=key))
-        self._office.arriving.clear()
+        self._tools.arriving.clear()
         leaves, understood = agreement.plan.outgoing, self._peer.features()
-        border = Border(agreement.study, policy, self._office.settings.name, leaves, understood)
-        return self._work(task, key, border)
+        guard = ReplyGuard(agreement.study, policy, self._tools.settings.name, leaves, understood)
+        return self._work(task, key, guard)
 
     def _conclude(self, task: Task) -> Concluded:
         """The run has ended: say so once. If it is complete, keep nothing that only a next round would have needed."""
@@ -205,9 +171,9 @@ class Courier:
         complete = is_complete(self._account.tally())
         self._farewell.wind_up(complete=complete)
         if complete:
-            self._office.arriving.clear()
+            self._tools.arriving.clear()
 
-    def _hello(self, task: Task, border: Border) -> Reply:
+    def _hello(self, task: Task, guard: ReplyGuard) -> Reply:
         self._peer.note(task.features)
         report = self._reach(Ask(do="status"))
         if report is None:
@@ -216,12 +182,12 @@ class Courier:
             return Working(site=task.site, ask=task.ask, phase="preparing")
         if report.cohort is None:
             return self._passed_on(task, report)
-        border.admit(report.cohort)
+        guard.admit(report.cohort)
         counts = {
             "train_cases": report.cohort.train_cases,
             "validation_cases": report.cohort.validation_cases,
         }
-        self._office.log.record(Event.HELLO_ANSWERED, **counts)
+        self._tools.log.record(Event.HELLO_ANSWERED, **counts)
         return Ready(
             site=task.site,
             ask=task.ask,
@@ -238,7 +204,7 @@ class Courier:
 
         Nothing is written before it is known that the work is agreed to, not refused before, and that it has room.
         """
-        log = self._office.log
+        log = self._tools.log
         self._account.check(task, policy.allowance)
         if not envelope.payload:
             log.record(Event.MODEL_MISSING, work_key=key, round=task.round)
@@ -248,7 +214,7 @@ class Courier:
             self._keeping.make_way(task, key)
             self._keeping.make_room(key, len(envelope.payload), 10**6 * policy.task_megabytes)
             self._account.take(task, policy.allowance)
-            self._office.tasks.put(key, envelope)
+            self._tools.tasks.put(key, envelope)
         except InputError as error:
             raise Refusal(RefusalCode.DISK_FULL, str(error)) from error
         log.record(
@@ -267,15 +233,15 @@ class Courier:
         if fault is not None and fault.code in _REFUSED_FOR_GOOD:
             raise Refusal(fault.code, f"the worker has refused this task, see its log under {fault.correlation}")
 
-    def _work(self, task: Task, key: Digest, border: Border) -> Envelope:
+    def _work(self, task: Task, key: Digest, guard: ReplyGuard) -> Envelope:
         """Have the worker do it; wait for a while; seal the result if there is one by then."""
         self._reach(Ask(do="start", work_key=key))
         report = self._wait(key)
-        if self._office.results.has(key):
-            return self._finish(task, key, border)
-        if not self._office.tasks.has(key):
+        if self._tools.results.has(key):
+            return self._finish(task, key, guard)
+        if not self._tools.tasks.has(key):
             return self._seal(Missing(site=task.site, ask=task.ask, work_key=key))
-        self._office.arriving.clear()
+        self._tools.arriving.clear()
         if report is None or report.work is None:
             return self._seal(self._without_worker(task))
         if report.readiness == "broken" or report.work.state == "refused":
@@ -285,7 +251,7 @@ class Courier:
     def _without_worker(self, task: Task) -> Reply:
         """The answer while nobody answers on the worker's socket: it starts, or it keeps ending."""
         self._away_since = self._away_since or time.monotonic()
-        trouble = HealthFile(self._office.settings.work).trouble()
+        trouble = HealthFile(self._tools.settings.work).trouble()
         if trouble is None and time.monotonic() - self._away_since >= _LONGEST_ABSENCE:
             trouble = RefusalCode.WORKER_FAILED
         if isinstance(trouble, Fault):
@@ -304,51 +270,51 @@ class Courier:
             raise Refusal(RefusalCode.COHORT_CHANGED, "the work key is not that of the cohort that is here now")
 
     def _wait(self, key: Digest) -> WorkerReport | None:
-        deadline = time.monotonic() + self._office.settings.answer_seconds
+        deadline = time.monotonic() + self._tools.settings.answer_seconds
         report = self._reach(Ask(do="wait", work_key=key))
-        while not self._office.results.has(key) and time.monotonic() < deadline and not self._office.stop.is_set():
+        while not self._tools.results.has(key) and time.monotonic() < deadline and not self._tools.stop.is_set():
             if report is None:
-                self._office.stop.wait(_SLICE_SECONDS)
-            elif report.readiness == "broken" or state_of(report) == "refused" or not self._office.tasks.has(key):
+                self._tools.stop.wait(_SLICE_SECONDS)
+            elif report.readiness == "broken" or state_of(report) == "refused" or not self._tools.tasks.has(key):
                 break
             report = self._reach(Ask(do="wait", work_key=key, seconds=_SLICE_SECONDS))
             if state_of(report) == "unknown":
                 self._reach(Ask(do="start", work_key=key))
         return report
 
-    def _finish(self, task: Task, key: Digest, border: Border) -> Envelope:
+    def _finish(self, task: Task, key: Digest, guard: ReplyGuard) -> Envelope:
         """Pass a result through the guard, sign it, and keep it: from now on these bytes are the answer."""
-        office = self._office
+        tools = self._tools
         try:
-            result, outgoing = self._release(task, key, border)
+            result, outgoing = self._release(task, key, guard)
         except DamagedError as error:
             return self._seal(self._mend(task, key, error))
         except Refusal:
             # What may not leave is of no use: when it is asked for again, the worker does it anew.
-            office.results.remove(key)
+            tools.results.remove(key)
             raise
         if outgoing.withheld:
-            office.log.record(Event.METRICS_WITHHELD, work_key=key, names=", ".join(outgoing.withheld))
-        sealed = seal_reply(outgoing.reply, outgoing.update, office.keys.signing)
-        office.log.record(Event.REPLY_SEALED, work_key=key, round=task.round)
-        self._account.release(task, outgoing.reply.update, border.policy.allowance)
-        office.outbox.put(key, sealed)
-        office.log.record(Event.OUTBOX_WRITTEN, work_key=key, round=task.round, digest=outgoing.reply.update)
+            tools.log.record(Event.METRICS_WITHHELD, work_key=key, names=", ".join(outgoing.withheld))
+        sealed = seal_reply(outgoing.reply, outgoing.update, tools.keys.signing)
+        tools.log.record(Event.REPLY_SEALED, work_key=key, round=task.round)
+        self._account.release(task, outgoing.reply.update, guard.policy.allowance)
+        tools.outbox.put(key, sealed)
+        tools.log.record(Event.OUTBOX_WRITTEN, work_key=key, round=task.round, digest=outgoing.reply.update)
         self._farewell.note(task, result, outgoing, sealed)
         return self._send(task, key, sealed)
 
-    def _release(self, task: Task, key: Digest, border: Border) -> tuple[WorkResult, Outgoing]:
-        office = self._office
+    def _release(self, task: Task, key: Digest, guard: ReplyGuard) -> tuple[WorkResult, Outgoing]:
+        tools = self._tools
         try:
-            result = office.results.get(key)
+            result = tools.results.get(key)
         except ValidationError as error:
             raise Refusal(RefusalCode.REPLY_BLOCKED, "the worker's result is not of the declared form") from error
-        update = office.results.update(key, result.update)
-        return result, border.release(task, result, update, office.tasks.base(key, task.base))
+        update = tools.results.update(key, result.update)
+        return result, guard.release(task, result, update, tools.tasks.base(key, task.base))
 
     def _mend(self, task: Task, key: Digest, error: DamagedError) -> Reply:
         """A damaged result is made again, a damaged model asked for again."""
-        if self._office.results.root in error.path.parents:
+        if self._tools.results.root in error.path.parents:
             self._keeping.damaged(key, error.path, "the work is done again")
             self._reach(Ask(do="start", work_key=key))
             return Working(site=task.site, ask=task.ask, work_key=key, phase="queued")
@@ -356,7 +322,7 @@ class Courier:
         return Missing(site=task.site, ask=task.ask, work_key=key)
 
     def _send(self, task: Task, key: Digest, sealed: Envelope) -> Envelope:
-        self._office.log.record(Event.REPLY_SENT, work_key=key, round=task.round, megabytes=megabytes(sealed.payload))
+        self._tools.log.record(Event.REPLY_SENT, work_key=key, round=task.round, megabytes=megabytes(sealed.payload))
         return sealed
 
     def _passed_on(self, task: Task, report: WorkerReport) -> Refused:
@@ -369,13 +335,13 @@ class Courier:
         return self._say_fault(task, fault)
 
     def _say_mended(self, file: Path) -> None:
-        self._office.log.record(Event.DAMAGE_FOUND, file=str(file), remedy="it was made again from its copy")
+        self._tools.log.record(Event.DAMAGE_FOUND, file=str(file), remedy="it was made again from its copy")
 
     def _say_fault(self, task: Task, fault: Fault) -> Refused:
         # The aggregator asks again while a fault lasts, such as a full disk: one line tells of it.
         if fault.correlation != self._told:
             self._told, facts = fault.correlation, fault.model_dump(mode="json")
-            self._office.log.record(Event.TASK_REFUSED, **facts, reason="see the worker's log")
+            self._tools.log.record(Event.TASK_REFUSED, **facts, reason="see the worker's log")
         return Refused(
             site=task.site, ask=task.ask, work_key=task.work_key, code=fault.code, correlation=fault.correlation
         )
@@ -384,8 +350,8 @@ class Courier:
         correlation, code = secrets.token_hex(8), code_for(error)
         known = isinstance(error, Refusal | SealError)
         reason = str(error) if known else "".join(traceback.format_exception(error))
-        self._office.log.record_fault(Event.TASK_REFUSED, code=code.value, correlation=correlation, reason=reason)
-        return self._seal(refused(self._office.settings.name, self._office.agreement, task, code, correlation))
+        self._tools.log.record_fault(Event.TASK_REFUSED, code=code.value, correlation=correlation, reason=reason)
+        return self._seal(refused(self._tools.settings.name, self._tools.agreement, task, code, correlation))
 
     def _reach(self, ask: Ask) -> WorkerReport | None:
         try:
@@ -398,4 +364,4 @@ class Courier:
     def _seal(self, reply: Reply) -> Envelope:
         if isinstance(reply, Done):
             raise TypeError("a finished reply is sealed once, by _finish")
-        return seal_reply(reply, b"", self._office.keys.signing)
+        return seal_reply(reply, b"", self._tools.keys.signing)

@@ -12,7 +12,8 @@ from wardround.federation.identities import SiteKeys
 from wardround.site_client.agreement.agreement import Agreement
 from wardround.site_client.agreement.settings import SiteSettings
 from wardround.site_client.between.socket import worker_at
-from wardround.site_client.courier.handler import Courier, Office
+from wardround.site_client.courier.handler import Courier
+from wardround.site_client.courier.tools import CourierTools
 from wardround.site_client.events import Event, EventLog
 from wardround.site_client.installation import installation_of
 
@@ -41,8 +42,8 @@ def run_courier(
     from wardround.federation.flower.node import node
 
     address = settings.address or agreement.address
-    office = Office(settings, agreement, keys, log, stop)
-    courier = Courier(office, worker_at(settings.work))
+    tools = CourierTools(settings, agreement, keys, log, stop)
+    courier = Courier(tools, worker_at(settings.work))
     log.record_fault(Event.STARTED)
     courier.sweep()
     with health_service(settings.health_port) as tell:
@@ -54,7 +55,7 @@ def run_courier(
             on_event=_Listener(address, log, tell, courier.is_over).hear,
             stop=stop,
             installation=installation_of(settings.work),
-            shelf=office.arriving,
+            shelf=tools.arriving,
         )
     log.record_fault(Event.STOPPED)
 

@@ -81,7 +81,7 @@ class Trained:
     loss: float
 
 
-class Laboratory(Protocol):
+class SiteEngine(Protocol):
     """A study and a cohort, ready to work on."""
 
     @property
@@ -105,7 +105,7 @@ class Laboratory(Protocol):
         """Train for a round. Raises `HaltedError`, `Refusal` on divergence, `InputError` on bad cases."""
 
 
-class EngineLaboratory:
+class WarmEngine:
     """The local engine on this site's cohort."""
 
     def __init__(self, bench: Workbench, settings: SiteSettings, total_steps: int, pins: CohortPins) -> None:
@@ -115,7 +115,7 @@ class EngineLaboratory:
         self._made: Learner | None = None
 
     @classmethod
-    def open(cls, settings: SiteSettings, agreement: Agreement) -> EngineLaboratory:
+    def open(cls, settings: SiteSettings, agreement: Agreement) -> WarmEngine:
         """Read, check, split and preprocess the cohort. Raises `InputError` with every problem.
 
         Once work has begun, patients stay in their sets, and a changed cohort is refused (`Refusal`) unless the policy

@@ -26,8 +26,8 @@ from wardround.site_client.between.folders import sweep as sweep_entries
 from wardround.site_client.events import Event, EventLog
 from wardround.site_client.processes import StopRequest
 from wardround.site_client.worker.carried import CarriedState
-from wardround.site_client.worker.engine import MODEL_GROUP, Laboratory, Trained, TrainingJob, Watch
-from wardround.site_client.worker.shared_state import Desk, Pace
+from wardround.site_client.worker.engine import MODEL_GROUP, SiteEngine, Trained, TrainingJob, Watch
+from wardround.site_client.worker.shared_state import Pace, SharedState
 
 _SPOKEN_EVERY = 10.0
 
@@ -38,13 +38,13 @@ class _Scores(WireModel):
 
 
 @dataclass(frozen=True)
-class Workroom:
-    """What the worker works with: files, log, desk, and the request to end."""
+class WorkerTools:
+    """What the worker works with: files, log, shared state, and the request to end."""
 
     settings: SiteSettings
     agreement: Agreement
     log: EventLog
-    desk: Desk
+    shared: SharedState
     stop: StopRequest
 
     @property
@@ -89,7 +89,7 @@ class TaskGoneError(Exception):
         self.file = file
 
 
-def perform(room: Workroom, laboratory: Laboratory, key: str) -> None:
+def perform(tools: WorkerTools, engine: SiteEngine, key: str) -> None:
     """Do the work of a task and keep its result.
 
     Raises:
@@ -98,17 +98,17 @@ def perform(room: Workroom, laboratory: Laboratory, key: str) -> None:
         TaskGoneError: the task is not here, or was damaged on the disk and has been removed.
     """
     began = time.monotonic()
-    order = _open(room, laboratory, key)
-    room.log.record(Event.TASK_CLAIMED, work_key=key, stage=order.task.stage.value, round=order.task.round)
-    change = laboratory.pin()
+    order = _open(tools, engine, key)
+    tools.log.record(Event.TASK_CLAIMED, work_key=key, stage=order.task.stage.value, round=order.task.round)
+    change = engine.pin()
     if change is not None:
-        room.log.record(Event.COHORT_CHANGED, round=order.task.round, **change.model_dump())
-    order = replace(order, carried=_settle(room, order))
-    scores = _evaluate(room, laboratory, order)
-    result, update = _result(room, laboratory, order, scores, began)
-    room.desk.progress("packing")
-    room.results.put(key, result, update)
-    room.log.record(
+        tools.log.record(Event.COHORT_CHANGED, round=order.task.round, **change.model_dump())
+    order = replace(order, carried=_settle(tools, order))
+    scores = _evaluate(tools, engine, order)
+    result, update = _result(tools, engine, order, scores, began)
+    tools.shared.progress("packing")
+    tools.results.put(key, result, update)
+    tools.log.record(
         Event.RESULT_WRITTEN,
         work_key=key,
         stage=order.task.stage.value,
@@ -116,71 +116,71 @@ def perform(room: Workroom, laboratory: Laboratory, key: str) -> None:
         seconds=round(result.seconds, 1),
         validating=round(scores.seconds, 1),
     )
-    tidy(room, key)
+    tidy(tools, key)
 
 
-def tidy(room: Workroom, key: str | None) -> None:
+def tidy(tools: WorkerTools, key: str | None) -> None:
     """Remove the scratch of work that is finished or was given up for the work `key`, and results no longer asked for.
 
     The courier keeps what it has signed, and removes tasks; a result whose task is gone will not be asked for again.
     """
-    for other in entries(room.scratch):
-        is_wanted = other == key or (key is None and room.tasks.has(other))
-        if not is_wanted or room.results.has(other):
-            shutil.rmtree(room.scratch / other, ignore_errors=True)
-    for other in entries(room.results.root):
-        if other != key and not room.tasks.has(other):
-            shutil.rmtree(room.results.root / other, ignore_errors=True)
+    for other in entries(tools.scratch):
+        is_wanted = other == key or (key is None and tools.tasks.has(other))
+        if not is_wanted or tools.results.has(other):
+            shutil.rmtree(tools.scratch / other, ignore_errors=True)
+    for other in entries(tools.results.root):
+        if other != key and not tools.tasks.has(other):
+            shutil.rmtree(tools.results.root / other, ignore_errors=True)
 
 
-def sweep(room: Workroom) -> None:
+def sweep(tools: WorkerTools) -> None:
     """Remove what a killed worker left half-written. For the worker, before it begins."""
-    left = sweep_entries(room.results.root) + room.state.sweep() + len(sweep_left_overs(room.scratch))
+    left = sweep_entries(tools.results.root) + tools.state.sweep() + len(sweep_left_overs(tools.scratch))
     if left:
-        room.log.record_fault(Event.SWEPT, count=left)
-    tidy(room, None)
+        tools.log.record_fault(Event.SWEPT, count=left)
+    tidy(tools, None)
 
 
-def _open(room: Workroom, laboratory: Laboratory, key: str) -> _Order:
+def _open(tools: WorkerTools, engine: SiteEngine, key: str) -> _Order:
     """The worker trusts the coordinator's signature, not the courier."""
     try:
-        envelope = room.tasks.get(key)
-        task = open_task(envelope, room.agreement.invitation.coordinator_key)
+        envelope = tools.tasks.get(key)
+        task = open_task(envelope, tools.agreement.invitation.coordinator_key)
     except FileNotFoundError as error:
         raise TaskGoneError(str(error.filename)) from error
     except DamagedError as error:
-        room.tasks.remove(key)
+        tools.tasks.remove(key)
         raise TaskGoneError(str(error.path)) from error
     except SealError as error:
         # The courier takes no model whose digest is not the task's: one that has another now was damaged here.
-        if error.code is RefusalCode.BAD_MODEL or room.tasks.has_changed(key):
-            room.tasks.remove(key)
-            raise TaskGoneError(str(room.tasks.root / key)) from error
+        if error.code is RefusalCode.BAD_MODEL or tools.tasks.has_changed(key):
+            tools.tasks.remove(key)
+            raise TaskGoneError(str(tools.tasks.root / key)) from error
         raise Refusal(error.code, error.detail) from error
-    _check_task(room, laboratory, key, task)
-    return _Order(key, task, _open_model(envelope.payload, laboratory))
+    _check_task(tools, engine, key, task)
+    return _Order(key, task, _open_model(envelope.payload, engine))
 
 
-def _check_task(room: Workroom, laboratory: Laboratory, key: str, task: Task) -> None:
-    if task.plan != room.agreement.plan.digest:
+def _check_task(tools: WorkerTools, engine: SiteEngine, key: str, task: Task) -> None:
+    if task.plan != tools.agreement.plan.digest:
         raise Refusal(RefusalCode.PLAN_NOT_ACCEPTED, "the task belongs to another plan")
     if task.work_key != key or task.base is None:
         raise Refusal(RefusalCode.MALFORMED, "the task names other work than its place says")
-    cohort = laboratory.cohort
+    cohort = engine.cohort
     if work_key(task.plan, task.stage, task.round, task.base, cohort.digest) != key:
         raise Refusal(RefusalCode.COHORT_CHANGED, "the work key is not that of the cohort that is here now")
-    minimum = allowed_training_cases(room)
+    minimum = allowed_training_cases(tools)
     if cohort.train_cases < minimum:
         raise Refusal(RefusalCode.COHORT_TOO_SMALL, f"{cohort.train_cases} training cases, the policy wants {minimum}")
 
 
-def allowed_training_cases(room: Workroom) -> int:
+def allowed_training_cases(tools: WorkerTools) -> int:
     """The policy's minimum of training cases. Raises `Refusal` where it cannot be read or forbids the study."""
-    return policy_in_force(room.settings.policy, room.agreement).minimum_train_cases
+    return policy_in_force(tools.settings.policy, tools.agreement).minimum_train_cases
 
 
-def _open_model(payload: Payload, laboratory: Laboratory) -> dict[str, np.ndarray]:
-    schema = laboratory.schema
+def _open_model(payload: Payload, engine: SiteEngine) -> dict[str, np.ndarray]:
+    schema = engine.schema
     try:
         arrays = unpack(payload, Schema({MODEL_GROUP + name: spec for name, spec in schema.tensors.items()}))
         model = {name.removeprefix(MODEL_GROUP): array for name, array in arrays.items()}
@@ -192,78 +192,78 @@ def _open_model(payload: Payload, laboratory: Laboratory) -> dict[str, np.ndarra
     return model
 
 
-def _settle(room: Workroom, order: _Order) -> Mapping[str, bytes] | None:
+def _settle(tools: WorkerTools, order: _Order) -> Mapping[str, bytes] | None:
     """Commit what was accepted and roll back the rest; the state to begin with, or None when it was lost."""
-    settled = room.state.settle(order.task.accepted, order.key, room.tasks.has)
+    settled = tools.state.settle(order.task.accepted, order.key, tools.tasks.has)
     if settled.committed is not None:
-        room.log.record(Event.STATE_COMMITTED, work_key=settled.committed)
+        tools.log.record(Event.STATE_COMMITTED, work_key=settled.committed)
     for key in settled.rolled_back:
-        room.log.record(Event.STATE_ROLLED_BACK, work_key=key)
+        tools.log.record(Event.STATE_ROLLED_BACK, work_key=key)
     if order.task.stage is not Stage.TRAIN or order.task.accepted is None:
         return {}
     if settled.lost:
-        room.log.record(Event.STATE_LOST, work_key=order.task.accepted)
+        tools.log.record(Event.STATE_LOST, work_key=order.task.accepted)
         return None
     try:
-        return room.state.committed(order.task.accepted)
+        return tools.state.committed(order.task.accepted)
     except DamagedError as error:
         # A fresh optimiser gives an honest update, flipped bits in its moments do not. The aggregator is told.
-        aside = room.state.set_aside(order.task.accepted)
-        room.log.record(Event.STATE_DAMAGED, work_key=order.task.accepted, file=str(aside / error.path.name))
+        aside = tools.state.set_aside(order.task.accepted)
+        tools.log.record(Event.STATE_DAMAGED, work_key=order.task.accepted, file=str(aside / error.path.name))
         return None
 
 
-def _evaluate(room: Workroom, laboratory: Laboratory, order: _Order) -> _Scores:
-    path = room.scratch / order.key / "evaluation.json"
+def _evaluate(tools: WorkerTools, engine: SiteEngine, order: _Order) -> _Scores:
+    path = tools.scratch / order.key / "evaluation.json"
     try:
         return _Scores.model_validate_json(read_checked(path))
     except FileNotFoundError:
         began = time.monotonic()
     except (DamagedError, ValidationError):
-        room.log.record(Event.DAMAGE_FOUND, work_key=order.key, file=str(path), remedy="the model is scored again")
+        tools.log.record(Event.DAMAGE_FOUND, work_key=order.key, file=str(path), remedy="the model is scored again")
         discard(path)
         began = time.monotonic()
-    room.desk.progress("evaluating")
-    with room.stop.interruptible():
-        metrics, cases = _score(room, laboratory, order)
+    tools.shared.progress("evaluating")
+    with tools.stop.interruptible():
+        metrics, cases = _score(tools, engine, order)
     scores = _Scores(metrics=metrics, seconds=time.monotonic() - began)
     write_checked(path, canonical_model(scores))
-    room.log.record(Event.EVALUATION_DONE, work_key=order.key, cases=cases, seconds=round(scores.seconds, 1))
+    tools.log.record(Event.EVALUATION_DONE, work_key=order.key, cases=cases, seconds=round(scores.seconds, 1))
     return scores
 
 
-def _score(room: Workroom, laboratory: Laboratory, order: _Order) -> tuple[dict[str, MetricValue], int]:
+def _score(tools: WorkerTools, engine: SiteEngine, order: _Order) -> tuple[dict[str, MetricValue], int]:
     """The incoming model's metrics, and over how many cases."""
-    cohort = laboratory.cohort
-    validation = room.agreement.plan.checks
+    cohort = engine.cohort
+    validation = tools.agreement.plan.checks
     metrics: dict[str, MetricValue] = {}
     cases = 0
-    if order.task.stage is not Stage.TRAIN or room.agreement.plan.scores_in(order.task.round):
-        metrics = laboratory.evaluate(order.model, "validation", validation.max_cases)
+    if order.task.stage is not Stage.TRAIN or tools.agreement.plan.scores_in(order.task.round):
+        metrics = engine.evaluate(order.model, "validation", validation.max_cases)
         cases = min(cohort.validation_cases, validation.max_cases or cohort.validation_cases)
-    if not _is_final(room, order.task) or not room.agreement.plan.outgoing.test:
+    if not _is_final(tools, order.task) or not tools.agreement.plan.outgoing.test:
         return metrics, cases
-    found = laboratory.evaluate(order.model, "test")
+    found = engine.evaluate(order.model, "test")
     tested = {TEST_PREFIX + name: value for name, value in found.items()}
     return metrics | tested, cases + cohort.test_cases
 
 
-def _is_final(room: Workroom, task: Task) -> bool:
+def _is_final(tools: WorkerTools, task: Task) -> bool:
     """Test cases are used once: to score the model that the last round has made."""
-    return task.stage is Stage.EVALUATE and task.round == room.agreement.plan.horizon.rounds + 1
+    return task.stage is Stage.EVALUATE and task.round == tools.agreement.plan.horizon.rounds + 1
 
 
 def _result(
-    room: Workroom, laboratory: Laboratory, order: _Order, scores: _Scores, began: float
+    tools: WorkerTools, engine: SiteEngine, order: _Order, scores: _Scores, began: float
 ) -> tuple[WorkResult, bytes]:
-    count = laboratory.cohort.train_cases
+    count = engine.cohort.train_cases
     if order.task.stage is not Stage.TRAIN:
         return WorkResult(
             update=None, train_cases=count, metrics=scores.metrics, loss=None, seconds=time.monotonic() - began
         ), b""
-    trained = _train(room, laboratory, order)
+    trained = _train(tools, engine, order)
     update = pack({MODEL_GROUP + name: array for name, array in trained.model.items()})
-    room.state.put_pending(order.key, trained.carried)
+    tools.state.put_pending(order.key, trained.carried)
     seconds = max(time.monotonic() - began, scores.seconds)
     result = WorkResult(
         update=payload_digest(update),
@@ -276,49 +276,49 @@ def _result(
     return result, update
 
 
-def _train(room: Workroom, laboratory: Laboratory, order: _Order) -> Trained:
-    steps = room.agreement.plan.horizon.local_steps
+def _train(tools: WorkerTools, engine: SiteEngine, order: _Order) -> Trained:
+    steps = tools.agreement.plan.horizon.local_steps
     start = (order.task.round - 1) * steps
     job = TrainingJob(
         model=order.model,
         carried=order.carried or {},
         start=start,
         stop=start + steps,
-        checkpoint=room.scratch / order.key / "checkpoint.safetensors",
+        checkpoint=tools.scratch / order.key / "checkpoint.safetensors",
         identity=order.key,
-        every_seconds=room.settings.checkpoint_seconds,
-        at_most_seconds=room.settings.stated_loss,
+        every_seconds=tools.settings.checkpoint_seconds,
+        at_most_seconds=tools.settings.stated_loss,
     )
-    room.desk.progress("training", 0, steps)
+    tools.shared.progress("training", 0, steps)
     try:
-        return laboratory.train(job, _watch(room, order.key, start, steps))
+        return engine.train(job, _watch(tools, order.key, start, steps))
     finally:
-        _tell_of_damaged_checkpoints(room, order, job.checkpoint)
+        _tell_of_damaged_checkpoints(tools, order, job.checkpoint)
 
 
-def _tell_of_damaged_checkpoints(room: Workroom, order: _Order, checkpoint: Path) -> None:
+def _tell_of_damaged_checkpoints(tools: WorkerTools, order: _Order, checkpoint: Path) -> None:
     """The engine sets a damaged checkpoint aside, and goes on from the one before it, or from the incoming model."""
     for path in checkpoint.parent.glob("*.damaged"):
         remedy = "the one before it was used, or the round begun again"
-        room.log.record(Event.DAMAGE_FOUND, work_key=order.key, file=str(path), remedy=remedy)
+        tools.log.record(Event.DAMAGE_FOUND, work_key=order.key, file=str(path), remedy=remedy)
         discard(path)
 
 
-def _watch(room: Workroom, key: str, start: int, steps: int) -> Watch:
+def _watch(tools: WorkerTools, key: str, start: int, steps: int) -> Watch:
     pace, said, began = Pace(), time.monotonic(), False
 
     def on_step(step: int, loss: float) -> None:
         nonlocal said, began
         done = step - start
         if not began and done > 1:
-            room.log.record(Event.RESUMED, work_key=key, step=done - 1, steps=steps, round=start // steps + 1)
+            tools.log.record(Event.RESUMED, work_key=key, step=done - 1, steps=steps, round=start // steps + 1)
         began = True
-        room.desk.progress("training", done, steps, pace.seconds_left(done, steps))
+        tools.shared.progress("training", done, steps, pace.seconds_left(done, steps))
         if time.monotonic() - said >= _SPOKEN_EVERY:
             said = time.monotonic()
-            room.log.record(Event.TRAINING_PROGRESS, work_key=key, step=done, steps=steps, loss=round(loss, 4))
+            tools.log.record(Event.TRAINING_PROGRESS, work_key=key, step=done, steps=steps, loss=round(loss, 4))
 
     def on_checkpoint(step: int) -> None:
-        room.log.record(Event.CHECKPOINT_SAVED, work_key=key, step=step - start)
+        tools.log.record(Event.CHECKPOINT_SAVED, work_key=key, step=step - start)
 
-    return Watch(on_step, on_checkpoint, room.desk.must_halt)
+    return Watch(on_step, on_checkpoint, tools.shared.must_halt)

@@ -26,12 +26,12 @@ from wardround.site_client.between.health import HealthFile
 from wardround.site_client.between.socket import Fault, listening, socket_path
 from wardround.site_client.events import Event, EventLog
 from wardround.site_client.processes import FRESH_PROCESS, StopRequest
-from wardround.site_client.worker.engine import EngineLaboratory, HaltedError, Laboratory
-from wardround.site_client.worker.job import TaskGoneError, Workroom, allowed_training_cases, perform, sweep, tidy
+from wardround.site_client.worker.engine import HaltedError, SiteEngine, WarmEngine
+from wardround.site_client.worker.job import TaskGoneError, WorkerTools, allowed_training_cases, perform, sweep, tidy
 from wardround.site_client.worker.pinned import CohortPins, steps_note
-from wardround.site_client.worker.shared_state import Desk
+from wardround.site_client.worker.shared_state import SharedState
 
-OpenLaboratory = Callable[[SiteSettings, Agreement], Laboratory]
+OpenLaboratory = Callable[[SiteSettings, Agreement], SiteEngine]
 _BEFORE_ANOTHER_TRY = Backoff(first=20, longest=160, spread=(1.0, 1.25))
 _TIDY_EVERY = 60.0
 
@@ -39,12 +39,12 @@ _TIDY_EVERY = 60.0
 class Worker:
     """Opens the cohort, keeps it warm, and does one piece of work after the other."""
 
-    def __init__(self, room: Workroom, open_laboratory: OpenLaboratory = EngineLaboratory.open) -> None:
-        self._room = room
+    def __init__(self, tools: WorkerTools, open_laboratory: OpenLaboratory = WarmEngine.open) -> None:
+        self._room = tools
         self._open_laboratory = open_laboratory
-        self._laboratory: Laboratory | None = None
+        self._engine: SiteEngine | None = None
         self._unusable: tuple[str, Fault] | None = None
-        self._health = HealthFile(room.settings.work)
+        self._health = HealthFile(tools.settings.work)
         self._random = random.Random()
         self._in_a_row = 0
         self._shut_out = 0
@@ -52,20 +52,20 @@ class Worker:
         self._is_spent = False
 
     def run(self) -> ExitCode | int:
-        """Work until the desk is closed, or until a fresh process is needed; the process's exit code.
+        """Work until the shared state is closed, or until a fresh process is needed; the process's exit code.
 
         A cohort that cannot be used is tried again after 20 seconds, later after longer ones.
         """
         self._resume()
         while not self._room.stop.is_set():
-            if self._laboratory is None:
+            if self._engine is None:
                 self._prepare()
             if self._is_spent:
                 return FRESH_PROCESS
-            if self._laboratory is None:
+            if self._engine is None:
                 self._pause()
                 continue
-            key = self._room.desk.next_work()
+            key = self._room.shared.next_work()
             if key is not None:
                 self._work(key)
             elif time.monotonic() - self._tidied >= _TIDY_EVERY:
@@ -75,60 +75,60 @@ class Worker:
 
     def _resume(self) -> None:
         """Take up unfinished work again; not a task that a former key of the coordinator has signed: it comes anew."""
-        room, public = self._room, self._room.agreement.invitation.coordinator_key
-        newest = room.tasks.newest()
-        if newest is not None and not room.results.has(newest) and room.tasks.is_signed(newest, public):
-            room.desk.resume(newest)
+        tools, public = self._room, self._room.agreement.invitation.coordinator_key
+        newest = tools.tasks.newest()
+        if newest is not None and not tools.results.has(newest) and tools.tasks.is_signed(newest, public):
+            tools.shared.resume(newest)
 
     def _prepare(self) -> None:
-        """Open the cohort. Nobody else holds the former laboratory, so that its network is gone before a new one."""
-        room = self._room
-        self._laboratory = None
-        room.desk.preparing()
+        """Open the cohort. Nobody else holds the former engine, so that its network is gone before a new one."""
+        tools = self._room
+        self._engine = None
+        tools.shared.preparing()
         try:
-            allowed_training_cases(room)
-            with room.stop.interruptible():
-                self._laboratory = self._open_laboratory(room.settings, room.agreement)
+            allowed_training_cases(tools)
+            with tools.stop.interruptible():
+                self._engine = self._open_laboratory(tools.settings, tools.agreement)
         except Exception as error:
             # Whatever keeps the cohort from being used is told to the courier as a code, and tried again.
             fault = self._note_once(error)
-            room.desk.broken(fault)
+            tools.shared.broken(fault)
             self._count(fault)
             self._shut_out += 1
             return
         self._unusable, self._shut_out = None, 0
-        cohort = self._laboratory.cohort
-        room.log.record_fault(Event.COHORT_OPENED, **cohort.model_dump(mode="json"))
+        cohort = self._engine.cohort
+        tools.log.record_fault(Event.COHORT_OPENED, **cohort.model_dump(mode="json"))
         self._tell_of_other_steps()
-        room.desk.open_for(cohort)
+        tools.shared.open_for(cohort)
 
     def _tell_of_other_steps(self) -> None:
         """An update amid a run may prepare the cases otherwise than before, and than other sites do."""
-        room = self._room
-        pins = CohortPins.of(room.settings.work, room.agreement.plan.study)
-        if (detail := steps_note(room.agreement.study, pins.read())) != "":
-            room.log.record_fault(Event.STEPS_CHANGED, detail=detail)
+        tools = self._room
+        pins = CohortPins.of(tools.settings.work, tools.agreement.plan.study)
+        if (detail := steps_note(tools.agreement.study, pins.read())) != "":
+            tools.log.record_fault(Event.STEPS_CHANGED, detail=detail)
 
-    def _current(self) -> Laboratory:
-        """The laboratory of the cohort as it is now. Raises `Refusal` if that cannot be used."""
-        if self._laboratory is None or not self._laboratory.is_current():
+    def _current(self) -> SiteEngine:
+        """The engine of the cohort as it is now. Raises `Refusal` if that cannot be used."""
+        if self._engine is None or not self._engine.is_current():
             self._prepare()
-        if self._laboratory is None:
+        if self._engine is None:
             raise Refusal(RefusalCode.COHORT_CHANGED, "the cohort has changed and cannot be opened")
-        return self._laboratory
+        return self._engine
 
     def _pause(self) -> None:
         self._room.stop.wait(_BEFORE_ANOTHER_TRY.varied(self._shut_out, self._random))
 
     def _work(self, key: str) -> None:
-        room = self._room
+        tools = self._room
         try:
-            perform(room, self._current(), key)
+            perform(tools, self._current(), key)
         except HaltedError:
-            if not room.desk.closed:
-                room.log.record_fault(Event.TASK_SUPERSEDED, work_key=key)
+            if not tools.shared.closed:
+                tools.log.record_fault(Event.TASK_SUPERSEDED, work_key=key)
         except TaskGoneError as error:
-            room.log.record_fault(Event.DAMAGE_FOUND, work_key=key, file=error.file, remedy="it is asked for again")
+            tools.log.record_fault(Event.DAMAGE_FOUND, work_key=key, file=error.file, remedy="it is asked for again")
         except Exception as error:
             # One piece of work fails; the worker goes on. The reason stays in this site's log.
             self._fail(error, key)
@@ -136,14 +136,14 @@ class Worker:
         else:
             self._in_a_row = 0
             self._health.well()
-        room.desk.done()
+        tools.shared.done()
 
     def _fail(self, error: Exception, key: str) -> None:
         fault = self._note(error, Event.TASK_FAILED, work_key=key)
         retry = faults.retry(fault.code, self._count(fault), self._random)
         if retry.seconds:
             self._room.log.record_fault(Event.RETRY_LATER, work_key=key, seconds=round(retry.seconds))
-        self._room.desk.failed(fault, retry)
+        self._room.shared.failed(fault, retry)
 
     def _count(self, fault: Fault) -> int:
         """Count a failure that a fresh process may mend; failures in a row, over all processes."""
@@ -190,24 +190,24 @@ def run_worker(
     agreement: Agreement,
     log: EventLog,
     stop: StopRequest,
-    open_laboratory: OpenLaboratory = EngineLaboratory.open,
+    open_laboratory: OpenLaboratory = WarmEngine.open,
 ) -> int:
     """Serve the courier until `stop` is set, or until a fresh process is needed; the process's exit code.
 
     The unfinished task of an earlier process is resumed by itself.
     """
-    desk = Desk(Results(settings.work / "results").has)
-    room = Workroom(settings, agreement, log, desk, stop)
+    shared = SharedState(Results(settings.work / "results").has)
+    tools = WorkerTools(settings, agreement, log, shared, stop)
     health = HealthFile(settings.work)
     health.started()
-    with listening(socket_path(settings.work), desk.answer) as server:
+    with listening(socket_path(settings.work), shared.answer) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
-        threading.Thread(target=_close_after, args=(stop, desk), daemon=True).start()
+        threading.Thread(target=_close_after, args=(stop, shared), daemon=True).start()
         log.record_fault(Event.STARTED)
-        sweep(room)
+        sweep(tools)
         code: int = ExitCode.OK
         with contextlib.suppress(KeyboardInterrupt):
-            code = Worker(room, open_laboratory).run()
+            code = Worker(tools, open_laboratory).run()
         server.shutdown()
     if code == ExitCode.OK:
         health.well()
@@ -215,6 +215,6 @@ def run_worker(
     return code
 
 
-def _close_after(stop: StopRequest, desk: Desk) -> None:
+def _close_after(stop: StopRequest, shared: SharedState) -> None:
     stop.wait()
-    desk.close()
+    shared.close()

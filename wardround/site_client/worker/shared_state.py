@@ -21,7 +21,7 @@ class _Setback:
     again_at: float | None
 
 
-class Desk:
+class SharedState:
     """The worker's shared state.
 
     A newer work key replaces an older one: the courier only passes on what the aggregator asks for now. A refusal is
