@@ -28,11 +28,11 @@ from wardround.aggregator.rounds.records import RoundResult
 from wardround.aggregator.rounds.rules import Rules
 from wardround.aggregator.rounds.selection import Scored
 from wardround.aggregator.rounds.state import StateFolder
-from wardround.aggregator.strategies.fedavg import FedAvg, FedAvgParameters
-from wardround.aggregator.strategies.protocol import Arrays
 from wardround.engine.study import Study
 from wardround.federation.payload import pack, payload_digest
 from wardround.federation.protocol import Horizon, Plan, Weights
+from wardround.federation.strategies.fedavg import FedAvg, FedAvgParameters
+from wardround.federation.strategies.protocol import Arrays
 
 NAMES = ("east", "north", "south")
 

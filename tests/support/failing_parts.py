@@ -13,9 +13,6 @@ import torch
 from pydantic import model_validator
 from torch import nn
 
-from wardround.aggregator.strategies import registry as strategies
-from wardround.aggregator.strategies.protocol import Folded
-from wardround.aggregator.strategies.registry import StrategyPart
 from wardround.engine.augmentation import Drawn
 from wardround.engine.cli import main
 from wardround.engine.imaging.image import Image
@@ -23,6 +20,9 @@ from wardround.engine.metrics import Summary
 from wardround.engine.parts import Kind, Parameters, Part, builtin_and_plugins
 from wardround.engine.parts.networks import NetworkParameters
 from wardround.engine.preprocessing import Sample
+from wardround.federation.strategies import registry as strategies
+from wardround.federation.strategies.protocol import Folded
+from wardround.federation.strategies.registry import StrategyPart
 
 PACKAGE = "my-parts 0.3.1"
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wardround.aggregator.settings import Federation, Folders
-from wardround.aggregator.strategies.trial import try_strategy
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.study import Study
 from wardround.engine.study.documents import Document
@@ -15,6 +14,7 @@ from wardround.federation.addresses import split_address
 from wardround.federation.identities import Roster
 from wardround.federation.metric_names import LOSS, unknown_metrics
 from wardround.federation.protocol import Plan
+from wardround.federation.strategies.trial import try_strategy
 
 
 @dataclass(frozen=True)

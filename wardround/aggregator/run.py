@@ -29,7 +29,6 @@ from wardround.aggregator.showing.models import BEST, LAST, REPORT, Outputs, ini
 from wardround.aggregator.showing.participation import part_line, parts_of
 from wardround.aggregator.showing.summary import describe_federation
 from wardround.aggregator.showing.tensorboard import Scalars
-from wardround.aggregator.strategies.protocol import Arrays
 from wardround.engine.basics.files import sweep_left_overs
 from wardround.engine.basics.printable import say
 from wardround.engine.basics.problems import InputError
@@ -41,6 +40,7 @@ from wardround.federation.flower import settings as transport
 from wardround.federation.flower.link.link import GateLimits, Link, LinkEvent, TlsFiles
 from wardround.federation.health import health_service
 from wardround.federation.packing import packed_size
+from wardround.federation.strategies.protocol import Arrays
 
 _LINK_EVENTS = {
     "online": Event.SITE_ONLINE,

@@ -11,9 +11,9 @@ import pytest
 
 from tests.aggregator.bench import Bench, expected_models
 from wardround.aggregator.rounds.loop import RoundLoop
-from wardround.aggregator.strategies.fedavg import FedAvg, FedAvgParameters
-from wardround.aggregator.strategies.protocol import Arrays, Fold, Folded
 from wardround.engine.basics.problems import InputError
+from wardround.federation.strategies.fedavg import FedAvg, FedAvgParameters
+from wardround.federation.strategies.protocol import Arrays, Fold, Folded
 
 Change = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 

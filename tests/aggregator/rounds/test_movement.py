@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.aggregator.bench import Bench, expected_models, initial
 from tests.aggregator.fakes import trained
 from wardround.aggregator.rounds.movement import Movement, MovementError, Yardstick, outliers
-from wardround.aggregator.strategies.protocol import Arrays
+from wardround.federation.strategies.protocol import Arrays
 
 BASE: dict[str, np.ndarray] = {
     "model/weight": np.linspace(-1, 1, 60, dtype=np.float32).reshape(3, 20),

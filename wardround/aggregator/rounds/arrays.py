@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from wardround.aggregator.strategies.protocol import Arrays
 from wardround.engine.basics.files import map_file, require_space
 from wardround.engine.basics.problems import InputError
 from wardround.federation.envelope import Payload
 from wardround.federation.packing import packed_digest, packed_size, write_packed
 from wardround.federation.payload import payload_digest, unpack
+from wardround.federation.strategies.protocol import Arrays
 
 _SUFFIX = ".safetensors"
 

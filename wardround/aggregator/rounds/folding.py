@@ -9,12 +9,12 @@ from wardround.aggregator.rounds.arrays import ArrayStore
 from wardround.aggregator.rounds.inspection import Accepted, AnswerError, Inspector
 from wardround.aggregator.rounds.records import Asked, DamagedRecordError, FoldDecision, SiteResult
 from wardround.aggregator.rounds.state import RoundFolder
-from wardround.aggregator.strategies.protocol import Folded, Strategy
 from wardround.aggregator.strategies.weighing import weigh
 from wardround.engine.basics.problems import InputError
 from wardround.federation.guards import GuardError, Schema, check_update, describe
 from wardround.federation.identities import Roster
 from wardround.federation.protocol import Done, Weights
+from wardround.federation.strategies.protocol import Folded, Strategy
 
 
 class SpoiledReplyError(Exception):

@@ -9,7 +9,6 @@ from enum import StrEnum
 
 from wardround.aggregator.rounds.movement import Movement, MovementError, Yardstick
 from wardround.aggregator.rounds.records import Asked, RoundOrder
-from wardround.aggregator.strategies.protocol import Arrays
 from wardround.engine.parts import Bounds
 from wardround.federation.declared import (
     MOST_CASES,
@@ -26,6 +25,7 @@ from wardround.federation.identities import Member
 from wardround.federation.payload import PayloadError, unpack
 from wardround.federation.protocol import Done, Ready, Reply, Stage, Working
 from wardround.federation.sealing import SealError, SignedNonsenseError, open_reply
+from wardround.federation.strategies.protocol import Arrays
 
 _STEPS = Bounds(0, 10_000_000)
 

@@ -36,7 +36,6 @@ from wardround.aggregator.rounds.sites import SiteState, SiteStatus
 from wardround.aggregator.rounds.state import RoundFolder, StateFolder
 from wardround.aggregator.rounds.switchboard import Gatherer
 from wardround.aggregator.rounds.timing import Clock, Stopwatch
-from wardround.aggregator.strategies.protocol import Arrays, Strategy
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study import Study, study_to_bytes
 from wardround.federation.declared import Declared
@@ -47,6 +46,7 @@ from wardround.federation.guards import describe
 from wardround.federation.identities import CoordinatorKey, Roster
 from wardround.federation.payload import unpack
 from wardround.federation.protocol import Plan, Ready, Stage
+from wardround.federation.strategies.protocol import Arrays, Strategy
 
 _MOST_SPOILED = 5
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from wardround.aggregator.journal import Event, Journal
 from wardround.aggregator.rounds.records import Absence, DamagedRecordError, FoldDecision, RoundOrder, RoundResult
 from wardround.aggregator.rounds.state import StateFolder
-from wardround.aggregator.strategies.protocol import Arrays
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study import Study
 from wardround.federation.declared import MOST_CASES, SECONDS, Declared, Subsets, UndeclaredError, check_number
 from wardround.federation.envelope import Payload
 from wardround.federation.identities import Roster
 from wardround.federation.protocol import Plan
+from wardround.federation.strategies.protocol import Arrays
 
 
 @dataclass(frozen=True)

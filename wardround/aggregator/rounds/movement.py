@@ -20,7 +20,7 @@ from functools import cached_property
 
 import numpy as np
 
-from wardround.aggregator.strategies.protocol import Arrays
+from wardround.federation.strategies.protocol import Arrays
 
 _STATISTICS = ("running_mean", "running_var")
 _LARGEST_STATISTIC = 1e12

@@ -25,10 +25,10 @@ from wardround.aggregator.showing.history import (
 from wardround.aggregator.showing.page import RunRecord, make_page, write_report
 from wardround.aggregator.showing.participation import RunSummary, parts_of
 from wardround.aggregator.showing.tensorboard import Scalars, scalars_of
-from wardround.aggregator.strategies.protocol import Arrays
 from wardround.engine.basics.files import write_atomic
 from wardround.engine.study import Study
 from wardround.federation.protocol import Plan, Stage
+from wardround.federation.strategies.protocol import Arrays
 
 if TYPE_CHECKING:
     from torch import Tensor

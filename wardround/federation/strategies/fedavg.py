@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from wardround.aggregator.strategies.protocol import Arrays, Fold, Folded
 from wardround.engine.parts import Parameters
+from wardround.federation.strategies.protocol import Arrays, Fold, Folded
 
 
 class FedAvgParameters(Parameters):

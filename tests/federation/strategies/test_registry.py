@@ -13,13 +13,13 @@ from pydantic import ValidationError
 
 from tests.support.hostile import HOSTILE
 from wardround.aggregator.settings import Federation
-from wardround.aggregator.strategies import registry
-from wardround.aggregator.strategies.fedavg import FedAvg
-from wardround.aggregator.strategies.registry import ENTRY_POINT_GROUP, StrategyPart
 from wardround.engine.basics.problems import InputError
 from wardround.engine.parts import Parameters
 from wardround.engine.study.documents import parse_document, validate_document
 from wardround.federation.protocol import Plan
+from wardround.federation.strategies import registry
+from wardround.federation.strategies.fedavg import FedAvg
+from wardround.federation.strategies.registry import ENTRY_POINT_GROUP, StrategyPart
 from wardround.federation.strategy_terms import StrategyTerms
 
 PLAN = {

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
-from wardround.aggregator.strategies.fedavg import FedAvg, FedAvgParameters
-from wardround.aggregator.strategies.protocol import Arrays, Folded
+from wardround.federation.strategies.fedavg import FedAvg, FedAvgParameters
+from wardround.federation.strategies.protocol import Arrays, Folded
 
 Updates = list[tuple[dict[str, np.ndarray], int]]
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from wardround.aggregator.strategies.protocol import Arrays
-from wardround.aggregator.strategies.registry import StrategyUse
 from wardround.engine.basics.problems import InputError, Problem
+from wardround.federation.strategies.protocol import Arrays
+from wardround.federation.strategies.registry import StrategyUse
 
 
 def try_strategy(use: StrategyUse, place: str) -> list[Problem]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from wardround.aggregator.strategies.protocol import Arrays, Fold, Folded, Strategy
 from wardround.engine.parts import BreachError, Owner, answering
+from wardround.federation.strategies.protocol import Arrays, Fold, Folded, Strategy
 
 
 class ForeignStrategy:

@@ -12,9 +12,6 @@ from typing import Annotated, Any, cast
 
 from pydantic import BeforeValidator, SerializeAsAny, ValidationError
 
-from wardround.aggregator.strategies.fedavg import FedAvgParameters
-from wardround.aggregator.strategies.foreign import ForeignStrategy
-from wardround.aggregator.strategies.protocol import Strategy
 from wardround.engine.basics.blame import release_of
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.closed import Closed
@@ -23,6 +20,9 @@ from wardround.engine.parts import Owner, Parameters, answering
 from wardround.engine.study.expectations import flow
 from wardround.engine.study.located_problems import Flaw, as_tuples, flawed, flaws_of, written
 from wardround.engine.study.shapes import joined
+from wardround.federation.strategies.fedavg import FedAvgParameters
+from wardround.federation.strategies.foreign import ForeignStrategy
+from wardround.federation.strategies.protocol import Strategy
 from wardround.federation.strategy_terms import StrategyTerms
 
 ENTRY_POINT_GROUP = "wardround.strategies"
@@ -58,7 +58,7 @@ class StrategyPart:
         return ForeignStrategy(self.owner, strategy) if self.package else strategy
 
 
-_BUILTIN = (StrategyPart("fedavg", FedAvgParameters, "wardround.aggregator.strategies.fedavg:FedAvg"),)
+_BUILTIN = (StrategyPart("fedavg", FedAvgParameters, "wardround.federation.strategies.fedavg:FedAvg"),)
 
 
 @dataclass(frozen=True)
