@@ -14,11 +14,12 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from wardround.aggregator.settings import Evaluation, Federation, Folders, Limits
-from wardround.engine.parts import Kind, builtin_and_plugins
+from wardround.engine.parts import Kind
 from wardround.engine.study.expectations import PATTERNS
 from wardround.engine.study.models import Inference, Patches, Study, Training, Validation
 from wardround.engine.study.part_names import PartUse
 from wardround.federation.protocol import Horizon
+from wardround.federation.strategies.registry import strategies
 from wardround.site_client.agreement.settings import Policy, SiteSettings
 
 TARGET = Path(__file__).with_name("reference.md")
@@ -113,10 +114,9 @@ def _table(title: str, model: type[BaseModel], level: int) -> str:
 
 def _parts(kind: Kind) -> Iterator[str]:
     yield f"## Parts: {kind}\n"
-    for name in builtin_and_plugins().names(kind):
-        part = builtin_and_plugins().find(kind, name)
+    for part in strategies().parts(kind):
         served = f" ({', '.join(sorted(part.tasks))})" if part.tasks else ""
-        yield _table(f"`{name}`{served}", part.parameters, 3)
+        yield _table(f"`{part.name}`{served}", part.parameters, 3)
 
 
 def reference() -> str:

@@ -12,7 +12,7 @@ from tests.aggregator.home import aggregator, make_home, rewrite
 from tests.support.failing_parts import PACKAGE, How
 from tests.support.studies import SEGMENTATION, changed, write_study
 from wardround.engine.basics.problems import InputError
-from wardround.federation.strategies.registry import StrategyUse
+from wardround.federation.strategies.named import StrategyUse
 
 pytestmark = pytest.mark.usefixtures("package")
 NAMED = rf"the strategy 'bad_strategy', of the package {re.escape(PACKAGE)}"

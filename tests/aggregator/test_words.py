@@ -35,8 +35,8 @@ def test_a_wrong_value_anywhere_is_told_in_words(content: dict[str, Any]) -> Non
     ("key", "value", "remedy"),
     [
         ("strategy", ["fedavg"], "Write `strategy: fedavg`"),
-        ("strategy", {"fedavg": None}, "Write `strategy: {name: fedavg}`"),
-        ("strategy", [{"name": "fedavg"}], "Write `strategy: {name: fedavg}`"),
+        ("strategy", {"fedavg": None, "name": None}, "Write `strategy: fedavg`"),
+        ("strategy", [{"name": "fedavg"}], "Take the dashes away: `strategy: {name: fedavg}`"),
         ("strategy", 3, "Write for example `strategy: fedavg`"),
         ("deadline", "12 h", "Times are in seconds, and written without the unit; write `deadline: 43200`"),
         ("deadline", "0,5", "Decimals have a point here; write `deadline: 0.5`"),

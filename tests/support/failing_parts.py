@@ -20,9 +20,8 @@ from wardround.engine.metrics import Summary
 from wardround.engine.parts import Kind, Parameters, Part, builtin_and_plugins
 from wardround.engine.parts.networks import NetworkParameters
 from wardround.engine.preprocessing import Sample
-from wardround.federation.strategies import registry as strategies
 from wardround.federation.strategies.protocol import Folded
-from wardround.federation.strategies.registry import StrategyPart
+from wardround.federation.strategies.registry import strategies
 
 PACKAGE = "my-parts 0.3.1"
 
@@ -342,18 +341,16 @@ PARTS = (
     Part(Kind.METRIC, "bad_metric", How, f"{_HOME}:Metric"),
     Part(Kind.OPTIMIZER, "bad_optimizer", How, f"{_HOME}:build_optimizer"),
     Part(Kind.SCHEDULE, "bad_schedule", How, f"{_HOME}:factor"),
+    Part(Kind.STRATEGY, "bad_strategy", How, f"{_HOME}:Strategy"),
 )
-STRATEGY = StrategyPart("bad_strategy", How, f"{_HOME}:Strategy")
 _ENTRIES = f"""\
 [wardround.parts]
 bad = {_HOME}:PARTS
-[wardround.strategies]
-bad_strategy = {_HOME}:STRATEGY
 [wardround.commands]
 bad-command = {_HOME}:command
 gone-command = no_such_module:command
 """
-_CACHES = (builtin_and_plugins, strategies._installed, main._plugins)
+_CACHES = (builtin_and_plugins, strategies, main._plugins)
 
 
 def install(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:

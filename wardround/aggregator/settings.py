@@ -14,7 +14,7 @@ from wardround.engine.study.models import Frozen
 from wardround.federation.addresses import Address, CalledAddress, Host, Network, split_address
 from wardround.federation.paths import WholePath
 from wardround.federation.protocol import Checks, Horizon, Leaves, MetricName, Requirements, Weights
-from wardround.federation.strategies.registry import StrategyField
+from wardround.federation.strategies.named import StrategyField
 
 Port = Annotated[int, Field(ge=1, le=65535, examples=[9444])]
 FederationName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]

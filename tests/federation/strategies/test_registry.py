@@ -6,20 +6,23 @@ import math
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import ValidationError
 
 from tests.support.hostile import HOSTILE
 from wardround.aggregator.settings import Federation
+from wardround.aggregator.strategies.registry import StrategyPart  # where packages of 0.2.0 have it from
 from wardround.engine.basics.problems import InputError
-from wardround.engine.parts import Parameters
+from wardround.engine.parts import STUDY_KINDS, Kind, Parameters, Part, builtin_and_plugins
+from wardround.engine.parts.registry import ENTRY_POINT_GROUP as PARTS_GROUP
 from wardround.engine.study.documents import parse_document, validate_document
 from wardround.federation.protocol import Plan
-from wardround.federation.strategies import registry
-from wardround.federation.strategies.fedavg import FedAvg
-from wardround.federation.strategies.registry import ENTRY_POINT_GROUP, StrategyPart
+from wardround.federation.strategies.earlier import ENTRY_POINT_GROUP as EARLIER_GROUP
+from wardround.federation.strategies.fedavg import FedAvg, FedAvgParameters
+from wardround.federation.strategies.named import StrategyUse
+from wardround.federation.strategies.registry import strategies
 from wardround.federation.strategy_terms import StrategyTerms
 
 PLAN = {
@@ -37,26 +40,39 @@ class Proximal(Parameters):
     clip: bool = True
     kind: str = "plain"
     bounds: tuple[int, ...] = (1, 2)
+    shorthand: ClassVar[str | None] = "mu"
 
 
-PROXIMAL = StrategyPart("proximal", Proximal, f"{__name__}:make")
-BUILTIN_NAME = StrategyPart("fedavg", Proximal, f"{__name__}:make")
-GONE = StrategyPart("gone", Proximal, "no.such.package:make")
+def make(parameters: Proximal) -> FedAvg:
+    """A strategy that is one."""
+    return FedAvg(FedAvgParameters())
+
+
+PROXIMAL = (Part(Kind.STRATEGY, "proximal", Proximal, f"{__name__}:make"),)
+EARLIER = StrategyPart("proximal", Proximal, f"{__name__}:make")
+GONE = (Part(Kind.STRATEGY, "gone", Proximal, "no.such.package:make"),)
+AS_A_BUILTIN = (Part(Kind.STRATEGY, "fedavg", Proximal, f"{__name__}:make"),)
 NO_PART = 3
+GROUPS = {PARTS_GROUP: "PROXIMAL", EARLIER_GROUP: "EARLIER"}
 
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Says which foreign strategies there are, by name and value of their entry points."""
+    """Says which foreign strategies there are, by group, name and value of their entry points."""
 
-    def install(**entries: str) -> None:
-        found = [EntryPoint(name, value, ENTRY_POINT_GROUP) for name, value in entries.items()]
-        monkeypatch.setattr(registry, "entry_points", lambda group: found if group == ENTRY_POINT_GROUP else [])
-        registry._installed.cache_clear()
+    def forget() -> None:
+        builtin_and_plugins.cache_clear()
+        strategies.cache_clear()
+
+    def install(in_group: str = PARTS_GROUP, **entries: str) -> None:
+        found = [EntryPoint(name, value, in_group) for name, value in entries.items()]
+        for module in ("engine.parts.registry", "federation.strategies.earlier"):
+            monkeypatch.setattr(f"wardround.{module}.entry_points", lambda group: found if group == in_group else [])
+        forget()
 
     yield install
     monkeypatch.undo()
-    registry._installed.cache_clear()
+    forget()
 
 
 def federation(strategy: str) -> Federation:
@@ -67,17 +83,21 @@ def federation(strategy: str) -> Federation:
     return validate_document(Federation, parse_document(text, Path("federation.yaml")))
 
 
+@pytest.mark.parametrize("group", GROUPS)
 @pytest.mark.parametrize(
     "value", ["no.such.package:PART", f"{__name__}:NO_SUCH", f"{__name__}:NO_PART", "not an entry point"]
 )
-def test_a_strategy_that_cannot_be_loaded_ends_only_the_federation_that_names_it(installed: Any, value: str) -> None:
-    installed(broken=value, proximal=f"{__name__}:PROXIMAL")
+def test_a_strategy_that_cannot_be_loaded_ends_only_the_federation_that_names_it(
+    installed: Any, value: str, group: str
+) -> None:
+    installed(group, broken=value, proximal=f"{__name__}:{GROUPS[group]}")
     assert str(federation("fedavg").strategy.terms) == "fedavg"
     assert isinstance(federation("fedavg").strategy.build(), FedAvg)
     assert federation("{name: proximal, mu: 0.5}").strategy.name == "proximal"
-    with pytest.raises(InputError, match="installed package's strategy") as raised:
+    with pytest.raises(InputError, match="installed package") as raised:
         federation("broken")
     assert "federation.yaml:6" in str(raised.value)
+    assert len(raised.value.problems) == 1
     # A federation that names what nobody has is told of the package, which may be the one that has it.
     with pytest.raises(InputError, match=r"unknown strategy 'proxima'.*Did you mean 'proximal'") as raised:
         federation("proxima")
@@ -87,8 +107,56 @@ def test_a_strategy_that_cannot_be_loaded_ends_only_the_federation_that_names_it
 def test_a_name_that_two_packages_claim_ends_only_the_federation_that_uses_it(installed: Any) -> None:
     installed(one=f"{__name__}:PROXIMAL", two=f"{__name__}:PROXIMAL")
     assert federation("fedavg").strategy.name == "fedavg"
-    with pytest.raises(InputError, match="two strategies are called 'proximal'"):
+    with pytest.raises(InputError, match="2 parts of kind strategy are called 'proximal'"):
         federation("proximal")
+
+
+def test_a_package_cannot_take_the_name_of_a_builtin_strategy(installed: Any) -> None:
+    installed(one=f"{__name__}:AS_A_BUILTIN")
+    with pytest.raises(InputError, match=r"2 parts of kind strategy are called 'fedavg'.*one of Wardround itself"):
+        federation("fedavg")
+
+
+@pytest.mark.parametrize(
+    "written", ["{name: proximal, mu: 0.5}", "{proximal: {mu: 0.5}}", "{proximal: 0.5}", "\n  proximal: {mu: 0.5}"]
+)
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_strategy_is_named_as_a_part_of_a_study_is(installed: Any, written: str, group: str) -> None:
+    installed(group, proximal=f"{__name__}:{GROUPS[group]}")
+    use = federation(written).strategy
+    assert use == StrategyUse(name="proximal", parameters=Proximal(mu=0.5))
+    assert StrategyUse.of(use.terms) == use
+    assert use.build() is not None
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("{name: proximal, mu: high}", "strategy.mu"),
+        ("{name: proximal, nu: 0.5}", "unknown key 'nu'"),
+        ("{proximal: {mu: 0.5}, kind: plain}", r"Write `strategy: {name: proximal, mu: 0.5, kind: plain}`"),
+        ("dice_ce", "`dice_ce` is of the kind loss"),
+        ("[proximal, fedavg]", "Only one can stand here"),
+    ],
+)
+def test_a_strategy_that_is_written_wrongly_is_told_with_what_is_right(installed: Any, written: str, said: str) -> None:
+    installed(proximal=f"{__name__}:PROXIMAL")
+    with pytest.raises(InputError, match=said):
+        federation(written)
+
+
+def test_terms_that_this_installation_does_not_know_are_refused(installed: Any) -> None:
+    installed(proximal=f"{__name__}:PROXIMAL")
+    for name, parameters in (("absent", {}), ("proximal", {"nu": 1}), ("proximal", {"mu": "high"})):
+        with pytest.raises(ValidationError):
+            StrategyUse.of(StrategyTerms.model_validate({"name": name, "parameters": parameters}))
+
+
+def test_a_study_is_not_concerned_with_strategies(installed: Any) -> None:
+    installed(proximal=f"{__name__}:PROXIMAL")
+    assert {part.kind for part in builtin_and_plugins().parts(*STUDY_KINDS)} == {*STUDY_KINDS}
+    assert builtin_and_plugins().names(Kind.STRATEGY) == ("proximal",)
+    assert strategies().names(Kind.STRATEGY) == ("fedavg", "proximal")
 
 
 def test_an_implementation_that_is_gone_is_an_input_error(installed: Any) -> None:

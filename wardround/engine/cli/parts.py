@@ -11,7 +11,7 @@ from wardround.engine.basics.loudness import note
 from wardround.engine.basics.printable import say, say_json, say_text
 from wardround.engine.basics.problems import InputError, did_you_mean
 from wardround.engine.cli.telling import described
-from wardround.engine.parts import Kind, Part, builtin_and_plugins
+from wardround.engine.parts import STUDY_KINDS, Kind, Part, builtin_and_plugins
 
 
 def parts(
@@ -34,13 +34,13 @@ def parts(
 
 def _kinds(word: str | None) -> tuple[Kind, ...]:
     if word is None:
-        return tuple(Kind)
-    if word not in [*Kind]:
+        return STUDY_KINDS
+    if word not in STUDY_KINDS:
         raise InputError.one(
             "unknown kind of part",
             got=repr(word),
-            expected=f"one of {', '.join(Kind)}",
-            remedy=did_you_mean(word, [*Kind]),
+            expected=f"one of {', '.join(STUDY_KINDS)}",
+            remedy=did_you_mean(word, STUDY_KINDS),
         )
     return (Kind(word),)
 

@@ -1,11 +1,22 @@
 """The registry of parts: names and typed parameters of everything a study can choose. Imports no torch."""
 
 from wardround.engine.basics.blame import BreachError, Owner, PartFault, answering
-from wardround.engine.parts.registry import Bounds, Kind, Parameters, Part, Registry, builtin_and_plugins
+from wardround.engine.parts.registry import (
+    STUDY_KINDS,
+    Bounds,
+    Choice,
+    Kind,
+    Parameters,
+    Part,
+    Registry,
+    builtin_and_plugins,
+)
 
 __all__ = [
+    "STUDY_KINDS",
     "Bounds",
     "BreachError",
+    "Choice",
     "Kind",
     "Owner",
     "Parameters",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -17,12 +17,17 @@ _REPAIR = "Repair, update or uninstall the package"
 _TELL = "Correct the row, or tell the package's author"
 
 
-def rows_of(entry: EntryPoint) -> tuple[Part, ...]:
-    """The parts of an installed package. Raises `InputError` that names it where they cannot be had."""
+def rows_of(
+    entry: EntryPoint, read: Callable[[EntryPoint, object], tuple[Part, ...]] | None = None
+) -> tuple[Part, ...]:
+    """The parts of an installed package. Raises `InputError` that names it where they cannot be had.
+
+    `read` makes rows of what the entry point gives, where that is no tuple of parts; it raises `InputError`.
+    """
     where = f"{release_of(entry)}, entry point {entry.name} = {entry.value}"
     try:
         loaded = entry.load()
-        found = _found(entry, loaded)
+        found = (read or _found)(entry, loaded)
     except InputError as error:
         raise InputError(replace(problem, where=where) for problem in error.problems) from None
     except Exception as error:  # whatever a foreign package raises, the user can only repair or remove it

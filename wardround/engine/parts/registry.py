@@ -27,7 +27,7 @@ _LEAST_TELLING = 3
 
 
 class Kind(StrEnum):
-    """The kinds of parts, named as in a study file."""
+    """The kinds of parts, named as in a study file; a strategy is named in a federation file."""
 
     PREPROCESSING = "preprocessing"
     AUGMENTATION = "augmentation"
@@ -36,8 +36,11 @@ class Kind(StrEnum):
     METRIC = "metric"
     OPTIMIZER = "optimizer"
     SCHEDULE = "schedule"
+    STRATEGY = "strategy"
 
 
+STUDY_KINDS: tuple[Kind, ...] = tuple(kind for kind in Kind if kind is not Kind.STRATEGY)
+"""The kinds that a study names."""
 _KEYS: Mapping[Kind, str] = {
     Kind.PREPROCESSING: "preprocessing",
     Kind.AUGMENTATION: "augmentation",
@@ -46,8 +49,9 @@ _KEYS: Mapping[Kind, str] = {
     Kind.METRIC: "validation.metrics",
     Kind.OPTIMIZER: "training.optimizer",
     Kind.SCHEDULE: "training.schedule",
+    Kind.STRATEGY: "strategy",
 }
-"""The key of a study that names a part of each kind."""
+"""The key of a study, or of a federation, that names a part of each kind."""
 _WORDS: Mapping[Kind, str] = {
     Kind.PREPROCESSING: "preprocessing step",
     Kind.AUGMENTATION: "augmentation",
@@ -56,6 +60,7 @@ _WORDS: Mapping[Kind, str] = {
     Kind.METRIC: "metric",
     Kind.OPTIMIZER: "optimizer",
     Kind.SCHEDULE: "schedule",
+    Kind.STRATEGY: "strategy",
 }
 
 
@@ -91,8 +96,8 @@ class Part:
     """One registered part.
 
     Attributes:
-        kind: where in a study it can be named.
-        name: its name in a study.
+        kind: where in a study, or in a federation, it can be named.
+        name: its name there.
         parameters: the type of its parameters.
         implementation: `module:attribute`; called as `attribute(parameters, ...)` with arguments set by its kind.
         tasks: the tasks that it serves; empty means all.
@@ -114,7 +119,8 @@ class Part:
     def owner(self) -> Owner:
         """Who answers for it."""
         word = _WORDS[self.kind]
-        what, instead = f"the {word} {self.name!r}", f"or let the study name another {word}"
+        namer = "study" if self.kind in STUDY_KINDS else "federation"
+        what, instead = f"the {word} {self.name!r}", f"or let the {namer} name another {word}"
         return Owner(what, self.package, _KEYS[self.kind], instead)
 
     def serves(self, task: str) -> bool:
@@ -141,9 +147,9 @@ class Registry:
     """
 
     def __init__(self, parts: Iterable[Part], broken: Iterable[Problem] = ()) -> None:
-        self.broken = tuple(broken)
+        self.broken, self._all = tuple(broken), tuple(parts)
         by_name: dict[tuple[Kind, str], list[Part]] = {}
-        for part in parts:
+        for part in self._all:
             by_name.setdefault((part.kind, part.name), []).append(part)
         self._parts = {key: found[0] for key, found in by_name.items() if len(found) == 1}
         self._claimed = {key: _claimed_by(found) for key, found in by_name.items() if len(found) > 1}
@@ -152,9 +158,17 @@ class Registry:
         """Sorted names of one kind."""
         return tuple(sorted(name for part_kind, name in self._parts if part_kind is kind))
 
-    def parts(self) -> tuple[Part, ...]:
-        """Every part, by kind and name."""
-        return tuple(self._parts[key] for key in sorted(self._parts))
+    def parts(self, *kinds: Kind) -> tuple[Part, ...]:
+        """Every part of these kinds, or of all, by kind and name."""
+        return tuple(self._parts[key] for key in sorted(self._parts) if key[0] in (kinds or Kind))
+
+    def of(self, kind: Kind) -> Choice:
+        """The parts of one kind, to name one of."""
+        return Choice(self, kind)
+
+    def extended(self, parts: Iterable[Part], broken: Iterable[Problem] = ()) -> Registry:
+        """This registry with more parts, and what is wrong with packages that may have others."""
+        return Registry((*self._all, *parts), (*self.broken, *broken))
 
     def troubles(self, kind: Kind, name: str) -> tuple[Problem, ...]:
         """Why there may be no part of that name: several have it, or a package that might have it is broken."""
@@ -177,6 +191,45 @@ class Registry:
             return self._parts[kind, name]
         unknown = Problem(f"unknown {kind}", got=repr(name), remedy=did_you_mean(name, self.names(kind)))
         raise InputError([*(() if self.is_explained(kind, name) else (unknown,)), *self.troubles(kind, name)])
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The parts that can be named in a place: those of one kind.
+
+    Attributes:
+        registry: of all parts.
+        kind: of those that fit the place.
+    """
+
+    registry: Registry
+    kind: Kind
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Their names, sorted."""
+        return self.registry.names(self.kind)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """All of them, by name."""
+        return self.registry.parts(self.kind)
+
+    def find(self, name: str) -> Part:
+        """The part of that name; raises `InputError` as the registry does."""
+        return self.registry.find(self.kind, name)
+
+    def troubles(self, name: str) -> tuple[Problem, ...]:
+        """Why there may be no part of that name."""
+        return self.registry.troubles(self.kind, name)
+
+    def is_explained(self, name: str) -> bool:
+        """Whether `troubles` tell by themselves why there is no part of that name."""
+        return self.registry.is_explained(self.kind, name)
+
+    def kind_of(self, name: str) -> Kind | None:
+        """The other kind that has a part of that name; None where no kind has one."""
+        return next((kind for kind in Kind if kind is not self.kind and name in self.registry.names(kind)), None)
 
 
 def _is_called(name: str, package: Problem) -> bool:

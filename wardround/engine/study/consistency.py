@@ -92,9 +92,7 @@ def _tasks(study: Study) -> Iterator[Flaw]:
         tasks = use.part(kind).tasks
         if tasks and study.task not in tasks:
             served = ", ".join(sorted(tasks))
-            known = [
-                part.name for part in builtin_and_plugins().parts() if part.kind is kind and part.serves(study.task)
-            ]
+            known = [part.name for part in builtin_and_plugins().parts(kind) if part.serves(study.task)]
             what, expected = f"the {kind} {use.name!r} serves {served} only", f"one for {study.task}"
             yield Flaw(location, what, f"`{use.name}`", expected, remedy=f"Write one of {', '.join(known)}")
 

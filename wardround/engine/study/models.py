@@ -102,9 +102,8 @@ def _against(select: str, names: Sequence[str]) -> Flaw | None:
 
 def _meant_metric(name: str) -> str:
     """The metric that a name stands for: itself, or the likeliest where there is none of that name."""
-    if name in builtin_and_plugins().names(Kind.METRIC):
-        return name
-    return next(iter(likely_parts(Kind.METRIC, name)), name)
+    metrics = builtin_and_plugins().of(Kind.METRIC)
+    return name if name in metrics.names else next(iter(likely_parts(metrics, name)), name)
 
 
 def _name_of(metric: Any) -> str:

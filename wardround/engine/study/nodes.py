@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.errors import PydanticInvalidForJsonSchema
 
-from wardround.engine.parts import builtin_and_plugins
+from wardround.engine.parts import STUDY_KINDS, builtin_and_plugins
 
 Node = Mapping[str, Any]
 PART_MODELS = frozenset({"PartUse", "StrategyUse"})
@@ -123,7 +123,7 @@ def _names_part(branch: Node, value: Any) -> bool:
     """Whether a value names a part that is there; of strategies, which other rooms know, any name will do."""
     if isinstance(value, Mapping):
         value = value.get("name") or (next(iter(value)) if len(value) == 1 else None)
-    is_known = value in {part.name for part in builtin_and_plugins().parts()}
+    is_known = value in {part.name for part in builtin_and_plugins().parts(*STUDY_KINDS)}
     return isinstance(value, str) and (is_known or branch.get("title") == "StrategyUse")
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError
 
 from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.problems import Problem, closest, did_you_mean
-from wardround.engine.parts import Kind, Parameters, Part, builtin_and_plugins
+from wardround.engine.parts import STUDY_KINDS, Choice, Kind, Parameters, Part, builtin_and_plugins
 from wardround.engine.study.expectations import PART_WORDS, Location, place_in
 from wardround.engine.study.located_problems import Flaw, as_tuples, flawed, flaws_of, written
 from wardround.engine.study.partshapes import part_instead
@@ -20,15 +20,22 @@ _NOT_A_PART = "this does not name a part"
 _NOT_PARAMETERS = "these are no parameters"
 
 
-class PartUse(Closed):
-    """A part that a study uses, with typed parameters, defaults filled in."""
+class NamedPart(Closed):
+    """A part by its name, with typed parameters, defaults filled in."""
 
     name: str
     parameters: SerializeAsAny[Parameters]
 
+
+class PartUse(NamedPart):
+    """A part that a study uses, with typed parameters, defaults filled in."""
+
     def part(self, kind: Kind) -> Part:
         """The registered part."""
         return builtin_and_plugins().find(kind, self.name)
+
+
+_Use = TypeVar("_Use", bound=NamedPart)
 
 
 @dataclass(frozen=True)
@@ -40,15 +47,20 @@ class _Written:
     place: Location
 
 
-def _read(kind: Kind, value: Any) -> _Written:
+def _read(choice: Choice, value: Any) -> _Written:
     if isinstance(value, str):
         return _Written(value, {}, ())
     if isinstance(value, Mapping) and isinstance(value.get("name"), str):
         return _with_name(value)
     if isinstance(value, Mapping) and len(value) == 1 and "name" not in value:
         return next(_Written(str(key), item, (str(key),)) for key, item in value.items())
-    remedy = f"{part_instead(kind, value)}; `wardround parts {kind}` lists all"
+    remedy = part_instead(choice, value) + _more(choice.kind, "; `wardround parts {kind}` lists all")
     raise flawed("part", [Flaw((), _NOT_A_PART, written(value), PART_WORDS, remedy=remedy)])
+
+
+def _more(kind: Kind, words: str) -> str:
+    """Where a person finds all parts of a kind; strategies, which no study names, are not listed there."""
+    return words.format(kind=kind) if kind in STUDY_KINDS else ""
 
 
 def _with_name(value: Mapping[Any, Any]) -> _Written:
@@ -59,27 +71,26 @@ def _with_name(value: Mapping[Any, Any]) -> _Written:
     return _Written(name, {key: item for key, item in value.items() if key != "name"}, ())
 
 
-def _parse(kind: Kind, value: Any) -> Any:
-    if isinstance(value, PartUse):
+def read_part(choice: Choice, use: type[_Use], value: Any) -> _Use:
+    """A part as a document names it. Raises pydantic's error, which holds all that is wrong with it."""
+    if isinstance(value, use):
         return value
-    use = _read(kind, value)
-    registry = builtin_and_plugins()
-    if use.name not in registry.names(kind):
-        raise flawed("part", [*_absent(kind, use.name), *_of_likely(kind, use)])
-    return PartUse(name=use.name, parameters=_parameters(registry.find(kind, use.name), use))
+    written = _read(choice, value)
+    if written.name not in choice.names:
+        raise flawed("part", [*_absent(choice, written.name), *_of_likely(choice, written)])
+    return use(name=written.name, parameters=_parameters(choice.find(written.name), written))
 
 
-def likely_parts(kind: Kind, name: str) -> list[str]:
+def likely_parts(choice: Choice, name: str) -> list[str]:
     """The parts that an unknown name may stand for, the likeliest first; none where it is a part of another kind."""
-    registry = builtin_and_plugins()
-    if any(name in registry.names(other) for other in Kind) or registry.is_explained(kind, name):
+    if name in choice.names or choice.kind_of(name) is not None or choice.is_explained(name):
         return []
-    return closest(name, registry.names(kind))
+    return closest(name, choice.names)
 
 
-def _of_likely(kind: Kind, use: _Written) -> list[Flaw]:
+def _of_likely(choice: Choice, use: _Written) -> list[Flaw]:
     """What is wrong with the parameters of an unknown part, whichever of the likely ones is meant."""
-    found = [_flaws_as(builtin_and_plugins().find(kind, name), use) for name in likely_parts(kind, use.name)]
+    found = [_flaws_as(choice.find(name), use) for name in likely_parts(choice, use.name)]
     everywhere = [{(flaw.location, flaw.what) for flaw in flaws} for flaws in found]
     return (
         [flaw for flaw in found[0] if all((flaw.location, flaw.what) in told for told in everywhere)] if found else []
@@ -95,14 +106,12 @@ def _flaws_as(part: Part, use: _Written) -> list[Flaw]:
     return []
 
 
-def _absent(kind: Kind, name: str) -> list[Flaw]:
+def _absent(choice: Choice, name: str) -> list[Flaw]:
     """There is no such part; or a package that may have it cannot be used, or two have it, and that is told."""
-    registry = builtin_and_plugins()
-    known = registry.names(kind)
-    what, expected = f"unknown {kind} {name!r}", _offered(kind)
-    unknown = Flaw((), what, f"`{name}`", expected, name, known, _remedy(kind, name, known))
-    troubles = [_as_flaw(problem) for problem in registry.troubles(kind, name)]
-    return troubles if registry.is_explained(kind, name) else [unknown, *troubles]
+    what, known = f"unknown {choice.kind} {name!r}", choice.names
+    unknown = Flaw((), what, f"`{name}`", _offered(choice), name, known, _remedy(choice, name))
+    troubles = [_as_flaw(problem) for problem in choice.troubles(name)]
+    return troubles if choice.is_explained(name) else [unknown, *troubles]
 
 
 def _as_flaw(problem: Problem) -> Flaw:
@@ -110,24 +119,26 @@ def _as_flaw(problem: Problem) -> Flaw:
     return Flaw((), what, problem.got, problem.expected, remedy=problem.remedy)
 
 
-def _offered(kind: Kind) -> str:
+def _offered(choice: Choice) -> str:
     """The names of a kind; by their tasks where these differ, so that nobody picks one that the next check refuses."""
     by_tasks: dict[str, list[str]] = {}
-    for part in builtin_and_plugins().parts():
-        if part.kind is kind:
-            by_tasks.setdefault(" or ".join(sorted(part.tasks)), []).append(part.name)
+    for part in choice.parts:
+        by_tasks.setdefault(" or ".join(sorted(part.tasks)), []).append(part.name)
     if len(by_tasks) == 1:
-        return f"one of {', '.join(builtin_and_plugins().names(kind))}"
+        return f"one of {', '.join(choice.names)}"
     listed = (f"{', '.join(names)} for {tasks or 'any task'}" for tasks, names in by_tasks.items())
     return f"one of {'; '.join(listed)}"
 
 
-def _remedy(kind: Kind, name: str, known: tuple[str, ...]) -> str:
-    other = next((other for other in Kind if other is not kind and name in builtin_and_plugins().names(other)), None)
+def _remedy(choice: Choice, name: str) -> str:
+    other = choice.kind_of(name)
     if other is not None:
-        return f"`{name}` is of the kind {other}; `wardround parts {kind}` lists what can stand here"
-    close = did_you_mean(name, known)
-    return f"{close if close.endswith('?') else 'Write one of these;'} `wardround parts {kind}` tells of all"
+        what = f"`{name}` is of the kind {other}"
+        return what + _more(choice.kind, "; `wardround parts {kind}` lists what can stand here")
+    close = did_you_mean(name, choice.names)
+    if close.endswith("?"):
+        return close + _more(choice.kind, " `wardround parts {kind}` tells of all")
+    return "Write one of these" + _more(choice.kind, "; `wardround parts {kind}` tells of all")
 
 
 def _parameters(part: Part, use: _Written) -> Parameters:
@@ -173,7 +184,7 @@ def _placed(flaw: Flaw, use: _Written, is_short: bool) -> Flaw:
 
 
 def _validator(kind: Kind) -> BeforeValidator:
-    return BeforeValidator(lambda value: _parse(kind, value))
+    return BeforeValidator(lambda value: read_part(builtin_and_plugins().of(kind), PartUse, value))
 
 
 PreprocessingUse = Annotated[PartUse, _validator(Kind.PREPROCESSING), Field(examples=["orient"])]

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, JsonValue
 
-from wardround.engine.parts import Kind, Part, builtin_and_plugins
+from wardround.engine.parts import STUDY_KINDS, Kind, Part, builtin_and_plugins
 from wardround.engine.study.expectations import Location, flow, homes_of, place_in
 from wardround.engine.study.located_problems import MISSING, UNKNOWN_KEY, Flaw
 from wardround.engine.study.other_files import file_with, homes_elsewhere
@@ -150,7 +150,7 @@ def _in_files(word: str, here: str, owners: list[Part]) -> str:
 
 
 def _owners(key: str) -> list[Part]:
-    return [part for part in builtin_and_plugins().parts() if key in part.parameters.model_fields]
+    return [part for part in builtin_and_plugins().parts(*STUDY_KINDS) if key in part.parameters.model_fields]
 
 
 def _misspelt(flaw: Flaw, model: type[BaseModel], *, is_study: bool) -> str:
@@ -172,7 +172,7 @@ def _keys_of_sections(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
 
 
 def _parameters() -> Iterator[tuple[Part, str]]:
-    for part in builtin_and_plugins().parts():
+    for part in builtin_and_plugins().parts(*STUDY_KINDS):
         for key in part.parameters.model_fields:
             yield part, key
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from wardround.engine.basics.problems import InputError, Problem
+from wardround.federation.strategies.named import StrategyUse
 from wardround.federation.strategies.protocol import Arrays
-from wardround.federation.strategies.registry import StrategyUse
 
 
 def try_strategy(use: StrategyUse, place: str) -> list[Problem]:

@@ -1,0 +1,48 @@
+"""Strategies of packages that were written for release 0.2.0, each of which is an entry point of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+
+from wardround.engine.basics.problems import Findings, InputError, Problem
+from wardround.engine.parts import Kind, Parameters, Part
+from wardround.engine.parts.installed import rows_of
+
+ENTRY_POINT_GROUP = "wardround.strategies"
+
+
+@dataclass(frozen=True)
+class StrategyPart:
+    """A strategy as release 0.2.0 registered it, in the entry point group `wardround.strategies`.
+
+    Attributes:
+        name: its name in a federation file.
+        parameters: the type of its parameters.
+        implementation: `module:attribute`, called with the parameters; gives a `Strategy`.
+    """
+
+    name: str
+    parameters: type[Parameters]
+    implementation: str
+    package: str = ""
+
+
+def earlier_plugins() -> tuple[tuple[Part, ...], tuple[Problem, ...]]:
+    """The rows of such packages, and what is wrong with those whose strategy cannot be had."""
+    rows, broken = list[Part](), Findings()
+    for entry in entry_points(group=ENTRY_POINT_GROUP):
+        with broken.gather():
+            rows.extend(rows_of(entry, _row))
+    return tuple(rows), tuple(broken.problems)
+
+
+def _row(entry: EntryPoint, loaded: object) -> tuple[Part, ...]:
+    if not isinstance(loaded, StrategyPart):
+        raise InputError.one(
+            "an installed package's strategy is none",
+            got=type(loaded).__name__,
+            expected="a StrategyPart",
+            remedy="Repair, update or uninstall the package",
+        )
+    return (Part(Kind.STRATEGY, loaded.name, loaded.parameters, loaded.implementation),)
