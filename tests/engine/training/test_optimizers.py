@@ -8,8 +8,8 @@ from torch import nn
 from torch.optim import Optimizer
 
 from wardround.engine.basics.problems import InputError
-from wardround.engine.parts.optimization import AdamW
-from wardround.engine.training.optimizers import build_adamw, optimizer_tensors, restore_optimizer
+from wardround.engine.parts.optimization import SGD, AdamW
+from wardround.engine.training.optimizers import build_adamw, build_sgd, optimizer_tensors, restore_optimizer
 
 
 def _steps(network: nn.Module, optimizer: Optimizer, count: int, seed: int) -> None:
@@ -91,3 +91,20 @@ def test_an_optimiser_that_keeps_more_than_tensors_is_refused() -> None:
     optimizer.step(lambda: network(torch.ones(1, 3)).square().mean())
     with pytest.raises(TypeError, match="not as a tensor"):
         optimizer_tensors(optimizer)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_sgd_is_torchs_own_bit_for_bit_and_its_state_goes_through_bytes(momentum: float) -> None:
+    ours, theirs, resumed = _network(), _network(), _network()
+    settings = SGD(learning_rate=0.05, momentum=momentum, weight_decay=0.1)
+    first = build_sgd(settings, ours.parameters())
+    _steps(ours, first, 3, seed=1)
+    second = build_sgd(settings, resumed.parameters())
+    resumed.load_state_dict(ours.state_dict())
+    restore_optimizer(second, optimizer_tensors(first))
+    _steps(resumed, second, 2, seed=2)
+    reference = torch.optim.SGD(theirs.parameters(), 0.05, momentum=momentum, weight_decay=0.1)
+    _steps(theirs, reference, 3, seed=1)
+    _steps(theirs, reference, 2, seed=2)
+    assert torch.equal(resumed.weight, theirs.weight)
+    assert torch.equal(resumed.bias, theirs.bias)

@@ -19,6 +19,14 @@ class AdamW(Parameters):
     betas: tuple[Fraction, Fraction] = (0.9, 0.999)
 
 
+class SGD(Parameters):
+    """Stochastic gradient descent (Robbins & Monro 1951), with momentum (Polyak 1964) and weight decay if given."""
+
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 1e-2
+    momentum: Fraction = 0.0
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+
+
 class Cosine(Parameters):
     """Half a cosine from the learning rate to `minimum` of it (Loshchilov & Hutter 2017) after a linear warm-up.
 
@@ -36,6 +44,7 @@ class Constant(Parameters):
 _HOME = "wardround.engine.training"
 PARTS = (
     Part(Kind.OPTIMIZER, "adamw", AdamW, f"{_HOME}.optimizers:build_adamw"),
+    Part(Kind.OPTIMIZER, "sgd", SGD, f"{_HOME}.optimizers:build_sgd"),
     Part(Kind.SCHEDULE, "cosine", Cosine, f"{_HOME}.schedules:cosine_factor"),
     Part(Kind.SCHEDULE, "constant", Constant, f"{_HOME}.schedules:constant_factor"),
 )

@@ -8,6 +8,7 @@ from wardround.engine.training.checkpoint import (
     remove_checkpoint,
     save_checkpoint,
 )
+from wardround.engine.training.hooks import NO_HOOK, StepHook
 from wardround.engine.training.late import DivergedError, StepRecord
 from wardround.engine.training.learner import Halted, Learner
 from wardround.engine.training.machine import Machine, this_machine
@@ -15,6 +16,7 @@ from wardround.engine.training.precision import configure_threads, resolve_devic
 from wardround.engine.training.weights import DamagedFileError, read_header, read_tensors, write_tensors
 
 __all__ = [
+    "NO_HOOK",
     "Checkpoint",
     "CheckpointPlan",
     "DamagedFileError",
@@ -23,6 +25,7 @@ __all__ = [
     "Learner",
     "Machine",
     "Position",
+    "StepHook",
     "StepRecord",
     "configure_threads",
     "load_checkpoint",

@@ -24,6 +24,7 @@ from wardround.engine.study import Study
 from wardround.engine.tasks import Task, build_task
 from wardround.engine.training.checkpoint import Checkpoint, CheckpointPlan, Position, load_checkpoint, save_checkpoint
 from wardround.engine.training.feed import Copied, Feed, feed
+from wardround.engine.training.hooks import NO_HOOK, StepHook
 from wardround.engine.training.late import LateLosses, Made, StepRecord, diverged
 from wardround.engine.training.optimizers import build_optimizer, optimizer_tensors, restore_optimizer
 from wardround.engine.training.precision import reproducible, resolve_device
@@ -120,8 +121,9 @@ class Learner:
         on_step: Callable[[StepRecord], None] = ignore_step,
         halt: Callable[[], bool] = never,
         checkpoint: CheckpointPlan | None = None,
+        hook: StepHook = NO_HOOK,
     ) -> float:
-        """Run the steps from `start` up to, not including, `stop`; returns their mean loss.
+        """Run the steps from `start` up to, not including, `stop`, each joined by `hook`; returns their mean loss.
 
         With a checkpoint plan, work of the same identity that a checkpoint between `start` and `stop` holds is not
         done again: the loop goes on there, and the mean still covers all steps. The last step is saved too, unless
@@ -135,7 +137,7 @@ class Learner:
         loop = _Loop(self, checkpoint, position, on_step)
         with reproducible(self.device), feed(self.study, source, position.step, stop, self.device) as batches:
             for step in range(position.step, stop):
-                loop.made(self._step(step, batches, loop.losses))
+                loop.made(self._step(step, batches, loop.losses, hook))
                 halted = step + 1 < stop and halt()
                 if halted or loop.is_due(step + 1):
                     loop.save()
@@ -160,7 +162,7 @@ class Learner:
         self.load_weights(checkpoint.model)
         restore_optimizer(self._optimizer, checkpoint.optimizer)
 
-    def _step(self, step: int, batches: Feed[Batch] | Feed[Copied], losses: LateLosses) -> Made:
+    def _step(self, step: int, batches: Feed[Batch] | Feed[Copied], losses: LateLosses, hook: StepHook) -> Made:
         began = time.perf_counter()
         batch = batches.next()
         waited = time.perf_counter() - began
@@ -168,21 +170,24 @@ class Learner:
         for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * factor
         torch.manual_seed(torch_seed(self.study.seed, "step", step))
-        self._descend(step, batch, losses)
+        self._descend(step, batch, losses, hook)
         return Made(step, self._rates[0] * factor, time.perf_counter() - began, waited)
 
-    def _descend(self, step: int, batch: Batch, losses: LateLosses) -> None:
+    def _descend(self, step: int, batch: Batch, losses: LateLosses, hook: StepHook) -> None:
         self.network.train()
         self._optimizer.zero_grad(set_to_none=True)
         with autocast(self.precision, self.device):
             loss = self.task.losses(self.task.logits(self.network, batch.image), batch).mean()
         losses.put(step, batch.keys, loss.detach())
+        term = hook.loss_term(self.network)
         with answering(self._differentiated):
-            torch.autograd.backward(loss)
+            torch.autograd.backward(loss if term is None else loss + term)
         if self.study.training.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.study.training.gradient_clip)
+        hook.before_update(self.network)
         with answering(self._stepping):
             self._optimizer.step()
+        hook.after_step(self.network)
 
     def _check_weights(self, step: int) -> None:
         state = self.network.state_dict()

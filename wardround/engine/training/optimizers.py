@@ -8,12 +8,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import SGD as TorchSGD  # noqa: N811 - a name in capitals, not a constant
 from torch.optim import AdamW as TorchAdamW
 from torch.optim import Optimizer
 
 from wardround.engine.basics.problems import Findings
 from wardround.engine.parts import BreachError, Kind, answering
-from wardround.engine.parts.optimization import AdamW
+from wardround.engine.parts.optimization import SGD, AdamW
 from wardround.engine.study import Study
 
 
@@ -29,6 +30,7 @@ def build_optimizer(study: Study, weights: Iterable[nn.Parameter]) -> Optimizer:
 
 
 _STEP: Callable[..., Any] = inspect.unwrap(TorchAdamW.step)
+_SGD_STEP: Callable[..., Any] = inspect.unwrap(TorchSGD.step)
 
 
 class _LeanAdamW(TorchAdamW):
@@ -53,6 +55,27 @@ def build_adamw(parameters: AdamW, weights: Iterable[nn.Parameter]) -> Optimizer
     """AdamW over `weights`, as one fused kernel; the learning rate is the one before the schedule's factor."""
     return _LeanAdamW(
         weights, lr=parameters.learning_rate, betas=parameters.betas, weight_decay=parameters.weight_decay, fused=True
+    )
+
+
+class _LeanSGD(TorchSGD):
+    """torch's SGD, which does the same without loading torch's compiler, as above."""
+
+    add_param_group = inspect.unwrap(TorchSGD.add_param_group)
+    zero_grad = inspect.unwrap(TorchSGD.zero_grad)
+    state_dict = inspect.unwrap(TorchSGD.state_dict)
+    load_state_dict = inspect.unwrap(TorchSGD.load_state_dict)
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        """One step, of which no gradient is taken, as with torch's decorator."""
+        return _SGD_STEP(self, closure)
+
+
+def build_sgd(parameters: SGD, weights: Iterable[nn.Parameter]) -> Optimizer:
+    """SGD over `weights`; the learning rate is the one before the schedule's factor."""
+    return _LeanSGD(
+        weights, lr=parameters.learning_rate, momentum=parameters.momentum, weight_decay=parameters.weight_decay
     )
 
 
