@@ -163,7 +163,7 @@ def test_a_package_that_cannot_be_loaded_concerns_only_who_names_its_parts(
     hospital: Hospital, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = [EntryPoint("gone", "no_such_module:PARTS", "wardround.parts")]
-    monkeypatch.setattr("wardround.engine.parts.registry.entry_points", lambda group: gone)
+    monkeypatch.setattr("wardround.engine.parts.builtin.entry_points", lambda group: gone)
     forget()
     assert hospital.check().code == 0
     listed = run_wardround("parts", "loss")
@@ -183,7 +183,7 @@ def test_a_name_that_two_packages_have_concerns_only_who_uses_it(
 ) -> None:
     rows = "tests.support.failing_parts:PARTS"
     both = [EntryPoint(name, rows, "wardround.parts") for name in ("one", "two")]
-    monkeypatch.setattr("wardround.engine.parts.registry.entry_points", lambda group: both)
+    monkeypatch.setattr("wardround.engine.parts.builtin.entry_points", lambda group: both)
     forget()
     assert hospital.check().code == 0
     hospital.study(changed(SEGMENTATION, training={"loss": "bad_loss"}))

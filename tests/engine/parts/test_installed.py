@@ -35,7 +35,7 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def _told(monkeypatch: pytest.MonkeyPatch, name: str = "sharp", value: str = "fresh_parts.rows:PARTS") -> list[str]:
     entry = EntryPoint(name, value, "wardround.parts")
-    monkeypatch.setattr("wardround.engine.parts.registry.entry_points", lambda group: [entry])
+    monkeypatch.setattr("wardround.engine.parts.builtin.entry_points", lambda group: [entry])
     builtin_and_plugins.cache_clear()
     try:
         builtin_and_plugins().find(Kind.LOSS, "sharp")

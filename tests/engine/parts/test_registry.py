@@ -10,7 +10,6 @@ import pytest
 
 from wardround.engine.basics.problems import InputError
 from wardround.engine.parts import Kind, Parameters, Part, Registry, builtin_and_plugins
-from wardround.engine.parts.registry import named
 
 PARTS = builtin_and_plugins().parts()
 
@@ -40,7 +39,6 @@ def test_parts_are_found_by_kind_and_name_and_listed_in_order() -> None:
     assert registry.find(Kind.LOSS, "dice_ce").name == "dice_ce"
     assert list(registry.names(Kind.METRIC)) == sorted(registry.names(Kind.METRIC))
     assert [(part.kind, part.name) for part in PARTS] == sorted((part.kind, part.name) for part in PARTS)
-    assert set(named(PARTS)) == {part.name for part in PARTS}
 
 
 def test_an_unknown_part_is_told_with_the_close_ones() -> None:
@@ -68,7 +66,7 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         def load(self) -> tuple[Part, ...]:
             return (Part(Kind.LOSS, "sharp", Sharpness, "json:loads"),)
 
-    monkeypatch.setattr("wardround.engine.parts.registry.entry_points", lambda group: [Entry()])
+    monkeypatch.setattr("wardround.engine.parts.builtin.entry_points", lambda group: [Entry()])
     builtin_and_plugins.cache_clear()
     yield
     builtin_and_plugins.cache_clear()
@@ -83,7 +81,7 @@ def test_an_installed_package_adds_parts_that_a_study_can_name() -> None:
 
 def test_a_package_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = importlib.metadata.EntryPoint("contrast", "nowhere.rows:PARTS", "wardround.parts")
-    monkeypatch.setattr("wardround.engine.parts.registry.entry_points", lambda group: [broken])
+    monkeypatch.setattr("wardround.engine.parts.builtin.entry_points", lambda group: [broken])
     builtin_and_plugins.cache_clear()
     with pytest.raises(InputError, match=r"entry point contrast = nowhere.rows:PARTS.*No module named 'nowhere'"):
         builtin_and_plugins().find(Kind.LOSS, "invert")
@@ -101,7 +99,7 @@ def test_a_row_that_is_no_part_is_named_with_its_package_and_release(monkeypatch
         def load(self) -> tuple[object, ...]:
             return ("invert",)
 
-    monkeypatch.setattr("wardround.engine.parts.registry.entry_points", lambda group: [Entry()])
+    monkeypatch.setattr("wardround.engine.parts.builtin.entry_points", lambda group: [Entry()])
     builtin_and_plugins.cache_clear()
     words = r"contrast-parts 1.2, entry point contrast = .* no part \(got 'invert'; expected rows of the type Part\)"
     with pytest.raises(InputError, match=words):

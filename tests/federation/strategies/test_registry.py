@@ -16,7 +16,7 @@ from wardround.aggregator.settings import Federation
 from wardround.aggregator.strategies.registry import StrategyPart  # where packages of 0.2.0 have it from
 from wardround.engine.basics.problems import InputError
 from wardround.engine.parts import STUDY_KINDS, Kind, Parameters, Part, builtin_and_plugins
-from wardround.engine.parts.registry import ENTRY_POINT_GROUP as PARTS_GROUP
+from wardround.engine.parts.builtin import ENTRY_POINT_GROUP as PARTS_GROUP
 from wardround.engine.study.documents import parse_document, validate_document
 from wardround.federation.protocol import Plan
 from wardround.federation.strategies.earlier import ENTRY_POINT_GROUP as EARLIER_GROUP
@@ -66,7 +66,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     def install(in_group: str = PARTS_GROUP, **entries: str) -> None:
         found = [EntryPoint(name, value, in_group) for name, value in entries.items()]
-        for module in ("engine.parts.registry", "federation.strategies.earlier"):
+        for module in ("engine.parts.builtin", "federation.strategies.earlier"):
             monkeypatch.setattr(f"wardround.{module}.entry_points", lambda group: found if group == in_group else [])
         forget()
 

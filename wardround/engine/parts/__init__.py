@@ -1,16 +1,9 @@
 """The registry of parts: names and typed parameters of everything a study can choose. Imports no torch."""
 
 from wardround.engine.basics.blame import BreachError, Owner, PartFault, answering
-from wardround.engine.parts.registry import (
-    STUDY_KINDS,
-    Bounds,
-    Choice,
-    Kind,
-    Parameters,
-    Part,
-    Registry,
-    builtin_and_plugins,
-)
+from wardround.engine.parts.builtin import builtin_and_plugins
+from wardround.engine.parts.part import STUDY_KINDS, Bounds, Kind, Parameters, Part
+from wardround.engine.parts.registry import Choice, Registry
 
 __all__ = [
     "STUDY_KINDS",

@@ -11,7 +11,7 @@ from types import ModuleType
 
 from wardround.engine.basics.blame import release_of
 from wardround.engine.basics.problems import InputError, Problem
-from wardround.engine.parts.registry import Kind, Parameters, Part
+from wardround.engine.parts.part import Kind, Parameters, Part
 
 _REPAIR = "Repair, update or uninstall the package"
 _TELL = "Correct the row, or tell the package's author"

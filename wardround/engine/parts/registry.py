@@ -1,142 +1,16 @@
-"""What a part is, and the immutable registry that finds one by kind and name.
-
-A part's parameters are typed here, in modules that import no torch; its implementation is named as `module:attribute`
-and imported when it is first used. A study names parts; it can never name an import path.
-"""
+"""The immutable registry that finds a part by kind and name."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from functools import cache
-from importlib import import_module
-from importlib.metadata import entry_points
-from typing import Any, ClassVar
 
-from pydantic import ConfigDict
+from wardround.engine.basics.problems import InputError, Problem, did_you_mean
+from wardround.engine.parts.part import Kind, Part
 
-from wardround.engine.basics.blame import Owner, answering
-from wardround.engine.basics.closed import Closed
-from wardround.engine.basics.problems import Findings, InputError, Problem, did_you_mean
-
-ENTRY_POINT_GROUP = "wardround.parts"
 _LEAST_TELLING = 3
 """Letters of a name by which a package may be known."""
-
-
-class Kind(StrEnum):
-    """The kinds of parts, named as in a study file; a strategy is named in a federation file."""
-
-    PREPROCESSING = "preprocessing"
-    AUGMENTATION = "augmentation"
-    NETWORK = "network"
-    LOSS = "loss"
-    METRIC = "metric"
-    OPTIMIZER = "optimizer"
-    SCHEDULE = "schedule"
-    STRATEGY = "strategy"
-
-
-STUDY_KINDS: tuple[Kind, ...] = tuple(kind for kind in Kind if kind is not Kind.STRATEGY)
-"""The kinds that a study names."""
-_KEYS: Mapping[Kind, str] = {
-    Kind.PREPROCESSING: "preprocessing",
-    Kind.AUGMENTATION: "augmentation",
-    Kind.NETWORK: "model",
-    Kind.LOSS: "training.loss",
-    Kind.METRIC: "validation.metrics",
-    Kind.OPTIMIZER: "training.optimizer",
-    Kind.SCHEDULE: "training.schedule",
-    Kind.STRATEGY: "strategy",
-}
-"""The key of a study, or of a federation, that names a part of each kind."""
-_WORDS: Mapping[Kind, str] = {
-    Kind.PREPROCESSING: "preprocessing step",
-    Kind.AUGMENTATION: "augmentation",
-    Kind.NETWORK: "network",
-    Kind.LOSS: "loss",
-    Kind.METRIC: "metric",
-    Kind.OPTIMIZER: "optimizer",
-    Kind.SCHEDULE: "schedule",
-    Kind.STRATEGY: "strategy",
-}
-
-
-class Parameters(Closed):
-    """Base of every part's parameters: frozen, complete with defaults, closed to unknown keys.
-
-    `shorthand` names the field that a bare value fills, so that `orient: RAS` means `orient: {axes: RAS}`.
-    """
-
-    model_config = ConfigDict(allow_inf_nan=False, strict=False)
-    shorthand: ClassVar[str | None] = None
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """The least and the greatest value that a number can have."""
-
-    least: float
-    most: float
-
-    def hold(self, value: float) -> bool:
-        """Whether a value lies within; NaN does not."""
-        return self.least <= value <= self.most
-
-
-ANY_SCORE = Bounds(-1e9, 1e9)
-FRACTION = Bounds(0.0, 1.0)
-MILLIMETRES = Bounds(0.0, 1e6)
-
-
-@dataclass(frozen=True)
-class Part:
-    """One registered part.
-
-    Attributes:
-        kind: where in a study, or in a federation, it can be named.
-        name: its name there.
-        parameters: the type of its parameters.
-        implementation: `module:attribute`; called as `attribute(parameters, ...)` with arguments set by its kind.
-        tasks: the tasks that it serves; empty means all.
-        higher_is_better: for metrics, which direction is better.
-        bounds: for metrics, the range of a score; what lies outside it neither leaves a hospital nor is believed.
-        package: name and release of the installed package that it comes from; empty for Wardround's own parts.
-    """
-
-    kind: Kind
-    name: str
-    parameters: type[Parameters]
-    implementation: str
-    tasks: frozenset[str] = frozenset()
-    higher_is_better: bool = True
-    bounds: Bounds = ANY_SCORE
-    package: str = ""
-
-    @property
-    def owner(self) -> Owner:
-        """Who answers for it."""
-        word = _WORDS[self.kind]
-        namer = "study" if self.kind in STUDY_KINDS else "federation"
-        what, instead = f"the {word} {self.name!r}", f"or let the {namer} name another {word}"
-        return Owner(what, self.package, _KEYS[self.kind], instead)
-
-    def serves(self, task: str) -> bool:
-        """Whether it can be used in a study of that task."""
-        return not self.tasks or task in self.tasks
-
-    def load(self) -> Any:
-        """Import and return the implementation. Raises `InputError` that names the package of one that cannot be."""
-        module, _, attribute = self.implementation.partition(":")
-        with answering(self.owner):
-            return getattr(import_module(module), attribute)
-
-    def make(self, *arguments: Any) -> Any:
-        """What the implementation gives for these arguments, the parameters first. Raises as `load` does."""
-        with answering(self.owner):
-            return self.load()(*arguments)
 
 
 class Registry:
@@ -254,22 +128,3 @@ def _claimed_by(parts: Sequence[Part]) -> Problem:
 
 def _whose(part: Part) -> str:
     return f"the package {part.package}" if part.package else "Wardround itself"
-
-
-@cache
-def builtin_and_plugins() -> Registry:
-    """The registry of this installation: built-in catalogues, then plug-ins by entry point `wardround.parts`."""
-    from wardround.engine.parts import augmentation, losses, metrics, networks, optimization, preprocessing
-    from wardround.engine.parts.installed import rows_of
-
-    catalogues = (preprocessing, augmentation, networks, losses, metrics, optimization)
-    parts, broken = [part for catalogue in catalogues for part in catalogue.PARTS], Findings()
-    for entry in entry_points(group=ENTRY_POINT_GROUP):
-        with broken.gather():
-            parts.extend(rows_of(entry))
-    return Registry(parts, broken.problems)
-
-
-def named(parts: Iterable[Part]) -> Mapping[str, Part]:
-    """Parts by name, for tables and tests."""
-    return {part.name: part for part in parts}

@@ -6,16 +6,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from wardround.engine.parts.registry import Kind, Parameters, Part
-
-Weight = Annotated[float, Field(ge=0)]
+from wardround.engine.parts.numbers import NonNegative
+from wardround.engine.parts.part import Kind, Parameters, Part
 
 
 class DiceCE(Parameters):
     """Soft Dice loss (Milletari et al. 2016) plus cross-entropy, as in nnU-Net (Isensee et al. 2021)."""
 
-    dice_weight: Weight = 1.0
-    ce_weight: Weight = 1.0
+    dice_weight: NonNegative = 1.0
+    ce_weight: NonNegative = 1.0
     include_background: bool = False
     smooth: Annotated[float, Field(gt=0)] = 1e-5
 
@@ -24,7 +23,7 @@ class CrossEntropy(Parameters):
     """Cross-entropy on class indices; over the voxels of a segmentation it is averaged within each sample."""
 
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    class_weights: tuple[Weight, ...] | None = None
+    class_weights: tuple[NonNegative, ...] | None = None
 
 
 _HOME = "wardround.engine.losses.classic"

@@ -1,0 +1,32 @@
+"""The registry of this installation: Wardround's own parts, by kind and family, and those of installed packages."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import entry_points
+
+from wardround.engine.basics.problems import Findings
+from wardround.engine.parts import augmentation, losses, metrics, networks, optimization, preprocessing
+from wardround.engine.parts.installed import rows_of
+from wardround.engine.parts.registry import Registry
+
+ENTRY_POINT_GROUP = "wardround.parts"
+FAMILIES = (
+    *(preprocessing.geometry, preprocessing.intensity),
+    *(augmentation.spatial, augmentation.intensity),
+    *(networks.unet, networks.resnet),
+    losses.classic,
+    *(metrics.segmentation, metrics.classification),
+    *(optimization.optimizers, optimization.schedules),
+)
+"""The modules with the rows of Wardround's own parts."""
+
+
+@cache
+def builtin_and_plugins() -> Registry:
+    """The registry of this installation: Wardround's own parts, then plug-ins by entry point `wardround.parts`."""
+    parts, broken = [part for family in FAMILIES for part in family.PARTS], Findings()
+    for entry in entry_points(group=ENTRY_POINT_GROUP):
+        with broken.gather():
+            parts.extend(rows_of(entry))
+    return Registry(parts, broken.problems)

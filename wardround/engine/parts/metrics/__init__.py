@@ -1,0 +1,6 @@
+"""Parameters of the metrics."""
+
+from wardround.engine.parts.metrics.classification import AUC, Accuracy
+from wardround.engine.parts.metrics.segmentation import HD95, NSD, Dice
+
+__all__ = ["AUC", "HD95", "NSD", "Accuracy", "Dice"]
