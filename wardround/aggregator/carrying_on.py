@@ -16,7 +16,7 @@ from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study import study_to_bytes
 from wardround.federation.differences import Terms, differences
-from wardround.federation.protocol import Continuation, Plan, Stage
+from wardround.federation.protocol import Continuation, Plan
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def carry_on(config: Path, rounds: int | None = None) -> CarriedOn:
         held = state.pinned()
         if held is None or not state.has_begun:
             raise _nothing_yet(state)
-        trained = [result for result in state.results() if result.stage is Stage.TRAIN]
+        trained = [result for result in state.results() if result.trained]
         new = replace(wanted, after=_continuation(held, trained))
         changes = _changes(state, held, new, len(trained))
         if rounds is not None:

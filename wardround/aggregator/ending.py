@@ -18,7 +18,7 @@ from wardround.aggregator.rounds.switchboard import Exchange
 from wardround.aggregator.settings import Federation
 from wardround.engine.basics.problems import InputError
 from wardround.federation.endings import EndReason
-from wardround.federation.protocol import Plan, Stage
+from wardround.federation.protocol import Plan
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Ends:
 
     def _conclusion(self, reason: EndReason, started: float) -> Conclusion:
         found, results = self.coordination, self.loop.results
-        trained = sum(result.stage is Stage.TRAIN for result in results)
+        trained = sum(result.trained for result in results)
         model = results[-1].model if results else None
         ending = Ending(found.plan, found.roster, found.key, trained, model, reason)
         return Conclusion(

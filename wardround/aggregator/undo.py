@@ -17,7 +17,8 @@ from wardround.aggregator.showing.tensorboard import Scalars
 from wardround.engine.basics.files import fsync_folder
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study import study_from_bytes
-from wardround.federation.protocol import USUAL_ALLOWANCE, Stage
+from wardround.federation.protocol import USUAL_ALLOWANCE
+from wardround.federation.stages import TERMS
 
 _HISTORY = ("history.jsonl", "history.csv")
 
@@ -60,7 +61,7 @@ def foresee(config: Path, first: int) -> Foreseen:
         last = _last_round(state)
         _check(state, first, last)
         order = state.round(last).order()
-        return Foreseen(first, last, _undone_before(state), order is not None and order.stage is Stage.EVALUATE)
+        return Foreseen(first, last, _undone_before(state), order is not None and TERMS[order.stage].scores_tests)
 
 
 def describe_foreseen(found: Foreseen) -> tuple[str, ...]:

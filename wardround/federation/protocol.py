@@ -6,7 +6,6 @@ content, so that any message may be sent again: the answer to the same work key 
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
@@ -17,6 +16,7 @@ from wardround.engine.basics.printable import printable
 from wardround.federation.endings import AnyEndReason, EndReason
 from wardround.federation.refusals import AnyRefusalCode
 from wardround.federation.refusals import RefusalCode as RefusalCode
+from wardround.federation.stages import Stage as Stage
 from wardround.federation.strategy_terms import StrategyField
 
 PROTOCOL = 1
@@ -200,19 +200,6 @@ class Plan(WireModel):
     def outgoing(self) -> Leaves:
         """Which scores leave a site."""
         return self.leaves or Leaves()
-
-
-class Stage(StrEnum):
-    """What a task asks for. `HELLO` computes nothing; `TRAIN` evaluates the incoming model, then trains it.
-
-    `CONCLUDE` tells that the run has ended. Only sites that named the feature `conclude` are told, and those that named
-    `stopped` also of another end than a complete one.
-    """
-
-    HELLO = "hello"
-    TRAIN = "train"
-    EVALUATE = "evaluate"
-    CONCLUDE = "conclude"
 
 
 class Task(WireModel):

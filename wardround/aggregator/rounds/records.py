@@ -24,6 +24,7 @@ from wardround.federation.protocol import (
     Stage,
     WireModel,
 )
+from wardround.federation.stages import TERMS
 
 Seconds = Annotated[float, Field(ge=0)]
 RESULT_FILE = "result.json"
@@ -116,6 +117,11 @@ class RoundResult(WireModel):
     absent: tuple[Absence, ...]
     seconds: Seconds
     finished: Moment | Literal[""]
+
+    @property
+    def trained(self) -> bool:
+        """Whether the round made a new model of its sites' updates."""
+        return TERMS[self.stage].trains
 
 
 def heaviest(sites: tuple[SiteResult, ...]) -> SiteResult | None:

@@ -14,7 +14,7 @@ from wardround.aggregator.rounds.selection import merged_metrics
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.closed import Added
 from wardround.engine.metrics.scores import Summary, merge
-from wardround.federation.protocol import Digest, MetricName, MetricValue, SiteName, Stage, WireModel
+from wardround.federation.protocol import Digest, MetricName, MetricValue, SiteName, WireModel
 
 
 class SiteRow(WireModel):
@@ -66,7 +66,7 @@ def rows_of(results: Sequence[RoundResult]) -> int:
     """How many rows a history has. An evaluation, which is the last round, makes none."""
     if not results:
         return 0
-    return len(results) + (results[-1].stage is Stage.TRAIN)
+    return len(results) + (results[-1].trained)
 
 
 def settled_rows(results: Sequence[RoundResult]) -> int:
@@ -86,7 +86,7 @@ def _row_at(results: Sequence[RoundResult], number: int) -> HistoryRow:
 
 def cohort_changes(results: Sequence[RoundResult]) -> dict[int, tuple[str, ...]]:
     """The rounds of training from which sites worked with other cases than before, and those sites."""
-    trained = [result for result in results if result.stage is Stage.TRAIN]
+    trained = [result for result in results if result.trained]
     changes = {result.round: _changed(trained, number) for number, result in enumerate(trained, start=1)}
     return {number: sites for number, sites in changes.items() if sites}
 

@@ -27,7 +27,7 @@ from wardround.aggregator.showing.participation import RunSummary, parts_of
 from wardround.aggregator.showing.tensorboard import Scalars, scalars_of
 from wardround.engine.basics.files import write_atomic
 from wardround.engine.study import Study
-from wardround.federation.protocol import Plan, Stage
+from wardround.federation.protocol import Plan
 from wardround.federation.strategies.protocol import Arrays
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Outputs:
             federation=self.plan.federation,
             plan=self.plan.digest,
             complete=complete,
-            rounds=sum(result.stage is Stage.TRAIN for result in results),
+            rounds=sum(result.trained for result in results),
             sites=parts_of(results, self.sites),
         )
 

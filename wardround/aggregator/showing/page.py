@@ -22,7 +22,7 @@ from wardround.engine.report.units import Units
 from wardround.engine.report.words import counted, selecting_first
 from wardround.engine.study import Study
 from wardround.federation.declared import TEST_PREFIX
-from wardround.federation.protocol import MetricValue, Plan, Stage
+from wardround.federation.protocol import MetricValue, Plan
 
 if TYPE_CHECKING:
     from wardround.engine.report.page import Charts
@@ -87,7 +87,7 @@ def write_report(path: Path, record: RunRecord) -> Path:
 
 def make_page(record: RunRecord, picture: Charts | None) -> Page:
     """The page in memory, with the picture of its curves if there is one: test scores first, then how they came."""
-    done = sum(result.stage is Stage.TRAIN for result in record.results)
+    done = sum(result.trained for result in record.results)
     lead = f"{record.study.study}: {done} of {record.plan.horizon.rounds} rounds, {counted(len(record.sites), 'site')}."
     page = Page(f"Federation {record.plan.federation}", lead).facts(_facts(record))
     _add_scores(page, record)
@@ -209,7 +209,7 @@ def _scored(record: RunRecord) -> dict[str, str]:
 
 
 def _heaviest(record: RunRecord) -> dict[str, str]:
-    trained = [result for result in record.results if result.stage is Stage.TRAIN]
+    trained = [result for result in record.results if result.trained]
     heavy = heaviest(trained[-1].sites) if trained else None
     if heavy is None or heavy.share is None:
         return {}
@@ -292,7 +292,7 @@ def _weight_cells(last: SiteResult | None) -> list[str]:
 
 def _parts(record: RunRecord, site: str) -> list[SiteResult]:
     """What a site gave to the rounds of training."""
-    trained = (result for result in record.results if result.stage is Stage.TRAIN)
+    trained = (result for result in record.results if result.trained)
     return [part for result in trained for part in result.sites if part.site == site]
 
 
@@ -303,7 +303,7 @@ def _round_table(record: RunRecord) -> Table:
 
 
 def _round_row(record: RunRecord, result: RoundResult) -> list[str | Cell]:
-    trained = result.stage is Stage.TRAIN
+    trained = result.trained
     row = record.row(result.round) if trained else None
     score = row.metrics.get(record.metric) if row else None
     return [

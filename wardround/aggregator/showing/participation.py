@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wardround.aggregator.rounds.records import RoundResult
-from wardround.federation.protocol import Count, Digest, FederationName, Sentence, SiteName, Stage, WireModel
+from wardround.federation.protocol import Count, Digest, FederationName, Sentence, SiteName, WireModel
 
 
 class Missed(WireModel):
@@ -37,7 +37,7 @@ class RunSummary(WireModel):
 
 def parts_of(results: Sequence[RoundResult], sites: Sequence[str] = ()) -> tuple[Part, ...]:
     """Each site's part in the rounds of training: those of `sites` first, then the ones that have left since."""
-    trained = [result for result in results if result.stage is Stage.TRAIN]
+    trained = [result for result in results if result.trained]
     others = {name for result in trained for name in _asked(result)} - set(sites)
     return tuple(_part(name, trained) for name in (*sites, *sorted(others)))
 

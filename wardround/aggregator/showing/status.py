@@ -19,7 +19,7 @@ from wardround.aggregator.showing.history import cohort_changes
 from wardround.engine.basics.closed import Added
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study import Study, study_from_bytes
-from wardround.federation.protocol import FederationName, MetricName, Plan, Sentence, SiteName, Stage, WireModel
+from wardround.federation.protocol import FederationName, MetricName, Plan, Sentence, SiteName, WireModel
 
 _MOST_CHANGES = 5
 
@@ -200,7 +200,7 @@ def _best(best: Scored | None, study: Study) -> BestModel | None:
 
 
 def _weight_notes(results: Sequence[RoundResult]) -> tuple[str, ...]:
-    trained = [result for result in results if result.stage is Stage.TRAIN]
+    trained = [result for result in results if result.trained]
     heavy = heaviest(trained[-1].sites) if trained else None
     if heavy is None or heavy.share is None:
         return ()

@@ -22,6 +22,7 @@ from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.releases import later_release
 from wardround.federation.endings import AnyEndReason, EndReason
 from wardround.federation.protocol import Count, Digest, Plan, RefusalCode, Stage, Task
+from wardround.federation.stages import TERMS
 from wardround.site_client.agreement.agreement import Refusal
 from wardround.site_client.agreement.chained import ChainedLog
 
@@ -118,7 +119,7 @@ class Tally:
         self.works += 1
         self.steps += entry.steps
         self.highest = max(self.highest, work.round)
-        self.trained = self.trained or work.stage is Stage.TRAIN
+        self.trained = self.trained or TERMS[work.stage].trains
         self.tested = work.base if _is_final(work, rounds) else self.tested
         self.last, self.answered, self.concluded = work, False, None
         self.open.add(work)
@@ -189,7 +190,7 @@ class Account:
         tally, work = self.tally(), _work(task)
         if work == tally.last and not tally.answered:
             return
-        steps = self._plan.horizon.local_steps if task.stage is Stage.TRAIN else 0
+        steps = self._plan.horizon.local_steps if TERMS[task.stage].trains else 0
         self._append(_entry(Deed.TAKEN, task, steps=steps))
 
     def release(self, task: Task, update: str | None, allowance: int) -> None:
@@ -240,7 +241,7 @@ def _work(task: Task) -> Work:
 
 
 def _is_final(work: Work, rounds: int) -> bool:
-    return work.stage is Stage.EVALUATE and work.round == rounds + 1
+    return TERMS[work.stage].scores_tests and work.round == rounds + 1
 
 
 def _check_final(tally: Tally, work: Work, task: Task) -> None:

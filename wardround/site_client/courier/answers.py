@@ -14,11 +14,11 @@ from wardround.federation.protocol import (
     Plan,
     RefusalCode,
     Refused,
-    Stage,
     Task,
     Working,
 )
 from wardround.federation.sealing import SealError
+from wardround.federation.stages import TERMS
 from wardround.site_client.agreement.agreement import Agreement, Refusal
 from wardround.site_client.between.faults import code_of
 from wardround.site_client.between.socket import WorkerReport, WorkReport
@@ -60,10 +60,24 @@ def _accepted_terms(agreement: Agreement, task: Task | None) -> AcceptedTerms | 
 
 def check_place(plan: Plan, task: Task) -> None:
     """Raise `Refusal` unless a task's round belongs to the plan, and its first begins with the model that it names."""
-    if not plan.first_round <= task.round <= plan.horizon.rounds + (task.stage is Stage.EVALUATE):
+    terms = TERMS[task.stage]
+    if not terms.is_work:
+        if task.round > plan.horizon.rounds:
+            raise Refusal(RefusalCode.HORIZON_NOT_ACCEPTED, "more rounds were concluded than were accepted")
+        return
+    if task.work_key is None or task.base is None:
+        raise Refusal(RefusalCode.MALFORMED, "the task names no work or no model")
+    if not plan.first_round <= task.round <= plan.horizon.rounds + terms.rounds_after:
         raise Refusal(RefusalCode.HORIZON_NOT_ACCEPTED, f"round {task.round} is beyond the accepted horizon")
     if task.round == plan.first_round and plan.first_model not in (None, task.base):
         raise Refusal(RefusalCode.BEYOND_AGREEMENT, "the first round begins with another model than the plan says")
+
+
+def named_work(task: Task) -> Digest:
+    """The work key of a task for the worker. Raises `Refusal` when it names none."""
+    if task.work_key is None:
+        raise Refusal(RefusalCode.MALFORMED, "the task names no work")
+    return task.work_key
 
 
 def _code_of(accepted: Plan, offered: Plan) -> RefusalCode:

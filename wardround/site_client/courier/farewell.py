@@ -11,8 +11,9 @@ from wardround.engine.basics.problems import InputError
 from wardround.federation.endings import EndReason, ending_line
 from wardround.federation.envelope import Envelope
 from wardround.federation.payload import PayloadError
-from wardround.federation.protocol import Digest, Stage, Task
+from wardround.federation.protocol import Digest, Task
 from wardround.federation.sealing import SealError, open_task
+from wardround.federation.stages import TERMS
 from wardround.site_client.agreement.agreement import Agreement
 from wardround.site_client.agreement.settings import SiteSettings
 from wardround.site_client.between.folders import Tasks, WorkResult
@@ -45,7 +46,7 @@ class Farewell:
         contribution = Contribution(self.settings.work, self.agreement.plan.digest)
         with contextlib.suppress(OSError):
             contribution.add(task, result, outgoing, sealed, self._tasks.size(outgoing.reply.work_key))
-        if task.stage is Stage.EVALUATE:
+        if TERMS[task.stage].scores_tests:
             self._keep_model()
 
     def say(self, task: Task) -> None:

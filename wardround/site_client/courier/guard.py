@@ -15,11 +15,13 @@ from wardround.federation.declared import (
 )
 from wardround.federation.guards import GuardError, check_update, describe
 from wardround.federation.payload import PayloadError, payload_digest, unpack
-from wardround.federation.protocol import STATE_LOST, Done, Leaves, MetricValue, RefusalCode, Stage, Task
+from wardround.federation.protocol import STATE_LOST, Done, Leaves, MetricValue, RefusalCode, Task
+from wardround.federation.stages import TERMS
 from wardround.site_client.agreement.agreement import Refusal
 from wardround.site_client.agreement.settings import Policy
 from wardround.site_client.between.folders import WorkResult
 from wardround.site_client.between.socket import CohortReport
+from wardround.site_client.courier.answers import named_work
 
 EVERYTHING_DECLARED = Leaves()
 """What leaves where the plan does not say."""
@@ -59,11 +61,9 @@ class ReplyGuard:
         self._check_size(result.train_cases)
         self._check_update(task, result, update, base)
         metrics, withheld = self._metrics(task, result)
-        if task.work_key is None:
-            raise Refusal(RefusalCode.MALFORMED, "the task names no work")
         reply = Done(
             site=self.site,
-            work_key=task.work_key,
+            work_key=named_work(task),
             update=result.update,
             train_cases=result.train_cases,
             loss=result.loss if self._lets_out(LOSS) else None,
@@ -83,7 +83,7 @@ class ReplyGuard:
             raise Refusal(RefusalCode.COHORT_TOO_SMALL, f"{train_cases} training cases, the policy wants {minimum}")
 
     def _check_update(self, task: Task, result: WorkResult, update: bytes, base: bytes) -> None:
-        if (task.stage is Stage.TRAIN) != (result.update is not None):
+        if TERMS[task.stage].trains != (result.update is not None):
             raise _blocked("an update where there should be none, or none where there should be one")
         if result.update is None:
             if update:
@@ -98,7 +98,7 @@ class ReplyGuard:
             raise _blocked(str(error)) from error
 
     def _metrics(self, task: Task, result: WorkResult) -> tuple[dict[str, MetricValue], tuple[str, ...]]:
-        subsets = Subsets(MOST_CASES, MOST_CASES if task.stage is Stage.EVALUATE else None)
+        subsets = Subsets(MOST_CASES, MOST_CASES if TERMS[task.stage].scores_tests else None)
         try:
             declared = Declared.of(self.study)
             declared.check_scores(result.metrics, subsets)

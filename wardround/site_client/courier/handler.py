@@ -6,6 +6,7 @@ import contextlib
 import secrets
 import time
 import traceback
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -31,6 +32,7 @@ from wardround.federation.protocol import (
     work_key,
 )
 from wardround.federation.sealing import SealError, open_task, seal_reply
+from wardround.federation.stages import TERMS
 from wardround.site_client.agreement.account import Account
 from wardround.site_client.agreement.agreement import Refusal, check_membership, policy_in_force
 from wardround.site_client.agreement.settings import Policy
@@ -41,6 +43,7 @@ from wardround.site_client.courier.answers import (
     check_place,
     code_for,
     megabytes,
+    named_work,
     other_plan,
     refused,
     state_of,
@@ -81,6 +84,10 @@ class Courier:
         self._farewell = Farewell(tools.settings, tools.agreement, self._keeping, tools.log)
         self._away_since: float | None = None
         self._told = ""
+        self._at_once: Mapping[Stage, Callable[[Task, Policy], Reply]] = {
+            Stage.HELLO: self._hello,
+            Stage.CONCLUDE: self._conclude,
+        }
 
     def sweep(self) -> None:
         """Remove what a killed courier left half-written, and tasks of a former key. Once, before the first message."""
@@ -122,14 +129,6 @@ class Courier:
         plan = self._tools.agreement.plan
         if task.plan != plan.digest:
             raise other_plan(self._tools.agreement, task)
-        if task.stage is Stage.HELLO:
-            return
-        if task.stage is Stage.CONCLUDE:
-            if task.round > plan.horizon.rounds:
-                raise Refusal(RefusalCode.HORIZON_NOT_ACCEPTED, "more rounds were concluded than were accepted")
-            return
-        if task.work_key is None or task.base is None:
-            raise Refusal(RefusalCode.MALFORMED, "the task names no work or no model")
         check_place(plan, task)
 
     def _policy(self) -> Policy:
@@ -143,12 +142,9 @@ class Courier:
 
     def _answer(self, task: Task, envelope: Envelope) -> Envelope:
         policy, agreement = self._policy(), self._tools.agreement
-        if task.stage is Stage.CONCLUDE:
-            return self._seal(self._conclude(task))
-        if task.stage is Stage.HELLO or task.work_key is None:
-            guard = ReplyGuard(agreement.study, policy, self._tools.settings.name)
-            return self._seal(self._hello(task, guard))
-        key = task.work_key
+        if not TERMS[task.stage].is_work:
+            return self._seal(self._at_once[task.stage](task, policy))
+        key = named_work(task)
         kept = self._keeping.reply(key, self._tools.keys.signing_public)
         if kept is not None:
             return self._send(task, key, kept)
@@ -160,8 +156,11 @@ class Courier:
         guard = ReplyGuard(agreement.study, policy, self._tools.settings.name, leaves, understood)
         return self._work(task, key, guard)
 
-    def _conclude(self, task: Task) -> Concluded:
-        """The run has ended: say so once. If it is complete, keep nothing that only a next round would have needed."""
+    def _conclude(self, task: Task, policy: Policy) -> Concluded:
+        """The run has ended, whatever the policy says now: say so once.
+
+        If it is complete, keep nothing that only a next round would have needed.
+        """
         if self._account.conclude(task):
             self._farewell.say(task)
         self._wind_up()
@@ -173,7 +172,7 @@ class Courier:
         if complete:
             self._tools.arriving.clear()
 
-    def _hello(self, task: Task, guard: ReplyGuard) -> Reply:
+    def _hello(self, task: Task, policy: Policy) -> Reply:
         self._peer.note(task.features)
         report = self._reach(Ask(do="status"))
         if report is None:
@@ -182,7 +181,7 @@ class Courier:
             return Working(site=task.site, ask=task.ask, phase="preparing")
         if report.cohort is None:
             return self._passed_on(task, report)
-        guard.admit(report.cohort)
+        ReplyGuard(self._tools.agreement.study, policy, self._tools.settings.name).admit(report.cohort)
         counts = {
             "train_cases": report.cohort.train_cases,
             "validation_cases": report.cohort.validation_cases,

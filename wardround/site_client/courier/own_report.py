@@ -17,7 +17,8 @@ from wardround.federation.declared import TEST_PREFIX
 from wardround.federation.endings import EndReason, ending_line
 from wardround.federation.identities import fingerprint
 from wardround.federation.invitation import shown_authority
-from wardround.federation.protocol import MetricValue, Stage
+from wardround.federation.protocol import MetricValue
+from wardround.federation.stages import TERMS
 from wardround.site_client.agreement.account import Account, Tally
 from wardround.site_client.agreement.agreement import Agreement
 from wardround.site_client.agreement.settings import SiteSettings
@@ -66,7 +67,7 @@ class Taking:
     @property
     def trained(self) -> tuple[Piece, ...]:
         """The rounds of training."""
-        return tuple(piece for piece in self.pieces if piece.stage is Stage.TRAIN)
+        return tuple(piece for piece in self.pieces if TERMS[piece.stage].trains)
 
     @property
     def scored(self) -> tuple[Piece, ...]:
@@ -242,7 +243,7 @@ def _score_caption(taking: Taking) -> str:
 
 
 def _round_row(piece: Piece, select: str) -> list[str]:
-    trained = piece.stage is Stage.TRAIN
+    trained = TERMS[piece.stage].trains
     return [
         str(piece.round) if trained else "evaluation",
         _shown(piece.scores.get(select)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from wardround.federation.guards import GuardError, Schema, check_update
 from wardround.federation.payload import PayloadError, pack, payload_digest, unpack
 from wardround.federation.protocol import MetricName, MetricValue, RefusalCode, Stage, Task, WireModel, work_key
 from wardround.federation.sealing import SealError, open_task
+from wardround.federation.stages import TERMS
 from wardround.site_client.agreement.agreement import Agreement, Refusal, policy_in_force
 from wardround.site_client.agreement.settings import SiteSettings
 from wardround.site_client.between.folders import Results, Tasks, WorkResult, entries
@@ -81,6 +82,15 @@ class _Order:
     carried: Mapping[str, bytes] | None = None
 
 
+@dataclass(frozen=True)
+class _Finished:
+    """What a piece of work has given: result, packed update, and the seconds that validation took."""
+
+    result: WorkResult
+    update: bytes
+    validating: float
+
+
 class TaskGoneError(Exception):
     """The task is not here any more, or damaged; the courier will ask the aggregator for it again."""
 
@@ -104,17 +114,16 @@ def perform(tools: WorkerTools, engine: SiteEngine, key: str) -> None:
     if change is not None:
         tools.log.record(Event.COHORT_CHANGED, round=order.task.round, **change.model_dump())
     order = replace(order, carried=_settle(tools, order))
-    scores = _evaluate(tools, engine, order)
-    result, update = _result(tools, engine, order, scores, began)
+    finished = JOBS[order.task.stage](tools, engine, order, began)
     tools.shared.progress("packing")
-    tools.results.put(key, result, update)
+    tools.results.put(key, finished.result, finished.update)
     tools.log.record(
         Event.RESULT_WRITTEN,
         work_key=key,
         stage=order.task.stage.value,
         round=order.task.round,
-        seconds=round(result.seconds, 1),
-        validating=round(scores.seconds, 1),
+        seconds=round(finished.result.seconds, 1),
+        validating=round(finished.validating, 1),
     )
     tidy(tools, key)
 
@@ -199,7 +208,7 @@ def _settle(tools: WorkerTools, order: _Order) -> Mapping[str, bytes] | None:
         tools.log.record(Event.STATE_COMMITTED, work_key=settled.committed)
     for key in settled.rolled_back:
         tools.log.record(Event.STATE_ROLLED_BACK, work_key=key)
-    if order.task.stage is not Stage.TRAIN or order.task.accepted is None:
+    if not TERMS[order.task.stage].trains or order.task.accepted is None:
         return {}
     if settled.lost:
         tools.log.record(Event.STATE_LOST, work_key=order.task.accepted)
@@ -238,7 +247,7 @@ def _score(tools: WorkerTools, engine: SiteEngine, order: _Order) -> tuple[dict[
     validation = tools.agreement.plan.checks
     metrics: dict[str, MetricValue] = {}
     cases = 0
-    if order.task.stage is not Stage.TRAIN or tools.agreement.plan.scores_in(order.task.round):
+    if not TERMS[order.task.stage].trains or tools.agreement.plan.scores_in(order.task.round):
         metrics = engine.evaluate(order.model, "validation", validation.max_cases)
         cases = min(cohort.validation_cases, validation.max_cases or cohort.validation_cases)
     if not _is_final(tools, order.task) or not tools.agreement.plan.outgoing.test:
@@ -250,30 +259,43 @@ def _score(tools: WorkerTools, engine: SiteEngine, order: _Order) -> tuple[dict[
 
 def _is_final(tools: WorkerTools, task: Task) -> bool:
     """Test cases are used once: to score the model that the last round has made."""
-    return task.stage is Stage.EVALUATE and task.round == tools.agreement.plan.horizon.rounds + 1
+    return TERMS[task.stage].scores_tests and task.round == tools.agreement.plan.horizon.rounds + 1
 
 
-def _result(
-    tools: WorkerTools, engine: SiteEngine, order: _Order, scores: _Scores, began: float
-) -> tuple[WorkResult, bytes]:
-    count = engine.cohort.train_cases
-    if order.task.stage is not Stage.TRAIN:
-        return WorkResult(
-            update=None, train_cases=count, metrics=scores.metrics, loss=None, seconds=time.monotonic() - began
-        ), b""
+def _evaluate_only(tools: WorkerTools, engine: SiteEngine, order: _Order, began: float) -> _Finished:
+    scores = _evaluate(tools, engine, order)
+    result = WorkResult(
+        update=None,
+        train_cases=engine.cohort.train_cases,
+        metrics=scores.metrics,
+        loss=None,
+        seconds=time.monotonic() - began,
+    )
+    return _Finished(result, b"", scores.seconds)
+
+
+def _evaluate_and_train(tools: WorkerTools, engine: SiteEngine, order: _Order, began: float) -> _Finished:
+    scores = _evaluate(tools, engine, order)
     trained = _train(tools, engine, order)
     update = pack({MODEL_GROUP + name: array for name, array in trained.model.items()})
     tools.state.put_pending(order.key, trained.carried)
     seconds = max(time.monotonic() - began, scores.seconds)
     result = WorkResult(
         update=payload_digest(update),
-        train_cases=count,
+        train_cases=engine.cohort.train_cases,
         metrics=scores.metrics,
         loss=trained.loss,
         seconds=seconds,
         state_lost=order.carried is None,
     )
-    return result, update
+    return _Finished(result, update, scores.seconds)
+
+
+JOBS: Mapping[Stage, Callable[[WorkerTools, SiteEngine, _Order, float], _Finished]] = {
+    Stage.EVALUATE: _evaluate_only,
+    Stage.TRAIN: _evaluate_and_train,
+}
+"""What the worker does at each stage of work; the last argument is when it began."""
 
 
 def _train(tools: WorkerTools, engine: SiteEngine, order: _Order) -> Trained:
