@@ -17,8 +17,8 @@ from wardround.aggregator.coordination import Coordination, load_coordination
 from wardround.aggregator.initial import given_arrays
 from wardround.aggregator.rounds.loop import accepted_keys
 from wardround.aggregator.rounds.state import StateFolder
-from wardround.aggregator.showing.models import initial_arrays
 from wardround.federation.invitation import load_invitation
+from wardround.federation.model_group import initial_arrays
 from wardround.federation.payload import pack, payload_digest
 from wardround.federation.protocol import Checks, Continuation, Plan, Stage
 from wardround.lab.processes import free_port

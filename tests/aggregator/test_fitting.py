@@ -12,8 +12,8 @@ from safetensors.numpy import save_file
 from tests.aggregator.home import aggregator, make_home, rewrite
 from tests.support.studies import CLASSIFICATION, SEGMENTATION, changed, write_study
 from wardround.aggregator.coordination import load_coordination
-from wardround.aggregator.showing.models import initial_arrays
 from wardround.engine.basics.problems import InputError, Problem
+from wardround.federation.model_group import initial_arrays
 
 _BY_SEED = "or leave `initial` out to begin from the study's seed"
 

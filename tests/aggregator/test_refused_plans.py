@@ -16,7 +16,7 @@ from tests.site_client.asking import ask
 from tests.site_client.support import FakeEngine, build_site, working_site
 from tests.support.studies import SEGMENTATION, changed, study_of
 from wardround.aggregator.rounds.troubles import reason_of
-from wardround.aggregator.showing.models import Outputs, initial_arrays
+from wardround.aggregator.showing.models import Outputs
 from wardround.aggregator.showing.status import site_standing
 from wardround.engine.basics.canonical import canonical_json, canonical_model, sha256_hex
 from wardround.engine.basics.printable import printable
@@ -24,6 +24,7 @@ from wardround.engine.study import study_to_bytes
 from wardround.federation.differences import Terms
 from wardround.federation.endings import EndReason
 from wardround.federation.envelope import Envelope
+from wardround.federation.model_group import initial_arrays
 from wardround.federation.protocol import (
     FEATURES,
     AcceptedTerms,

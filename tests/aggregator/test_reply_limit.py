@@ -14,7 +14,7 @@ from wardround.aggregator.coordination import load_coordination
 from wardround.aggregator.journal import Journal
 from wardround.aggregator.rounds.state import StateFolder
 from wardround.aggregator.run import reply_bytes
-from wardround.aggregator.showing.models import initial_arrays
+from wardround.federation.model_group import initial_arrays
 from wardround.federation.payload import pack
 
 MARGIN = 4 * 2**20

@@ -19,11 +19,12 @@ from wardround.aggregator.rounds.loop import RoundLoop, accepted_keys
 from wardround.aggregator.rounds.records import RoundOrder
 from wardround.aggregator.showing.chronicle import GrowingFile
 from wardround.aggregator.showing.history import history_jsonl, history_rows
-from wardround.aggregator.showing.models import Outputs, initial_arrays
+from wardround.aggregator.showing.models import Outputs
 from wardround.aggregator.showing.tensorboard import Scalars
 from wardround.aggregator.undo import describe_foreseen, foresee, undo_rounds
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.problems import InputError
+from wardround.federation.model_group import initial_arrays
 from wardround.federation.protocol import Stage
 
 NAMES = ("north", "south")

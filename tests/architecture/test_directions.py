@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.architecture.source import PACKAGE, Module, modules, place
+from tests.support.checkout import CHECKOUT
 
 ROOMS = (
     *("basics", "parts", "study", "cohort", "imaging", "preprocessing", "inspection", "store", "slides", "sampling"),
@@ -28,6 +31,10 @@ ENDS = {
 """What each top-level package may import."""
 
 
+SOURCES = ("wardround", "tests", "benchmarks", "docs", "deploy")
+"""Where code of the project lies."""
+
+
 def _imports(module: Module) -> list[tuple[list[str], int]]:
     return [(name.split(".")[1:], line) for name, line in module.imports() if name.startswith("wardround.")]
 
@@ -36,6 +43,20 @@ def test_every_folder_has_its_place_in_the_order() -> None:
     folders = {path.name for path in (PACKAGE / "engine").iterdir() if (path / "__init__.py").exists()}
     assert folders <= set(ROOMS)
     assert {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()} == set(ENDS)
+
+
+def test_the_four_rooms_are_seen_at_the_top_as_links_that_nobody_imports_through() -> None:
+    links = {name: CHECKOUT / name for name in ("engine", "federation", "site_client", "aggregator")}
+    assert all(link.is_symlink() and link.resolve() == PACKAGE / name for name, link in links.items())
+    sources = [path for folder in SOURCES for path in sorted((CHECKOUT / folder).rglob("*.py"))]
+    assert len(sources) > 400  # the package alone has more
+    through = [
+        f"{path.relative_to(CHECKOUT)}:{line} imports {name}"
+        for path in sources
+        for name, line in Module(path.stem, path, ast.parse(path.read_text(encoding="utf-8"))).imports()
+        if name.split(".")[0] in links
+    ]
+    assert not through, "\n".join(through)
 
 
 def test_rooms_of_the_engine_import_downwards_only() -> None:
@@ -62,9 +83,6 @@ def test_the_two_ends_do_not_know_each_other_and_the_engine_knows_neither() -> N
 
 
 def test_the_check_sees_relative_and_lazy_imports() -> None:
-    import ast
-    from pathlib import Path
-
     source = "def f():\n    from ..tasks import build_task\n    import torch.nn\n"
     module = Module("wardround.engine.study.example", Path("wardround/engine/study/example.py"), ast.parse(source))
     assert {name for name, _ in module.imports()} == {

@@ -10,7 +10,8 @@ import pytest
 from tests.support.checkout import CHECKOUT
 from tests.support.shared_data import shared_data
 from wardround.aggregator.settings import Federation
-from wardround.demo.demo import STUDY, DemoPlan
+from wardround.demo.demo import STUDY
+from wardround.demo.plan import DemoPlan
 from wardround.engine.cohort import Truth, read_manifest
 from wardround.engine.networks import build_network
 from wardround.engine.store import CaseStore

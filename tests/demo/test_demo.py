@@ -11,8 +11,9 @@ import psutil
 import pytest
 
 from wardround.demo import demo
-from wardround.demo.demo import DemoPlan, DemoResult, run_demo
+from wardround.demo.demo import DemoResult, run_demo
 from wardround.demo.hospitals import HOSPITALS
+from wardround.demo.plan import DemoPlan
 from wardround.engine.basics.loudness import as_usual, be_quiet
 from wardround.engine.basics.problems import InputError
 from wardround.engine.experiments import load_model

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from wardround.aggregator.no_initial import misfit_of, misfit_problem, no_model_problem, require_finite
-from wardround.aggregator.showing.models import MODEL_GROUP, initial_arrays
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study import Study
+from wardround.federation.model_group import MODEL_GROUP, initial_arrays
 from wardround.federation.payload import pack, payload_digest
 from wardround.federation.strategies.protocol import Arrays
 

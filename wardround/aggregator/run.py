@@ -25,7 +25,7 @@ from wardround.aggregator.rounds.selection import Selection
 from wardround.aggregator.rounds.state import StateFolder
 from wardround.aggregator.rounds.switchboard import Switchboard, SystemClock
 from wardround.aggregator.showing.live_table import View, Watched, open_view
-from wardround.aggregator.showing.models import BEST, LAST, REPORT, Outputs, initial_arrays
+from wardround.aggregator.showing.models import BEST, LAST, REPORT, Outputs
 from wardround.aggregator.showing.participation import part_line, parts_of
 from wardround.aggregator.showing.summary import describe_federation
 from wardround.aggregator.showing.tensorboard import Scalars
@@ -39,6 +39,7 @@ from wardround.federation.endings import EndReason
 from wardround.federation.flower import settings as transport
 from wardround.federation.flower.link.link import GateLimits, Link, LinkEvent, TlsFiles
 from wardround.federation.health import health_service
+from wardround.federation.model_group import initial_arrays
 from wardround.federation.packing import packed_size
 from wardround.federation.strategies.protocol import Arrays
 

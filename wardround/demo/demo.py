@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wardround.demo.plan import DemoPlan
 from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.loudness import is_quiet, note
 from wardround.engine.basics.printable import say, say_text
@@ -21,49 +22,12 @@ from wardround.engine.basics.progress import progress
 
 if TYPE_CHECKING:
     from wardround.demo.figure import Strip
-    from wardround.demo.hospitals import Cases
     from wardround.demo.matrix import Matrix
-    from wardround.federation.protocol import Horizon
     from wardround.lab.lab import Lab
-    from wardround.lab.processes import Machine
 
 STUDY = Path(__file__).with_name("demo_study.yaml")
 AGGREGATOR_LOG = "aggregator"
 _MARK = ".wardround-demo"
-
-
-@dataclass(frozen=True)
-class DemoPlan:
-    """How much the demo does: horizon, cases of each hospital by split, size of a voxel in mm, threads a process."""
-
-    rounds: int = 8
-    local_steps: int = 40
-    train: int = 2
-    validation: int = 1
-    test: int = 2
-    spacing: int = 3
-    threads: int = 1
-
-    @property
-    def horizon(self) -> Horizon:
-        """The federation's horizon; the baselines train as many steps."""
-        from wardround.federation.protocol import Horizon
-
-        return Horizon(rounds=self.rounds, local_steps=self.local_steps)
-
-    @property
-    def machine(self) -> Machine:
-        """What every process may use."""
-        from wardround.lab.processes import Machine
-
-        return Machine(threads=self.threads)
-
-    @property
-    def cases(self) -> Cases:
-        """Each hospital's cases."""
-        from wardround.demo.hospitals import Cases
-
-        return Cases(self.train, self.validation, self.test)
 
 
 @dataclass(frozen=True)
@@ -86,7 +50,7 @@ def demo(
     Needs no download beyond the Python packages and takes a few minutes on two cores. The hospitals' images are made
     from the average of 152 brains: none shows a patient.
     """
-    from wardround.aggregator.showing.estimate import duration
+    from wardround.engine.basics.durations import duration
     from wardround.engine.basics.signals import interrupts
 
     with interrupts():  # so that SIGTERM, too, ends every process that the demo started

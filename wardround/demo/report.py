@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wardround.aggregator.showing.estimate import duration
 from wardround.aggregator.showing.history import HistoryRow
 from wardround.aggregator.showing.page import ALL, loss_lines, metric_lines
 from wardround.demo.anatomy import NOTICE
@@ -14,13 +13,14 @@ from wardround.demo.baselines import POOLED
 from wardround.demo.figure import Strip, legend, panels_of
 from wardround.demo.hospitals import HOSPITALS
 from wardround.demo.matrix import FEDERATED, Matrix
+from wardround.engine.basics.durations import duration
 from wardround.engine.report.colours import ALL as INK
 from wardround.engine.report.colours import Series, series_of
 from wardround.engine.report.figures import curves
 from wardround.engine.report.page import Cell, Charts, Page
 
 if TYPE_CHECKING:
-    from wardround.demo.demo import DemoPlan
+    from wardround.demo.plan import DemoPlan
 
 _LEAD = "Three hospitals, as separate processes on one machine, trained one model over TLS. No image left its hospital."
 

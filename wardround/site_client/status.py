@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from wardround.engine.basics.closed import Closed
+from wardround.engine.basics.durations import estimated_duration
 from wardround.federation.endings import EndReason, ending_line
 from wardround.federation.identities import fingerprint
 from wardround.federation.invitation import shown_authority
@@ -271,7 +272,9 @@ def _working_lines(status: SiteStatus) -> tuple[str, ...]:
     detail = ""
     if task.state == "running":
         steps = f" {task.step}/{task.steps}" if task.steps else ""
-        left = "" if task.seconds_left is None else f", about {task.seconds_left:,.0f} s left in this round"
+        left = (
+            "" if task.seconds_left is None else f", about {estimated_duration(task.seconds_left)} left in this round"
+        )
         detail = f", {task.phase}{steps}{left}"
     return (f"worker is {status.readiness}", f"task: {task.stage} round {task.round}, {task.state}{detail}")
 

@@ -20,11 +20,12 @@ from wardround.aggregator.rounds.outcome import Outcome
 from wardround.aggregator.showing import page as report
 from wardround.aggregator.showing.event_file import EventFile
 from wardround.aggregator.showing.history import history_rows
-from wardround.aggregator.showing.models import Outputs, initial_arrays
+from wardround.aggregator.showing.models import Outputs
 from wardround.aggregator.showing.tensorboard import Scalars, scalars_of
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode
 from wardround.federation.endings import EndReason
+from wardround.federation.model_group import initial_arrays
 
 FAULTS = [
     OSError(errno.ENOSPC, "No space left on device"),

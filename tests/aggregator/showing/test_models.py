@@ -18,16 +18,18 @@ from wardround.aggregator.roster.enrolment import write_roster
 from wardround.aggregator.rounds.loop import RoundLoop
 from wardround.aggregator.rounds.records import Told
 from wardround.aggregator.rounds.sites import SiteState, SiteStatus
-from wardround.aggregator.showing.estimate import duration, seconds_left
+from wardround.aggregator.showing.estimate import seconds_left
 from wardround.aggregator.showing.history import HistoryRow, history_rows
 from wardround.aggregator.showing.live_table import LiveView, Watched, overview, site_cells, site_table
-from wardround.aggregator.showing.models import Outputs, as_tensors, initial_arrays
+from wardround.aggregator.showing.models import Outputs
 from wardround.aggregator.showing.page import ALL, loss_lines, metric_lines
 from wardround.aggregator.showing.plain_words import sentence
 from wardround.aggregator.showing.status import describe_status, read_status
 from wardround.aggregator.showing.tensorboard import Scalars, scalars_of
+from wardround.engine.basics.durations import duration
 from wardround.engine.basics.printable import printable
 from wardround.engine.report.figures import curves
+from wardround.federation.model_group import as_tensors, initial_arrays
 from wardround.federation.payload import pack, payload_digest
 from wardround.federation.protocol import Checks, Horizon
 

@@ -17,4 +17,4 @@ def test_what_an_earlier_process_did_took_no_time_here(
     for done in (901, 902, 903):
         now += 10.0
         shown.advance(done)
-    assert "Training: 903/1000, about 970 s left" in capsys.readouterr().err
+    assert "Training: 903/1000, about 16 min left" in capsys.readouterr().err

@@ -88,7 +88,7 @@ def test_the_words_are_honest() -> None:
     assert "as measured just now" in time
     assert line == "Line         about 1 GB down and 1 GB up in each round, 7 GB in all"
     assert "about 5 GB" in disk
-    assert "about 1 min" in replace(costs, seconds=3.0).lines()[0]
+    assert "about 3 s of" in replace(costs, seconds=3.0).lines()[0]
 
 
 def site_study(site: Site) -> Study:

@@ -17,7 +17,7 @@ from typing import Literal
 
 from wardround.aggregator.rounds.sites import SiteState, SiteStatus
 from wardround.aggregator.rounds.troubles import without_id
-from wardround.aggregator.showing.estimate import duration
+from wardround.engine.basics.durations import duration
 from wardround.federation.endings import EndReason
 
 _MOST_NAMES = 8

@@ -42,18 +42,6 @@ def _median(results: Sequence[RoundResult], plan: Plan, *, scores: bool) -> floa
     return statistics.median(found[-_RECENT:]) if found else None
 
 
-def duration(seconds: float | None) -> str:
-    """A duration in at most two units."""
-    if seconds is None:
-        return ""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
 def headline(results: Sequence[RoundResult], rounds: int, best: Scored | None, metric: str) -> str:
     """Rounds done and the best score so far."""
     done = min(len(results), rounds)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 from wardround.aggregator.journal import Entry, Event
 from wardround.aggregator.rounds.loop import RoundLoop
 from wardround.aggregator.rounds.sites import SiteState, SiteStatus
-from wardround.aggregator.showing.estimate import duration, headline, seconds_left
+from wardround.aggregator.showing.estimate import headline, seconds_left
 from wardround.aggregator.showing.plain_words import sentence
+from wardround.engine.basics.durations import duration
 from wardround.engine.basics.loudness import is_quiet
 from wardround.engine.basics.printable import printable, say
 

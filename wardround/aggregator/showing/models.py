@@ -7,7 +7,6 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wardround.aggregator.rounds.arrays import ArrayStore
 from wardround.aggregator.rounds.records import RoundResult
@@ -27,13 +26,10 @@ from wardround.aggregator.showing.participation import RunSummary, parts_of
 from wardround.aggregator.showing.tensorboard import Scalars, scalars_of
 from wardround.engine.basics.files import write_atomic
 from wardround.engine.study import Study
+from wardround.federation.model_group import MODEL_GROUP, as_tensors
 from wardround.federation.protocol import Plan
 from wardround.federation.strategies.protocol import Arrays
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-MODEL_GROUP = "model/"
 BEST, LAST, REPORT, SUMMARY = "best", "last", "report.html", "summary.json"
 
 
@@ -132,22 +128,6 @@ class Outputs:
     def _card(self, row: HistoryRow) -> bytes:
         content = {"federation": self.plan.federation, "plan": self.plan.digest, **row.model_dump(mode="json")}
         return (json.dumps(content, indent=2, sort_keys=True) + "\n").encode()
-
-
-def initial_arrays(study: Study) -> Arrays:
-    """The study's initial weights as a round's base: a function of the study alone."""
-    from wardround.engine.networks import build_network
-    from wardround.engine.training.weights import copy_weights
-
-    return {f"{MODEL_GROUP}{name}": tensor.numpy() for name, tensor in copy_weights(build_network(study)).items()}
-
-
-def as_tensors(arrays: Arrays) -> dict[str, Tensor]:
-    """The network's tensors among a round's arrays, by their names in the network."""
-    import torch
-
-    named = {name: array for name, array in arrays.items() if name.startswith(MODEL_GROUP)}
-    return {name.removeprefix(MODEL_GROUP): torch.from_numpy(array.copy()) for name, array in named.items()}
 
 
 def _held_model(folder: Path) -> str | None:

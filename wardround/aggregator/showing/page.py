@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from wardround.aggregator.rounds.records import RoundResult, SiteResult, heaviest
 from wardround.aggregator.rounds.selection import Scored, Selection
-from wardround.aggregator.showing.estimate import duration
 from wardround.aggregator.showing.history import HistoryRow, cohort_changes
 from wardround.aggregator.showing.participation import Missed, Part, part_line, parts_of
+from wardround.engine.basics.durations import duration
 from wardround.engine.report.colours import ALL as INK
 from wardround.engine.report.colours import Series, series_of
 from wardround.engine.report.page import Cell, Page, number

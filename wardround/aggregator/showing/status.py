@@ -14,9 +14,10 @@ from wardround.aggregator.roster.key_folder import certificate_notes
 from wardround.aggregator.rounds.records import RoundResult, heaviest
 from wardround.aggregator.rounds.selection import Scored, Selection
 from wardround.aggregator.rounds.state import StateFolder
-from wardround.aggregator.showing.estimate import duration, seconds_left
+from wardround.aggregator.showing.estimate import seconds_left
 from wardround.aggregator.showing.history import cohort_changes
 from wardround.engine.basics.closed import Added
+from wardround.engine.basics.durations import duration
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study import Study, study_from_bytes
 from wardround.federation.protocol import FederationName, MetricName, Plan, Sentence, SiteName, WireModel

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import JsonValue
 
 from wardround.aggregator.coordination import Coordination
-from wardround.aggregator.showing.estimate import duration
+from wardround.engine.basics.durations import duration
 from wardround.federation.addresses import is_this_machine, join_address, split_address
 
 

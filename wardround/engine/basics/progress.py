@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from wardround.engine.basics.durations import estimated_duration
 from wardround.engine.basics.loudness import is_quiet
 from wardround.engine.basics.printable import complain, printable
 
@@ -46,7 +47,7 @@ class _Lines:
             return
         self._last = now
         left = (now - self._start) / (done - self._first) * (self._total - done)
-        complain(f"{self._title}: {done}/{self._total}, about {left:.0f} s left {note}".rstrip())
+        complain(f"{self._title}: {done}/{self._total}, about {estimated_duration(left)} left {note}".rstrip())
 
 
 class _Bar:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import JsonValue
 
+from wardround.engine.basics.durations import estimated_duration
 from wardround.engine.basics.loudness import note
 from wardround.engine.basics.printable import complain, say_json, say_text
 from wardround.engine.basics.problems import Findings, InputError
@@ -177,14 +178,8 @@ def _announcement(survey: Survey, expected: Estimate, splits: int) -> tuple[str,
     return (
         f"{len(survey.cohort.cases)} cases: {many}{counts}",
         f"{steps}, {expected.step_seconds:.2f} s a step",
-        f"about {_duration(seconds)} and {shown_size(disk)} of disk",
+        f"about {estimated_duration(seconds)} and {shown_size(disk)} of disk",
     )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _described(board: Leaderboard) -> dict[str, JsonValue]:

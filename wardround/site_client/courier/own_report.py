@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from wardround.engine.basics.durations import duration
 from wardround.engine.report.colours import series_of
 from wardround.engine.report.page import Cell, Page, number
 from wardround.engine.report.units import Units
@@ -178,7 +179,7 @@ def _facts(taking: Taking) -> dict[str, str]:
     return {
         "rounds trained here": f"{rounds} of {taking.agreement.plan.horizon.rounds}",
         "training cases": str(cases),
-        "computed": hours(taking.seconds),
+        "computed": duration(taking.seconds),
         "sent": megabytes(sum(piece.sent for piece in taking.pieces)),
         "received": megabytes(sum(piece.received for piece in taking.pieces)),
     }
@@ -273,13 +274,6 @@ def _terms(taking: Taking) -> list[list[str | Cell]]:
 def is_complete(tally: Tally) -> bool:
     """Whether the site was told that the run is complete."""
     return tally.concluded is not None and tally.concluded[1] is EndReason.COMPLETE
-
-
-def hours(seconds: float) -> str:
-    """A time of work for people."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:,.1f} min" if seconds < 2 * 3600 else f"{seconds / 3600:,.1f} h"
 
 
 def megabytes(count: int) -> str:

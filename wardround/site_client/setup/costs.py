@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from wardround.engine.basics.durations import estimated_duration
 from wardround.engine.basics.faults import memory_or_device_problem
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.sizes import shown_size
@@ -63,8 +64,9 @@ class Costs:
         if self.seconds is None or self.cases is None:
             return f"Time         cannot be told: {self.unknown or 'nothing was measured'}"
         train, validation, test = self.cases
+        work = estimated_duration(self.seconds)
         return (
-            f"Time         about {shown_hours(self.seconds)} of this machine's work in all, for {train} training, "
+            f"Time         about {work} of this machine's work in all, for {train} training, "
             f"{validation} validation and {test} test cases, as measured just now; waiting for others comes on top"
         )
 
@@ -78,11 +80,6 @@ class Costs:
         if self.disk is None:
             return f"Disk         cannot be told: {self.unknown}"
         return f"Disk         about {shown_size(self.disk)} in the work folder"
-
-
-def shown_hours(seconds: float) -> str:
-    """A time with as many digits as an estimate deserves."""
-    return f"{max(1, round(seconds / 60))} min" if seconds < 2 * _HOUR else f"{seconds / _HOUR:.1f} h"
 
 
 def measure(settings: SiteSettings, study: Study, plan: Plan) -> Costs:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 Arrays = Mapping[str, np.ndarray]
 Subset = Literal["validation", "test"]
-MODEL_GROUP = "model/"
 _OPTIMIZER = "optimizer"
 
 

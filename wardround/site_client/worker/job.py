@@ -16,6 +16,7 @@ from wardround.engine.basics.files import DamagedError, discard, read_checked, s
 from wardround.federation.declared import TEST_PREFIX
 from wardround.federation.envelope import Payload
 from wardround.federation.guards import GuardError, Schema, check_update
+from wardround.federation.model_group import MODEL_GROUP
 from wardround.federation.payload import PayloadError, pack, payload_digest, unpack
 from wardround.federation.protocol import MetricName, MetricValue, RefusalCode, Stage, Task, WireModel, work_key
 from wardround.federation.sealing import SealError, open_task
@@ -27,7 +28,7 @@ from wardround.site_client.between.folders import sweep as sweep_entries
 from wardround.site_client.events import Event, EventLog
 from wardround.site_client.processes import StopRequest
 from wardround.site_client.worker.carried import CarriedState
-from wardround.site_client.worker.engine import MODEL_GROUP, SiteEngine, Trained, TrainingJob, Watch
+from wardround.site_client.worker.engine import SiteEngine, Trained, TrainingJob, Watch
 from wardround.site_client.worker.shared_state import Pace, SharedState
 
 _SPOKEN_EVERY = 10.0
