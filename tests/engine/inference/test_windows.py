@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from wardround.engine.inference import mirrored, predict_planes, predict_windows, quick
+from wardround.engine.imaging import ArrayReadable
+from wardround.engine.imaging.image import Geometry
+from wardround.engine.inference import LabelSink, Predictor, ProbabilitySink, drain, mirrored, predict_windows, quick
 from wardround.engine.inference.windows import WindowGrid, _outer, gaussian_profile, window_starts
 from wardround.engine.study.models import Inference
 
@@ -34,6 +37,19 @@ def constant(windows: Tensor) -> Tensor:
     )
 
 
+def readable(image: np.ndarray) -> ArrayReadable:
+    """An array in memory as what windows ask."""
+    return ArrayReadable.of(image, Geometry(image.shape[1:], (1.0,), (0.0,), (1.0,)))
+
+
+def blended(
+    predict: Predictor, image: np.ndarray, window: Sequence[int], inference: Inference, outside: Sequence[float] = ()
+) -> np.ndarray:
+    """All slabs together, (outputs, *spatial)."""
+    slabs = [planes.clone() for _, planes in predict_windows(predict, readable(image), window, inference, outside)]
+    return torch.cat(slabs).movedim(-1, 0).numpy()
+
+
 def image_of(shape: list[int], channels: int = 2) -> np.ndarray:
     """Random voxels."""
     return np.random.default_rng(sum(shape)).normal(size=(channels, *shape)).astype(np.float32)
@@ -43,7 +59,7 @@ def image_of(shape: list[int], channels: int = 2) -> np.ndarray:
 @given(axes=AXES, inference=INFERENCES)
 def test_a_constant_model_gives_a_constant_volume(axes: list[tuple[int, int]], inference: Inference) -> None:
     shape, window = [size for size, _ in axes], [side for _, side in axes]
-    found = predict_windows(constant, image_of(shape), window, inference)
+    found = blended(constant, image_of(shape), window, inference)
     assert found.shape == (2, *shape)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found[0], 0.25, rtol=1e-5)
@@ -55,7 +71,7 @@ def test_a_constant_model_gives_a_constant_volume(axes: list[tuple[int, int]], i
 def test_an_identity_model_gives_the_image(axes: list[tuple[int, int]], inference: Inference) -> None:
     shape, window = [size for size, _ in axes], [side for _, side in axes]
     image = image_of(shape)
-    found = predict_windows(lambda windows: windows, image, window, inference)
+    found = blended(lambda windows: windows, image, window, inference)
     np.testing.assert_allclose(found, image, rtol=1e-5, atol=1e-5)
 
 
@@ -76,8 +92,7 @@ def test_windows_cover_the_axis_with_at_least_the_overlap(size: int, side: int, 
 def test_batches_equal_windows_one_by_one(shape: tuple[int, ...], blend: Blend) -> None:
     network, window = random_network(len(shape)), [8] * len(shape)
     one, many = (
-        predict_windows(network, image_of(list(shape), 1), window, Inference(blend=blend, batch_size=size))
-        for size in (1, 16)
+        blended(network, image_of(list(shape), 1), window, Inference(blend=blend, batch_size=size)) for size in (1, 16)
     )
     np.testing.assert_allclose(many, one, atol=1e-5)
 
@@ -89,7 +104,7 @@ def test_a_call_gets_at_most_the_batch_size() -> None:
         sizes.append(len(windows))
         return windows
 
-    predict_windows(watched, image_of([16, 16]), [8, 8], Inference(overlap=0.5, batch_size=4))
+    blended(watched, image_of([16, 16]), [8, 8], Inference(overlap=0.5, batch_size=4))
     assert sizes == [4, 4, 1]
 
 
@@ -121,12 +136,37 @@ def test_planes_that_are_handed_out_early_have_the_bits_of_the_whole(
     shape, window = [size for size, _ in axes], [side for _, side in axes]
     network, image = random_network(len(shape)), image_of(shape, 1)
     np.testing.assert_array_equal(
-        predict_windows(network, image, window, inference), whole_volume(network, image, window, inference)
+        blended(network, image, window, inference), whole_volume(network, image, window, inference)
     )
 
 
+@settings(max_examples=40, deadline=None)
+@given(axes=AXES, inference=INFERENCES)
+def test_sinks_keep_the_whole_and_its_most_probable_class(axes: list[tuple[int, int]], inference: Inference) -> None:
+    shape, window = [size for size, _ in axes], [side for _, side in axes]
+    network, image = random_network(len(shape)), image_of(shape, 1)
+    labels, kept = LabelSink(3, shape), ProbabilitySink(3, shape)
+    drain(predict_windows(network, readable(image), window, inference), labels, kept)
+    expected = whole_volume(network, image, window, inference)
+    np.testing.assert_array_equal(kept.whole, expected, strict=True)
+    np.testing.assert_array_equal(labels.labels, expected.argmax(axis=0))
+    assert labels.labels.dtype == np.uint8
+
+
+def test_of_equal_probabilities_the_first_class_is_kept_and_many_classes_fit() -> None:
+    probabilities = torch.zeros(2, 3, 300)
+    probabilities[1, 2, [7, 280]] = 1.0
+    probabilities[0, 1, 299] = 1.0
+    labels = LabelSink(300, (2, 3))
+    labels.put(0, probabilities)
+    assert labels.labels.tolist() == [[0, 299, 0], [0, 0, 7]]
+
+
 def test_no_more_planes_are_held_than_a_window_is_deep() -> None:
-    sizes = [len(planes) for _, planes in predict_planes(random_network(2), image_of([64, 9], 1), [8, 8], Inference())]
+    sizes = [
+        len(planes)
+        for _, planes in predict_windows(random_network(2), readable(image_of([64, 9], 1)), [8, 8], Inference())
+    ]
     assert sum(sizes) == 64
     assert max(sizes) <= 8
 
@@ -149,7 +189,7 @@ def test_windows_equal_monais(shape: tuple[int, ...], blend: Blend) -> None:
     network, image = random_network(len(shape)), image_of(list(shape), 1)
     window, inference = [16] * len(shape), Inference(overlap=0.5, blend=blend)
     weights = 1e8 * _outer(WindowGrid.over(shape, window, inference).profiles)
-    ours = predict_windows(network, image, window, inference)
+    ours = blended(network, image, window, inference)
     theirs = sliding_window_inference(
         torch.from_numpy(image)[None], window, 4, network, overlap=0.5, roi_weight_map=weights
     )
@@ -158,7 +198,7 @@ def test_windows_equal_monais(shape: tuple[int, ...], blend: Blend) -> None:
 
 def test_one_window_is_the_network_itself() -> None:
     network, image = random_network(3), image_of([8, 10, 12], 1)
-    found = predict_windows(network, image, [8, 10, 12], Inference())
+    found = blended(network, image, [8, 10, 12], Inference())
     np.testing.assert_allclose(found, network(torch.from_numpy(image)[None])[0].numpy(), atol=1e-6)
 
 
@@ -169,7 +209,7 @@ def test_a_small_case_is_padded_evenly() -> None:
         seen.append(windows)
         return windows
 
-    predict_windows(watched, np.ones((1, 5, 8), np.float32), [8, 8], Inference())
+    blended(watched, np.ones((1, 5, 8), np.float32), [8, 8], Inference())
     assert seen[0].shape == (1, 1, 8, 8)
     assert seen[0][0, 0, :, 0].tolist() == [0, 1, 1, 1, 1, 1, 0, 0]
 
@@ -181,7 +221,7 @@ def test_what_is_padded_has_the_value_of_its_channel() -> None:
         seen.append(windows)
         return windows
 
-    found = predict_windows(watched, np.ones((2, 5, 8), np.float32), [8, 8], Inference(), (-4.0, 7.0))
+    found = blended(watched, np.ones((2, 5, 8), np.float32), [8, 8], Inference(), (-4.0, 7.0))
     assert seen[0][0, 0, :, 0].tolist() == [-4, 1, 1, 1, 1, 1, -4, -4]
     assert seen[0][0, 1, :, 0].tolist() == [7, 1, 1, 1, 1, 1, 7, 7]
     np.testing.assert_allclose(found, 1, rtol=1e-6)
@@ -191,7 +231,7 @@ def test_what_is_padded_has_the_value_of_its_channel() -> None:
 def test_a_read_only_memory_map_is_neither_warned_of_nor_changed(tmp_path: Path) -> None:
     np.save(tmp_path / "image.npy", image_of([9, 9]))
     mapped = np.load(tmp_path / "image.npy", mmap_mode="r")
-    found = predict_windows(lambda windows: windows.mul_(2), mapped, [8, 8], Inference(overlap=0))
+    found = blended(lambda windows: windows.mul_(2), mapped, [8, 8], Inference(overlap=0))
     np.testing.assert_allclose(found, 2 * image_of([9, 9]), rtol=1e-5)
     assert np.array_equal(mapped, image_of([9, 9]))
 

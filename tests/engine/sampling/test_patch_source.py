@@ -15,7 +15,7 @@ from tests.support.studies import CLASSIFICATION, SEGMENTATION, changed, study_o
 from wardround.engine.basics.problems import InputError
 from wardround.engine.imaging.geometry import plain_geometry
 from wardround.engine.sampling import Batch, PatchSource
-from wardround.engine.sampling.patches import PatchPlan, copy_patch
+from wardround.engine.sampling.patches import PatchPlan
 from wardround.engine.store import StoredCase
 from wardround.engine.store.entries import foreground_of
 
@@ -135,15 +135,6 @@ def test_a_case_smaller_than_the_patch_lies_in_its_middle() -> None:
     outside = batch.image.clone()
     outside[:, :, 3:12, :, 1:7] = 0
     assert not outside.any()
-
-
-@pytest.mark.parametrize("corner", [(-3, 2), (0, 0), (5, -1), (4, 3)])
-def test_copy_patch_against_numpy_padding(corner: tuple[int, int]) -> None:
-    source = np.random.default_rng(0).normal(size=(2, 9, 8))
-    padded = np.pad(source, ((0, 0), (10, 10), (10, 10)))
-    out = np.full((2, 6, 5), np.nan)
-    copy_patch(source, corner, out)
-    np.testing.assert_array_equal(out, padded[:, 10 + corner[0] : 16 + corner[0], 10 + corner[1] : 15 + corner[1]])
 
 
 @pytest.mark.parametrize(("padding", "expected"), [(-2.5, -2.5), ("minimum", 1e5), (0, 0.0)])

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from tests.engine.tasks.cases import CLASSIFICATION, stored_case, study
+from wardround.engine.imaging import ArrayReadable
+from wardround.engine.imaging.geometry import plain_geometry
 from wardround.engine.store.case import StoredCase
 from wardround.engine.tasks import build_task
 from wardround.engine.tasks.classification import centred
@@ -66,7 +68,7 @@ def test_mirroring_averages_probabilities_over_the_flips_of_augmentation() -> No
 @pytest.mark.parametrize(("size", "side"), [(5, 8), (8, 8), (11, 8), (4, 7), (9, 4)])
 def test_images_are_cropped_or_padded_about_their_centre(size: int, side: int) -> None:
     image = np.arange(1, size + 1, dtype=np.float64)[None, :, None].repeat(6, axis=2)
-    found = centred(image, (side, 6))
+    found = centred(ArrayReadable.of(image, plain_geometry((size, 6))), (side, 6))
     assert found.shape == (1, side, 6)
     assert found.dtype == np.float32
     column = found[0, :, 0]
@@ -80,7 +82,7 @@ def test_images_are_cropped_or_padded_about_their_centre(size: int, side: int) -
 
 
 def test_a_fitted_image_is_padded_with_the_value_of_its_channel() -> None:
-    found = centred(np.ones((2, 3, 6), np.float32), (5, 6), (-4.0, 7.0))
+    found = centred(ArrayReadable.of(np.ones((2, 3, 6), np.float32), plain_geometry((3, 6))), (5, 6), (-4.0, 7.0))
     assert found[:, :, 0].tolist() == [[-4, 1, 1, 1, -4], [7, 1, 1, 1, 7]]
 
 

@@ -2,14 +2,25 @@
 
 from wardround.engine.imaging.geometry import geometry_differences
 from wardround.engine.imaging.image import Geometry, Image
-from wardround.engine.imaging.reading import Header, read_header, read_image, read_label, read_label_header
+from wardround.engine.imaging.readable import ArrayReadable, Readable
+from wardround.engine.imaging.reading import (
+    Header,
+    open_image,
+    read_header,
+    read_image,
+    read_label,
+    read_label_header,
+)
 from wardround.engine.imaging.writing import write_image, write_label
 
 __all__ = [
+    "ArrayReadable",
     "Geometry",
     "Header",
     "Image",
+    "Readable",
     "geometry_differences",
+    "open_image",
     "read_header",
     "read_image",
     "read_label",

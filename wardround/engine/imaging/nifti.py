@@ -23,6 +23,7 @@ from wardround.engine.basics.problems import InputError
 from wardround.engine.imaging.formats import suffix_of, unreadable
 from wardround.engine.imaging.image import Geometry
 from wardround.engine.imaging.payloads import MOST_COMPRESSED
+from wardround.engine.imaging.readable import Box
 from wardround.engine.imaging.reading import Header
 from wardround.engine.imaging.sources import Source
 from wardround.engine.imaging.transforms import Placement, place
@@ -108,6 +109,49 @@ def voxels(source: Source, convert: Callable[[np.ndarray], np.ndarray]) -> tuple
         raw = _read(source, stream, layout)
     source.release()
     return convert(_channels_first(layout, _scaled(layout, raw))), layout.placement.geometry
+
+
+def can_be_read_by_region(source: Source) -> bool:
+    """Whether the voxels of a file lie in it as they are, so that any of them can be found."""
+    return not _is_compressed(source)
+
+
+class NiftiReadable:
+    """A file that is not compressed: of a region no other voxels than its own are read, with every read anew."""
+
+    dtype: np.dtype[Any] = np.dtype(np.float32)
+
+    def __init__(self, source: Source) -> None:
+        """Reads the header. Raises `InputError` for one that is damaged, and for a file cut short."""
+        self._source = source
+        with _stream(source) as stream:
+            self._layout = _layout(source.path, stream)
+        _require_length(source.path, source.place.stat().st_size, self._layout.start + self._layout.size)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(channels, *spatial)."""
+        return (self._layout.channels, *self.geometry.shape)
+
+    @property
+    def geometry(self) -> Geometry:
+        """The grid of the file."""
+        return self._layout.placement.geometry
+
+    def region(self, box: Box) -> np.ndarray:
+        """(channels, *box). Raises `InputError` if a value there is NaN or infinite, and `OSError`."""
+        layout = self._layout
+        stored = np.memmap(
+            self._source.place, layout.stored, "r", layout.start, (layout.size // layout.stored.itemsize,)
+        )
+        raw = np.array(_channels_first(layout, stored)[(slice(None), *box)], order="C")
+        _require_numbers(self._source.path, raw.reshape(-1))
+        with np.errstate(over="ignore"):
+            return _scaled(layout, raw.reshape(-1)).astype(np.float32).reshape(raw.shape)
+
+    def whole(self) -> np.ndarray:
+        """All voxels; raises as `region` does."""
+        return self.region(tuple(slice(0, side) for side in self.geometry.shape))
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from wardround.engine.basics.problems import InputError
 from wardround.engine.imaging.contents import require_announced
 from wardround.engine.imaging.formats import Format, format_of
 from wardround.engine.imaging.image import Geometry, Image, Remark, Role, Space
+from wardround.engine.imaging.readable import ArrayReadable, Readable
 from wardround.engine.imaging.sources import Source
 
 
@@ -64,6 +66,24 @@ def _header(source: Source, role: Role) -> Header:
 def read_image(file: Path | Source) -> Image:
     """All voxels as float32, shape (channels, *spatial). Raises `InputError` for a damaged or unsupported file."""
     return Image(*_voxels(_source(file), _single_precision, Role.IMAGE))
+
+
+def open_image(file: Path | Source) -> Readable:
+    """`read_image` by regions, float32: the header is read now, and voxels when they are asked for.
+
+    Of an uncompressed NIfTI file each region is read by itself. Any other file is read whole with its first region, and
+    held. Raises `InputError` for a header that is damaged; what is returned raises it for voxels that are.
+    """
+    source = _source(file)
+    if _existing(source) is Format.NIFTI:
+        from wardround.engine.imaging import nifti
+
+        if nifti.can_be_read_by_region(source):
+            return nifti.NiftiReadable(source)
+    header = _header(source, Role.IMAGE)
+    shape = (header.channels, *header.geometry.shape)
+    load = functools.cache(lambda: read_image(source).data)
+    return ArrayReadable(shape, header.geometry, np.dtype(np.float32), load)
 
 
 def read_label(file: Path | Source) -> tuple[np.ndarray, Geometry]:

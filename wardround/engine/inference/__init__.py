@@ -1,6 +1,19 @@
-"""Dense windows over any callable."""
+"""Dense windows over any callable, slab by slab into sinks."""
 
+from wardround.engine.inference.sinks import LabelSink, ProbabilitySink, Sink, Slab, drain
 from wardround.engine.inference.volumes import ClassVolumes, class_volumes
-from wardround.engine.inference.windows import Predictor, mirrored, predict_planes, predict_windows, quick
+from wardround.engine.inference.windows import Predictor, mirrored, predict_windows, quick
 
-__all__ = ["ClassVolumes", "Predictor", "class_volumes", "mirrored", "predict_planes", "predict_windows", "quick"]
+__all__ = [
+    "ClassVolumes",
+    "LabelSink",
+    "Predictor",
+    "ProbabilitySink",
+    "Sink",
+    "Slab",
+    "class_volumes",
+    "drain",
+    "mirrored",
+    "predict_windows",
+    "quick",
+]

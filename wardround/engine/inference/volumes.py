@@ -12,36 +12,31 @@ from typing import BinaryIO, Protocol
 import numpy as np
 from torch import Tensor
 
+from wardround.engine.inference.sinks import ProbabilitySink, Sink
+
 HELD = 1 << 28
 """Bytes of probabilities that are held in memory; more go to a file."""
 
 
-class ClassVolumes(Protocol):
-    """Takes the planes of an image with all classes, and gives back a whole volume of one class."""
+class ClassVolumes(Sink, Protocol):
+    """Takes the slabs of an image with all classes, and gives back a whole volume of one class."""
 
     classes: int
-
-    def put(self, first: int, planes: Tensor) -> None:
-        """Some planes, float32 (planes, *others, classes) on the CPU, from plane number `first` on."""
 
     def volume(self, index: int) -> np.ndarray:
         """float32 (*shape): one class, once all planes are in."""
 
 
-class HeldVolumes:
+class HeldVolumes(ProbabilitySink):
     """All classes in memory."""
 
     def __init__(self, classes: int, shape: Sequence[int]) -> None:
+        super().__init__(classes, shape)
         self.classes = classes
-        self._whole = np.empty((classes, *shape), dtype=np.float32)
-
-    def put(self, first: int, planes: Tensor) -> None:
-        """Copy planes to their place."""
-        self._whole[:, first : first + len(planes)] = np.moveaxis(planes.numpy(), -1, 0)
 
     def volume(self, index: int) -> np.ndarray:
         """A view of one class."""
-        return np.asarray(self._whole[index])
+        return np.asarray(self.whole[index])
 
 
 class FiledVolumes:

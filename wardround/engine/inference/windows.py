@@ -3,14 +3,15 @@
 The windows' starts form a grid, and a window's weight is an outer product of one profile per axis; so the sum of the
 weights over all windows is an outer product too, and no count map is accumulated. Accumulators are channels-last, where
 adding a window touches memory in order. They lie on the CPU and hold no more planes than a window is deep: once all
-windows that touch a plane are in, it is handed out, and its memory is used for the next one.
+windows that touch a plane are in, it is handed out, and its memory is used for the next one. What becomes of it there
+is its sink's concern (`sinks`).
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -18,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wardround.engine.imaging.readable import Readable, copy_region
 from wardround.engine.study.models import Inference
 
 Predictor = Callable[[Tensor], Tensor]
@@ -64,53 +66,38 @@ class WindowGrid:
 
 def predict_windows(
     predict: Predictor,
-    image: np.ndarray,
+    image: Readable,
     window: Sequence[int],
     inference: Inference,
     outside: Sequence[float] = (),
-) -> np.ndarray:
-    """Blend `predict`'s outputs over overlapping windows.
+) -> Iterator[tuple[int, Tensor]]:
+    """Blend `predict`'s outputs over overlapping windows, and give them slab by slab along the first axis, in order.
 
     Args:
         predict: maps (samples, channels, *window) on the CPU to (samples, outputs, *window) on any device; it is called
             with at most `inference.batch_size` windows. To average probabilities, it must give probabilities.
-        image: (channels, *spatial), of any size; it may be a read-only memory map, and is copied. Where it is
-            smaller than the window it is padded evenly on both sides, and the prediction is cropped back.
+        image: of any size; it is asked for one window at a time. Where it is smaller than the window it is padded
+            evenly on both sides, and the prediction is cropped back.
         window: voxels per spatial axis.
         inference: overlap as a fraction of the window, blend, windows per call. To average over mirror images, pass a
             `mirrored` predictor.
         outside: the value of what is padded, for each channel; 0 by default.
 
-    Returns:
-        float32 (outputs, *spatial), a view of a channels-last array.
+    Yields:
+        The number of a slab's first plane, and the slab: float32 (planes, *others, outputs) on the CPU, at most as many
+        planes as a window is deep. It is overwritten once the next one is asked for. Together they are, to the last
+        bit, what windows that are added up in an array of the whole would give.
     """
-    whole: np.ndarray | None = None
-    for first, planes in predict_planes(predict, image, window, inference, outside):
-        if whole is None:
-            whole = np.empty((*image.shape[1:], planes.shape[-1]), dtype=np.float32)
-        whole[first : first + len(planes)] = planes
-    assert whole is not None
-    return np.moveaxis(whole, -1, 0)
-
-
-def predict_planes(
-    predict: Predictor,
-    image: np.ndarray,
-    window: Sequence[int],
-    inference: Inference,
-    outside: Sequence[float] = (),
-) -> Iterator[tuple[int, Tensor]]:
-    """`predict_windows` in pieces along the first axis, in order: the number of a piece's first plane, and the piece,
-    float32 (planes, *others, outputs) on the CPU.
-
-    A piece is overwritten once the next one is asked for. Together they are, to the last bit, the whole.
-    """
-    padded, inside = _padded(image, window, outside)
-    grid = WindowGrid.over(padded.shape[1:], window, inference)
-    first_axis, *others = (grid.coverage(axis, size) for axis, size in enumerate(padded.shape[1:]))
+    spatial = image.shape[1:]
+    shape = tuple(max(size, side) for size, side in zip(spatial, window, strict=True))
+    before = tuple((large - size) // 2 for large, size in zip(shape, spatial, strict=True))
+    inside = tuple(slice(first, first + size) for first, size in zip(before, spatial, strict=True))
+    grid = WindowGrid.over(shape, window, inference)
+    first_axis, *others = (grid.coverage(axis, size) for axis, size in enumerate(shape))
     per_plane = _outer(others).unsqueeze(-1)
     wanted = range(inside[0].start, inside[0].stop)
-    for first, planes in _summed_planes(predict, padded, grid, inference.batch_size):
+    outputs = _outputs(predict, image, grid, before, outside, inference.batch_size)
+    for first, planes in _summed_planes(outputs, grid, shape):
         for plane, weight in zip(planes, first_axis[first : first + len(planes)], strict=True):
             plane.div_(per_plane * weight)
         start, stop = max(first, wanted.start), min(first + len(planes), wanted.stop)
@@ -160,37 +147,38 @@ def gaussian_profile(side: int) -> Tensor:
 PROFILES: dict[str, Callable[[int], Tensor]] = {"gaussian": gaussian_profile, "constant": torch.ones}
 
 
-def _padded(image: np.ndarray, window: Sequence[int], outside: Sequence[float]) -> tuple[np.ndarray, tuple[slice, ...]]:
-    """The image padded to the window's size, and where it lies in that; the image itself where it is large enough."""
-    missing = [max(0, side - size) for side, size in zip(window, image.shape[1:], strict=True)]
-    before = [total // 2 for total in missing]
-    inside = tuple(slice(first, first + size) for first, size in zip(before, image.shape[1:], strict=True))
-    if not any(missing):
-        return image, inside
-    sides = [(first, total - first) for first, total in zip(before, missing, strict=True)]
-    values = outside or (0.0,) * len(image)
-    return np.stack(
-        [np.pad(each, sides, constant_values=value) for each, value in zip(image, values, strict=True)]
-    ), inside
+def _outputs(
+    predict: Predictor,
+    image: Readable,
+    grid: WindowGrid,
+    before: Start,
+    outside: Sequence[float],
+    batch_size: int,
+) -> Iterator[tuple[Start, Tensor]]:
+    """Each window's start on the grid, which begins `before` the image, and its output, (*window, outputs)."""
+    for starts in _batches(grid.positions(), batch_size):
+        windows = np.empty((len(starts), image.shape[0], *grid.window), dtype=np.float32)
+        for start, each in zip(starts, windows, strict=True):
+            corner = [first - margin for first, margin in zip(start, before, strict=True)]
+            copy_region(image, corner, each, outside)
+        yield from zip(starts, predict(torch.from_numpy(windows)).float().cpu().movedim(1, -1), strict=True)
 
 
 def _summed_planes(
-    predict: Predictor, image: np.ndarray, grid: WindowGrid, batch_size: int
+    outputs: Iterable[tuple[Start, Tensor]], grid: WindowGrid, shape: Sequence[int]
 ) -> Iterator[tuple[int, Tensor]]:
     """The weighted sums of the windows' outputs, (planes, *others, outputs), and the number of the first plane."""
     first, weights = 0, _outer(grid.profiles).unsqueeze(-1)
     total: Tensor | None = None
-    for starts in _batches(grid.positions(), batch_size):
-        windows = np.stack([image[(slice(None), *grid.region(start))] for start in starts])
-        outputs = predict(torch.from_numpy(windows.astype(np.float32, copy=False))).float().cpu()
+    for start, output in outputs:
         if total is None:
-            total = torch.zeros(grid.window[0], *image.shape[2:], outputs.shape[1])
-        for start, output in zip(starts, outputs.movedim(1, -1), strict=True):
-            if start[0] > first:
-                yield first, total[: start[0] - first]
-                _move_up(total, start[0] - first)
-                first = start[0]
-            total[(slice(None), *grid.region(start)[1:])].addcmul_(output, weights)
+            total = torch.zeros(grid.window[0], *shape[1:], output.shape[-1])
+        if start[0] > first:
+            yield first, total[: start[0] - first]
+            _move_up(total, start[0] - first)
+            first = start[0]
+        total[(slice(None), *grid.region(start)[1:])].addcmul_(output, weights)
+        del output  # a batch's memory, while the next one is predicted
     assert total is not None
     yield first, total
 

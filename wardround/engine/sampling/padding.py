@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from wardround.engine.imaging.readable import Readable, slabs
 from wardround.engine.study.models import Study
 
 
-def padding_of(study: Study, image: np.ndarray) -> tuple[float, ...]:
-    """The value beyond each channel of a preprocessed case, (channels, *spatial), which is read where it decides."""
+def padding_of(study: Study, image: Readable) -> tuple[float, ...]:
+    """The value beyond each channel of a preprocessed case, which is read where it decides."""
     padding = study.patches.padding
     if isinstance(padding, float):
         return (padding,) * len(study.inputs)
-    return tuple(float(channel.min()) for channel in image)
+    lowest = [piece.reshape(len(piece), -1).min(axis=1) for piece in slabs(image)]
+    return tuple(float(value) for value in np.min(lowest, axis=0))

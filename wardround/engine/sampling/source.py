@@ -10,11 +10,12 @@ import torch
 
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.randomness import stream
+from wardround.engine.imaging.readable import copy_region
 from wardround.engine.sampling.batch import Batch, SampleKey, Surroundings, label_type
 from wardround.engine.sampling.memory import BatchMemory
 from wardround.engine.sampling.order import EpochOrder
 from wardround.engine.sampling.padding import padding_of
-from wardround.engine.sampling.patches import PatchPlan, copy_patch
+from wardround.engine.sampling.patches import PatchPlan
 from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
 
@@ -88,16 +89,15 @@ class PatchSource:
     def _fill(self, key: SampleKey, image: np.ndarray, label: np.ndarray | None) -> None:
         case = self._cases[key.case]
         corner = self.corner(key)
-        copy_patch(case.image, corner, image, self._surroundings(case).padding)
-        if label is not None and case.label is not None:
-            copy_patch(case.label, corner, label)
+        copy_region(case.voxels, corner, image, self._surroundings(case).padding)
+        mask = case.mask
+        if label is not None and mask is not None:
+            copy_region(mask, corner, label[None])
 
     def _surroundings(self, case: StoredCase) -> Surroundings:
         known = self._known.get(case.digest)
         if known is None:
-            padding = self._study.patches.padding
-            image = case.image if padding == "minimum" else np.empty(0)  # not mapped for nothing
-            known = Surroundings(case.geometry.spacing, padding_of(self._study, image))
+            known = Surroundings(case.geometry.spacing, padding_of(self._study, case.voxels))
             self._known[case.digest] = known
         return known
 

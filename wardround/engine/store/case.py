@@ -10,6 +10,7 @@ import numpy as np
 
 from wardround.engine.cohort.twins import Content
 from wardround.engine.imaging.image import Geometry
+from wardround.engine.imaging.readable import ArrayReadable, Readable
 
 NOTHING = Content("", "")
 """Of a case that no other one is compared with."""
@@ -39,6 +40,16 @@ class StoredCase:
     native: Geometry
     target: int | None
     folder: Path
+
+    @property
+    def voxels(self) -> Readable:
+        """The image by regions."""
+        return ArrayReadable.of(self.image, self.geometry)
+
+    @property
+    def mask(self) -> Readable | None:
+        """The label by regions, as one channel; None without one."""
+        return None if self.label is None else ArrayReadable.of(self.label[None], self.geometry)
 
     @property
     def has_label(self) -> bool:

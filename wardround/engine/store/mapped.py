@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from wardround.engine.imaging.readable import ArrayReadable, Readable
 from wardround.engine.store.case import StoredCase
 from wardround.engine.store.entries import Description, map_entry
 from wardround.engine.store.mapping import BrokenArrayError
@@ -38,6 +39,12 @@ class MappedCase(StoredCase):
     def image(self) -> np.ndarray:
         """Float32 memory map of shape (channels, *spatial)."""
         return self._arrays().image
+
+    @property
+    def voxels(self) -> Readable:
+        """The image by regions; its shape is known without touching it."""
+        description: Description = self._description  # type: ignore[attr-defined]
+        return ArrayReadable(description.image_shape, self.geometry, np.dtype(np.float32), lambda: self.image)
 
     @property
     def label(self) -> np.ndarray | None:

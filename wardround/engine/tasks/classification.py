@@ -10,6 +10,7 @@ from torch import nn
 
 from wardround.engine.basics.problems import Findings
 from wardround.engine.basics.progress import SILENT, Progress
+from wardround.engine.imaging.readable import Readable, copy_region
 from wardround.engine.metrics import (
     CaseScores,
     Evaluation,
@@ -73,7 +74,7 @@ class ClassificationTask(Task):
         """(cases, classes) probabilities."""
         settings = self.study.inference if inference is None else inference
         whole = np.stack(
-            [centred(case.image, self.study.patches.size, padding_of(self.study, case.image)) for case in cases]
+            [centred(case.voxels, self.study.patches.size, padding_of(self.study, case.voxels)) for case in cases]
         )
         return self.probabilities(network, device, settings)(torch.from_numpy(whole)).cpu().numpy()
 
@@ -91,22 +92,16 @@ class ClassificationTask(Task):
         return summarise(scored) | cohort_scores(self.study, self._metrics, np.stack(found), np.asarray(targets))
 
 
-def centred(image: np.ndarray, size: Sequence[int], outside: Sequence[float] = ()) -> np.ndarray:
-    """(channels, *size) of (channels, *spatial): cropped or padded evenly about the centre, per axis.
+def centred(image: Readable, size: Sequence[int], outside: Sequence[float] = ()) -> np.ndarray:
+    """float32 (channels, *size): the image cropped or padded evenly about its centre, per axis.
 
     What is padded has the value 0, or `outside`, which has one for each channel.
     """
-    values = outside or (0.0,) * len(image)
-    for axis, side in enumerate(size, start=1):
-        excess = image.shape[axis] - side
-        if excess > 0:
-            image = image.take(range(excess // 2, excess // 2 + side), axis=axis)
-        elif excess < 0:
-            before = -excess // 2
-            widths = [(0, 0)] * (image.ndim - 1)
-            widths[axis - 1] = (before, -excess - before)
-            image = np.stack([np.pad(each, widths, constant_values=v) for each, v in zip(image, values, strict=True)])
-    return np.ascontiguousarray(image, dtype=np.float32)
+    out = np.empty((image.shape[0], *size), dtype=np.float32)
+    # Towards zero: what is odd is cropped from the end, and added there.
+    corner = [int((length - side) / 2) for length, side in zip(image.shape[1:], size, strict=True)]
+    copy_region(image, corner, out, outside)
+    return out
 
 
 def _targets(cases: Sequence[StoredCase], subjects: Sequence[str]) -> list[int]:

@@ -9,11 +9,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from wardround.engine.basics.blame import Owner
 from wardround.engine.basics.problems import Findings
 from wardround.engine.basics.progress import SILENT, Progress
-from wardround.engine.inference import ClassVolumes, class_volumes, predict_planes, predict_windows
+from wardround.engine.inference import (
+    ClassVolumes,
+    LabelSink,
+    ProbabilitySink,
+    Sink,
+    class_volumes,
+    drain,
+    predict_windows,
+)
 from wardround.engine.inspection.selection import undefined_on_background
 from wardround.engine.losses import ByCase
+from wardround.engine.losses.bycase import CaseLoss
 from wardround.engine.metrics import CaseScores, Evaluation, Summary, build_metrics, mask_scores, summarise
 from wardround.engine.parts import Kind, answering
 from wardround.engine.sampling.batch import Batch
@@ -42,22 +52,17 @@ class SegmentationTask(Task):
         self, network: nn.Module, case: StoredCase, device: torch.device, inference: Inference | None = None
     ) -> Prediction:
         """(classes, *spatial) probabilities on the preprocessed grid."""
-        settings = self.study.inference if inference is None else inference
-        predict = self.probabilities(network, device, settings)
-        with frozen(network):
-            return Prediction(
-                predict_windows(predict, case.image, self.study.patches.size, settings, self._outside(case))
-            )
+        sink = ProbabilitySink(len(self.study.class_names), case.geometry.shape)
+        self._predict_into(network, case, device, inference, sink)
+        return Prediction(sink.whole)
 
     def most_probable(
         self, network: nn.Module, case: StoredCase, device: torch.device, inference: Inference | None = None
     ) -> np.ndarray:
         """(*spatial) class indices, uint8 where they fit; probabilities are held for a window's depth only."""
-        labels = self._no_labels(case)
-        with frozen(network):
-            for first, planes in self._planes(network, case, device, inference):
-                _put_labels(labels[first : first + len(planes)], planes)
-        return labels
+        sink = self._labels_of(case)
+        self._predict_into(network, case, device, inference, sink)
+        return sink.labels
 
     @contextmanager
     def by_class(
@@ -65,9 +70,7 @@ class SegmentationTask(Task):
     ) -> Iterator[ClassVolumes]:
         """The probabilities of `predict` one class at a time, while the block runs; big ones lie in a file."""
         with class_volumes(len(self.study.class_names), case.geometry.shape) as volumes:
-            with frozen(network):
-                for first, planes in self._planes(network, case, device, inference):
-                    volumes.put(first, planes)
+            self._predict_into(network, case, device, inference, volumes)
             yield volumes
 
     def evaluate(
@@ -104,59 +107,62 @@ class SegmentationTask(Task):
     ) -> dict[str, float]:
         assert isinstance(self._loss, ByCase)
         owner = self.study.training.loss.part(Kind.LOSS).owner
-        truth, labels = _truth(case), self._no_labels(case)
+        sink = self._labels_of(case)
         with answering(owner):
-            loss = self._loss.of_case()
-        with frozen(network):
-            for first, planes in self._planes(network, case, device, inference):
-                piece = slice(first, first + len(planes))
-                _put_labels(labels[piece], planes)
-                for probabilities, classes in _pieces(planes, truth[piece]):
-                    with answering(owner):
-                        loss.add(probabilities, classes)
+            loss = _LossSink(self._loss.of_case(), _truth(case), owner)
+        self._predict_into(network, case, device, inference, sink, loss)
         with answering(owner):
-            value = float(loss.value())
-        return {"loss": value} | self._measured(labels, truth, case)
+            value = float(loss.of_case.value())
+        return {"loss": value} | self._measured(sink.labels, _truth(case), case)
 
     def _score_whole(
         self, network: nn.Module, case: StoredCase, device: torch.device, inference: Inference | None
     ) -> dict[str, float]:
         """For a loss that needs the whole volume at once: one copy of it, which turns into its logarithms in place."""
-        label, labels = _truth(case), self._no_labels(case)
-        whole = np.empty((len(self.study.class_names), *case.geometry.shape), dtype=np.float32)
-        with frozen(network):
-            for first, planes in self._planes(network, case, device, inference):
-                piece = slice(first, first + len(planes))
-                _put_labels(labels[piece], planes)
-                whole[:, piece] = np.moveaxis(planes.numpy(), -1, 0)
-        logits = torch.from_numpy(whole).unsqueeze(0).clamp_min_(torch.finfo(torch.float32).tiny).log_()
+        label, sink = _truth(case), self._labels_of(case)
+        kept = ProbabilitySink(len(self.study.class_names), case.geometry.shape)
+        self._predict_into(network, case, device, inference, sink, kept)
+        logits = torch.from_numpy(kept.whole).unsqueeze(0).clamp_min_(torch.finfo(torch.float32).tiny).log_()
         truth = torch.from_numpy(label.astype(np.int64)).unsqueeze(0)
         loss = float(self.losses(logits, Batch((), logits, truth, None)))
-        return {"loss": loss} | self._measured(labels, label, case)
+        return {"loss": loss} | self._measured(sink.labels, label, case)
 
     def _measured(self, labels: np.ndarray, truth: np.ndarray, case: StoredCase) -> dict[str, float]:
         return mask_scores(self.study, self._metrics, labels, truth, case.geometry.spacing)
 
-    def _planes(
-        self, network: nn.Module, case: StoredCase, device: torch.device, inference: Inference | None
-    ) -> Iterator[tuple[int, Tensor]]:
+    def _predict_into(
+        self,
+        network: nn.Module,
+        case: StoredCase,
+        device: torch.device,
+        inference: Inference | None,
+        *sinks: Sink,
+    ) -> None:
         settings = self.study.inference if inference is None else inference
         predict = self.probabilities(network, device, settings)
-        return predict_planes(predict, case.image, self.study.patches.size, settings, self._outside(case))
+        with frozen(network):
+            drain(predict_windows(predict, case.voxels, self.study.patches.size, settings, self._outside(case)), *sinks)
 
     def _outside(self, case: StoredCase) -> tuple[float, ...]:
         """What lies outside a case that is smaller than a window; nothing is asked of one that is not."""
-        sides = zip(case.image.shape[1:], self.study.patches.size, strict=True)
-        return padding_of(self.study, case.image) if any(size < side for size, side in sides) else ()
+        sides = zip(case.geometry.shape, self.study.patches.size, strict=True)
+        return padding_of(self.study, case.voxels) if any(size < side for size, side in sides) else ()
 
-    def _no_labels(self, case: StoredCase) -> np.ndarray:
-        kind = np.uint8 if len(self.study.class_names) <= 256 else np.uint16
-        return np.empty(case.geometry.shape, dtype=kind)
+    def _labels_of(self, case: StoredCase) -> LabelSink:
+        return LabelSink(len(self.study.class_names), case.geometry.shape)
 
 
-def _put_labels(labels: np.ndarray, planes: Tensor) -> None:
-    for plane, probabilities in zip(labels, planes, strict=True):
-        plane[...] = probabilities.argmax(dim=-1).numpy()
+class _LossSink:
+    """Adds a slab's probabilities to the loss of a case whose true classes are known."""
+
+    def __init__(self, of_case: CaseLoss, truth: np.ndarray, owner: Owner) -> None:
+        self.of_case, self._truth, self._owner = of_case, truth, owner
+
+    def put(self, first: int, planes: Tensor) -> None:
+        """Add planes, a few rows at a time."""
+        for probabilities, classes in _pieces(planes, self._truth[first : first + len(planes)]):
+            with answering(self._owner):
+                self.of_case.add(probabilities, classes)
 
 
 def _pieces(planes: Tensor, truth: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
