@@ -388,7 +388,7 @@ def test_a_round_without_a_deadline_says_that_it_waits_all_the_same(tmp_path: Pa
 
 
 def test_a_full_journal_is_set_aside_and_read_with_the_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wardround.engine.basics.event_log.ROTATION", Rotation(limit=2000, kept=50))
+    monkeypatch.setattr("wardround.federation.event_log.ROTATION", Rotation(limit=2000, kept=50))
     bench = Bench(tmp_path, rounds=2)
     assert bench.run().complete
     assert (tmp_path / "events.jsonl.1").exists()

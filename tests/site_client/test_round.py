@@ -283,7 +283,7 @@ def test_a_full_disk_is_said_even_when_the_log_cannot_be_written(site: Site, mon
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("wardround.engine.basics.event_log.append_durably", full)
+    monkeypatch.setattr("wardround.federation.event_log.append_durably", full)
     base = base_model()
     task = site.task(Stage.TRAIN, 1, base, "c" * 64)
     reply, _ = ask(site, courier_of(site), task, base)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from wardround.engine.basics.event_log import DurableLog, read_events, time_now
+from wardround.federation.event_log import DurableLog, read_events, time_now
 
 
 class Event(StrEnum):

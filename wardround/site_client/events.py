@@ -13,9 +13,9 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from wardround.engine.basics.event_log import DurableLog, read_events, time_now
 from wardround.engine.basics.loudness import is_quiet
 from wardround.engine.basics.printable import complain, printable, say
+from wardround.federation.event_log import DurableLog, read_events, time_now
 from wardround.site_client.between.two_users import common_folder
 
 

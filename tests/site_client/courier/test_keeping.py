@@ -116,7 +116,7 @@ def test_half_written_entries_are_swept_at_the_start(site: Site) -> None:
 
 
 def test_logs_rotate_and_are_read_as_one(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wardround.engine.basics.event_log.ROTATION", Rotation(limit=2000, kept=3))
+    monkeypatch.setattr("wardround.federation.event_log.ROTATION", Rotation(limit=2000, kept=3))
     log = EventLog(site.settings.work, Role.COURIER)
     for number in range(100):
         log.record(Event.MESSAGE_PULLED, number=number)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from wardround.engine.basics import event_log
-from wardround.engine.basics.event_log import DurableLog, read_events
 from wardround.engine.basics.files import Rotation
+from wardround.federation import event_log
+from wardround.federation.event_log import DurableLog, read_events
 
 
 def test_what_was_appended_is_read_in_order(tmp_path: Path) -> None:
