@@ -20,7 +20,7 @@ from tests.aggregator.fakes import (
     trained,
 )
 from tests.support.studies import SEGMENTATION, changed, study_of
-from wardround.aggregator.journal import Entry, Journal, read_journal
+from wardround.aggregator.journal import Journal
 from wardround.aggregator.rounds.loop import RoundLoop, RunPlan
 from wardround.aggregator.rounds.outcome import Outcome
 from wardround.aggregator.rounds.patience import Patience
@@ -29,6 +29,7 @@ from wardround.aggregator.rounds.rules import Rules
 from wardround.aggregator.rounds.selection import Scored
 from wardround.aggregator.rounds.state import StateFolder
 from wardround.engine.study import Study
+from wardround.federation.event_log import Entry, read_entries
 from wardround.federation.payload import pack, payload_digest
 from wardround.federation.protocol import Horizon, Plan, Weights
 from wardround.federation.strategies.fedavg import FedAvg, FedAvgParameters
@@ -149,7 +150,7 @@ class Bench:
 
     def journal(self, event: str) -> list[Entry]:
         """The journal's entries of one kind."""
-        return [entry for entry in read_journal(self.state.journal_path) if entry.event == event]
+        return [entry for entry in read_entries(self.state.journal_path) if entry.event == event]
 
 
 def expected_models(bench: Bench, absent: dict[int, set[str]] | None = None) -> list[str]:

@@ -11,8 +11,9 @@ import pytest
 from tests.support.commands import Outcome, run_wardround
 from tests.support.studies import SEGMENTATION, write_study
 from wardround.aggregator.cli import app
-from wardround.aggregator.journal import Entry, Event
+from wardround.aggregator.journal import Event
 from wardround.aggregator.showing.plain_words import sentence
+from wardround.federation.event_log import Entry
 from wardround.federation.identities import EnrolmentRequest, SiteKeys
 
 

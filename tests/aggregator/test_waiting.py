@@ -10,12 +10,12 @@ import pytest
 
 from tests.aggregator.bench import Bench, expected_models
 from tests.aggregator.fakes import CORRELATION, FakeSite, Weather, seeded_keys
-from wardround.aggregator.journal import read_journal
 from wardround.aggregator.rounds.records import RoundResult
 from wardround.aggregator.rounds.troubles import MEANINGS, Bearing
 from wardround.aggregator.showing.status import site_standing
 from wardround.engine.basics.files import Rotation
 from wardround.federation.envelope import Envelope
+from wardround.federation.event_log import read_entries
 from wardround.federation.protocol import RefusalCode, Refused, Stage, Working
 from wardround.federation.sealing import open_task, seal_reply
 
@@ -97,7 +97,7 @@ def test_a_site_in_trouble_is_shown_with_its_reason_and_not_waited_for_for_ever(
     assert absent(bench) == [("north", "trouble")]
     assert 300 < bench.clock.time < 1000
     assert states(bench, "north")[:2] == ["working", "trouble"]
-    standing = site_standing("north", list(read_journal(bench.state.journal_path)), True)
+    standing = site_standing("north", list(read_entries(bench.state.journal_path)), True)
     assert standing.state == "trouble"
     reason = first(bench).absent[0].reason
     assert standing.reason == reason
@@ -392,5 +392,5 @@ def test_a_full_journal_is_set_aside_and_read_with_the_new_one(tmp_path: Path, m
     bench = Bench(tmp_path, rounds=2)
     assert bench.run().complete
     assert (tmp_path / "events.jsonl.1").exists()
-    written = list(read_journal(bench.state.journal_path))
+    written = list(read_entries(bench.state.journal_path))
     assert [entry.event for entry in written] == [entry.event for entry in bench.said]

@@ -15,11 +15,11 @@ from tests.aggregator.fakes import coordinator_key, seeded_keys
 from tests.corpus.write import put_seeded_keys
 from tests.site_client.asking import ask, ready, until
 from tests.site_client.support import FakeEngine, Site, base_model, working_site
-from wardround.aggregator.journal import read_journal
 from wardround.engine.basics.canonical import canonical_model, sha256_hex
 from wardround.engine.experiments.fit import Metrics, RunRecord
 from wardround.engine.experiments.models import METRICS, load_model, write_study
 from wardround.engine.study import load_study, study_from_bytes, study_to_bytes
+from wardround.federation.event_log import read_entries
 from wardround.federation.identities import EnrolmentRequest
 from wardround.federation.invitation import load_invitation
 from wardround.federation.payload import unpack
@@ -86,7 +86,7 @@ def test_an_open_run_goes_on_to_the_same_weights(release: Path, tmp_path: Path) 
     assert len(bench.state.results()) == 2
     assert bench.run().complete
     assert bench.models() == expected_models(bench)
-    assert list(read_journal(release / "aggregator" / "events.jsonl"))
+    assert list(read_entries(release / "aggregator" / "events.jsonl"))
 
 
 def _opened_site(release: Path, folder: Path) -> Site:

@@ -14,9 +14,10 @@ from tests.end_to_end.typed import accept_all, await_end, coordinator, done, hos
 from tests.support.checkout import CHECKOUT
 from wardround.aggregator.journal import Event as Journal
 from wardround.engine.basics.files import write_private
+from wardround.federation.event_log import read_entries
 from wardround.federation.protocol import RefusalCode
 from wardround.lab.processes import module_command, run_to_end
-from wardround.site_client.events import Event, Role, log_path, read_log
+from wardround.site_client.events import Event, Role, log_path
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(4 * PATIENCE)]
 
@@ -111,7 +112,7 @@ def test_a_second_machine_with_a_sites_keys_is_named_at_both_ends(
     assert "another machine, at 127.0.0.1" in done(coordinator(federation, "status"))
 
     def refusals() -> list[str]:
-        entries = read_log(log_path(copied / "work", Role.COURIER))
+        entries = read_entries(log_path(copied / "work", Role.COURIER))
         return [str(entry.facts.get("detail")) for entry in entries if entry.event == Event.TURNED_AWAY]
 
     federation.wait_until(lambda: any("another machine uses" in text for text in refusals()), "the younger reads it")

@@ -10,10 +10,11 @@ import pytest
 from wardround.demo.demo import STUDY
 from wardround.demo.hospitals import Cases, make_hospitals
 from wardround.engine.basics.progress import Silent
+from wardround.federation.event_log import read_entries
 from wardround.federation.protocol import Horizon
 from wardround.lab.lab import AGGREGATOR, SITE_CLIENT, Lab, LabSettings
 from wardround.lab.processes import module_command, run_to_end
-from wardround.site_client.events import Event, Role, log_path, read_log
+from wardround.site_client.events import Event, Role, log_path
 
 SITES = ("harbour", "meadow")
 
@@ -59,7 +60,7 @@ def test_two_rounds_and_two_more_are_four(tmp_path: Path) -> None:
         run(lab, tmp_path / "second.log")
         parts = history(lab)
         for name in SITES:
-            events = [entry.event for entry in read_log(log_path(lab.work_folder(name), Role.COURIER))]
+            events = [entry.event for entry in read_entries(log_path(lab.work_folder(name), Role.COURIER))]
             assert events.count(Event.RUN_COMPLETE) == 2
     assert parts == whole
     assert "harbour: 4 of 4 rounds" in (tmp_path / "second.log").read_text()

@@ -19,6 +19,7 @@ from wardround.engine.basics.files import write_atomic
 from wardround.engine.study import Study, study_to_bytes
 from wardround.engine.study.documents import parse_document, validate_document
 from wardround.federation.envelope import Envelope
+from wardround.federation.event_log import read_entries
 from wardround.federation.guards import Schema, describe
 from wardround.federation.identities import CoordinatorKey, EnrolmentRequest, Roster, SiteKeys
 from wardround.federation.invitation import Invitation, SignedInvitation, save_invitation
@@ -30,7 +31,7 @@ from wardround.site_client.agreement.settings import SiteSettings, load_settings
 from wardround.site_client.between.socket import CohortReport, ask_worker, socket_path
 from wardround.site_client.courier.handler import Courier
 from wardround.site_client.courier.tools import CourierTools
-from wardround.site_client.events import EventLog, Role, log_path, read_log
+from wardround.site_client.events import EventLog, Role, log_path
 from wardround.site_client.processes import StopRequest
 from wardround.site_client.setup.new_site import create_site
 from wardround.site_client.worker.engine import Arrays, HaltedError, Subset, Trained, TrainingJob, Watch
@@ -114,7 +115,7 @@ class Site:
 
     def events(self, role: Role) -> list[str]:
         """Names of the events in a role's log."""
-        return [entry.event for entry in read_log(log_path(self.settings.work, role))]
+        return [entry.event for entry in read_entries(log_path(self.settings.work, role))]
 
     def log_text(self, role: Role) -> str:
         """A role's log as text."""

@@ -10,12 +10,13 @@ import pytest
 from tests.site_client.support import FakeEngine, Site, base_model, build_site, working_site
 from wardround.engine.cli.runner import ExitCode, run
 from wardround.federation.endings import EndReason, ending_line
+from wardround.federation.event_log import read_entries
 from wardround.federation.flower.events import NodeEvent
 from wardround.federation.protocol import Stage
 from wardround.site_client.agreement.account import Account
 from wardround.site_client.cli import app
 from wardround.site_client.courier.process import _Listener
-from wardround.site_client.events import Event, EventLog, Role, log_path, read_log
+from wardround.site_client.events import Event, EventLog, Role, log_path
 from wardround.site_client.status import read_status, standing_line
 
 
@@ -160,7 +161,7 @@ def test_a_line_that_a_crash_cut_off_is_left_out(tmp_path: Path) -> None:
     log.record(Event.STARTED)
     with log.path.open("a") as file:
         file.write('{"time": "2026-')
-    assert [entry.event for entry in read_log(log_path(tmp_path, Role.WORKER))] == ["started"]
+    assert [entry.event for entry in read_entries(log_path(tmp_path, Role.WORKER))] == ["started"]
 
 
 def test_the_terminal_shows_the_last_line_of_a_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,9 +20,10 @@ from tests.site_client.support import (
     working_site,
 )
 from wardround.engine.basics.files import discard
+from wardround.federation.event_log import read_entries
 from wardround.federation.protocol import Done, Missing, Refused, Stage, Task, Working
 from wardround.site_client.courier.handler import Courier
-from wardround.site_client.events import Event, Role, log_path, read_log
+from wardround.site_client.events import Event, Role, log_path
 from wardround.site_client.worker import shared_state
 
 pytestmark = pytest.mark.usefixtures("quick_to_stop")
@@ -86,7 +87,7 @@ def _named(site: Site) -> list[str]:
     """Files that the site's logs speak of as damaged."""
     events = (Event.DAMAGE_FOUND, Event.STATE_DAMAGED)
     roles = (Role.COURIER, Role.WORKER)
-    entries = [entry for role in roles for entry in read_log(log_path(site.settings.work, role))]
+    entries = [entry for role in roles for entry in read_entries(log_path(site.settings.work, role))]
     return [str(entry.facts.get("file")) for entry in entries if entry.event in events]
 
 

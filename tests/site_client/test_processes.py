@@ -19,11 +19,12 @@ import pytest
 from tests.site_client.support import LOCAL_STEPS, ROUNDS, Site, a_study, build_site, write_cohort
 from tests.site_client.test_private import open_to_others
 from tests.support.certificates import CertificateFiles, write_certificates
+from wardround.federation.event_log import read_entries
 from wardround.federation.flower.link.link import Link, TlsFiles
 from wardround.federation.payload import pack, unpack
 from wardround.federation.protocol import Done, Ready, Reply, Stage, Working
 from wardround.site_client import supervisor
-from wardround.site_client.events import Event, Role, log_path, read_log
+from wardround.site_client.events import Event, Role, log_path
 from wardround.site_client.processes import pid_path, read_pid, stopping
 
 SECONDS = 120
@@ -245,7 +246,7 @@ def test_new_settings_start_the_processes_again_unless_they_are_wrong(site: Site
     work = site.settings.work
 
     def happened(event: Event) -> bool:
-        return any(entry.event == event for entry in read_log(log_path(work, Role.SUPERVISOR)))
+        return any(entry.event == event for entry in read_entries(log_path(work, Role.SUPERVISOR)))
 
     with _supervised(site):
         first = read_pid(work, Role.COURIER)

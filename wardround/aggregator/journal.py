@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 
 from pydantic import JsonValue
 
-from wardround.federation.event_log import DurableLog, read_events, time_now
+from wardround.federation.event_log import DurableLog, Entry, time_now
 
 
 class Event(StrEnum):
@@ -59,15 +58,6 @@ class Event(StrEnum):
     BEST_MODEL = "best_model"
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One recorded event."""
-
-    time: str
-    event: str
-    facts: Mapping[str, JsonValue]
-
-
 class Journal:
     """Writes events durably and then tells a listener. Thread-safe."""
 
@@ -79,14 +69,8 @@ class Journal:
 
     def record(self, event: Event, **facts: JsonValue) -> None:
         """Write one event, then tell the listener, whose terminal or pipe may be gone: what counts is on disk."""
-        now = time_now()
         with self._lock:  # the listener hears events in the order in which they stand in the file
-            self._file.append({"time": now, "event": event.value, **facts})
+            entry = Entry(time_now(), event.value, facts)
+            self._file.append(entry)
             with contextlib.suppress(OSError):
-                self._listener(Entry(now, event.value, facts))
-
-
-def read_journal(path: Path) -> Iterator[Entry]:
-    """The entries with those of the files set aside, oldest first. A line that a crash cut off is left out."""
-    for content in read_events(path):
-        yield Entry(str(content.pop("time", "")), str(content.pop("event", "")), content)
+                self._listener(entry)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wardround.aggregator.coordination import absolute_folders, read_federation
-from wardround.aggregator.journal import Event, Journal, read_journal
+from wardround.aggregator.journal import Event, Journal
 from wardround.aggregator.roster.enrolment import read_roster
 from wardround.aggregator.rounds.records import RoundResult
 from wardround.aggregator.rounds.selection import Selection
@@ -17,6 +17,7 @@ from wardround.aggregator.showing.tensorboard import Scalars
 from wardround.engine.basics.files import fsync_folder
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study import study_from_bytes
+from wardround.federation.event_log import read_entries
 from wardround.federation.protocol import USUAL_ALLOWANCE
 from wardround.federation.stages import TERMS
 
@@ -128,7 +129,7 @@ def _check(state: StateFolder, first: int, last: int) -> tuple[RoundResult, ...]
 def _undone_before(state: StateFolder) -> int:
     """Rounds that were undone under the plan of now. The sites keep an account of their own for each plan."""
     count = 0
-    for entry in read_journal(state.journal_path):
+    for entry in read_entries(state.journal_path):
         if entry.event == Event.RUN_CARRIED_ON:
             count = 0
         elif entry.event == Event.ROUNDS_UNDONE:

@@ -6,8 +6,7 @@ code and the `correlation` that the line repeats.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from pydantic import JsonValue
 
 from wardround.engine.basics.loudness import is_quiet
 from wardround.engine.basics.printable import complain, printable, say
-from wardround.federation.event_log import DurableLog, read_events, time_now
+from wardround.federation.event_log import DurableLog, Entry, Sentences, time_now
 from wardround.site_client.between.two_users import common_folder
 
 
@@ -86,16 +85,6 @@ class Event(StrEnum):
     RESULT_WRITTEN = "result_written"
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One recorded event."""
-
-    time: str
-    role: str
-    event: str
-    facts: Mapping[str, JsonValue]
-
-
 class EventLog:
     """The log of one process: `events/<role>.jsonl` under the work folder, and a plain line on the terminal.
 
@@ -110,9 +99,8 @@ class EventLog:
     def record(self, event: Event, **facts: JsonValue) -> None:
         """Write one event durably, then say it on the terminal if people want to know. Raises OSError."""
         entry = self._entry(event, facts)
-        content = {"time": entry.time, "role": entry.role, "event": entry.event, **facts}
         common_folder(self.path.parent.parent, self.path.parent.name)
-        self._file.append(content)
+        self._file.append(entry)
         _say(entry)
 
     def record_fault(self, event: Event, **facts: JsonValue) -> None:
@@ -124,7 +112,7 @@ class EventLog:
             complain(f"this could not be written to {self.path}: {error.strerror}")
 
     def _entry(self, event: Event, facts: Mapping[str, JsonValue]) -> Entry:
-        return Entry(time_now(), self.role.value, event.value, facts)
+        return Entry(time_now(), event.value, facts, self.role.value)
 
 
 def _say(entry: Entry) -> None:
@@ -138,14 +126,7 @@ def log_path(work: Path, role: Role) -> Path:
     return work / "events" / f"{role.value}.jsonl"
 
 
-def read_log(path: Path) -> Iterator[Entry]:
-    """The entries of one log with its files set aside, oldest first. A line that a crash cut off is left out."""
-    for content in read_events(path):
-        time, role, event = (str(content.pop(key, "")) for key in ("time", "role", "event"))
-        yield Entry(time, role, event, content)
-
-
-_SENTENCES: Mapping[str, str] = {
+_TEMPLATES: Mapping[str, str] = {
     Event.STARTED: "started",
     Event.STOPPED: "stopped",
     Event.STANDING: "{detail}",
@@ -197,25 +178,10 @@ _SENTENCES: Mapping[str, str] = {
     Event.TRAINING_PROGRESS: "training {step}/{steps}, loss {loss}",
     Event.RESULT_WRITTEN: "finished {stage} round {round} in {seconds} s",
 }
+_SENTENCES = Sentences(_TEMPLATES)
 
 
 def describe(entry: Entry) -> str:
     """An entry as a printable line for people, or an empty text for those that only programs want."""
-    sentence = _SENTENCES.get(entry.event)
-    if sentence is None:
-        return ""
-    clock = entry.time[11:19]
-    return printable(f"{clock} {entry.role}: {sentence.format_map(_Facts(entry.facts))}".replace("\n", " "))
-
-
-class _Facts(dict[str, JsonValue]):
-    """Facts for a sentence. One that a log line lacks shows as a question mark, a traceback as its last line."""
-
-    def __getitem__(self, name: str) -> JsonValue:
-        value = super().__getitem__(name)
-        if isinstance(value, str) and value.startswith("Traceback"):
-            return value.strip().splitlines()[-1]
-        return value
-
-    def __missing__(self, key: str) -> str:
-        return "?"
+    said = _SENTENCES.of(entry)
+    return printable(f"{entry.time[11:19]} {entry.role}: {said}") if said else ""

@@ -12,6 +12,7 @@ from pydantic import Field, JsonValue
 from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.durations import estimated_duration
 from wardround.federation.endings import EndReason, ending_line
+from wardround.federation.event_log import Entry, read_entries
 from wardround.federation.identities import fingerprint
 from wardround.federation.invitation import shown_authority
 from wardround.federation.protocol import Count, Digest, Sentence, SiteName, Task
@@ -22,7 +23,7 @@ from wardround.site_client.between.folders import Tasks, entries
 from wardround.site_client.between.socket import Ask, WorkerReport, WorkerUnreachableError, ask_worker, socket_path
 from wardround.site_client.courier.kept_model import KeptModel
 from wardround.site_client.courier.own_report import PAGE
-from wardround.site_client.events import Entry, Event, Role, log_path, read_log
+from wardround.site_client.events import Event, Role, log_path
 from wardround.site_client.processes import read_pid
 
 State = Literal["not_accepted", "waiting", "working", "complete", "ended"]
@@ -134,7 +135,7 @@ def standing_line(settings: SiteSettings) -> str:
 
 def whole_log(work: Path) -> tuple[Entry, ...]:
     """The events of all processes in order of time."""
-    return tuple(heapq.merge(*(read_log(log_path(work, role)) for role in Role), key=lambda entry: entry.time))
+    return tuple(heapq.merge(*(read_entries(log_path(work, role)) for role in Role), key=lambda entry: entry.time))
 
 
 def _standing(tally: Tally, task: JsonValue) -> dict[str, JsonValue]:
@@ -183,7 +184,7 @@ def _time(work: Path, keys: Collection[str | None]) -> tuple[float, float]:
     """Seconds of the work of these keys, and how many of them went into validating."""
     found = [
         entry.facts
-        for entry in read_log(log_path(work, Role.WORKER))
+        for entry in read_entries(log_path(work, Role.WORKER))
         if entry.event == Event.RESULT_WRITTEN and entry.facts.get("work_key") in keys
     ]
     seconds, validating = (sum(_number(facts.get(name)) for facts in found) for name in ("seconds", "validating"))

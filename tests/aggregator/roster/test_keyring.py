@@ -13,12 +13,13 @@ from tests.support.keeping import SETTINGS, Spoil
 from tests.support.studies import SEGMENTATION, write_study
 from wardround.aggregator.cli import app
 from wardround.aggregator.coordination import load_coordination
-from wardround.aggregator.journal import Event, Journal, read_journal
+from wardround.aggregator.journal import Event, Journal
 from wardround.aggregator.roster.key_changes import changes_file, read_changes
 from wardround.aggregator.roster.keyring import Believed, KeyRing, believed
 from wardround.aggregator.roster.keywatch import KeyWatch
 from wardround.aggregator.rounds.loop import RoundLoop
 from wardround.aggregator.rounds.sites import SiteState
+from wardround.federation.event_log import read_entries
 from wardround.federation.identities import EnrolmentRequest, SiteKeys, fingerprint, transport_public_bytes
 from wardround.federation.invitation import load_invitation
 from wardround.federation.succession import Rotation
@@ -193,7 +194,7 @@ def test_a_running_aggregator_takes_changes_up(home: Path, tmp_path: Path) -> No
     changes_file(home / "roster.json").write_text("{")
     watch.look()
     assert ring.is_revoked("south")
-    said = [entry.event for entry in read_journal(journal.path)]
+    said = [entry.event for entry in read_entries(journal.path)]
     assert said == [Event.KEY_REVOKED, Event.KEY_REPLACED, Event.KEYS_UNREADABLE]
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.aggregator.bench import Bench, Silence, expected_models
-from wardround.aggregator.journal import Entry
 from wardround.aggregator.rounds.loop import accepted_keys, last_cohorts
 from wardround.aggregator.rounds.records import RoundResult
 from wardround.aggregator.rounds.selection import Scored
 from wardround.engine.basics.problems import InputError
+from wardround.federation.event_log import Entry
 from wardround.federation.protocol import Stage
 
 

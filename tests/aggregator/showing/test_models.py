@@ -13,7 +13,7 @@ import pytest
 
 from tests.aggregator.bench import Bench, initial
 from tests.support.studies import SEGMENTATION, study_of, write_study
-from wardround.aggregator.journal import Entry, Event
+from wardround.aggregator.journal import Event
 from wardround.aggregator.roster.enrolment import write_roster
 from wardround.aggregator.rounds.loop import RoundLoop
 from wardround.aggregator.rounds.records import Told
@@ -29,6 +29,7 @@ from wardround.aggregator.showing.tensorboard import Scalars, scalars_of
 from wardround.engine.basics.durations import duration
 from wardround.engine.basics.printable import printable
 from wardround.engine.report.figures import curves
+from wardround.federation.event_log import Entry
 from wardround.federation.model_group import as_tensors, initial_arrays
 from wardround.federation.payload import pack, payload_digest
 from wardround.federation.protocol import Checks, Horizon

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.certificates import write_certificates
-from wardround.aggregator.journal import Entry, Event
+from wardround.aggregator.journal import Event
 from wardround.aggregator.roster.key_folder import certificate_notes
 from wardround.aggregator.showing.status import _second_machines
+from wardround.federation.event_log import Entry
 
 NOW = datetime.datetime.now(datetime.UTC)
 

@@ -18,6 +18,7 @@ from wardround.engine.experiments.models import load_model, write_weights
 from wardround.engine.networks import build_network
 from wardround.engine.training.weights import copy_weights
 from wardround.federation.endings import EndReason
+from wardround.federation.event_log import read_entries
 from wardround.federation.identities import fingerprint
 from wardround.federation.payload import pack, payload_digest
 from wardround.federation.protocol import Done, Stage, Task
@@ -27,7 +28,7 @@ from wardround.site_client.courier.contribution import Contribution
 from wardround.site_client.courier.handler import Courier
 from wardround.site_client.courier.kept_model import KeptModel, header_of, weights_file
 from wardround.site_client.courier.own_report import write_own_report
-from wardround.site_client.events import Event, Role, log_path, read_log
+from wardround.site_client.events import Event, Role, log_path
 
 
 @pytest.fixture
@@ -140,7 +141,9 @@ def test_the_report_says_with_whom_what_for_how_long_and_what_left(site: Site) -
     assert data["hours"] >= 0
     assert data["model"]["model"] == payload_digest(base_model(2))
     assert "<b>6</b><span>training cases</span>" in page
-    assert "dice.inner" in [entry.facts.get("names") for entry in read_log(log_path(site.settings.work, Role.COURIER))]
+    assert "dice.inner" in [
+        entry.facts.get("names") for entry in read_entries(log_path(site.settings.work, Role.COURIER))
+    ]
     _check_page(page, site)
     assert site.events(Role.COURIER).count(Event.REPORT_WRITTEN) == 1
 

@@ -14,10 +14,11 @@ import pytest
 from tests.site_client.asking import ready, refusal, until
 from tests.site_client.support import FakeEngine, Site, base_model, build_site, courier_of, working_site
 from wardround.engine.basics.files import Rotation
+from wardround.federation.event_log import read_entries
 from wardround.federation.payload import pack
 from wardround.federation.protocol import Done, RefusalCode, Stage
 from wardround.site_client.between.folders import entries
-from wardround.site_client.events import Event, EventLog, Role, log_path, read_log
+from wardround.site_client.events import Event, EventLog, Role, log_path
 
 COHORT = FakeEngine().cohort.digest
 
@@ -123,7 +124,7 @@ def test_logs_rotate_and_are_read_as_one(site: Site, monkeypatch: pytest.MonkeyP
     files = [path for path in (site.settings.work / "events").iterdir() if path.name.startswith("courier")]
     assert len(files) == 4
     assert all(path.stat().st_size < 2200 for path in files)
-    numbers = [entry.facts["number"] for entry in read_log(log_path(site.settings.work, Role.COURIER))]
+    numbers = [entry.facts["number"] for entry in read_entries(log_path(site.settings.work, Role.COURIER))]
     assert numbers == list(range(100 - len(numbers), 100))
 
 

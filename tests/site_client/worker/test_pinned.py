@@ -16,10 +16,11 @@ from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode, run
 from wardround.engine.preprocessing.steps import ZNormalizeStep
+from wardround.federation.event_log import read_entries
 from wardround.federation.protocol import RefusalCode, Requirements
 from wardround.site_client.agreement.agreement import Refusal
 from wardround.site_client.cli import app
-from wardround.site_client.events import Event, Role, read_log
+from wardround.site_client.events import Event, Role
 from wardround.site_client.worker.engine import WarmEngine
 from wardround.site_client.worker.pinned import Change, CohortPins
 from wardround.site_client.worker.twofold import Twofold
@@ -308,7 +309,7 @@ def test_a_plan_can_require_the_patient_column(site: Site, capsys: pytest.Captur
 def _told(site: Site) -> list[str]:
     """What the worker's log says of other steps."""
     path = site.settings.work / "events" / f"{Role.WORKER.value}.jsonl"
-    return [str(entry.facts["detail"]) for entry in read_log(path) if entry.event == Event.STEPS_CHANGED]
+    return [str(entry.facts["detail"]) for entry in read_entries(path) if entry.event == Event.STEPS_CHANGED]
 
 
 def test_a_release_that_prepares_cases_otherwise_amid_a_run_is_told_of(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from wardround.aggregator.journal import Entry, Event
+from wardround.aggregator.journal import Event
 from wardround.aggregator.rounds.loop import RoundLoop
 from wardround.aggregator.rounds.sites import SiteState, SiteStatus
 from wardround.aggregator.showing.estimate import headline, seconds_left
@@ -16,6 +16,7 @@ from wardround.aggregator.showing.plain_words import sentence
 from wardround.engine.basics.durations import duration
 from wardround.engine.basics.loudness import is_quiet
 from wardround.engine.basics.printable import printable, say
+from wardround.federation.event_log import Entry
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

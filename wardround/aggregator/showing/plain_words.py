@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic import JsonValue
+from wardround.aggregator.journal import Event
+from wardround.federation.event_log import Entry, Sentences
 
-from wardround.aggregator.journal import Entry, Event
-from wardround.engine.basics.printable import printable
-
-_SENTENCES: Mapping[str, str] = {
+_TEMPLATES: Mapping[str, str] = {
     Event.RUN_STARTED: "a new run of plan {plan:.16}; sites take part when they have accepted its invitation "
     "(`aggregator invite`)",
     Event.RUN_RESUMED: "the run goes on after {rounds} rounds",
@@ -50,17 +48,10 @@ _SENTENCES: Mapping[str, str] = {
     Event.ROUND_COMMITTED: "round {round} is complete in {seconds:.1f} s",
     Event.BEST_MODEL: "best model so far: round {round}, {value:.4f}",
 }
+_SENTENCES = Sentences(_TEMPLATES, unknown="an unknown peer")
+"""A caller that is no site has no name."""
 
 
 def sentence(entry: Entry) -> str:
     """An entry as a printable line, or an empty text for those that only programs want."""
-    template = _SENTENCES.get(entry.event)
-    return printable(template.format_map(_Facts(entry.facts)).replace("\n", " ")) if template else ""
-
-
-class _Facts(dict[str, JsonValue]):
-    """Facts for a sentence; a missing name is a peer that is not known to be a site."""
-
-    def __getitem__(self, key: str) -> JsonValue:
-        value = super().get(key)
-        return "an unknown peer" if value is None else value
+    return _SENTENCES.of(entry)

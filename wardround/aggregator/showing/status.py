@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from wardround.aggregator.coordination import absolute_folders, read_federation
-from wardround.aggregator.journal import Entry, Event, read_journal
+from wardround.aggregator.journal import Event
 from wardround.aggregator.roster.enrolment import read_roster
 from wardround.aggregator.roster.key_folder import certificate_notes
 from wardround.aggregator.rounds.records import RoundResult, heaviest
@@ -20,6 +20,7 @@ from wardround.engine.basics.closed import Added
 from wardround.engine.basics.durations import duration
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study import Study, study_from_bytes
+from wardround.federation.event_log import Entry, read_entries
 from wardround.federation.protocol import FederationName, MetricName, Plan, Sentence, SiteName, WireModel
 
 _MOST_CHANGES = 5
@@ -88,7 +89,7 @@ def read_status(config: Path) -> RunStatus:
     results = state.results()
     study = study_from_bytes((state.root / "study.json").read_bytes())
     is_running = state.is_locked()
-    journal = list(read_journal(state.journal_path))
+    journal = list(read_entries(state.journal_path))
     order = state.round(len(results) + 1).order()
     rounds = plan.horizon.rounds + settings.evaluation.final
     elapsed = _elapsed(journal, order.round) if order is not None and is_running else 0.0
