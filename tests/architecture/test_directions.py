@@ -14,7 +14,8 @@ from tests.architecture.source import PACKAGE, Module, modules, place
 from tests.support.checkout import CHECKOUT
 
 ROOMS = (
-    *("basics", "parts", "study", "cohort", "imaging", "preprocessing", "inspection", "store", "slides", "sampling"),
+    *("basics", "summaries", "parts", "study", "cohort", "imaging", "preprocessing", "inspection", "store", "slides"),
+    "sampling",
     *("augmentation", "networks", "losses", "metrics", "inference", "tasks", "privacy", "training", "trial"),
     *("experiments", "planning", "explain", "report", "delivery", "interop", "scaffold", "cli"),
 )
@@ -103,7 +104,7 @@ def test_flower_is_imported_in_its_one_adapter_only() -> None:
     assert not strangers
 
 
-@pytest.mark.parametrize("room", ["basics", "parts", "study", "cohort"])
+@pytest.mark.parametrize("room", ["basics", "summaries", "parts", "study", "cohort"])
 def test_rooms_that_check_a_study_load_no_heavy_library(room: str) -> None:
     names = [module.name for module in modules() if module.name.startswith(f"wardround.engine.{room}")]
     assert names

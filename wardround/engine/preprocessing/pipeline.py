@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 from pydantic import JsonValue
@@ -12,38 +12,38 @@ from pydantic import JsonValue
 from wardround.engine.basics.problems import InputError
 from wardround.engine.imaging.image import Image
 from wardround.engine.parts import BreachError, Kind, Parameters, Part, answering
-from wardround.engine.preprocessing.sample import Sample, Step
+from wardround.engine.parts.preprocessing.fitted import FittedParameters
+from wardround.engine.preprocessing.fitted import EMPTY, FittedState, StepState
+from wardround.engine.preprocessing.sample import FittableStep, Sample, Step, naming_step
 from wardround.engine.study import Study
+from wardround.engine.study.part_names import PartUse
 
 
 class Pipeline:
-    """The study's steps, in order.
+    """The study's steps, in order, with what those that are fitted have learned from training cases.
 
-    `state_digest` names what fitted steps have learned from training cases; it is empty as long as no step is fitted,
-    and enters the key under which a case is stored.
+    Made once for a split, from its training cases alone, and handed down to whoever prepares a case.
     """
 
-    state_digest: str = ""
-
-    def __init__(self, study: Study) -> None:
-        self._uses = study.preprocessing
-        self._parts = tuple(use.part(Kind.PREPROCESSING) for use in study.preprocessing)
-        uses = zip(self._parts, study.preprocessing, strict=True)
-        self._steps = tuple(_made(part, use.parameters) for part, use in uses)
+    def __init__(self, study: Study, state: FittedState = EMPTY) -> None:
+        """A fitted step that `state` says nothing of takes part in all but `apply`, which refuses to run it."""
+        self.study, self.state = study, state
+        uses = enumerate(study.preprocessing)
+        self._stages = tuple(_Stage.of(use, state.of(place)) for place, use in uses)
 
     @property
     def signature(self) -> JsonValue:
         """What determines the outcome: each step's name, parameters and version, and the fitted state."""
         steps: list[JsonValue] = [
-            {"name": use.name, "parameters": use.parameters.model_dump(mode="json"), "version": step.version}
-            for use, step in zip(self._uses, self._steps, strict=True)
+            {"name": use.name, "parameters": use.parameters.model_dump(mode="json"), "version": version}
+            for use, version in ((stage.use, stage.step.version) for stage in self._stages)
         ]
-        return {"steps": steps, "state": self.state_digest}
+        return {"steps": steps, "state": self.state.steps_digest}
 
     @property
     def versions(self) -> dict[str, int]:
         """The version of each step by its name: with another one, the same study gives other voxels."""
-        return {use.name: step.version for use, step in zip(self._uses, self._steps, strict=True)}
+        return {stage.use.name: stage.step.version for stage in self._stages}
 
     def apply(self, sample: Sample) -> Sample:
         """The sample after all steps: contiguous, the image float32. Raises `InputError` that names the step where one
@@ -54,10 +54,14 @@ class Pipeline:
         """
         held = [sample]
         del sample
-        for part, step in zip(self._parts, self._steps, strict=True):
+        return self.apply_between(0, len(self._stages), held)
+
+    def apply_between(self, start: int, stop: int, held: list[Sample]) -> Sample:
+        """The only sample of the list, which is emptied, after the steps from the place `start` to before `stop`."""
+        for stage in self._stages[start:stop]:
             before = _Form.of(held[0])
-            with _naming_step(part.name), answering(part.owner):
-                held.append(step.apply(held.pop()))
+            with naming_step(stage.part.name), answering(stage.part.owner):
+                held.append(stage.ready.apply(held.pop()))
                 before.require(held[0])
         sample = held.pop()
         data = np.ascontiguousarray(sample.image.data, dtype=np.float32)
@@ -65,8 +69,41 @@ class Pipeline:
         return replace(sample, image=Image(data, sample.image.geometry), label=label)
 
 
-def _made(part: Part, parameters: Parameters) -> Step:
-    step: Step = part.make(parameters)
+@dataclass(frozen=True)
+class _Stage:
+    """One step of a study; where it has to be fitted, `fitted` is what it became by that, if it was."""
+
+    use: PartUse
+    part: Part
+    step: Step | FittableStep
+    fitted: Step | None
+
+    @classmethod
+    def of(cls, use: PartUse, state: StepState | None) -> _Stage:
+        part = use.part(Kind.PREPROCESSING)
+        step = _made(part, use.parameters)
+        if not isinstance(use.parameters, FittedParameters):
+            return cls(use, part, step, step)
+        fittable = cast(FittableStep, step)
+        if state is None:
+            return cls(use, part, fittable, None)
+        with answering(part.owner):
+            return cls(use, part, fittable, fittable.fitted(state.channels))
+
+    @property
+    def ready(self) -> Step:
+        """The step at work. Raises `InputError` where it has not been fitted."""
+        if self.fitted is None:
+            raise InputError.one(
+                "this step has learned nothing yet, and cannot be used before",
+                expected="values that were fitted to training cases",
+                remedy="`wardround fit` does that first; a model folder holds them",
+            )
+        return self.fitted
+
+
+def _made(part: Part, parameters: Parameters) -> Step | FittableStep:
+    step: Step | FittableStep = part.make(parameters)
     with answering(part.owner):
         if not isinstance(step.version, int):
             raise BreachError(f"the version {step.version!r}", "a whole number, raised whenever the outcome changes")
@@ -103,15 +140,3 @@ class _Form:
         if (label is not None) != self.labelled or (label is not None and label.shape != grid):
             got = "no mask" if label is None else f"a mask of shape {label.shape}"
             raise BreachError(got, f"a mask of shape {grid}" if self.labelled else "no mask, as before")
-
-
-@contextlib.contextmanager
-def _naming_step(name: str) -> Iterator[None]:
-    try:
-        yield
-    except InputError as error:
-        place = f"preprocessing step {name}"
-        raise InputError(
-            replace(problem, where=f"{place}, {problem.where}" if problem.where else place)
-            for problem in error.problems
-        ) from None

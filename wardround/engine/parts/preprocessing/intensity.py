@@ -11,7 +11,8 @@ from wardround.engine.basics.closed import unfit
 from wardround.engine.parts.part import Kind, Parameters, Part
 
 
-def _backwards(low: str, high: str, least: float, most: float) -> PydanticCustomError:
+def backwards(low: str, high: str, least: float, most: float) -> PydanticCustomError:
+    """The error for two keys whose values stand in the wrong order, or are the same."""
     return unfit(
         f"`{low}` is not below `{high}`",
         got=f"{least:g} and {most:g}",
@@ -29,7 +30,7 @@ class Clip(Parameters):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.low >= self.high:
-            raise _backwards("low", "high", self.low, self.high)
+            raise backwards("low", "high", self.low, self.high)
         return self
 
 
@@ -50,9 +51,9 @@ class Rescale(Parameters):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.low >= self.high:
-            raise _backwards("low", "high", self.low, self.high)
+            raise backwards("low", "high", self.low, self.high)
         if self.percentiles[0] >= self.percentiles[1]:
-            raise _backwards("percentiles[0]", "percentiles[1]", *self.percentiles)
+            raise backwards("percentiles[0]", "percentiles[1]", *self.percentiles)
         return self
 
 

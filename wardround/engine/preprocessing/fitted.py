@@ -1,0 +1,96 @@
+"""What preprocessing has learned from training cases: the state of fitted steps, and the scale of numbers to predict.
+
+A state is data: it is hashed, kept beside a model's weights, and travels. It is made from training cases alone.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, FiniteFloat, JsonValue, model_validator
+
+from wardround.engine.basics.canonical import canonical_json, digest_of, sha256_hex
+from wardround.engine.basics.closed import Closed
+
+
+class Window(Closed):
+    """A range of intensities of one channel."""
+
+    kind: Literal["window"] = "window"
+    low: FiniteFloat
+    high: FiniteFloat
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError("a window has its lower end below its upper one")
+        return self
+
+
+class Scale(Closed):
+    """Mean and standard deviation of one channel, or of one number to predict."""
+
+    kind: Literal["scale"] = "scale"
+    mean: FiniteFloat
+    deviation: Annotated[FiniteFloat, Field(gt=0)]
+
+
+ChannelState = Annotated[Window | Scale, Field(discriminator="kind")]
+"""What a fitted step has learned of one channel."""
+
+
+class StepState(Closed):
+    """What one step has learned: its place among the study's steps, from 0, and a state for each channel."""
+
+    place: Annotated[int, Field(ge=0)]
+    channels: tuple[ChannelState, ...] = Field(min_length=1)
+
+
+class FittedState(Closed):
+    """All that was learned of the training cases of one split.
+
+    Attributes:
+        cases: how many training cases it was learned from.
+        steps: of each fitted step, in order.
+        truth: mean and spread of each number to predict; empty for other tasks.
+    """
+
+    format: Literal[1] = 1
+    cases: Annotated[int, Field(ge=0)] = 0
+    steps: tuple[StepState, ...] = ()
+    truth: tuple[Scale, ...] = ()
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if any(one.place >= other.place for one, other in pairwise(self.steps)):
+            raise ValueError("each step has one state, in the order of the steps")
+        return self
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was fitted."""
+        return not self.steps and not self.truth
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON; empty where nothing was fitted, as it always was."""
+        return "" if self.is_empty else digest_of(self)
+
+    @property
+    def steps_digest(self) -> str:
+        """SHA-256 of what changes voxels: the states of steps alone; empty where there is none."""
+        steps: list[JsonValue] = [step.model_dump(mode="json") for step in self.steps]
+        return sha256_hex(canonical_json(steps)) if steps else ""
+
+    def of(self, place: int) -> StepState | None:
+        """The state of the step at a place; None where there is none."""
+        return next((step for step in self.steps if step.place == place), None)
+
+    def before(self, place: int) -> FittedState:
+        """The states of the steps that come before a place."""
+        return FittedState(cases=self.cases, steps=tuple(step for step in self.steps if step.place < place))
+
+
+EMPTY = FittedState()
+"""Of a study that fits nothing."""

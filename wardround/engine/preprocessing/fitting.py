@@ -1,0 +1,117 @@
+"""Preprocessing is fitted in passes over the training cases: at one hospital and at many by the same function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+from wardround.engine.basics.problems import InputError
+from wardround.engine.parts import Kind, Part, answering
+from wardround.engine.parts.preprocessing.fitted import FittedParameters, Within
+from wardround.engine.preprocessing.fitted import EMPTY, ChannelState, FittedState, StepState
+from wardround.engine.preprocessing.requests import Ask, CohortSummary, Request
+from wardround.engine.preprocessing.sample import FittableStep, Sample, naming_step
+from wardround.engine.study import Study
+
+VOXELS: Mapping[Within, str] = {
+    "all": "all voxels",
+    "nonzero": "the nonzero voxels",
+    "foreground": "the voxels of classes",
+}
+"""Which voxels count, in words."""
+
+
+def fitted_places(study: Study) -> tuple[int, ...]:
+    """The places, from 0, of those of the study's steps that are fitted to training cases."""
+    uses = enumerate(study.preprocessing)
+    return tuple(place for place, use in uses if isinstance(use.parameters, FittedParameters))
+
+
+class Fitting:
+    """What has to be asked of a study's training cases, one question after the other, until all is fitted.
+
+    It keeps nothing: what comes next follows from the answers so far. So a fit can stop anywhere and go on elsewhere.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._steps = tuple(_Unfitted.of(study, place) for place in fitted_places(study))
+
+    def next_request(self, merged: Sequence[CohortSummary]) -> Request | FittedState:
+        """The next question, after the answers of all training cases together to each question so far; the state when
+        there is none left: at once where nothing is fitted.
+
+        Raises `InputError` where the cases give nothing to fit to, and ValueError for an answer to another question.
+        """
+        state, left = EMPTY, list(merged)
+        for step in self._steps:
+            answers: list[CohortSummary] = []
+            outcome = step.next(answers)
+            while not isinstance(outcome, tuple):
+                request = Request(
+                    place=step.place, within=step.within, parts=len(self._study.inputs), ask=outcome, state=state
+                )
+                if not left:
+                    return request
+                request.check(left[0])
+                answers.append(left.pop(0))
+                outcome = step.next(answers)
+            cases = answers[-1].cases if answers else state.cases
+            state = FittedState(cases=cases, steps=(*state.steps, StepState(place=step.place, channels=outcome)))
+        if left:
+            raise ValueError("more was answered than was asked")
+        return state
+
+    @property
+    def described(self) -> tuple[str, ...]:
+        """What the training cases will be asked, in words, before anything has been: one sentence for each question."""
+        return tuple(
+            f"{step.part.name}: {ask.words} of {VOXELS[step.within]} of each channel, over all training cases"
+            for step in self._steps
+            for ask in step.step.asks
+        )
+
+
+def summarise_case(request: Request, sample: Sample) -> CohortSummary:
+    """The answer of one case to a request, after all steps before the one that is asked for.
+
+    Raises `InputError` for a case without a mask where voxels of the classes are asked for.
+    """
+    label, channels = sample.label, sample.image.data
+    if request.within == "all":
+        return request.answer(list(channels))
+    if request.within == "nonzero":
+        return request.answer([values[values != 0] for values in channels])
+    if label is None:
+        raise InputError.one("the case has no mask, so that its foreground is unknown", expected="a mask")
+    chosen = label > 0
+    return request.answer([values[chosen] for values in channels])
+
+
+def merged(request: Request, answers: Iterable[CohortSummary]) -> CohortSummary:
+    """The answer of all cases together, none of them included; the order does not matter."""
+    return reduce(CohortSummary.merge, answers, request.nothing())
+
+
+@dataclass(frozen=True)
+class _Unfitted:
+    """One fitted step of a study, before it is fitted."""
+
+    place: int
+    within: Within
+    part: Part
+    step: FittableStep
+    inputs: tuple[str, ...]
+
+    @classmethod
+    def of(cls, study: Study, place: int) -> _Unfitted:
+        use = study.preprocessing[place]
+        assert isinstance(use.parameters, FittedParameters)
+        part = use.part(Kind.PREPROCESSING)
+        return cls(place, use.parameters.within, part, part.make(use.parameters), study.inputs)
+
+    def next(self, answers: Sequence[CohortSummary]) -> Ask | tuple[ChannelState, ...]:
+        """What the step asks next, or what it has learned of each channel."""
+        with naming_step(self.part.name), answering(self.part.owner):
+            return self.step.next([[part.summary for part in answer.parts] for answer in answers], self.inputs)
