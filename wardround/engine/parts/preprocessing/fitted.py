@@ -44,7 +44,7 @@ class CohortClip(FittedParameters):
 class CohortNormalize(FittedParameters):
     """Subtract the mean and divide by the standard deviation of the training cases, for each channel.
 
-    After `cohort_clip` both are those of the clipped values.
+    After `cohort_clip` both are those of the clipped values; nnU-Net takes them of the values before.
     """
 
 
