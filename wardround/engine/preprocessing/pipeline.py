@@ -83,7 +83,7 @@ class _Stage:
         part = use.part(Kind.PREPROCESSING)
         step = _made(part, use.parameters)
         if not isinstance(use.parameters, FittedParameters):
-            return cls(use, part, step, step)
+            return cls(use, part, step, cast(Step, step))
         fittable = cast(FittableStep, step)
         if state is None:
             return cls(use, part, fittable, None)
