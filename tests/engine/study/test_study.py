@@ -194,8 +194,8 @@ def test_an_unknown_key_does_not_hide_what_does_not_fit_together(tmp_path: Path)
         "study.yaml:9, patches.size: the number of axes does not fit "
         "(got [33, 40]; expected 3, as the model has 3 dimensions). "
         "Write one number per axis, such as [33, 40, 40], or change `dimensions` in `model`.",
-        "study.yaml:9, patches.size: the network cannot halve this patch often enough "
-        "(got [33, 40]; expected multiples of 8 for 4 levels, such as [40, 40]). "
+        "study.yaml:9, patches.size: the network cannot divide this patch evenly "
+        "(got [33, 40]; expected multiples of 8, such as [40, 40]). "
         "Write for example `size: [40, 40]`, or fewer `levels` in `model`.",
     ]
 

@@ -11,8 +11,8 @@ from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.imaging.image import Geometry
 from wardround.engine.imaging.reading import read_header
 from wardround.engine.inspection.headers import OTHER_AXES
+from wardround.engine.parts.axes import OF_AXES
 from wardround.engine.study.axes import AXES, Change, Images, changes_for, stated_axes
-from wardround.engine.study.consistency import OF_AXES
 from wardround.engine.study.documents import Document
 from wardround.engine.study.models import Study
 

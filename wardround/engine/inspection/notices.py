@@ -17,7 +17,6 @@ from wardround.engine.inspection.patients import patient_notices
 from wardround.engine.inspection.selection import selection_notices
 from wardround.engine.inspection.shapes import preprocessed_grid
 from wardround.engine.inspection.unseen import unseen_classes
-from wardround.engine.parts.networks import UNet
 from wardround.engine.preprocessing.labels import classes_of, named_values
 from wardround.engine.study.models import Study
 
@@ -157,9 +156,8 @@ def _smaller_than_patch(study: Study, cohort: Cohort, facts: Mapping[str, CaseFa
 
 
 def _fitting(study: Study, largest: Sequence[int]) -> list[int]:
-    """A patch that is no larger than the largest case needs, in steps that the network can halve."""
-    model = study.model.parameters
-    step = 2 ** (model.levels - 1) if isinstance(model, UNet) else 1
+    """A patch that is no larger than the largest case needs, in steps by which the network can divide it."""
+    step = study.divisor
     sides = zip(study.patches.size, largest, strict=True)
     return [min(asked, max(step, 4, -(-side // step) * step)) for asked, side in sides]
 

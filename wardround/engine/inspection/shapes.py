@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 from wardround.engine.imaging.image import Geometry
-from wardround.engine.parts import Parameters
-from wardround.engine.parts.preprocessing import Clip, Orient, Resample, Rescale, Resize, ZNormalize
+from wardround.engine.parts import Kind
+from wardround.engine.parts.preprocessing import Grid, StepParameters, step_of
 from wardround.engine.preprocessing.orientation import towards
 from wardround.engine.preprocessing.resampling import grid_of
 from wardround.engine.study.models import Study
+from wardround.engine.study.part_names import PartUse
 
 
 def preprocessed_grid(study: Study, geometry: Geometry) -> Geometry | None:
-    """The grid after the study's steps; None when a step of another package may change it in a way of its own."""
+    """The grid after the study's steps; None when one of them says nothing of the grid that it leaves."""
     grid: Geometry | None = geometry
     for use in study.preprocessing:
-        grid = None if grid is None else grid_after(use.parameters, grid)
+        grid = None if grid is None else grid_after(use, grid)
     return grid
 
 
-def grid_after(step: Parameters, grid: Geometry) -> Geometry | None:
-    """The grid after one step; None for a step of another package."""
-    if isinstance(step, Clip | Rescale | ZNormalize):
-        return grid
-    if isinstance(step, Orient):
-        return towards(grid, step.axes).apply_to_grid(grid)
-    if isinstance(step, Resample):
-        extents = zip(grid.shape, grid.spacing, step.spacing, strict=True)
-        return grid_of(grid, tuple(max(1, round(size * old / new)) for size, old, new in extents), step.spacing)
-    if isinstance(step, Resize):
-        extents = zip(grid.shape, grid.spacing, step.size, strict=True)
-        return grid_of(grid, step.size, tuple(size * old / new for size, old, new in extents))
-    return None
+def grid_after(use: PartUse, grid: Geometry) -> Geometry | None:
+    """The grid after one step; None for one that says nothing of it."""
+    return use.ask(Kind.PREPROCESSING, lambda step: _after(step_of(step), grid))
+
+
+def _after(step: StepParameters, grid: Geometry) -> Geometry | None:
+    turned = towards(grid, step.orientation).apply_to_grid(grid) if step.orientation else grid
+    before = Grid(turned.shape, turned.spacing)
+    after = step.grid_after(before)
+    if after is None or after == before:
+        return None if after is None else turned
+    return grid_of(turned, after.shape, after.spacing)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from wardround.engine.basics.problems import Problem
 from wardround.engine.cohort.models import Cohort
 from wardround.engine.imaging.image import Geometry
-from wardround.engine.parts.preprocessing import Orient, Resample
 from wardround.engine.preprocessing.orientation import towards
 from wardround.engine.study.expectations import flow
 from wardround.engine.study.models import Study
@@ -31,7 +30,7 @@ class ForeignSpacing(Problem):
 
 
 def foreign_spacings(study: Study, grid: Geometry, where: str) -> Iterator[ForeignSpacing]:
-    """A problem if the spacing of the first `resample` is far from that of a file; `where` names the row."""
+    """A problem if the first spacing that a step asks for is far from that of a file; `where` names the row."""
     found = _resampled(study, grid)
     if found is None:
         return
@@ -39,7 +38,7 @@ def foreign_spacings(study: Study, grid: Geometry, where: str) -> Iterator[Forei
     if _is_far(asked, stored):
         yield ForeignSpacing(
             "the spacing to which images are resampled is far from that of the file",
-            where=f"{where}, study's preprocessing.{index}.resample.spacing",
+            where=f"{where}, study's preprocessing.{index}.{study.preprocessing[index].name}.spacing",
             got=f"{flow(list(asked))} for voxels of {_mm(stored)}",
             expected="mm, near the spacing of the files",
             remedy=f"Write the spacing in mm, such as `spacing: {_short(stored)}`, which this file has; or correct "
@@ -73,11 +72,11 @@ def _resampled(study: Study, grid: Geometry) -> tuple[int, tuple[float, ...], tu
     """The first step that resamples, the spacing that it asks for, and that of a file along the same axes."""
     if grid.dimensions != study.dimensions:
         return None
-    for index, use in enumerate(study.preprocessing):
-        if isinstance(use.parameters, Orient):
-            grid = towards(grid, use.parameters.axes).apply_to_grid(grid)
-        if isinstance(use.parameters, Resample):
-            return index, use.parameters.spacing, grid.spacing
+    answers = study.steps(lambda step: (step.orientation, step.target_spacing))
+    for index, (orientation, spacing) in enumerate(answers):
+        grid = towards(grid, orientation).apply_to_grid(grid) if orientation else grid
+        if spacing is not None:
+            return index, spacing, grid.spacing
     return None
 
 

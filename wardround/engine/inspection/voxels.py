@@ -17,7 +17,6 @@ from wardround.engine.imaging.sources import Source
 from wardround.engine.inspection.headers import attempt, inspect_headers
 from wardround.engine.inspection.notices import CaseFacts
 from wardround.engine.inspection.padding import amid
-from wardround.engine.parts.preprocessing import Rescale, ZNormalize
 from wardround.engine.preprocessing import Pipeline, Sample
 from wardround.engine.preprocessing.cases import called, count_broken
 from wardround.engine.preprocessing.exchange import FEW, copied, exchanged, exchanged_files
@@ -115,13 +114,12 @@ def _report_broken(broken: np.ndarray, where: str, findings: Findings) -> None:
 
 
 def _normalises(study: Study) -> bool:
-    return any(isinstance(use.parameters, ZNormalize | Rescale) for use in study.preprocessing)
+    return any(study.steps(lambda step: step.needs_contrast))
 
 
 def _is_flat(study: Study, channel: np.ndarray) -> bool:
     """Whether all voxels are equal, or all those that are not zero where the study normalises within these."""
-    steps = [use.parameters for use in study.preprocessing]
-    if any(isinstance(step, ZNormalize) and step.within == "nonzero" for step in steps):
+    if "nonzero" in study.steps(lambda step: step.needs_contrast):
         channel = channel[channel != 0]
     return channel.size == 0 or bool(channel.min() == channel.max())
 

@@ -9,7 +9,7 @@ from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.randomness import torch_seed
 from wardround.engine.networks.layers import NORMS
 from wardround.engine.parts import BreachError, Kind, answering
-from wardround.engine.parts.networks import NetworkParameters
+from wardround.engine.parts.networks import network_of
 from wardround.engine.study import Study
 
 _NORM_BASES = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm, nn.LocalResponseNorm)
@@ -60,8 +60,8 @@ def norm_layers(network: nn.Module) -> dict[str, nn.Module]:
 
 def check_norms(network: nn.Module, study: Study) -> None:
     """Raise `InputError` unless every norm layer is of the kind and dimension that the study names."""
-    parameters = study.model.parameters
-    if not isinstance(parameters, NetworkParameters):
+    parameters = network_of(study.model.parameters)
+    if parameters is None:
         return
     expected = NORMS[parameters.norm, parameters.dimensions]
     others = {name: layer for name, layer in norm_layers(network).items() if not isinstance(layer, expected)}

@@ -6,7 +6,7 @@ and imported when it is first used. A study names parts; it can never name an im
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
@@ -16,6 +16,8 @@ from pydantic import ConfigDict
 
 from wardround.engine.basics.blame import Owner, answering
 from wardround.engine.basics.closed import Closed
+from wardround.engine.basics.flaws import Flaw
+from wardround.engine.parts.setting import Setting
 
 
 class Kind(StrEnum):
@@ -59,11 +61,16 @@ _WORDS: Mapping[Kind, str] = {
 class Parameters(Closed):
     """Base of every part's parameters: frozen, complete with defaults, closed to unknown keys.
 
-    `shorthand` names the field that a bare value fills, so that `orient: RAS` means `orient: {axes: RAS}`.
+    `shorthand` names the field that a bare value fills, so that `orient: RAS` means `orient: {axes: RAS}`. Parameters
+    answer for their part: what others have to know of it they ask here, and in the base of its kind.
     """
 
     model_config = ConfigDict(allow_inf_nan=False, strict=False)
     shorthand: ClassVar[str | None] = None
+
+    def flaws(self, setting: Setting) -> Iterable[Flaw]:
+        """What of the study that names the part does not fit it, or what of the part does not fit the study."""
+        return ()
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import numpy as np
 
 from wardround.engine.basics.blocks import blocks, pairwise_sum
 from wardround.engine.basics.problems import InputError
-from wardround.engine.imaging.image import Geometry, Image
-from wardround.engine.parts.preprocessing import Clip, Orient, Resample, Rescale, Resize, ZNormalize
+from wardround.engine.imaging.image import Image
+from wardround.engine.parts.preprocessing import Clip, Grid, Orient, Resample, Rescale, Resize, ZNormalize
 from wardround.engine.preprocessing import orientation
 from wardround.engine.preprocessing.resampling import grid_of, pick_nearest, resample_held
 from wardround.engine.preprocessing.sample import Sample
@@ -40,21 +40,16 @@ class ResampleStep:
     version = 2
 
     def __init__(self, parameters: Resample) -> None:
-        self._spacing = parameters.spacing
+        self._parameters = parameters
 
     def apply(self, sample: Sample) -> Sample:
         """Linear for the image, after a low-pass filter along axes whose voxels grow; nearest neighbour for the mask.
 
         Unchanged if the spacing is already right.
         """
-        old = sample.image.geometry
-        if np.allclose(old.spacing, self._spacing, rtol=1e-6, atol=0):
-            return sample
-        extents = zip(old.shape, old.spacing, self._spacing, strict=True)
-        shape = tuple(max(1, round(size * before / after)) for size, before, after in extents)
         held = [sample]
         del sample
-        return _resampled(held, grid_of(old, shape, self._spacing))
+        return _regridded(held, self._parameters)
 
 
 class ResizeStep:
@@ -63,21 +58,16 @@ class ResizeStep:
     version = 2
 
     def __init__(self, parameters: Resize) -> None:
-        self._size = parameters.size
+        self._parameters = parameters
 
     def apply(self, sample: Sample) -> Sample:
         """Linear for the image, after a low-pass filter along axes whose voxels grow; nearest neighbour for the mask.
 
         Unchanged if the size is already right.
         """
-        old = sample.image.geometry
-        if old.shape == self._size:
-            return sample
-        extents = zip(old.shape, old.spacing, self._size, strict=True)
-        spacing = tuple(before * step / after for before, step, after in extents)
         held = [sample]
         del sample
-        return _resampled(held, grid_of(old, self._size, spacing))
+        return _regridded(held, self._parameters)
 
 
 class ClipStep:
@@ -179,11 +169,16 @@ def _between(low: float, high: float, share: float) -> float:
     return high - (high - low) * (1 - share) if share >= 0.5 else low + (high - low) * share
 
 
-def _resampled(held: list[Sample], target: Geometry) -> Sample:
-    """The only sample of the list on another grid. The list is emptied, so that voxels which nobody else holds are gone
-    as soon as they are copied."""
+def _regridded(held: list[Sample], parameters: Resample | Resize) -> Sample:
+    """The only sample of the list on the grid that a step leaves. The list is emptied, so that voxels which nobody else
+    holds are gone as soon as they are copied."""
     sample = held.pop()
     source, data = sample.image.geometry, [sample.image.data]
+    before = Grid(source.shape, source.spacing)
+    after = parameters.grid_after(before)
+    if after == before:
+        return sample
+    target = grid_of(source, after.shape, after.spacing)
     label = None if sample.label is None else pick_nearest(sample.label, source, target)
     del sample
     return Sample(Image(resample_held(data, source, target), target), label)

@@ -13,7 +13,6 @@ from wardround.engine.imaging import read_header
 from wardround.engine.imaging.image import Space
 from wardround.engine.metrics.scores import CaseScores
 from wardround.engine.parts import Kind
-from wardround.engine.parts.preprocessing import Clip
 from wardround.engine.preprocessing import target_index
 from wardround.engine.report.page import Page, Panel, number
 from wardround.engine.report.panels import Scene, outline_keys, panel_png
@@ -122,11 +121,9 @@ def shown_input(study: Study, channel: int) -> str:
 
 def clip_window(study: Study) -> tuple[float, float] | None:
     """The range that the study limits intensities to before it changes them, as for CT; None without one."""
-    for use in study.preprocessing:
-        if isinstance(use.parameters, Clip):
-            return use.parameters.low, use.parameters.high
-        if use.name in ("z_normalize", "rescale"):
-            return None
+    for window, rescales in study.steps(lambda step: (step.window, step.rescales)):
+        if window is not None or rescales:
+            return window
     return None
 
 

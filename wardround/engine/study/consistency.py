@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
-from wardround.engine.parts import Kind, Parameters, answering, builtin_and_plugins
-from wardround.engine.parts.augmentation import Flip
-from wardround.engine.parts.losses import CrossEntropy
-from wardround.engine.parts.networks import NetworkParameters, UNet
-from wardround.engine.parts.preprocessing import Orient, Resample, Resize
+from wardround.engine.parts import BreachError, Kind, Parameters, builtin_and_plugins
+from wardround.engine.parts.axes import per_axis
+from wardround.engine.parts.setting import Setting
 from wardround.engine.study.expectations import Location, flow
 from wardround.engine.study.labels import BACKGROUND, listed
 from wardround.engine.study.located_problems import Flaw, written
@@ -18,22 +17,13 @@ from wardround.engine.study.part_names import PartUse
 if TYPE_CHECKING:
     from wardround.engine.study.models import Study
 
-_ORIENTED = "2D images have no anatomical orientation"
-_OTHER_NUMBER = "the number of axes does not fit"
-_NO_AXIS = "there is no such axis"
-OF_AXES = frozenset({_ORIENTED, _OTHER_NUMBER, _NO_AXIS})
-"""What is said of lines that belong to the number of axes."""
-
 
 def inconsistencies(study: Study) -> Iterator[Flaw]:
     """Everything in a study of sound sections that does not fit together."""
     yield from _classes(study)
     yield from _tasks(study)
     yield from _axes(study)
-    yield from _flips(study)
-    yield from _patch(study)
-    yield from _coarsest_grid(study)
-    yield from _class_weights(study)
+    yield from _of_parts(study)
 
 
 def _classes(study: Study) -> Iterator[Flaw]:
@@ -81,14 +71,22 @@ def _background(study: Study) -> Iterator[Flaw]:
             )
 
 
+def named_parts(study: Study) -> Iterator[tuple[Location, Kind, PartUse]]:
+    """Every part that a study names, with the place where it does."""
+    for index, use in enumerate(study.preprocessing):
+        yield ("preprocessing", index, use.name), Kind.PREPROCESSING, use
+    for index, use in enumerate(study.augmentation):
+        yield ("augmentation", index, use.name), Kind.AUGMENTATION, use
+    yield ("model",), Kind.NETWORK, study.model
+    yield ("training", "loss"), Kind.LOSS, study.training.loss
+    yield ("training", "optimizer"), Kind.OPTIMIZER, study.training.optimizer
+    yield ("training", "schedule"), Kind.SCHEDULE, study.training.schedule
+    for index, use in enumerate(study.validation.metrics):
+        yield ("validation", "metrics", index), Kind.METRIC, use
+
+
 def _tasks(study: Study) -> Iterator[Flaw]:
-    uses: list[tuple[Location, Kind, PartUse]] = [
-        (("model",), Kind.NETWORK, study.model),
-        (("training", "loss"), Kind.LOSS, study.training.loss),
-    ]
-    metrics = enumerate(study.validation.metrics)
-    uses += [(("validation", "metrics", index), Kind.METRIC, metric) for index, metric in metrics]
-    for location, kind, use in uses:
+    for location, kind, use in named_parts(study):
         tasks = use.part(kind).tasks
         if tasks and study.task not in tasks:
             served = ", ".join(sorted(tasks))
@@ -98,80 +96,30 @@ def _tasks(study: Study) -> Iterator[Flaw]:
 
 
 def _axes(study: Study) -> Iterator[Flaw]:
-    if len(study.patches.size) != study.dimensions:
-        yield _wrong_axes(study, ("patches", "size"), study.patches.size)
-    for index, use in enumerate(study.preprocessing):
-        location: Location = ("preprocessing", index, use.name)
-        values = _per_axis(use.parameters)
-        if values is not None and len(values) != study.dimensions:
-            yield _wrong_axes(study, location, values)
-        if isinstance(use.parameters, Orient) and study.dimensions == 2:
-            yield Flaw(
-                location,
-                _ORIENTED,
-                "`orient`",
-                "steps for 2D images",
-                remedy="Take the step out, or set `dimensions: 3` in `model` if the images are volumes",
-            )
+    yield from per_axis(_setting(study, ("patches", "size")), study.patches.size)
 
 
-def _wrong_axes(study: Study, location: Location, values: tuple[float, ...]) -> Flaw:
-    expected = f"{study.dimensions}, as the model has {study.dimensions} dimensions"
-    fitting = [*values, *values[-1:] * study.dimensions][: study.dimensions]
-    remedy = f"Write one number per axis, such as {written(fitting)}, or change `dimensions` in `model`"
-    return Flaw(location, _OTHER_NUMBER, written(values), expected, remedy=remedy)
+def _of_parts(study: Study) -> Iterator[Flaw]:
+    """What the parts themselves say; it is told at once of which package one is that cannot answer."""
+    for location, kind, use in named_parts(study):
+        yield from use.ask(kind, partial(_told, _setting(study, location)))
 
 
-def _flips(study: Study) -> Iterator[Flaw]:
-    for index, use in enumerate(study.augmentation):
-        if isinstance(use.parameters, Flip) and use.parameters.axes != "all":
-            beyond = [axis for axis in use.parameters.axes if axis >= study.dimensions]
-            if beyond:
-                location: Location = ("augmentation", index, use.name)
-                expected = f"0 to {study.dimensions - 1}"
-                remedy = "Axes are counted from 0; take out those that the images do not have"
-                yield Flaw(location, _NO_AXIS, written(beyond), expected, remedy=remedy)
+def _told(setting: Setting, parameters: Parameters) -> tuple[Flaw, ...]:
+    flaws = tuple(parameters.flaws(setting))
+    strangers: list[object] = [each for each in flaws if not isinstance(each, Flaw)]
+    if strangers:
+        raise BreachError(f"a {type(strangers[0]).__name__} among its flaws", "a Flaw")
+    return flaws
 
 
-def _per_axis(parameters: Parameters) -> tuple[float, ...] | None:
-    if isinstance(parameters, Resample):
-        return parameters.spacing
-    return parameters.size if isinstance(parameters, Resize) else None
-
-
-def _patch(study: Study) -> Iterator[Flaw]:
-    model, size = study.model.parameters, study.patches.size
-    if not isinstance(model, UNet):
-        return
-    step = 2 ** (model.levels - 1)
-    if any(side % step for side in size):
-        fitting = [max(step, -(-side // step) * step) for side in size]
-        expected = f"multiples of {step} for {model.levels} levels, such as {fitting}"
-        what = "the network cannot halve this patch often enough"
-        remedy = f"Write for example `size: {fitting}`, or fewer `levels` in `model`"
-        yield Flaw(("patches", "size"), what, written(size), expected, remedy=remedy)
-
-
-def _coarsest_grid(study: Study) -> Iterator[Flaw]:
-    """Instance norm takes its variance over a sample's voxels, batch norm over those of the batch: one has none."""
-    model, size = study.model.parameters, study.patches.size
-    if not isinstance(model, NetworkParameters) or model.norm == "group":
-        return
-    with answering(study.model.part(Kind.NETWORK).owner):
-        _ = model.reduction  # of another package it may be code of its own
-    samples = study.training.batch_size if model.norm == "batch" else 1
-    if samples == 1 and all(side <= model.reduction for side in size):
-        what = f"the network shrinks this patch to one voxel, of which {model.norm} norm has no variance"
-        expected = f"a side longer than {model.reduction}, or `norm: group`"
-        remedy = "Make the patch larger, or write `norm: group` in `model`"
-        yield Flaw(("patches", "size"), what, written(size), expected, remedy=remedy)
-
-
-def _class_weights(study: Study) -> Iterator[Flaw]:
-    loss, names = study.training.loss.parameters, study.class_names
-    if isinstance(loss, CrossEntropy) and loss.class_weights and len(loss.class_weights) != len(names):
-        expected = f"{len(names)}, one for each of {', '.join(names)}"
-        where: Location = ("training", "loss", "class_weights")
-        what = "the number of weights does not fit the classes"
-        remedy = f"Write for example `class_weights: {[1] * len(names)}`"
-        yield Flaw(where, what, written(loss.class_weights), expected, remedy=remedy)
+def _setting(study: Study, place: Location) -> Setting:
+    return Setting(
+        place,
+        study.task,
+        study.dimensions,
+        study.inputs,
+        study.class_names,
+        study.patches.size,
+        study.training.batch_size,
+    )

@@ -6,8 +6,6 @@ validator calls the error. Both come from the types, so that a new key needs no 
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -15,9 +13,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from wardround.engine.basics.flaws import Location as Location
+from wardround.engine.basics.flaws import flow as flow
 from wardround.engine.study.nodes import PART_MODELS, Node, branches, child, choices, resolved, schema_of, takes, within
-
-Location = tuple[str | int, ...]
 
 _PLAIN_NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._&+-]{0,63}$"
 PATTERNS: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -48,8 +46,6 @@ PATTERNS: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 """What people may write where a text has a pattern, and an example of it."""
 PART_WORDS = "a name, alone or with its parameters: `name` or `name: {key: value}`"
-_PLAIN = re.compile(r"[A-Za-z/]([A-Za-z0-9_./ -]|:(?=[^ ]))*")
-_KEYWORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off"})
 _DEEPEST = 4
 _MOST_AXES = 3
 
@@ -191,24 +187,6 @@ def homes_of(model: type[BaseModel], key: str) -> tuple[str, ...]:
     """The sections of a document in which a key is known, such as `training`."""
     root = schema_of(model)
     return tuple(dict.fromkeys(".".join(path) for path in _sections_with(root, root, key, ())))
-
-
-def flow(value: Any) -> str:
-    """A value as one may write it in a line of YAML."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{flow(key)}: {flow(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, str):
-        return value if _is_plain(value) else json.dumps(value, ensure_ascii=False)
-    if isinstance(value, Sequence):
-        return "[" + ", ".join(flow(item) for item in value) + "]"
-    if isinstance(value, bool) or value is None:
-        return json.dumps(value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _is_plain(text: str) -> bool:
-    """Whether YAML takes a text without quotation marks for a text."""
-    return _PLAIN.fullmatch(text) is not None and text.lower() not in _KEYWORDS
 
 
 def _key_node(location: Location, model: type[BaseModel]) -> Node | None:

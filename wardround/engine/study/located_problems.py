@@ -3,53 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from wardround.engine.basics.closed import UNFIT
-from wardround.engine.basics.problems import did_you_mean
-from wardround.engine.study.expectations import Location, Place, flow, place_in
+from wardround.engine.basics.flaws import Flaw as Flaw
+from wardround.engine.basics.flaws import Location
+from wardround.engine.basics.flaws import written as written
+from wardround.engine.study.expectations import Place, place_in
 from wardround.engine.study.names import plain_name
-from wardround.engine.study.remedies import OTHERWISE, close_to, for_example, own_remedy, remedy_for, worded_remedy
+from wardround.engine.study.remedies import close_to, for_example, own_remedy, remedy_for, worded_remedy
 
-_LONGEST_VALUE = 100
 _KEY = "[key]"
 """What pydantic puts behind a key that is itself wrong."""
 WRONG_VALUE = "this value cannot be used"
 _PREFIX = "Input should be "
 UNKNOWN_KEY = "unknown key"
 MISSING = "a required key is missing"
-
-
-@dataclass(frozen=True)
-class Flaw:
-    """One problem of a document, before its file and line are known.
-
-    Attributes:
-        location: keys and indices, counted from the model whose validator found it.
-        what: one clause in the user's words.
-        got: the offending value as `written` gives it; empty where the place says enough.
-        expected: what would have been right.
-        word: a name that is not known, if that is the problem.
-        known: the names that would have been.
-        remedy: what to do; where it is empty, the close ones among the known names are.
-    """
-
-    location: Location
-    what: str
-    got: str = ""
-    expected: str = ""
-    word: str = ""
-    known: tuple[str, ...] = ()
-    remedy: str = ""
-
-    @property
-    def way_out(self) -> str:
-        """What to do about it; never empty."""
-        return self.remedy or (did_you_mean(self.word, self.known) if self.word else "") or OTHERWISE
 
 
 def flawed(title: str, flaws: Iterable[Flaw]) -> ValidationError:
@@ -133,21 +105,6 @@ def _missing(place: Place) -> Flaw:
     example = f"Add `{line}`" if place.only is not None else f"Add it, for example `{line}`"
     remedy = example if line else f"Add the key `{place.key}`"
     return Flaw(place.location, MISSING, f"no `{place.key}`", place.expected, remedy=remedy)
-
-
-def written(value: Any) -> str:
-    """A value as the user may have written it, on one line and not too long."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Mapping) and not value:
-        return "nothing"
-    try:
-        text = flow(value) if isinstance(value, Mapping | tuple | list) else repr(value)
-    except ValueError:  # Python writes no number of so many digits
-        return "a number of thousands of digits"
-    return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + " ..."
 
 
 def as_tuples(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -17,14 +17,16 @@ from pydantic import (
 
 from wardround.engine.basics.canonical import digest_of
 from wardround.engine.basics.closed import Added, Closed, unfit
-from wardround.engine.parts import Kind, builtin_and_plugins
-from wardround.engine.parts.augmentation import Flip
-from wardround.engine.parts.networks import NetworkParameters
+from wardround.engine.parts import Kind, Parameters, builtin_and_plugins
+from wardround.engine.parts.augmentation import transform_of
+from wardround.engine.parts.networks import network_of
+from wardround.engine.parts.preprocessing import StepParameters, step_of
 from wardround.engine.study.consistency import inconsistencies
 from wardround.engine.study.expectations import flow
 from wardround.engine.study.labels import BACKGROUND, ClassValues, Rest, Values, classes_instead, listed, shared_values
 from wardround.engine.study.located_problems import WRONG_VALUE, Flaw, flawed, flaws_of, written
 from wardround.engine.study.part_names import (
+    Answer,
     AugmentationUse,
     LossUse,
     MetricUse,
@@ -197,14 +199,28 @@ class Study(Frozen):
     @property
     def dimensions(self) -> int:
         """2 or 3: the spatial axes that the network works on."""
-        parameters = self.model.parameters
-        return parameters.dimensions if isinstance(parameters, NetworkParameters) else len(self.patches.size)
+        network = network_of(self.model.parameters)
+        return len(self.patches.size) if network is None else network.dimensions
+
+    @property
+    def divisor(self) -> int:
+        """What every side of a patch must be a multiple of."""
+        network = network_of(self.model.parameters)
+        return 1 if network is None else self.model.ask(Kind.NETWORK, lambda _: network.divisor)
 
     @property
     def flipped_axes(self) -> tuple[int, ...]:
         """The axes of the patch that augmentation flips, counted from 0."""
-        flips = [use.parameters for use in self.augmentation if isinstance(use.parameters, Flip)]
-        return tuple(axis for axis in range(self.dimensions) if any(flip.allows(axis) for flip in flips))
+
+        def mirrored(parameters: Parameters) -> tuple[int, ...]:
+            return transform_of(parameters).mirrored_axes(self.dimensions)
+
+        return tuple(sorted({axis for use in self.augmentation for axis in use.ask(Kind.AUGMENTATION, mirrored)}))
+
+    def steps(self, question: Callable[[StepParameters], Answer]) -> tuple[Answer, ...]:
+        """What each preprocessing step answers, in order. Raises `InputError` that names the package of one that
+        cannot."""
+        return tuple(use.ask(Kind.PREPROCESSING, lambda step: question(step_of(step))) for use in self.preprocessing)
 
     @property
     def class_names(self) -> tuple[str, ...]:

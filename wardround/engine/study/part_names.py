@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, TypeVar
 
@@ -10,12 +10,13 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError
 
 from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.problems import Problem, closest, did_you_mean
-from wardround.engine.parts import STUDY_KINDS, Choice, Kind, Parameters, Part, builtin_and_plugins
+from wardround.engine.parts import STUDY_KINDS, Choice, Kind, Parameters, Part, answering, builtin_and_plugins
 from wardround.engine.study.expectations import PART_WORDS, Location, place_in
 from wardround.engine.study.located_problems import Flaw, as_tuples, flawed, flaws_of, written
 from wardround.engine.study.partshapes import part_instead
 from wardround.engine.study.shapes import joined, without_dashes
 
+Answer = TypeVar("Answer")
 _NOT_A_PART = "this does not name a part"
 _NOT_PARAMETERS = "these are no parameters"
 
@@ -33,6 +34,11 @@ class PartUse(NamedPart):
     def part(self, kind: Kind) -> Part:
         """The registered part."""
         return builtin_and_plugins().find(kind, self.name)
+
+    def ask(self, kind: Kind, question: Callable[[Parameters], Answer]) -> Answer:
+        """What the part's parameters answer. Raises `InputError` that names the package of one that cannot."""
+        with answering(self.part(kind).owner):
+            return question(self.parameters)
 
 
 _Use = TypeVar("_Use", bound=NamedPart)

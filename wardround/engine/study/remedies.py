@@ -10,6 +10,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from wardround.engine.basics.flaws import OTHERWISE
 from wardround.engine.basics.problems import did_you_mean
 from wardround.engine.study.expectations import Place, flow
 from wardround.engine.study.names import plain_name
@@ -26,8 +27,6 @@ _LONGEST_NUMBER = 1e15
 OFFER = re.compile(r"`([^`]+)`")
 """A line within a remedy."""
 FOR_EXAMPLE = "Write for example"
-OTHERWISE = "Correct it as it says, and run the same command again"
-"""What is left to say where nothing is known of a place."""
 _LATER = ", or, if a later release wrote this file, update Wardround"
 
 

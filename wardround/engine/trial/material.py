@@ -9,8 +9,7 @@ import numpy as np
 import torch
 
 from wardround.engine.imaging.image import Geometry, Image
-from wardround.engine.parts.networks import NetworkParameters
-from wardround.engine.parts.preprocessing import Clip, Resample
+from wardround.engine.parts.networks import network_of
 from wardround.engine.preprocessing import Sample
 from wardround.engine.sampling import Batch, SampleKey, Surroundings
 from wardround.engine.sampling.batch import label_type
@@ -38,8 +37,8 @@ class Sizes:
     @classmethod
     def of(cls, study: Study) -> Sizes:
         """A network that says by how much it reduces a grid gets two voxels of its coarsest one: a norm needs two."""
-        parameters, patch = study.model.parameters, study.patches.size
-        reduction = parameters.reduction if isinstance(parameters, NetworkParameters) else 1
+        network, patch = network_of(study.model.parameters), study.patches.size
+        reduction = 1 if network is None else network.reduction
         if reduction > 1 and all(side % reduction == 0 for side in patch):
             return cls(patch, (min(patch[0], 2 * reduction), *(min(side, reduction) for side in patch[1:])))
         least = _SIDES[study.dimensions]
@@ -66,19 +65,15 @@ def sample_of(study: Study, shape: tuple[int, ...]) -> Sample:
 
 def _range(study: Study) -> tuple[float, float]:
     """From a little below to a little above what a clipping step leaves; or as a normalised image has it."""
-    clip = next((use.parameters for use in study.preprocessing if isinstance(use.parameters, Clip)), None)
-    if clip is None:
-        return -1.0, 2.0
-    margin = (clip.high - clip.low) / 8
-    return clip.low - margin, clip.high + margin
+    low, high = next(filter(None, study.steps(lambda step: step.window)), (0.0, 0.0))
+    margin = (high - low) / 8
+    return (low - margin, high + margin) if margin else (-1.0, 2.0)
 
 
 def _spacing(study: Study) -> tuple[float, ...]:
     """Near the spacing that the study resamples to, so that few voxels are made."""
-    for use in study.preprocessing:
-        if isinstance(use.parameters, Resample):
-            return tuple(1.25 * step for step in use.parameters.spacing)
-    return (1.0,) * study.dimensions
+    wanted = next(filter(None, study.steps(lambda step: step.target_spacing)), (0.8,) * study.dimensions)
+    return tuple(1.25 * step for step in wanted)
 
 
 def batch_of(study: Study, shape: tuple[int, ...], samples: int) -> Batch:

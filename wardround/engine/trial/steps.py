@@ -8,6 +8,7 @@ import numpy as np
 
 from wardround.engine.basics.blame import all_of_parts
 from wardround.engine.basics.problems import InputError
+from wardround.engine.imaging.image import Geometry
 from wardround.engine.inspection.shapes import grid_after
 from wardround.engine.parts import BreachError, Kind
 from wardround.engine.preprocessing import Pipeline, Sample
@@ -38,7 +39,7 @@ def _run(study: Study, use: PartUse, sample: Sample) -> Sample | None:
     The case is made up: a step that refuses it in the user's words may well take the hospital's own.
     """
     step = Pipeline(study.model_copy(update={"preprocessing": (use,)}))
-    grid = grid_after(use.parameters, sample.image.geometry)
+    grid = grid_after(use, sample.image.geometry)
     if grid is not None and math.prod(grid.shape) > _MOST_VOXELS:
         return None
     image, label = sample.image.data.copy(), None if sample.label is None else sample.label.copy()
@@ -52,7 +53,16 @@ def _run(study: Study, use: PartUse, sample: Sample) -> Sample | None:
     require_unchanged(label, sample.label, "its argument's mask")
     require_finite(found.image.data, "voxels")
     _require_classes(found, len(study.class_names))
+    _require_foretold(found, grid)
     return found
+
+
+def _require_foretold(sample: Sample, grid: Geometry | None) -> None:
+    """That the grid is the one which the step's parameters foretell: disk and patches are reckoned by it."""
+    made = sample.image.geometry
+    if grid is not None and (made.shape != grid.shape or not np.allclose(made.spacing, grid.spacing)):
+        told = [f"{each.shape} voxels of {each.spacing} mm" for each in (made, grid)]
+        raise BreachError(f"a grid of {told[0]}", f"{told[1]}, as its `grid_after` says")
 
 
 def _require_classes(sample: Sample, classes: int) -> None:

@@ -2,5 +2,6 @@
 
 from wardround.engine.parts.augmentation.intensity import Gamma, Noise
 from wardround.engine.parts.augmentation.spatial import Flip, Spatial
+from wardround.engine.parts.augmentation.transform import TransformParameters, transform_of
 
-__all__ = ["Flip", "Gamma", "Noise", "Spatial"]
+__all__ = ["Flip", "Gamma", "Noise", "Spatial", "TransformParameters", "transform_of"]

@@ -7,11 +7,12 @@ from typing import Self
 from pydantic import model_validator
 
 from wardround.engine.basics.closed import unfit
+from wardround.engine.parts.augmentation.transform import TransformParameters
 from wardround.engine.parts.numbers import NonNegative, Probability
-from wardround.engine.parts.part import Kind, Parameters, Part
+from wardround.engine.parts.part import Kind, Part
 
 
-class Noise(Parameters):
+class Noise(TransformParameters):
     """Additive Gaussian noise; its standard deviation is drawn uniformly from `std`, in units of the input."""
 
     std: tuple[NonNegative, NonNegative] = (0.0, 0.1)
@@ -29,7 +30,7 @@ class Noise(Parameters):
         return self
 
 
-class Gamma(Parameters):
+class Gamma(TransformParameters):
     """Raise intensities, scaled to 0..1 per sample and channel, to the power exp(g), g uniform in `log_gamma`."""
 
     log_gamma: tuple[float, float] = (-0.3, 0.3)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from wardround.engine.basics.closed import unfit
+from wardround.engine.basics.flaws import Flaw, written
 from wardround.engine.parts.augmentation.axes import read_axes
+from wardround.engine.parts.augmentation.transform import TransformParameters
+from wardround.engine.parts.axes import NO_AXIS
 from wardround.engine.parts.numbers import Probability
-from wardround.engine.parts.part import Kind, Parameters, Part
+from wardround.engine.parts.part import Kind, Part
+from wardround.engine.parts.setting import Setting
 
 
-class Spatial(Parameters):
+class Spatial(TransformParameters):
     """Rotation, scaling and elastic deformation, fused into one resampling of image and label.
 
     rotation: largest angle in degrees about each axis (in 2D, in the plane); it turns in mm, also where voxels are
@@ -39,7 +44,7 @@ class Spatial(Parameters):
         return self
 
 
-class Flip(Parameters):
+class Flip(TransformParameters):
     """Mirror each of the named axes (counted from 0 in the patch) independently with `probability`."""
 
     shorthand: ClassVar[str | None] = "axes"
@@ -49,6 +54,18 @@ class Flip(Parameters):
     def allows(self, axis: int) -> bool:
         """Whether this axis may be mirrored."""
         return self.axes == "all" or axis in self.axes
+
+    def mirrored_axes(self, dimensions: int) -> tuple[int, ...]:
+        """Those that it may mirror."""
+        return tuple(axis for axis in range(dimensions) if self.allows(axis))
+
+    def flaws(self, setting: Setting) -> Iterator[Flaw]:
+        """Axes that the images do not have."""
+        beyond = [axis for axis in (() if self.axes == "all" else self.axes) if axis >= setting.dimensions]
+        if beyond:
+            expected = f"0 to {setting.dimensions - 1}"
+            remedy = "Axes are counted from 0; take out those that the images do not have"
+            yield Flaw(setting.place, NO_AXIS, written(beyond), expected, remedy=remedy)
 
 
 _HOME = "wardround.engine.augmentation"

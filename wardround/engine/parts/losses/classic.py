@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import Field
 
+from wardround.engine.basics.flaws import Flaw, written
 from wardround.engine.parts.numbers import NonNegative
 from wardround.engine.parts.part import Kind, Parameters, Part
+from wardround.engine.parts.setting import Setting
 
 
 class DiceCE(Parameters):
@@ -24,6 +27,15 @@ class CrossEntropy(Parameters):
 
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     class_weights: tuple[NonNegative, ...] | None = None
+
+    def flaws(self, setting: Setting) -> Iterator[Flaw]:
+        """Weights of another number than there are classes."""
+        names = setting.classes
+        if self.class_weights and len(self.class_weights) != len(names):
+            expected = f"{len(names)}, one for each of {', '.join(names)}"
+            where, got = (*setting.place, "class_weights"), written(self.class_weights)
+            remedy = f"Write for example `class_weights: {[1] * len(names)}`"
+            yield Flaw(where, "the number of weights does not fit the classes", got, expected, remedy=remedy)
 
 
 _HOME = "wardround.engine.losses.classic"

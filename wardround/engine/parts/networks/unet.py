@@ -26,6 +26,16 @@ class UNet(NetworkParameters):
         """2 ** (levels - 1)."""
         return int(2 ** (self.levels - 1))
 
+    @property
+    def divisor(self) -> int:
+        """2 ** (levels - 1): each level below the first halves the patch."""
+        return self.reduction
+
+    @property
+    def smaller_divisor(self) -> str:
+        """Each level less halves it."""
+        return "fewer `levels`"
+
 
 class ResUNet(UNet):
     """U-Net of residual blocks (He et al. 2016): two convolutions down, one up, skips added (Myronenko 2018)."""

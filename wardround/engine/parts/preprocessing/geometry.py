@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from wardround.engine.basics.closed import unfit
+from wardround.engine.basics.flaws import Flaw
+from wardround.engine.parts.axes import ORIENTED, per_axis
 from wardround.engine.parts.numbers import Millimetres
-from wardround.engine.parts.part import Kind, Parameters, Part
+from wardround.engine.parts.part import Kind, Part
+from wardround.engine.parts.preprocessing.grid import Grid
+from wardround.engine.parts.preprocessing.step import StepParameters
+from wardround.engine.parts.setting import Setting
 
 
-class Orient(Parameters):
+class Orient(StepParameters):
     """Reorder and flip the axes of a 3D case to an anatomical orientation, without interpolation."""
 
     shorthand: ClassVar[str | None] = "axes"
@@ -29,8 +35,28 @@ class Orient(Parameters):
             )
         return self
 
+    @property
+    def orientation(self) -> str:
+        """Its axes."""
+        return self.axes
 
-class Resample(Parameters):
+    def grid_after(self, grid: Grid) -> Grid:
+        """The grid that has been turned."""
+        return grid
+
+    def flaws(self, setting: Setting) -> Iterator[Flaw]:
+        """In flat images."""
+        if setting.dimensions == 2:
+            yield Flaw(
+                setting.place,
+                ORIENTED,
+                "`orient`",
+                "steps for 2D images",
+                remedy="Take the step out, or set `dimensions: 3` in `model` if the images are volumes",
+            )
+
+
+class Resample(StepParameters):
     """Resample to a voxel spacing in mm, one number per axis: linear for images, nearest for labels.
 
     Along an axis whose voxels grow, images are low-pass filtered first: by a Gaussian of the variance
@@ -41,12 +67,33 @@ class Resample(Parameters):
     shorthand: ClassVar[str | None] = "spacing"
     spacing: tuple[Millimetres, ...] = Field(min_length=2, max_length=3)
 
+    @property
+    def target_spacing(self) -> tuple[float, ...]:
+        """Its spacing."""
+        return self.spacing
 
-class Resize(Parameters):
+    def grid_after(self, grid: Grid) -> Grid:
+        """As many voxels as fit the extent best."""
+        return grid.at_spacing(self.spacing)
+
+    def flaws(self, setting: Setting) -> Iterator[Flaw]:
+        """With another number of axes."""
+        return per_axis(setting, self.spacing)
+
+
+class Resize(StepParameters):
     """Resample to a grid of a given number of pixels or voxels per axis, as `resample` does."""
 
     shorthand: ClassVar[str | None] = "size"
     size: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = Field(min_length=2, max_length=3)
+
+    def grid_after(self, grid: Grid) -> Grid:
+        """Its size over the same extent."""
+        return grid.of_size(self.size)
+
+    def flaws(self, setting: Setting) -> Iterator[Flaw]:
+        """With another number of axes."""
+        return per_axis(setting, self.size)
 
 
 _HOME = "wardround.engine.preprocessing.steps"

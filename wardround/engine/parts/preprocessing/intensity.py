@@ -8,7 +8,9 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from wardround.engine.basics.closed import unfit
-from wardround.engine.parts.part import Kind, Parameters, Part
+from wardround.engine.parts.part import Kind, Part
+from wardround.engine.parts.preprocessing.grid import Grid
+from wardround.engine.parts.preprocessing.step import Contrast, StepParameters
 
 
 def backwards(low: str, high: str, least: float, most: float) -> PydanticCustomError:
@@ -21,7 +23,15 @@ def backwards(low: str, high: str, least: float, most: float) -> PydanticCustomE
     )
 
 
-class Clip(Parameters):
+class IntensityParameters(StepParameters):
+    """Base of the parameters of a step that leaves every voxel in its place."""
+
+    def grid_after(self, grid: Grid) -> Grid:
+        """The grid as it was."""
+        return grid
+
+
+class Clip(IntensityParameters):
     """Limit intensities to a range, for instance Hounsfield units."""
 
     low: float
@@ -33,15 +43,30 @@ class Clip(Parameters):
             raise backwards("low", "high", self.low, self.high)
         return self
 
+    @property
+    def window(self) -> tuple[float, float]:
+        """From `low` to `high`."""
+        return self.low, self.high
 
-class ZNormalize(Parameters):
+
+class ZNormalize(IntensityParameters):
     """Per case and channel: subtract the mean and divide by the standard deviation of all or of nonzero voxels."""
 
     shorthand: ClassVar[str | None] = "within"
     within: Literal["all", "nonzero"] = "all"
 
+    @property
+    def needs_contrast(self) -> Contrast:
+        """Where it takes mean and deviation."""
+        return self.within
 
-class Rescale(Parameters):
+    @property
+    def rescales(self) -> bool:
+        """It does."""
+        return True
+
+
+class Rescale(IntensityParameters):
     """Per case and channel: map two percentiles of the intensities linearly to `low` and `high`, and clip there."""
 
     low: float = 0.0
@@ -55,6 +80,16 @@ class Rescale(Parameters):
         if self.percentiles[0] >= self.percentiles[1]:
             raise backwards("percentiles[0]", "percentiles[1]", *self.percentiles)
         return self
+
+    @property
+    def needs_contrast(self) -> Contrast:
+        """Among all voxels."""
+        return "all"
+
+    @property
+    def rescales(self) -> bool:
+        """It does."""
+        return True
 
 
 _HOME = "wardround.engine.preprocessing.steps"
