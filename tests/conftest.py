@@ -32,7 +32,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The package whose parts fail, installed for one test."""
-    from tests.support.failing_parts import forget, install  # it loads torch, which few tests need
+    from tests.support.failing_parts import install  # it loads torch, which few tests need
+    from tests.support.installing import forget
 
     install(tmp_path / "site-packages", monkeypatch)
     yield

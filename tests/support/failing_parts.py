@@ -13,15 +13,14 @@ import torch
 from pydantic import model_validator
 from torch import nn
 
+from tests.support.installing import install_package
 from wardround.engine.augmentation import Drawn
-from wardround.engine.cli import main
 from wardround.engine.imaging.image import Image
 from wardround.engine.metrics import Summary
-from wardround.engine.parts import Kind, Parameters, Part, builtin_and_plugins
+from wardround.engine.parts import Kind, Parameters, Part
 from wardround.engine.parts.networks import NetworkParameters
 from wardround.engine.preprocessing import Sample
 from wardround.federation.strategies.protocol import Folded
-from wardround.federation.strategies.registry import strategies
 
 PACKAGE = "my-parts 0.3.1"
 
@@ -350,21 +349,8 @@ bad = {_HOME}:PARTS
 bad-command = {_HOME}:command
 gone-command = no_such_module:command
 """
-_CACHES = (builtin_and_plugins, strategies, main._plugins)
 
 
 def install(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Install the package into this process, as pip would leave it in the folder `site`."""
-    name, _, release = PACKAGE.partition(" ")
-    metadata = site / f"{name.replace('-', '_')}-{release}.dist-info"
-    metadata.mkdir(parents=True)
-    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {release}\n")
-    (metadata / "entry_points.txt").write_text(_ENTRIES)
-    monkeypatch.syspath_prepend(site)
-    forget()
-
-
-def forget() -> None:
-    """Look anew at what is installed."""
-    for cached in _CACHES:
-        cached.cache_clear()
+    install_package(site, monkeypatch, PACKAGE, _ENTRIES)

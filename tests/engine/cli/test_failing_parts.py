@@ -13,7 +13,8 @@ import pytest
 
 from tests.engine.cli.hospital import Hospital
 from tests.support.commands import Outcome, run_wardround
-from tests.support.failing_parts import PACKAGE, forget
+from tests.support.failing_parts import PACKAGE
+from tests.support.installing import forget
 from tests.support.studies import SEGMENTATION, changed
 
 SECTIONS: dict[str, dict[str, Any]] = {
