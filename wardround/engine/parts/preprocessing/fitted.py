@@ -6,14 +6,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from wardround.engine.parts.part import Kind, Parameters, Part
-from wardround.engine.parts.preprocessing.intensity import backwards
+from wardround.engine.parts.part import Kind, Part
+from wardround.engine.parts.preprocessing.intensity import IntensityParameters, backwards
+from wardround.engine.parts.preprocessing.step import StepParameters
 
 Within = Literal["all", "nonzero", "foreground"]
 Percentile = Annotated[float, Field(ge=0, le=100)]
 
 
-class FittedParameters(Parameters):
+class FittedParameters(StepParameters):
     """Base of the parameters of every step that is fitted.
 
     Its values come from the training cases of the split that is being fitted, as the steps before it leave them: from
@@ -24,7 +25,7 @@ class FittedParameters(Parameters):
     within: Within = "all"
 
 
-class CohortClip(FittedParameters):
+class CohortClip(FittedParameters, IntensityParameters):
     """Limit intensities to two percentiles of the training cases, for each channel.
 
     The percentiles are those of all voxels of all training cases together, to 1/4096 of their range. Together with
@@ -41,11 +42,16 @@ class CohortClip(FittedParameters):
         return self
 
 
-class CohortNormalize(FittedParameters):
+class CohortNormalize(FittedParameters, IntensityParameters):
     """Subtract the mean and divide by the standard deviation of the training cases, for each channel.
 
     After `cohort_clip` both are those of the clipped values; nnU-Net takes them of the values before.
     """
+
+    @property
+    def rescales(self) -> bool:
+        """It does."""
+        return True
 
 
 _HOME = "wardround.engine.preprocessing.fitted_steps"
