@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from wardround.engine.basics.printable import say_text
 from wardround.engine.basics.problems import Findings
 from wardround.engine.study import Study, load_study
 from wardround.site_client.agreement.agreement import load_agreement
@@ -18,8 +19,11 @@ def train_alone(config: Path, study_path: Path | None) -> None:
     The run is kept under the work folder; the same command goes on where an earlier one was interrupted. Preprocessed
     cases are shared with the federation's. Raises `InputError` for bad input.
     """
-    from wardround.engine.cli.fit import fit
+    from wardround.engine.cli.interrupted import resumable
+    from wardround.engine.experiments.conducting import Order, conduct
     from wardround.engine.experiments.models import write_study
+    from wardround.engine.report.board import board_text
+    from wardround.engine.report.runs import RunPages
 
     settings, findings = load_settings(config), Findings()
     for require in (require_work, require_table):
@@ -30,16 +34,20 @@ def train_alone(config: Path, study_path: Path | None) -> None:
     findings.raise_if_any()
     run = work_folder(settings.work) / "local" / study.digest[:16]
     write_study(run / "study.yaml", study)
-    fit(
-        run / "study.yaml",
-        settings.manifest,
-        run,
-        folds=str(fold),
+    order = Order(
+        study=study,
+        study_file=run / "study.yaml",
+        manifest=settings.manifest,
+        out=run,
+        work=settings.work,
+        folds=fold,
         device=settings.device,
         threads=settings.threads,
-        work=settings.work,
-        store_limit=None if settings.store_limit is None else str(settings.store_limit),
+        store_limit=settings.store_limit,
     )
+    with resumable():
+        board = conduct(order, RunPages())
+    say_text(board_text(board, run))
 
 
 def _study(accepted: Path, study_path: Path | None) -> tuple[Study, int]:

@@ -19,11 +19,11 @@ from tests.engine.experiments.cohorts import flat_cohort, flat_study, halves_coh
 from wardround.engine.basics.made import RECORD
 from wardround.engine.basics.sole import sole
 from wardround.engine.cli.evaluate import _mean
-from wardround.engine.cli.fit import _spread
 from wardround.engine.cli.main import app
 from wardround.engine.cli.runner import ExitCode, run
 from wardround.engine.experiments.casetables import Distribution, read_cases
 from wardround.engine.experiments.models import write_study
+from wardround.engine.report.board import _spread
 from wardround.engine.study import Study
 
 WEIGHTS = ("model.safetensors", "last.safetensors")

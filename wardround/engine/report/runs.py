@@ -68,6 +68,23 @@ def write_run_report(workbench: Workbench, result: RunResult, name: str) -> Path
     return page.save(result.folder / REPORT)
 
 
+class RunPages:
+    """The pages of a training (`experiments.conducting.Pages`)."""
+
+    def require_own(self, out: Path) -> None:
+        """As `require_own_comparison`."""
+        require_own_comparison(out)
+
+    def of_run(self, workbench: Workbench, result: RunResult, name: str) -> Path:
+        """As `write_run_report`."""
+        return write_run_report(workbench, result, name)
+
+    def of_splits(self, workbench: Workbench, board: Leaderboard, out: Path) -> Path:
+        """As `write_leaderboard_report`, in the units of the cohort's columns."""
+        units = Units.of_cases(workbench.study, workbench.cohort.cases)
+        return write_leaderboard_report(workbench.study, board, units, out)
+
+
 def require_own_comparison(folder: Path) -> None:
     """Raise `InputError` where the table or the page that compares splits would replace something else."""
     table, page = folder / LEADERBOARD, folder / REPORT
