@@ -14,8 +14,8 @@ from tests.architecture.source import PACKAGE, Module, modules, place
 from tests.support.checkout import CHECKOUT
 
 ROOMS = (
-    *("basics", "summaries", "parts", "study", "cohort", "imaging", "preprocessing", "inspection", "store", "slides"),
-    "sampling",
+    *("basics", "summaries", "parts", "study", "targets", "cohort", "imaging", "preprocessing", "inspection", "store"),
+    *("slides", "sampling"),
     *("augmentation", "networks", "losses", "metrics", "inference", "tasks", "privacy", "training", "trial"),
     *("experiments", "planning", "explain", "report", "delivery", "interop", "scaffold", "cli"),
 )

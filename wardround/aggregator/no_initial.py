@@ -156,7 +156,7 @@ def _differences(theirs: Study, ours: Study) -> tuple[str, str]:
     """What two studies of one name say of their networks, where it is not the same."""
     pairs = [
         ("inputs", list(theirs.inputs), list(ours.inputs)),
-        ("classes", list(theirs.class_names), list(ours.class_names)),
+        ("classes", list(theirs.outputs), list(ours.outputs)),
         ("model", _network(theirs, ours), _network(ours, theirs)),
     ]
     unlike = [(key, one, other) for key, one, other in pairs if one != other]

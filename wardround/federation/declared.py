@@ -42,12 +42,12 @@ class Declared:
 
     @classmethod
     def of(cls, study: Study, leaves: Leaves | None = None) -> Declared:
-        """A study's metrics, each of them by class, and the loss; of these what the plan lets leave, or all."""
+        """A study's metrics, each of them by output, and the loss; of these what the plan lets leave, or all."""
         allowed = leaves or Leaves()
         scores = {LOSS: LOSSES}
         for use in study.validation.metrics:
             bounds = use.part(Kind.METRIC).bounds
-            scores |= dict.fromkeys((use.name, *(f"{use.name}.{label}" for label in study.class_names)), bounds)
+            scores |= dict.fromkeys((use.name, *(f"{use.name}.{label}" for label in study.outputs)), bounds)
         return cls({name: bounds for name, bounds in scores.items() if allowed.lets_out(name)}, allowed.test)
 
     def check_scores(self, metrics: Mapping[str, MetricValue], subsets: Subsets) -> None:

@@ -31,7 +31,7 @@ def _batch(samples: int = 6, shape: tuple[int, ...] = (12, 14, 10)) -> Batch:
     generator = torch.Generator().manual_seed(0)
     image = torch.randn((samples, 2, *shape), generator=generator)
     label = torch.randint(0, 3, (samples, *shape), generator=generator)
-    return Batch(tuple(SampleKey(f"{place:064x}", place) for place in range(samples)), image, label, None)
+    return Batch(tuple(SampleKey(f"{place:064x}", place) for place in range(samples)), image, {"mask": label})
 
 
 def _augmentation(transforms: list[dict[str, Any]], shape: tuple[int, ...] = (12, 14, 10)) -> Augmentation:
@@ -47,9 +47,7 @@ def _augmentation(transforms: list[dict[str, Any]], shape: tuple[int, ...] = (12
 
 
 def _one(batch: Batch, place: int) -> Batch:
-    assert batch.label is not None
-    image, label = batch.image[place : place + 1], batch.label[place : place + 1]
-    return Batch(batch.keys[place : place + 1], image, label, None)
+    return batch.one(place)
 
 
 @pytest.mark.parametrize("shape", [(12, 14, 10), (20, 24)])

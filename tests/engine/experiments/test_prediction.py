@@ -26,16 +26,11 @@ from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import Case, Cohort, Truth, folder_cohort, read_manifest
 from wardround.engine.experiments import prediction
 from wardround.engine.experiments.evaluation import evaluate_cohort, folder_predictor, model_predictor
+from wardround.engine.experiments.masks import mask_name, native_labels, unnameable
 from wardround.engine.experiments.models import TrainedModel, load_model, write_study, write_weights
-from wardround.engine.experiments.prediction import (
-    TABLE,
-    CasePrediction,
-    mask_name,
-    native_labels,
-    predict_case,
-    unnameable,
-    write_predictions,
-)
+from wardround.engine.experiments.prediction import predict_case, write_predictions
+from wardround.engine.experiments.results import CasePrediction
+from wardround.engine.experiments.tables import TABLE
 from wardround.engine.imaging import geometry_differences, read_header, read_label
 from wardround.engine.imaging.image import Geometry
 from wardround.engine.inference.volumes import HeldVolumes

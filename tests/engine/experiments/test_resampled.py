@@ -74,7 +74,7 @@ def test_labels_by_planes_are_those_of_the_whole(
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(volumes, "HELD", 0 if filed else 1 << 30)
         found = prediction._native_labels(model, case)
-    whole = model.task.predict(model.network, case, CPU).probabilities
+    whole = model.task.predict(model.network, case, CPU).values
     expected = to_native(whole, case.geometry, case.native, "probabilities").argmax(axis=0)
     np.testing.assert_array_equal(found, expected)
     assert found.dtype == np.uint8

@@ -35,7 +35,7 @@ def test_pieces_give_the_loss_of_the_volume(
     for some, classes in zip(probabilities.chunk(pieces), truth.chunk(pieces), strict=True):
         case.add(some, classes)
     raised = probabilities.T.unsqueeze(0).clamp_min(torch.finfo(torch.float32).tiny).log()
-    expected = float(loss(raised, Batch((), raised, truth.unsqueeze(0), None)))
+    expected = float(loss(raised, Batch((), raised, {"mask": truth.unsqueeze(0)})))
     assert case.value() == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
@@ -46,5 +46,5 @@ def test_an_absent_class_and_a_certain_mistake_are_counted() -> None:
         case = loss.of_case()
         case.add(probabilities, truth)
         raised = probabilities.T.unsqueeze(0).clamp_min(torch.finfo(torch.float32).tiny).log()
-        assert case.value() == pytest.approx(float(loss(raised, Batch((), raised, truth[None], None))), rel=1e-5)
+        assert case.value() == pytest.approx(float(loss(raised, Batch((), raised, {"mask": truth[None]}))), rel=1e-5)
         assert case.value() > 20

@@ -20,7 +20,7 @@ def dense(grid: tuple[int, ...], samples: int = 3, classes: int = 4) -> tuple[Te
     generator = torch.Generator().manual_seed(len(grid))
     logits = 2 * torch.randn(samples, classes, *grid, generator=generator)
     label = torch.randint(0, classes, (samples, *grid), generator=generator)
-    return logits, Batch((), logits, label, None)
+    return logits, Batch((), logits, {"mask": label})
 
 
 def slow_dice_ce(logits: Tensor, label: Tensor, parameters: DiceCE) -> list[float]:
@@ -71,7 +71,7 @@ def test_cross_entropy_of_a_classification_is_torchs(smoothing: float) -> None:
     logits, target = torch.randn(5, 3, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 2, 1, 1, 0])
     weights = (1.0, 2.0, 0.5)
     given = CrossEntropy(label_smoothing=smoothing, class_weights=weights)
-    found = CrossEntropyLoss(given)(logits, Batch((), logits, None, target))
+    found = CrossEntropyLoss(given)(logits, Batch((), logits, {"category": target}))
     expected = functional.cross_entropy(
         logits, target, weight=torch.tensor(weights), label_smoothing=smoothing, reduction="none"
     )
@@ -99,8 +99,7 @@ def test_a_samples_loss_does_not_depend_on_the_others(loss: DiceCELoss | CrossEn
     assert batch.label is not None
     together = loss(logits, batch)
     for index in range(len(logits)):
-        alone = Batch((), batch.image[index : index + 1], batch.label[index : index + 1], None)
-        torch.testing.assert_close(loss(logits[index : index + 1], alone)[0], together[index])
+        torch.testing.assert_close(loss(logits[index : index + 1], batch.one(index))[0], together[index])
 
 
 @pytest.mark.parametrize("loss", [DiceCELoss(DiceCE()), CrossEntropyLoss(CrossEntropy())], ids=["dice_ce", "ce"])
@@ -140,7 +139,7 @@ def test_gradients_are_the_formulas() -> None:
 
 def test_extreme_logits_and_absent_classes_stay_finite() -> None:
     logits = torch.tensor([[[-1e4, 1e4], [1e4, -1e4], [0.0, 0.0]]], requires_grad=True)
-    batch = Batch((), logits, torch.zeros(1, 2, dtype=torch.int64), None)
+    batch = Batch((), logits, {"mask": torch.zeros(1, 2, dtype=torch.int64)})
     loss = DiceCELoss(DiceCE())(logits, batch)
     loss.sum().backward()
     assert loss.isfinite().all()
@@ -150,7 +149,7 @@ def test_extreme_logits_and_absent_classes_stay_finite() -> None:
 
 def test_a_batch_without_the_truth_that_the_outputs_need_is_refused() -> None:
     logits, batch = dense((4, 5))
-    with pytest.raises(ValueError, match="need a batch with a target"):
+    with pytest.raises(ValueError, match="need a batch with a category"):
         CrossEntropyLoss(CrossEntropy())(logits.mean((2, 3)), batch)
-    with pytest.raises(ValueError, match="need a batch with a label"):
-        DiceCELoss(DiceCE())(logits, Batch((), logits, None, torch.zeros(3, dtype=torch.int64)))
+    with pytest.raises(ValueError, match="need a batch with a mask"):
+        DiceCELoss(DiceCE())(logits, Batch((), logits, {"category": torch.zeros(3, dtype=torch.int64)}))

@@ -13,7 +13,8 @@ from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import Case
 from wardround.engine.imaging import Image, write_image, write_label
 from wardround.engine.imaging.geometry import plain_geometry
-from wardround.engine.preprocessing import Pipeline, read_sample, target_index
+from wardround.engine.preprocessing import Pipeline, read_sample, told_of
+from wardround.engine.targets import Told
 
 SHAPE = (6, 7, 8)
 
@@ -82,11 +83,11 @@ def test_a_flat_picture_for_a_3d_study_is_refused(tmp_path: Path) -> None:
 
 def test_targets_are_indices_of_classes() -> None:
     study = study_of(changed(CLASSIFICATION, classes={"benign": 3, "malignant": 5}))
-    assert target_index(study, _case(value="5")) == 1
-    assert target_index(study, _case()) is None
-    assert target_index(study_of(SEGMENTATION), _case(value="5")) is None
+    assert told_of(study, _case(value="5")) == Told(category=1)
+    assert told_of(study, _case()) == Told()
+    assert told_of(study_of(SEGMENTATION), _case(value="5")) == Told()
     with pytest.raises(InputError, match=r"'4'.*expected 3, 5"):
-        target_index(study, _case(value="4"))
+        told_of(study, _case(value="4"))
 
 
 def test_the_signature_tells_steps_parameters_and_versions_apart() -> None:

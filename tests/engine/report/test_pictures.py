@@ -13,7 +13,7 @@ import torch
 
 from tests.engine.experiments.cohorts import flat_study, halves_study, solid_study
 from wardround.engine.cohort import Case
-from wardround.engine.experiments.prediction import CasePrediction
+from wardround.engine.experiments.results import CasePrediction
 from wardround.engine.imaging import write_image
 from wardround.engine.imaging.geometry import plain_geometry
 from wardround.engine.imaging.image import Geometry, Image
@@ -157,8 +157,7 @@ def _drawn(study: Study, monkeypatch: pytest.MonkeyPatch, case: Case, grid: Geom
     batch = Batch(
         (SampleKey("d" * 64, 3),),
         torch.zeros(1, len(study.inputs), *size),
-        None if label is None else torch.zeros(1, *size, dtype=torch.int64),
-        None,
+        {} if label is None else {"mask": torch.zeros(1, *size, dtype=torch.int64)},
     )
     patch_montage(study, [Drawn(case, stored, more["corner"], batch)] * 2, {case.subject: "north"})
     return seen

@@ -167,7 +167,7 @@ def test_cases_without_truth_are_refused() -> None:
         PatchSource(_study(), [])
     grid = plain_geometry((9, 9, 9))
     blank = StoredCase("ff" * 32, np.ones((1, 9, 9, 9), np.float32), None, {}, grid, grid, None, Path())
-    with pytest.raises(InputError, match="a mask"):
+    with pytest.raises(InputError, match="has no mask"):
         PatchSource(_study(), [blank])
 
 

@@ -24,7 +24,7 @@ class _Counting:
             error = ValueError("a broken map")
             error.add_note("while taking patch 0 of case abc")
             raise error
-        return Batch((SampleKey("abc", step),), torch.full((1, 1, 2, 2), float(step)), None, None)
+        return Batch((SampleKey("abc", step),), torch.full((1, 1, 2, 2), float(step)), {})
 
 
 def _unchanged(batch: Batch) -> Batch:

@@ -16,8 +16,8 @@ from tests.support.images import write_segmentation_cohort
 from tests.support.studies import SEGMENTATION, changed, write_study
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.runner import ExitCode
-from wardround.engine.parts import STUDY_KINDS
 from wardround.engine.scaffold import new_part
+from wardround.engine.scaffold.package import SCAFFOLDED
 from wardround.lab.processes import module_command
 
 PATCHES = {"size": [16, 16, 16], "per_case": 1}
@@ -27,7 +27,7 @@ PATCHES = {"size": [16, 16, 16], "per_case": 1}
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a package for every kind of part."""
     folder = tmp_path_factory.mktemp("packages")
-    for kind in STUDY_KINDS:
+    for kind in SCAFFOLDED:
         new_part(kind.value, f"my_{kind}", folder / kind.value)
     return folder
 
@@ -36,7 +36,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(packages: Path) -> Mapping[str, str]:
     """The environment of a process in which all of them are installed, by pip as their README says."""
     site = packages / "site"
-    sources = [packages / kind.value for kind in STUDY_KINDS]
+    sources = [packages / kind.value for kind in SCAFFOLDED]
     options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
     subprocess.run([sys.executable, "-m", "pip", "install", *options, "--target", site, *sources], check=True)
     return {**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
@@ -44,10 +44,10 @@ def installed(packages: Path) -> Mapping[str, str]:
 
 def test_the_tests_of_every_package_pass(packages: Path, installed: Mapping[str, str]) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib"]
-    tests = [packages / kind.value / "tests" for kind in STUDY_KINDS]
+    tests = [packages / kind.value / "tests" for kind in SCAFFOLDED]
     done = subprocess.run([*command, *tests], env=installed, cwd=packages, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stdout
-    assert int(done.stdout.split(" passed")[0].split()[-1]) >= 2 * len(STUDY_KINDS)
+    assert int(done.stdout.split(" passed")[0].split()[-1]) >= 2 * len(SCAFFOLDED)
 
 
 def test_a_study_trains_with_one_of_each_kind(tmp_path: Path, installed: Mapping[str, str]) -> None:

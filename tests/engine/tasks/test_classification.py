@@ -12,7 +12,7 @@ from wardround.engine.imaging import ArrayReadable
 from wardround.engine.imaging.geometry import plain_geometry
 from wardround.engine.store.case import StoredCase
 from wardround.engine.tasks import build_task
-from wardround.engine.tasks.classification import centred
+from wardround.engine.tasks.whole import centred
 
 CPU = torch.device("cpu")
 
@@ -32,10 +32,10 @@ def test_batches_equal_cases_one_by_one() -> None:
     together = task.evaluate(network, cases, [str(seed) for seed in range(7)], CPU)
     for case, scored in zip(cases, together.cases, strict=True):
         alone = task.predict(network, case, CPU)
-        assert alone.probabilities.shape == (2,)
-        assert alone.probabilities.sum() == pytest.approx(1)
+        assert alone.values.shape == (2,)
+        assert alone.values.sum() == pytest.approx(1)
         assert scored.scores["accuracy"] == float(alone.labels == case.target)
-        assert scored.scores["loss"] == pytest.approx(-np.log(alone.probabilities[case.target]), rel=1e-3, abs=1e-5)
+        assert scored.scores["loss"] == pytest.approx(-np.log(alone.values[case.target]), rel=1e-3, abs=1e-5)
 
 
 def test_the_summary_has_the_cohorts_auc() -> None:
@@ -52,12 +52,12 @@ def test_the_summary_has_the_cohorts_auc() -> None:
 def mirrored_prediction(case: StoredCase, *axes: int) -> np.ndarray:
     """Probabilities where augmentation flips these axes."""
     mirroring = study(CLASSIFICATION, augmentation=[{"flip": list(axes)}], inference={"mirror": True})
-    return build_task(mirroring).predict(TopHalf(), case, CPU).probabilities
+    return build_task(mirroring).predict(TopHalf(), case, CPU).values
 
 
 def test_mirroring_averages_probabilities_over_the_flips_of_augmentation() -> None:
     case = stored_case(3)
-    plain = build_task(study(CLASSIFICATION)).predict(TopHalf(), case, CPU).probabilities
+    plain = build_task(study(CLASSIFICATION)).predict(TopHalf(), case, CPU).values
     mirrored = mirrored_prediction(case, 0)
     upper, lower = case.image[0, :8].mean(), case.image[0, 8:].mean()
     assert plain[1] == pytest.approx(1 / (1 + np.exp(-upper)), rel=1e-5)
@@ -88,4 +88,4 @@ def test_a_fitted_image_is_padded_with_the_value_of_its_channel() -> None:
 
 def test_a_case_of_another_size_is_fitted() -> None:
     task = build_task(study(CLASSIFICATION))
-    assert task.predict(task.network(), stored_case(0, (27, 9)), CPU).probabilities.shape == (2,)
+    assert task.predict(task.network(), stored_case(0, (27, 9)), CPU).values.shape == (2,)

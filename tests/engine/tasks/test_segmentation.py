@@ -30,8 +30,8 @@ class Oracle(nn.Module):
 def test_probabilities_lie_on_the_cases_grid_and_sum_to_one(shape: tuple[int, int]) -> None:
     task = build_task(study(SEGMENTATION, inference={"mirror": True}))
     prediction = task.predict(task.network(), stored_case(0, shape), CPU)
-    assert prediction.probabilities.shape == (3, *shape)
-    np.testing.assert_allclose(prediction.probabilities.sum(0), 1, rtol=1e-5)
+    assert prediction.values.shape == (3, *shape)
+    np.testing.assert_allclose(prediction.values.sum(0), 1, rtol=1e-5)
     assert prediction.labels.shape == shape
 
 
@@ -62,7 +62,7 @@ def test_the_loss_is_the_studys_loss_of_the_whole_case() -> None:
     found = task.evaluate(network, [case], ["a"], CPU).summary["loss"].value
     image, label = torch.from_numpy(case.image)[None], torch.from_numpy(np.asarray(case.label)).long()[None]
     network.eval()
-    expected = task.losses(network(image), Batch((), image, label, None))
+    expected = task.losses(network(image), Batch((), image, {"mask": label}))
     assert found == pytest.approx(expected.item(), rel=1e-4)
 
 
@@ -131,7 +131,7 @@ class Watching(nn.Module):
 def test_predictions_are_computed_in_the_studys_precision(precision: str, kind: torch.dtype) -> None:
     task = build_task(study(SEGMENTATION, training={"loss": "dice_ce", "precision": precision}))
     network = Watching()
-    assert task.predict(network, stored_case(0), CPU).probabilities.dtype == np.float32
+    assert task.predict(network, stored_case(0), CPU).values.dtype == np.float32
     task.evaluate(network, [stored_case(0)], ["a"], CPU)
     assert network.types == {kind}
 
@@ -170,5 +170,5 @@ def test_a_plugin_loss_that_can_be_taken_by_piece_sees_no_volume() -> None:
     network, case = task.network(), stored_case(0, (45, 30))
     task._loss = Sharp()
     found = task.evaluate(network, [case], ["a"], CPU).summary["loss"].value
-    chosen = np.take_along_axis(task.predict(network, case, CPU).probabilities, case.label[None].astype(int), 0)  # type: ignore[index]
+    chosen = np.take_along_axis(task.predict(network, case, CPU).values, case.label[None].astype(int), 0)  # type: ignore[index]
     assert found == pytest.approx(float(1 - chosen.mean()), rel=1e-5)

@@ -88,7 +88,7 @@ def test_every_case_without_truth_is_named(content: dict[str, Any]) -> None:
     with pytest.raises(InputError) as caught:
         task.evaluate(network, unknown, subjects, CPU)
     assert [problem.where for problem in caught.value.problems] == ["patient 2", "patient 4"]
-    assert task.predict(network, unknown[2], CPU).probabilities.dtype == np.float32
+    assert task.predict(network, unknown[2], CPU).values.dtype == np.float32
     assert len(cases) == len(unknown)
 
 

@@ -48,4 +48,4 @@ class DiscBatches:
         label = (((rows - centres[:, 0]) ** 2 + (columns - centres[:, 1]) ** 2) < 16).long()
         image = label[:, None].float() + 0.5 * torch.randn(count, 1, *size, generator=generator)
         keys = tuple(SampleKey(f"{step:064x}", draw) for draw in range(count))
-        return Batch(keys, image, label, None)
+        return Batch(keys, image, {"mask": label})

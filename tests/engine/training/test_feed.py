@@ -13,7 +13,9 @@ import torch
 
 from tests.engine.training.fakes import DiscBatches, tiny_study
 from wardround.engine.augmentation import Augmentation
-from wardround.engine.sampling.batch import Batch, SampleKey, label_type
+from wardround.engine.sampling.batch import Batch, SampleKey
+from wardround.engine.targets import Form
+from wardround.engine.targets.mask import MASK
 from wardround.engine.training.feed import Feed, InMemory, OverTheBus, feed
 
 FLIP = [{"flip": {"probability": 1.0}}, {"spatial": {"probability": 1.0, "rotation": 30, "elastic": 1.0}}]
@@ -23,7 +25,8 @@ FLIP = [{"flip": {"probability": 1.0}}, {"spatial": {"probability": 1.0, "rotati
     ("classes", "kind"), [(2, torch.uint8), (256, torch.uint8), (257, torch.int32), (5000, torch.int32)]
 )
 def test_the_narrowest_type_holds_every_class(classes: int, kind: torch.dtype) -> None:
-    assert label_type(classes) == kind
+    study = tiny_study().model_copy(update={"classes": {f"c{value}": value for value in range(1, classes)}})
+    assert MASK.forms(study) == {"mask": Form(str(kind).removeprefix("torch."), on_grid=True)}
     assert torch.tensor(classes - 1).to(kind) == classes - 1
 
 
@@ -32,11 +35,12 @@ def test_augmenting_narrow_masks_equals_augmenting_wide_ones(classes: int) -> No
     study = tiny_study(augmentation=FLIP)
     label = torch.randint(classes, (2, 16, 16), generator=torch.Generator().manual_seed(1))
     keys = (SampleKey("a" * 64, 0), SampleKey("b" * 64, 3))
-    wide = Augmentation(study)(Batch(keys, torch.rand(2, 1, 16, 16), label, None)).label
-    narrow = Augmentation(study)(Batch(keys, torch.rand(2, 1, 16, 16), label.to(label_type(classes)), None)).label
+    kind = torch.uint8 if classes == 3 else torch.int32
+    wide = Augmentation(study)(Batch(keys, torch.rand(2, 1, 16, 16), {"mask": label})).label
+    narrow = Augmentation(study)(Batch(keys, torch.rand(2, 1, 16, 16), {"mask": label.to(kind)})).label
     assert wide is not None
     assert narrow is not None
-    assert narrow.dtype == label_type(classes)
+    assert narrow.dtype == kind
     assert not torch.equal(wide, label)
     assert torch.equal(narrow.long(), wide)
 
@@ -97,7 +101,9 @@ def test_the_bus_is_crossed_on_a_stream_of_its_own(device: _PaperDevice) -> None
     """Image and narrow mask are copied, and augmented, beside the training stream, which then waits and keeps them."""
     study = tiny_study(augmentation=[])
     way = OverTheBus(Augmentation(study), torch.device("cuda", 0))
-    batch = Batch((SampleKey("a" * 64, 0),), torch.rand(1, 1, 16, 16), torch.ones(1, 16, 16, dtype=torch.uint8), None)
+    batch = Batch(
+        (SampleKey("a" * 64, 0),), torch.rand(1, 1, 16, 16), {"mask": torch.ones(1, 16, 16, dtype=torch.uint8)}
+    )
     sent = way.send(batch)
     assert device.notes == ["float32 copied on side", "uint8 copied on side", "ready recorded on side"]
     device.notes.clear()

@@ -47,7 +47,7 @@ class Augmentation:
         for owner, transform, drawn in zip(self._owners, self._transforms, draws, strict=True):
             with answering(owner):
                 image, label = _kept(transform.apply(image, label, _placed(transform, drawn, batch)), image, label)
-        return replace(batch, image=image, label=label)
+        return replace(batch, image=image, truth=batch.truth if label is None else {**batch.truth, "mask": label})
 
     def _drawn(self, place: int, keys: Sequence[SampleKey]) -> tuple[Drawn | None, ...]:
         with answering(self._owners[place]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,18 +15,11 @@ from wardround.engine.basics.printable import say_json, say_text
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.sizes import shown_size
 from wardround.engine.cli import options
-from wardround.engine.study.labels import spoken
 
 if TYPE_CHECKING:
     from wardround.engine.basics.problems import Problem
     from wardround.engine.inspection import Depth, Preflight
     from wardround.engine.inspection.room import Needs
-
-_UNREAD: Mapping[str, Sequence[str]] = {
-    "segmentation": ("voxels", "intensities", "the values in masks"),
-    "classification": ("voxels", "intensities"),
-}
-"""What no header says."""
 
 
 def check(
@@ -91,24 +84,29 @@ def _store(needs: Needs, work: Path | None) -> str:
 
 
 def _text(result: Preflight, needs: Needs, store: str, notices: Sequence[Problem], depth: str) -> str:
+    from wardround.engine.targets import target_of
+
     study, cases = result.study, result.cohort.cases
+    target = target_of(study)
     lines = {
         "study": f"{study.study} ({study.task}, {study.dimensions}D), digest {study.digest}",
         "cases": f"{len(cases)}, {_whose(result)}",
         "inputs": ", ".join(study.inputs),
-        "classes": _classes(result),
+        target.title: target.described(study, Counter(case.value for case in cases)),
         "sets": _sets(result),
         "images": _images(result),
         "patches": f"{_sizes(study.patches.size)}, {study.patches.per_case} per case and epoch",
         "parts": "each worked once, on a small case that was made for it",
         "store": store,
-        "read": _read(study.task) if depth == "headers" else "every voxel, and preprocessed it",
+        "read": _read(target.unread) if depth == "headers" else "every voxel, and preprocessed it",
     }
     body = [f"{name:<9}{value}" for name, value in lines.items()]
     return "\n".join([*body, *(f"note: {notice.render()}" for notice in notices), "no problems"])
 
 
 def _described(result: Preflight, needs: Needs, notices: Sequence[Problem], depth: str) -> dict[str, JsonValue]:
+    from wardround.engine.targets import target_of
+
     study, cases = result.study, result.cohort.cases
     return {
         "problems": [],
@@ -118,7 +116,7 @@ def _described(result: Preflight, needs: Needs, notices: Sequence[Problem], dept
         "patients": _patients(result) if result.cohort.patients.stated else None,
         "sets": dict(Counter(case.split or "folds" for case in cases)),
         "depth": depth,
-        "not_read": list(_UNREAD[study.task]) if depth == "headers" else [],
+        "not_read": list(target_of(study).unread) if depth == "headers" else [],
         "store": asdict(needs),
         "notices": [asdict(notice) for notice in notices],
     }
@@ -134,24 +132,9 @@ def _whose(result: Preflight) -> str:
     return "each counted as a patient: there is no PatientID column"
 
 
-def _read(task: str) -> str:
-    *others, last = _UNREAD[task]
+def _read(unread: Sequence[str]) -> str:
+    *others, last = unread
     return f"headers only. Not looked at: {', '.join(others)} and {last}; `--full` looks at all of them"
-
-
-def _classes(result: Preflight) -> str:
-    study = result.study
-    names = study.values_by_class.items()
-    if study.task == "segmentation":
-        rest = "; every other value counts as background" if study.rest == "background" else ""
-        return ", ".join(f"{name} ({spoken(values)})" for name, values in names) + rest
-    counts = Counter(case.value for case in result.cohort.cases)
-    return ", ".join(f"{_named(name, values)} ({counts[str(values[0])]} cases)" for name, values in names)
-
-
-def _named(name: str, values: tuple[int, ...]) -> str:
-    """A class of a table; its values only where there are several."""
-    return name if len(values) == 1 else f"{name}, {spoken(values)}"
 
 
 def _sets(result: Preflight) -> str:

@@ -20,7 +20,8 @@ from wardround.engine.cli.telling import described
 if TYPE_CHECKING:
     from wardround.engine.cohort import Cohort
     from wardround.engine.experiments.casetables import Distribution
-    from wardround.engine.experiments.evaluation import Predictor, Scored
+    from wardround.engine.experiments.evaluation import Scored
+    from wardround.engine.experiments.results import Predictor
     from wardround.engine.inspection import Sound
     from wardround.engine.metrics.scores import Evaluation
     from wardround.engine.study import Study

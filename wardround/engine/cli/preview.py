@@ -102,5 +102,8 @@ def _draw(study: Study, manifest: Path, work: Path | None, count: int) -> tuple[
 
 
 def _absent(study: Study, seen: set[int]) -> list[str]:
-    ground = 1 if study.task == "segmentation" else 0
-    return [name for index, name in enumerate(study.class_names) if index >= ground and index not in seen]
+    from wardround.engine.targets import target_of
+
+    target = target_of(study)
+    classes = {**target.classes_in_masks(study), **target.classes_in_table(study)}
+    return [name for index, name in classes.items() if index not in seen]

@@ -24,6 +24,7 @@ from wardround.engine.basics.releases import later_release
 from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.cohort.twins import Contents
 from wardround.engine.study.models import Study
+from wardround.engine.targets import target_of
 
 STATED = "stated"
 SETS = ("train", "validation", "test")
@@ -36,7 +37,7 @@ class SetConflict(Problem):
 
 
 class Placed(Closed):
-    """One patient: the class of each of its cases when it was placed, and its fold by level."""
+    """One patient: the class, or other stratum, of each of its cases when it was placed, and its fold by level."""
 
     values: tuple[str, ...]
     folds: dict[str, int]
@@ -139,7 +140,7 @@ class Register:
         """Raises `InputError` with every row that would have to be in two sets, or for a record of other folds."""
         stated = any(case.split is not None for case in cohort.cases)
         fresh = Assignment.begin(study, stated=stated)
-        self._known = fresh if known is None else known
+        self._target, self._known = target_of(study), fresh if known is None else known
         _require_same_folds(fresh, self._known, cohort)
         self._cases: dict[str, list[Case]] = {}
         for case in cohort.cases:
@@ -181,7 +182,7 @@ class Register:
         found = {key: placed.values for key, placed in self._known.patients.items()}
         present: dict[str, list[str]] = {}
         for patient, cases in self._cases.items():
-            present.setdefault(self._keys[patient], []).extend(case.value or "" for case in cases)
+            present.setdefault(self._keys[patient], []).extend(self._target.stratum(case.value) for case in cases)
         return found | {key: tuple(sorted(values)) for key, values in present.items()}
 
 

@@ -8,25 +8,20 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from types import MappingProxyType
 
 from wardround.engine.basics.problems import Findings
 from wardround.engine.cohort.tables import Table
 from wardround.engine.study.models import Study
+from wardround.engine.targets import Column, target_of
 
 SUBJECT, PATIENT, SPLIT, LABEL, VALUE = "SubjectID", "PatientID", "Split", "Label", "ValueToPredict"
 _CHANNEL = re.compile(r"Channel_(\d+)")
 _NEAR = 0.85
 _ROUGHLY = 0.6
-_HOLDS: Mapping[str, str] = MappingProxyType(
-    {SUBJECT: "a name for each row", LABEL: "the paths of the masks", VALUE: "the class of each row"}
-)
-_ALSO_CALLED: Mapping[str, frozenset[str]] = MappingProxyType(
-    {
-        SUBJECT: frozenset({"id", "case", "caseid", "name", "subject", "studyid", "sample", "uid", "examid"}),
-        LABEL: frozenset({"mask", "masks", "seg", "segmentation", "annotation", "groundtruth", "gt", "truth", "roi"}),
-        VALUE: frozenset({"class", "label", "target", "diagnosis", "value", "category", "outcome", "y"}),
-    }
+_ID = Column(
+    SUBJECT,
+    "a name for each row",
+    frozenset({"id", "case", "caseid", "name", "subject", "studyid", "sample", "uid", "examid"}),
 )
 _IMAGES = frozenset({"image", "images", "img", "scan", "volume", "file", "filename", "path", "picture", "photo"})
 """What people call the columns that they mean by a name that is missing, in small letters only."""
@@ -45,26 +40,34 @@ class Layout:
 
     Attributes:
         inputs: names of the channels; None where no study says how many there are.
-        truth_column: the column with the mask or the value.
+        columns: those with the truth.
         truth: whether it must be there.
-        classes: the numbers that the value may have, by the class's name.
+        study: what cells are read by; None where it cannot be read itself.
     """
 
     inputs: tuple[str, ...] | None
-    truth_column: str
+    columns: tuple[Column, ...]
     truth: Truth
-    classes: Mapping[str, tuple[int, ...]]
+    study: Study | None
 
     @classmethod
     def of(cls, study: Study, truth: Truth) -> Layout:
         """What the study needs."""
-        column = LABEL if study.task == "segmentation" else VALUE
-        return cls(study.inputs, column, truth, study.values_by_class)
+        return cls(study.inputs, target_of(study).columns(study), truth, study)
 
     @classmethod
     def without_study(cls) -> Layout:
         """What every manifest has, for checks while the study itself cannot be read."""
-        return cls(None, LABEL, Truth.OPTIONAL, {})
+        return cls(None, (Column(LABEL, "", frozenset(), is_file=True),), Truth.OPTIONAL, None)
+
+    @property
+    def truth_names(self) -> tuple[str, ...]:
+        """The names of the columns with the truth."""
+        return tuple(column.name for column in self.columns)
+
+    def described(self) -> Mapping[str, Column]:
+        """The columns that a table must have, by name."""
+        return {column.name: column for column in (_ID, *self.columns)}
 
 
 @dataclass(frozen=True)
@@ -79,15 +82,15 @@ class Columns:
     split: str | None
     channels: tuple[str, ...]
     label: str | None
-    value: str | None
+    values: tuple[str, ...]
     unread: tuple[str, ...] = ()
 
 
 def find_columns(table: Table, layout: Layout, findings: Findings) -> Columns:
     """The columns that the layout names; missing, surplus and mistyped ones become findings."""
-    required = {SUBJECT} | ({layout.truth_column} if layout.truth is Truth.REQUIRED else set())
-    wanted = {SUBJECT, PATIENT, SPLIT, layout.truth_column}
-    _report_missing(table, required, findings)
+    required = {SUBJECT, *(layout.truth_names if layout.truth is Truth.REQUIRED else ())}
+    wanted = {SUBJECT, PATIENT, SPLIT, *layout.truth_names}
+    _report_missing(table, layout, required, findings)
     _report_near_misses(table, wanted, required, findings)
     _report_channels(table, layout, findings)
     _report_twins(table, wanted, layout, findings)
@@ -97,8 +100,8 @@ def find_columns(table: Table, layout: Layout, findings: Findings) -> Columns:
         patient=PATIENT if PATIENT in present else None,
         split=SPLIT if SPLIT in present else None,
         channels=_channels(table.columns),
-        label=LABEL if LABEL in present else None,
-        value=VALUE if VALUE in present else None,
+        label=next((column.name for column in layout.columns if column.is_file and column.name in present), None),
+        values=tuple(column.name for column in layout.columns if not column.is_file and column.name in present),
         unread=tuple(name for name in table.repeated if name in wanted or _CHANNEL.fullmatch(name)),
     )
 
@@ -110,7 +113,8 @@ def _channels(names: Iterable[str]) -> tuple[str, ...]:
 
 def is_of_table(name: str) -> bool:
     """Whether a word is the name of a column that tables of cases have."""
-    return name in {SUBJECT, PATIENT, SPLIT, LABEL, VALUE} or _CHANNEL.fullmatch(name) is not None
+    fixed = {SUBJECT, PATIENT, SPLIT, LABEL, VALUE}
+    return name in fixed or name.startswith(f"{VALUE}_") or _CHANNEL.fullmatch(name) is not None
 
 
 def header_place(path: Path) -> str:
@@ -118,10 +122,11 @@ def header_place(path: Path) -> str:
     return f"{path.name}, header"
 
 
-def _report_missing(table: Table, required: Collection[str], findings: Findings) -> None:
+def _report_missing(table: Table, layout: Layout, required: Collection[str], findings: Findings) -> None:
+    described = layout.described()
     for name in sorted({*required} - {*table.columns, *table.repeated}):
-        close = _meant(table, name)
-        remedy = f"Is it {close[0]!r}? Then rename that column to {name}" if close else _without(name)
+        close = _meant(table, described[name])
+        remedy = f"Is it {close[0]!r}? Then rename that column to {name}" if close else _without(described[name])
         what, got = f"the column {name!r} is missing", ", ".join(filter(None, table.columns))
         findings.add(what, where=header_place(table.path), got=got, expected=f"a column {name}", remedy=remedy)
 
@@ -192,16 +197,16 @@ def _near_channels(table: Table, layout: Layout) -> str:
     )
 
 
-def _meant(table: Table, name: str) -> list[str]:
-    """Columns that may be the one of this name: by its spelling first, then by what people call it."""
-    near = [column for column in table.columns if _likeness(column, name) >= _NEAR]
-    called = [column for column in table.columns if _letters(column) in _ALSO_CALLED.get(name, ())]
-    rough = [column for column in table.columns if column and _likeness(column, name) >= _ROUGHLY]
+def _meant(table: Table, missing: Column) -> list[str]:
+    """Columns that may be the missing one: by its spelling first, then by what people call it."""
+    near = [column for column in table.columns if _likeness(column, missing.name) >= _NEAR]
+    called = [column for column in table.columns if _letters(column) in missing.also_called]
+    rough = [column for column in table.columns if column and _likeness(column, missing.name) >= _ROUGHLY]
     return near or called or rough
 
 
-def _without(name: str) -> str:
-    return f"Add a column called {name}, with {_HOLDS[name]}; or rename the column that has them"
+def _without(missing: Column) -> str:
+    return f"Add a column called {missing.name}, with {missing.holds}; or rename the column that has them"
 
 
 def _likeness(column: str, name: str) -> float:

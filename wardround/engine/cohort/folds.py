@@ -27,6 +27,7 @@ from wardround.engine.cohort.models import Case, Cohort, Split
 from wardround.engine.cohort.shortage import emptied, require_members, require_patients
 from wardround.engine.cohort.stratify import balanced_folds
 from wardround.engine.study.models import Study
+from wardround.engine.targets import target_of
 
 Cases = tuple[Case, ...]
 
@@ -194,13 +195,14 @@ class _Folding:
     def _begin(self, patients: set[str], cases: Sequence[Case], count: int, level: str) -> None:
         """Fresh folds of like size and like mix of classes; none is empty."""
         ranked = sorted(patients, key=lambda name: stream_key(self._study.seed, "folds", level, name))
-        require_patients(self._cohort, cases, self._study.validation, level)
-        strata = sorted({case.value or "" for case in cases})
-        require_members(self._cohort, cases, self._study.validation, level)
-        counts = np.zeros((len(ranked), len(strata)))
-        rows, columns = {name: rank for rank, name in enumerate(ranked)}, {name: at for at, name in enumerate(strata)}
-        for case in cases:
-            counts[rows[case.patient], columns[case.value or ""]] += 1
+        require_patients(self._cohort, cases, self._study, level)
+        require_members(self._cohort, cases, self._study, level)
+        strata = target_of(self._study).strata([case.value for case in cases])
+        kinds = sorted(set(strata))
+        counts = np.zeros((len(ranked), len(kinds)))
+        rows, columns = {name: rank for rank, name in enumerate(ranked)}, {name: at for at, name in enumerate(kinds)}
+        for case, stratum in zip(cases, strata, strict=True):
+            counts[rows[case.patient], columns[stratum]] += 1
         for patient, fold in zip(ranked, balanced_folds(counts, count).tolist(), strict=True):
             self._register.place(patient, level, fold)
 
@@ -208,7 +210,7 @@ class _Folding:
         values: dict[str, list[str]] = {patient: [] for patient in newcomers}
         for case in cases:
             if case.patient in newcomers:
-                values[case.patient].append(case.value or "")
+                values[case.patient].append(target_of(self._study).stratum(case.value))
         sizes = self._register.sizes(level, count)
         for patient in joining_order(self._study, level, newcomers):
             fold = joining_fold(sizes, values[patient])

@@ -51,5 +51,5 @@ def _is_of_a_case(cell: str) -> bool:
 
 def _example(layout: Layout, cells: int) -> str:
     channels = [f"Channel_{index}" for index in range(len(layout.inputs or ("",)))]
-    needed = [SUBJECT, *channels, layout.truth_column]
+    needed = [SUBJECT, *channels, *layout.truth_names]
     return ",".join(needed if cells <= len(needed) else [SUBJECT, PATIENT, *needed[1:]])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wardround.engine.basics.problems import Findings, InputError, Problem, did_you_mean
@@ -24,8 +24,8 @@ from wardround.engine.cohort.paths import MissingFileError, Neighbours, normal_p
 from wardround.engine.cohort.persons import likely_patients
 from wardround.engine.cohort.spelling import difference, lookalikes
 from wardround.engine.cohort.tables import Row, Table, named_table, read_lines
-from wardround.engine.study.labels import spoken
 from wardround.engine.study.models import Study
+from wardround.engine.targets import target_of
 
 _ROUNDED = re.compile(r"\d([.,]\d+)?E\+\d+")
 """How spreadsheets show numbers that are too long for a cell."""
@@ -227,22 +227,17 @@ class _Cells:
                 )
 
     def value(self) -> str | None:
-        """The class's number; of several that the study lists for a class, the first."""
-        column = self._truth(self.reader.columns.value)
-        cell = self.text(column)
-        if column is None or not cell:
+        """What the cells of the truth say, as the study's kind of truth keeps it."""
+        study, columns = self.reader.layout.study, self.reader.columns.values
+        if study is None or not columns or (self._may_be_missing and not any(self.row.cells[name] for name in columns)):
             return None
-        classes, number = self.reader.layout.classes, _number(cell)
-        by_name = [values for name, values in classes.items() if name == cell]
-        for values in by_name or [values for values in classes.values() if number in values]:
-            return str(values[0])
-        self.findings.add(
-            "the value is not one of the study's classes",
-            where=self._place(column),
-            got=repr(cell),
-            expected=", ".join(f"{spoken(values)} ({name})" for name, values in classes.items()),
-            remedy=_about_no_class(cell, classes),
-        )
+        cells = {name: self.text(name) for name in columns}
+        if not all(cells.values()):
+            return None
+        try:
+            return target_of(study).value(study, cells)
+        except InputError as error:
+            self.findings.extend(replace(problem, where=self._place(problem.where)) for problem in error.problems)
         return None
 
     def split(self) -> str | None:
@@ -257,30 +252,15 @@ class _Cells:
 
     def _truth(self, column: str | None) -> str | None:
         """The column, unless the truth may be missing and is missing in this row."""
-        may_be_missing = self.reader.layout.truth is Truth.OPTIONAL
-        return None if column is None or (may_be_missing and not self.row.cells[column]) else column
+        return None if column is None or (self._may_be_missing and not self.row.cells[column]) else column
+
+    @property
+    def _may_be_missing(self) -> bool:
+        return self.reader.layout.truth is Truth.OPTIONAL
 
     def _place(self, column: str) -> str:
         subject = self.row.cells.get(self.reader.columns.subject or "", "")
         return place(self.reader.table.path, self.row.line, subject, column)
-
-
-def _about_no_class(cell: str, classes: Iterable[str]) -> str:
-    """What to do about a value of no class. A word is no number that a class could list."""
-    remedy = "Correct the cell, or leave the row out"
-    if _number(cell) is not None:
-        return "Correct the cell, leave the row out, or list the value in a class of the study: `name: [1, 2]`"
-    likely = did_you_mean(cell, classes)
-    return f"{likely} {remedy}" if likely.startswith("Did you mean") else remedy
-
-
-def _number(cell: str) -> int | None:
-    """The whole number that a cell holds (`1`, `1.0`, `1,0`), or None."""
-    try:
-        number = float(cell.replace(",", "."))
-    except ValueError:
-        return None
-    return int(number) if number.is_integer() else None
 
 
 def _check_subjects(cases: Iterable[Case], path: Path, findings: Findings) -> None:

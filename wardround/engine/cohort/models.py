@@ -15,7 +15,8 @@ class Case:
         patient: what splits are grouped by; the subject where the manifest has no `PatientID`.
         channels: absolute paths, one per input of the study, or a single one of a file that holds them all.
         label: path of the mask, or None.
-        value: for a classification the class's number as written in the study (`"1"`), or None.
+        value: what the table tells of the truth, as the study's kind of truth keeps it (`Target.value`): for a
+            classification the class's number as written in the study (`"1"`); or None.
         split: `train`, `validation`, `test` or None, from the manifest's `Split`.
         row: line of the manifest, counted from 1, for messages; 0 where there is no manifest.
         table: the manifest's name, for messages; empty where there is none.

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.cohort.models import Case, Cohort
-from wardround.engine.study.models import Validation
+from wardround.engine.study.models import Study, Validation
+from wardround.engine.targets import target_of
 
 _LEAST_FOLDS = 2
 """No study may ask for fewer."""
@@ -27,9 +28,9 @@ class TooFew(Problem):
     for_plan: Problem = field(default_factory=lambda: Problem(""))
 
 
-def require_patients(cohort: Cohort, cases: Sequence[Case], validation: Validation, level: str) -> None:
+def require_patients(cohort: Cohort, cases: Sequence[Case], study: Study, level: str) -> None:
     """Raise `InputError` where `cases`, which are folded at a level, are of fewer patients than folds."""
-    found, count, patients = len({case.patient for case in cases}), _count(validation, level), cohort.patients
+    found, count, patients = len({case.patient for case in cases}), _count(study.validation, level), cohort.patients
     if found >= count:
         return
     kind, few = level.split()[0], "patients" if patients.stated else "rows"
@@ -42,20 +43,20 @@ def require_patients(cohort: Cohort, cases: Sequence[Case], validation: Validati
                 cohort.manifest.name,
                 patients.counted(found) + rest + rule,
                 f"at least {count}",
-                _one_for_all(cohort) or _folds_that_go(cohort, cases, validation),
-                _for_plan(cohort, found, validation, level),
+                _one_for_all(cohort) or _folds_that_go(cohort, cases, study),
+                _for_plan(cohort, found, study.validation, level),
             )
         ]
     )
 
 
-def require_members(cohort: Cohort, cases: Sequence[Case], validation: Validation, level: str) -> None:
+def require_members(cohort: Cohort, cases: Sequence[Case], study: Study, level: str) -> None:
     """Raise `InputError` where no class has a case for each fold of a level."""
-    most, count, kind = max(Counter(case.value for case in cases).values()), _count(validation, level), level.split()[0]
+    most, count, kind = _members(study, cases), _count(study.validation, level), level.split()[0]
     if most >= count:
         return
     where, got = cohort.manifest.name, f"at most {most} cases of a class"
-    expected, remedy = f"at least {count} cases of one class", _folds_that_go(cohort, cases, validation)
+    expected, remedy = f"at least {count} cases of one class", _folds_that_go(cohort, cases, study)
     for_plan = Problem("every class has too few cases for this plan", where, got, expected)
     raise InputError(
         [TooFew(f"every class has too few cases for {count} {kind} folds", where, got, expected, remedy, for_plan)]
@@ -73,6 +74,12 @@ def least_patients(outer: int, inner: int) -> int:
     while found - -(-found // outer) < inner:
         found += 1
     return found
+
+
+def _members(study: Study, cases: Sequence[Case]) -> int:
+    """How many cases the largest class, or other stratum, has."""
+    stratum = target_of(study).stratum
+    return max(Counter(stratum(case.value) for case in cases).values())
 
 
 def _count(validation: Validation, level: str) -> int:
@@ -96,12 +103,12 @@ def _for_plan(cohort: Cohort, found: int, validation: Validation, level: str) ->
     )
 
 
-def _folds_that_go(cohort: Cohort, cases: Sequence[Case], validation: Validation) -> str:
+def _folds_that_go(cohort: Cohort, cases: Sequence[Case], study: Study) -> str:
     """What to write so that outer and inner folds can both be made, of as many as the study wants if possible."""
     is_stated = any(case.split is not None for case in cohort.cases)
     rows = cases if is_stated else cohort.cases
     patients = len({case.patient for case in rows})
-    members = max(Counter(case.value for case in rows).values())
+    validation, members = study.validation, _members(study, rows)
     most = min(patients, members)
     if is_stated:
         inner = min(validation.inner_folds, most)

@@ -136,7 +136,7 @@ def _scoring_seconds(learner: Learner, stored: StoredCase) -> float:
     """Seconds in which a case is scored; classifications run in batches. Of a short first time most goes into loading
     libraries, so that a second one counts."""
     settings = quick(learner.study.inference)
-    count = settings.batch_size if learner.study.task == "classification" else 1
+    count = learner.task.together(settings)
     seconds = 0.0
     for _ in range(2):
         began = time.perf_counter()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from wardround.engine.inference import quick
 from wardround.engine.inference.windows import window_starts
 from wardround.engine.study import Study
+from wardround.engine.targets import target_of
 
 Shape = tuple[int, ...]
 # A training step costs about three forward passes: one forward, and a backward pass of twice its work.
@@ -59,7 +60,7 @@ def run_length(study: Study, steps_per_epoch: int, validation: Sequence[Shape]) 
 
 def _windows(study: Study, shape: Shape) -> int:
     """Forward passes of a patch that a validation takes for a case."""
-    if study.task != "segmentation":
+    if not target_of(study).on_grid:
         return 1
     sides = zip(shape, study.patches.size, strict=True)
     overlap = quick(study.inference).overlap

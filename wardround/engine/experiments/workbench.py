@@ -167,15 +167,14 @@ class Workbench:
 
     def unseen_classes(self, splits: Sequence[NamedSplit]) -> tuple[Problem, ...]:
         """Classes of a segmentation that no mask has, or none to learn from, now that they are read."""
-        truths = {subject: case.classes for subject, case in self.stored.items()}
-        return tuple(unseen_classes(self.study, self.cohort, {named.name: named.split for named in splits}, truths))
+        by_name = {named.name: named.split for named in splits}
+        return tuple(unseen_classes(self.study, self.cohort, by_name, self._drawn))
 
     def selection_notices(self, splits: Sequence[NamedSplit]) -> tuple[Problem, ...]:
         """Where the masks of a segmentation leave nothing to choose the best weights by, now that they are read."""
-        if self.study.task != "segmentation":
+        if not self._drawn:
             return ()  # the table has told
-        truths = {subject: case.classes for subject, case in self.stored.items()}
-        return selection_notices(self.study, self.cohort, {named.name: named.split for named in splits}, truths)
+        return selection_notices(self.study, self.cohort, {named.name: named.split for named in splits}, self._drawn)
 
     def padding_notices(self) -> tuple[Problem, ...]:
         """Whether cases are padded amid their values; only those that are smaller than a patch are looked at."""
@@ -193,8 +192,13 @@ class Workbench:
 
         A site of a federation may have such a table, for others have more; one that learns alone may not.
         """
-        if self.study.task == "segmentation" and not any(case.classes for case in self.stored.values()):
+        if self._drawn and not any(self._drawn.values()):
             raise InputError([no_foreground(self.study, self.cohort)])
+
+    @cached_property
+    def _drawn(self) -> dict[str, frozenset[int]]:
+        """By subject the classes of each mask; nothing where the truth is no mask."""
+        return {subject: case.classes for subject, case in self.stored.items() if case.has_label}
 
     @cached_property
     def cohort_digest(self) -> str:

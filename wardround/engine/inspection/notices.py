@@ -19,6 +19,7 @@ from wardround.engine.inspection.shapes import preprocessed_grid
 from wardround.engine.inspection.unseen import unseen_classes
 from wardround.engine.preprocessing.labels import classes_of, named_values
 from wardround.engine.study.models import Study
+from wardround.engine.targets import Written, target_of
 
 _SHOWN_SUBJECTS = 3
 _SHOWN_IMAGES = 10
@@ -172,7 +173,7 @@ def _padding(study: Study) -> str:
 def _without_file_names(study: Study, cohort: Cohort) -> Iterator[Problem]:
     """Subjects that can be trained with, and whose masks `predict` could not write."""
     found = [case.subject for case in cohort.cases if not names_a_file(case.subject)]
-    if found and study.task == "segmentation":
+    if found and target_of(study).written is Written.FILE:
         named = no_name_of_a_file(found[0], "")
         what = f"{len(found)} SubjectIDs cannot name files, as they must for predicted masks"
         what = named.what if len(found) == 1 else what
@@ -219,9 +220,8 @@ def _repeats(cohort: Cohort, compared: Comparison) -> Iterator[Problem]:
 
 def _absent_classes(study: Study, cohort: Cohort, splits: Mapping[str, Split]) -> Iterator[Problem]:
     """Classes that no case has, or none of those in a set: there they can be neither learned nor scored."""
-    if study.task != "classification":
-        return
-    for name, number in zip(study.class_names, study.class_values, strict=True):
+    for index, name in target_of(study).classes_in_table(study).items():
+        number = study.class_values[index]
         patients = sorted({case.patient for case in cohort.cases if case.value == str(number)})
         if not patients:
             yield Problem(f"no case has the class {name!r}", where=cohort.manifest.name)
@@ -246,7 +246,7 @@ def _flat(cohort: Cohort, facts: Mapping[str, CaseFacts]) -> Iterator[Problem]:
 
 def _masks(study: Study, cohort: Cohort, facts: Mapping[str, CaseFacts]) -> Iterator[Problem]:
     masks = {subject: fact.mask_values for subject, fact in facts.items() if fact.mask_values is not None}
-    if study.task != "segmentation" or not masks:
+    if not masks:
         return
     named = frozenset(classes_of(study))
     empty = [subject for subject, values in masks.items() if not values & named - {0}]
@@ -290,7 +290,7 @@ def require_foreground(study: Study, cohort: Cohort, facts: Mapping[str, CaseFac
     """A finding if no mask has a single voxel of a class: from such masks nothing can be learned."""
     masks = [fact.mask_values for fact in facts.values() if fact.mask_values is not None]
     named = frozenset(classes_of(study)) - {0}
-    if study.task == "segmentation" and masks and not any(values & named for values in masks):
+    if masks and not any(values & named for values in masks):
         findings.extend([no_foreground(study, cohort, sorted(frozenset[int]().union(*masks)))])
 
 

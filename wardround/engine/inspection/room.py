@@ -18,6 +18,7 @@ from wardround.engine.imaging.image import Geometry
 from wardround.engine.imaging.reading import read_header
 from wardround.engine.inspection.shapes import preprocessed_grid
 from wardround.engine.study import Study
+from wardround.engine.targets import target_of
 
 BUILDING_BYTES = 12
 """Per voxel and channel while a case is built: the voxels in the file's type and in float32, a step's input and
@@ -110,13 +111,12 @@ def room_for(study: Study, case: Case) -> int:
 
 
 def stored_bytes(study: Study, grid: Geometry) -> int:
-    """Disk that a case takes whose file has this grid: float32 channels and, for a segmentation, its mask, each with a
+    """Disk that a case takes whose file has this grid: float32 channels and, where there is one, its mask, each with a
     header; a description and a folder. Coordinates of the foreground depend on the mask, and count as one block."""
     voxels = _stored_voxels(study, grid)
     arrays = on_disk(_HEADER_BYTES + 4 * len(study.inputs) * voxels) + 2 * BLOCK_BYTES
-    if study.task != "segmentation":
-        return arrays
-    return arrays + on_disk(_HEADER_BYTES + voxels * (1 if len(study.class_values) <= 256 else 2)) + BLOCK_BYTES
+    truth = target_of(study).bytes_per_voxel(study)
+    return arrays + (on_disk(_HEADER_BYTES + voxels * truth) + BLOCK_BYTES if truth else 0)
 
 
 def _stored_voxels(study: Study, grid: Geometry) -> int:

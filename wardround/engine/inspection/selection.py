@@ -7,21 +7,17 @@ before the run starts.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
-
-import numpy as np
 
 from wardround.engine.basics.problems import Problem
 from wardround.engine.cohort.models import Case, Cohort, Split
 from wardround.engine.parts import Kind, Owner, answering, builtin_and_plugins
-from wardround.engine.preprocessing.labels import classes_of
 from wardround.engine.study.models import Study
+from wardround.engine.targets import target_of
 
-Truths = Mapping[str, frozenset[int]]
-"""By subject the indices in `Study.class_names` that its mask holds, or the one of its value."""
-_SIDE = 8
+Truths = Mapping[str, Collection[float]]
+"""By subject the indices in `Study.class_names` that its mask holds, or the one of its value, or its numbers."""
 _SHOWN = 3
 
 
@@ -30,7 +26,7 @@ def selection_notices(
 ) -> tuple[Problem, ...]:
     """What is worth knowing of the validation sets of some splits: in which the selecting metric is undefined, and
     which classes no mask of them has. Without `truths` only what the table says is known."""
-    known = _table_truths(study, cohort) if truths is None or study.task == "classification" else truths
+    known = _table_truths(study, cohort) or truths or {}
     sets = {name: split.validation for name, split in splits.items()}
     told = {name: [known[case.subject] for case in cases] for name, cases in sets.items() if _all(cases, known)}
     silent = [name for name, found in told.items() if not selects(study, found)]
@@ -39,23 +35,14 @@ def selection_notices(
     return (*_undefined(study, cohort, silent, told), *_missing_classes(study, cohort, heard, had))
 
 
-def selects(study: Study, truths: Sequence[Collection[int]]) -> bool:
-    """Whether the study's selecting metric has a value for cases with these classes, if a model is right about all."""
-    metric = _selecting(study)
-    if study.task == "segmentation":
-        present = {frozenset(found) for found in truths}
-        return any(_is_in(metric.name, _perfect(study, metric, found)) for found in present)
-    targets = np.array([min(found) for found in truths], dtype=np.int64)
-    certain = np.eye(len(study.class_names), dtype=np.float32)[targets]
-    with answering(_owner(metric)):
-        summaries = metric.summarise(certain, targets, study.class_names)
-        found = {name: summary.value for name, summary in summaries.items()}
-    return _is_in(metric.name, found)
+def selects(study: Study, truths: Sequence[Collection[float]]) -> bool:
+    """Whether the study's selecting metric has a value for cases with these contents, if a model is right about all."""
+    return _is_defined(study, _selecting(study), truths)
 
 
 def undefined_on_background(study: Study, metrics: Iterable[Any]) -> frozenset[str]:
     """The names of the metrics that have no value where truth and prediction are background throughout."""
-    return frozenset(metric.name for metric in metrics if not _is_in(metric.name, _perfect(study, metric, ())))
+    return frozenset(metric.name for metric in metrics if not _is_defined(study, metric, [()]))
 
 
 def _selecting(study: Study) -> Any:
@@ -67,14 +54,10 @@ def _owner(metric: Any) -> Owner:
     return builtin_and_plugins().find(Kind.METRIC, metric.name).owner
 
 
-def _perfect(study: Study, metric: Any, present: Collection[int]) -> Mapping[str, float]:
-    """Scores of a small mask with these classes against itself."""
-    axes = study.dimensions
-    row = np.repeat(np.array([0, *sorted(present)], dtype=np.uint16), _SIDE)
-    mask = np.ascontiguousarray(np.broadcast_to(row, (*(_SIDE,) * (axes - 1), len(row))))
+def _is_defined(study: Study, metric: Any, truths: Sequence[Collection[float]]) -> bool:
     with answering(_owner(metric)):
-        scores: Mapping[str, float] = metric.scores(mask, mask, (1.0,) * axes, study.class_names)
-        return scores
+        perfect = target_of(study).perfect_scores(study, metric, truths)
+        return any(_is_in(metric.name, scores) for scores in perfect)
 
 
 def _is_in(name: str, scores: Mapping[str, float]) -> bool:
@@ -82,11 +65,10 @@ def _is_in(name: str, scores: Mapping[str, float]) -> bool:
 
 
 def _table_truths(study: Study, cohort: Cohort) -> Truths:
-    """What the table says: the classes of a classification, and nothing of masks."""
-    if study.task != "classification":
-        return {}
-    index = {str(value): place for value, place in classes_of(study).items()}
-    return {case.subject: frozenset({index[case.value]}) for case in cohort.cases if case.value in index}
+    """What the table says: classes or numbers, and nothing of masks."""
+    target = target_of(study)
+    found = {case.subject: target.contents(study, case.value) for case in cohort.cases}
+    return {subject: contents for subject, contents in found.items() if contents is not None}
 
 
 def _all(cases: Sequence[Case], known: Truths) -> bool:
@@ -94,35 +76,25 @@ def _all(cases: Sequence[Case], known: Truths) -> bool:
 
 
 def _undefined(
-    study: Study, cohort: Cohort, silent: Sequence[str], told: Mapping[str, Sequence[Collection[int]]]
+    study: Study, cohort: Cohort, silent: Sequence[str], told: Mapping[str, Sequence[Collection[float]]]
 ) -> Iterator[Problem]:
-    by_reason: dict[str, list[str]] = defaultdict(list)
+    target, by_reason = target_of(study), dict[str, list[str]]()
     for name in silent:
-        by_reason[_reason(study, told[name])].append(name)
+        by_reason.setdefault(target.cause(study, told[name]), []).append(name)
     for reason, names in by_reason.items():
         what = f"{study.validation.select} is undefined in {_validation(names)}, {reason}, so it cannot choose weights"
         remedy = (
             "The last weights will be kept. To choose among validations, give the validation set cases "
-            f"{'of at least two classes' if study.task == 'classification' else 'with a class in their masks'}"
-            ", or let validation.select name another metric"
+            f"{target.selectable}, or let validation.select name another metric"
         )
         yield Problem(what, where=cohort.manifest.name, remedy=remedy)
 
 
-def _reason(study: Study, truths: Sequence[Collection[int]]) -> str:
-    if study.task == "segmentation":
-        return "where every mask is empty" if not any(truths) else "with these masks"
-    classes = sorted({index for found in truths for index in found})
-    return f"where every case is {study.class_names[classes[0]]!r}" if len(classes) == 1 else "with these cases"
-
-
 def _missing_classes(
-    study: Study, cohort: Cohort, told: Mapping[str, Sequence[Collection[int]]], had: frozenset[int]
+    study: Study, cohort: Cohort, told: Mapping[str, Sequence[Collection[float]]], had: frozenset[float]
 ) -> Iterator[Problem]:
     """Classes of a segmentation that some masks have, but none of a validation set: they are not chosen by."""
-    if study.task != "segmentation":
-        return
-    for index, name in enumerate(study.class_names[1:], start=1):
+    for index, name in target_of(study).classes_in_masks(study).items():
         without = [place for place, found in told.items() if not any(index in present for present in found)]
         if without and index in had:
             what = f"no mask of {_validation(without)} has the class {name!r}: weights are chosen without it"

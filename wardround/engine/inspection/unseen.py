@@ -9,6 +9,7 @@ from wardround.engine.cohort.models import Cohort, Split
 from wardround.engine.inspection.selection import Truths
 from wardround.engine.study.labels import spoken
 from wardround.engine.study.models import Study
+from wardround.engine.targets import target_of
 
 _SCORED = (
     "where a model finds it all the same, that image has the worst score for it, which is in the mean over the "
@@ -18,10 +19,10 @@ _SCORED = (
 
 def unseen_classes(study: Study, cohort: Cohort, splits: Mapping[str, Split], truths: Truths) -> Iterator[Problem]:
     """What is worth knowing of classes without a voxel, once the masks are read: `truths` has those of each case."""
-    if study.task != "segmentation" or not truths:
+    if not truths:
         return
     had = frozenset(index for found in truths.values() for index in found)
-    for index, name in enumerate(study.class_names[1:], start=1):
+    for index, name in target_of(study).classes_in_masks(study).items():
         without = [place for place, split in splits.items() if not _is_taught(index, split, truths)]
         if index not in had:
             yield Problem(

@@ -83,11 +83,11 @@ def _on(device: torch.device, weights: tuple[float, ...]) -> Tensor:
 
 
 def _truth(outputs: Tensor, batch: Batch) -> Tensor:
-    """The truth that fits the outputs: masks for dense ones, targets for vectors."""
-    name, truth = ("label", batch.label) if outputs.ndim > 2 else ("target", batch.target)
-    if truth is None:
+    """The truth that fits the outputs: masks for dense ones, categories for vectors."""
+    name = "mask" if outputs.ndim > 2 else "category"
+    if name not in batch.truth:
         raise ValueError(f"outputs of shape {tuple(outputs.shape)} need a batch with a {name}")
-    return truth
+    return batch.truth[name]
 
 
 def _flat(outputs: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
-from typing import Protocol, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
 
@@ -35,8 +35,23 @@ class SegmentationMetric(Protocol):
         ...
 
 
+class VectorMetric(Protocol):
+    """Scores a cohort's vectors: class probabilities beside indices of classes, or numbers beside numbers."""
+
+    name: str
+
+    def case_scores(self, vector: np.ndarray, truth: Any) -> dict[str, float]:
+        """Scores of one case with a vector (outputs,); empty if the metric is not defined for a single case."""
+        ...
+
+    def summarise(self, vectors: np.ndarray, truths: np.ndarray, names: Sequence[str]) -> Mapping[str, Summary]:
+        """Scores of a cohort with vectors (cases, outputs) and truths (cases, ...); empty where undefined. `names`
+        are those of the outputs."""
+        ...
+
+
 class ClassificationMetric(Protocol):
-    """Scores a cohort's class probabilities."""
+    """Scores a cohort's class probabilities: a `VectorMetric` whose truths are indices of classes."""
 
     name: str
 
@@ -51,7 +66,7 @@ class ClassificationMetric(Protocol):
         ...
 
 
-Metric: TypeAlias = SegmentationMetric | ClassificationMetric
+Metric: TypeAlias = SegmentationMetric | ClassificationMetric | VectorMetric
 
 
 def build_metrics(study: Study) -> tuple[Metric, ...]:
@@ -79,22 +94,22 @@ def mask_scores(
     return cast(dict[str, float], _scores(study, metrics, score, Real))
 
 
-def case_scores(study: Study, metrics: Sequence[Metric], probabilities: np.ndarray, target: int) -> dict[str, float]:
-    """All scores of one case with probabilities (classes,), as `mask_scores`."""
+def case_scores(study: Study, metrics: Sequence[Metric], vector: np.ndarray, truth: Any) -> dict[str, float]:
+    """All scores of one case with a vector (outputs,), as `mask_scores`."""
 
     def score(metric: Metric) -> object:
-        return cast(ClassificationMetric, metric).case_scores(probabilities, target)
+        return cast(VectorMetric, metric).case_scores(vector, truth)
 
     return cast(dict[str, float], _scores(study, metrics, score, Real))
 
 
 def cohort_scores(
-    study: Study, metrics: Sequence[Metric], probabilities: np.ndarray, targets: np.ndarray
+    study: Study, metrics: Sequence[Metric], vectors: np.ndarray, truths: np.ndarray
 ) -> dict[str, Summary]:
-    """All scores of a cohort with probabilities (cases, classes), as `mask_scores`."""
+    """All scores of a cohort with vectors (cases, outputs), as `mask_scores`."""
 
     def score(metric: Metric) -> object:
-        return cast(ClassificationMetric, metric).summarise(probabilities, targets, study.class_names)
+        return cast(VectorMetric, metric).summarise(vectors, truths, study.outputs)
 
     return cast(dict[str, Summary], _scores(study, metrics, score, Summary))
 

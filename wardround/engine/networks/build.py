@@ -11,6 +11,7 @@ from wardround.engine.networks.layers import NORMS
 from wardround.engine.parts import BreachError, Kind, answering
 from wardround.engine.parts.networks import network_of
 from wardround.engine.study import Study
+from wardround.engine.targets import target_of
 
 _NORM_BASES = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm, nn.LocalResponseNorm)
 
@@ -18,15 +19,15 @@ _NORM_BASES = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RM
 def build_network(study: Study) -> nn.Module:
     """The study's network on the CPU, in training mode.
 
-    Maps (samples, inputs, *patch) to logits: (samples, classes, *patch) for a segmentation, (samples, classes) for a
-    classification. The initial weights are a function of the study's model, its channels and its seed; no random state
-    outside is read or changed. Raises `InputError` if the network has a norm layer other than the one that the study
-    names.
+    Maps (samples, inputs, *patch) to (samples, outputs, *patch) where each voxel has its own truth, and to
+    (samples, outputs) elsewhere: logits of classes, or numbers. The initial weights are a function of the study's
+    model, its channels and its seed; no random state outside is read or changed. Raises `InputError` if the network has
+    a norm layer other than the one that the study names.
     """
     part = study.model.part(Kind.NETWORK)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(torch_seed(study.seed, "network"))
-        network = part.make(study.model.parameters, len(study.inputs), len(study.class_names))
+        network = part.make(study.model.parameters, len(study.inputs), len(study.outputs))
     with answering(part.owner):
         return _checked(network, study)
 
@@ -39,12 +40,11 @@ def _checked(network: object, study: Study) -> nn.Module:
 
 
 def logits_of(study: Study, network: nn.Module, images: Tensor) -> Tensor:
-    """The study's network on images: (samples, classes, *grid) for a segmentation, (samples, classes) for a
-    classification. A network that fails, or gives something else, is told as its package's."""
+    """The study's network on images: (samples, outputs, *grid) where each voxel has its own truth, or else
+    (samples, outputs). A network that fails, or gives something else, is told as its package's."""
     with answering(study.model.part(Kind.NETWORK).owner):
         outputs: object = network(images)
-        grid = images.shape[2:] if study.task == "segmentation" else ()
-        expected = (len(images), len(study.class_names), *grid)
+        expected = (len(images), len(study.outputs), *target_of(study).grid(images.shape[2:]))
         if not isinstance(outputs, Tensor):
             raise BreachError(f"a {type(outputs).__name__}", f"a tensor of shape {expected}")
         if outputs.shape != expected or not outputs.is_floating_point():

@@ -6,7 +6,7 @@ from functools import cache
 from importlib.metadata import entry_points
 
 from wardround.engine.basics.problems import Findings
-from wardround.engine.parts import augmentation, losses, metrics, networks, optimization, preprocessing
+from wardround.engine.parts import augmentation, losses, metrics, networks, optimization, preprocessing, tasks
 from wardround.engine.parts.installed import rows_of
 from wardround.engine.parts.registry import Registry
 
@@ -18,6 +18,7 @@ FAMILIES = (
     losses.classic,
     *(metrics.segmentation, metrics.classification),
     *(optimization.optimizers, optimization.schedules),
+    *(tasks.segmentation, tasks.classification),
 )
 """The modules with the rows of Wardround's own parts."""
 

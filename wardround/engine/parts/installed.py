@@ -103,3 +103,6 @@ def _flaws(entry: EntryPoint, row: object) -> Iterator[Problem]:
     if not (isinstance(row.implementation, str) and all(row.implementation.partition(":"))):
         expected = "a text of the form `package.implementation:Name`"
         yield Problem(f"{start} no implementation", got=repr(row.implementation), expected=expected, remedy=_TELL)
+    if row.kind == Kind.TASK and not (isinstance(row.truth, str) and all(row.truth.partition(":"))):
+        expected = "a text of the form `package.module:TARGET`, which says what a study of this task learns from"
+        yield Problem(f"{start} no kind of truth", got=repr(row.truth), expected=expected, remedy=_TELL)

@@ -31,6 +31,7 @@ class Kind(StrEnum):
     OPTIMIZER = "optimizer"
     SCHEDULE = "schedule"
     STRATEGY = "strategy"
+    TASK = "task"
 
 
 STUDY_KINDS: tuple[Kind, ...] = tuple(kind for kind in Kind if kind is not Kind.STRATEGY)
@@ -44,6 +45,7 @@ _KEYS: Mapping[Kind, str] = {
     Kind.OPTIMIZER: "training.optimizer",
     Kind.SCHEDULE: "training.schedule",
     Kind.STRATEGY: "strategy",
+    Kind.TASK: "task",
 }
 """The key of a study, or of a federation, that names a part of each kind."""
 _WORDS: Mapping[Kind, str] = {
@@ -55,6 +57,7 @@ _WORDS: Mapping[Kind, str] = {
     Kind.OPTIMIZER: "optimizer",
     Kind.SCHEDULE: "schedule",
     Kind.STRATEGY: "strategy",
+    Kind.TASK: "task",
 }
 
 
@@ -102,6 +105,7 @@ class Part:
         tasks: the tasks that it serves; empty means all.
         higher_is_better: for metrics, which direction is better.
         bounds: for metrics, the range of a score; what lies outside it neither leaves a hospital nor is believed.
+        truth: for tasks, `module:attribute` of the kind of truth (`engine.targets.Target`), which loads no torch.
         package: name and release of the installed package that it comes from; empty for Wardround's own parts.
     """
 
@@ -112,6 +116,7 @@ class Part:
     tasks: frozenset[str] = frozenset()
     higher_is_better: bool = True
     bounds: Bounds = ANY_SCORE
+    truth: str = ""
     package: str = ""
 
     @property
@@ -128,11 +133,18 @@ class Part:
 
     def load(self) -> Any:
         """Import and return the implementation. Raises `InputError` that names the package of one that cannot be."""
-        module, _, attribute = self.implementation.partition(":")
-        with answering(self.owner):
-            return getattr(import_module(module), attribute)
+        return self._found(self.implementation)
+
+    def load_truth(self) -> Any:
+        """Import and return a task's kind of truth. Raises as `load` does."""
+        return self._found(self.truth)
 
     def make(self, *arguments: Any) -> Any:
         """What the implementation gives for these arguments, the parameters first. Raises as `load` does."""
         with answering(self.owner):
             return self.load()(*arguments)
+
+    def _found(self, address: str) -> Any:
+        module, _, attribute = address.partition(":")
+        with answering(self.owner):
+            return getattr(import_module(module), attribute)

@@ -1,6 +1,6 @@
 """Steps that run once per case, in the study's order, and the way back to the grid of the file."""
 
-from wardround.engine.preprocessing.cases import read_sample, target_index
+from wardround.engine.preprocessing.cases import read_sample, told_of
 from wardround.engine.preprocessing.native import only_rearranged, to_native
 from wardround.engine.preprocessing.pipeline import Pipeline, other_versions
 from wardround.engine.preprocessing.sample import Sample, Step
@@ -12,6 +12,6 @@ __all__ = [
     "only_rearranged",
     "other_versions",
     "read_sample",
-    "target_index",
     "to_native",
+    "told_of",
 ]

@@ -20,6 +20,7 @@ from wardround.engine.preprocessing.labels import class_indices, label_problem, 
 from wardround.engine.preprocessing.regridding import regridding
 from wardround.engine.preprocessing.sample import Sample
 from wardround.engine.study import Study
+from wardround.engine.targets import Told, target_of
 
 
 @contextlib.contextmanager
@@ -116,19 +117,11 @@ def _joined(images: list[Image]) -> Image:
     return Image(data, first.geometry)
 
 
-def target_index(study: Study, case: Case) -> int | None:
-    """The index in `Study.class_names` of a classification's truth; None without one, and for other tasks."""
-    if study.task != "classification" or case.value is None:
-        return None
-    try:
-        return study.class_values.index(int(case.value))
-    except ValueError:
-        raise InputError.one(
-            "this class is not in the study",
-            where=f"{case.name}, ValueToPredict",
-            got=repr(case.value),
-            expected=", ".join(map(str, study.class_values)),
-        ) from None
+def told_of(study: Study, case: Case) -> Told:
+    """What the table tells of a case's truth. Raises `InputError` that names the case where the study knows no such
+    value."""
+    with naming(case):
+        return target_of(study).told(study, case.value)
 
 
 def _channel_problems(study: Study, case: Case, images: list[Image]) -> list[Problem]:
@@ -191,7 +184,7 @@ def count_broken(data: np.ndarray) -> int:
 
 def _read_classes(study: Study, case: Case, source_of: Callable[[Path], Source]) -> tuple[np.ndarray, Geometry] | None:
     """The mask as indices in `Study.class_names`, uint8 where they fit, and its grid."""
-    if study.task != "segmentation" or case.label is None:
+    if case.label is None or not target_of(study).on_grid:
         return None
     mask, geometry = read_label(source_of(case.label))
     return _to_indices(study, case, mask), geometry

@@ -8,17 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from wardround.engine.cohort import Case
-from wardround.engine.experiments.prediction import CasePrediction
+from wardround.engine.experiments.results import CasePrediction
 from wardround.engine.imaging import read_header
 from wardround.engine.imaging.image import Space
 from wardround.engine.metrics.scores import CaseScores
 from wardround.engine.parts import Kind
-from wardround.engine.preprocessing import target_index
+from wardround.engine.preprocessing import told_of
 from wardround.engine.report.page import Page, Panel, number
 from wardround.engine.report.panels import Scene, outline_keys, panel_png
 from wardround.engine.report.units import Units, in_colour
 from wardround.engine.report.views import View, main_view, telling_index, views_of
 from wardround.engine.study import Study
+from wardround.engine.targets import row_target_of
 
 _MOST_CLASSES = 6
 
@@ -133,7 +134,9 @@ def _place_of(study: Study, letter: str) -> int:
 
 def _heading(prediction: CasePrediction, role: str, scores: Mapping[str, float], study: Study) -> str:
     case = prediction.case
-    told = _verdict(prediction, study) if prediction.probabilities is not None else _score(case, scores, study)
+    told = _score(case, scores, study)
+    if prediction.vector is not None:
+        told = row_target_of(study).verdict(study, prediction.vector, told_of(study, case))
     return f"{case.subject}: {told}" + (f", {role}" if role else "")
 
 
@@ -150,11 +153,3 @@ def _score(case: Case, scores: Mapping[str, float], study: Study) -> str:
         each = f"worst class {worst.removeprefix(f'{select}.')} {number(classes[worst])}"
     named = Units.of_cases(study, [case]).named(select)
     return f"{named} {number(scores[select])}" + (f" ({each})" if len(classes) > 1 else "")
-
-
-def _verdict(prediction: CasePrediction, study: Study) -> str:
-    assert prediction.probabilities is not None
-    found = int(np.argmax(prediction.probabilities))
-    truth = target_index(study, prediction.case)
-    known = f"truth {study.class_names[truth]}, " if truth is not None else ""
-    return f"{known}prediction {study.class_names[found]} ({float(prediction.probabilities[found]):.0%})"

@@ -20,6 +20,7 @@ from wardround.engine.report.views import View, main_view, telling_index
 from wardround.engine.sampling.batch import Batch
 from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
+from wardround.engine.targets import Told, target_of
 
 _NOTE = "Left: the preprocessed image and where the patch is taken. Right: the patch as the network sees it, augmented."
 _LONGEST_SUBJECT = 40
@@ -58,9 +59,7 @@ def _whole(study: Study, patch: Drawn, channel: int, sites: Mapping[str, str]) -
     stored, size = patch.stored, study.patches.size
     view = main_view(stored.geometry, patch.space)
     index = _index(view, patch, size)
-    named = [_subject(patch), sites.get(patch.case.subject, "")]
-    if stored.target is not None:
-        named.append(study.class_names[stored.target])
+    named = [_subject(patch), sites.get(patch.case.subject, ""), target_of(study).spoken(study, Told.of(stored))]
     return Scene(
         plane_image(stored.image, view, index, study, channel),
         view.spacing,

@@ -13,7 +13,8 @@ from wardround.engine.experiments.fit import Metrics, RunResult
 from wardround.engine.experiments.folds import LEADERBOARD, Leaderboard, is_leaderboard, scores_of
 from wardround.engine.experiments.history import HistoryRow
 from wardround.engine.experiments.models import load_model
-from wardround.engine.experiments.prediction import CasePrediction, predict_case
+from wardround.engine.experiments.prediction import predict_case
+from wardround.engine.experiments.results import CasePrediction
 from wardround.engine.experiments.workbench import Workbench
 from wardround.engine.metrics.scores import Evaluation
 from wardround.engine.report.cases import add_pictures

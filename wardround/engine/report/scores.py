@@ -10,8 +10,9 @@ from wardround.engine.parts import Kind
 from wardround.engine.report.figures import spread
 from wardround.engine.report.page import Page, number
 from wardround.engine.report.units import Units
-from wardround.engine.report.words import LOSS, UNDEFINED, counted, selecting_first, why_undefined
+from wardround.engine.report.words import LOSS, UNDEFINED, counted, selecting_first
 from wardround.engine.study import Study
+from wardround.engine.targets import target_of
 
 MOST_ROWS = 1_000
 """Cases on a page: a browser has trouble with a hundred thousand, and nobody reads them."""
@@ -57,7 +58,7 @@ def add_cases(page: Page, cases: Sequence[CaseScores], study: Study, units: Unit
         [case.subject, *(number(case.scores[name]) if name in case.scores else UNDEFINED for name in names)]
         for case in ranked(cases, study)[:MOST_ROWS]
     ]
-    lacking = f" {why_undefined(study.task)}" if any(UNDEFINED in row for row in rows) else ""
+    lacking = f" {target_of(study).why_undefined}" if any(UNDEFINED in row for row in rows) else ""
     page.table(
         ["case", *map(units.named, names)],
         rows,

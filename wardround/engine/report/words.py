@@ -17,10 +17,3 @@ def counted(number: int, thing: str) -> str:
 def selecting_first(names: Iterable[str], select: str) -> tuple[str, ...]:
     """Names of scores as people look for them: the selecting metric, its classes, the others, and the loss last."""
     return tuple(sorted(names, key=lambda name: (name.partition(".")[0] != select, name == LOSS)))
-
-
-def why_undefined(task: str) -> str:
-    """Why a case or a cohort may lack a score, in a sentence."""
-    if task == "segmentation":
-        return "Undefined: neither truth nor prediction has the class."
-    return "Undefined: all cases are of one class, or the score is of a whole cohort."

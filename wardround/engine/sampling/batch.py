@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -35,19 +36,37 @@ class Batch:
     Attributes:
         keys: one per sample.
         image: float32, (samples, channels, *patch).
-        label: (samples, *patch), class indices; None for tasks without masks. In the narrowest type that holds the
-            study's classes (`label_type`) until the batch lies where it is learnt from; int64 from there on.
-        target: int64, (samples,), class indices; None for tasks without them.
+        truth: by the names of the study's kind of truth (`Target.forms`), each with the samples first. Whole numbers
+            are in the narrowest type that holds them until the batch lies where it is learnt from; int64 from there on.
         surroundings: one per sample; none where nothing is known of them: then voxels are cubes, and 0 lies outside.
     """
 
     keys: tuple[SampleKey, ...]
     image: torch.Tensor
-    label: torch.Tensor | None
-    target: torch.Tensor | None
+    truth: Mapping[str, torch.Tensor]
     surroundings: tuple[Surroundings, ...] = ()
 
+    @property
+    def label(self) -> torch.Tensor | None:
+        """(samples, *patch), the indices of the voxels' classes; None where the truth is no mask."""
+        return self.truth.get("mask")
 
-def label_type(classes: int) -> torch.dtype:
-    """The narrowest type for masks of so many classes, so that little memory is moved: one byte a voxel up to 256."""
-    return torch.uint8 if classes <= 256 else torch.int32
+    @property
+    def target(self) -> torch.Tensor | None:
+        """(samples,), the indices of the samples' classes; None where the truth is no category."""
+        return self.truth.get("category")
+
+    def with_truth(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
+        """The batch with each tensor of its truth changed."""
+        return replace(self, truth={name: change(tensor) for name, tensor in self.truth.items()})
+
+    def one(self, place: int) -> Batch:
+        """The sample at a place, as a batch of its own."""
+        only = slice(place, place + 1)
+        truth = {name: tensor[only] for name, tensor in self.truth.items()}
+        return Batch(self.keys[only], self.image[only], truth, self.surroundings[only])
+
+
+def widened(tensor: torch.Tensor) -> torch.Tensor:
+    """Whole numbers as int64, as a loss takes them; others as they are."""
+    return tensor if tensor.is_floating_point() else tensor.long()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -11,13 +11,14 @@ import torch
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.randomness import stream
 from wardround.engine.imaging.readable import copy_region
-from wardround.engine.sampling.batch import Batch, SampleKey, Surroundings, label_type
+from wardround.engine.sampling.batch import Batch, SampleKey, Surroundings
 from wardround.engine.sampling.memory import BatchMemory
 from wardround.engine.sampling.order import EpochOrder
 from wardround.engine.sampling.padding import padding_of
 from wardround.engine.sampling.patches import PatchPlan
 from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
+from wardround.engine.targets import Form, target_of
 
 
 class PatchSource:
@@ -36,10 +37,10 @@ class PatchSource:
         self._cases = {case.digest: case for case in cases}
         self._plan = PatchPlan(study.patches.size, study.patches.foreground)
         self._order = EpochOrder(study.seed, self._cases, study.patches.per_case)
-        self._labelled = study.task == "segmentation"
-        size = study.patches.size
+        self._target = target_of(study)
+        self._forms, size = self._target.forms(study), study.patches.size
         self._images = BatchMemory((self._batch_size, len(study.inputs), *size), torch.float32)
-        self._labels = BatchMemory((self._batch_size, *size), label_type(len(study.class_names)))
+        self._truths = {name: self._memory(form) for name, form in self._forms.items()}
         self._require_truth(cases)
 
     @property
@@ -62,15 +63,15 @@ class PatchSource:
     def patches(self, keys: tuple[SampleKey, ...]) -> Batch:
         """The patches of samples, as many as a batch holds; as `batch` gives them."""
         image = self._images.tensor()
-        label = self._labels.tensor() if self._labelled else None
+        truth = {name: memory.tensor() for name, memory in self._truths.items()}
         for place, key in enumerate(keys):
             try:
-                self._fill(key, image[place].numpy(), None if label is None else label[place].numpy())
+                self._fill(key, image[place].numpy(), {name: each[place].numpy() for name, each in truth.items()})
             except Exception as error:
                 error.add_note(f"while taking patch {key.draw} of case {key.case}")
                 raise
         surroundings = tuple(self._surroundings(self._cases[key.case]) for key in keys)
-        return Batch(keys, image, label, self._targets(keys), surroundings)
+        return Batch(keys, image, truth, surroundings)
 
     def corner(self, key: SampleKey) -> tuple[int, ...]:
         """A patch's first voxel in its case; negative along an axis that is shorter than the patch."""
@@ -86,13 +87,19 @@ class PatchSource:
         )
         return {int(index) for index in np.unique(case.label[inside])} - {0}
 
-    def _fill(self, key: SampleKey, image: np.ndarray, label: np.ndarray | None) -> None:
+    def _memory(self, form: Form) -> BatchMemory:
+        shape = self._study.patches.size if form.on_grid else form.shape
+        return BatchMemory((self._batch_size, *shape), getattr(torch, form.dtype))
+
+    def _fill(self, key: SampleKey, image: np.ndarray, truth: Mapping[str, np.ndarray]) -> None:
         case = self._cases[key.case]
         corner = self.corner(key)
         copy_region(case.voxels, corner, image, self._surroundings(case).padding)
-        mask = case.mask
-        if label is not None and mask is not None:
-            copy_region(mask, corner, label[None])
+        for name, held in self._target.held(case).items():
+            if self._forms[name].on_grid:
+                copy_region(held, corner, truth[name][None])
+            else:
+                truth[name][...] = held
 
     def _surroundings(self, case: StoredCase) -> Surroundings:
         known = self._known.get(case.digest)
@@ -101,13 +108,8 @@ class PatchSource:
             self._known[case.digest] = known
         return known
 
-    def _targets(self, keys: tuple[SampleKey, ...]) -> torch.Tensor | None:
-        if self._labelled:
-            return None
-        return torch.tensor([self._cases[key.case].target for key in keys], dtype=torch.int64)
-
     def _require_truth(self, cases: Sequence[StoredCase]) -> None:
-        lacking = [case for case in cases if not (case.has_label if self._labelled else case.target is not None)]
+        lacking = [case for case in cases if not self._target.is_known(case)]
         if lacking:
-            what = "a mask" if self._labelled else "a value"
-            raise InputError.one(f"a case to learn from has not {what}", where=f"case {lacking[0].digest[:12]}")
+            what = f"a case to learn from has no {self._target.noun}"
+            raise InputError.one(what, where=f"case {lacking[0].digest[:12]}", remedy=self._target.remedy)

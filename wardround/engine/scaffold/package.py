@@ -14,7 +14,7 @@ from string import Template
 from wardround import __version__
 from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.problems import Findings, did_you_mean
-from wardround.engine.parts import STUDY_KINDS, Kind, builtin_and_plugins
+from wardround.engine.parts import Kind, builtin_and_plugins
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
@@ -46,6 +46,8 @@ _USES: Mapping[Kind, str] = {
     Kind.SCHEDULE: "training: {{schedule: {name}}}",
 }
 """Where a study names a part of each kind, beside what else it says there."""
+SCAFFOLDED: tuple[Kind, ...] = tuple(_USES)
+"""The kinds of which a package can be written."""
 
 
 def new_part(word: str, name: str, folder: Path | None) -> PartPackage:
@@ -66,9 +68,9 @@ def new_part(word: str, name: str, folder: Path | None) -> PartPackage:
 
 def _check(word: str, name: str, target: Path) -> None:
     findings = Findings()
-    if word not in STUDY_KINDS:
-        kinds = ", ".join(STUDY_KINDS)
-        remedy = did_you_mean(word, STUDY_KINDS)
+    if word not in SCAFFOLDED:
+        kinds = ", ".join(SCAFFOLDED)
+        remedy = did_you_mean(word, SCAFFOLDED)
         findings.add("unknown kind of part", got=repr(word), expected=f"one of {kinds}", remedy=remedy)
     if not _NAME.fullmatch(name) or keyword.iskeyword(name) or name.endswith("_"):
         findings.add(
@@ -77,7 +79,7 @@ def _check(word: str, name: str, target: Path) -> None:
             expected="lower-case letters, digits and _, at most 40, a letter first, and no word of Python's own",
             remedy="Choose a name such as `focal_dice`",
         )
-    elif word in STUDY_KINDS:
+    elif word in SCAFFOLDED:
         _check_free(Kind(word), name, findings)
     if target.exists() or target.is_symlink():
         remedy = "Choose another folder with --out, or remove this one"

@@ -29,6 +29,7 @@ class StoredCase:
         native: the grid of the file that it came from.
         target: index of the class in `Study.class_names` for classification, or None.
         folder: where the arrays lie.
+        numbers: one for each of `Study.outputs` where those are numbers, in the unit of the table; empty otherwise.
         content: digests of the decoded image and truth; of all rows that say and show the same they are the same.
     """
 
@@ -40,6 +41,7 @@ class StoredCase:
     native: Geometry
     target: int | None
     folder: Path
+    numbers: tuple[float, ...] = ()
 
     @property
     def voxels(self) -> Readable:

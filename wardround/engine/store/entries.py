@@ -21,6 +21,7 @@ from wardround.engine.imaging.image import Geometry
 from wardround.engine.preprocessing import Sample
 from wardround.engine.store.mapping import BrokenArrayError, map_array, write_array
 from wardround.engine.store.shelf import SHELF, Arrays
+from wardround.engine.targets import Told
 
 FORMAT: Literal[1] = 1
 """Grows whenever the layout of an entry changes; enters the key."""
@@ -46,6 +47,7 @@ class Description(Closed):
     native: Geometry
     target: int | None
     hashes: Annotated[dict[str, str], Added("0.2.0")] = Field(default_factory=dict)
+    numbers: Annotated[tuple[float, ...], Added("0.3.0")] = ()
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Content:
     digest: str
     sample: Sample
     native: Geometry
-    target: int | None
+    told: Told
 
     @property
     def bytes(self) -> int:
@@ -167,7 +169,8 @@ def _describe(content: Content, foreground: dict[int, int], hashes: dict[str, st
         foreground=foreground,
         geometry=content.sample.image.geometry,
         native=content.native,
-        target=content.target,
+        target=content.told.category,
+        numbers=content.told.numbers,
         hashes=hashes,
     )
 

@@ -27,6 +27,7 @@ class MappedCase(StoredCase):
             "geometry": description.geometry,
             "native": description.native,
             "target": description.target,
+            "numbers": description.numbers,
             "folder": folder,
             "_description": description,
             "_heal": heal,

@@ -7,7 +7,7 @@ from pydantic import JsonValue
 from wardround.engine.basics.canonical import canonical_json, sha256_hex
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import Case, twins
-from wardround.engine.preprocessing import Pipeline, Sample, read_sample, target_index
+from wardround.engine.preprocessing import Pipeline, Sample, read_sample, told_of
 from wardround.engine.preprocessing.cases import count_broken, naming
 from wardround.engine.store.entries import FORMAT, Content
 from wardround.engine.store.reading import Reading
@@ -54,7 +54,7 @@ def prepare(study: Study, case: Case, digest: str, reading: Reading) -> tuple[Co
     broken = count_broken(processed.image.data)
     if broken:
         raise InputError.one("preprocessing gave values that are not numbers", where=case.name, got=f"{broken:,}")
-    return Content(study.study, digest, processed, native, target_index(study, case)), decoded
+    return Content(study.study, digest, processed, native, told_of(study, case)), decoded
 
 
 def sample_of(study: Study, case: Case, reading: Reading) -> Sample:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from wardround.engine.parts import BreachError, Kind, Parameters, builtin_and_plugins
 from wardround.engine.parts.axes import per_axis
 from wardround.engine.parts.setting import Setting
-from wardround.engine.study.expectations import Location, flow
-from wardround.engine.study.labels import BACKGROUND, listed
-from wardround.engine.study.located_problems import Flaw, written
+from wardround.engine.study.expectations import Location
+from wardround.engine.study.located_problems import Flaw
 from wardround.engine.study.part_names import PartUse
 
 if TYPE_CHECKING:
@@ -20,55 +19,10 @@ if TYPE_CHECKING:
 
 def inconsistencies(study: Study) -> Iterator[Flaw]:
     """Everything in a study of sound sections that does not fit together."""
-    yield from _classes(study)
+    yield from study.truth.flaws(study)
     yield from _tasks(study)
     yield from _axes(study)
     yield from _of_parts(study)
-
-
-def _classes(study: Study) -> Iterator[Flaw]:
-    if study.task == "segmentation":
-        yield from _background(study)
-        return
-    if len(study.classes) < 2:
-        yield Flaw(
-            ("classes",),
-            "a classification needs at least two classes",
-            "1",
-            "2 or more",
-            remedy="Name the other class too, for example `classes: {healthy: 0, ill: 1}`",
-        )
-    if study.rest != "error":
-        yield Flaw(
-            ("rest",),
-            "a classification has no background",
-            written(study.rest),
-            "no `rest`",
-            remedy="Take the line out. Leave rows with other values out of the table, or list their values in a class, "
-            "such as `ill: [1, 2]`",
-        )
-
-
-def _background(study: Study) -> Iterator[Flaw]:
-    for name, values in study.classes.items():
-        if name.lower() == BACKGROUND:
-            yield Flaw(
-                ("classes", name),
-                "the background of a segmentation is no class",
-                flow(values),
-                "classes of the foreground only",
-                remedy="Take the line out: 0 is background without being named; with `rest: background` so is every "
-                "value that no class has",
-            )
-        elif 0 in listed(values):
-            alone = len(listed(values)) == 1
-            yield Flaw(
-                ("classes", name),
-                "0 is the background of a segmentation and cannot have a name",
-                flow(values),
-                "1 or more",
-                remedy=f"Take the {'line' if alone else '0'} out: what has no class is background",
-            )
 
 
 def named_parts(study: Study) -> Iterator[tuple[Location, Kind, PartUse]]:
@@ -86,11 +40,13 @@ def named_parts(study: Study) -> Iterator[tuple[Location, Kind, PartUse]]:
 
 
 def _tasks(study: Study) -> Iterator[Flaw]:
+    row = builtin_and_plugins().find(Kind.TASK, study.task)
+    lent = row.tasks | {row.name}
     for location, kind, use in named_parts(study):
         tasks = use.part(kind).tasks
-        if tasks and study.task not in tasks:
+        if tasks and not tasks & lent:
             served = ", ".join(sorted(tasks))
-            known = [part.name for part in builtin_and_plugins().parts(kind) if part.serves(study.task)]
+            known = [part.name for part in builtin_and_plugins().parts(kind) if any(map(part.serves, lent))]
             what, expected = f"the {kind} {use.name!r} serves {served} only", f"one for {study.task}"
             yield Flaw(location, what, f"`{use.name}`", expected, remedy=f"Write one of {', '.join(known)}")
 

@@ -34,15 +34,23 @@ def listed(values: Values) -> tuple[int, ...]:
     return values if isinstance(values, tuple) else (values,)
 
 
-def classes_instead(value: Any, task: str) -> str:
-    """How classes are written that were written as a list, as one text, or without numbers; empty for anything else."""
+def by_value(classes: Mapping[str, Values]) -> dict[str, tuple[int, ...]]:
+    """All values of each class, the class with the least first value first."""
+    named = {name: listed(values) for name, values in classes.items()}
+    return dict(sorted(named.items(), key=lambda each: each[1][0]))
+
+
+def classes_instead(value: Any, first: int) -> str:
+    """How classes are written that were written as a list, as one text, or without numbers; empty for anything else.
+
+    `first` is the least value that a class may have: 1 in masks, where 0 is the background.
+    """
     entries = _entries(value)
     if not entries:
         return ""
     together = joined([_named(each) for each in entries])
     if together:
         return without_dashes("classes: ", together)
-    first = 1 if task == "segmentation" else 0
     return _from_numbers(entries, first) or _from_names(entries, first)
 
 

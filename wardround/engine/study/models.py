@@ -23,7 +23,7 @@ from wardround.engine.parts.networks import network_of
 from wardround.engine.parts.preprocessing import StepParameters, step_of
 from wardround.engine.study.consistency import inconsistencies
 from wardround.engine.study.expectations import flow
-from wardround.engine.study.labels import BACKGROUND, ClassValues, Rest, Values, classes_instead, listed, shared_values
+from wardround.engine.study.labels import ClassValues, Rest, Values, classes_instead, shared_values
 from wardround.engine.study.located_problems import WRONG_VALUE, Flaw, flawed, flaws_of, written
 from wardround.engine.study.part_names import (
     Answer,
@@ -36,6 +36,7 @@ from wardround.engine.study.part_names import (
     ScheduleUse,
     likely_parts,
 )
+from wardround.engine.study.truths import KindOfTruth, TaskName, likely_truth, truth_of_task
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._&+-]{0,63}$")]
 PositiveInt = Annotated[int, Field(ge=1)]
@@ -170,17 +171,17 @@ class Inference(Frozen):
 class Study(Frozen):
     """A whole study. `digest` is the SHA-256 of its canonical form with all defaults filled in.
 
-    classes: each name with the value, or the list of values, that stands for it in masks or in the table; the first
-    value of a list is the one that predictions are written with. rest: what values of a mask that no class names are,
-    an error or background.
+    task: what is predicted, by the name of a task that is installed. classes: each name with the value, or the list of
+    values, that stands for it in masks or in the table; the first value of a list is the one that predictions are
+    written with. rest: what values of a mask that no class names are, an error or background.
     """
 
     schema_version: Literal[1] = Field(alias="schema")
     study: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
-    task: Literal["segmentation", "classification"]
+    task: TaskName
     modality: Literal["radiology"] = "radiology"
     inputs: tuple[Name, ...] = Field(min_length=1, max_length=64)
-    classes: dict[Name, ClassValues] = Field(min_length=1, examples=[{"tumour": 1}])
+    classes: dict[Name, ClassValues] = Field(examples=[{"tumour": 1}])
     rest: Annotated[Rest, Added("0.2.0")] = "error"
     preprocessing: tuple[PreprocessingUse, ...] = ()
     augmentation: tuple[AugmentationUse, ...] = ()
@@ -223,29 +224,35 @@ class Study(Frozen):
         return tuple(use.ask(Kind.PREPROCESSING, lambda step: question(step_of(step))) for use in self.preprocessing)
 
     @property
+    def truth(self) -> KindOfTruth:
+        """The kind of truth of its task."""
+        return truth_of_task(self.task)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the network's output channels, in order: those of the classes, or of what else is predicted."""
+        return self.truth.outputs(self)
+
+    @property
     def class_names(self) -> tuple[str, ...]:
-        """Names of the network's output channels, in order. A segmentation's channel 0 is the background."""
-        by_value = sorted(self.classes, key=lambda name: listed(self.classes[name])[0])
-        return (BACKGROUND, *by_value) if self.task == "segmentation" else tuple(by_value)
+        """Names of the classes in the order of the network's outputs; a segmentation's first is the background."""
+        return tuple(self.values_by_class)
 
     @property
     def class_values(self) -> tuple[int, ...]:
-        """The value that is written for each output channel, in the order of `class_names`: the first of a class."""
+        """The value that is written for each class, in the order of `class_names`: the first of a class."""
         return tuple(values[0] for values in self.values_by_class.values())
 
     @property
     def values_by_class(self) -> dict[str, tuple[int, ...]]:
-        """All values of each output channel in masks or tables, by its name, in the order of `class_names`."""
-        values = {name: listed(each) for name, each in self.classes.items()}
-        if self.task == "segmentation":
-            values[BACKGROUND] = (0,)
-        return {name: values[name] for name in self.class_names}
+        """All values of each class in masks or tables, by its name, in the order of `class_names`."""
+        return dict(self.truth.classes(self))
 
     @field_validator("classes", mode="before")
     @classmethod
     def _classes_have_numbers(cls, value: Any, info: ValidationInfo) -> Any:
         """Names alone are told with the numbers that they may have, which depend on the task."""
-        remedy = classes_instead(value, info.data.get("task", "segmentation"))
+        remedy = classes_instead(value, likely_truth(info.data.get("task")).first_value)
         if remedy:
             raise unfit(WRONG_VALUE, got=written(value), expected="lines of the form `name: number`", remedy=remedy)
         return value

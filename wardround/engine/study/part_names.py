@@ -83,7 +83,7 @@ def read_part(choice: Choice, use: type[_Use], value: Any) -> _Use:
         return value
     written = _read(choice, value)
     if written.name not in choice.names:
-        raise flawed("part", [*_absent(choice, written.name), *_of_likely(choice, written)])
+        raise flawed("part", [*absent_part(choice, written.name), *_of_likely(choice, written)])
     return use(name=written.name, parameters=_parameters(choice.find(written.name), written))
 
 
@@ -112,7 +112,7 @@ def _flaws_as(part: Part, use: _Written) -> list[Flaw]:
     return []
 
 
-def _absent(choice: Choice, name: str) -> list[Flaw]:
+def absent_part(choice: Choice, name: str) -> list[Flaw]:
     """There is no such part; or a package that may have it cannot be used, or two have it, and that is told."""
     what, known = f"unknown {choice.kind} {name!r}", choice.names
     unknown = Flaw((), what, f"`{name}`", _offered(choice), name, known, _remedy(choice, name))

@@ -18,6 +18,7 @@ _HEADS: Mapping[Kind, str] = {
     Kind.OPTIMIZER: "optimizer: ",
     Kind.SCHEDULE: "schedule: ",
     Kind.STRATEGY: "strategy: ",
+    Kind.TASK: "task: ",
 }
 """What stands before a part of each kind."""
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
+from wardround.engine.parts import BreachError, Kind, answering, builtin_and_plugins
 from wardround.engine.study import Study
-from wardround.engine.tasks.classification import ClassificationTask
-from wardround.engine.tasks.segmentation import SegmentationTask
 from wardround.engine.tasks.task import Task
-
-TASKS: Mapping[str, type[Task]] = {"segmentation": SegmentationTask, "classification": ClassificationTask}
 
 
 def build_task(study: Study) -> Task:
-    """The study's task."""
-    return TASKS[study.task](study)
+    """The study's task. Raises `InputError` that names the package of one that cannot be built."""
+    part = builtin_and_plugins().find(Kind.TASK, study.task)
+    found: object = part.make(study)
+    with answering(part.owner):
+        if not isinstance(found, Task):
+            raise BreachError(f"a {type(found).__name__}", "a Task")
+    return found

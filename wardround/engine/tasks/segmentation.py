@@ -124,7 +124,7 @@ class SegmentationTask(Task):
         self._predict_into(network, case, device, inference, sink, kept)
         logits = torch.from_numpy(kept.whole).unsqueeze(0).clamp_min_(torch.finfo(torch.float32).tiny).log_()
         truth = torch.from_numpy(label.astype(np.int64)).unsqueeze(0)
-        loss = float(self.losses(logits, Batch((), logits, truth, None)))
+        loss = float(self.losses(logits, Batch((), logits, {"mask": truth})))
         return {"loss": loss} | self._measured(sink.labels, label, case)
 
     def _measured(self, labels: np.ndarray, truth: np.ndarray, case: StoredCase) -> dict[str, float]:
@@ -139,7 +139,7 @@ class SegmentationTask(Task):
         *sinks: Sink,
     ) -> None:
         settings = self.study.inference if inference is None else inference
-        predict = self.probabilities(network, device, settings)
+        predict = self.predictor(network, device, settings)
         with frozen(network):
             drain(predict_windows(predict, case.voxels, self.study.patches.size, settings, self._outside(case)), *sinks)
 

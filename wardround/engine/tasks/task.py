@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from wardround.engine.basics.progress import SILENT, Progress
 from wardround.engine.inference import Predictor, mirrored
+from wardround.engine.inference.activation import ACTIVATIONS
 from wardround.engine.losses import build_loss, losses_of
 from wardround.engine.metrics import Evaluation
 from wardround.engine.networks import build_network, logits_of
@@ -21,26 +22,29 @@ from wardround.engine.sampling.batch import Batch
 from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
 from wardround.engine.study.models import Inference
+from wardround.engine.targets import target_of
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Class probabilities of one case, float32.
+    """What a model says of one case, float32.
 
     Attributes:
-        probabilities: (classes, *spatial) on the preprocessed grid for a segmentation, (classes,) for a classification.
+        values: of each output, (outputs, *spatial) on the preprocessed grid where each voxel has its own truth, or else
+            (outputs,): probabilities of classes, or numbers in the unit of the table.
     """
 
-    probabilities: np.ndarray
+    values: np.ndarray
 
     @property
     def labels(self) -> np.ndarray:
-        """The index of the most probable class, per voxel or of the case."""
-        return np.asarray(np.argmax(self.probabilities, axis=0))
+        """The index of the greatest value: of the most probable class, per voxel or of the case."""
+        return np.asarray(np.argmax(self.values, axis=0))
 
 
 class Task(ABC):
-    """Network, loss, metrics and inference of one study.
+    """Network, loss, metrics and inference of one study. A part of the kind `task` names one, which is made from a
+    study; what depends on the truth of a case alone is its `engine.targets.Target`.
 
     `predict` and `evaluate` run the network in evaluation mode and without gradients, put every layer's mode back, and
     neither read nor change random state.
@@ -87,23 +91,28 @@ class Task(ABC):
         """Scores of cases with truth, on the preprocessed grid.
 
         `subjects` names the cases, in their order. `inference` replaces the study's (see `inference.quick`). The
-        summary has the study's metrics and `loss`: the study's loss of each whole case, taken on the logarithm of the
-        predicted probabilities. Raises `InputError` naming every case that has no truth.
+        summary has the study's metrics and `loss`: the study's loss of each whole case, taken on what was predicted
+        (of probabilities, on their logarithms). Raises `InputError` naming every case that has no truth.
         """
 
-    def probabilities(self, network: nn.Module, device: torch.device, inference: Inference) -> Predictor:
-        """Maps images on the CPU to the softmax of the network's logits, averaged over mirror images if so set.
+    def together(self, inference: Inference) -> int:
+        """How many cases an evaluation computes at once."""
+        return 1
+
+    def predictor(self, network: nn.Module, device: torch.device, inference: Inference) -> Predictor:
+        """Maps images on the CPU to the network's activated outputs, averaged over mirror images if so set.
 
         The network computes in the study's precision, as it does in training.
         """
         precision = resolve_precision(self.study.training.precision, device)
+        activate = ACTIVATIONS[target_of(self.study).activation].activate
 
-        def softmax(images: Tensor) -> Tensor:
+        def predict(images: Tensor) -> Tensor:
             with plain_fp32(), autocast(precision, device):
-                logits = self.logits(network, images.to(device))
-            return logits.float().softmax(dim=1)
+                outputs = self.logits(network, images.to(device))
+            return activate(outputs.float())
 
-        return mirrored(softmax, self.study.flipped_axes) if inference.mirror else softmax
+        return mirrored(predict, self.study.flipped_axes) if inference.mirror else predict
 
 
 @contextmanager
@@ -117,9 +126,3 @@ def frozen(network: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in modes:
             module.training = mode
-
-
-def log_probabilities(probabilities: np.ndarray) -> Tensor:
-    """Logits of given probabilities (classes, *grid), as a batch of one; zeros become float32's smallest number."""
-    tensor = torch.from_numpy(np.ascontiguousarray(probabilities)).unsqueeze(0)
-    return tensor.clamp_min(torch.finfo(torch.float32).tiny).log()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from wardround.engine.augmentation import Augmentation
 from wardround.engine.sampling import BatchSource, Prefetcher
-from wardround.engine.sampling.batch import Batch
+from wardround.engine.sampling.batch import Batch, widened
 from wardround.engine.study import Study
 
 Sent = TypeVar("Sent")
@@ -65,7 +65,7 @@ class InMemory:
 
     def send(self, batch: Batch) -> Batch:
         """Augment, and widen the masks."""
-        return _widened(self._augment(batch))
+        return self._augment(batch).with_truth(widened)
 
     def receive(self, sent: Batch) -> Batch:
         """The same."""
@@ -96,7 +96,7 @@ class OverTheBus:
     def send(self, batch: Batch) -> Copied:
         """Queue copy, augmentation and widening on the side stream; returns before they are done."""
         with self._cuda.stream(self._stream):
-            batch = _widened(self._augment(_over(batch, self._device)))
+            batch = self._augment(_over(batch, self._device)).with_truth(widened)
             ready = self._cuda.Event()
             ready.record(self._stream)
         return Copied(batch, ready)
@@ -114,16 +114,12 @@ class OverTheBus:
 def _over(batch: Batch, device: torch.device) -> Batch:
     """The batch on the way to `device`; the page-locked copy is kept by torch until the device has it."""
 
-    def copy(tensor: Tensor | None) -> Tensor | None:
-        return None if tensor is None else tensor.pin_memory().to(device, non_blocking=True)
+    def copy(tensor: Tensor) -> Tensor:
+        return tensor.pin_memory().to(device, non_blocking=True)
 
-    image = batch.image.pin_memory().to(device, non_blocking=True)
-    return replace(batch, image=image, label=copy(batch.label), target=copy(batch.target))
-
-
-def _widened(batch: Batch) -> Batch:
-    return batch if batch.label is None else replace(batch, label=batch.label.long())
+    image = copy(batch.image)
+    return replace(batch.with_truth(copy), image=image)
 
 
 def _tensors(batch: Batch) -> list[Tensor]:
-    return [tensor for tensor in (batch.image, batch.label, batch.target) if tensor is not None]
+    return [batch.image, *batch.truth.values()]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from wardround.engine.inference.activation import ACTIVATIONS
 from wardround.engine.losses import ByCase, Loss, build_loss, losses_of
 from wardround.engine.parts import BreachError, Kind
 from wardround.engine.sampling import Batch
 from wardround.engine.study import Study
+from wardround.engine.targets import target_of
 from wardround.engine.trial.attempt import Attempts, require_finite, require_unchanged
 from wardround.engine.trial.material import Sizes, batch_of, learnt
 
@@ -25,10 +27,10 @@ def try_loss(study: Study, sizes: Sizes, attempts: Attempts) -> None:
 
 
 def _outputs(study: Study, batch: Batch) -> Tensor:
-    grid = batch.image.shape[2:] if study.task == "segmentation" else ()
+    grid = target_of(study).grid(batch.image.shape[2:])
     generator, samples = torch.Generator().manual_seed(1), len(batch.image)
     apart = torch.arange(1, samples + 1).reshape(-1, *[1] * (len(grid) + 1))  # no sample is like another
-    return apart * torch.randn((samples, len(study.class_names), *grid), generator=generator)
+    return apart * torch.randn((samples, len(study.outputs), *grid), generator=generator)
 
 
 def _differentiate(study: Study, loss: Loss, batch: Batch) -> None:
@@ -47,22 +49,20 @@ def _differentiate(study: Study, loss: Loss, batch: Batch) -> None:
 
 def _require_independence(study: Study, loss: Loss, outputs: Tensor, batch: Batch, found: Tensor) -> None:
     """A sample's loss may not depend on the others: a mean over them could not be taken apart by patient."""
-    first = slice(0, 1)
-    label, target = (None if each is None else each[first] for each in (batch.label, batch.target))
-    alone = Batch(batch.keys[first], batch.image[first], label, target, batch.surroundings[first])
-    own = float(losses_of(study, loss, outputs[first], alone))
+    own = float(losses_of(study, loss, outputs[:1], batch.one(0)))
     if abs(own - float(found[0])) > 1e-3 * max(1.0, abs(own)):
         got = f"{float(found[0]):.4g} for a sample beside another one and {own:.4g} for it alone"
         raise BreachError(got, "a loss of each sample that does not depend on the others")
 
 
 def _score_a_case(study: Study, loss: Loss, batch: Batch) -> None:
-    """On the logarithms of probabilities, which is what a validation has."""
-    logits = _outputs(study, batch).log_softmax(dim=1)
+    """On the logarithms of probabilities, or on what else a validation has."""
+    pair = ACTIVATIONS[target_of(study).activation]
+    logits = pair.outputs_of(pair.activate(_outputs(study, batch)))
     with torch.no_grad():
-        whole = losses_of(study, loss, logits, Batch((), logits, batch.label, batch.target))
+        whole = losses_of(study, loss, logits, Batch((), logits, batch.truth))
     require_finite(whole, "losses of a case")
-    if study.task != "segmentation" or batch.label is None or not isinstance(loss, ByCase):
+    if batch.label is None or not isinstance(loss, ByCase):
         return
     by_case, classes = loss.of_case(), logits.shape[1]
     by_case.add(logits.exp().movedim(1, -1).reshape(-1, classes), batch.label.reshape(-1))

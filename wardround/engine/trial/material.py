@@ -12,8 +12,9 @@ from wardround.engine.imaging.image import Geometry, Image
 from wardround.engine.parts.networks import network_of
 from wardround.engine.preprocessing import Sample
 from wardround.engine.sampling import Batch, SampleKey, Surroundings
-from wardround.engine.sampling.batch import label_type
+from wardround.engine.sampling.batch import widened
 from wardround.engine.study import Study
+from wardround.engine.targets import target_of
 
 _SIDES = {2: 64, 3: 32}
 """A patch is cut down to sides of less than twice this, by number of axes; what is left over beyond a multiple of it
@@ -56,7 +57,7 @@ def sample_of(study: Study, shape: tuple[int, ...]) -> Sample:
     low, high = _range(study)
     data = generator.uniform(low, high, (len(study.inputs), *shape)).astype(np.float32)
     geometry = Geometry(shape, _spacing(study), (0.0,) * axes, tuple(np.eye(axes).ravel().tolist()))
-    if study.task != "segmentation":
+    if not target_of(study).on_grid:
         return Sample(Image(data, geometry), None)
     classes = len(study.class_names)
     label = generator.integers(0, classes, shape).astype(np.uint8 if classes <= 256 else np.uint16)
@@ -79,16 +80,14 @@ def _spacing(study: Study) -> tuple[float, ...]:
 def batch_of(study: Study, shape: tuple[int, ...], samples: int) -> Batch:
     """A batch as it is after preprocessing, with a padding value of 0; labels as they are before they are learnt."""
     generator = torch.Generator().manual_seed(study.seed % 2**63)
-    classes, labelled = len(study.class_names), study.task == "segmentation"
     image = torch.randn((samples, len(study.inputs), *shape), generator=generator)
-    label = torch.randint(0, classes, (samples, *shape), generator=generator).to(label_type(classes))
-    target = torch.arange(samples) % classes
+    made = target_of(study).example(study, samples, shape)
+    truth = {name: torch.from_numpy(array) for name, array in made.items()}
     keys = tuple(SampleKey(f"{number:064x}", number) for number in range(samples))
     around = Surroundings((1.0,) * len(shape), (0.0,) * len(study.inputs))
-    return Batch(keys, image, label if labelled else None, None if labelled else target, (around,) * samples)
+    return Batch(keys, image, truth, (around,) * samples)
 
 
 def learnt(batch: Batch) -> Batch:
     """The batch as a loss gets it."""
-    label = None if batch.label is None else batch.label.long()
-    return Batch(batch.keys, batch.image, label, batch.target, batch.surroundings)
+    return batch.with_truth(widened)

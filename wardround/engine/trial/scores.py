@@ -10,6 +10,7 @@ from wardround.engine.metrics import Metric, Summary, build_metrics, case_scores
 from wardround.engine.parts import BreachError, Kind, Part
 from wardround.engine.study import Study
 from wardround.engine.study.part_names import PartUse
+from wardround.engine.targets import RowTarget, target_of
 from wardround.engine.trial.attempt import Attempts, require_unchanged
 
 _SIDES = {2: 12, 3: 8}
@@ -30,14 +31,15 @@ def _alone(study: Study, use: PartUse) -> Study:
 
 def _try(study: Study, part: Part) -> None:
     metrics = build_metrics(study)
-    if study.task == "segmentation":
+    target = target_of(study)
+    if not isinstance(target, RowTarget):
         for prediction, truth in _masks(study):
             given = prediction.copy(), truth.copy()
             _require_scores(part, mask_scores(study, metrics, prediction, truth, (1.0,) * study.dimensions))
             require_unchanged(given[0], prediction, "the prediction")
             require_unchanged(given[1], truth, "the truth")
         return
-    _try_cohort(study, metrics, part)
+    _try_cohort(study, target, metrics, part)
 
 
 def _masks(study: Study) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -49,15 +51,13 @@ def _masks(study: Study) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     yield from ((some, other), (some, some), (nothing, some), (some, nothing), (nothing, nothing))
 
 
-def _try_cohort(study: Study, metrics: tuple[Metric, ...], part: Part) -> None:
-    generator, classes = np.random.default_rng(study.seed), len(study.class_names)
-    scores = generator.random((_CASES, classes)).astype(np.float32)
-    probabilities = scores / scores.sum(axis=1, keepdims=True)
-    targets = np.arange(_CASES) % classes
-    for row, target in zip(probabilities, targets, strict=True):
-        _require_scores(part, case_scores(study, metrics, row, int(target)))
-    for some in (targets, np.zeros_like(targets)):
-        found = cohort_scores(study, metrics, probabilities, some)
+def _try_cohort(study: Study, target: RowTarget, metrics: tuple[Metric, ...], part: Part) -> None:
+    """On made-up predictions beside mixed truths, and beside truths that are all alike."""
+    vectors, truths = target.example_results(study, _CASES)
+    for vector, truth in zip(vectors, truths, strict=True):
+        _require_scores(part, case_scores(study, metrics, vector, truth))
+    for some in (truths, np.zeros_like(truths)):
+        found = cohort_scores(study, metrics, vectors, some)
         _require_scores(part, {name: summary.value for name, summary in found.items()})
         _require_counts(found)
 

@@ -14,6 +14,7 @@ from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.reading import require_config
 from wardround.engine.basics.sizes import Size
 from wardround.engine.study.documents import load_settings_file, place_of_key, read_document, usable_part
+from wardround.engine.study.truths import TaskName
 from wardround.federation.addresses import CalledAddress
 from wardround.federation.metric_names import known_metrics
 from wardround.federation.paths import HomePath
@@ -105,7 +106,7 @@ class Policy(_Section):
     schema_version: Literal[1] = Field(alias="schema")
     minimum_train_cases: Annotated[int, Field(ge=1)] = 5
     minimum_validation_cases: Annotated[int, Field(ge=1)] = 2
-    tasks: Annotated[tuple[Literal["segmentation", "classification"], ...], Field(examples=[["segmentation"]])] = (
+    tasks: Annotated[tuple[TaskName, ...], Field(examples=[["segmentation"]])] = (
         "segmentation",
         "classification",
     )

@@ -170,7 +170,7 @@ def describe_offer(offer: Offer, costs: Costs | None = None) -> tuple[str, ...]:
     others = [name for name in invitation.roster.names if name != offer.settings.name]
     return (
         f"Federation   {invitation.federation}, aggregator at {offer.settings.address or invitation.address}",
-        f"Study        {study.study}: {study.task} of {_words(study.class_names)} from {_words(study.inputs)}",
+        f"Study        {study.study}: {study.task} of {_words(study.outputs)} from {_words(study.inputs)}",
         *_labels(study),
         f"Model        {study.model.name}, loss {study.training.loss.name}",
         f"Plan         {horizon.rounds} rounds of {horizon.local_steps} steps, combined by {plan.strategy.described}",

@@ -1,0 +1,232 @@
+"""Predictions that are masks: a file for each case, on the grid of its image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from glob import escape
+from pathlib import Path
+
+import numpy as np
+
+from wardround.engine.basics.made import Made
+from wardround.engine.basics.problems import InputError, Problem
+from wardround.engine.basics.reading import require_folder
+from wardround.engine.cohort import Case, Cohort
+from wardround.engine.cohort.filenames import names_a_file, no_name_of_a_file
+from wardround.engine.cohort.zeros import AS_TEXT, TAKEN, with_zeros
+from wardround.engine.experiments.models import TrainedModel
+from wardround.engine.experiments.results import (
+    PREDICTION,
+    TRUTH,
+    CasePrediction,
+    Predictor,
+    gathered,
+    require_one,
+    truth_of,
+)
+from wardround.engine.imaging import write_label
+from wardround.engine.imaging.formats import suffix_of
+from wardround.engine.imaging.image import Geometry
+from wardround.engine.inference import ClassVolumes
+from wardround.engine.metrics import CaseScores, Summary, build_metrics, mask_scores, summarise
+from wardround.engine.preprocessing import Sample, only_rearranged, read_sample, to_native
+from wardround.engine.store.case import StoredCase
+from wardround.engine.study import Study
+from wardround.engine.tasks import SegmentationTask
+
+_SHOWN_NAMES = 3
+# JPEG would change a mask's values.
+_MASK_SUFFIX = {".jpg": ".png", ".jpeg": ".png"}
+
+
+class MaskResults:
+    """Masks of a study's classes."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+
+    def nameless(self, cohort: Cohort) -> Mapping[str, Problem]:
+        """Subjects that cannot name the file of their mask."""
+        return unnameable(cohort)
+
+    def names(self, cohort: Cohort) -> list[str]:
+        """A file for each case."""
+        nameless = unnameable(cohort)
+        return [mask_name(case) for case in cohort.cases if case.subject not in nameless]
+
+    def of_model(self, model: TrainedModel, case: Case, stored: StoredCase, sample: Sample) -> CasePrediction:
+        """The most probable class of each native voxel."""
+        return CasePrediction(case, _native_labels(model, stored), None, sample)
+
+    def writer(self, made: Made) -> MaskWriter:
+        """Writes each mask at once."""
+        return MaskWriter(self._study, made)
+
+    def reader(self, cohort: Cohort, folder: Path) -> Predictor:
+        """Masks of the names that `mask_name` gives."""
+        return _mask_predictor(self._study, cohort, folder)
+
+    def scorer(self) -> MaskScorer:
+        """Scores case by case."""
+        return MaskScorer(self._study)
+
+
+class MaskWriter:
+    """Writes masks with the values that the study gives its classes."""
+
+    def __init__(self, study: Study, made: Made) -> None:
+        self._study, self._made = study, made
+        self._files: list[Path] = []
+
+    def add(self, prediction: CasePrediction) -> None:
+        """Write a mask."""
+        self._files.append(_write_mask(self._study, prediction, self._made))
+
+    def finish(self) -> tuple[Path, ...]:
+        """Nothing is left."""
+        return tuple(self._files)
+
+
+class MaskScorer:
+    """Scores masks on the grids of their files, in their mm."""
+
+    def __init__(self, study: Study) -> None:
+        self._study, self._metrics = study, build_metrics(study)
+
+    def scores(self, prediction: CasePrediction) -> dict[str, float]:
+        """Every metric over the classes."""
+        truth, labels = prediction.sample.label, prediction.labels
+        if truth is None or labels is None:
+            raise InputError.one("the case has no mask to compare with", where=truth_of(prediction.case))
+        return mask_scores(self._study, self._metrics, labels, truth, prediction.sample.image.geometry.spacing)
+
+    def summary(self, scored: Sequence[CaseScores]) -> dict[str, Summary]:
+        """Means over the cases."""
+        return summarise(scored)
+
+
+def _native_labels(model: TrainedModel, stored: StoredCase) -> np.ndarray:
+    """The most probable class per native voxel. Probabilities are brought to another grid one class at a time, and are
+    in memory one class at a time where they are big; to another order of axes labels can be brought as they are."""
+    if only_rearranged(stored.geometry, stored.native):
+        labels = model.task.most_probable(model.network, stored, model.device)
+        return to_native(labels, stored.geometry, stored.native, "label")
+    assert isinstance(model.task, SegmentationTask)
+    with model.task.by_class(model.network, stored, model.device) as volumes:
+        return native_labels(volumes, stored.geometry, stored.native)
+
+
+def native_labels(probabilities: ClassVolumes, stored: Geometry, native: Geometry) -> np.ndarray:
+    """The most probable class per native voxel; probabilities are resampled, one class at a time to bound memory."""
+    best = to_native(probabilities.volume(0)[None], stored, native, "probabilities")[0]
+    labels = np.zeros(best.shape, dtype=np.uint8 if probabilities.classes <= 256 else np.uint16)
+    for index in range(1, probabilities.classes):
+        values = to_native(probabilities.volume(index)[None], stored, native, "probabilities")[0]
+        higher = values > best
+        labels[higher] = index
+        np.copyto(best, values, where=higher)
+        del values, higher
+    return labels
+
+
+def mask_name(case: Case) -> str:
+    """The name of a case's predicted mask: its subject, and the ending of its first channel (PNG for JPEG)."""
+    suffix = suffix_of(case.channels[0])
+    return case.subject + _MASK_SUFFIX.get(suffix, suffix)
+
+
+def unnameable(cohort: Cohort) -> dict[str, Problem]:
+    """What is wrong with each subject that cannot name the file of its mask, or whose file another one has (case
+    ignored)."""
+    found: dict[str, Problem] = {}
+    taken: dict[str, str] = {}
+    for case in cohort.cases:
+        where = cohort.place(case, "SubjectID")
+        if not names_a_file(case.subject):
+            found[case.subject] = no_name_of_a_file(case.subject, where)
+            continue
+        other = taken.setdefault(mask_name(case).lower(), case.subject)
+        if other != case.subject:
+            found[case.subject] = Problem(
+                "two subjects would share a file",
+                where,
+                f"{case.subject!r} and {other!r}",
+                "names that differ by more than upper and lower case",
+                "Give one of them another SubjectID",
+            )
+    return found
+
+
+def _write_mask(study: Study, prediction: CasePrediction, made: Made) -> Path:
+    assert prediction.labels is not None
+    name = mask_name(prediction.case)
+    values = np.asarray(study.class_values, dtype=np.uint16)
+    geometry, image = prediction.sample.image.geometry, prediction.case.channels[0]
+    with made.writing(name) as path:
+        write_label(path, values[prediction.labels], geometry, like=image)
+    return made.folder / name
+
+
+def _mask_predictor(study: Study, cohort: Cohort, folder: Path) -> Predictor:
+    require_folder(folder, "the folder that `wardround predict` wrote", "Name the folder itself")
+    nameless = unnameable(cohort)
+    nameable = replace(cohort, cases=tuple(case for case in cohort.cases if case.subject not in nameless))
+    if not nameable.cases:
+        raise InputError(nameless.values())
+    _require_masks(nameable, folder)
+
+    def read(case: Case) -> CasePrediction:
+        if case.subject in nameless:
+            raise InputError([nameless[case.subject]])
+        # Read in the mask's place, a prediction goes through the same checks of grid and values as a mask.
+        # Its image is let go of at once, for it comes again with the truth.
+        with gathered() as findings:
+            with findings.gather():
+                as_truth = replace(case, label=_predicted_mask(case, folder))
+                predicted = read_sample(study, as_truth, mask_word=PREDICTION).label
+            with findings.gather():
+                sample = read_sample(study, case, mask_word=TRUTH)
+        return CasePrediction(case, predicted, None, sample)
+
+    return read
+
+
+def _require_masks(cohort: Cohort, folder: Path) -> None:
+    """Raise `InputError` if a folder has a mask of no case; one problem if none is even called like a case."""
+    try:
+        require_one(cohort, lambda case: _predicted_mask(case, folder))
+    except InputError as error:
+        if any(problem.got for problem in error.problems):
+            raise
+        raise InputError.one(
+            f"it holds a prediction of none of the {len(cohort.cases)} cases",
+            where=str(folder),
+            got=_shown_names(folder),
+            expected=f"{mask_name(cohort.cases[0])} and so on: predictions are called as in SubjectID",
+            remedy="Name the folder that `wardround predict --manifest` wrote for this table as its --out",
+        ) from None
+
+
+def _shown_names(folder: Path) -> str:
+    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    shown = ", ".join(names[:_SHOWN_NAMES])
+    return f"{shown} and {len(names) - _SHOWN_NAMES:,} more" if len(names) > _SHOWN_NAMES else shown or "nothing in it"
+
+
+def _predicted_mask(case: Case, folder: Path) -> Path:
+    name = mask_name(case)
+    if (folder / name).is_file():
+        return folder / name
+    others = sorted(path.name for path in folder.glob(f"{escape(case.subject)}.*"))
+    numbered = with_zeros(name, (path.name for path in sorted(folder.glob(f"0*{escape(name)}"))))
+    remedy = f"Save {others[0]} as {name}" if others else "Predict it, or leave the case out of the table"
+    if numbered is not None and not others:
+        remedy = f"The SubjectID has lost its zeros: {TAKEN}. {AS_TEXT}"
+    raise InputError.one(
+        "there is no prediction for this case",
+        where=f"{case.name}, {PREDICTION} {folder / name}",
+        got=", ".join(others) or (numbered or ""),
+        expected=name,
+        remedy=remedy,
+    )

@@ -1,0 +1,155 @@
+"""Predictions that are vectors: a row for each case, in one table."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from wardround.engine.basics.files import write_atomic
+from wardround.engine.basics.made import Made
+from wardround.engine.basics.problems import InputError, Problem
+from wardround.engine.cohort import Case, Cohort
+from wardround.engine.experiments.models import TrainedModel
+from wardround.engine.experiments.results import (
+    PREDICTION,
+    CasePrediction,
+    Predictor,
+    gathered,
+    require_one,
+    truth_of,
+)
+from wardround.engine.metrics import CaseScores, Summary, build_metrics, case_scores, cohort_scores, summarise
+from wardround.engine.preprocessing import Sample, read_sample, told_of
+from wardround.engine.preprocessing.cases import naming
+from wardround.engine.store.case import StoredCase
+from wardround.engine.study import Study
+from wardround.engine.targets import Told, row_target_of
+
+TABLE = "predictions.csv"
+_SUBJECT = "SubjectID"
+
+
+class TableResults:
+    """Rows with what the study's kind of truth says of a vector."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+
+    def nameless(self, cohort: Cohort) -> Mapping[str, Problem]:
+        """Any subject can stand in a cell."""
+        return {}
+
+    def names(self, cohort: Cohort) -> list[str]:
+        """One table."""
+        return [TABLE]
+
+    def of_model(self, model: TrainedModel, case: Case, stored: StoredCase, sample: Sample) -> CasePrediction:
+        """The vector that the model's task gives."""
+        return CasePrediction(case, None, model.task.predict(model.network, stored, model.device).values, sample)
+
+    def writer(self, made: Made) -> TableWriter:
+        """Keeps rows, and writes them at the end."""
+        return TableWriter(self._study, made)
+
+    def reader(self, cohort: Cohort, folder: Path) -> Predictor:
+        """The rows of the table in the folder."""
+        table = read_table(folder / TABLE, self._study)
+        require_one(cohort, table)
+
+        def read(case: Case) -> CasePrediction:
+            with gathered() as findings:
+                with findings.gather():
+                    vector = table(case)
+                with findings.gather():
+                    sample = read_sample(self._study, case)
+            return CasePrediction(case, None, vector, sample)
+
+        return read
+
+    def scorer(self) -> TableScorer:
+        """Keeps vectors, for scores that only a whole cohort has."""
+        return TableScorer(self._study)
+
+
+class TableWriter:
+    """Writes a table of predictions."""
+
+    def __init__(self, study: Study, made: Made) -> None:
+        self._study, self._target, self._made = study, row_target_of(study), made
+        self._rows: list[tuple[str | int, ...]] = []
+
+    def add(self, prediction: CasePrediction) -> None:
+        """Keep a row, and nothing of the case's voxels: there may be a hundred thousand."""
+        assert prediction.vector is not None
+        self._rows.append((prediction.case.subject, *self._target.row(self._study, prediction.vector)))
+
+    def finish(self) -> tuple[Path, ...]:
+        """Write the table, if there is a row."""
+        if not self._rows:
+            return ()
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow([_SUBJECT, *self._target.header(self._study)])
+        writer.writerows(self._rows)
+        with self._made.writing(TABLE) as path:
+            write_atomic(path, buffer.getvalue().encode())
+        return (self._made.folder / TABLE,)
+
+
+class TableScorer:
+    """Scores vectors case by case, and together."""
+
+    def __init__(self, study: Study) -> None:
+        self._study, self._target, self._metrics = study, row_target_of(study), build_metrics(study)
+        self._vectors: list[np.ndarray] = []
+        self._truths: list[int | np.ndarray] = []
+
+    def scores(self, prediction: CasePrediction) -> dict[str, float]:
+        """Every metric that single cases have."""
+        told, vector = told_of(self._study, prediction.case), prediction.vector
+        if told == Told() or vector is None:
+            what = f"the case has no {self._target.noun} to compare with"
+            raise InputError.one(what, where=truth_of(prediction.case))
+        truth = self._target.truth(self._study, told)
+        scores = case_scores(self._study, self._metrics, vector, truth)
+        self._vectors.append(vector)
+        self._truths.append(truth)
+        return scores
+
+    def summary(self, scored: Sequence[CaseScores]) -> dict[str, Summary]:
+        """Means over the cases, and what only the cohort has."""
+        vectors, truths = np.stack(self._vectors), np.asarray(self._truths)
+        return summarise(scored) | cohort_scores(self._study, self._metrics, vectors, truths)
+
+
+def read_table(path: Path, study: Study) -> Callable[[Case], np.ndarray]:
+    """Vectors of cases from a table that a `TableWriter` wrote, or one of its form.
+
+    Raises `InputError` for what is no such table; what is returned raises it for a case that the table lacks, and for
+    cells that are no prediction.
+    """
+    target = row_target_of(study)
+    columns = target.needed(study)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as handle:
+            rows = {row[_SUBJECT]: row for row in csv.DictReader(handle)}
+    except (OSError, KeyError, UnicodeDecodeError):
+        raise InputError.one(
+            "this is not a table of predictions",
+            where=str(path),
+            expected=f"a CSV file with the columns {_SUBJECT}, {', '.join(columns)}",
+            remedy="Give the folder that `wardround predict` wrote",
+        ) from None
+
+    def found(case: Case) -> np.ndarray:
+        with naming(case, f"{PREDICTION} in {path.name}"):
+            row = rows.get(case.subject)
+            if row is None:
+                raise InputError.one("the table has no prediction for this case", remedy="Predict it, or leave it out")
+            return target.vector(study, [row.get(column) or "" for column in columns])
+
+    return found

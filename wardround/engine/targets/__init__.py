@@ -1,0 +1,17 @@
+"""Kinds of truth: what stands for the truth of a case. One file per kind. Imports no torch."""
+
+from wardround.engine.targets.of import row_target_of, target_of
+from wardround.engine.targets.target import Activation, Column, Form, Holding, RowTarget, Target, Told, Written
+
+__all__ = [
+    "Activation",
+    "Column",
+    "Form",
+    "Holding",
+    "RowTarget",
+    "Target",
+    "Told",
+    "Written",
+    "row_target_of",
+    "target_of",
+]

@@ -1,0 +1,17 @@
+"""What holds for every kind of truth that has classes, or has none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from wardround.engine.study.expectations import flow
+from wardround.engine.study.located_problems import WRONG_VALUE, Flaw
+from wardround.engine.study.models import Study
+
+
+def lacking_classes(study: Study, *, least: int, example: Mapping[str, int]) -> Iterator[Flaw]:
+    """A flaw where a study names fewer classes than its task needs."""
+    if not study.classes:
+        expected = f"{least} or more classes with the values that stand for them"
+        remedy = f"Write for example `classes: {flow(example)}`"
+        yield Flaw(("classes",), WRONG_VALUE, "{}", expected, remedy=remedy)

@@ -1,0 +1,25 @@
+"""From a study to its kind of truth."""
+
+from __future__ import annotations
+
+from wardround.engine.parts import BreachError, Kind, answering, builtin_and_plugins
+from wardround.engine.study.models import Study
+from wardround.engine.targets.target import RowTarget, Target
+
+
+def target_of(study: Study) -> Target:
+    """The kind of truth of a study's task. Raises `InputError` that names the package of one that is none."""
+    part = builtin_and_plugins().find(Kind.TASK, study.task)
+    found: object = part.load_truth()
+    with answering(part.owner):
+        if not isinstance(found, Target):
+            raise BreachError(f"a {type(found).__name__} as its kind of truth", "a Target")
+    return found
+
+
+def row_target_of(study: Study) -> RowTarget:
+    """That of a study whose predictions are rows of a table; ValueError for any other."""
+    found = target_of(study)
+    if not isinstance(found, RowTarget):
+        raise ValueError(f"predictions of a {study.task} are no rows of a table")
+    return found

@@ -1,0 +1,266 @@
+"""What a kind of truth is: all that depends on what stands for the truth of a case, in one place.
+
+A room asks `target_of(study)` and does what it is told; none asks for the name of a task. What a kind of truth needs of
+its own in a room above lies there in a file of its own, which it names.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from wardround.engine.basics.problems import Problem
+from wardround.engine.study.located_problems import Flaw
+from wardround.engine.study.models import Study
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Written(StrEnum):
+    """How predictions are written: a file for each case, or a row of one table."""
+
+    FILE = "file"
+    ROW = "row"
+
+
+class Activation(StrEnum):
+    """What turns the outputs of a network into a prediction."""
+
+    SOFTMAX = "softmax"
+    IDENTITY = "identity"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the manifest that tells the truth.
+
+    Attributes:
+        name: as it must be written.
+        holds: what stands in it, in words.
+        also_called: what else people call it, in small letters and digits alone.
+        is_file: whether its cells are paths of files.
+    """
+
+    name: str
+    holds: str
+    also_called: frozenset[str]
+    is_file: bool = False
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a table tells of the truth of one case.
+
+    Attributes:
+        category: index of the class in `Study.class_names`.
+        numbers: one for each of `Study.outputs`, in the unit of the table; empty where it tells none.
+    """
+
+    category: int | None = None
+    numbers: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, case: Holding) -> Told:
+        """That of a stored case."""
+        return cls(case.target, case.numbers)
+
+
+@dataclass(frozen=True)
+class Form:
+    """The form of one tensor of truth, of one sample.
+
+    Attributes:
+        dtype: by torch's name, as narrow as the values allow.
+        shape: of the sample's own; of the patch where `on_grid`.
+        on_grid: whether it has a value for each voxel of the patch.
+    """
+
+    dtype: str
+    shape: tuple[int, ...] = ()
+    on_grid: bool = False
+
+
+class Holding(Protocol):
+    """A stored case, as far as its truth goes."""
+
+    @property
+    def mask(self) -> Any:
+        """Class indices on the case's grid, as a readable; None where there is no mask."""
+
+    @property
+    def has_label(self) -> bool:
+        """Whether there is a mask, without touching it."""
+
+    @property
+    def target(self) -> int | None:
+        """Index of the class."""
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """Numbers in the unit of the table."""
+
+
+class Target(ABC):
+    """A kind of truth.
+
+    Attributes:
+        name: of the kind, and of its tensor in `Batch.truth`.
+        noun: what a case with truth has, in words, such as `mask`.
+        remedy: what to do about a case without truth.
+        title: what a summary of a study calls its outputs.
+        has_classes: whether a study must name classes.
+        first_value: the least value that a class may have.
+        on_grid: whether each voxel has its own truth, so that a network's outputs have the grid of its inputs.
+        written: how predictions are written.
+        activation: what turns outputs into a prediction.
+        unread: what only the voxels tell, in words.
+        why_undefined: why a case or a cohort may lack a score, in a sentence.
+        selectable: with what cases a validation set could select the best model, in words.
+        report: `module:attribute` of what a page shows beside scores and pictures; empty for nothing.
+    """
+
+    name: ClassVar[str]
+    noun: ClassVar[str]
+    remedy: ClassVar[str]
+    title: ClassVar[str] = "classes"
+    has_classes: ClassVar[bool] = True
+    first_value: ClassVar[int] = 0
+    on_grid: ClassVar[bool] = False
+    written: ClassVar[Written] = Written.ROW
+    activation: ClassVar[Activation] = Activation.SOFTMAX
+    unread: ClassVar[tuple[str, ...]] = ("voxels", "intensities")
+    why_undefined: ClassVar[str]
+    selectable: ClassVar[str]
+    report: ClassVar[str] = ""
+
+    @abstractmethod
+    def classes(self, study: Study) -> Mapping[str, tuple[int, ...]]:
+        """All values of each class in masks or tables, by its name, in the order of the network's outputs."""
+
+    def outputs(self, study: Study) -> tuple[str, ...]:
+        """Names of the network's output channels, in order."""
+        return tuple(self.classes(study))
+
+    @abstractmethod
+    def flaws(self, study: Study) -> Iterator[Flaw]:
+        """What a study of sound sections says of its truth that does not fit."""
+
+    def grid(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """The grid of a network's outputs, for inputs on a grid of this shape."""
+        return tuple(shape) if self.on_grid else ()
+
+    @abstractmethod
+    def columns(self, study: Study) -> tuple[Column, ...]:
+        """The columns of the manifest that tell it."""
+
+    def value(self, study: Study, cells: Mapping[str, str]) -> str:
+        """A row's filled cells, by column, as they are kept in `Case.value`: one text for all that mean the same.
+
+        Raises `InputError`, without a place, for what cannot stand in a cell; a problem's `where` is its column.
+        """
+        raise TypeError(f"the {self.noun} of a case does not stand in cells, but in a file")
+
+    def told(self, study: Study, value: str | None) -> Told:
+        """What a `Case.value` tells. Raises `InputError`, without a place, where the study knows no such value."""
+        return Told()
+
+    def spoken(self, study: Study, told: Told) -> str:
+        """What the table tells of a case in a word; empty where it tells nothing."""
+        return ""
+
+    def stratum(self, value: str | None) -> str:
+        """Of which cases each fold gets its share: those whose values have the same stratum. It is recorded beside the
+        patient, and decides where newcomers go."""
+        return value or ""
+
+    def strata(self, values: Sequence[str | None]) -> list[str]:
+        """Those of all cases of a table, for fresh folds: here they may depend on the others."""
+        return [self.stratum(value) for value in values]
+
+    def table_flaws(self, study: Study, values: Sequence[str]) -> Iterator[Problem]:
+        """What is wrong with the values of a whole table, each of which is sound; problems have no place yet."""
+        return iter(())
+
+    def contents(self, study: Study, value: str | None) -> Collection[float] | None:
+        """What the table tells of a case, for `perfect_scores`; None where only its files tell, or nothing."""
+        return None
+
+    def classes_in_masks(self, study: Study) -> Mapping[int, str]:
+        """The classes that masks show, by index."""
+        return {}
+
+    def classes_in_table(self, study: Study) -> Mapping[int, str]:
+        """The classes that a table's rows have, by index."""
+        return {}
+
+    @abstractmethod
+    def perfect_scores(
+        self, study: Study, metric: Any, truths: Sequence[Collection[float]]
+    ) -> Iterator[Mapping[str, float]]:
+        """Scores of cases with these contents by one of the study's metrics, if a model is right about all of them."""
+
+    @abstractmethod
+    def cause(self, study: Study, truths: Sequence[Collection[float]]) -> str:
+        """Why the selecting metric may be undefined for such cases, as a clause that begins with where or with."""
+
+    def bytes_per_voxel(self, study: Study) -> int:
+        """Disk that the truth of a stored case takes for each of its voxels."""
+        return 0
+
+    @abstractmethod
+    def forms(self, study: Study) -> Mapping[str, Form]:
+        """The tensors of truth that a batch has, by name."""
+
+    @abstractmethod
+    def is_known(self, case: Holding) -> bool:
+        """Whether a stored case has truth, without touching its arrays."""
+
+    @abstractmethod
+    def held(self, case: Holding) -> Mapping[str, Any]:
+        """A known truth of a stored case by the names of `forms`: an array; or, where it is on the grid, what gives its
+        regions (`imaging.readable.Readable`)."""
+
+    @abstractmethod
+    def example(self, study: Study, samples: int, shape: Sequence[int]) -> Mapping[str, np.ndarray]:
+        """Made-up truth of a few samples on a grid, always the same, in the forms of `forms`."""
+
+    @abstractmethod
+    def described(self, study: Study, values: Counter[str | None]) -> str:
+        """The study's outputs in a line for people; `values` counts the cases of each `Case.value`."""
+
+
+class RowTarget(Target):
+    """A kind of truth that stands in cells of the table; a prediction is a vector, and is written as a row."""
+
+    @abstractmethod
+    def header(self, study: Study) -> tuple[str, ...]:
+        """Names of the columns of a table of predictions, behind `SubjectID`."""
+
+    @abstractmethod
+    def row(self, study: Study, vector: np.ndarray) -> tuple[str | int, ...]:
+        """A prediction's cells, in the order of `header`."""
+
+    @abstractmethod
+    def needed(self, study: Study) -> tuple[str, ...]:
+        """Those columns of `header` from which a prediction can be read back."""
+
+    @abstractmethod
+    def vector(self, study: Study, cells: Sequence[str]) -> np.ndarray:
+        """A prediction from the cells of `needed`. Raises `InputError`, without a place, unless they are one."""
+
+    @abstractmethod
+    def verdict(self, study: Study, vector: np.ndarray, told: Told) -> str:
+        """A prediction beside the truth, if it is known, in words."""
+
+    @abstractmethod
+    def truth(self, study: Study, told: Told) -> int | np.ndarray:
+        """The truth of a case as a metric takes it: beside a vector of one prediction. It is known."""
+
+    @abstractmethod
+    def example_results(self, study: Study, cases: int) -> tuple[np.ndarray, np.ndarray]:
+        """Made-up predictions (cases, outputs) and their truths (cases, ...), for a trial of metrics."""
