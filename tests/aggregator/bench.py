@@ -21,11 +21,12 @@ from tests.aggregator.fakes import (
 )
 from tests.support.studies import SEGMENTATION, changed, study_of
 from wardround.aggregator.journal import Journal
-from wardround.aggregator.rounds.loop import RoundLoop, RunPlan
+from wardround.aggregator.rounds.loop import RoundLoop
 from wardround.aggregator.rounds.outcome import Outcome
 from wardround.aggregator.rounds.patience import Patience
 from wardround.aggregator.rounds.records import RoundResult
 from wardround.aggregator.rounds.rules import Rules
+from wardround.aggregator.rounds.run_plan import RunPlan
 from wardround.aggregator.rounds.selection import Scored
 from wardround.aggregator.rounds.state import StateFolder
 from wardround.engine.study import Study

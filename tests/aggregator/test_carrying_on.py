@@ -15,7 +15,7 @@ from tests.aggregator.home import aggregator, make_home, request, rewrite
 from tests.aggregator.test_resume import SimulatedCrashError, crashing_at
 from wardround.aggregator.coordination import Coordination, load_coordination
 from wardround.aggregator.initial import given_arrays
-from wardround.aggregator.rounds.loop import accepted_keys
+from wardround.aggregator.rounds.records import accepted_keys
 from wardround.aggregator.rounds.state import StateFolder
 from wardround.federation.invitation import load_invitation
 from wardround.federation.model_group import initial_arrays

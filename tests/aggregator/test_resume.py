@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 
 from tests.aggregator.bench import Bench, expected_models
 from tests.aggregator.fakes import Weather, trained
-from wardround.aggregator.rounds.loop import accepted_keys
-from wardround.aggregator.rounds.records import RoundResult
+from wardround.aggregator.rounds.records import RoundResult, accepted_keys
 from wardround.aggregator.rounds.state import RoundFolder
 from wardround.federation.payload import pack, payload_digest
 from wardround.federation.protocol import Stage

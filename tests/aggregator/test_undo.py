@@ -15,8 +15,8 @@ from tests.support.studies import SEGMENTATION, study_of, write_study
 from wardround.aggregator.cli import app
 from wardround.aggregator.journal import Event, Journal
 from wardround.aggregator.roster.enrolment import write_roster
-from wardround.aggregator.rounds.loop import RoundLoop, accepted_keys
-from wardround.aggregator.rounds.records import RoundOrder
+from wardround.aggregator.rounds.loop import RoundLoop
+from wardround.aggregator.rounds.records import RoundOrder, accepted_keys
 from wardround.aggregator.showing.chronicle import GrowingFile
 from wardround.aggregator.showing.history import history_jsonl, history_rows
 from wardround.aggregator.showing.models import Outputs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from wardround.aggregator.rounds.folding import FINISH
 from wardround.federation.protocol import Stage
 from wardround.federation.stages import TERMS, Returned, StageTerms
 from wardround.site_client.worker.job import JOBS
@@ -18,6 +19,10 @@ def test_every_stage_has_its_terms() -> None:
 def test_the_worker_has_a_job_for_each_stage_of_work_and_for_no_other() -> None:
     assert set(JOBS) == WORK
     assert len(WORK) >= 2
+
+
+def test_the_aggregator_can_finish_each_stage_of_work() -> None:
+    assert set(FINISH) == WORK
 
 
 @pytest.mark.parametrize("stage", sorted(set(Stage) - WORK))

@@ -16,11 +16,12 @@ from wardround.aggregator.journal import Event, Journal
 from wardround.aggregator.roster.certificates import CA_FILE, SERVER_FILE, SERVER_KEY_FILE
 from wardround.aggregator.roster.keyring import KeyRing
 from wardround.aggregator.roster.keywatch import KeyWatch, watching
-from wardround.aggregator.rounds.loop import RoundLoop, RunPlan
+from wardround.aggregator.rounds.loop import RoundLoop
 from wardround.aggregator.rounds.mending import Mender
 from wardround.aggregator.rounds.outcome import Outcome, unwritten
 from wardround.aggregator.rounds.patience import Patience
 from wardround.aggregator.rounds.rules import Rules
+from wardround.aggregator.rounds.run_plan import RunPlan
 from wardround.aggregator.rounds.selection import Selection
 from wardround.aggregator.rounds.state import StateFolder
 from wardround.aggregator.rounds.switchboard import Switchboard, SystemClock

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.aggregator.bench import Bench, Silence, expected_models
-from wardround.aggregator.rounds.loop import accepted_keys, last_cohorts
-from wardround.aggregator.rounds.records import RoundResult
+from wardround.aggregator.rounds.records import RoundResult, accepted_keys, last_cohorts
 from wardround.aggregator.rounds.selection import Scored
 from wardround.engine.basics.problems import InputError
 from wardround.federation.event_log import Entry

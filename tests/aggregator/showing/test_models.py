@@ -337,7 +337,7 @@ def test_a_sites_reason_is_shown_as_it_is(tmp_path: Path, reason: str) -> None:
     loop.run()
     assert loop.gathering is not None
     conversation = loop.gathering.conversations["north"]
-    conversation._status = replace(conversation._status, reason=reason)
+    conversation._standing.status = replace(conversation.status, reason=reason)
     console = Console(record=True, width=200)
     console.print(site_table(Watched(loop, lambda site: 1.0)))
     assert printable(reason) in console.export_text()

@@ -1,4 +1,4 @@
-"""What the conversations of a round share, and what passes in them."""
+"""What the conversations of an exchange share, and what passes in them."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from wardround.federation.protocol import Plan, Ready, Task
 
 @dataclass(frozen=True)
 class RoundContext:
-    """What all conversations of a round share.
+    """What all conversations of an exchange share.
 
     Attributes:
         plan: what the sites have accepted.
         names: the roster's.
         key: signs tasks.
         inspector: checks answers; holds the round's order.
-        model: gives the packed bytes of the round's base model.
-        model_bytes: their number.
+        payload: what goes to a site with its task, by the site's name.
+        update_bytes: how large an update is expected to be, if there is one.
         cohorts: what each site said at its last hello, kept from round to round.
         accepted: work key of each site's last folded reply.
         former: digest of the cases that each site worked with last.
@@ -39,8 +39,8 @@ class RoundContext:
     names: tuple[str, ...]
     key: CoordinatorKey
     inspector: Inspector
-    model: Callable[[], Payload]
-    model_bytes: int
+    payload: Callable[[str], Payload]
+    update_bytes: int
     cohorts: MutableMapping[str, Ready]
     accepted: dict[str, str]
     journal: Journal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from wardround.aggregator.roster.keyring import KeyRing
@@ -13,7 +14,7 @@ from wardround.aggregator.strategies.weighing import weigh
 from wardround.engine.basics.problems import InputError
 from wardround.federation.guards import GuardError, Schema, check_update, describe
 from wardround.federation.identities import Roster
-from wardround.federation.protocol import Done, Weights
+from wardround.federation.protocol import Done, Stage, Weights
 from wardround.federation.strategies.protocol import Folded, Strategy
 
 
@@ -109,6 +110,13 @@ class Folding:
             return self.inspector.accept(reply, envelope.payload, self._asked(site))
         except (AnswerError, FileNotFoundError) as error:
             raise SpoiledReplyError(site, str(error)) from None
+
+
+FINISH: Mapping[Stage, Callable[[Folding, FoldDecision], Outgrowth]] = {
+    Stage.EVALUATE: Folding.gather_scores,
+    Stage.TRAIN: Folding.fold,
+}
+"""How the last exchange of a round makes the round's model, by its stage."""
 
 
 def _check(folded: Folded, schema: Schema) -> None:

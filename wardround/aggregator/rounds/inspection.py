@@ -23,8 +23,9 @@ from wardround.federation.envelope import Envelope, Payload
 from wardround.federation.guards import GuardError, Schema, check_update
 from wardround.federation.identities import Member
 from wardround.federation.payload import PayloadError, unpack
-from wardround.federation.protocol import Done, Ready, Reply, Stage, Working
+from wardround.federation.protocol import Done, Ready, Reply, Working
 from wardround.federation.sealing import SealError, SignedNonsenseError, open_reply
+from wardround.federation.stages import TERMS
 from wardround.federation.strategies.protocol import Arrays
 
 _STEPS = Bounds(0, 10_000_000)
@@ -56,10 +57,10 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Inspector:
-    """Checks answers in one round.
+    """Checks answers in one exchange.
 
     Attributes:
-        order: what the round is about.
+        order: what the exchange is about.
         schema: that of the base model.
         yardstick: measures how far an update moves the base model.
         declared: the study's scores.
@@ -114,7 +115,7 @@ class Inspector:
         if done.work_key != asked.work_key:
             raise AnswerError(Blame.UNPROVEN, "the reply is of another round, model or cohort")
         self._check_numbers(done, asked)
-        if self.order.stage is Stage.EVALUATE:
+        if not TERMS[self.order.stage].trains:
             if done.update is not None:
                 raise AnswerError(Blame.SITE, "the reply to an evaluation has an update")
             return Accepted(done, {})
@@ -135,7 +136,7 @@ class Inspector:
             )
             self.declared.check_loss(done.loss)
             check_number("its time of work in seconds", done.seconds, SECONDS)
-        if self.order.stage is Stage.EVALUATE and done.train_cases > asked.train_cases:
+        if not TERMS[self.order.stage].trains and done.train_cases > asked.train_cases:
             raise AnswerError(Blame.SITE, _other_cases(done, asked))
 
     def _update(self, done: Done, payload: Payload, asked: Asked) -> Arrays:

@@ -1,87 +1,39 @@
 """The round loop. Every step is written down before the next one, so that any crash leaves a run that goes on.
 
-A round: order -> conversations -> inbox -> decision -> fold -> new model -> result. The result's file is the commit;
-what comes after it (history, model folders, tidying) is made again from the results whenever a run starts.
+A round is a list of exchanges (`exchange`). The last of them makes the new model; the result's file is the commit; what
+comes after it (history, model folders, tidying) is made again from the results whenever a run starts.
 """
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from wardround.aggregator.journal import Event, Journal
-from wardround.aggregator.roster.keyring import KeyRing
-from wardround.aggregator.rounds.context import RoundContext
-from wardround.aggregator.rounds.conversation import Conversation
-from wardround.aggregator.rounds.folding import Folding, Outgrowth, SpoiledReplyError
+from wardround.aggregator.rounds.exchange import ExchangePlayer, OpenExchange, Played
+from wardround.aggregator.rounds.folding import FINISH, Folding, Outgrowth
 from wardround.aggregator.rounds.gathering import Gathering
 from wardround.aggregator.rounds.inspection import Inspector
 from wardround.aggregator.rounds.mending import Mender, check_results
 from wardround.aggregator.rounds.movement import Yardstick
 from wardround.aggregator.rounds.outcome import Outcome, unwritten
-from wardround.aggregator.rounds.patience import Patience
-from wardround.aggregator.rounds.records import (
-    Absence,
-    FoldDecision,
-    RoundOrder,
-    RoundResult,
-    SiteResult,
-    heaviest,
-)
-from wardround.aggregator.rounds.rules import ENDED, Action, Rules, Verdict
+from wardround.aggregator.rounds.records import RoundOrder, RoundResult, SiteResult, heaviest
+from wardround.aggregator.rounds.rules import ENDED, Verdict
+from wardround.aggregator.rounds.run_plan import RunPlan
 from wardround.aggregator.rounds.selection import Scored, Selection
-from wardround.aggregator.rounds.sites import SiteState, SiteStatus
-from wardround.aggregator.rounds.state import RoundFolder, StateFolder
+from wardround.aggregator.rounds.state import StateFolder
 from wardround.aggregator.rounds.switchboard import Gatherer
-from wardround.aggregator.rounds.timing import Clock, Stopwatch
+from wardround.aggregator.rounds.timing import Clock
 from wardround.engine.basics.problems import InputError
-from wardround.engine.study import Study, study_to_bytes
 from wardround.federation.declared import Declared
-from wardround.federation.differences import Terms
 from wardround.federation.endings import EndReason
 from wardround.federation.envelope import Payload
 from wardround.federation.guards import describe
-from wardround.federation.identities import CoordinatorKey, Roster
 from wardround.federation.payload import unpack
-from wardround.federation.protocol import Plan, Ready, Stage
-from wardround.federation.strategies.protocol import Arrays, Strategy
-
-_MOST_SPOILED = 5
-
-
-@dataclass(frozen=True)
-class RunPlan:
-    """What a run is, apart from its state.
-
-    Attributes:
-        plan: what the sites have accepted.
-        study: the study.
-        roster: who takes part.
-        key: signs tasks.
-        strategy: folds the replies.
-        rules: when a round goes on.
-        patience: how long to wait for what.
-        final_evaluation: whether the last model is scored in a round of its own.
-        initial: makes the initial global arrays, always the same.
-        ceiling: how many times its own norm an update may move a tensor.
-        keep: how many of the last rounds can be undone; their models are kept for that.
-        ring: with which keys the sites speak now.
-    """
-
-    plan: Plan
-    study: Study
-    roster: Roster
-    key: CoordinatorKey
-    strategy: Strategy
-    rules: Rules
-    patience: Patience
-    final_evaluation: bool
-    initial: Callable[[], Arrays]
-    ceiling: float = 100.0
-    keep: int = 3
-    ring: KeyRing = field(default_factory=lambda: KeyRing({}))
+from wardround.federation.protocol import Ready, Stage
+from wardround.federation.strategies.protocol import Arrays
 
 
 class Showcase(Protocol):
@@ -99,7 +51,7 @@ class Showcase(Protocol):
 
 @dataclass
 class RoundLoop:
-    """Plays all rounds of a run, or those that are left. `gathering` is the round that is open, for whoever watches."""
+    """Plays all rounds of a run, or those that are left."""
 
     run_plan: RunPlan
     state: StateFolder
@@ -107,11 +59,18 @@ class RoundLoop:
     journal: Journal
     clock: Clock
     showcase: Showcase
-    gathering: Gathering | None = None
     results: tuple[RoundResult, ...] = ()
     cohorts: dict[str, Ready] = field(default_factory=dict)
-    _spoiled: int = 0
     _unwritten: InputError | None = None
+
+    def __post_init__(self) -> None:
+        """One player for all exchanges: who was heard in one need not be greeted in the next."""
+        self._player = ExchangePlayer(self.run_plan, self.state, self.gatherer, self.journal, self.clock, self.cohorts)
+
+    @property
+    def gathering(self) -> Gathering | None:
+        """The replies of the exchange that is open, or was open last."""
+        return self._player.gathering
 
     def run(self) -> Outcome:
         """Play until the last round is committed or the rules say stop.
@@ -172,42 +131,32 @@ class RoundLoop:
 
     def _play(self, order: RoundOrder) -> Verdict | None:
         """Play one round to its commit; None, or the verdict that stops the run."""
-        started = self.clock.now()
-        folder = self.state.round(order.round)
+        exchange = self._opened(order)
+        played = self._player.play(exchange, self.results)
+        if isinstance(played, Verdict):
+            return played
+        self._commit(exchange, played)
+        return None
+
+    def _opened(self, order: RoundOrder) -> OpenExchange[Outgrowth]:
+        """The exchange that makes the round's model, with all that it needs whole."""
+        started, run, folder = self.clock.now(), self.run_plan, self.state.round(order.round)
         model = self._mender.model(order.base, lambda: self._spare(order), order.round)
         self._mender.model(order.state, dict, order.round)
-        self._mender.inboxes(order)
+        self._mender.inboxes(folder, order)
         self.journal.record(
             Event.ROUND_STARTED, round=order.round, stage=order.stage.value, base=order.base, bytes=len(model)
         )
         inspector = self._inspector(order, model)
-        while True:
-            decision = self._standing_decision(order)
-            self.gathering = self._gathering(inspector, decision, model, started)
-            verdict = self.gatherer.gather(self.gathering)
-            if verdict.action is not Action.FOLD:
-                self.gathering.times.forget()
-                return verdict
-            if decision is None:
-                decision = self._decide(folder, order, verdict)
-            outgrowth = self._fold(inspector, decision)
-            if outgrowth is not None:
-                self._finish(inspector, decision, outgrowth, started)
-                return None
-
-    def _standing_decision(self, order: RoundOrder) -> FoldDecision | None:
-        """Whose replies are to be folded, if that is decided, and still holds: not after a key of them was revoked."""
-        decision = self._mender.decision(order)
-        if decision is not None and any(self.run_plan.ring.is_revoked(site) for site in decision.sites):
-            self.state.round(order.round).forget_decision()
-            return None
-        return decision
-
-    def _decide(self, folder: RoundFolder, order: RoundOrder, verdict: Verdict) -> FoldDecision:
-        decision = FoldDecision(round=order.round, sites=verdict.sites, absent=self._absent(verdict.sites))
-        folder.decide(decision)
-        self.journal.record(Event.ROUND_DECIDED, round=order.round, sites=list(decision.sites), detail=verdict.line)
-        return decision
+        folding = Folding(folder, inspector, run.roster, run.strategy, run.plan.weights, self.state.arrays, run.ring)
+        return OpenExchange(
+            folder=folder,
+            inspector=inspector,
+            payload=lambda site: model,
+            update_bytes=len(model),
+            finish=partial(FINISH[order.stage], folding),
+            started=started,
+        )
 
     def _inspector(self, order: RoundOrder, model: Payload) -> Inspector:
         run = self.run_plan
@@ -220,47 +169,8 @@ class RoundLoop:
             is_final=order.round == horizon.rounds + 1,
         )
 
-    def _gathering(
-        self, inspector: Inspector, decision: FoldDecision | None, model: Payload, started: float
-    ) -> Gathering:
-        """The round's conversations. Once it is decided whose replies are folded, only theirs are wanted, and all."""
-        run, order = self.run_plan, inspector.order
-        context = RoundContext(
-            plan=run.plan,
-            names=run.roster.names,
-            key=run.key,
-            inspector=inspector,
-            model=lambda: model,
-            model_bytes=len(model),
-            cohorts=self.cohorts,
-            accepted=accepted_keys(self.results),
-            journal=self.journal,
-            patience=run.patience,
-            ring=run.ring,
-            former=last_cohorts(self.results),
-            terms=Terms(run.plan, study_to_bytes(run.study).decode(), run.roster),
-        )
-        wanted = decision.sites if decision else order.sites
-        rules = (
-            replace(run.rules, quorum=len(wanted), deadline=None, preparing=None, largest=None)
-            if decision
-            else run.rules
-        )
-        folder = self.state.round(order.round)
-        times = (
-            Stopwatch(None, started, started)
-            if rules.deadline is None and rules.preparing is None
-            else Stopwatch.start(folder.times_path, self.clock)
-        )
-        members = [member for member in run.roster.members if member.name in wanted]
-        conversations = {
-            member.name: Conversation(context, member, folder.inbox(member.name), started, times.of(member.name))
-            for member in members
-        }
-        return Gathering(order.round, conversations, rules, self.journal, times, lambda: self.state.is_ended)
-
-    def _finish(self, inspector: Inspector, decision: FoldDecision, outgrowth: Outgrowth, started: float) -> None:
-        order, folder = inspector.order, self.state.round(inspector.order.round)
+    def _commit(self, exchange: OpenExchange[Outgrowth], played: Played[Outgrowth]) -> None:
+        order, outgrowth = exchange.inspector.order, played.made
         self.journal.record(Event.MODEL_WRITTEN, round=order.round, model=outgrowth.model)
         result = RoundResult(
             round=order.round,
@@ -269,43 +179,22 @@ class RoundLoop:
             model=outgrowth.model,
             state=outgrowth.state,
             sites=tuple(self._with_traffic(site) for site in outgrowth.sites),
-            absent=decision.absent,
-            seconds=round(self.clock.now() - started, 3),
+            absent=played.decision.absent,
+            seconds=round(self.clock.now() - exchange.started, 3),
             finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
         self._rehearse((*self.results, result))
-        folder.commit(result)
+        self.state.round(order.round).commit(result)
         self._note_weight(result)
         self.results = (*self.results, result)
         self.journal.record(Event.ROUND_COMMITTED, round=order.round, model=result.model, seconds=result.seconds)
         self._present()
-
-    def _fold(self, inspector: Inspector, decision: FoldDecision) -> Outgrowth | None:
-        """What the decided replies make; None when one of them is damaged and has to be asked for again."""
-        run, folder = self.run_plan, self.state.round(inspector.order.round)
-        folding = Folding(folder, inspector, run.roster, run.strategy, run.plan.weights, self.state.arrays, run.ring)
-        try:
-            if inspector.order.stage is Stage.EVALUATE:
-                return folding.gather_scores(decision)
-            return folding.fold(decision)
-        except SpoiledReplyError as error:
-            self._spoiled += 1
-            if self._spoiled > _MOST_SPOILED:
-                raise _spoils_again(folder, error) from None
-            self.journal.record(Event.REPLY_DAMAGED, round=inspector.order.round, site=error.site, detail=error.reason)
-            folder.inbox(error.site).discard()
-            self._mender.inboxes(inspector.order)
-            return None
 
     def _note_weight(self, result: RoundResult) -> None:
         """Say when a site comes to have more than half of the mean."""
         found, before = heaviest(result.sites), heaviest(self.results[-1].sites) if self.results else None
         if found is not None and (before is None or before.site != found.site):
             self.journal.record(Event.HEAVY_SITE, round=result.round, site=found.site, share=found.share)
-
-    def _absent(self, folded: tuple[str, ...]) -> tuple[Absence, ...]:
-        statuses = self.gathering.statuses(self.clock.now()) if self.gathering else ()
-        return tuple(_absence(status) for status in statuses if status.site not in folded)
 
     def _with_traffic(self, result: SiteResult) -> SiteResult:
         if self.gathering is None:
@@ -359,28 +248,3 @@ class RoundLoop:
             kept |= {best.model} if best is not None else set()
             kept |= {results[-1].model, results[-1].state} if results else set()
         return kept
-
-
-def accepted_keys(results: tuple[RoundResult, ...]) -> dict[str, str]:
-    """The work key of each site's last reply that became part of a global model."""
-    return {site.site: site.work_key for result in results if result.stage is Stage.TRAIN for site in result.sites}
-
-
-def last_cohorts(results: tuple[RoundResult, ...]) -> dict[str, str]:
-    """Digest of the cases that each site worked with in the last round that it was in."""
-    return {site.site: site.cohort for result in results for site in result.sites if site.cohort is not None}
-
-
-def _absence(status: SiteStatus) -> Absence:
-    state = "done, too late" if status.state is SiteState.DONE else status.state.value
-    reason = status.reason or ("it still prepares its cases" if status.is_preparing else "")
-    return Absence(site=status.site, state=state, reason=reason)
-
-
-def _spoils_again(folder: RoundFolder, error: SpoiledReplyError) -> InputError:
-    return InputError.one(
-        "replies are damaged again and again after they were stored",
-        where=str(folder.inbox(error.site).folder),
-        got=error.reason,
-        remedy="Check the disk; the same command goes on where this left off",
-    )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from wardround.aggregator.journal import Event, Journal
 from wardround.aggregator.rounds.records import Absence, DamagedRecordError, FoldDecision, RoundOrder, RoundResult
-from wardround.aggregator.rounds.state import StateFolder
+from wardround.aggregator.rounds.state import ExchangeFolder, StateFolder
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study import Study
 from wardround.federation.declared import MOST_CASES, SECONDS, Declared, Subsets, UndeclaredError, check_number
@@ -52,9 +52,8 @@ class Mender:
             self._say(error.path, number, "it is made again from the round before")
             return None
 
-    def decision(self, order: RoundOrder) -> FoldDecision | None:
+    def decision(self, folder: ExchangeFolder, order: RoundOrder) -> FoldDecision | None:
         """Whose replies are folded. Once that was decided no other reply was kept, so the inbox says it as well."""
-        folder = self.state.round(order.round)
         try:
             return folder.decision()
         except DamagedRecordError as error:
@@ -68,10 +67,10 @@ class Mender:
         folder.decide(decision)
         return decision
 
-    def inboxes(self, order: RoundOrder) -> None:
+    def inboxes(self, folder: ExchangeFolder, order: RoundOrder) -> None:
         """Forget what a site was asked where that is damaged: it is asked again, and hands over what it has kept."""
         for site in order.sites:
-            inbox = self.state.round(order.round).inbox(site)
+            inbox = folder.inbox(site)
             try:
                 inbox.asked()
             except DamagedRecordError as error:

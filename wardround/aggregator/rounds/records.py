@@ -131,6 +131,16 @@ def heaviest(sites: tuple[SiteResult, ...]) -> SiteResult | None:
     return next((site for site in sites if site.share is not None and site.share > 0.5), None)
 
 
+def accepted_keys(results: tuple[RoundResult, ...]) -> dict[str, str]:
+    """The work key of each site's last reply that became part of a global model."""
+    return {site.site: site.work_key for result in results if result.trained for site in result.sites}
+
+
+def last_cohorts(results: tuple[RoundResult, ...]) -> dict[str, str]:
+    """Digest of the cases that each site worked with in the last round that it was in."""
+    return {site.site: site.cohort for result in results for site in result.sites if site.cohort is not None}
+
+
 class DamagedRecordError(InputError):
     """A file of the state that does not hold what was written to it."""
 

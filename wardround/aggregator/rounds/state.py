@@ -46,22 +46,22 @@ _ENDED, _TOLD = "ended.json", "told.json"
 
 
 @dataclass(frozen=True)
-class RoundFolder:
-    """One round on disk."""
+class ExchangeFolder:
+    """One exchange on disk."""
 
     folder: Path
 
     def order(self) -> RoundOrder | None:
-        """What the round is about, once it has begun."""
+        """What the exchange is about, once it has begun."""
         return read_record(self.folder / _ORDER, RoundOrder)
 
     def begin(self, order: RoundOrder) -> None:
-        """Begin the round."""
+        """Begin the exchange."""
         write_record(self.folder / _ORDER, order)
 
     @property
     def times_path(self) -> Path:
-        """When the round began, and each site was ready; written where a deadline counts from it."""
+        """When the exchange began, and each site was ready; written where a deadline counts from it."""
         return self.folder / "times.json"
 
     def inbox(self, site: str) -> Inbox:
@@ -79,6 +79,11 @@ class RoundFolder:
     def forget_decision(self) -> None:
         """Decide again."""
         (self.folder / "fold.json").unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class RoundFolder(ExchangeFolder):
+    """One round on disk: its last exchange, which makes the round's model, and the round's result."""
 
     def result(self) -> RoundResult | None:
         """The outcome, once the round is committed."""
