@@ -10,7 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-MEASUREMENTS = ("start_up", "loop_efficiency", "patch_supply", "round_overhead", "transfer")
+MEASUREMENTS = ("start_up", "loop_efficiency", "patch_supply", "round_overhead", "transfer", "dense_inference")
 
 
 def main() -> int:

@@ -23,7 +23,6 @@ from wardround.aggregator.showing.history import HistoryRow, history_rows
 from wardround.aggregator.showing.live_table import LiveView, Watched, overview, site_cells, site_table
 from wardround.aggregator.showing.models import Outputs
 from wardround.aggregator.showing.page import ALL, loss_lines, metric_lines
-from wardround.aggregator.showing.plain_words import sentence
 from wardround.aggregator.showing.status import describe_status, read_status
 from wardround.aggregator.showing.tensorboard import Scalars, scalars_of
 from wardround.engine.basics.durations import duration
@@ -272,12 +271,6 @@ def test_a_sites_line_counts_down_between_answers() -> None:
     assert cells[0] == "north"
     assert "late" in cells[1]
     assert cells[2:] == ["1 min 50 s", "training", "3 of 9", "40 s", "2 s ago", "disk_full [1]"]
-
-
-def test_every_event_that_people_want_has_a_sentence() -> None:
-    entry = Entry("2026-01-01T00:00:00", Event.TURNED_AWAY.value, {"site": None, "detail": "no key"})
-    assert sentence(entry) == "turned away an unknown peer: no key"
-    assert sentence(Entry("", Event.TASK_SENT.value, {})) == ""
 
 
 def test_status_reads_what_is_on_disk(tmp_path: Path) -> None:
