@@ -65,6 +65,14 @@ class Layout:
         """The names of the columns with the truth."""
         return tuple(column.name for column in self.columns)
 
+    def files(self, present: Collection[str]) -> tuple[str, ...]:
+        """Those columns with the truth that are present and name files."""
+        return tuple(column.name for column in self.columns if column.is_file and column.name in present)
+
+    def cells(self, present: Collection[str]) -> tuple[str, ...]:
+        """Those that are present and hold the truth itself."""
+        return tuple(column.name for column in self.columns if not column.is_file and column.name in present)
+
     def described(self) -> Mapping[str, Column]:
         """The columns that a table must have, by name."""
         return {column.name: column for column in (_ID, *self.columns)}
@@ -100,8 +108,8 @@ def find_columns(table: Table, layout: Layout, findings: Findings) -> Columns:
         patient=PATIENT if PATIENT in present else None,
         split=SPLIT if SPLIT in present else None,
         channels=_channels(table.columns),
-        label=next((column.name for column in layout.columns if column.is_file and column.name in present), None),
-        values=tuple(column.name for column in layout.columns if not column.is_file and column.name in present),
+        label=next(iter(layout.files(present)), None),
+        values=layout.cells(present),
         unread=tuple(name for name in table.repeated if name in wanted or _CHANNEL.fullmatch(name)),
     )
 

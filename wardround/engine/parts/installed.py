@@ -100,9 +100,13 @@ def _flaws(entry: EntryPoint, row: object) -> Iterator[Problem]:
     if not (isinstance(row.parameters, type) and issubclass(row.parameters, Parameters)):
         expected = "a class that is made from Parameters"
         yield Problem(f"{start} no parameters", got=_kind_of(row.parameters), expected=expected, remedy=_TELL)
-    if not (isinstance(row.implementation, str) and all(row.implementation.partition(":"))):
+    if not _is_address(row.implementation):
         expected = "a text of the form `package.implementation:Name`"
         yield Problem(f"{start} no implementation", got=repr(row.implementation), expected=expected, remedy=_TELL)
-    if row.kind == Kind.TASK and not (isinstance(row.truth, str) and all(row.truth.partition(":"))):
+    if row.kind == Kind.TASK and not _is_address(row.truth):
         expected = "a text of the form `package.module:TARGET`, which says what a study of this task learns from"
         yield Problem(f"{start} no kind of truth", got=repr(row.truth), expected=expected, remedy=_TELL)
+
+
+def _is_address(text: object) -> bool:
+    return isinstance(text, str) and all(text.partition(":"))
