@@ -82,6 +82,7 @@ def _draw(study: Study, manifest: Path, work: Path | None, count: int) -> tuple[
     from wardround.engine.augmentation import Augmentation
     from wardround.engine.cohort.origins import origins
     from wardround.engine.experiments import Survey
+    from wardround.engine.experiments.fitting import prepared_for_a_look
     from wardround.engine.report.choosing import choose_cases, choose_draws
     from wardround.engine.report.patches import Drawn, patch_montage
     from wardround.engine.sampling import PatchSource
@@ -92,7 +93,7 @@ def _draw(study: Study, manifest: Path, work: Path | None, count: int) -> tuple[
     augment = Augmentation(study)
     cases = choose_cases(survey.split.train, survey.inspection.grids, sites, study.seed, count)
     with tempfile.TemporaryDirectory(prefix="wardround-") as folder:
-        stored = CaseStore((work or Path(folder)) / "store").open_cases(study, cases)
+        stored = prepared_for_a_look(study, cases, CaseStore((work or Path(folder)) / "store"))
         source = PatchSource(single, stored)
         rows = {case.digest: (row, case) for row, case in zip(cases, stored, strict=True)}
         keys = choose_draws(source, stored, count)

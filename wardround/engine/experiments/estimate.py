@@ -15,11 +15,15 @@ from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import Case
 from wardround.engine.experiments.run_length import RunLength, run_length
 from wardround.engine.experiments.workbench import Survey
+from wardround.engine.imaging.image import Image
 from wardround.engine.inference import quick
 from wardround.engine.inspection.shapes import preprocessed_grid
+from wardround.engine.preprocessing import Pipeline, Sample
+from wardround.engine.preprocessing.fitting import before_fitting, fit_to, fitted_places
 from wardround.engine.sampling import PatchSource
 from wardround.engine.store import CaseStore
 from wardround.engine.store.case import StoredCase
+from wardround.engine.store.entries import foreground_of
 from wardround.engine.study import Study
 from wardround.engine.training import Learner
 
@@ -73,7 +77,8 @@ def estimate(survey: Survey, work: Path) -> Estimate:
     Raises `UnreadableCaseError`, an `InputError`, if the first cannot be read.
     """
     cases = heapq.nlargest(_TIMED_CASES, survey.split.train, key=lambda case: _voxels(survey, case))
-    stored, seconds = _prepared(survey.study, cases, CaseStore(work / "store"))
+    unfitted, seconds = _prepared(before_fitting(survey.study), cases, CaseStore(work / "store"))
+    stored = _as_if_fitted(survey.study, unfitted)
     share = sum(_voxels(survey, each) for each in survey.cohort.cases) / _voxels(survey, cases[0])
     length = _length(survey, stored)
     learner = Learner.create(survey.study, length.total_steps, device=str(survey.device))
@@ -84,7 +89,7 @@ def estimate(survey: Survey, work: Path) -> Estimate:
         step_seconds=step,
         prepare_seconds=seconds * share,
         train_seconds=step * length.total_steps + scoring * len(survey.split.validation) * length.validations,
-        store_bytes=int(taken_bytes(stored.folder) * share),
+        store_bytes=int(taken_bytes(unfitted.folder) * share),
         run_bytes=_COPIES_OF_WEIGHTS * sum(tensor.nbytes for tensor in learner.weights().values()),
     )
 
@@ -107,6 +112,30 @@ def _prepared(study: Study, cases: Sequence[Case], store: CaseStore) -> tuple[St
             store.open_cases(study, others)
             seconds = (time.perf_counter() - began) / len(others)
     return stored, seconds
+
+
+def _as_if_fitted(study: Study, unfitted: StoredCase) -> StoredCase:
+    """A case as the study makes it when its fitted steps learn from this case alone: its values have the right size."""
+    places = fitted_places(study)
+    if not places:
+        return unfitted
+    sample = Sample(Image(unfitted.image, unfitted.geometry), unfitted.label)
+    try:
+        pipeline = Pipeline(study, fit_to(study, [sample]))
+        ready = pipeline.apply_between(places[0], len(study.preprocessing), [sample])
+    except InputError as error:
+        raise UnreadableCaseError(error.problems) from None
+    return StoredCase(
+        digest=unfitted.digest,
+        image=ready.image.data,
+        label=ready.label,
+        foreground={} if ready.label is None else foreground_of(ready.label, unfitted.digest),
+        geometry=ready.image.geometry,
+        native=unfitted.native,
+        target=unfitted.target,
+        numbers=unfitted.numbers,
+        folder=unfitted.folder,
+    )
 
 
 def _length(survey: Survey, stored: StoredCase) -> RunLength:

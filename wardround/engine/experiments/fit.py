@@ -31,7 +31,6 @@ from wardround.engine.experiments.workbench import SILENT, Subset, Workbench
 from wardround.engine.inference import quick
 from wardround.engine.metrics.scores import Evaluation
 from wardround.engine.parts import Kind
-from wardround.engine.preprocessing import Pipeline
 from wardround.engine.training import (
     CheckpointPlan,
     Halted,
@@ -53,7 +52,8 @@ class RunRecord(Closed):
     """What a run folder holds, so that the same command goes on and another one is refused.
 
     `identity` covers study, cohort, split and steps. The machine is not part of it, but decides the last bits. `steps`
-    has the versions of the steps of preprocessing; a record of 0.1.0 has none.
+    has the versions of the steps of preprocessing; a record of 0.1.0 has none. `fitted` is the digest of what they
+    learned from the training cases; empty where nothing is fitted.
     """
 
     identity: str
@@ -63,6 +63,7 @@ class RunRecord(Closed):
     validate_every: int
     machine: Machine
     steps: Annotated[dict[str, int], Added("0.2.0")] = Field(default_factory=dict)
+    fitted: Annotated[str, Added("0.3.0")] = ""
 
 
 class Scores(Closed):
@@ -176,7 +177,8 @@ class _Run:
             total_steps=self.length.total_steps,
             validate_every=self.length.validate_every,
             machine=self._machine(),
-            steps=Pipeline(self._workbench.study).versions,
+            steps=self._workbench.pipeline.versions,
+            fitted=self._workbench.state.digest,
         )
         write_checked(path, canonical_model(record))
         keep_study(self._folder, self._workbench.study)
@@ -186,6 +188,14 @@ class _Run:
             same = record.cohort == self._workbench.cohort_digest
             steps = record.total_steps, self.length.total_steps
             raise InputError([another_run(self._folder, self._workbench.study, cohort=same, steps=steps)])
+        if record.fitted != self._workbench.state.digest:
+            raise InputError.one(
+                "the training cases give other fitted values than those that this run began with",
+                where=str(self._folder),
+                got=self._workbench.state.digest[:12] or "none",
+                expected=record.fitted[:12] or "none",
+                remedy="Go on with the release that began the run, or name another folder with --out",
+            )
         header: JsonValue = {"steps": dict(record.steps)} if record.steps else {}
         for notice in other_steps(self._workbench.study, header, self._folder):
             _LOG.warning("%s", notice.render())
@@ -292,7 +302,8 @@ class _Run:
         return ("validation", "test") if self._workbench.test_cases else ("validation",)
 
     def _write(self, name: str, step: int) -> None:
-        write_weights(self._folder / "model" / name, self._workbench.study, self._learner.weights(), step)
+        bench = self._workbench
+        write_weights(self._folder / "model" / name, bench.study, self._learner.weights(), step, bench.state)
 
     def _plan(self, memory: Memory) -> CheckpointPlan:
         note = memory.model_dump(mode="json")

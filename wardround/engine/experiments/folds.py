@@ -38,7 +38,8 @@ class Leaderboard:
 def fit_splits(workbench: Workbench, splits: Sequence[NamedSplit], folder: Path, show: ShowProgress) -> Leaderboard:
     """Fit every split into its own folder under `folder`; finished ones are not done again."""
     results: dict[str, RunResult] = {}
-    for name, bench in workbench.with_splits({named.name: named.split for named in splits}).items():
+    for name, unfitted in workbench.with_splits({named.name: named.split for named in splits}).items():
+        bench = unfitted.fitted()
         with show(f"Training {name}", planned_length(bench).total_steps) as shown:
             if not (folder / name).exists():
                 write_learned(folder / name, bench)

@@ -2,7 +2,7 @@
 
 `study.yaml` is the study as a person reads it, `model.safetensors` the weights of the best validation (of the last
 step, where no validation had a score to choose by), `last.safetensors` those of the last step, `metrics.json` how well
-it does and on what it was trained.
+it does and on what it was trained. Where preprocessing is fitted, `preprocessing.json` holds what it learned.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from wardround import __version__
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.basics.reading import remedy_for_missing
 from wardround.engine.basics.releases import LaterReleaseError, is_later
+from wardround.engine.experiments.states import FITTED, read_state, write_state
 from wardround.engine.preprocessing import Pipeline, other_versions
+from wardround.engine.preprocessing.fitted import EMPTY, FittedState
 from wardround.engine.study import Study, load_study
 from wardround.engine.study.written import write_study as write_study
 from wardround.engine.tasks import Task, build_task
@@ -43,7 +46,7 @@ _WHAT_CHANGED = (
 class TrainedModel:
     """A study and its network with trained weights, in evaluation mode on its device.
 
-    `notices` are what whoever uses it should know.
+    `notices` are what whoever uses it should know, `state` what its preprocessing learned from its training cases.
     """
 
     study: Study
@@ -51,6 +54,12 @@ class TrainedModel:
     network: Any
     device: Any
     notices: tuple[Problem, ...] = ()
+    state: FittedState = EMPTY
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """The preprocessing that it was trained with, fitted values included."""
+        return Pipeline(self.study, self.state)
 
 
 def load_model(folder: Path, *, device: str = "auto") -> TrainedModel:
@@ -137,11 +146,13 @@ def _load(folder: Path, device: str) -> TrainedModel:
             where=str(folder),
             remedy=f"{STUDY} must stay as it was when the model was trained",
         )
+    state = read_state(folder, study, file.header.get(FITTED))
     task = build_task(study)
     network = task.network()
     put_weights(network, file.tensors)
     place = resolve_device(device)
-    return TrainedModel(study, task, network.to(place).eval(), place, other_steps(study, file.header, folder))
+    notices = other_steps(study, file.header, folder)
+    return TrainedModel(study, task, network.to(place).eval(), place, notices, state)
 
 
 def other_steps(study: Study, header: JsonValue, place: Path) -> tuple[Problem, ...]:
@@ -184,9 +195,14 @@ def _release_of(folder: Path) -> str:
     return release if isinstance(release, str) else ""
 
 
-def write_weights(path: Path, study: Study, weights: Mapping[str, Tensor], step: int) -> None:
-    """Write weights with the study's digest, the step that they are from, the release that writes them, and
-    the versions of its steps of preprocessing."""
+def write_weights(
+    path: Path, study: Study, weights: Mapping[str, Tensor], step: int, state: FittedState = EMPTY
+) -> None:
+    """Write weights with the study's digest, the step that they are from, the release that writes them, the versions of
+    its steps of preprocessing, and the digest of what these learned, which is written beside them."""
     steps: dict[str, JsonValue] = dict(Pipeline(study).versions)
-    header: JsonValue = {"step": step, "study": study.digest, _RELEASE: __version__, _STEPS: steps}
+    header: dict[str, JsonValue] = {"step": step, "study": study.digest, _RELEASE: __version__, _STEPS: steps}
+    if not state.is_empty:
+        write_state(path.parent, state)
+        header[FITTED] = state.digest
     write_tensors(path, weights, header)

@@ -45,7 +45,7 @@ def predict_case(model: TrainedModel, case: Case, truth: Study | None = None) ->
     """
     sample = read_sample(truth or model.study, case, mask_word=TRUTH)
     with naming(case, image_of(case)):
-        stored = in_memory(model.study, case, sample)
+        stored = in_memory(model.pipeline, case, sample)
     return results_of(model.study).of_model(model, case, stored, sample)
 
 
@@ -54,9 +54,9 @@ def results_of(study: Study) -> Results:
     return _RESULTS[target_of(study).written](study)
 
 
-def in_memory(study: Study, case: Case, sample: Sample) -> StoredCase:
+def in_memory(pipeline: Pipeline, case: Case, sample: Sample) -> StoredCase:
     """A preprocessed case that is in no store: prediction leaves no copy of an image behind."""
-    ready, told = Pipeline(study).apply(sample), told_of(study, case)
+    ready, told = pipeline.apply(sample), told_of(pipeline.study, case)
     return StoredCase(
         digest="",
         image=ready.image.data,

@@ -25,13 +25,18 @@ from wardround.engine.cohort import (
     cohort_digest,
 )
 from wardround.engine.cohort.twins import Contents, find_leaks, repeated_rows, without_repeats
+from wardround.engine.experiments.fitting import StoredRow, fit_state, summarise
 from wardround.engine.inspection import Depth, Inspection, check_manifest
 from wardround.engine.inspection.notices import Comparison, comparison_notices, no_foreground
 from wardround.engine.inspection.padding import amid, is_padded, padding_notices
 from wardround.engine.inspection.selection import selection_notices
 from wardround.engine.inspection.unseen import unseen_classes
 from wardround.engine.metrics.scores import Evaluation
+from wardround.engine.preprocessing import Pipeline
+from wardround.engine.preprocessing.fitted import EMPTY, FittedState
+from wardround.engine.preprocessing.fitting import before_fitting, fitted_places, require_state
 from wardround.engine.preprocessing.labels import together
+from wardround.engine.preprocessing.requests import CohortSummary, Request
 from wardround.engine.sampling import PatchSource
 from wardround.engine.store import CaseStore
 from wardround.engine.store.case import StoredCase
@@ -100,6 +105,9 @@ class Workbench:
         stored: each case in the store, by subject.
         device: where networks run.
         assignment: who is in which set of every fold that was made, to be kept where work goes on.
+        store: where the cases lie.
+        unfitted: each case as it is before the first fitted step, which all splits share; as `stored` where none is.
+        state: what the fitted steps have learned from this split's training cases; empty before, or where none is.
     """
 
     study: Study
@@ -108,6 +116,9 @@ class Workbench:
     stored: Mapping[str, StoredCase]
     device: torch.device
     assignment: Assignment
+    store: CaseStore
+    unfitted: Mapping[str, StoredCase]
+    state: FittedState = EMPTY
 
     @classmethod
     def open(
@@ -128,36 +139,79 @@ class Workbench:
         every case whose voxels cannot be used before anything is learned. What the store holds is not made again.
         """
         survey = Survey.of(study, manifest, folds=fold, known=known, device=device, threads=threads)
-        return cls.fill(survey, work, store_limit)
+        return cls.fill(survey, work, store_limit).fitted()
 
     @classmethod
     def fill(cls, survey: Survey, work: Path, store_limit: int | None = None) -> Workbench:
         """Bring every case of a surveyed cohort into the store under `work`, which reads every voxel; `store_limit` is
         how many bytes it may hold.
 
-        Raises `InputError` with every case that cannot be used.
+        Nothing is fitted yet: `fitted` does that, or `with_state`. Raises `InputError` with every case that cannot be
+        used.
         """
         store = CaseStore(work / "store", limit=store_limit)
-        stored = fill_store(survey.study, survey.cohort, store)
+        stored = fill_store(before_fitting(survey.study), survey.cohort, store)
         split = survey.plan.splits[0].split
         contents = {subject: case.content for subject, case in stored.items()}
         assignment = survey.plan.assignment.with_images(survey.cohort, contents)
-        return cls(survey.study, survey.cohort, split, stored, survey.device, assignment).with_split(split)
+        bench = cls(survey.study, survey.cohort, split, stored, survey.device, assignment, store, stored)
+        return bench.with_splits({"": split})[""]
 
     def with_split(self, split: Split) -> Workbench:
         """The same cohort, split in another way; rows that repeat another one are left out of its sets.
 
         Raises `InputError` where two sets hold the same images.
         """
-        return self.with_splits({"": split})[""]
+        return self.with_splits({"": split})[""].fitted()
 
     def with_splits(self, splits: Mapping[str, Split]) -> dict[str, Workbench]:
-        """One for each split. Raises `InputError` with every image that is in two sets of any of them."""
+        """One for each split, before anything is fitted to its training cases: ask each for `fitted` when its turn has
+        come. Raises `InputError` with every image that is in two sets of any of them."""
         findings = Findings()
         find_leaks(self.cohort, splits, self.contents, findings)
         findings.raise_if_any()
         repeats = repeated_rows(self.cohort, self.contents)
-        return {name: replace(self, split=without_repeats(split, repeats)) for name, split in splits.items()}
+        bare = replace(self, stored=self.unfitted, state=EMPTY)
+        return {name: replace(bare, split=without_repeats(split, repeats)) for name, split in splits.items()}
+
+    def fitted(self) -> Workbench:
+        """The same, with preprocessing that is fitted to this split's training cases alone, and every case in the store
+        as it makes it; itself where that is so, or nothing is fitted.
+
+        Raises `InputError` where the training cases give nothing to fit to.
+        """
+        if self.is_ready:
+            return self
+        return self.with_state(fit_state(self.study, self._unfitted_rows, self.store.root))
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the cases can be learned from: nothing has to be fitted, or it has been."""
+        return not self.state.is_empty or not fitted_places(self.study)
+
+    def _require_fitted(self) -> None:
+        if not self.is_ready:
+            require_state(self.study, self.state)
+
+    def with_state(self, state: FittedState) -> Workbench:
+        """The same with fitted values that were learned elsewhere, from cases of many hospitals. Raises `InputError`
+        for those of another study."""
+        require_state(self.study, state)
+        stored = fill_store(self.study, self.cohort, self.store, state) if state.steps else self.unfitted
+        return replace(self, stored=stored, state=state)
+
+    def summarise(self, request: Request, shown: Progress = SILENT) -> CohortSummary:
+        """What this split's training cases answer to a request; no other case is looked at."""
+        return summarise(self.study, request, self._unfitted_rows, self.store.root, shown)
+
+    @property
+    def _unfitted_rows(self) -> list[StoredRow]:
+        return [(case, self.unfitted[case.subject]) for case in self.split.train]
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """The study's preprocessing with what it has learned."""
+        return Pipeline(self.study, self.state)
 
     @cached_property
     def notices(self) -> tuple[Problem, ...]:
@@ -178,6 +232,8 @@ class Workbench:
 
     def padding_notices(self) -> tuple[Problem, ...]:
         """Whether cases are padded amid their values; only those that are smaller than a patch are looked at."""
+        if not self.is_ready:
+            return ()  # what fills the room around a case is known once its values are
         small = {name: case for name, case in self.stored.items() if is_padded(self.study, case.geometry.shape)}
         found = {subject: amid(self.study, case.image) for subject, case in small.items()}
         return padding_notices(self.study, self.cohort, {name: value for name, value in found.items() if value})
@@ -225,7 +281,8 @@ class Workbench:
         return tuple(self.stored[case.subject] for case in self._rows(subset))
 
     def source(self) -> PatchSource:
-        """The patches of the training cases."""
+        """The patches of the training cases. Raises `InputError` before preprocessing is fitted."""
+        self._require_fitted()
         return PatchSource(self.study, self.train_cases)
 
     def learner(self, total_steps: int) -> Learner:
@@ -251,6 +308,7 @@ class Workbench:
 
         Its training stream does not change. Raises `InputError` for an empty set.
         """
+        self._require_fitted()
         rows = self._rows(subset)
         if not rows:
             raise InputError.one(f"the {subset} set is empty", where=self.cohort.manifest.name)
@@ -265,11 +323,11 @@ class Workbench:
         return {"train": self.split.train, "validation": self.split.validation, "test": self.split.test}[subset]
 
 
-def fill_store(study: Study, cohort: Cohort, store: CaseStore) -> dict[str, StoredCase]:
+def fill_store(study: Study, cohort: Cohort, store: CaseStore, state: FittedState = EMPTY) -> dict[str, StoredCase]:
     """Every case of the cohort in the store, by subject; what is there already is not read again."""
     try:
         with progress("Preprocessing", len(cohort.cases)) as shown:
-            cases = store.open_cases(study, cohort.cases, shown)
+            cases = store.open_cases(study, cohort.cases, shown, state)
     except DiskFullError:
         raise
     except InputError as error:

@@ -20,6 +20,7 @@ from wardround.engine.inspection.padding import amid
 from wardround.engine.preprocessing import Pipeline, Sample
 from wardround.engine.preprocessing.cases import called, count_broken
 from wardround.engine.preprocessing.exchange import FEW, copied, exchanged, exchanged_files
+from wardround.engine.preprocessing.fitting import before_fitting, fitted_places
 from wardround.engine.preprocessing.labels import classes_of, label_problem, value_counts
 from wardround.engine.study.models import Study
 
@@ -38,13 +39,14 @@ def inspect_voxels(study: Study, cohort: Cohort, case: Case, findings: Findings)
 
 
 def inspect_steps(study: Study, cohort: Cohort, case: Case, findings: Findings) -> CaseFacts | None:
-    """Check headers and voxels of a case, and that every step of its preprocessing works on it."""
+    """Check headers and voxels of a case, and that every step of its preprocessing works on it, up to one that is
+    fitted: that needs all training cases."""
     own = Findings()
     facts, images = _inspect(study, cohort, case, own)
     if facts is not None and not own.problems:
         with own.gather():
             ready = _preprocess(study, cohort, case, images)
-            facts = replace(facts, padded_amid=amid(study, ready))
+            facts = replace(facts, padded_amid=None if fitted_places(study) else amid(study, ready))
     findings.extend(own.problems)
     return facts
 
@@ -75,7 +77,7 @@ def _preprocess(study: Study, cohort: Cohort, case: Case, images: Sequence[Image
     where = cohort.place(case, "")
     sample = Sample(Image(np.concatenate([image.data for image in images]), images[0].geometry), None)
     try:
-        ready = Pipeline(study).apply(sample).image.data
+        ready = Pipeline(before_fitting(study)).apply(sample).image.data
     except InputError as error:
         raise InputError(replace(problem, where=f"{where}, {problem.where}") for problem in error.problems) from None
     broken = count_broken(ready)

@@ -10,6 +10,7 @@ from wardround.engine.basics.problems import InputError
 from wardround.engine.parts import Kind, Part, answering
 from wardround.engine.parts.preprocessing.fitted import FittedParameters, Within
 from wardround.engine.preprocessing.fitted import EMPTY, ChannelState, FittedState, StepState
+from wardround.engine.preprocessing.pipeline import Pipeline
 from wardround.engine.preprocessing.requests import Ask, CohortSummary, Request
 from wardround.engine.preprocessing.sample import FittableStep, Sample, naming_step
 from wardround.engine.study import Study
@@ -26,6 +27,13 @@ def fitted_places(study: Study) -> tuple[int, ...]:
     """The places, from 0, of those of the study's steps that are fitted to training cases."""
     uses = enumerate(study.preprocessing)
     return tuple(place for place, use in uses if isinstance(use.parameters, FittedParameters))
+
+
+def before_fitting(study: Study) -> Study:
+    """The study with those steps alone that come before the first fitted one: what no state can change. The study
+    itself where nothing is fitted."""
+    places = fitted_places(study)
+    return study.model_copy(update={"preprocessing": study.preprocessing[: places[0]]}) if places else study
 
 
 class Fitting:
@@ -92,6 +100,45 @@ def summarise_case(request: Request, sample: Sample) -> CohortSummary:
 def merged(request: Request, answers: Iterable[CohortSummary]) -> CohortSummary:
     """The answer of all cases together, none of them included; the order does not matter."""
     return reduce(CohortSummary.merge, answers, request.nothing())
+
+
+def fit_to(study: Study, samples: Sequence[Sample]) -> FittedState:
+    """What the study learns from cases in memory, given as they are before its first fitted step.
+
+    For a look at few cases; whoever trains goes through the store. Raises `InputError` as `Fitting.next_request`.
+    """
+    fitting, answers = Fitting(study), list[CohortSummary]()
+    outcome = fitting.next_request(answers)
+    while isinstance(outcome, Request):
+        request, pipeline = outcome, Pipeline(study, outcome.state)
+        first, place = fitted_places(study)[0], request.place or 0
+        ready = (pipeline.apply_between(first, place, [sample]) for sample in samples)
+        answers.append(merged(request, (summarise_case(request, sample) for sample in ready)))
+        outcome = fitting.next_request(answers)
+    return outcome
+
+
+def require_state(study: Study, state: FittedState) -> None:
+    """Raise `InputError` unless a state is one of this study: of its fitted steps, its channels, and their kinds."""
+    places = fitted_places(study)
+    found = tuple(step.place for step in state.steps)
+    kinds = all(_is_of(study, step) for step in state.steps if step.place in places)
+    if found != places or not kinds:
+        names = [study.preprocessing[place].name for place in places]
+        raise InputError.one(
+            "these fitted values are not those of this study's preprocessing",
+            got=f"values of {len(found)} steps" if found else "no values",
+            expected=f"values of {' and '.join(names)} for {', '.join(study.inputs)}" if names else "none",
+        )
+
+
+def _is_of(study: Study, state: StepState) -> bool:
+    use = study.preprocessing[state.place]
+    part = use.part(Kind.PREPROCESSING)
+    step: FittableStep = part.make(use.parameters)
+    with answering(part.owner):
+        learns = step.learns
+    return len(state.channels) == len(study.inputs) and all(isinstance(each, learns) for each in state.channels)
 
 
 @dataclass(frozen=True)

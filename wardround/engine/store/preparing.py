@@ -14,8 +14,9 @@ from wardround.engine.store.reading import Reading
 from wardround.engine.study import Study
 
 
-def storage_key(study: Study, pipeline: Pipeline, digest: str) -> str:
-    """SHA-256 over all that determines a stored case: source bytes, preprocessing, class map, layout."""
+def storage_key(pipeline: Pipeline, digest: str) -> str:
+    """SHA-256 over all that determines a stored case: source bytes, preprocessing, fitted state, class map, layout."""
+    study = pipeline.study
     content: JsonValue = {
         "format": FORMAT,
         "source": digest,
@@ -45,12 +46,13 @@ def content_of(case: Case, sample: Sample) -> twins.Content:
     return twins.Content(twins.voxels_digest(sample.image.data), truth)
 
 
-def prepare(study: Study, case: Case, digest: str, reading: Reading) -> tuple[Content, twins.Content]:
+def prepare(pipeline: Pipeline, case: Case, digest: str, reading: Reading) -> tuple[Content, twins.Content]:
     """What is to be stored of a case, and digests of what its files hold. Raises `InputError` that names the case."""
+    study = pipeline.study
     samples = [sample_of(study, case, reading)]
     native, decoded = samples[0].image.geometry, content_of(case, samples[0])
     with naming(case):
-        processed = Pipeline(study).apply(samples.pop())
+        processed = pipeline.apply(samples.pop())
     broken = count_broken(processed.image.data)
     if broken:
         raise InputError.one("preprocessing gave values that are not numbers", where=case.name, got=f"{broken:,}")

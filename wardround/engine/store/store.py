@@ -24,6 +24,7 @@ from wardround.engine.basics.sizes import shown_size
 from wardround.engine.cohort import Case, twins
 from wardround.engine.inspection.room import MARGIN, building_bytes, room_for
 from wardround.engine.preprocessing import Pipeline
+from wardround.engine.preprocessing.fitted import EMPTY, FittedState
 from wardround.engine.store.case import StoredCase
 from wardround.engine.store.digests import DigestIndex
 from wardround.engine.store.entries import (
@@ -98,41 +99,49 @@ class CaseStore:
         self._room = threading.Lock()
         self._swept = False
 
-    def open_case(self, study: Study, case: Case) -> StoredCase:
+    @property
+    def root(self) -> Path:
+        """The folder that it lies in."""
+        return self._root
+
+    def open_case(self, study: Study, case: Case, state: FittedState = EMPTY) -> StoredCase:
         """The preprocessed case; built first if it is not there or not whole. Its arrays are mapped when they are used.
 
-        A file that is new is read once. Raises `InputError` that names the case for sources that cannot be used, and
-        for a disk or a store without room.
+        `state` is what the study's fitted steps have learned. A file that is new is read once. Raises `InputError` that
+        names the case for sources that cannot be used, and for a disk or a store without room.
         """
-        digest = self._index.case_digest(case)
-        return (digest and self._find(study, case, digest)) or self._join(study, case)
+        return self._open(Pipeline(study, state), case)
 
-    def _find(self, study: Study, case: Case, digest: str) -> StoredCase | None:
+    def _open(self, pipeline: Pipeline, case: Case) -> StoredCase:
+        digest = self._index.case_digest(case)
+        return (digest and self._find(pipeline, case, digest)) or self._join(pipeline, case)
+
+    def _find(self, pipeline: Pipeline, case: Case, digest: str) -> StoredCase | None:
         """The case as it is stored; None where it is not, or where nobody has noted what its files hold."""
-        key = storage_key(study, Pipeline(study), digest)
+        key = storage_key(pipeline, digest)
         with self._users.opening(key):
             description = read_description(self._folder(key))
-        content = self._index.content(content_key(study, digest))
+        content = self._index.content(content_key(pipeline.study, digest))
         if description is None or content is None:
             return None
-        return self._opened(study, case, key, description, content)
+        return self._opened(pipeline, case, key, description, content)
 
     def _opened(
-        self, study: Study, case: Case, key: str, description: Description, content: twins.Content
+        self, pipeline: Pipeline, case: Case, key: str, description: Description, content: twins.Content
     ) -> StoredCase:
         folder = self._folder(key)
         with contextlib.suppress(FileNotFoundError):  # damaged or gone in the meantime: made again when it is used
             os.utime(folder / DESCRIPTION)
         SHELF.forget(folder)
         return MappedCase(
-            folder, description, partial(self._heal, study, case, key, description.digest), content=content
+            folder, description, partial(self._heal, pipeline, case, key, description.digest), content=content
         )
 
-    def _join(self, study: Study, case: Case) -> StoredCase:
+    def _join(self, pipeline: Pipeline, case: Case) -> StoredCase:
         """Read the case's files, and build it unless it turns out to be there."""
-        with self._read(study, case) as reading:
+        with self._read(pipeline.study, case) as reading:
             digest = reading.digest(case)
-            return self._find(study, case, digest) or self._build(study, case, digest, reading)
+            return self._find(pipeline, case, digest) or self._build(pipeline, case, digest, reading)
 
     @contextlib.contextmanager
     def _read(self, study: Study, case: Case) -> Iterator[Reading]:
@@ -142,12 +151,14 @@ class CaseStore:
         with self._memory.reserve(needed), Reading(self._index, int(_HELD_SHARE * needed)) as reading:
             yield reading
 
-    def open_cases(self, study: Study, cases: Sequence[Case], progress: Progress = SILENT) -> tuple[StoredCase, ...]:
+    def open_cases(
+        self, study: Study, cases: Sequence[Case], progress: Progress = SILENT, state: FittedState = EMPTY
+    ) -> tuple[StoredCase, ...]:
         """Every case, in order. Raises one `InputError` with the problems of all cases."""
-        findings, opened = Findings(), []
+        findings, opened, pipeline = Findings(), [], Pipeline(study, state)
         self._sweep()
         with self._index.batch(), ThreadPoolExecutor(_BUILDERS, "store") as pool:
-            waiting = [pool.submit(self.open_case, study, case) for case in cases]
+            waiting = [pool.submit(self._open, pipeline, case) for case in cases]
             try:
                 for done, (case, future) in enumerate(zip(cases, waiting, strict=True), start=1):
                     with findings.gather():
@@ -219,13 +230,13 @@ class CaseStore:
                 return
             yield True
 
-    def _build(self, study: Study, case: Case, digest: str, reading: Reading) -> StoredCase:
-        key = storage_key(study, Pipeline(study), digest)
+    def _build(self, pipeline: Pipeline, case: Case, digest: str, reading: Reading) -> StoredCase:
+        key = storage_key(pipeline, digest)
         folder = self._folder(key)
-        with self._room_for(study, case, key), self._locked(key):
+        with self._room_for(pipeline.study, case, key), self._locked(key):
             # Another process may have built it while this one waited.
-            description = read_description(folder) or self._write(study, case, folder, digest, reading)
-        return self._opened(study, case, key, description, self._content(study, case, digest, reading))
+            description = read_description(folder) or self._write(pipeline, case, folder, digest, reading)
+        return self._opened(pipeline, case, key, description, self._content(pipeline.study, case, digest, reading))
 
     def _content(self, study: Study, case: Case, digest: str, reading: Reading) -> twins.Content:
         """Digests of the decoded files; they were noted when the case was built, unless an earlier release did that."""
@@ -236,24 +247,24 @@ class CaseStore:
             self._index.note_content(key, known)
         return known
 
-    def _write(self, study: Study, case: Case, folder: Path, digest: str, reading: Reading) -> Description:
+    def _write(self, pipeline: Pipeline, case: Case, folder: Path, digest: str, reading: Reading) -> Description:
         began = time.perf_counter()
-        content, decoded = prepare(study, case, digest, reading)
+        content, decoded = prepare(pipeline, case, digest, reading)
         require_space(self._root, content.bytes + MARGIN, f"the preprocessed images of {case.name}")
         _discard(folder)
         _write_whole(folder, content)
         del content
-        self._index.note_content(content_key(study, digest), decoded)
+        self._index.note_content(content_key(pipeline.study, digest), decoded)
         built = read_description(folder)
         if built is None:
             raise RuntimeError(f"the entry {folder.name} cannot be read back")
         _LOG.debug("preprocessed %s in %.2f s, stored in %s", case.name, time.perf_counter() - began, folder)
         return built
 
-    def _heal(self, study: Study, case: Case, key: str, digest: str, error: Exception) -> Description:
+    def _heal(self, pipeline: Pipeline, case: Case, key: str, digest: str, error: Exception) -> Description:
         """Make a damaged entry again from its files. Raises `InputError` if these are no longer what they were."""
         folder = self._folder(key)
-        with self._read(study, case) as reading, self._locked(key):
+        with self._read(pipeline.study, case) as reading, self._locked(key):
             present = read_description(folder)
             if present is not None and _is_whole(folder, present):  # another process was quicker
                 return present
@@ -264,7 +275,7 @@ class CaseStore:
                     where=case.name,
                     remedy="Start anew: the case as it is now is then read",
                 )
-            return self._write(study, case, folder, digest, reading)
+            return self._write(pipeline, case, folder, digest, reading)
 
     @contextlib.contextmanager
     def _room_for(self, study: Study, case: Case, key: str) -> Iterator[None]:

@@ -12,6 +12,7 @@ from wardround.engine.imaging.image import Geometry
 from wardround.engine.inspection.shapes import grid_after
 from wardround.engine.parts import BreachError, Kind
 from wardround.engine.preprocessing import Pipeline, Sample
+from wardround.engine.preprocessing.fitting import fit_to
 from wardround.engine.study import Study
 from wardround.engine.study.part_names import PartUse
 from wardround.engine.trial.attempt import Attempts, require_finite, require_unchanged
@@ -38,13 +39,13 @@ def _run(study: Study, use: PartUse, sample: Sample) -> Sample | None:
 
     The case is made up: a step that refuses it in the user's words may well take the hospital's own.
     """
-    step = Pipeline(study.model_copy(update={"preprocessing": (use,)}))
+    alone = study.model_copy(update={"preprocessing": (use,)})
     grid = grid_after(use, sample.image.geometry)
     if grid is not None and math.prod(grid.shape) > _MOST_VOXELS:
         return None
     image, label = sample.image.data.copy(), None if sample.label is None else sample.label.copy()
     try:
-        found = step.apply(sample)
+        found = Pipeline(alone, fit_to(alone, [sample])).apply(sample)
     except InputError as error:
         if all_of_parts(error):
             raise
