@@ -1,0 +1,76 @@
+"""Every ready study trains: from files that fit it to weights that have moved, by the way that `fit` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.configs.test_configs import STUDIES
+from tests.support.images import blobs, oblique_geometry, write_table
+from wardround.engine.experiments.workbench import Workbench
+from wardround.engine.imaging import Geometry, Image, write_image, write_label
+from wardround.engine.imaging.geometry import plain_geometry
+from wardround.engine.study import Study, load_study
+
+CASES, STEPS = 12, 2
+SIDES = {2: (28, 28), 3: (24, 28, 20)}
+Writer = Callable[[Path, Study, int, np.ndarray, np.ndarray], tuple[str, object]]
+
+
+def _mask(folder: Path, study: Study, number: int, image: np.ndarray, mask: np.ndarray) -> tuple[str, object]:
+    values = np.asarray(study.class_values, np.uint16)
+    path = folder / f"mask_{number:02d}.nii.gz"
+    write_label(path, values[mask], _grid(study))
+    return "Label", path.name
+
+
+def _category(folder: Path, study: Study, number: int, image: np.ndarray, mask: np.ndarray) -> tuple[str, object]:
+    return "ValueToPredict", study.class_values[number % len(study.class_values)]
+
+
+TRUTHS: Mapping[str, Writer] = {"segmentation": _mask, "classification": _category}
+"""How the truth of a generated case is written, by the study's task."""
+
+
+def _grid(study: Study) -> Geometry:
+    shape = SIDES[study.dimensions]
+    return oblique_geometry(shape) if len(shape) == 3 else plain_geometry(shape)
+
+
+def write_cohort_for(study: Study, folder: Path) -> Path:
+    """Images with blobs and the truth that a study asks for; the path of their manifest."""
+    shape, random = SIDES[study.dimensions], np.random.default_rng(0)
+    folder.mkdir()
+    rows, column = [], ""
+    for number in range(CASES):
+        image, mask = blobs(shape, len(study.class_names) - 1, random)
+        suffix = ".nii.gz" if len(shape) == 3 else ".png"
+        stored = image if len(shape) == 3 else image.clip(0, 255).astype(np.uint8)
+        names = [f"image_{number:02d}_{channel}{suffix}" for channel in range(len(study.inputs))]
+        for name in names:
+            write_image(folder / name, Image(stored[None], _grid(study)))
+        column, value = TRUTHS[study.task](folder, study, number, image, mask)
+        rows.append((f"case_{number:02d}", *names, value))
+    channels = (f"Channel_{channel}" for channel in range(len(study.inputs)))
+    return write_table(folder / "data.csv", ("SubjectID", *channels, column), rows)
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.parent.name)
+def test_a_ready_study_trains(path: Path, tmp_path: Path) -> None:
+    study = load_study(path)
+    manifest = write_cohort_for(study, tmp_path / "data")
+    bench = Workbench.open(study, manifest, tmp_path / "work", device="cpu", threads=1)
+    learner = bench.learner(100)
+    before = learner.weights()
+    losses: list[float] = []
+    learner.train(bench.source(), 0, STEPS, on_step=lambda record: losses.append(record.loss))
+    assert len(losses) == STEPS
+    assert np.isfinite(losses).all()
+    after = learner.weights()
+    assert all(torch.isfinite(tensor).all() for tensor in after.values())
+    moved = [name for name, tensor in after.items() if not torch.equal(tensor, before[name])]
+    assert {name for name, _ in learner.network.named_parameters()} <= set(moved), "every weight has a gradient"
