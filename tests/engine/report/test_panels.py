@@ -55,16 +55,6 @@ def test_a_montage_has_no_white_frame() -> None:
     assert all(pixels[row, column].tolist() == ground for row in (0, -1) for column in (0, -1))
 
 
-def test_contours_close_at_the_border_and_of_a_single_voxel() -> None:
-    whole = np.ones((8, 8), np.uint8)
-    dot = np.zeros((8, 8), np.uint8)
-    dot[3, 3] = 2
-    plain = Scene(np.zeros((8, 8), np.float32), (1.0, 1.0), in_mm=False)
-    for labels in (whole, dot):
-        drawn = panel_png(Scene(plain.image, plain.spacing, {"truth": labels}, in_mm=False))
-        assert drawn != panel_png(plain)
-
-
 def test_a_legend_names_what_is_seen_and_whose_outline_is_dashed() -> None:
     truth, found = np.zeros((4, 4), np.uint8), np.zeros((4, 4), np.uint8)
     truth[0, 0], found[1, 1] = 1, 3
