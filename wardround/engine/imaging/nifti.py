@@ -21,10 +21,10 @@ import numpy as np
 
 from wardround.engine.basics.problems import InputError
 from wardround.engine.imaging.formats import suffix_of, unreadable
+from wardround.engine.imaging.header import Header
 from wardround.engine.imaging.image import Geometry
 from wardround.engine.imaging.payloads import MOST_COMPRESSED
 from wardround.engine.imaging.readable import Box
-from wardround.engine.imaging.reading import Header
 from wardround.engine.imaging.sources import Source
 from wardround.engine.imaging.transforms import Placement, place
 

@@ -9,8 +9,8 @@ import numpy as np
 from wardround.engine.imaging import pictures, tiffs
 from wardround.engine.imaging.formats import Format, format_of
 from wardround.engine.imaging.geometry import plain_geometry
+from wardround.engine.imaging.header import Header
 from wardround.engine.imaging.image import Geometry, Role, Space
-from wardround.engine.imaging.reading import Header
 from wardround.engine.imaging.sources import Source
 
 

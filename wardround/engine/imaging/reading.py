@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +13,10 @@ import numpy as np
 from wardround.engine.basics.problems import InputError
 from wardround.engine.imaging.contents import require_announced
 from wardround.engine.imaging.formats import Format, format_of
-from wardround.engine.imaging.image import Geometry, Image, Remark, Role, Space
+from wardround.engine.imaging.header import Header
+from wardround.engine.imaging.image import Geometry, Image, Role
 from wardround.engine.imaging.readable import ArrayReadable, Readable
 from wardround.engine.imaging.sources import Source
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a file says of itself before its voxels are read.
-
-    Attributes:
-        geometry: the voxel grid.
-        channels: values per voxel: 3 for RGB, the length of the fourth axis of a 4D file, otherwise 1.
-        pixel_type: numpy's name of the values' type, such as `int16`.
-        remarks: oddities that the header's owner should know.
-        space: what the file tells of the space that its voxels lie in.
-    """
-
-    geometry: Geometry
-    channels: int
-    pixel_type: str
-    remarks: tuple[Remark, ...] = ()
-    space: Space = Space.BODY
 
 
 def read_header(path: Path) -> Header:

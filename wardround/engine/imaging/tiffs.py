@@ -13,8 +13,8 @@ import numpy as np
 from wardround.engine.imaging import colours
 from wardround.engine.imaging.formats import unreadable
 from wardround.engine.imaging.geometry import plain_geometry
+from wardround.engine.imaging.header import Header
 from wardround.engine.imaging.image import Role
-from wardround.engine.imaging.reading import Header
 from wardround.engine.imaging.sources import Source
 
 _Result = TypeVar("_Result")

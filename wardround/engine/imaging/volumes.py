@@ -9,10 +9,10 @@ import numpy as np
 
 from wardround.engine.imaging import metaimage, nrrd
 from wardround.engine.imaging.formats import Format, format_of
+from wardround.engine.imaging.header import Header
 from wardround.engine.imaging.image import Geometry
 from wardround.engine.imaging.layouts import Layout
 from wardround.engine.imaging.payloads import require_plausible, unpacked
-from wardround.engine.imaging.reading import Header
 from wardround.engine.imaging.sources import Source
 
 

@@ -11,9 +11,10 @@ from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.reading import unreadable
 from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.imaging.geometry import file_differences, only_rounded, rounding_words
+from wardround.engine.imaging.header import Header
 from wardround.engine.imaging.image import Geometry, Remark
 from wardround.engine.imaging.lossy import lossy_kind
-from wardround.engine.imaging.reading import Header, read_header, read_label, read_label_header
+from wardround.engine.imaging.reading import read_header, read_label, read_label_header
 from wardround.engine.inspection.exchanged import ASTRAY
 from wardround.engine.inspection.inputs import ONE_OF_SEVERAL
 from wardround.engine.inspection.layers import layered

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from wardround.engine.basics.problems import Problem
-from wardround.engine.imaging.reading import Header
+from wardround.engine.imaging.header import Header
 from wardround.engine.study.labels import spoken
 from wardround.engine.study.models import Study
 
