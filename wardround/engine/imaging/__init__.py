@@ -1,10 +1,10 @@
 """Readers and writers of images and masks, and the geometry of voxel grids. Heavy readers load when they are used."""
 
 from wardround.engine.imaging.geometry import geometry_differences
+from wardround.engine.imaging.header import Header
 from wardround.engine.imaging.image import Geometry, Image
 from wardround.engine.imaging.readable import ArrayReadable, Readable
 from wardround.engine.imaging.reading import (
-    Header,
     open_image,
     read_header,
     read_image,

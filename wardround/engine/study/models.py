@@ -21,6 +21,7 @@ from wardround.engine.parts import Kind, Parameters, builtin_and_plugins
 from wardround.engine.parts.augmentation import transform_of
 from wardround.engine.parts.networks import network_of
 from wardround.engine.parts.preprocessing import StepParameters, step_of
+from wardround.engine.parts.setting import Setting
 from wardround.engine.study.consistency import inconsistencies
 from wardround.engine.study.expectations import flow
 from wardround.engine.study.labels import ClassValues, Rest, Values, classes_instead, shared_values
@@ -32,6 +33,7 @@ from wardround.engine.study.part_names import (
     MetricUse,
     NetworkUse,
     OptimizerUse,
+    PlacedUse,
     PreprocessingUse,
     ScheduleUse,
     likely_parts,
@@ -224,7 +226,35 @@ class Study(Frozen):
         return tuple(use.ask(Kind.PREPROCESSING, lambda step: question(step_of(step))) for use in self.preprocessing)
 
     @property
-    def truth(self) -> KindOfTruth:
+    def parts(self) -> tuple[PlacedUse, ...]:
+        """Every part that it names, in order."""
+        steps, transforms = enumerate(self.preprocessing), enumerate(self.augmentation)
+        metrics = enumerate(self.validation.metrics)
+        return (
+            *(PlacedUse(("preprocessing", n, use.name), Kind.PREPROCESSING, use) for n, use in steps),
+            *(PlacedUse(("augmentation", n, use.name), Kind.AUGMENTATION, use) for n, use in transforms),
+            PlacedUse(("model",), Kind.NETWORK, self.model),
+            PlacedUse(("training", "loss"), Kind.LOSS, self.training.loss),
+            PlacedUse(("training", "optimizer"), Kind.OPTIMIZER, self.training.optimizer),
+            PlacedUse(("training", "schedule"), Kind.SCHEDULE, self.training.schedule),
+            *(PlacedUse(("validation", "metrics", n), Kind.METRIC, use) for n, use in metrics),
+        )
+
+    @property
+    def setting(self) -> Setting:
+        """What its parts may ask of it, before one is placed."""
+        return Setting(
+            place=(),
+            task=self.task,
+            dimensions=self.dimensions,
+            inputs=self.inputs,
+            classes=self.class_names,
+            patch=self.patches.size,
+            batch_size=self.training.batch_size,
+        )
+
+    @property
+    def truth(self) -> KindOfTruth[Study]:
         """The kind of truth of its task."""
         return truth_of_task(self.task)
 
@@ -279,7 +309,7 @@ class Study(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        flaws = tuple(inconsistencies(self))
+        flaws = (*self.truth.flaws(self), *inconsistencies(self.parts, self.setting))
         if flaws:
             raise flawed("Study", flaws)
         return self

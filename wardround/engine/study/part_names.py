@@ -41,6 +41,21 @@ class PartUse(NamedPart):
             return question(self.parameters)
 
 
+@dataclass(frozen=True)
+class PlacedUse:
+    """A part that a study uses, and where it names it.
+
+    Attributes:
+        place: such as `("preprocessing", 0, "orient")`.
+        kind: of the part.
+        use: the part.
+    """
+
+    place: Location
+    kind: Kind
+    use: PartUse
+
+
 _Use = TypeVar("_Use", bound=NamedPart)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Protocol, cast
+from typing import Annotated, Any, Protocol, TypeVar, cast
 
 from pydantic import AfterValidator, Field
 
@@ -11,35 +11,34 @@ from wardround.engine.parts import Kind, builtin_and_plugins
 from wardround.engine.study.located_problems import Flaw, flawed
 from wardround.engine.study.part_names import absent_part
 
-if TYPE_CHECKING:
-    from wardround.engine.study.models import Study
-
+_Study = TypeVar("_Study", contravariant=True)
+"""The whole study, which this module stands before."""
 USUAL_TASK = "segmentation"
 """Whose words are used while nobody knows what a study's task is."""
 
 
-class KindOfTruth(Protocol):
+class KindOfTruth(Protocol[_Study]):
     """What stands for the truth of a case, as far as a study has to know it."""
 
     has_classes: bool
     first_value: int
 
-    def classes(self, study: Study) -> Mapping[str, tuple[int, ...]]:
+    def classes(self, study: _Study) -> Mapping[str, tuple[int, ...]]:
         """All values of each class in masks or tables, by its name, in the order of the network's outputs."""
 
-    def outputs(self, study: Study) -> tuple[str, ...]:
+    def outputs(self, study: _Study) -> tuple[str, ...]:
         """Names of the network's output channels, in order."""
 
-    def flaws(self, study: Study) -> Iterator[Flaw]:
+    def flaws(self, study: _Study) -> Iterator[Flaw]:
         """What a study of sound sections says of its truth that does not fit."""
 
 
-def truth_of_task(task: str) -> KindOfTruth:
+def truth_of_task(task: str) -> KindOfTruth[Any]:
     """The kind of truth of a registered task. Raises `InputError` where there is none, or its package is broken."""
-    return cast(KindOfTruth, builtin_and_plugins().find(Kind.TASK, task).load_truth())
+    return cast(KindOfTruth[Any], builtin_and_plugins().find(Kind.TASK, task).load_truth())
 
 
-def likely_truth(task: object) -> KindOfTruth:
+def likely_truth(task: object) -> KindOfTruth[Any]:
     """That of a task as it is written, or of the usual one where there is no such task."""
     is_known = isinstance(task, str) and task in builtin_and_plugins().names(Kind.TASK)
     return truth_of_task(task if is_known and isinstance(task, str) else USUAL_TASK)
