@@ -20,7 +20,7 @@ test: $(READY)
 	$(BIN)/python -m pytest $(TWO) -m "not slow"
 
 test-all: $(READY)
-	$(BIN)/python -m pytest $(TWO)
+	$(BIN)/python -m pytest $(TWO) --cov
 
 bench: $(VENV)/.ready-bench
 	$(BIN)/python -m benchmarks
