@@ -49,10 +49,21 @@ class Module:
         return ".".join([*parent, *([node.module] if node.module else [])])
 
 
+FEWEST = 500
+"""Modules that the package has at least: a rule that is checked on fewer has not seen it, and holds of nothing."""
+
+
 @cache
 def modules() -> tuple[Module, ...]:
-    """All modules of the package."""
-    return tuple(_module(path) for path in sorted(PACKAGE.rglob("*.py")))
+    """All modules of the package. Raises AssertionError where there are too few for it to be the package."""
+    return modules_of(PACKAGE)
+
+
+def modules_of(package: Path) -> tuple[Module, ...]:
+    """All modules of a folder that is the package."""
+    found = tuple(_module(path) for path in sorted(package.rglob("*.py")))
+    assert len(found) >= FEWEST, f"only {len(found)} modules under {package}, of {FEWEST} or more"
+    return found
 
 
 def _module(path: Path) -> Module:

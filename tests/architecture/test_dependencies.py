@@ -26,7 +26,7 @@ OURS = frozenset({"wardround", "tests", "benchmarks", "contrast_parts", "emptyro
 NEVER_IMPORTED = {
     "imagecodecs": "tifffile loads it for compressed TIFF files",
     **dict.fromkeys(("mypy", "ruff"), "a program of its own"),
-    **dict.fromkeys(("pytest-timeout", "pytest-xdist"), "pytest loads it"),
+    **dict.fromkeys(("pytest-cov", "pytest-timeout", "pytest-xdist"), "pytest loads it"),
     **dict.fromkeys(("types-jsonschema", "types-requests"), "mypy reads it"),
 }
 """Declared and used without an import, and by whom."""

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
-from tests.architecture.source import Function, Module, modules, place
+import pytest
+
+from tests.architecture.source import Function, Module, modules, modules_of, place
+from tests.support.checkout import CHECKOUT
 
 LONGEST_BODY = 50
 LONGEST_FILE = 400
@@ -38,6 +43,23 @@ def _own_nodes(node: ast.AST) -> Iterator[ast.AST]:
 
 def _is_public(name: str) -> bool:
     return not name.startswith("_")
+
+
+def test_an_empty_tree_passes_no_gate(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="only 0 modules"):
+        modules_of(tmp_path)
+
+
+def test_the_gates_see_every_file_and_what_is_in_them() -> None:
+    tracked = subprocess.run(["git", "ls-files", "--", "wardround/*.py"], cwd=CHECKOUT, capture_output=True, text=True)
+    if tracked.returncode == 0:  # an unpacked archive has no history to compare with
+        assert {str(module.path.relative_to(CHECKOUT)) for module in modules()} >= set(tracked.stdout.split())
+    functions = [function for module in modules() for function in module.functions()]
+    assert len(functions) > 4000
+    assert len([node for module in modules() for node in _public_definitions(module.tree)]) > 2500
+    assert sum(1 for module in modules() for _ in module.imports()) > 10_000
+    assert max(map(_body_lines, functions)) > 30  # and they can count
+    assert max(map(_paths, functions)) > 8
 
 
 def test_functions_are_short() -> None:
