@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -21,6 +21,9 @@ from wardround.aggregator.rounds.gathering import Gathering
 from wardround.aggregator.rounds.rules import Action, Verdict
 from wardround.aggregator.rounds.sites import SiteState
 from wardround.engine.basics.canonical import canonical_model, sha256_hex
+from wardround.engine.preprocessing.fitted import Window
+from wardround.engine.preprocessing.fitting import merged
+from wardround.engine.preprocessing.requests import CohortSummary, Request
 from wardround.federation.envelope import Envelope
 from wardround.federation.identities import CoordinatorKey, Member, Roster, SiteKeys
 from wardround.federation.payload import pack, payload_digest, unpack
@@ -41,6 +44,7 @@ from wardround.federation.protocol import (
     Working,
 )
 from wardround.federation.sealing import open_task
+from wardround.federation.stages import SURVEYS
 
 Heard = tuple[Question, Envelope | None]
 CORRELATION = "0123456789abcdef"
@@ -100,6 +104,15 @@ def trained(base: Mapping[str, np.ndarray], site: str, number: int) -> dict[str,
     return moved
 
 
+def summary_of(request: Request, cases: Sequence[np.ndarray]) -> CohortSummary:
+    """What cases of one channel answer, after the windows that were fitted before."""
+    for step in request.state.steps:
+        for window in step.channels:
+            assert isinstance(window, Window)
+            cases = [np.clip(case, window.low, window.high) for case in cases]
+    return merged(request, [request.answer([case]) for case in cases])
+
+
 @dataclass
 class FakeSite:
     """A site's courier and worker as one object with durable memory.
@@ -114,6 +127,8 @@ class FakeSite:
         metric: gives its score of the incoming model in a round.
         write: gives the body that it signs for a reply.
         scores_in: whether it scores the incoming model of a round of training.
+        voxels: those of each training case, one channel, which a survey is answered from.
+        forge: changes such an answer before it is sealed.
     """
 
     name: str
@@ -132,7 +147,9 @@ class FakeSite:
     progress: dict[str, int] = field(default_factory=dict)
     tasks: list[Task] = field(default_factory=list)
     concluded: list[Task] = field(default_factory=list)
-    features: tuple[str, ...] = (CONCLUDE, STOPPED)
+    features: tuple[str, ...] = (CONCLUDE, STOPPED, SURVEYS)
+    voxels: tuple[np.ndarray, ...] = ()
+    forge: Callable[[CohortSummary], CohortSummary] = lambda summary: summary
     payloads: int = 0
     trainings: int = 0
 
@@ -178,8 +195,16 @@ class FakeSite:
             return self._say(
                 Working(site=self.name, ask=task.ask, work_key=key, phase="training", step=step, steps=self.steps)
             )
-        self.outbox[key] = self._train(task, key) if task.stage is Stage.TRAIN else self._evaluate(task, key)
+        works = {Stage.TRAIN: self._train, Stage.EVALUATE: self._evaluate, Stage.SURVEY: self._summarise}
+        self.outbox[key] = works[task.stage](task, key)
         return self.outbox[key]
+
+    def _summarise(self, task: Task, key: str) -> Envelope:
+        request = Request.model_validate_json(self.models[key])
+        summary = self.forge(summary_of(request, self.voxels))
+        return self._say(
+            Done(site=self.name, work_key=key, update=None, train_cases=0, metrics={}, seconds=1.0, summary=summary)
+        )
 
     def _train(self, task: Task, key: str) -> Envelope:
         self.trainings += 1

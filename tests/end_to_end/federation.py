@@ -63,11 +63,11 @@ class Template:
     horizon: Horizon
 
     @classmethod
-    def prepare(cls, folder: Path, sites: Iterable[str] = SITES, horizon: Horizon = HORIZON) -> Self:
-        """Make cohorts of nine pictures per site, then do what coordinator and sites do before a run."""
+    def prepare(cls, folder: Path, sites: Iterable[str] = SITES, horizon: Horizon = HORIZON, text: str = STUDY) -> Self:
+        """Make cohorts of nine pictures per site, then do what coordinator and sites do before a run of a study."""
         folder.mkdir(parents=True)
         study = folder / "study.yaml"
-        study.write_text(STUDY)
+        study.write_text(text)
         manifests = {
             name: write_segmentation_cohort(folder / "data" / name, cases=9, shape=(24, 28), seed=SITES.index(name))
             for name in sites

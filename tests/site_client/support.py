@@ -6,7 +6,7 @@ import hashlib
 import json
 import secrets
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,9 @@ import numpy as np
 from tests.support.images import write_segmentation_cohort
 from wardround.engine.basics.canonical import sha256_hex
 from wardround.engine.basics.files import write_atomic
+from wardround.engine.preprocessing.fitted import FittedState
+from wardround.engine.preprocessing.fitting import merged
+from wardround.engine.preprocessing.requests import CohortSummary, Request
 from wardround.engine.study import Study, study_to_bytes
 from wardround.engine.study.documents import parse_document, validate_document
 from wardround.federation.envelope import Envelope
@@ -52,9 +55,9 @@ validation: {outer_folds: 3, inner_folds: 3, metrics: [dice], select: dice}
 ROUNDS, LOCAL_STEPS = 3, 4
 
 
-def a_study() -> Study:
+def a_study(text: str = STUDY) -> Study:
     """A small study."""
-    return validate_document(Study, parse_document(STUDY, Path("study.yaml")))
+    return validate_document(Study, parse_document(text, Path("study.yaml")))
 
 
 @dataclass(frozen=True)
@@ -122,24 +125,30 @@ class Site:
         return log_path(self.settings.work, role).read_text()
 
 
-def build_site(folder: Path, *, address: str = "127.0.0.1:9", ca_pem: str = "") -> Site:
+def build_site(folder: Path, *, address: str = "127.0.0.1:9", ca_pem: str = "", study: str = STUDY) -> Site:
     """Init, enrol, invite and accept, with a manifest that does not exist unless somebody writes it."""
     create_site(folder, "north", folder / "data.csv")
     quicken(folder / "site.yaml")
     allow_few(folder / "policy.yaml")
     request = EnrolmentRequest.load(folder / "north.pub")
     coordinator = CoordinatorKey.create(folder / "coordinator")
-    invitation = invitation_for(coordinator, Roster.of((request.member,)), address=address, ca_pem=ca_pem)
+    roster = Roster.of((request.member,))
+    invitation = invitation_for(coordinator, roster, address=address, ca_pem=ca_pem, study=a_study(study))
     save_invitation(folder / "invitation.json", invitation, coordinator)
     pin(load_settings(folder / "site.yaml").accepted, SignedInvitation.by(invitation, coordinator))
     return Site(folder, coordinator, invitation)
 
 
 def invitation_for(
-    coordinator: CoordinatorKey, roster: Roster, *, address: str = "127.0.0.1:9", ca_pem: str = ""
+    coordinator: CoordinatorKey,
+    roster: Roster,
+    *,
+    address: str = "127.0.0.1:9",
+    ca_pem: str = "",
+    study: Study | None = None,
 ) -> Invitation:
-    """An invitation to the small study."""
-    study = a_study()
+    """An invitation to the small study, or to another one."""
+    study = study or a_study()
     plan = Plan(
         federation="trial",
         study=study.digest,
@@ -182,6 +191,8 @@ class FakeEngine:
         metrics: what an evaluation finds.
         gate: training waits for it before each step.
         spoil: replaces the update's weights.
+        voxels: of each training case, one channel, by which it answers a request.
+        forge: changes such an answer.
         calls: what was asked of it.
     """
 
@@ -198,6 +209,8 @@ class FakeEngine:
     gate: threading.Event = field(default_factory=threading.Event)
     spoil: Arrays | None = None
     error: Exception | None = None
+    voxels: tuple[np.ndarray, ...] = ()
+    forge: Callable[[CohortSummary], CohortSummary] = lambda summary: summary
     calls: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -224,6 +237,18 @@ class FakeEngine:
 
     def pin(self) -> None:
         """Nothing is kept."""
+
+    def prepare(self, state: FittedState) -> None:
+        """Only noted."""
+        if not state.is_empty:
+            self.calls.append(f"prepare {state.digest[:8]}")
+
+    def summarise(self, request: Request) -> CohortSummary:
+        """From the voxels."""
+        self.calls.append(f"summarise {request.ask.kind}")
+        if self.error is not None:
+            raise self.error
+        return self.forge(merged(request, [request.answer([case]) for case in self.voxels]))
 
     def evaluate(self, model: Arrays, subset: Subset, most: int | None = None) -> dict[str, MetricValue]:
         """The given metrics."""

@@ -129,7 +129,7 @@ def _write_last(outputs: Outputs, loop: RoundLoop, outcome: Outcome) -> InputErr
 def _outputs(coordination: Coordination, state: StateFolder) -> Outputs:
     folder = coordination.folders.results
     names, scalars = coordination.roster.names, Scalars(folder / "tensorboard")
-    return Outputs(folder, coordination.plan, coordination.study, names, state.arrays, scalars)
+    return Outputs(folder, coordination.plan, coordination.study, names, state.arrays, scalars, state.fitted)
 
 
 def _record_start(coordination: Coordination, state: StateFolder, journal: Journal) -> None:

@@ -208,7 +208,7 @@ def _show(state: StateFolder, folder: Path, names: tuple[str, ...], results: tup
             shutil.rmtree(folder / name, ignore_errors=True)
         return
     study = study_from_bytes((state.root / "study.json").read_bytes())
-    outputs = Outputs(folder, plan, study, names, state.arrays, Scalars(folder / "tensorboard"))
+    outputs = Outputs(folder, plan, study, names, state.arrays, Scalars(folder / "tensorboard"), state.fitted)
     best = Selection.of(study).best(results)
     if best is None:
         shutil.rmtree(folder / BEST, ignore_errors=True)

@@ -13,9 +13,12 @@ from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
 from wardround.engine.basics.canonical import canonical_json, digest_of, sha256_hex
 from wardround.engine.basics.closed import Added, Closed
 from wardround.engine.basics.printable import printable
+from wardround.engine.preprocessing.fitted import FittedState
+from wardround.engine.preprocessing.requests import CohortSummary
 from wardround.federation.endings import AnyEndReason, EndReason
 from wardround.federation.refusals import AnyRefusalCode
 from wardround.federation.refusals import RefusalCode as RefusalCode
+from wardround.federation.stages import SURVEYS
 from wardround.federation.stages import Stage as Stage
 from wardround.federation.strategy_terms import StrategyField
 
@@ -43,7 +46,7 @@ StudyText = Annotated[str, Field(pattern=r"^\{[^\p{C}\p{Zl}\p{Zp}]*\}$", max_len
 """A study's canonical JSON: one line, in which no character is unseen."""
 CONCLUDE, DIFFERENCES, STATE_LOST = "conclude", "differences", "state_lost"
 STOPPED, TEST_CASES = "stopped", "test_cases"
-FEATURES: tuple[str, ...] = (CONCLUDE, DIFFERENCES, STATE_LOST, STOPPED, TEST_CASES)
+FEATURES: tuple[str, ...] = (CONCLUDE, DIFFERENCES, STATE_LOST, STOPPED, SURVEYS, TEST_CASES)
 """What this release can do beyond the first protocol. Each end names its own at the hello, and uses what both have."""
 USUAL_ALLOWANCE = 3
 """Pieces of work beyond one for each round that a site does for a plan, unless its policy says otherwise."""
@@ -208,10 +211,10 @@ class Task(WireModel):
     Attributes:
         site: the site that it is meant for.
         plan: digest of the accepted plan.
-        round: 1 to `rounds`; the final evaluation-only round is `rounds + 1`; a hello has 0; a conclusion has the
-            number of training rounds that were done.
-        base: digest of the incoming model's packed bytes; None for a hello; with a conclusion the last model's, if
-            there is one.
+        round: 1 to `rounds`; the final evaluation-only round is `rounds + 1`; a hello and a survey have 0; a
+            conclusion has the number of training rounds that were done.
+        base: digest of the bytes that belong to the task: of the incoming model's, packed, or of a request's; None for
+            a hello; with a conclusion the last model's, if there is one.
         work_key: see `work_key`; None for a hello and a conclusion.
         accepted: work key of this site's last reply that the aggregator folded into the global model, if any; the
             site then commits the state that it carried over from that work, and rolls back any other.
@@ -221,6 +224,8 @@ class Task(WireModel):
         features: with a hello, what the aggregator can do beyond the first protocol.
         end: with a conclusion, why the run has ended.
         names: with an offer, the names of the roster's sites, so that a site can say who came or went.
+        exchange: the place of this exchange among those of its round, from 1.
+        fitted: what preprocessing has learned from all sites' training cases, where the study fits something.
     """
 
     type: Literal["task"] = "task"
@@ -237,6 +242,8 @@ class Task(WireModel):
     features: Annotated[Features, Added("0.2.0")] = ()
     names: Annotated[Annotated[tuple[SiteName, ...], Field(max_length=1000)] | None, Added("0.2.0")] = None
     end: Annotated[AnyEndReason, Added("0.2.0")] = EndReason.COMPLETE
+    exchange: Annotated[int, Added("0.3.0"), Field(ge=1, le=1000)] = 1
+    fitted: Annotated[FittedState | None, Added("0.3.0")] = None
 
 
 class MetricValue(WireModel):
@@ -329,6 +336,7 @@ class Done(WireModel):
         seconds: time spent computing.
         state_lost: the optimiser's state of the accepted round was lost or damaged at the site, so that this round
             began with a fresh one. Said only to an aggregator that named the feature `state_lost`.
+        summary: the answer to a survey's request; nothing else is in that reply but the number of training cases.
     """
 
     type: Literal["done"] = "done"
@@ -340,16 +348,24 @@ class Done(WireModel):
     metrics: dict[MetricName, MetricValue]
     seconds: Annotated[float, Field(ge=0)]
     state_lost: Annotated[bool, Added("0.2.0")] = False
+    summary: Annotated[CohortSummary | None, Added("0.3.0")] = None
 
 
 Reply = Annotated[Ready | Concluded | Missing | Working | Refused | Done, Field(discriminator="type")]
 REPLY: TypeAdapter[Reply] = TypeAdapter(Reply)
 
 
-def work_key(plan: str, stage: Stage, round_number: int, base: str, cohort: str) -> str:
-    """Names a piece of work by its content: plan, stage, round, incoming model, the site's cohort, protocol version.
+def work_key(plan: str, stage: Stage, round_number: int, base: str, cohort: str, fitted: str = "") -> str:
+    """Names a piece of work by its content: plan, stage, round, what comes with it, the site's cohort, protocol
+    version, and the digest of the fitted state where there is one.
 
     The plan's digest covers federation, study, horizon, strategy, fold and roster. Neither attempts nor run ids count.
     """
-    parts: list[str | int] = [PROTOCOL, plan, stage.value, round_number, base, cohort]
+    parts: list[str | int] = [PROTOCOL, plan, stage.value, round_number, base, cohort, *([fitted] if fitted else [])]
     return sha256_hex(canonical_json(list(parts)))
+
+
+def task_key(task: Task, cohort: str) -> str:
+    """The work key of what a task asks of a site with this cohort."""
+    fitted = "" if task.fitted is None else task.fitted.digest
+    return work_key(task.plan, task.stage, task.round, task.base or "", cohort, fitted)

@@ -14,22 +14,33 @@ from enum import StrEnum
 class Stage(StrEnum):
     """What a task asks for. `HELLO` computes nothing; `TRAIN` evaluates the incoming model, then trains it.
 
+    `SURVEY` answers one request about the training cases with a summary that merges with those of other sites.
+
     `CONCLUDE` tells that the run has ended. Only sites that named the feature `conclude` are told, and those that named
     `stopped` also of another end than a complete one.
     """
 
     HELLO = "hello"
+    SURVEY = "survey"
     TRAIN = "train"
     EVALUATE = "evaluate"
     CONCLUDE = "conclude"
 
 
+class Needed(StrEnum):
+    """What goes to a site with its task, as bytes whose digest the task names as its base."""
+
+    MODEL = "model"
+    REQUEST = "request"
+
+
 class Returned(StrEnum):
-    """What a finished reply may hold: tensors, scores of the validation cases, scores of the test cases."""
+    """What a finished reply may hold: tensors, scores of validation and of test cases, or a summary of cases."""
 
     UPDATE = "update"
     SCORES = "scores"
     TEST_SCORES = "test_scores"
+    SUMMARY = "summary"
 
 
 @dataclass(frozen=True)
@@ -38,15 +49,19 @@ class StageTerms:
 
     Attributes:
         is_work: whether the worker does it, under a work key; anything else the courier answers at once.
-        needs_model: whether a task names a global model as its base, whose bytes travel with it.
+        needs: what goes with the task.
         returns: what a finished reply may hold.
         rounds_after: for how many rounds after the last one of training it may be asked.
+        before_training: whether it belongs to round 0, whose exchanges come before all training.
+        feature: what a site must have named at its hello to be asked.
     """
 
     is_work: bool = False
-    needs_model: bool = False
+    needs: Needed | None = None
     returns: frozenset[Returned] = frozenset()
     rounds_after: int = 0
+    before_training: bool = False
+    feature: str | None = None
 
     @property
     def trains(self) -> bool:
@@ -59,12 +74,21 @@ class StageTerms:
         return Returned.TEST_SCORES in self.returns
 
 
+SURVEYS = "surveys"
+"""The feature of sites that answer requests about their training cases, and take a fitted state with their tasks."""
 TERMS: Mapping[Stage, StageTerms] = {
     Stage.HELLO: StageTerms(),
-    Stage.TRAIN: StageTerms(is_work=True, needs_model=True, returns=frozenset({Returned.UPDATE, Returned.SCORES})),
+    Stage.SURVEY: StageTerms(
+        is_work=True,
+        needs=Needed.REQUEST,
+        returns=frozenset({Returned.SUMMARY}),
+        before_training=True,
+        feature=SURVEYS,
+    ),
+    Stage.TRAIN: StageTerms(is_work=True, needs=Needed.MODEL, returns=frozenset({Returned.UPDATE, Returned.SCORES})),
     Stage.EVALUATE: StageTerms(
         is_work=True,
-        needs_model=True,
+        needs=Needed.MODEL,
         returns=frozenset({Returned.SCORES, Returned.TEST_SCORES}),
         rounds_after=1,
     ),

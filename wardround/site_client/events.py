@@ -80,6 +80,7 @@ class Event(StrEnum):
     REPORT_WRITTEN = "report_written"
     REPORT_FAILED = "report_failed"
     EVALUATION_DONE = "evaluation_done"
+    CASES_SURVEYED = "cases_surveyed"
     TRAINING_PROGRESS = "training_progress"
     CHECKPOINT_SAVED = "checkpoint_saved"
     RESULT_WRITTEN = "result_written"
@@ -174,6 +175,7 @@ _TEMPLATES: Mapping[str, str] = {
     "start of the site client",
     Event.REPORT_WRITTEN: "what this site took part in: {file}",
     Event.REPORT_FAILED: "the report of what this site took part in cannot be written: {reason}",
+    Event.CASES_SURVEYED: "summarised {cases} training cases for the fitting of preprocessing",
     Event.EVALUATION_DONE: "evaluated the incoming model on {cases} cases",
     Event.TRAINING_PROGRESS: "training {step}/{steps}, loss {loss}",
     Event.RESULT_WRITTEN: "finished {stage} round {round} in {seconds} s",

@@ -78,6 +78,8 @@ class Asking:
             work_key=asked.work_key,
             accepted=self._context.accepted.get(self._site),
             ask=secrets.token_hex(16),
+            exchange=order.exchange,
+            fitted=None if self._context.fitted.is_empty else self._context.fitted,
         )
         payload = self._context.payload(self._site) if self._sends_payload else b""
         if self._sends_payload:
@@ -93,13 +95,14 @@ class Asking:
     def _prepare(self) -> Asked:
         """Write down what is asked before it is asked; a new cohort is new work, whose payload is sent anew."""
         ready, order = self._context.cohorts[self._site], self._context.inspector.order
+        plan, fitted = self._context.plan.digest, order.fitted or ""
         asked = Asked(
             site=self._site,
             cohort=ready.cohort,
             train_cases=ready.train_cases,
             validation_cases=ready.validation_cases,
             test_cases=ready.test_cases,
-            work_key=work_key(self._context.plan.digest, order.stage, order.round, order.base, ready.cohort),
+            work_key=work_key(plan, order.stage, order.round, order.base, ready.cohort, fitted),
         )
         if asked != self.asked:
             before = self.asked.cohort if self.asked is not None else self._context.former.get(self._site)

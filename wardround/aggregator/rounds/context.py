@@ -9,10 +9,12 @@ from wardround.aggregator.journal import Journal
 from wardround.aggregator.roster.keyring import KeyRing
 from wardround.aggregator.rounds.inspection import Inspector
 from wardround.aggregator.rounds.patience import Patience
+from wardround.engine.preprocessing.fitted import EMPTY, FittedState
 from wardround.federation.differences import Terms
 from wardround.federation.envelope import Envelope, Payload
 from wardround.federation.identities import CoordinatorKey
 from wardround.federation.protocol import Plan, Ready, Task
+from wardround.federation.stages import SURVEYS, TERMS
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class RoundContext:
         inspector: checks answers; holds the round's order.
         payload: what goes to a site with its task, by the site's name.
         update_bytes: how large an update is expected to be, if there is one.
+        fitted: what preprocessing has learned, if anything.
         cohorts: what each site said at its last hello, kept from round to round.
         accepted: work key of each site's last folded reply.
         former: digest of the cases that each site worked with last.
@@ -48,6 +51,14 @@ class RoundContext:
     ring: KeyRing = field(default_factory=lambda: KeyRing({}))
     terms: Terms | None = None
     former: Mapping[str, str] = field(default_factory=dict)
+    fitted: FittedState = EMPTY
+
+    @property
+    def needed(self) -> frozenset[str]:
+        """The features without which a site cannot do what the exchange asks for."""
+        named = TERMS[self.inspector.order.stage].feature
+        surveyed = {SURVEYS} if not self.fitted.is_empty else set[str]()
+        return frozenset(surveyed if named is None else {*surveyed, named})
 
 
 @dataclass(frozen=True)

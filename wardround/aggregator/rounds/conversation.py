@@ -151,6 +151,9 @@ class Conversation:
         if ready.plan != self._context.plan.digest:
             self._standing.decline("its answer names another plan", now)
             return
+        if not self._context.needed <= set(ready.features):
+            self._standing.decline("its release cannot tell of its cases what this study has to know: update it", now)
+            return
         self._context.inspector.check_ready(ready)
         self._asking.welcome(ready)
         self._standing.recover(now)

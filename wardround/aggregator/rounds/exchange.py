@@ -13,11 +13,11 @@ from typing import Generic, TypeVar
 from wardround.aggregator.journal import Event, Journal
 from wardround.aggregator.rounds.context import RoundContext
 from wardround.aggregator.rounds.conversation import Conversation
-from wardround.aggregator.rounds.folding import SpoiledReplyError
 from wardround.aggregator.rounds.gathering import Gathering
 from wardround.aggregator.rounds.inspection import Inspector
 from wardround.aggregator.rounds.mending import Mender
 from wardround.aggregator.rounds.records import Absence, FoldDecision, RoundResult, accepted_keys, last_cohorts
+from wardround.aggregator.rounds.replies import SpoiledReplyError
 from wardround.aggregator.rounds.rules import Action, Verdict
 from wardround.aggregator.rounds.run_plan import RunPlan
 from wardround.aggregator.rounds.sites import SiteState, SiteStatus
@@ -25,6 +25,7 @@ from wardround.aggregator.rounds.state import ExchangeFolder, StateFolder
 from wardround.aggregator.rounds.switchboard import Gatherer
 from wardround.aggregator.rounds.timing import Clock, Stopwatch
 from wardround.engine.basics.problems import InputError
+from wardround.engine.preprocessing.fitted import EMPTY, FittedState
 from wardround.engine.study import study_to_bytes
 from wardround.federation.differences import Terms
 from wardround.federation.envelope import Payload
@@ -45,6 +46,7 @@ class OpenExchange(Generic[Made]):
         update_bytes: how large an update is expected to be, if there is one.
         finish: makes something of the replies that were decided for. Raises `SpoiledReplyError`.
         started: the clock's seconds at which it began in this process.
+        fitted: what preprocessing has learned, if anything.
     """
 
     folder: ExchangeFolder
@@ -53,6 +55,7 @@ class OpenExchange(Generic[Made]):
     update_bytes: int
     finish: Callable[[FoldDecision], Made]
     started: float
+    fitted: FittedState = EMPTY
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,7 @@ class ExchangePlayer:
             patience=run.patience,
             ring=run.ring,
             former=last_cohorts(results),
+            fitted=exchange.fitted,
             terms=Terms(run.plan, study_to_bytes(run.study).decode(), run.roster),
         )
 

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from wardround.aggregator.roster.keyring import KeyRing
 from wardround.aggregator.rounds.arrays import ArrayStore
-from wardround.aggregator.rounds.inspection import Accepted, AnswerError, Inspector
-from wardround.aggregator.rounds.records import Asked, DamagedRecordError, FoldDecision, SiteResult
-from wardround.aggregator.rounds.state import RoundFolder
+from wardround.aggregator.rounds.inspection import Accepted
+from wardround.aggregator.rounds.records import FoldDecision, RoundOrder, SiteResult
+from wardround.aggregator.rounds.replies import StoredReplies
 from wardround.aggregator.strategies.weighing import weigh
 from wardround.engine.basics.problems import InputError
 from wardround.federation.guards import GuardError, Schema, check_update, describe
-from wardround.federation.identities import Roster
 from wardround.federation.protocol import Done, Stage, Weights
 from wardround.federation.strategies.protocol import Folded, Strategy
-
-
-class SpoiledReplyError(Exception):
-    """A reply that was to be folded is not what was put into the inbox."""
-
-    def __init__(self, site: str, reason: str) -> None:
-        self.site = site
-        self.reason = reason
-        super().__init__(f"{site}: {reason}")
 
 
 @dataclass(frozen=True)
@@ -41,27 +30,23 @@ class Folding:
     """Folds one round.
 
     Attributes:
-        folder: the round's folder.
-        inspector: checks replies.
-        roster: who may have signed them.
+        order: what the round's last exchange is about.
+        replies: those of that exchange.
         strategy: folds.
         weights: what a site's update weighs.
         arrays: where models are kept.
-        ring: with which keys they have signed.
     """
 
-    folder: RoundFolder
-    inspector: Inspector
-    roster: Roster
+    order: RoundOrder
+    replies: StoredReplies
     strategy: Strategy
     weights: Weights
     arrays: ArrayStore
-    ring: KeyRing = field(default_factory=lambda: KeyRing({}))
 
     def gather_scores(self, decision: FoldDecision) -> Outgrowth:
         """After an evaluation: the model and the state stay. Raises `SpoiledReplyError`."""
-        order = self.inspector.order
-        return Outgrowth(order.base, order.state, tuple(self._result(self._read(site)) for site in decision.sites))
+        sites = tuple(self._result(self.replies.read(site)) for site in decision.sites)
+        return Outgrowth(self.order.base, self.order.state, sites)
 
     def fold(self, decision: FoldDecision) -> Outgrowth:
         """The replies one by one in roster order.
@@ -70,46 +55,24 @@ class Folding:
             SpoiledReplyError: a reply is damaged.
             InputError: what came out cannot be used; nothing is kept of it then.
         """
-        order = self.inspector.order
+        order = self.order
         weights = dict(zip(decision.sites, self._weigh(decision), strict=True))
         fold = self.strategy.begin(self.arrays.get(order.base), self.arrays.get(order.state))
         sites: list[SiteResult] = []
         for site, weight in weights.items():
-            accepted = self._read(site)
+            accepted = self.replies.read(site)
             fold.add(accepted.arrays, weight)
             share = weight / sum(weights.values())
             sites.append(self._result(accepted).model_copy(update={"share": share}))
         folded = fold.finish()
-        _check(folded, self.inspector.schema)
+        _check(folded, self.replies.inspector.schema)
         return Outgrowth(self.arrays.put(folded.model), self.arrays.put(folded.state), tuple(sites))
 
     def _weigh(self, decision: FoldDecision) -> tuple[int, ...]:
-        return weigh([self._asked(site).train_cases for site in decision.sites], self.weights)
+        return weigh([self.replies.asked(site).train_cases for site in decision.sites], self.weights)
 
     def _result(self, accepted: Accepted) -> SiteResult:
-        return _site_result(accepted.done, self._asked(accepted.done.site).cohort)
-
-    def _asked(self, site: str) -> Asked:
-        try:
-            asked = self.folder.inbox(site).asked()
-        except DamagedRecordError:
-            asked = None
-        if asked is None:
-            raise SpoiledReplyError(site, "no record of what it was asked")
-        return asked
-
-    def _read(self, site: str) -> Accepted:
-        inbox, member = self.folder.inbox(site), self.roster.member(site)
-        if member is None:
-            raise SpoiledReplyError(site, "it is not on the roster")
-        try:
-            envelope = inbox.get()
-            reply = self.inspector.open_kept(envelope, self.ring.signers(member))
-            if not isinstance(reply, Done):
-                raise SpoiledReplyError(site, "not a finished reply")
-            return self.inspector.accept(reply, envelope.payload, self._asked(site))
-        except (AnswerError, FileNotFoundError) as error:
-            raise SpoiledReplyError(site, str(error)) from None
+        return _site_result(accepted.done, self.replies.asked(accepted.done.site).cohort)
 
 
 FINISH: Mapping[Stage, Callable[[Folding, FoldDecision], Outgrowth]] = {

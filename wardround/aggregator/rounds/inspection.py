@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from wardround.aggregator.rounds.movement import Movement, MovementError, Yardstick
-from wardround.aggregator.rounds.records import Asked, RoundOrder
+from wardround.aggregator.rounds.records import Asked, ExchangeOrder
 from wardround.engine.parts import Bounds
+from wardround.engine.preprocessing.requests import Request
 from wardround.federation.declared import (
     MOST_CASES,
     SECONDS,
@@ -27,6 +28,7 @@ from wardround.federation.protocol import Done, Ready, Reply, Working
 from wardround.federation.sealing import SealError, SignedNonsenseError, open_reply
 from wardround.federation.stages import TERMS
 from wardround.federation.strategies.protocol import Arrays
+from wardround.federation.surveyed import check_summary
 
 _STEPS = Bounds(0, 10_000_000)
 
@@ -64,14 +66,16 @@ class Inspector:
         schema: that of the base model.
         yardstick: measures how far an update moves the base model.
         declared: the study's scores.
+        request: what sites are asked about their cases, if that is what the exchange is about.
         is_final: whether this round scores the model that the last round of training has made.
     """
 
-    order: RoundOrder
+    order: ExchangeOrder
     schema: Schema
     yardstick: Yardstick
     declared: Declared
     is_final: bool
+    request: Request | None = None
 
     def open(self, envelope: Envelope, member: Member) -> Reply:
         """The reply in an envelope, its signature checked. Raises `AnswerError`."""
@@ -115,9 +119,10 @@ class Inspector:
         if done.work_key != asked.work_key:
             raise AnswerError(Blame.UNPROVEN, "the reply is of another round, model or cohort")
         self._check_numbers(done, asked)
+        self._check_summary(done, asked)
         if not TERMS[self.order.stage].trains:
             if done.update is not None:
-                raise AnswerError(Blame.SITE, "the reply to an evaluation has an update")
+                raise AnswerError(Blame.SITE, "the reply has an update, where none was asked for")
             return Accepted(done, {})
         return Accepted(done, self._update(done, payload, asked))
 
@@ -138,6 +143,16 @@ class Inspector:
             check_number("its time of work in seconds", done.seconds, SECONDS)
         if not TERMS[self.order.stage].trains and done.train_cases > asked.train_cases:
             raise AnswerError(Blame.SITE, _other_cases(done, asked))
+
+    def _check_summary(self, done: Done, asked: Asked) -> None:
+        if (self.request is None) != (done.summary is None):
+            raise AnswerError(Blame.SITE, "statistics that were not asked for, or none where they were")
+        if self.request is None or done.summary is None:
+            return
+        if done.metrics or done.loss is not None:
+            raise AnswerError(Blame.SITE, "scores beside statistics")
+        with _blaming_the_site():
+            check_summary(self.request, done.summary, asked.train_cases)
 
     def _update(self, done: Done, payload: Payload, asked: Asked) -> Arrays:
         if done.update is None:

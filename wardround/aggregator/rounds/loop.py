@@ -20,13 +20,16 @@ from wardround.aggregator.rounds.mending import Mender, check_results
 from wardround.aggregator.rounds.movement import Yardstick
 from wardround.aggregator.rounds.outcome import Outcome, unwritten
 from wardround.aggregator.rounds.records import RoundOrder, RoundResult, SiteResult, heaviest
+from wardround.aggregator.rounds.replies import StoredReplies
 from wardround.aggregator.rounds.rules import ENDED, Verdict
 from wardround.aggregator.rounds.run_plan import RunPlan
 from wardround.aggregator.rounds.selection import Scored, Selection
 from wardround.aggregator.rounds.state import StateFolder
+from wardround.aggregator.rounds.survey import Survey
 from wardround.aggregator.rounds.switchboard import Gatherer
 from wardround.aggregator.rounds.timing import Clock
 from wardround.engine.basics.problems import InputError
+from wardround.engine.preprocessing.fitted import EMPTY, FittedState
 from wardround.federation.declared import Declared
 from wardround.federation.endings import EndReason
 from wardround.federation.envelope import Payload
@@ -62,10 +65,13 @@ class RoundLoop:
     results: tuple[RoundResult, ...] = ()
     cohorts: dict[str, Ready] = field(default_factory=dict)
     _unwritten: InputError | None = None
+    _fitted: FittedState = EMPTY
 
     def __post_init__(self) -> None:
         """One player for all exchanges: who was heard in one need not be greeted in the next."""
         self._player = ExchangePlayer(self.run_plan, self.state, self.gatherer, self.journal, self.clock, self.cohorts)
+
+        self._survey = Survey(self.run_plan, self.state, self._player, self.journal, self.clock)
 
     @property
     def gathering(self) -> Gathering | None:
@@ -84,9 +90,14 @@ class RoundLoop:
         self.results = self.state.results()
         check_results(self.results, Declared.of(run.study, run.plan.outgoing), self.state.root)
         self._mender.told()
+        self._mender.fitted()
         self.state.go_on()
         if self.results:
             self._present()
+        fitted = self._survey.fit()
+        if isinstance(fitted, Verdict):
+            return Outcome(fitted.end, fitted.line, self._unwritten)
+        self._fitted = fitted
         while (order := self._next_order()) is not None:
             stop = ENDED if self.state.is_ended else self._play(order)
             if stop is not None:
@@ -111,7 +122,14 @@ class RoundLoop:
         if begun is not None:
             return begun
         base, state = self._incoming()
-        order = RoundOrder(round=number, stage=stage, base=base, state=state, sites=self.run_plan.roster.names)
+        order = RoundOrder(
+            round=number,
+            stage=stage,
+            base=base,
+            state=state,
+            sites=self.run_plan.roster.names,
+            fitted=self._fitted.digest or None,
+        )
         self.state.round(number).begin(order)
         return order
 
@@ -135,7 +153,7 @@ class RoundLoop:
         played = self._player.play(exchange, self.results)
         if isinstance(played, Verdict):
             return played
-        self._commit(exchange, played)
+        self._commit(order, exchange, played)
         return None
 
     def _opened(self, order: RoundOrder) -> OpenExchange[Outgrowth]:
@@ -148,7 +166,8 @@ class RoundLoop:
             Event.ROUND_STARTED, round=order.round, stage=order.stage.value, base=order.base, bytes=len(model)
         )
         inspector = self._inspector(order, model)
-        folding = Folding(folder, inspector, run.roster, run.strategy, run.plan.weights, self.state.arrays, run.ring)
+        replies = StoredReplies(folder, inspector, run.roster, run.ring)
+        folding = Folding(order, replies, run.strategy, run.plan.weights, self.state.arrays)
         return OpenExchange(
             folder=folder,
             inspector=inspector,
@@ -156,6 +175,7 @@ class RoundLoop:
             update_bytes=len(model),
             finish=partial(FINISH[order.stage], folding),
             started=started,
+            fitted=self._fitted,
         )
 
     def _inspector(self, order: RoundOrder, model: Payload) -> Inspector:
@@ -169,8 +189,8 @@ class RoundLoop:
             is_final=order.round == horizon.rounds + 1,
         )
 
-    def _commit(self, exchange: OpenExchange[Outgrowth], played: Played[Outgrowth]) -> None:
-        order, outgrowth = exchange.inspector.order, played.made
+    def _commit(self, order: RoundOrder, exchange: OpenExchange[Outgrowth], played: Played[Outgrowth]) -> None:
+        outgrowth = played.made
         self.journal.record(Event.MODEL_WRITTEN, round=order.round, model=outgrowth.model)
         result = RoundResult(
             round=order.round,

@@ -10,8 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wardround.aggregator.journal import Event, Journal
-from wardround.aggregator.rounds.records import Absence, DamagedRecordError, FoldDecision, RoundOrder, RoundResult
-from wardround.aggregator.rounds.state import ExchangeFolder, StateFolder
+from wardround.aggregator.rounds.records import (
+    Absence,
+    DamagedRecordError,
+    ExchangeOrder,
+    FoldDecision,
+    RoundOrder,
+    RoundResult,
+    SurveyResult,
+)
+from wardround.aggregator.rounds.state import ExchangeFolder, StateFolder, SurveyFolder
+from wardround.engine.basics.files import discard
 from wardround.engine.basics.problems import InputError
 from wardround.engine.study import Study
 from wardround.federation.declared import MOST_CASES, SECONDS, Declared, Subsets, UndeclaredError, check_number
@@ -52,7 +61,31 @@ class Mender:
             self._say(error.path, number, "it is made again from the round before")
             return None
 
-    def decision(self, folder: ExchangeFolder, order: RoundOrder) -> FoldDecision | None:
+    def survey_order(self, folder: SurveyFolder) -> ExchangeOrder | None:
+        """What an exchange of a survey is about; None when it has not begun, or when that has to be made out again."""
+        try:
+            return folder.order()
+        except DamagedRecordError as error:
+            self._say(error.path, 0, "it is made again from what was answered before")
+            return None
+
+    def survey_result(self, folder: SurveyFolder) -> SurveyResult | None:
+        """What came of an exchange of a survey; None when it is not over, or has to be made again from the replies."""
+        try:
+            return folder.result()
+        except DamagedRecordError as error:
+            self._say(error.path, 0, "it is made again from the sites' answers")
+            return None
+
+    def fitted(self) -> None:
+        """Forget what preprocessing has learned where that is damaged: the surveys' results give it again."""
+        try:
+            self.state.fitted()
+        except DamagedRecordError as error:
+            self._say(error.path, 0, "it is made again from the survey's results")
+            discard(error.path)
+
+    def decision(self, folder: ExchangeFolder, order: ExchangeOrder) -> FoldDecision | None:
         """Whose replies are folded. Once that was decided no other reply was kept, so the inbox says it as well."""
         try:
             return folder.decision()
@@ -67,7 +100,7 @@ class Mender:
         folder.decide(decision)
         return decision
 
-    def inboxes(self, folder: ExchangeFolder, order: RoundOrder) -> None:
+    def inboxes(self, folder: ExchangeFolder, order: ExchangeOrder) -> None:
         """Forget what a site was asked where that is damaged: it is asked again, and hands over what it has kept."""
         for site in order.sites:
             inbox = folder.inbox(site)

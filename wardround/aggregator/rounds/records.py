@@ -12,6 +12,7 @@ from wardround.engine.basics.closed import Added
 from wardround.engine.basics.files import DamagedError, read_checked, write_checked
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.basics.releases import later_release
+from wardround.engine.preprocessing.requests import CohortSummary
 from wardround.federation.endings import EndReason
 from wardround.federation.protocol import (
     Count,
@@ -31,22 +32,34 @@ RESULT_FILE = "result.json"
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class RoundOrder(WireModel):
-    """What a round is about, written before the first site is asked.
+class ExchangeOrder(WireModel):
+    """What an exchange is about, written before the first site is asked.
 
     Attributes:
-        round: from 1.
-        stage: train, or evaluate for the last round.
-        base: digest of the global model that every site receives.
-        state: digest of what the strategy carries into this round.
+        round: from 1; 0 before all training.
+        exchange: its place among those of its round, from 1.
+        stage: what is asked for.
+        base: digest of what every site receives with its task: a global model, or a request.
         sites: who is asked, in roster order.
+        fitted: digest of what preprocessing has learned, where the study fits something.
     """
 
     round: Count
     stage: Stage
     base: Digest
-    state: Digest
     sites: tuple[SiteName, ...]
+    exchange: Annotated[int, Added("0.3.0"), Field(ge=1)] = 1
+    fitted: Annotated[Digest | None, Added("0.3.0")] = None
+
+
+class RoundOrder(ExchangeOrder):
+    """What a round's last exchange is about, which trains, or evaluates after the last round of training.
+
+    Attributes:
+        state: digest of what the strategy carries into this round.
+    """
+
+    state: Digest
 
 
 class Asked(WireModel):
@@ -139,6 +152,37 @@ def accepted_keys(results: tuple[RoundResult, ...]) -> dict[str, str]:
 def last_cohorts(results: tuple[RoundResult, ...]) -> dict[str, str]:
     """Digest of the cases that each site worked with in the last round that it was in."""
     return {site.site: site.cohort for result in results for site in result.sites if site.cohort is not None}
+
+
+class SurveyedSite(WireModel):
+    """What one site contributed to a survey: its work key, and the digest and number of the cases behind it."""
+
+    site: SiteName
+    work_key: Digest
+    cohort: Digest
+    cases: Count
+    seconds: Seconds
+
+
+class SurveyResult(WireModel):
+    """A finished exchange of a survey; writing it is what commits it.
+
+    Attributes:
+        base: digest of the request that was answered.
+        summary: of all contributing sites together.
+        sites: who contributed, in roster order.
+        absent: who did not.
+        seconds: as of a round.
+        finished: UTC time of the commit.
+    """
+
+    exchange: Annotated[int, Field(ge=1)]
+    base: Digest
+    summary: CohortSummary
+    sites: tuple[SurveyedSite, ...]
+    absent: tuple[Absence, ...]
+    seconds: Seconds
+    finished: Moment
 
 
 class DamagedRecordError(InputError):

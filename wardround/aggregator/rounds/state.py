@@ -5,6 +5,8 @@ plans/                                   earlier plans and rosters of a training
 ended.json                               the coordinator has ended the run
 told.json                                which sites know that the run has ended
 models/<digest>.safetensors              global models and strategies' states
+fitted.json                              what preprocessing has learned from the sites' cases, if anything
+rounds/0000/1-survey/                    the exchanges before all training, each with order, inbox, decision and result
 rounds/0001/order.json                   base model and named sites
 rounds/0001/times.json                   since when it counts
 rounds/0001/inbox/<site>/                what was asked, and the signed reply
@@ -26,23 +28,27 @@ from wardround.aggregator.rounds.records import (
     RESULT_FILE,
     DamagedRecordError,
     Ended,
+    ExchangeOrder,
     FoldDecision,
     RoundOrder,
     RoundResult,
+    SurveyResult,
     Told,
     read_record,
     write_record,
 )
-from wardround.engine.basics.files import discard, fsync_folder, private_folder, write_atomic
+from wardround.engine.basics.canonical import canonical_model
+from wardround.engine.basics.files import checked, discard, fsync_folder, private_folder, write_atomic
 from wardround.engine.basics.problems import InputError
+from wardround.engine.preprocessing.fitted import EMPTY, FittedState
 from wardround.engine.study import Study, study_to_bytes
 from wardround.federation.differences import Terms, differences
 from wardround.federation.endings import EndReason
 from wardround.federation.identities import Roster
-from wardround.federation.protocol import Plan, work_key
+from wardround.federation.protocol import Plan, Stage, work_key
 
 _PLAN, _STUDY, _ROSTER, _ORDER = "plan.json", "study.json", "roster.json", "order.json"
-_ENDED, _TOLD = "ended.json", "told.json"
+_ENDED, _TOLD, _FITTED = "ended.json", "told.json", "fitted.json"
 
 
 @dataclass(frozen=True)
@@ -51,11 +57,11 @@ class ExchangeFolder:
 
     folder: Path
 
-    def order(self) -> RoundOrder | None:
+    def order(self) -> ExchangeOrder | None:
         """What the exchange is about, once it has begun."""
-        return read_record(self.folder / _ORDER, RoundOrder)
+        return read_record(self.folder / _ORDER, ExchangeOrder)
 
-    def begin(self, order: RoundOrder) -> None:
+    def begin(self, order: ExchangeOrder) -> None:
         """Begin the exchange."""
         write_record(self.folder / _ORDER, order)
 
@@ -82,8 +88,25 @@ class ExchangeFolder:
 
 
 @dataclass(frozen=True)
+class SurveyFolder(ExchangeFolder):
+    """One exchange of a survey on disk, and what came of it."""
+
+    def result(self) -> SurveyResult | None:
+        """The outcome, once the exchange is committed."""
+        return read_record(self.folder / RESULT_FILE, SurveyResult)
+
+    def commit(self, result: SurveyResult) -> None:
+        """Commit the exchange."""
+        write_record(self.folder / RESULT_FILE, result)
+
+
+@dataclass(frozen=True)
 class RoundFolder(ExchangeFolder):
     """One round on disk: its last exchange, which makes the round's model, and the round's result."""
+
+    def order(self) -> RoundOrder | None:
+        """What the last exchange is about, once it has begun."""
+        return read_record(self.folder / _ORDER, RoundOrder)
 
     def result(self) -> RoundResult | None:
         """The outcome, once the round is committed."""
@@ -114,6 +137,21 @@ class StateFolder:
         """The folder of a round."""
         return RoundFolder(self.root / "rounds" / f"{number:04d}")
 
+    def survey(self, exchange: int) -> SurveyFolder:
+        """The folder of the so-manieth exchange of a survey, from 1: before all training, which is round 0."""
+        return SurveyFolder(self.round(0).folder / f"{exchange}-{Stage.SURVEY.value}")
+
+    def fitted(self) -> FittedState:
+        """What preprocessing has learned from the sites' cases; empty where nothing was fitted, or not yet."""
+        return read_record(self.root / _FITTED, FittedState) or EMPTY
+
+    def keep_fitted(self, state: FittedState) -> None:
+        """Keep what preprocessing has learned, if anything; the surveys' results give the same again."""
+        path = self.root / _FITTED
+        content = checked(canonical_model(state))
+        if not state.is_empty and not (path.exists() and path.read_bytes() == content):
+            write_atomic(path, content)
+
     def results(self) -> tuple[RoundResult, ...]:
         """The committed rounds, from the first."""
         found: list[RoundResult] = []
@@ -128,7 +166,7 @@ class StateFolder:
     @property
     def has_begun(self) -> bool:
         """Whether a first round was ever begun: before that nobody was asked for anything, and no plan is binding."""
-        return (self.round(1).folder / _ORDER).exists()
+        return any((folder.folder / _ORDER).exists() for folder in (self.round(1), self.survey(1)))
 
     def require(self, plan: Plan, study: Study, roster: Roster) -> None:
         """Raise `InputError`, saying what differs, when a run of another plan has begun in the folder."""
@@ -255,7 +293,8 @@ class StateFolder:
         if order is None:
             return True
         asked = [found for site in order.sites if (found := folder.inbox(site).asked()) is not None]
-        keys = [work_key(plan.digest, order.stage, order.round, order.base, found.cohort) for found in asked]
+        fitted = order.fitted or ""
+        keys = [work_key(plan.digest, order.stage, order.round, order.base, found.cohort, fitted) for found in asked]
         return keys == [found.work_key for found in asked]
 
     def held_terms(self, held: Plan) -> Terms:

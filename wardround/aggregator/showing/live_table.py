@@ -108,7 +108,7 @@ def overview(loop: RoundLoop) -> str:
     head = headline(loop.results, rounds, loop.best(), run.study.validation.select)
     estimate = f", about {duration(left)} left" if left is not None else ""
     number = gathering.number if gathering else 1
-    name = f"round {number} of {rounds}" if number <= rounds else "final evaluation"
+    name = "final evaluation" if number > rounds else f"round {number} of {rounds}" if number else "survey of the cases"
     return f"{run.plan.federation}: {name}, {duration(elapsed)}; {head}{estimate}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,7 @@ from wardround.aggregator.showing.page import RunRecord, make_page, write_report
 from wardround.aggregator.showing.participation import RunSummary, parts_of
 from wardround.aggregator.showing.tensorboard import Scalars, scalars_of
 from wardround.engine.basics.files import write_atomic
+from wardround.engine.preprocessing.fitted import EMPTY, FittedState
 from wardround.engine.study import Study
 from wardround.federation.model_group import MODEL_GROUP, as_tensors
 from wardround.federation.protocol import Plan
@@ -35,7 +37,10 @@ BEST, LAST, REPORT, SUMMARY = "best", "last", "report.html", "summary.json"
 
 @dataclass(frozen=True)
 class Outputs:
-    """Writes under `folder`. Everything here can be made again from the run's state."""
+    """Writes under `folder`. Everything here can be made again from the run's state.
+
+    `fitted` gives what preprocessing has learned, which goes into the model folders.
+    """
 
     folder: Path
     plan: Plan
@@ -43,6 +48,7 @@ class Outputs:
     sites: tuple[str, ...]
     arrays: ArrayStore
     scalars: Scalars
+    fitted: Callable[[], FittedState] = lambda: EMPTY
 
     def rehearse(self, results: tuple[RoundResult, ...], best: Scored | None) -> None:
         """Make what `show` and `report` would write of the last round, in memory, but for pictures.
@@ -122,7 +128,8 @@ class Outputs:
             folder.mkdir(parents=True, exist_ok=True)
             write_study(folder / "study.yaml", self.study)
             step = row.round * self.plan.horizon.local_steps
-            write_weights(folder / "model.safetensors", self.study, as_tensors(self.arrays.get(row.model)), step)
+            weights = as_tensors(self.arrays.get(row.model))
+            write_weights(folder / "model.safetensors", self.study, weights, step, self.fitted())
         write_atomic(folder / "metrics.json", card)
 
     def _card(self, row: HistoryRow) -> bytes:

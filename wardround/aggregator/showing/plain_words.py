@@ -29,6 +29,9 @@ _TEMPLATES: Mapping[str, str] = {
     Event.SITE_ALONE: "{site}: {detail}",
     Event.TURNED_AWAY: "turned away {site}: {detail}",
     Event.LIMIT_HIT: "limit hit by {site}: {detail}",
+    Event.SURVEY_STARTED: "question {exchange} about the training cases: {asked}",
+    Event.SURVEY_COMMITTED: "question {exchange} is answered, over {cases} training cases",
+    Event.FITTED: "preprocessing is fitted to {cases} training cases of all sites",
     Event.ROUND_STARTED: "round {round} ({stage}) begins",
     Event.SITE_READY: "{site} is ready: {train_cases} training and {validation_cases} validation cases",
     Event.COHORT_CHANGED: "{site} works with other cases from round {round} on: {train_cases} training and "

@@ -11,7 +11,7 @@ from wardround.engine.parts import Kind, Part, answering
 from wardround.engine.parts.preprocessing.fitted import FittedParameters, Within
 from wardround.engine.preprocessing.fitted import EMPTY, ChannelState, FittedState, StepState
 from wardround.engine.preprocessing.pipeline import Pipeline
-from wardround.engine.preprocessing.requests import Ask, CohortSummary, Request
+from wardround.engine.preprocessing.requests import Ask, AskKind, CohortSummary, Request
 from wardround.engine.preprocessing.sample import FittableStep, Sample, naming_step
 from wardround.engine.study import Study
 
@@ -34,6 +34,29 @@ def before_fitting(study: Study) -> Study:
     itself where nothing is fitted."""
     places = fitted_places(study)
     return study.model_copy(update={"preprocessing": study.preprocessing[: places[0]]}) if places else study
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What is known of a question before anything was answered: all but the ranges and states that follow from answers.
+
+    `known` are the places of the steps that are fitted by then.
+    """
+
+    place: int | None
+    within: Within
+    parts: int
+    kind: AskKind
+    known: tuple[int, ...]
+
+    def admits(self, request: Request) -> bool:
+        """Whether a request can be this question."""
+        return (
+            (request.place, request.within, request.parts) == (self.place, self.within, self.parts)
+            and isinstance(request.ask, self.kind)
+            and tuple(step.place for step in request.state.steps) == self.known
+            and not request.state.truth
+        )
 
 
 class Fitting:
@@ -77,6 +100,16 @@ class Fitting:
         return tuple(
             f"{step.part.name}: {ask.words} of {VOXELS[step.within]} of each channel, over all training cases"
             for step in self._steps
+            for ask in step.step.asks
+        )
+
+    @property
+    def expected(self) -> tuple[Expected, ...]:
+        """The questions in order, as far as they are known beforehand: whoever is asked can tell others apart."""
+        places, parts = tuple(step.place for step in self._steps), len(self._study.inputs)
+        return tuple(
+            Expected(step.place, step.within, parts, ask, places[:index])
+            for index, step in enumerate(self._steps)
             for ask in step.step.asks
         )
 

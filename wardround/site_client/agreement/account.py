@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import JsonValue, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from wardround.engine.basics.closed import Added, Closed
 from wardround.engine.basics.files import DamagedError
@@ -53,6 +53,12 @@ class Entry(Closed):
     steps: Count = 0
     update: Digest | None = None
     end: Annotated[AnyEndReason, Added("0.2.0")] = EndReason.COMPLETE
+    exchange: Annotated[int, Added("0.3.0"), Field(ge=1)] = 1
+
+    @property
+    def work(self) -> Work:
+        """What was taken, or released."""
+        return Work(self.stage, self.round, self.base or "", self.exchange)
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,12 @@ class Work:
     stage: Stage
     round: int
     base: str
+    exchange: int = 1
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Round, and place among the exchanges of the round."""
+        return self.round, self.exchange
 
 
 @dataclass
@@ -69,7 +81,7 @@ class Tally:
     """The account summed up.
 
     Attributes:
-        highest: the highest round that was taken.
+        highest: the last exchange of the highest round that was taken.
         last: the work that was taken last.
         answered: whether its reply was released.
         open: work that was taken and not released.
@@ -82,7 +94,7 @@ class Tally:
         concluded: after how many rounds the run has ended, and why, if it has.
     """
 
-    highest: int = 0
+    highest: tuple[int, int] = (0, 0)
     last: Work | None = None
     answered: bool = False
     open: set[Work] = field(default_factory=set)
@@ -98,7 +110,7 @@ class Tally:
     def cost(self, work: Work) -> int:
         """How much of the allowance the work uses: nothing when it goes forward, or is the one at hand."""
         is_at_hand = work == self.last and not self.answered
-        return 0 if is_at_hand or work.round > self.highest else 1
+        return 0 if is_at_hand or work.place > self.highest else 1
 
     def add(self, entry: Entry, rounds: int) -> None:
         """Count one entry of a plan of so many rounds."""
@@ -109,16 +121,16 @@ class Tally:
         else:
             self.replies.add((entry.work_key, entry.update))
             self.answered = True
-            self.open.discard(Work(entry.stage, entry.round, entry.base or ""))
+            self.open.discard(entry.work)
             if entry.update is not None:
                 self.updates.add((entry.work_key, entry.update))
 
     def _take(self, entry: Entry, rounds: int) -> None:
-        work = Work(entry.stage, entry.round, entry.base or "")
+        work = entry.work
         self.extra += self.cost(work)
         self.works += 1
         self.steps += entry.steps
-        self.highest = max(self.highest, work.round)
+        self.highest = max(self.highest, work.place)
         self.trained = self.trained or TERMS[work.stage].trains
         self.tested = work.base if _is_final(work, rounds) else self.tested
         self.last, self.answered, self.concluded = work, False, None
@@ -151,7 +163,7 @@ class Account:
 
     def _sum(self, entries: tuple[JsonValue, ...]) -> Tally:
         # Rounds that the plan carries on were done before: none of them goes forward under it.
-        tally = Tally(highest=self._plan.first_round - 1)
+        tally = Tally(highest=(0, 0) if self._plan.after is None else (self._plan.after.rounds, 1))
         for entry in entries:
             tally.add(Entry.model_validate(entry), self._plan.horizon.rounds)
         return tally
@@ -233,11 +245,12 @@ def _entry(deed: Deed, task: Task, *, steps: int = 0, update: str | None = None)
         steps=steps,
         update=update,
         end=task.end,
+        exchange=task.exchange,
     )
 
 
 def _work(task: Task) -> Work:
-    return Work(task.stage, task.round, task.base or "")
+    return Work(task.stage, task.round, task.base or "", task.exchange)
 
 
 def _is_final(work: Work, rounds: int) -> bool:

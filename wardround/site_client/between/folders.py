@@ -29,6 +29,7 @@ from wardround.engine.basics.files import (
     sweep_left_overs,
     write_atomic,
 )
+from wardround.engine.preprocessing.requests import CohortSummary
 from wardround.federation.envelope import Envelope
 from wardround.federation.payload import payload_digest
 from wardround.federation.protocol import Count, Digest, MetricName, MetricValue, Task, WireModel
@@ -57,6 +58,7 @@ class WorkResult(WireModel):
         metrics: of the incoming model.
         seconds: time spent computing.
         state_lost: the carried state of the accepted round was lost or damaged: a fresh optimiser was used.
+        summary: of the training cases, after a survey.
     """
 
     update: Digest | None
@@ -65,6 +67,7 @@ class WorkResult(WireModel):
     metrics: dict[MetricName, MetricValue]
     seconds: Annotated[float, Field(ge=0)]
     state_lost: Annotated[bool, Added("0.2.0")] = False
+    summary: Annotated[CohortSummary | None, Added("0.3.0")] = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
+from wardround.engine.preprocessing.fitted import EMPTY
+from wardround.engine.preprocessing.fitting import Fitting
+from wardround.engine.study import Study
+from wardround.federation.declared import UndeclaredError
 from wardround.federation.differences import Terms, differences
 from wardround.federation.envelope import Payload
 from wardround.federation.protocol import (
@@ -19,6 +23,7 @@ from wardround.federation.protocol import (
 )
 from wardround.federation.sealing import SealError
 from wardround.federation.stages import TERMS
+from wardround.federation.surveyed import check_state
 from wardround.site_client.agreement.agreement import Agreement, Refusal
 from wardround.site_client.between.faults import code_of
 from wardround.site_client.between.socket import WorkerReport, WorkReport
@@ -58,8 +63,8 @@ def _accepted_terms(agreement: Agreement, task: Task | None) -> AcceptedTerms | 
         return AcceptedTerms(plan=invitation.plan, names=invitation.roster.names)
 
 
-def check_place(plan: Plan, task: Task) -> None:
-    """Raise `Refusal` unless a task's round belongs to the plan, and its first begins with the model that it names."""
+def check_place(plan: Plan, study: Study, task: Task) -> None:
+    """Raise `Refusal` unless a task has its place in the plan, and the first round begins with the plan's model."""
     terms = TERMS[task.stage]
     if not terms.is_work:
         if task.round > plan.horizon.rounds:
@@ -67,10 +72,28 @@ def check_place(plan: Plan, task: Task) -> None:
         return
     if task.work_key is None or task.base is None:
         raise Refusal(RefusalCode.MALFORMED, "the task names no work or no model")
-    if not plan.first_round <= task.round <= plan.horizon.rounds + terms.rounds_after:
+    if terms.before_training:
+        _check_early(plan, study, task)
+    else:
+        _check_round(plan, study, task)
+
+
+def _check_round(plan: Plan, study: Study, task: Task) -> None:
+    try:
+        check_state(study, task.fitted or EMPTY)
+    except UndeclaredError as error:
+        raise Refusal(RefusalCode.MALFORMED, f"the task brings {error}") from error
+    if not plan.first_round <= task.round <= plan.horizon.rounds + TERMS[task.stage].rounds_after:
         raise Refusal(RefusalCode.HORIZON_NOT_ACCEPTED, f"round {task.round} is beyond the accepted horizon")
     if task.round == plan.first_round and plan.first_model not in (None, task.base):
         raise Refusal(RefusalCode.BEYOND_AGREEMENT, "the first round begins with another model than the plan says")
+
+
+def _check_early(plan: Plan, study: Study, task: Task) -> None:
+    if task.round != 0 or plan.after is not None:
+        raise Refusal(RefusalCode.HORIZON_NOT_ACCEPTED, "cases are surveyed before all training")
+    if task.exchange > len(Fitting(study).expected):
+        raise Refusal(RefusalCode.BEYOND_AGREEMENT, "more was asked about the cases than the study fits")
 
 
 def named_work(task: Task) -> Digest:

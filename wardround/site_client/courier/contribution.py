@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 from wardround.engine.basics.files import append_durably, private_folder, read_json_lines
 from wardround.engine.basics.printable import json_text
 from wardround.federation.envelope import Envelope
-from wardround.federation.protocol import Count, Digest, MetricName, MetricValue, Moment, Stage, Task, WireModel
+from wardround.federation.protocol import Count, Digest, Done, MetricName, MetricValue, Moment, Stage, Task, WireModel
 from wardround.site_client.between.folders import WorkResult
 from wardround.site_client.courier.guard import Outgoing
 
@@ -72,7 +72,7 @@ class Contribution:
             update=reply.update,
             train_cases=result.train_cases,
             scores=result.metrics,
-            left=(*sorted(reply.metrics), *(() if reply.loss is None else ("training loss",))),
+            left=_left(reply),
             loss=result.loss,
             seconds=result.seconds,
             sent=len(sealed.body) + len(sealed.signature) + len(sealed.payload),
@@ -91,6 +91,11 @@ class Contribution:
                     found.pop(piece.work_key, None)
                     found[piece.work_key] = piece
         return tuple(found.values())
+
+
+def _left(reply: Done) -> tuple[MetricName, ...]:
+    others = {"training loss": reply.loss, "statistics of training cases": reply.summary}
+    return (*sorted(reply.metrics), *(name for name, value in others.items() if value is not None))
 
 
 def _read(content: Mapping[str, object]) -> Piece | None:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from wardround.engine.basics.files import DamagedError
 from wardround.engine.basics.problems import InputError
+from wardround.engine.preprocessing.fitted import EMPTY
 from wardround.federation.endings import EndReason, ending_line
 from wardround.federation.envelope import Envelope
 from wardround.federation.payload import PayloadError
 from wardround.federation.protocol import Digest, Task
 from wardround.federation.sealing import SealError, open_task
-from wardround.federation.stages import TERMS
+from wardround.federation.stages import TERMS, Needed
 from wardround.site_client.agreement.agreement import Agreement
 from wardround.site_client.agreement.settings import SiteSettings
 from wardround.site_client.between.folders import Tasks, WorkResult
@@ -74,7 +75,7 @@ class Farewell:
             try:
                 envelope = self._tasks.get(key)
                 open_task(envelope, self.agreement.invitation.coordinator_key)
-                if kept.keep(self.agreement, base, task.round - 1, envelope.payload):
+                if kept.keep(self.agreement, base, task.round - 1, envelope.payload, task.fitted or EMPTY):
                     self.log.record(Event.MODEL_KEPT, round=task.round - 1, folder=str(kept.folder), model=base)
             except (DamagedError, FileNotFoundError, PayloadError, SealError):
                 continue  # one that is damaged, or signed with a former key: the one before it is tried
@@ -94,5 +95,5 @@ class Farewell:
         since = kept.moment(plan)
         found = [(self._tasks.arrived(key), key, task) for key, task in self._tasks.all() if task.plan == plan]
         for arrived, key, task in sorted(found, key=lambda each: -each[0]):
-            if arrived > since and task.base is not None:
+            if arrived > since and task.base is not None and TERMS[task.stage].needs is Needed.MODEL:
                 yield key, task, task.base

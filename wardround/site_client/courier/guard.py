@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.study import Study
 from wardround.federation.declared import (
     LOSS,
@@ -16,7 +17,9 @@ from wardround.federation.declared import (
 from wardround.federation.guards import GuardError, check_update, describe
 from wardround.federation.payload import PayloadError, payload_digest, unpack
 from wardround.federation.protocol import STATE_LOST, Done, Leaves, MetricValue, RefusalCode, Task
-from wardround.federation.stages import TERMS
+from wardround.federation.sealing import MAX_REPLY_BYTES
+from wardround.federation.stages import TERMS, Returned
+from wardround.federation.surveyed import check_request, check_summary, request_from_bytes
 from wardround.site_client.agreement.agreement import Refusal
 from wardround.site_client.agreement.settings import Policy
 from wardround.site_client.between.folders import WorkResult
@@ -25,6 +28,10 @@ from wardround.site_client.courier.answers import named_work
 
 EVERYTHING_DECLARED = Leaves()
 """What leaves where the plan does not say."""
+
+
+_LONGEST_SUMMARY = MAX_REPLY_BYTES - 2**12
+"""The rest of a reply's body has much less than four kilobytes."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,7 @@ class ReplyGuard:
         """
         self._check_size(result.train_cases)
         self._check_update(task, result, update, base)
+        self._check_summary(task, result, base)
         metrics, withheld = self._metrics(task, result)
         reply = Done(
             site=self.site,
@@ -70,6 +78,7 @@ class ReplyGuard:
             metrics=metrics,
             seconds=result.seconds,
             state_lost=result.state_lost and STATE_LOST in self.understood,
+            summary=result.summary,
         )
         return Outgoing(reply, update, withheld)
 
@@ -96,6 +105,24 @@ class ReplyGuard:
             check_update(unpack(update, schema), schema)
         except (PayloadError, GuardError) as error:
             raise _blocked(str(error)) from error
+
+    def _check_summary(self, task: Task, result: WorkResult, base: bytes) -> None:
+        """Statistics leave only where the study makes the request, and enough cases stand behind them."""
+        if (Returned.SUMMARY in TERMS[task.stage].returns) != (result.summary is not None):
+            raise _blocked("statistics where there should be none, or none where there should be some")
+        if result.summary is None:
+            return
+        if result.metrics or result.loss is not None:
+            raise _blocked("scores beside statistics")
+        try:
+            request = request_from_bytes(base)
+            check_request(self.study, request, task.exchange)
+            check_summary(request, result.summary, result.train_cases)
+        except UndeclaredError as error:
+            raise _blocked(str(error)) from error
+        self._check_size(result.summary.least_count)
+        if len(canonical_model(result.summary)) > _LONGEST_SUMMARY:
+            raise _blocked("statistics that are longer than a reply may be")
 
     def _metrics(self, task: Task, result: WorkResult) -> tuple[dict[str, MetricValue], tuple[str, ...]]:
         subsets = Subsets(MOST_CASES, MOST_CASES if TERMS[task.stage].scores_tests else None)

@@ -29,7 +29,7 @@ from wardround.federation.protocol import (
     Stage,
     Task,
     Working,
-    work_key,
+    task_key,
 )
 from wardround.federation.sealing import SealError, open_task, seal_reply
 from wardround.federation.stages import TERMS
@@ -129,7 +129,7 @@ class Courier:
         plan = self._tools.agreement.plan
         if task.plan != plan.digest:
             raise other_plan(self._tools.agreement, task)
-        check_place(plan, task)
+        check_place(plan, self._tools.agreement.study, task)
 
     def _policy(self) -> Policy:
         tools = self._tools
@@ -265,7 +265,7 @@ class Courier:
         report = self._reach(Ask(do="status"))
         if report is None or report.cohort is None or task.base is None:
             return
-        if work_key(task.plan, task.stage, task.round, task.base, report.cohort.digest) != key:
+        if task_key(task, report.cohort.digest) != key:
             raise Refusal(RefusalCode.COHORT_CHANGED, "the work key is not that of the cohort that is here now")
 
     def _wait(self, key: Digest) -> WorkerReport | None:

@@ -16,9 +16,10 @@ import numpy as np
 from pydantic import JsonValue, ValidationError
 
 from wardround import __version__
-from wardround.engine.basics.canonical import canonical_json
+from wardround.engine.basics.canonical import canonical_json, canonical_model
 from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.files import fsync_folder
+from wardround.engine.preprocessing.fitted import EMPTY, FittedState
 from wardround.engine.study import Study
 from wardround.engine.study.written import study_as_yaml
 from wardround.federation.envelope import Payload
@@ -29,7 +30,7 @@ from wardround.site_client.between.two_users import handed_folder, write_handed
 
 MODEL_FOLDER = "model"
 _GROUP = "model/"
-_WEIGHTS, _STUDY, _CARD = "model.safetensors", "study.yaml", "metrics.json"
+_WEIGHTS, _STUDY, _CARD, _FITTED = "model.safetensors", "study.yaml", "metrics.json", "preprocessing.json"
 
 
 class ModelCard(Closed):
@@ -72,10 +73,13 @@ class KeptModel:
         card = self.card()
         return (self.folder / _CARD).stat().st_mtime_ns if card is not None and card.plan == plan else -1
 
-    def keep(self, agreement: Agreement, digest: str, number: int, payload: Payload) -> bool:
+    def keep(
+        self, agreement: Agreement, digest: str, number: int, payload: Payload, fitted: FittedState = EMPTY
+    ) -> bool:
         """Keep the packed model that round `number` made; whether it was not here yet.
 
-        The model of another plan moves to `model-<plan>` beside it.
+        `fitted` is what preprocessing has learned, which came with the model. The model of another plan moves to
+        `model-<plan>` beside it.
 
         Raises:
             OSError: it cannot be written; then no folder claims to hold it.
@@ -92,7 +96,9 @@ class KeptModel:
         handed_folder(self.folder)
         (self.folder / _CARD).unlink(missing_ok=True)
         write_handed(self.folder / _STUDY, study_as_yaml(agreement.study))
-        header = header_of(agreement.study, number * plan.horizon.local_steps)
+        header = header_of(agreement.study, number * plan.horizon.local_steps, fitted)
+        if not fitted.is_empty:
+            write_handed(self.folder / _FITTED, canonical_model(fitted))
         write_handed(self.folder / _WEIGHTS, weights_file(arrays, header))
         write_handed(self.folder / _CARD, json.dumps(card.model_dump(mode="json"), indent=2).encode() + b"\n")
         fsync_folder(self.work)
@@ -105,12 +111,13 @@ class KeptModel:
             fsync_folder(self.work)
 
 
-def header_of(study: Study, step: int) -> dict[str, JsonValue]:
-    """What stands before weights: their study, step and release, and the versions of the study's preprocessing."""
+def header_of(study: Study, step: int, fitted: FittedState = EMPTY) -> dict[str, JsonValue]:
+    """What stands before weights: their study, step and release, and what is known of the study's preprocessing."""
     from wardround.engine.preprocessing import Pipeline
 
     versions: dict[str, JsonValue] = dict(Pipeline(study).versions)
-    return {"step": step, "study": study.digest, "release": __version__, "steps": versions}
+    learned = {} if fitted.is_empty else {"fitted": fitted.digest}
+    return {"step": step, "study": study.digest, "release": __version__, "steps": versions, **learned}
 
 
 def weights_file(arrays: Mapping[str, np.ndarray], header: Mapping[str, JsonValue]) -> bytes:

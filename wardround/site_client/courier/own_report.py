@@ -18,7 +18,7 @@ from wardround.federation.declared import TEST_PREFIX
 from wardround.federation.endings import EndReason, ending_line
 from wardround.federation.identities import fingerprint
 from wardround.federation.invitation import shown_authority
-from wardround.federation.protocol import MetricValue
+from wardround.federation.protocol import MetricValue, Stage
 from wardround.federation.stages import TERMS
 from wardround.site_client.agreement.account import Account, Tally
 from wardround.site_client.agreement.agreement import Agreement
@@ -243,10 +243,14 @@ def _score_caption(taking: Taking) -> str:
     )
 
 
+_CALLED = {Stage.EVALUATE: "evaluation", Stage.SURVEY: "survey"}
+"""What work without training is called."""
+
+
 def _round_row(piece: Piece, select: str) -> list[str]:
     trained = TERMS[piece.stage].trains
     return [
-        str(piece.round) if trained else "evaluation",
+        str(piece.round) if trained else _CALLED[piece.stage],
         _shown(piece.scores.get(select)),
         NONE if piece.loss is None else number(piece.loss),
         str(piece.train_cases) if trained else NONE,

@@ -17,6 +17,7 @@ from pydantic import JsonValue
 
 from wardround.engine.basics.files import write_settings
 from wardround.engine.basics.problems import Findings, InputError, Problem
+from wardround.engine.preprocessing.fitting import Fitting
 from wardround.engine.study import Study
 from wardround.engine.study.labels import spoken
 from wardround.federation.differences import invitation_differences
@@ -180,6 +181,7 @@ def describe_offer(offer: Offer, costs: Costs | None = None) -> tuple[str, ...]:
         f"With         {', '.join(others) or 'no other site'}",
         f"Leaves       model weights after each round, {_scores(plan.outgoing, study, offer.policy)}, numbers of "
         "cases, and progress",
+        *_surveyed(study, plan, offer.policy),
         f"Test cases   {_test_cases(plan.outgoing)}",
         *(["Table        must have a PatientID column"] if plan.require.patient_column else []),
         "Stays        images, masks, tables, names, and the scores of single cases",
@@ -190,6 +192,18 @@ def describe_offer(offer: Offer, costs: Costs | None = None) -> tuple[str, ...]:
         *_changes(offer),
         "Compare these with the coordinator over the telephone:",
         *(f"  {each.who:<22} {each.fingerprint}{_mark(each, offer)}" for each in _trusted(invitation)),
+    )
+
+
+def _surveyed(study: Study, plan: Plan, policy: Policy) -> tuple[str, ...]:
+    """Which statistics of the training cases leave before the first round, where the study fits something."""
+    asked = Fitting(study).described if plan.after is None else ()
+    if not asked:
+        return ()
+    return (
+        "Surveyed     once, before the first round, statistics of the training cases leave, of all of them together, "
+        f"where at least {policy.minimum_train_cases} stand behind each:",
+        *(f"  {line}" for line in asked),
     )
 
 
@@ -215,6 +229,7 @@ def offer_as_json(offer: Offer, costs: Costs) -> dict[str, JsonValue]:
         "local_steps": plan.horizon.local_steps,
         "sites": list(invitation.roster.names),
         "leaves": ["model weights", "numbers of cases", "progress", *_scores_out(plan.outgoing, study, offer.policy)],
+        "surveyed": list(Fitting(study).described if plan.after is None else ()),
         "test_cases_scored": plan.outgoing.test,
         "differential_privacy": None,
         "changed": list(offer.differences),

@@ -13,7 +13,10 @@ import numpy as np
 from wardround.engine.basics.canonical import canonical_json, file_sha256, sha256_hex
 from wardround.engine.basics.filemarks import sampled_digest, state_of
 from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.progress import progress
 from wardround.engine.cohort.assignment import Assignment, SetConflict
+from wardround.engine.preprocessing.fitted import FittedState
+from wardround.engine.preprocessing.requests import CohortSummary, Request
 from wardround.federation.guards import Schema, describe
 from wardround.federation.protocol import MetricValue, RefusalCode
 from wardround.site_client.agreement.agreement import Agreement, Refusal
@@ -97,6 +100,12 @@ class SiteEngine(Protocol):
     def pin(self) -> Change | None:
         """Keep who is in which set, before anything is learned; what changed since that was last done, if anything."""
 
+    def prepare(self, state: FittedState) -> None:
+        """Work from now on with cases as preprocessing makes them that has learned this. Raises `InputError`."""
+
+    def summarise(self, request: Request) -> CohortSummary:
+        """The answer of all training cases together. Raises `InputError` on bad cases."""
+
     def evaluate(self, model: Arrays, subset: Subset, most: int | None = None) -> dict[str, MetricValue]:
         """Score weights on a set of cases, or on `most` of them, always the same; empty when the set is."""
 
@@ -157,6 +166,17 @@ class WarmEngine:
 
         keep_learned(self._work, self._bench)
         return self._pins.keep(pin_of(self._bench))
+
+    def prepare(self, state: FittedState) -> None:
+        """Prepare the cases with what was fitted, unless they are."""
+        if state != self._bench.state:
+            self._made = None
+            self._bench = self._bench.with_state(state)
+
+    def summarise(self, request: Request) -> CohortSummary:
+        """The answer of all training cases together."""
+        with progress("Summarising", len(self._bench.split.train)) as shown:
+            return self._bench.summarise(request, shown)
 
     @property
     def _learner(self) -> Learner:

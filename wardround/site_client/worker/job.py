@@ -13,14 +13,17 @@ from pydantic import ValidationError
 
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.files import DamagedError, discard, read_checked, sweep_left_overs, write_checked
-from wardround.federation.declared import TEST_PREFIX
+from wardround.engine.preprocessing.fitted import EMPTY
+from wardround.engine.preprocessing.requests import Request
+from wardround.federation.declared import TEST_PREFIX, UndeclaredError
 from wardround.federation.envelope import Payload
 from wardround.federation.guards import GuardError, Schema, check_update
 from wardround.federation.model_group import MODEL_GROUP
 from wardround.federation.payload import PayloadError, pack, payload_digest, unpack
-from wardround.federation.protocol import MetricName, MetricValue, RefusalCode, Stage, Task, WireModel, work_key
+from wardround.federation.protocol import MetricName, MetricValue, RefusalCode, Stage, Task, WireModel, task_key
 from wardround.federation.sealing import SealError, open_task
-from wardround.federation.stages import TERMS
+from wardround.federation.stages import TERMS, Needed
+from wardround.federation.surveyed import check_request, request_from_bytes
 from wardround.site_client.agreement.agreement import Agreement, Refusal, policy_in_force
 from wardround.site_client.agreement.settings import SiteSettings
 from wardround.site_client.between.folders import Results, Tasks, WorkResult, entries
@@ -72,14 +75,15 @@ class WorkerTools:
 
 @dataclass(frozen=True)
 class _Order:
-    """A task that has passed every check, with its model's arrays by name without group.
+    """A task that has passed every check, with its model's arrays by name without group, or the request of a survey.
 
     `carried` is the state to begin with, or None when it was lost.
     """
 
     key: str
     task: Task
-    model: dict[str, np.ndarray]
+    model: Mapping[str, np.ndarray]
+    request: Request | None = None
     carried: Mapping[str, bytes] | None = None
 
 
@@ -168,7 +172,7 @@ def _open(tools: WorkerTools, engine: SiteEngine, key: str) -> _Order:
             raise TaskGoneError(str(tools.tasks.root / key)) from error
         raise Refusal(error.code, error.detail) from error
     _check_task(tools, engine, key, task)
-    return _Order(key, task, _open_model(envelope.payload, engine))
+    return _OPENED[TERMS[task.stage].needs](tools, engine, _Order(key, task, {}), envelope.payload)
 
 
 def _check_task(tools: WorkerTools, engine: SiteEngine, key: str, task: Task) -> None:
@@ -177,7 +181,7 @@ def _check_task(tools: WorkerTools, engine: SiteEngine, key: str, task: Task) ->
     if task.work_key != key or task.base is None:
         raise Refusal(RefusalCode.MALFORMED, "the task names other work than its place says")
     cohort = engine.cohort
-    if work_key(task.plan, task.stage, task.round, task.base, cohort.digest) != key:
+    if task_key(task, cohort.digest) != key:
         raise Refusal(RefusalCode.COHORT_CHANGED, "the work key is not that of the cohort that is here now")
     minimum = allowed_training_cases(tools)
     if cohort.train_cases < minimum:
@@ -187,6 +191,29 @@ def _check_task(tools: WorkerTools, engine: SiteEngine, key: str, task: Task) ->
 def allowed_training_cases(tools: WorkerTools) -> int:
     """The policy's minimum of training cases. Raises `Refusal` where it cannot be read or forbids the study."""
     return policy_in_force(tools.settings.policy, tools.agreement).minimum_train_cases
+
+
+def _with_model(tools: WorkerTools, engine: SiteEngine, order: _Order, payload: Payload) -> _Order:
+    tools.shared.progress("preparing")
+    with tools.stop.interruptible():
+        engine.prepare(order.task.fitted or EMPTY)
+    return replace(order, model=_open_model(payload, engine))
+
+
+def _with_request(tools: WorkerTools, engine: SiteEngine, order: _Order, payload: Payload) -> _Order:
+    try:
+        request = request_from_bytes(bytes(payload))
+        check_request(tools.agreement.study, request, order.task.exchange)
+    except UndeclaredError as error:
+        raise Refusal(RefusalCode.BEYOND_AGREEMENT, str(error)) from error
+    return replace(order, request=request)
+
+
+_OPENED: Mapping[Needed | None, Callable[[WorkerTools, SiteEngine, _Order, Payload], _Order]] = {
+    Needed.MODEL: _with_model,
+    Needed.REQUEST: _with_request,
+}
+"""How what came with a task is opened."""
 
 
 def _open_model(payload: Payload, engine: SiteEngine) -> dict[str, np.ndarray]:
@@ -292,8 +319,28 @@ def _evaluate_and_train(tools: WorkerTools, engine: SiteEngine, order: _Order, b
     return _Finished(result, update, scores.seconds)
 
 
+def _survey(tools: WorkerTools, engine: SiteEngine, order: _Order, began: float) -> _Finished:
+    """Answer a request over the training cases."""
+    if order.request is None:
+        raise Refusal(RefusalCode.MALFORMED, "the task has no request")
+    tools.shared.progress("evaluating")
+    with tools.stop.interruptible():
+        summary = engine.summarise(order.request)
+    tools.log.record(Event.CASES_SURVEYED, work_key=order.key, cases=summary.cases)
+    result = WorkResult(
+        update=None,
+        train_cases=engine.cohort.train_cases,
+        metrics={},
+        loss=None,
+        seconds=time.monotonic() - began,
+        summary=summary,
+    )
+    return _Finished(result, b"", 0.0)
+
+
 JOBS: Mapping[Stage, Callable[[WorkerTools, SiteEngine, _Order, float], _Finished]] = {
     Stage.EVALUATE: _evaluate_only,
+    Stage.SURVEY: _survey,
     Stage.TRAIN: _evaluate_and_train,
 }
 """What the worker does at each stage of work; the last argument is when it began."""
