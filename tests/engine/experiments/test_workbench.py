@@ -53,13 +53,13 @@ def test_an_estimate_knows_the_runs_length(place: Path, tmp_path: Path) -> None:
 def test_what_only_the_first_case_costs_is_not_reckoned_for_all(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spent, open_case = list[float](), CaseStore.open_case
+    spent, open_case = list[float](), CaseStore._open
 
     def slow_at_first(*arguments: Any) -> StoredCase:
         spent.append(1.0 if spent else 4.0)
         return open_case(*arguments)
 
-    monkeypatch.setattr(CaseStore, "open_case", slow_at_first)
+    monkeypatch.setattr(CaseStore, "_open", slow_at_first)
     module = importlib.import_module("wardround.engine.experiments.estimate")
     monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: sum(spent)))
     survey = Survey.of(flat_study(), place / "data" / "data.csv", device="cpu")

@@ -100,6 +100,8 @@ def _text(result: Preflight, needs: Needs, store: str, notices: Sequence[Problem
         "store": store,
         "read": _read(target.unread) if depth == "headers" else "every voxel, and preprocessed it",
     }
+    if fitted := _fitted(result):
+        lines["fitted"] = fitted
     body = [f"{name:<9}{value}" for name, value in lines.items()]
     return "\n".join([*body, *(f"note: {notice.render()}" for notice in notices), "no problems"])
 
@@ -117,9 +119,21 @@ def _described(result: Preflight, needs: Needs, notices: Sequence[Problem], dept
         "sets": dict(Counter(case.split or "folds" for case in cases)),
         "depth": depth,
         "not_read": list(target_of(study).unread) if depth == "headers" else [],
+        "fitted": _fitted(result),
         "store": asdict(needs),
         "notices": [asdict(notice) for notice in notices],
     }
+
+
+def _fitted(result: Preflight) -> str:
+    """What will be fitted, and to how many cases; empty where nothing is."""
+    from wardround.engine.preprocessing.fitting import fitted_places
+
+    names = [result.study.preprocessing[place].name for place in fitted_places(result.study)]
+    counts = sorted({len(named.split.train) for named in result.plan.splits})
+    cases = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    each = " of each split" if len(result.plan.splits) > 1 else ""
+    return f"{' and '.join(names)}, to the {cases} training cases{each} alone" if names else ""
 
 
 def _patients(result: Preflight) -> int:

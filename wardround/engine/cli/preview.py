@@ -34,6 +34,7 @@ def preview(
       wardround preview study.yaml --manifest data.csv --out patches.png
     """
     from wardround.engine.basics.files import write_atomic
+    from wardround.engine.preprocessing.fitting import fitted_places
     from wardround.engine.study import load_study
 
     if out.suffix.lower() != ".png" or not 1 <= count <= 400:
@@ -46,6 +47,11 @@ def preview(
     _require_own(out)
     chosen = load_study(study)
     picture, absent = _draw(chosen, manifest, work, count)
+    if fitted := [chosen.preprocessing[place].name for place in fitted_places(chosen)]:
+        learned = " and ".join(fitted)
+        complain(
+            f"note: {learned} learned from the cases of this picture alone; `wardround fit` takes all training cases"
+        )
     write_atomic(out, picture)
     if absent:
         complain(f"note: no patch shows {', '.join(absent)}; --count draws more of them, from more cases")

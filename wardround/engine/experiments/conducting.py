@@ -26,6 +26,7 @@ from wardround.engine.experiments.folds import Leaderboard, fit_splits
 from wardround.engine.experiments.workbench import Survey, Workbench
 from wardround.engine.inspection.preflight import in_file
 from wardround.engine.inspection.room import memory_shortage, needs_of, require_store_room
+from wardround.engine.preprocessing.fitting import fitted_places
 from wardround.engine.study import Study
 from wardround.engine.trial import trial_pass
 
@@ -133,7 +134,7 @@ def _announce(order: Order, survey: Survey) -> None:
     with contextlib.suppress(UnreadableCaseError):
         expected = estimate(survey, work)
         note(*_announcement(survey, expected, count))
-        require_store_room(expected.store_bytes, work)
+        require_store_room(_copies(survey, count) * expected.store_bytes, work)
         require_space(order.out, expected.run_bytes * count, "checkpoints and weights")
 
 
@@ -142,13 +143,18 @@ def _announcement(survey: Survey, expected: Estimate, splits: int) -> tuple[str,
     counts = f"{len(split.train)} to train, {len(split.validation)} to validate, {len(split.test)} to test"
     steps = f"{expected.total_steps} steps, {expected.validations} validations"
     seconds = expected.prepare_seconds + splits * expected.train_seconds
-    disk = expected.store_bytes + splits * expected.run_bytes
+    disk = _copies(survey, splits) * expected.store_bytes + splits * expected.run_bytes
     many = f"{splits} splits, the first with " if splits > 1 else ""
     return (
         f"{len(survey.cohort.cases)} cases: {many}{counts}",
         f"{steps}, {expected.step_seconds:.2f} s a step",
         f"about {estimated_duration(seconds)} and {shown_size(disk)} of disk",
     )
+
+
+def _copies(survey: Survey, splits: int) -> int:
+    """How often a case lies in the store. Where steps are fitted: before them, and after them for each split."""
+    return 1 + splits if fitted_places(survey.study) else 1
 
 
 def _look_at_masks(survey: Survey, workbench: Workbench) -> None:

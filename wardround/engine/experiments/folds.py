@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wardround.engine.basics.files import write_atomic
+from wardround.engine.basics.loudness import note
 from wardround.engine.basics.progress import Progress
 from wardround.engine.cohort import NamedSplit
 from wardround.engine.experiments.casetables import Distribution, distribution
 from wardround.engine.experiments.fit import RunResult, fit, planned_length
 from wardround.engine.experiments.learned import write_learned
 from wardround.engine.experiments.workbench import Workbench
+from wardround.engine.preprocessing.fitted_words import fitted_sentence
 
 LEADERBOARD = "leaderboard.csv"
 ShowProgress = Callable[[str, int], AbstractContextManager[Progress]]
@@ -40,6 +42,8 @@ def fit_splits(workbench: Workbench, splits: Sequence[NamedSplit], folder: Path,
     results: dict[str, RunResult] = {}
     for name, unfitted in workbench.with_splits({named.name: named.split for named in splits}).items():
         bench = unfitted.fitted()
+        if bench.state.steps:
+            note(f"{name}: {fitted_sentence(bench.study, bench.state)}")
         with show(f"Training {name}", planned_length(bench).total_steps) as shown:
             if not (folder / name).exists():
                 write_learned(folder / name, bench)

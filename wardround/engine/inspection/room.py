@@ -17,6 +17,7 @@ from wardround.engine.cohort import Case
 from wardround.engine.imaging.image import Geometry
 from wardround.engine.imaging.reading import read_header
 from wardround.engine.inspection.shapes import preprocessed_grid
+from wardround.engine.preprocessing.fitting import fitted_places
 from wardround.engine.study import Study
 from wardround.engine.targets import target_of
 
@@ -52,8 +53,10 @@ class Needs:
 
 
 def needs_of(study: Study, grids: Mapping[str, Geometry]) -> Needs:
-    """Reckoned from the grids of the cases' files, by subject."""
-    disk = sum(stored_bytes(study, grid) for grid in grids.values())
+    """Reckoned from the grids of the cases' files, by subject. Where steps are fitted, a case lies there twice: before
+    them, for all splits, and after, for one."""
+    copies = 2 if fitted_places(study) else 1
+    disk = copies * sum(stored_bytes(study, grid) for grid in grids.values())
     memory, largest = max(((_building_bytes(study, grid), subject) for subject, grid in grids.items()), default=(0, ""))
     return Needs(disk, memory, largest)
 

@@ -20,6 +20,7 @@ class Setting:
         classes: the names of the classes in the order of the network's outputs.
         patch: voxels of a patch along each axis.
         batch_size: samples of a batch in training.
+        masked: whether a mask says of each voxel what it is.
     """
 
     place: Location
@@ -29,3 +30,4 @@ class Setting:
     classes: tuple[str, ...]
     patch: tuple[int, ...]
     batch_size: int
+    masked: bool

@@ -17,6 +17,7 @@ from wardround.engine.experiments.prediction import predict_case
 from wardround.engine.experiments.results import CasePrediction
 from wardround.engine.experiments.workbench import Workbench
 from wardround.engine.metrics.scores import Evaluation
+from wardround.engine.preprocessing.fitted_words import fitted_rows
 from wardround.engine.report.cases import add_pictures
 from wardround.engine.report.colours import ALL
 from wardround.engine.report.figures import curves, curves_png
@@ -49,7 +50,9 @@ def write_run_report(workbench: Workbench, result: RunResult, name: str) -> Path
     panels = history_panels(result.rows, study.validation.select, units)
     write_atomic(result.folder / CURVES, curves_png(panels))
     page = Page(f"{study.study}: {name}", f"A {study.task} trained on {counted(metrics.train_cases, 'case')}.")
-    page.facts(_facts(metrics, study, units)).heading("Learning").figure(
+    page.facts(_facts(metrics, study, units))
+    _add_fitted(page, workbench)
+    page.heading("Learning").figure(
         curves(panels, series={study.validation.select: ALL}),
         "Loss, validation scores and learning rate by step of training.",
     )
@@ -67,6 +70,18 @@ def write_run_report(workbench: Workbench, result: RunResult, name: str) -> Path
     _tell_renamed(page, workbench, tuple(roles))
     add_machine(page, metrics)
     return page.save(result.folder / REPORT)
+
+
+def _add_fitted(page: Page, workbench: Workbench) -> None:
+    state = workbench.state
+    if state.steps:
+        cases = counted(state.cases, "training case")
+        page.heading("What preprocessing learned").table(
+            ["step", "channel", "values"],
+            fitted_rows(workbench.study, state),
+            f"Learned from the {cases} of this split alone, in the units of what each step is given. The model carries "
+            "these values, and every image that it is given is prepared with them.",
+        )
 
 
 class RunPages:

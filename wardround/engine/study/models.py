@@ -251,6 +251,7 @@ class Study(Frozen):
             classes=self.class_names,
             patch=self.patches.size,
             batch_size=self.training.batch_size,
+            masked=self.truth.on_grid,
         )
 
     @property

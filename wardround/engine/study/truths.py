@@ -21,6 +21,7 @@ class KindOfTruth(Protocol[_Study]):
     """What stands for the truth of a case, as far as a study has to know it."""
 
     has_classes: bool
+    on_grid: bool
     first_value: int
 
     def classes(self, study: _Study) -> Mapping[str, tuple[int, ...]]:

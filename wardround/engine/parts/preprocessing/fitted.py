@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from wardround.engine.basics.flaws import Flaw
 from wardround.engine.parts.part import Kind, Part
 from wardround.engine.parts.preprocessing.intensity import IntensityParameters, backwards
 from wardround.engine.parts.preprocessing.step import StepParameters
+from wardround.engine.parts.setting import Setting
 
 Within = Literal["all", "nonzero", "foreground"]
 Percentile = Annotated[float, Field(ge=0, le=100)]
@@ -23,6 +26,18 @@ class FittedParameters(StepParameters):
     """
 
     within: Within = "all"
+
+    def flaws(self, setting: Setting) -> Iterator[Flaw]:
+        """Of the foreground, where nothing says what it is."""
+        yield from super().flaws(setting)
+        if self.within == "foreground" and not setting.masked:
+            yield Flaw(
+                (*setting.place, "within"),
+                "there is no foreground without masks",
+                got=f"`within: foreground` for the task {setting.task}",
+                expected="`all` or `nonzero`",
+                remedy="Write `within: nonzero` to leave out a background that is 0, and `within: all` otherwise",
+            )
 
 
 class CohortClip(FittedParameters, IntensityParameters):
