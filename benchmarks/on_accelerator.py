@@ -191,7 +191,9 @@ def _longer(case: StoredCase, times: int) -> StoredCase:
 
     import numpy as np
 
-    return dataclasses.replace(case, image=np.concatenate([case.image] * times, axis=1))
+    first, *others = case.geometry.shape
+    geometry = dataclasses.replace(case.geometry, shape=(first * times, *others))
+    return dataclasses.replace(case, image=np.concatenate([case.image] * times, axis=1), geometry=geometry)
 
 
 CHECKS: Sequence[Callable[[Ground], Finding]] = (speed, overlap, waiting, parity, freed, half, inference)
