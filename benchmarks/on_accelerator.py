@@ -94,16 +94,16 @@ def _bare(ground: Ground) -> Callable[[], None]:
     optimizer = torch.optim.AdamW(network.parameters(), fused=True)
     read = [source.batch(step) for step in range(4)]
     batches = [
-        (batch.image.to(device), None if batch.label is None else batch.label.to(device).long(), batch)
+        (batch.image.to(device), {name: truth.to(device).long() for name, truth in batch.truth.items()}, batch)
         for batch in read
     ]
 
     def run() -> None:
         with reproducible(device):
             for step in range(ground.steps):
-                image, label, batch = batches[step % len(batches)]
+                image, truth, batch = batches[step % len(batches)]
                 optimizer.zero_grad(set_to_none=True)
-                there = type(batch)(batch.keys, image, label, None)
+                there = type(batch)(batch.keys, image, truth)
                 torch.autograd.backward(learner.task.losses(network(image), there).mean())
                 optimizer.step()
 
@@ -149,7 +149,7 @@ def parity(ground: Ground) -> Finding:
     study = ground.study.model_copy(update={"augmentation": (), "training": training})
     plain, case = Ground(ground.device, study, ground.cases, 3), ground.cases[0]
     here, there = plain.learner(device=torch.device("cpu")), plain.learner()
-    ours, theirs = (each.task.predict(each.network, case, each.device).probabilities for each in (here, there))
+    ours, theirs = (each.task.predict(each.network, case, each.device).values for each in (here, there))
     apart = float(abs(ours - theirs).max())
     near, far = (each.train(plain.source(), 0, plain.steps) for each in (here, there))
     drift = abs(far / near - 1)
