@@ -106,7 +106,7 @@ def test_flower_is_imported_in_its_one_adapter_only() -> None:
     assert not strangers
 
 
-@pytest.mark.parametrize("room", ["basics", "summaries", "parts", "study", "cohort"])
+@pytest.mark.parametrize("room", ["basics", "summaries", "parts", "study", "targets", "cohort"])
 def test_rooms_that_check_a_study_load_no_heavy_library(room: str) -> None:
     names = [module.name for module in modules() if module.name.startswith(f"wardround.engine.{room}")]
     assert names

@@ -32,7 +32,11 @@ def _category(folder: Path, study: Study, number: int, image: np.ndarray, mask: 
     return "ValueToPredict", study.class_values[number % len(study.class_values)]
 
 
-TRUTHS: Mapping[str, Writer] = {"segmentation": _mask, "classification": _category}
+def _number(folder: Path, study: Study, number: int, image: np.ndarray, mask: np.ndarray) -> tuple[str, object]:
+    return "ValueToPredict", int(mask.astype(bool).sum())
+
+
+TRUTHS: Mapping[str, Writer] = {"segmentation": _mask, "classification": _category, "regression": _number}
 """How the truth of a generated case is written, by the study's task."""
 
 
@@ -47,7 +51,7 @@ def write_cohort_for(study: Study, folder: Path) -> Path:
     folder.mkdir()
     rows, column = [], ""
     for number in range(CASES):
-        image, mask = blobs(shape, len(study.class_names) - 1, random)
+        image, mask = blobs(shape, max(1, len(study.class_names) - 1), random)
         suffix = ".nii.gz" if len(shape) == 3 else ".png"
         stored = image if len(shape) == 3 else image.clip(0, 255).astype(np.uint8)
         names = [f"image_{number:02d}_{channel}{suffix}" for channel in range(len(study.inputs))]

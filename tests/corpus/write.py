@@ -30,7 +30,7 @@ from tests.site_client.support import (
 )
 from tests.support.checkout import CHECKOUT
 from tests.support.images import write_segmentation_cohort
-from tests.support.studies import CLASSIFICATION, SEGMENTATION, changed, study_of, write_study
+from tests.support.studies import CLASSIFICATION, REGRESSION, SEGMENTATION, changed, study_of, write_study
 from wardround import __version__
 from wardround.aggregator.rounds.state import RoundFolder
 from wardround.engine.basics.canonical import canonical_model, sha256_hex
@@ -90,7 +90,10 @@ def write_studies(folder: Path) -> None:
 def study_with(part: Part) -> Study:
     """A small study that uses one part with nothing but what must be given."""
     wanted = {"name": part.name, **_REQUIRED.get(part.name, {})}
-    bases = [base for base in (SEGMENTATION, CLASSIFICATION) if not part.tasks or base["task"] in part.tasks]
+    bases = [
+        base for base in (SEGMENTATION, CLASSIFICATION, REGRESSION) if not part.tasks or base["task"] in part.tasks
+    ]
+    bases = [base for base in bases if part.kind is not Kind.TASK or base["task"] == part.name]
     base = bases[0]
     sections = {
         Kind.PREPROCESSING: {"preprocessing": [wanted]},
@@ -100,6 +103,7 @@ def study_with(part: Part) -> Study:
         Kind.METRIC: {"validation": {"metrics": [wanted], "select": part.name}},
         Kind.OPTIMIZER: {"training": {**base["training"], "optimizer": wanted}},
         Kind.SCHEDULE: {"training": {**base["training"], "schedule": wanted}},
+        Kind.TASK: {},
     }
     return study_of(changed(base, **sections[part.kind]))
 

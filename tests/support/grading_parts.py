@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from wardround.engine.parts import Kind, Parameters, Part, builtin_and_plugins
+from wardround.engine.preprocessing.fitted import FittedState
 from wardround.engine.study import Study
 from wardround.engine.targets.category import VALUE, Category
 
@@ -27,14 +28,14 @@ class Grade(Category):
         return super().value(study, {VALUE: str(LETTERS.find(cells[VALUE]))})
 
 
-def build_task(study: Study) -> Any:
+def build_task(study: Study, state: FittedState) -> Any:
     """What a classification does."""
     from wardround.engine.tasks.classification import ClassificationTask
 
-    return ClassificationTask(study)
+    return ClassificationTask(study, state)
 
 
-def build_nothing(study: Study) -> Any:
+def build_nothing(study: Study, state: FittedState) -> Any:
     """No task."""
     return {"study": study}
 

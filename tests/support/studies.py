@@ -37,6 +37,18 @@ CLASSIFICATION: dict[str, Any] = {
     "validation": {"metrics": ["accuracy", "auc"], "select": "auc"},
 }
 
+REGRESSION: dict[str, Any] = {
+    "schema": 1,
+    "study": "ages",
+    "task": "regression",
+    "inputs": ["grey"],
+    "preprocessing": ["rescale"],
+    "patches": {"size": [28, 28]},
+    "model": {"name": "resnet", "dimensions": 2, "depth": 10, "filters": 8, "stem": "small"},
+    "training": {"loss": "mse", "epochs": 2},
+    "validation": {"outer_folds": 4, "inner_folds": 3, "metrics": ["mae", "pearson"], "select": "mae"},
+}
+
 
 def changed(base: dict[str, Any], **sections: Any) -> dict[str, Any]:
     """A copy of `base` with whole sections replaced; None removes one."""

@@ -15,6 +15,7 @@ from wardround.engine.preprocessing.fitting import Fitting, fitted_places
 from wardround.engine.preprocessing.requests import CohortSummary, PartSummary, Request
 from wardround.engine.study import Study
 from wardround.engine.summaries import Extremes, Histogram, Moments
+from wardround.engine.targets import target_of
 from wardround.federation.declared import UndeclaredError
 
 _LARGEST = 1e12
@@ -29,6 +30,8 @@ def check_state(study: Study, state: FittedState) -> None:
         raise UndeclaredError("a fitted state that is not of this study's steps")
     if any(len(step.channels) != len(study.inputs) for step in state.steps):
         raise UndeclaredError("a fitted state that is not of this study's channels")
+    if len(state.truth) != target_of(study).numbers_to_scale(study):
+        raise UndeclaredError("a fitted state that is not of this study's numbers")
 
 
 def request_from_bytes(content: bytes) -> Request:

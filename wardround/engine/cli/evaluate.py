@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from wardround.engine.cohort import Cohort
     from wardround.engine.experiments.casetables import Distribution
     from wardround.engine.experiments.evaluation import Scored
-    from wardround.engine.experiments.results import Predictor
+    from wardround.engine.experiments.results import CasePrediction, Predictor
     from wardround.engine.inspection import Sound
-    from wardround.engine.metrics.scores import Evaluation
+    from wardround.engine.metrics.scores import CaseScores, Evaluation
+    from wardround.engine.report.agreement import Pair
     from wardround.engine.study import Study
 
 _UNKNOWN = (
@@ -174,12 +175,19 @@ def _evaluate(study: Study, cohort: Cohort, predictor: Predictor, out: Path | No
     from wardround.engine.basics.progress import progress
     from wardround.engine.experiments.casetables import CASES, write_cases
     from wardround.engine.experiments.evaluation import score_cases
+    from wardround.engine.preprocessing import told_of
     from wardround.engine.report.runs import REPORT, write_evaluation_report
     from wardround.engine.report.scores import telling_cases
     from wardround.engine.report.units import Units
 
+    pairs: list[Pair] = []
+
+    def watch(prediction: CasePrediction, scores: CaseScores) -> None:
+        if prediction.vector is not None:
+            pairs.append((prediction.vector, told_of(study, prediction.case)))
+
     with progress("Scoring", len(cohort.cases)) as shown:
-        scored = score_cases(study, cohort, predictor, shown)
+        scored = score_cases(study, cohort, predictor, shown, watch)
     evaluation = scored.evaluation
     if out is not None and evaluation is not None:
         cases = {case.subject: case for case in cohort.cases}
@@ -190,7 +198,7 @@ def _evaluate(study: Study, cohort: Cohort, predictor: Predictor, out: Path | No
         failed = _failed(cohort, evaluation, left_out)
         units = Units.of_cases(study, cohort.cases)
         with made.writing(REPORT) as path:
-            write_evaluation_report(study, units, evaluation, shown_cases, path, failed)
+            write_evaluation_report(study, units, evaluation, shown_cases, path, failed, pairs)
     return scored
 
 

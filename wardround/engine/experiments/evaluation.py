@@ -18,7 +18,13 @@ from wardround.engine.preprocessing.labels import together
 from wardround.engine.study import Study
 from wardround.engine.study.expectations import flow
 
-_ALIKE = {"task": "task", "dimensions": "model.dimensions", "inputs": "inputs", "classes": "classes"}
+_ALIKE = {
+    "task": "task",
+    "dimensions": "model.dimensions",
+    "inputs": "inputs",
+    "classes": "classes",
+    "targets": "targets",
+}
 """What a study and a model's own must have alike, and the key that states it."""
 
 Watcher = Callable[[CasePrediction, CaseScores], None]

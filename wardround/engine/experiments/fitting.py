@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 from pydantic import ValidationError
 
 from wardround.engine.basics.canonical import canonical_json, canonical_model, sha256_hex
@@ -25,13 +27,13 @@ StoredRow = tuple[Case, StoredCase]
 """A case, and what the store holds of it: as it is before the first fitted step."""
 
 
-def fit_state(study: Study, rows: Sequence[StoredRow], store: Path) -> FittedState:
+def fit_state(study: Study, rows: Sequence[StoredRow], store: Path, fitting: Fitting | None = None) -> FittedState:
     """What the study's fitted steps learn from these training cases, and from nothing else.
 
     Answers to the same requests by the same cases are kept in the folder `store`, so that no repeated run and none that
     was killed asks again. Raises `InputError` where the cases give nothing to fit to.
     """
-    fitting, answers = Fitting(study), list[CohortSummary]()
+    fitting, answers = fitting or Fitting(study), list[CohortSummary]()
     outcome = fitting.next_request(answers)
     while isinstance(outcome, Request):
         with progress(f"Fitting {named_step(study, outcome)}", len(rows)) as shown:
@@ -57,13 +59,22 @@ def summarise(study: Study, request: Request, rows: Sequence[StoredRow], store: 
 def _answers(
     pipeline: Pipeline, request: Request, rows: Sequence[StoredRow], shown: Progress
 ) -> Iterator[CohortSummary]:
-    first = fitted_places(pipeline.study)[0]
-    place = first if request.place is None else request.place
+    answer = partial(_of_numbers, request) if request.place is None else partial(_of_voxels, pipeline, request)
     for done, (case, stored) in enumerate(rows, start=1):
         with naming(case):
-            sample = Sample(Image(stored.image, stored.geometry), stored.label)
-            yield summarise_case(request, pipeline.apply_between(first, place, [sample]))
+            yield answer(stored)
         shown.advance(done, case.subject)
+
+
+def _of_numbers(request: Request, stored: StoredCase) -> CohortSummary:
+    """Nothing of the image is read."""
+    return request.answer([np.array([number], dtype=np.float64) for number in stored.numbers])
+
+
+def _of_voxels(pipeline: Pipeline, request: Request, stored: StoredCase) -> CohortSummary:
+    first, place = fitted_places(pipeline.study)[0], request.place or 0
+    sample = Sample(Image(stored.image, stored.geometry), stored.label)
+    return summarise_case(request, pipeline.apply_between(first, place, [sample]))
 
 
 def _place_of(store: Path, pipeline: Pipeline, request: Request, rows: Sequence[StoredRow]) -> Path:
@@ -86,7 +97,7 @@ def _kept(path: Path, request: Request) -> CohortSummary | None:
 def prepared_for_a_look(study: Study, cases: Sequence[Case], store: CaseStore) -> tuple[StoredCase, ...]:
     """A few cases in the store as the study makes them. Where steps are fitted, they learn from these few alone."""
     unfitted = store.open_cases(before_fitting(study), cases)
-    state = fit_state(study, [*zip(cases, unfitted, strict=True)], store.root)
+    state = fit_state(study, [*zip(cases, unfitted, strict=True)], store.root, Fitting.of_steps(study))
     return store.open_cases(study, cases, state=state) if state.steps else unfitted
 
 

@@ -147,7 +147,7 @@ def _load(folder: Path, device: str) -> TrainedModel:
             remedy=f"{STUDY} must stay as it was when the model was trained",
         )
     state = read_state(folder, study, file.header.get(FITTED))
-    task = build_task(study)
+    task = build_task(study, state)
     network = task.network()
     put_weights(network, file.tensors)
     place = resolve_device(device)

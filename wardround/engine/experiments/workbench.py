@@ -34,7 +34,7 @@ from wardround.engine.inspection.unseen import unseen_classes
 from wardround.engine.metrics.scores import Evaluation
 from wardround.engine.preprocessing import Pipeline
 from wardround.engine.preprocessing.fitted import EMPTY, FittedState
-from wardround.engine.preprocessing.fitting import before_fitting, fitted_places, require_state
+from wardround.engine.preprocessing.fitting import before_fitting, is_fitted, require_state
 from wardround.engine.preprocessing.labels import together
 from wardround.engine.preprocessing.requests import CohortSummary, Request
 from wardround.engine.sampling import PatchSource
@@ -187,7 +187,7 @@ class Workbench:
     @property
     def is_ready(self) -> bool:
         """Whether the cases can be learned from: nothing has to be fitted, or it has been."""
-        return not self.state.is_empty or not fitted_places(self.study)
+        return not self.state.is_empty or not is_fitted(self.study)
 
     def _require_fitted(self) -> None:
         if not self.is_ready:
@@ -292,7 +292,7 @@ class Workbench:
         """
         # torch's first optimiser leaves frames in a circle that hold what was being made.
         gc.collect()
-        return Learner.create(self.study, total_steps, device=str(self.device))
+        return Learner.create(self.study, total_steps, device=str(self.device), state=self.state)
 
     def evaluate(
         self,

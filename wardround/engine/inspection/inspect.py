@@ -5,7 +5,7 @@ What is wrong is raised. What is allowed but worth knowing (a case smaller than 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from types import MappingProxyType
@@ -34,6 +34,7 @@ from wardround.engine.inspection.voxels import inspect_steps, inspect_voxels
 from wardround.engine.preprocessing.exchange import told_of_columns
 from wardround.engine.preprocessing.labels import together
 from wardround.engine.study.models import Study
+from wardround.engine.targets import target_of
 
 
 class Depth(Enum):
@@ -111,6 +112,7 @@ def inspect_cohort(
     find_leaks(cohort, splits, compared.contents, findings)
     findings.raise_if_any()
     require_foreground(study, cohort, known, findings)
+    findings.extend(replace(flaw, where=cohort.manifest.name) for flaw in _table_flaws(study, cohort))
     findings.raise_if_any()
     notices = (*cohort_notices(study, cohort, known, splits), *copied_masks(study, cohort, known))
     if depth is not Depth.GRIDS:
@@ -143,6 +145,10 @@ def sound_cases(study: Study, cohort: Cohort) -> Sound:
 def _as_truth(where: str) -> str:
     """A place in a table, by the word for what a mask is to those who score."""
     return where.replace(", Label", ", truth in Label", 1)
+
+
+def _table_flaws(study: Study, cohort: Cohort) -> Iterator[Problem]:
+    return target_of(study).table_flaws(study, [case.value for case in cohort.cases if case.value is not None])
 
 
 def _compare(cohort: Cohort, known: Mapping[str, CaseFacts], depth: Depth) -> Comparison:

@@ -15,10 +15,10 @@ FAMILIES = (
     *(preprocessing.geometry, preprocessing.intensity, preprocessing.fitted),
     *(augmentation.spatial, augmentation.intensity),
     *(networks.unet, networks.resnet),
-    losses.classic,
-    *(metrics.segmentation, metrics.classification),
+    *(losses.classic, losses.numbers),
+    *(metrics.segmentation, metrics.classification, metrics.numbers),
     *(optimization.optimizers, optimization.schedules),
-    *(tasks.segmentation, tasks.classification),
+    *(tasks.segmentation, tasks.classification, tasks.regression),
 )
 """The modules with the rows of Wardround's own parts."""
 

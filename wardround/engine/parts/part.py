@@ -102,7 +102,7 @@ class Part:
         name: its name there.
         parameters: the type of its parameters.
         implementation: `module:attribute`; called as `attribute(parameters, ...)` with arguments set by its kind.
-        tasks: the tasks that it serves; empty means all.
+        tasks: the tasks that it serves; empty means all. Of a task: the others whose parts serve it too.
         higher_is_better: for metrics, which direction is better.
         bounds: for metrics, the range of a score; what lies outside it neither leaves a hospital nor is believed.
         truth: for tasks, `module:attribute` of the kind of truth (`engine.targets.Target`), which loads no torch.

@@ -10,12 +10,15 @@ Row = tuple[str, str, str]
 
 
 def fitted_rows(study: Study, state: FittedState) -> list[Row]:
-    """One for each fitted step and channel, in order. Values are in the units of what the step is given."""
-    return [
+    """One for each fitted step and channel, in order, then one for each number to predict. Values are in the units of
+    what the step is given, and of the table."""
+    of_steps = [
         (study.preprocessing[step.place].name, name, _learned(channel))
         for step in state.steps
         for name, channel in zip(study.inputs, step.channels, strict=True)
     ]
+    pairs = zip(study.outputs, state.truth, strict=False)
+    return [*of_steps, *(("scale of the numbers", name, _learned(scale)) for name, scale in pairs)]
 
 
 def fitted_sentence(study: Study, state: FittedState) -> str:

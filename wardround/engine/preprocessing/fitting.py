@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from typing import Self
 
 from wardround.engine.basics.problems import InputError
 from wardround.engine.parts import Kind, Part, answering
 from wardround.engine.parts.preprocessing.fitted import FittedParameters, Within
-from wardround.engine.preprocessing.fitted import EMPTY, ChannelState, FittedState, StepState
+from wardround.engine.preprocessing.fitted import EMPTY, ChannelState, FittedState, Scale, StepState
 from wardround.engine.preprocessing.pipeline import Pipeline
-from wardround.engine.preprocessing.requests import Ask, AskKind, CohortSummary, Request
+from wardround.engine.preprocessing.requests import Ask, AskKind, AskMoments, CohortSummary, Request
 from wardround.engine.preprocessing.sample import FittableStep, Sample, naming_step
 from wardround.engine.study import Study
+from wardround.engine.summaries import Moments
+from wardround.engine.targets import target_of
 
 VOXELS: Mapping[Within, str] = {
     "all": "all voxels",
@@ -59,6 +62,11 @@ class Expected:
         )
 
 
+def is_fitted(study: Study) -> bool:
+    """Whether anything has to be learned of the training cases before a model is."""
+    return bool(fitted_places(study)) or target_of(study).numbers_to_scale(study) > 0
+
+
 class Fitting:
     """What has to be asked of a study's training cases, one question after the other, until all is fitted.
 
@@ -68,6 +76,14 @@ class Fitting:
     def __init__(self, study: Study) -> None:
         self._study = study
         self._steps = tuple(_Unfitted.of(study, place) for place in fitted_places(study))
+        self._numbers = target_of(study).numbers_to_scale(study)
+
+    @classmethod
+    def of_steps(cls, study: Study) -> Self:
+        """For those who look at images alone: nothing is asked of the numbers to predict."""
+        found = cls(study)
+        found._numbers = 0
+        return found
 
     def next_request(self, merged: Sequence[CohortSummary]) -> Request | FittedState:
         """The next question, after the answers of all training cases together to each question so far; the state when
@@ -90,6 +106,13 @@ class Fitting:
                 outcome = step.next(answers)
             cases = answers[-1].cases if answers else state.cases
             state = FittedState(cases=cases, steps=(*state.steps, StepState(place=step.place, channels=outcome)))
+        if self._numbers:
+            request = Request(place=None, parts=self._numbers, ask=AskMoments())
+            if not left:
+                return request
+            request.check(left[0])
+            answer = left.pop(0)
+            state = FittedState(cases=answer.cases, steps=state.steps, truth=_scales(self._study, answer))
         if left:
             raise ValueError("more was answered than was asked")
         return state
@@ -97,21 +120,24 @@ class Fitting:
     @property
     def described(self) -> tuple[str, ...]:
         """What the training cases will be asked, in words, before anything has been: one sentence for each question."""
-        return tuple(
+        of_steps = (
             f"{step.part.name}: {ask.words} of {VOXELS[step.within]} of each channel, over all training cases"
             for step in self._steps
             for ask in step.step.asks
         )
+        names = self._study.outputs[: self._numbers]
+        return *of_steps, *(f"{name}: {AskMoments.words}, over all training cases" for name in names)
 
     @property
     def expected(self) -> tuple[Expected, ...]:
         """The questions in order, as far as they are known beforehand: whoever is asked can tell others apart."""
         places, parts = tuple(step.place for step in self._steps), len(self._study.inputs)
-        return tuple(
+        of_steps = (
             Expected(step.place, step.within, parts, ask, places[:index])
             for index, step in enumerate(self._steps)
             for ask in step.step.asks
         )
+        return *of_steps, *([Expected(None, "all", self._numbers, AskMoments, ())] if self._numbers else [])
 
 
 def summarise_case(request: Request, sample: Sample) -> CohortSummary:
@@ -140,7 +166,7 @@ def fit_to(study: Study, samples: Sequence[Sample]) -> FittedState:
 
     For a look at few cases; whoever trains goes through the store. Raises `InputError` as `Fitting.next_request`.
     """
-    fitting, answers = Fitting(study), list[CohortSummary]()
+    fitting, answers = Fitting.of_steps(study), list[CohortSummary]()
     outcome = fitting.next_request(answers)
     while isinstance(outcome, Request):
         request, pipeline = outcome, Pipeline(study, outcome.state)
@@ -151,11 +177,32 @@ def fit_to(study: Study, samples: Sequence[Sample]) -> FittedState:
     return outcome
 
 
+def _scales(study: Study, answer: CohortSummary) -> tuple[Scale, ...]:
+    """Mean and spread of each number to predict. Raises `InputError` for one that is the same in all cases."""
+    found = []
+    for name, part in zip(study.outputs, answer.parts, strict=True):
+        moments = part.summary
+        if not isinstance(moments, Moments) or moments.count < 2 or moments.deviation == 0:
+            raise InputError.one(
+                f"the training cases have no two different numbers of {name!r}, so that nothing can be learned of it",
+                got=f"{answer.cases} training cases",
+                remedy="Give cases with other numbers, or take it out of the study's `targets`",
+            )
+        found.append(Scale(mean=moments.mean, deviation=moments.deviation))
+    return tuple(found)
+
+
 def require_state(study: Study, state: FittedState) -> None:
     """Raise `InputError` unless a state is one of this study: of its fitted steps, its channels, and their kinds."""
     places = fitted_places(study)
     found = tuple(step.place for step in state.steps)
     kinds = all(_is_of(study, step) for step in state.steps if step.place in places)
+    if len(state.truth) != target_of(study).numbers_to_scale(study):
+        raise InputError.one(
+            "these fitted values do not have the scales of this study's numbers",
+            got=f"{len(state.truth)}",
+            expected=f"mean and spread of {', '.join(study.outputs)}",
+        )
     if found != places or not kinds:
         names = [study.preprocessing[place].name for place in places]
         raise InputError.one(

@@ -59,7 +59,7 @@ def curves_png(panels: Mapping[str, Lines], x_label: str = "step") -> bytes:
     grid = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (title, lines) in zip(grid, panels.items(), strict=True):
         _draw_lines(axes, lines, looks)
-        _finish(axes, title, x_label, _BETWEEN, _BETWEEN)
+        finish(axes, title, x_label, _BETWEEN, _BETWEEN)
         if lines:
             axes.legend(frameon=False, fontsize=9, labelcolor=_BETWEEN)
     return _saved(figure, "png")
@@ -71,7 +71,7 @@ def spread(values: Mapping[str, Sequence[float]], title: str) -> Charts:
     Of very many names those with the lowest medians are drawn.
     """
     shown = dict(_lowest(values))
-    return Charts((_in_both(_spread_figure(shown, title), _spread_words(shown, title)),))
+    return Charts((in_both(_spread_figure(shown, title), _spread_words(shown, title)),))
 
 
 def _lowest(values: Mapping[str, Sequence[float]]) -> Iterable[tuple[str, Sequence[float]]]:
@@ -101,11 +101,11 @@ def _legend(panels: Mapping[str, Lines], looks: Mapping[str, Series]) -> tuple[K
 
 
 def _line_chart(title: str, lines: Lines, x_label: str, looks: Mapping[str, Series]) -> Chart:
-    figure = _blank(2.7)
+    figure = blank(2.7)
     axes = figure.subplots()
     _draw_lines(axes, lines, looks)
-    _finish(axes, title, x_label, INK["light"], SOFT["light"])
-    return _in_both(figure, _line_words(title, lines, x_label))
+    finish(axes, title, x_label, INK["light"], SOFT["light"])
+    return in_both(figure, _line_words(title, lines, x_label))
 
 
 def _draw_lines(axes: Any, lines: Lines, looks: Mapping[str, Series]) -> None:
@@ -126,7 +126,7 @@ def _draw_lines(axes: Any, lines: Lines, looks: Mapping[str, Series]) -> None:
 
 
 def _spread_figure(values: Mapping[str, Sequence[float]], title: str) -> Figure:
-    figure = _blank(1.1 + 0.34 * len(values))
+    figure = blank(1.1 + 0.34 * len(values))
     axes = figure.subplots()
     names = [shortened(drawable(name), _LONGEST_NAME) for name in values]
     line = {"color": INK["light"], "linewidth": 1.2}
@@ -140,7 +140,7 @@ def _spread_figure(values: Mapping[str, Sequence[float]], title: str) -> Figure:
         offsets = np.linspace(-0.2, 0.2, len(kept)) if len(kept) > 1 else np.zeros(len(kept))
         axes.plot(kept, place + offsets, "o", markersize=3, alpha=0.5, color=Series(0).colour("light"))
     axes.invert_yaxis()
-    _finish(axes, "", title, INK["light"], SOFT["light"])
+    finish(axes, "", title, INK["light"], SOFT["light"])
     axes.grid(visible=False, axis="y")
     return figure
 
@@ -152,7 +152,7 @@ def _by_rank(points: Sequence[float]) -> Sequence[float]:
     return [float(ordered[place]) for place in np.linspace(0, len(ordered) - 1, _MOST_POINTS).round().astype(int)]
 
 
-def _finish(axes: Any, title: str, x_label: str, ink: str, soft: str) -> None:
+def finish(axes: Any, title: str, x_label: str, ink: str, soft: str) -> None:
     """Title and labels, and every line of the frame in the colours of its ground."""
     axes.set_title(drawable(title), fontsize=_FONT, color=ink, loc="left")
     axes.set_xlabel(drawable(x_label), fontsize=_FONT, color=ink)
@@ -163,11 +163,12 @@ def _finish(axes: Any, title: str, x_label: str, ink: str, soft: str) -> None:
         spine.set_color(soft)
 
 
-def _blank(height: float) -> Figure:
+def blank(height: float) -> Figure:
+    """An empty drawing of so many inches below its title."""
     return Figure(figsize=(5, height + 0.5), layout="constrained")
 
 
-def _in_both(figure: Figure, words: str) -> Chart:
+def in_both(figure: Figure, words: str) -> Chart:
     """Drawn once, in the colours of a light ground, of which each has its counterpart on a dark one."""
     light = _saved(figure, "svg")
     return Chart(light, _LIGHT.sub(lambda found: _DARK[found[0]], light), words)

@@ -16,8 +16,9 @@ from wardround.engine.experiments.models import load_model
 from wardround.engine.experiments.prediction import predict_case
 from wardround.engine.experiments.results import CasePrediction
 from wardround.engine.experiments.workbench import Workbench
-from wardround.engine.metrics.scores import Evaluation
+from wardround.engine.metrics.scores import CaseScores, Evaluation
 from wardround.engine.preprocessing.fitted_words import fitted_rows
+from wardround.engine.report.agreement import Pair
 from wardround.engine.report.cases import add_pictures
 from wardround.engine.report.colours import ALL
 from wardround.engine.report.figures import curves, curves_png
@@ -32,6 +33,7 @@ from wardround.engine.report.scores import (
 from wardround.engine.report.units import Units
 from wardround.engine.report.words import counted, selecting_first
 from wardround.engine.study import Study
+from wardround.engine.targets import Told, loaded, target_of
 
 Point = tuple[float, float]
 REPORT, CURVES = "report.html", "curves.png"
@@ -65,6 +67,7 @@ def write_run_report(workbench: Workbench, result: RunResult, name: str) -> Path
             page, scored, study, units, "Scores on the preprocessed grid; spread is the standard deviation over cases."
         )
     scored = cases.get("test") or cases["validation"]
+    add_of_truth(page, study, _pairs(workbench, result, scored))
     roles = telling_cases(scored, study)
     add_pictures(page, _predictions(workbench, result, tuple(roles)), roles, scored, study)
     _tell_renamed(page, workbench, tuple(roles))
@@ -155,10 +158,11 @@ def write_evaluation_report(
     predictions: Sequence[CasePrediction],
     path: Path,
     failed: int = 0,
+    pairs: Sequence[Pair] = (),
 ) -> Path:
     """Write the page of an evaluation in native geometry, with pictures of the given predictions.
 
-    `failed`: how many cases could not be scored.
+    `failed`: how many cases could not be scored. `pairs`: vectors that were predicted, beside what the table tells.
     """
     lacking = f" {failed} more could not be scored and are not in the means." if failed else ""
     about = f"{counted(len(evaluation.cases), 'case')}, each scored on the grid of its file.{lacking}"
@@ -173,6 +177,7 @@ def write_evaluation_report(
     )
     add_cohort_scores(page, evaluation.summary, evaluation.cases, units)
     add_cases(page, evaluation.cases, study, units, "Spread is the standard deviation over cases.")
+    add_of_truth(page, study, pairs)
     add_pictures(page, predictions, telling_cases(evaluation.cases, study), evaluation.cases, study)
     return page.save(path)
 
@@ -220,6 +225,22 @@ def _facts(metrics: Metrics, study: Study, units: Units) -> dict[str, str]:
         if scores is not None and select in scores.values:
             facts[f"{units.named(select)}, {counted(scores.cases, f'{part} case')}"] = number(scores.values[select])
     return facts | weights
+
+
+def add_of_truth(page: Page, study: Study, pairs: Sequence[Pair]) -> None:
+    """What the study's kind of truth shows of predictions beside scores and pictures, if anything."""
+    address = target_of(study).report
+    if address and pairs:
+        loaded(study, address)(page, study, pairs)
+
+
+def _pairs(workbench: Workbench, result: RunResult, scored: Sequence[CaseScores]) -> list[Pair]:
+    """Predictions of the cases that were scored, and their truths, for a kind of truth that shows them."""
+    if not target_of(workbench.study).report:
+        return []
+    model = load_model(result.model, device=str(workbench.device))
+    stored = [workbench.stored[case.subject] for case in scored if case.subject in workbench.stored]
+    return [(model.task.predict(model.network, case, model.device).values, Told.of(case)) for case in stored]
 
 
 def _predictions(workbench: Workbench, result: RunResult, subjects: Sequence[str]) -> list[CasePrediction]:

@@ -175,7 +175,9 @@ class Study(Frozen):
 
     task: what is predicted, by the name of a task that is installed. classes: each name with the value, or the list of
     values, that stands for it in masks or in the table; the first value of a list is the one that predictions are
-    written with. rest: what values of a mask that no class names are, an error or background.
+    written with. rest: what values of a mask that no class names are, an error or background. targets: names of the
+    numbers of a regression, which has no classes; each has a column `ValueToPredict_<name>`. Without any there is one,
+    in `ValueToPredict`.
     """
 
     schema_version: Literal[1] = Field(alias="schema")
@@ -185,6 +187,7 @@ class Study(Frozen):
     inputs: tuple[Name, ...] = Field(min_length=1, max_length=64)
     classes: dict[Name, ClassValues] = Field(examples=[{"tumour": 1}])
     rest: Annotated[Rest, Added("0.2.0")] = "error"
+    targets: Annotated[tuple[Name, ...], Added("0.3.0"), Field(max_length=64, examples=[["age"]])] = ()
     preprocessing: tuple[PreprocessingUse, ...] = ()
     augmentation: tuple[AugmentationUse, ...] = ()
     patches: Patches
@@ -278,6 +281,14 @@ class Study(Frozen):
     def values_by_class(self) -> dict[str, tuple[int, ...]]:
         """All values of each class in masks or tables, by its name, in the order of `class_names`."""
         return dict(self.truth.classes(self))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_classes_where_none_are(cls, content: Any) -> Any:
+        """Only who predicts classes has to name some."""
+        if isinstance(content, Mapping) and not likely_truth(content.get("task")).has_classes:
+            return {"classes": {}, **content}
+        return content
 
     @field_validator("classes", mode="before")
     @classmethod

@@ -1,6 +1,6 @@
 """Kinds of truth: what stands for the truth of a case. One file per kind. Imports no torch."""
 
-from wardround.engine.targets.of import row_target_of, target_of
+from wardround.engine.targets.of import loaded, row_target_of, target_of
 from wardround.engine.targets.target import Activation, Column, Form, Holding, RowTarget, Target, Told, Written
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Target",
     "Told",
     "Written",
+    "loaded",
     "row_target_of",
     "target_of",
 ]

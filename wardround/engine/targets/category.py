@@ -10,7 +10,7 @@ from wardround.engine.basics.problems import InputError, did_you_mean
 from wardround.engine.study.labels import by_value, spoken
 from wardround.engine.study.located_problems import Flaw, written
 from wardround.engine.study.models import Study
-from wardround.engine.targets.classes import lacking_classes
+from wardround.engine.targets.classes import lacking_classes, stray_targets
 from wardround.engine.targets.target import Column, Form, Holding, RowTarget, Told
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Category(RowTarget):
 
     def flaws(self, study: Study) -> Iterator[Flaw]:
         """Two classes at least, and no background."""
+        yield from stray_targets(study)
         yield from lacking_classes(study, least=2, example=_TWO)
         if len(study.classes) == 1:
             yield Flaw(

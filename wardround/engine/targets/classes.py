@@ -9,6 +9,13 @@ from wardround.engine.study.located_problems import WRONG_VALUE, Flaw
 from wardround.engine.study.models import Study
 
 
+def stray_targets(study: Study) -> Iterator[Flaw]:
+    """A flaw where a study names numbers beside its classes."""
+    if study.targets:
+        what, got = f"a {study.task} has classes and no targets", flow(list(study.targets))
+        yield Flaw(("targets",), what, got, "no `targets`", remedy="Take the line out, or write `task: regression`")
+
+
 def lacking_classes(study: Study, *, least: int, example: Mapping[str, int]) -> Iterator[Flaw]:
     """A flaw where a study names fewer classes than its task needs."""
     if not study.classes:

@@ -10,7 +10,7 @@ from wardround.engine.study.expectations import flow
 from wardround.engine.study.labels import BACKGROUND, by_value, listed, spoken
 from wardround.engine.study.located_problems import Flaw
 from wardround.engine.study.models import Study
-from wardround.engine.targets.classes import lacking_classes
+from wardround.engine.targets.classes import lacking_classes, stray_targets
 from wardround.engine.targets.target import Column, Form, Holding, Target, Written
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class Mask(Target):
 
     def flaws(self, study: Study) -> Iterator[Flaw]:
         """No class may be the background, by name or by value."""
+        yield from stray_targets(study)
         yield from lacking_classes(study, least=1, example={"tumour": 1})
         for name, values in study.classes.items():
             if name.lower() == BACKGROUND:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 from wardround.engine.parts import BreachError, Kind, answering, builtin_and_plugins
 from wardround.engine.study.models import Study
 from wardround.engine.targets.target import RowTarget, Target
@@ -15,6 +18,13 @@ def target_of(study: Study) -> Target:
         if not isinstance(found, Target):
             raise BreachError(f"a {type(found).__name__} as its kind of truth", "a Target")
     return found
+
+
+def loaded(study: Study, address: str) -> Any:
+    """What a study's kind of truth names as `module:attribute` in a room above. Raises as `target_of`."""
+    module, _, attribute = address.partition(":")
+    with answering(builtin_and_plugins().find(Kind.TASK, study.task).owner):
+        return getattr(import_module(module), attribute)
 
 
 def row_target_of(study: Study) -> RowTarget:

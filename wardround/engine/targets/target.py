@@ -212,6 +212,11 @@ class Target(ABC):
         """Disk that the truth of a stored case takes for each of its voxels."""
         return 0
 
+    def numbers_to_scale(self, study: Study) -> int:
+        """Of how many numbers a model has to know mean and spread over the training cases: one for each output, or
+        none."""
+        return 0
+
     @abstractmethod
     def forms(self, study: Study) -> Mapping[str, Form]:
         """The tensors of truth that a batch has, by name."""

@@ -26,6 +26,7 @@ from wardround.engine.losses import ByCase
 from wardround.engine.losses.bycase import CaseLoss
 from wardround.engine.metrics import CaseScores, Evaluation, Summary, build_metrics, mask_scores, summarise
 from wardround.engine.parts import Kind, answering
+from wardround.engine.preprocessing.fitted import EMPTY, FittedState
 from wardround.engine.sampling.batch import Batch
 from wardround.engine.sampling.padding import padding_of
 from wardround.engine.store.case import StoredCase
@@ -44,8 +45,8 @@ class SegmentationTask(Task):
     predictions with the masks.
     """
 
-    def __init__(self, study: Study) -> None:
-        super().__init__(study)
+    def __init__(self, study: Study, state: FittedState = EMPTY) -> None:
+        super().__init__(study, state)
         self._metrics = build_metrics(study)
 
     def predict(

@@ -18,6 +18,7 @@ from wardround.engine.losses import build_loss, losses_of
 from wardround.engine.metrics import Evaluation
 from wardround.engine.networks import build_network, logits_of
 from wardround.engine.networks.precision import autocast, plain_fp32, resolve_precision
+from wardround.engine.preprocessing.fitted import EMPTY, FittedState
 from wardround.engine.sampling.batch import Batch
 from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
@@ -43,14 +44,16 @@ class Prediction:
 
 
 class Task(ABC):
-    """Network, loss, metrics and inference of one study. A part of the kind `task` names one, which is made from a
-    study; what depends on the truth of a case alone is its `engine.targets.Target`.
+    """Network, loss, metrics and inference of one study.
+
+    A part of the kind `task` names one, which is made from a study and what was fitted to its training cases; what
+    depends on the truth of a case alone is its `engine.targets.Target`.
 
     `predict` and `evaluate` run the network in evaluation mode and without gradients, put every layer's mode back, and
     neither read nor change random state.
     """
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Study, state: FittedState = EMPTY) -> None:
         self.study = study
         self._loss = build_loss(study)
 

@@ -21,6 +21,7 @@ from wardround.engine.metrics import (
     cohort_scores,
     summarise,
 )
+from wardround.engine.preprocessing.fitted import EMPTY, FittedState
 from wardround.engine.sampling.batch import Batch, widened
 from wardround.engine.sampling.padding import padding_of
 from wardround.engine.store.case import StoredCase
@@ -36,8 +37,8 @@ class WholeImageTask(Task):
     With `inference.mirror`, vectors are averaged over the flips of augmentation. Overlap and blend do nothing.
     """
 
-    def __init__(self, study: Study) -> None:
-        super().__init__(study)
+    def __init__(self, study: Study, state: FittedState = EMPTY) -> None:
+        super().__init__(study, state)
         self._target, self._metrics = row_target_of(study), build_metrics(study)
 
     def predict(

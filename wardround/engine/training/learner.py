@@ -19,6 +19,7 @@ from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.randomness import torch_seed
 from wardround.engine.networks.precision import Precision, autocast, resolve_precision
 from wardround.engine.parts import Kind, answering
+from wardround.engine.preprocessing.fitted import EMPTY, FittedState
 from wardround.engine.sampling import Batch, BatchSource
 from wardround.engine.study import Study
 from wardround.engine.tasks import Task, build_task
@@ -66,11 +67,18 @@ class Learner:
 
     @classmethod
     def create(
-        cls, study: Study, total_steps: int, *, device: str = "auto", precision: Precision | None = None
+        cls,
+        study: Study,
+        total_steps: int,
+        *,
+        device: str = "auto",
+        precision: Precision | None = None,
+        state: FittedState = EMPTY,
     ) -> Learner:
-        """A learner with the study's initial weights; `precision` replaces the study's. Raises `InputError`."""
+        """A learner with the study's initial weights; `precision` replaces the study's, and `state` is what was fitted
+        to the training cases. Raises `InputError`."""
         chosen = study.training.precision if precision is None else precision
-        return cls(study, build_task(study), total_steps, resolve_device(device), chosen)
+        return cls(study, build_task(study, state), total_steps, resolve_device(device), chosen)
 
     def weights(self) -> dict[str, Tensor]:
         """A copy of the weights on the CPU, in the order of `state_dict`."""

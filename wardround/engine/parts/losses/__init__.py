@@ -1,5 +1,6 @@
 """Parameters of the losses. Every loss has a per-sample form: one number per sample of the batch."""
 
 from wardround.engine.parts.losses.classic import CrossEntropy, DiceCE
+from wardround.engine.parts.losses.numbers import L1, MSE, Huber
 
-__all__ = ["CrossEntropy", "DiceCE"]
+__all__ = ["L1", "MSE", "CrossEntropy", "DiceCE", "Huber"]

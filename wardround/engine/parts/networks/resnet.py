@@ -11,7 +11,7 @@ from wardround.engine.parts.part import Kind, Part
 
 
 class ResNet(NetworkParameters):
-    """Residual network for classification (He et al. 2016) of depth 10, 18, 34 or 50.
+    """Residual network for whole images (He et al. 2016) of depth 10, 18, 34 or 50.
 
     filters: feature maps of the first stage (64 in the paper). stem: `large` is the paper's strided 7-wide convolution
     with pooling, `small` a 3-wide convolution without stride, for images of about 64 pixels a side or less.
@@ -28,5 +28,5 @@ class ResNet(NetworkParameters):
         return 8 if self.stem == "small" else 32
 
 
-_TASKS = frozenset({"classification"})
+_TASKS = frozenset({"classification", "regression"})
 PARTS = (Part(Kind.NETWORK, "resnet", ResNet, "wardround.engine.networks.resnet:build_resnet", _TASKS),)

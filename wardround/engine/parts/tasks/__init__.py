@@ -1,6 +1,7 @@
 """The tasks. Each names its network's step and, by `truth`, the kind of truth that it learns from."""
 
 from wardround.engine.parts.tasks.classification import Classification
+from wardround.engine.parts.tasks.regression import Regression
 from wardround.engine.parts.tasks.segmentation import Segmentation
 
-__all__ = ["Classification", "Segmentation"]
+__all__ = ["Classification", "Regression", "Segmentation"]

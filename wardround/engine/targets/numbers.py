@@ -1,0 +1,232 @@
+"""Numbers: one or several for a case, in cells of the table, such as an age or a volume."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from wardround.engine.basics.flaws import Flaw, flow, written
+from wardround.engine.basics.problems import InputError, Problem
+from wardround.engine.study.models import Study
+from wardround.engine.targets.target import Activation, Column, Form, Holding, RowTarget, Told
+
+if TYPE_CHECKING:
+    import numpy as np
+
+VALUE = "ValueToPredict"
+USUAL = "value"
+"""The name of a single number that the study does not name."""
+LARGEST = 1e9
+"""Of a number: squares of errors stay finite, also summed over hospitals."""
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_COMMA = re.compile(r"[+-]?\d+,\d+")
+_WITH_UNIT = re.compile(r"([+-]?\d+(?:[.,]\d+)?)\s*(?:[^\W\d_]|[°%])\S*")
+_BETWEEN = ";"
+_QUARTERS = 4
+_FEWEST = 8
+"""Cases from which folds get the like of small and large numbers."""
+_CALLED = frozenset({"value", "target", "number", "outcome", "y", "age", "score", "volume", "label"})
+
+
+class Numbers(RowTarget):
+    """Real numbers in the unit of the table; a network learns them in units of the training cases' spread."""
+
+    name = "numbers"
+    noun = "number"
+    remedy = "Give it a ValueToPredict"
+    title = "numbers"
+    has_classes = False
+    activation = Activation.IDENTITY
+    why_undefined = "Undefined: all cases have the same number, or the score is of a whole cohort."
+    selectable = "with different numbers"
+    report = "wardround.engine.report.agreement:add_agreement"
+
+    def classes(self, study: Study) -> Mapping[str, tuple[int, ...]]:
+        """None."""
+        return {}
+
+    def outputs(self, study: Study) -> tuple[str, ...]:
+        """The study's targets, or `value`."""
+        return study.targets or (USUAL,)
+
+    def flaws(self, study: Study) -> Iterator[Flaw]:
+        """No classes, no background, and each name once."""
+        if study.classes:
+            remedy = "Take the line out; `targets: [age]` names the numbers"
+            yield Flaw(("classes",), "a regression has no classes", flow(study.classes), "no `classes`", remedy=remedy)
+        if study.rest != "error":
+            what, got = "a regression has no background", written(study.rest)
+            yield Flaw(("rest",), what, got, "no `rest`", remedy="Take the line out")
+        if len(set(study.targets)) != len(study.targets):
+            what, got = "two targets have the same name", flow(list(study.targets))
+            yield Flaw(("targets",), what, got, "each name once", remedy="Take one of the two out")
+
+    def columns(self, study: Study) -> tuple[Column, ...]:
+        """`ValueToPredict`, or `ValueToPredict_<name>` for each of the study's targets."""
+        return tuple(Column(name, "the number of each row", _CALLED) for name in self._columns(study))
+
+    def _columns(self, study: Study) -> tuple[str, ...]:
+        return tuple(f"{VALUE}_{name}" for name in study.targets) or (VALUE,)
+
+    def value(self, study: Study, cells: Mapping[str, str]) -> str:
+        """The shortest text of each number, as float64 has it, in the order of the outputs."""
+        return _BETWEEN.join(repr(_read(cells[column], column)) for column in self._columns(study))
+
+    def told(self, study: Study, value: str | None) -> Told:
+        """The numbers."""
+        return Told() if value is None else Told(numbers=tuple(map(float, value.split(_BETWEEN))))
+
+    def spoken(self, study: Study, told: Told) -> str:
+        """`43.2`, or `age 43.2, weight 71`."""
+        return self._named(study, told.numbers)
+
+    def stratum(self, value: str | None) -> str:
+        """One for all: newcomers go where there is room, and no number is recorded beside a patient."""
+        return ""
+
+    def strata(self, values: Sequence[str | None]) -> list[str]:
+        """The quarter of the cases that a case's first number is in; equal numbers are in one quarter."""
+        import numpy as np
+
+        numbers = np.array([float((value or "0").split(_BETWEEN)[0]) for value in values])
+        if len(numbers) < _FEWEST:
+            return [""] * len(values)
+        edges = np.quantile(numbers, np.arange(1, _QUARTERS) / _QUARTERS)
+        return [str(place) for place in np.searchsorted(edges, numbers, side="right").tolist()]
+
+    def table_flaws(self, study: Study, values: Sequence[str]) -> Iterator[Problem]:
+        """A number that is the same in every row teaches nothing."""
+        told = [self.told(study, value).numbers for value in values]
+        for place, column in enumerate(self._columns(study)):
+            found = {numbers[place] for numbers in told}
+            if len(found) == 1 and len(told) > 1:
+                got = f"{found.pop():g} in all {len(told)} rows"
+                remedy = "Name the column that has the numbers, or leave this one out of the study's `targets`"
+                yield Problem(f"every row has the same number in {column}", "", got, "numbers that differ", remedy)
+
+    def contents(self, study: Study, value: str | None) -> Collection[float] | None:
+        """The numbers."""
+        return self.told(study, value).numbers or None
+
+    def perfect_scores(
+        self, study: Study, metric: Any, truths: Sequence[Collection[float]]
+    ) -> Iterator[Mapping[str, float]]:
+        """Those of the cohort where each prediction is the truth."""
+        import numpy as np
+
+        known = np.array([tuple(each) for each in truths], dtype=np.float64)
+        yield {name: summary.value for name, summary in metric.summarise(known, known, self.outputs(study)).items()}
+
+    def cause(self, study: Study, truths: Sequence[Collection[float]]) -> str:
+        """Equal numbers have no spread to explain."""
+        return "where all cases have the same number" if len(set(map(tuple, truths))) == 1 else "with these cases"
+
+    def numbers_to_scale(self, study: Study) -> int:
+        """All of them."""
+        return len(self.outputs(study))
+
+    def forms(self, study: Study) -> Mapping[str, Form]:
+        """`numbers`: in the unit of the table."""
+        return {self.name: Form("float32", (len(self.outputs(study)),))}
+
+    def is_known(self, case: Holding) -> bool:
+        """Whether it has its numbers."""
+        return bool(case.numbers)
+
+    def held(self, case: Holding) -> Mapping[str, Any]:
+        """The numbers in single precision."""
+        import numpy as np
+
+        return {self.name: np.asarray(case.numbers, dtype=np.float32)}
+
+    def example(self, study: Study, samples: int, shape: Sequence[int]) -> Mapping[str, np.ndarray]:
+        """Normally distributed."""
+        return {self.name: self.example_results(study, samples)[1]}
+
+    def described(self, study: Study, values: Counter[str | None]) -> str:
+        """Each number with its range and mean."""
+        told = [self.told(study, value).numbers for value in values.elements() if value is not None]
+        columns = dict(zip(self.outputs(study), zip(*told, strict=True), strict=False))
+        ranges = (f"{name} {min(each):g} to {max(each):g}, mean {_mean(each):.4g}" for name, each in columns.items())
+        return "; ".join(ranges)
+
+    def header(self, study: Study) -> tuple[str, ...]:
+        """`Prediction`, or `Prediction_<name>` for each of the study's targets."""
+        return tuple(f"Prediction_{name}" for name in study.targets) or ("Prediction",)
+
+    def row(self, study: Study, vector: np.ndarray) -> tuple[str | int, ...]:
+        """The shortest text of each number in single precision."""
+        return tuple(map(str, vector.astype("float32")))
+
+    def needed(self, study: Study) -> tuple[str, ...]:
+        """All of them."""
+        return self.header(study)
+
+    def vector(self, study: Study, cells: Sequence[str]) -> np.ndarray:
+        """Finite numbers."""
+        import numpy as np
+
+        columns = self.needed(study)
+        return np.array([_read(cell, column) for cell, column in zip(cells, columns, strict=True)], dtype=np.float32)
+
+    def verdict(self, study: Study, vector: np.ndarray, told: Told) -> str:
+        """`truth 43.2, prediction 45.1`."""
+        known = f"truth {self.spoken(study, told)}, " if told.numbers else ""
+        return f"{known}prediction {self._named(study, vector.tolist())}"
+
+    def truth(self, study: Study, told: Told) -> np.ndarray:
+        """The numbers."""
+        import numpy as np
+
+        return np.asarray(told.numbers, dtype=np.float64)
+
+    def example_results(self, study: Study, cases: int) -> tuple[np.ndarray, np.ndarray]:
+        """Normally distributed, both."""
+        import numpy as np
+
+        made = np.random.default_rng(study.seed).normal(size=(2, cases, len(self.outputs(study)))).astype(np.float32)
+        return made[0], made[1]
+
+    def _named(self, study: Study, numbers: Sequence[float]) -> str:
+        names = study.targets if len(study.targets) > 1 else ("",)
+        pairs = zip(names, numbers, strict=False)
+        return ", ".join(f"{name} {value:.4g}".strip() for name, value in pairs)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def _read(cell: str, column: str) -> float:
+    """The number of a cell. Raises `InputError` that says what stands there instead."""
+    if _NUMBER.fullmatch(cell.strip()):
+        number = float(cell)
+        if abs(number) <= LARGEST:
+            return number + 0.0  # not -0.0, which is another text for the same number
+        what, expected = "the number is too large to be learned", f"from -{LARGEST:g} to {LARGEST:g}"
+        remedy = "Write the numbers of this column in a larger unit"
+        raise InputError.one(what, where=column, got=repr(cell), expected=expected, remedy=remedy)
+    raise InputError.one(_what(cell), where=column, got=repr(cell), expected="a number", remedy=_instead(cell))
+
+
+def _what(cell: str) -> str:
+    if _COMMA.fullmatch(cell):
+        return "the number is written with a comma"
+    if _WITH_UNIT.fullmatch(cell):
+        return "the cell has a unit beside its number"
+    return "the cell is no number"
+
+
+def _instead(cell: str) -> str:
+    if _COMMA.fullmatch(cell):
+        return f"Write {cell.replace(',', '.')}: save the table with points in numbers"
+    unit = _WITH_UNIT.fullmatch(cell)
+    if unit is not None:
+        return f"Write {unit[1].replace(',', '.')} alone, and the same unit in every row"
+    return "Write the number, or leave the row out"
+
+
+NUMBERS = Numbers()
