@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from tests.support.installing import install_package
 from wardround.engine.basics.flaws import Flaw
 from wardround.engine.imaging.image import Image
-from wardround.engine.parts import Kind, Parameters, Part
+from wardround.engine.parts import Kind, Part
 from wardround.engine.parts.augmentation import TransformParameters
+from wardround.engine.parts.losses import CrossEntropy
 from wardround.engine.parts.networks import NetworkParameters
 from wardround.engine.parts.preprocessing import Grid, StepParameters
 from wardround.engine.parts.preprocessing.step import Contrast
@@ -114,7 +115,7 @@ def build_fifths(parameters: Fifths, inputs: int, classes: int) -> nn.Module:
     return {2: nn.Conv2d, 3: nn.Conv3d}[parameters.dimensions](inputs, classes, 1)
 
 
-class Balanced(Parameters):
+class Balanced(CrossEntropy):
     """A loss that knows how many classes it was written for; `junk` answers with what is no flaw."""
 
     classes: int = 3

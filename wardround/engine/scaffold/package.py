@@ -122,6 +122,7 @@ def _contents(kind: Kind, name: str) -> dict[str, str]:
         f"{_package(name)}/rows.py": f"{kind}_rows.txt",
         f"{_package(name)}/implementation.py": f"{kind}_implementation.txt",
         f"tests/test_{name}.py": f"{kind}_test.txt",
+        f"tests/test_{name}_as_part.py": "part_test.txt",
     }
     home = files("wardround.engine.scaffold") / "templates"
     return {

@@ -1,5 +1,6 @@
-"""A trial pass: every part that a study names does its work once, on a small case that is made for it."""
+"""Every part of a study works once on a small case; and what each part is held against in its author's tests."""
 
+from wardround.engine.trial.common import check_part
 from wardround.engine.trial.trial import trial_pass
 
-__all__ = ["trial_pass"]
+__all__ = ["check_part", "trial_pass"]

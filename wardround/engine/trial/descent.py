@@ -25,15 +25,22 @@ def try_descent(study: Study, network: nn.Module | None, attempts: Attempts) -> 
     optimizer = study.training.optimizer.part(Kind.OPTIMIZER)
     if optimizer.package:
         with attempts.of(optimizer):
-            _step(study, [] if network is None else [*network.parameters()][:2])
+            require_step(study, [] if network is None else [*network.parameters()][:2])
     with attempts.of(study.training.schedule.part(Kind.SCHEDULE)):
-        factor = rate_factor(study)
-        for horizon in _HORIZONS:
-            for step in range(horizon):
-                factor(step, horizon)
+        require_factors(study)
 
 
-def _step(study: Study, of_the_network: Iterable[nn.Parameter]) -> None:
+def require_factors(study: Study) -> None:
+    """Ask the study's schedule for every step of some horizons. Raises what it raises there."""
+    factor = rate_factor(study)
+    for horizon in _HORIZONS:
+        for step in range(horizon):
+            factor(step, horizon)
+
+
+def require_step(study: Study, of_the_network: Iterable[nn.Parameter]) -> None:
+    """Step once with the study's optimiser over some weights, or over made-up ones. Raises `BreachError` where they do
+    not move, or where it keeps what a checkpoint cannot hold."""
     made_up = [nn.Parameter(torch.ones(4, 3)), nn.Parameter(torch.ones(4))]
     weights = [nn.Parameter(weight.detach().clone()) for weight in of_the_network] or made_up
     optimizer = build_optimizer(study, iter(weights))

@@ -20,7 +20,7 @@ def try_network(study: Study, sizes: Sizes, attempts: Attempts) -> nn.Module | N
 
     Returns the network if it could be built.
     """
-    study, network = _slim(study), None
+    study, network = slim(study), None
     with attempts.of(study.model.part(Kind.NETWORK)):
         network = build_network(study)
         try:
@@ -36,7 +36,7 @@ def try_network(study: Study, sizes: Sizes, attempts: Attempts) -> nn.Module | N
     return network
 
 
-def _slim(study: Study) -> Study:
+def slim(study: Study) -> Study:
     """The study with few filters in a network of Wardround's own: their number changes nothing there but the time."""
     model = study.model
     filters = getattr(model.parameters, "filters", 0)

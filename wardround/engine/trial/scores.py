@@ -33,7 +33,7 @@ def _try(study: Study, part: Part) -> None:
     metrics = build_metrics(study)
     target = target_of(study)
     if not isinstance(target, RowTarget):
-        for prediction, truth in _masks(study):
+        for prediction, truth in made_up_masks(study):
             given = prediction.copy(), truth.copy()
             _require_scores(part, mask_scores(study, metrics, prediction, truth, (1.0,) * study.dimensions))
             require_unchanged(given[0], prediction, "the prediction")
@@ -42,7 +42,7 @@ def _try(study: Study, part: Part) -> None:
     _try_cohort(study, target, metrics, part)
 
 
-def _masks(study: Study) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def made_up_masks(study: Study) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Some class against some class, the same mask twice, and nothing against something."""
     generator, classes = np.random.default_rng(study.seed), len(study.class_names)
     shape, kind = (_SIDES[study.dimensions],) * study.dimensions, np.uint8 if classes <= 256 else np.uint16

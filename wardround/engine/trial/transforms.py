@@ -30,7 +30,7 @@ def try_transforms(study: Study, sizes: Sizes, attempts: Attempts) -> None:
 
 
 def _try(augmentation: Augmentation, batch: Batch, classes: int) -> None:
-    active = _with_draws(augmentation, batch)
+    active = with_draws(augmentation, batch)
     image, label = active.image.clone(), None if active.label is None else active.label.clone()
     once, again = augmentation(active), augmentation(active)
     require_unchanged(image, active.image, "its argument's image")
@@ -42,7 +42,7 @@ def _try(augmentation: Augmentation, batch: Batch, classes: int) -> None:
         _require_classes(once.label, classes)
 
 
-def _with_draws(augmentation: Augmentation, batch: Batch) -> Batch:
+def with_draws(augmentation: Augmentation, batch: Batch) -> Batch:
     """The batch with a first sample for which the transform draws something, where it does so now and then."""
     for draw in range(_DRAWS):
         keys = (SampleKey(batch.keys[0].case, draw), *batch.keys[1:])

@@ -85,7 +85,7 @@ class Resize(StepParameters):
     """Resample to a grid of a given number of pixels or voxels per axis, as `resample` does."""
 
     shorthand: ClassVar[str | None] = "size"
-    size: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = Field(min_length=2, max_length=3)
+    size: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = Field(min_length=2, max_length=3, examples=[(64, 64)])
 
     def grid_after(self, grid: Grid) -> Grid:
         """Its size over the same extent."""

@@ -34,8 +34,8 @@ class IntensityParameters(StepParameters):
 class Clip(IntensityParameters):
     """Limit intensities to a range, for instance Hounsfield units."""
 
-    low: float
-    high: float
+    low: Annotated[float, Field(examples=[-100.0])]
+    high: Annotated[float, Field(examples=[300.0])]
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

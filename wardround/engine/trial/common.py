@@ -1,0 +1,137 @@
+"""What every part is held against, by its kind: for its author's tests, as scikit-learn's `check_estimator`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+
+from wardround.engine.augmentation import Augmentation
+from wardround.engine.basics.problems import Problem
+from wardround.engine.metrics import build_metrics, mask_scores
+from wardround.engine.networks import build_network, logits_of
+from wardround.engine.parts import STUDY_KINDS, BreachError, Kind, Part
+from wardround.engine.study import Study
+from wardround.engine.targets import Target, target_of
+from wardround.engine.trial.attempt import Attempts
+from wardround.engine.trial.descent import require_factors, require_step
+from wardround.engine.trial.example import study_with
+from wardround.engine.trial.losses import try_loss
+from wardround.engine.trial.material import Sizes, batch_of
+from wardround.engine.trial.networks import slim, try_network
+from wardround.engine.trial.rows import require_row
+from wardround.engine.trial.scores import made_up_masks, try_metrics
+from wardround.engine.trial.steps import try_steps
+from wardround.engine.trial.transforms import try_transforms, with_draws
+
+_SIDE, _SAMPLES = 12, 3
+_CLOSE = 1e-5
+
+
+def check_part(part: Part) -> tuple[Problem, ...]:
+    """What does not hold of an installed part: of its row, of its parameters, and of what it does in a small study.
+
+    The study is one of volumes or of flat images with the usual parts beside it. Of a strategy the row alone is looked
+    at: `aggregator check` tries what it does.
+    """
+    attempts = Attempts()
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(0)
+        with attempts.of(part):
+            require_row(part)
+            _require_callable(part)
+            if part.kind in STUDY_KINDS:
+                _CHECKS[part.kind](study_with(part), attempts)
+    return tuple(attempts.problems)
+
+
+def _require_callable(part: Part) -> None:
+    found = part.load()
+    if not callable(found):
+        raise BreachError(f"a {type(found).__name__} as its implementation", "a class or a function")
+
+
+def _steps(study: Study, attempts: Attempts) -> None:
+    try_steps(study, attempts)
+
+
+def _transform(study: Study, attempts: Attempts) -> None:
+    """Each sample of a batch is what it is alone: a batch is only a matter of speed."""
+    try_transforms(study, Sizes.of(study), attempts)
+    augmentation = Augmentation(study)
+    batch = with_draws(augmentation, batch_of(study, (_SIDE,) * study.dimensions, _SAMPLES))
+    together = augmentation(batch)
+    for place in range(_SAMPLES):
+        alone = augmentation(batch.one(place))
+        if not torch.allclose(together.image[place], alone.image[0], atol=_CLOSE, rtol=_CLOSE):
+            raise BreachError("a sample that is another one beside others", "what it is alone, as drawn for its key")
+
+
+def _network(study: Study, attempts: Attempts) -> None:
+    """The same seed gives the same weights, and every weight gets a gradient."""
+    study, sizes = slim(study), Sizes.of(study)
+    network = try_network(study, sizes, attempts)
+    if network is None or attempts.problems:
+        return
+    first, second = (build_network(study).state_dict() for _ in range(2))
+    if any(not torch.equal(tensor, second[name]) for name, tensor in first.items()):
+        raise BreachError("other weights for the same seed", "weights that are drawn from torch's generator alone")
+    network.train()
+    outputs = logits_of(study, network, batch_of(study, sizes.small, 2).image)
+    torch.autograd.backward((outputs * torch.randn_like(outputs)).sum())
+    idle = [name for name, weight in network.named_parameters() if weight.requires_grad and weight.grad is None]
+    if idle:
+        raise BreachError(f"no gradient of {idle[0]}", "a gradient of every weight")
+
+
+def _loss(study: Study, attempts: Attempts) -> None:
+    try_loss(study, Sizes.of(study), attempts)
+
+
+def _metric(study: Study, attempts: Attempts) -> None:
+    """No prediction is better than the truth itself."""
+    try_metrics(study, attempts)
+    if attempts.problems or not target_of(study).on_grid:
+        return
+    (use,), metrics = study.validation.metrics, build_metrics(study)
+    sign = 1 if use.part(Kind.METRIC).higher_is_better else -1
+    for prediction, truth in made_up_masks(study):
+        spacing = (1.0,) * study.dimensions
+        perfect = mask_scores(study, metrics, truth, truth, spacing)
+        for name, value in mask_scores(study, metrics, prediction, truth, spacing).items():
+            if name in perfect and sign * value > sign * perfect[name]:
+                got = f"{name} = {value:g}, and {perfect[name]:g} for the truth itself"
+                raise BreachError(got, "no better score than that of the truth, or the other `higher_is_better`")
+
+
+def _optimizer(study: Study, attempts: Attempts) -> None:
+    require_step(study, [])
+
+
+def _schedule(study: Study, attempts: Attempts) -> None:
+    require_factors(study)
+
+
+def _task(study: Study, attempts: Attempts) -> None:
+    """Its kind of truth says of an example of each tensor what it is."""
+    target: Target = target_of(study)
+    made = target.example(study, _SAMPLES, (_SIDE,) * study.dimensions)
+    if made.keys() != target.forms(study).keys():
+        raise BreachError(f"an example of {sorted(made)}", f"of {sorted(target.forms(study))}, as its forms say")
+    if any(len(array) != _SAMPLES or not np.isfinite(array).all() for array in made.values()):
+        raise BreachError("an example of other samples", f"finite numbers of {_SAMPLES} samples")
+
+
+_CHECKS: Mapping[Kind, Callable[[Study, Attempts], None]] = {
+    Kind.PREPROCESSING: _steps,
+    Kind.AUGMENTATION: _transform,
+    Kind.NETWORK: _network,
+    Kind.LOSS: _loss,
+    Kind.METRIC: _metric,
+    Kind.OPTIMIZER: _optimizer,
+    Kind.SCHEDULE: _schedule,
+    Kind.TASK: _task,
+}
