@@ -33,7 +33,7 @@ from wardround.engine.study import Study
 from wardround.federation.event_log import Entry, read_entries
 from wardround.federation.payload import pack, payload_digest
 from wardround.federation.protocol import Horizon, Plan, Weights
-from wardround.federation.strategies.fedavg import FedAvg, FedAvgParameters
+from wardround.federation.strategies.named import strategy_of
 from wardround.federation.strategies.protocol import Arrays
 
 NAMES = ("east", "north", "south")
@@ -98,6 +98,7 @@ class Bench:
     sites: dict[str, FakeSite] = field(default_factory=dict)
     said: list[Entry] = field(default_factory=list)
     weights: Weights = field(default_factory=Weights)
+    strategy: str = "fedavg"
     study: Study = field(default_factory=lambda: study_of(changed(SEGMENTATION)))
 
     def __post_init__(self) -> None:
@@ -106,7 +107,7 @@ class Bench:
             federation="bench",
             study=self.study.digest,
             horizon=Horizon(rounds=self.rounds, local_steps=5),
-            strategy="fedavg",
+            strategy=self.strategy,
             roster=self.roster.digest,
             weights=self.weights,
         )
@@ -117,12 +118,13 @@ class Bench:
 
     def loop(self) -> RoundLoop:
         """A fresh aggregator on the state folder."""
+        strategy = strategy_of(self.plan.strategy)
         run_plan = RunPlan(
             plan=self.plan,
             study=self.study,
             roster=self.roster,
             key=coordinator_key(),
-            strategy=FedAvg(FedAvgParameters()),
+            strategy=strategy,
             rules=Rules(
                 self.quorum or len(self.names),
                 self.deadline,
@@ -135,7 +137,7 @@ class Bench:
             ),
             patience=Patience(jitter=0.0),
             final_evaluation=self.final,
-            initial=initial,
+            initial=lambda: strategy.sharing.opening(initial()),
         )
         gatherer = SteppedGatherer(self.link, self.clock, self.seed, self.limit)
         journal = Journal(self.state.journal_path, self.said.append)

@@ -30,6 +30,7 @@ from wardround.federation.payload import pack, payload_digest, unpack
 from wardround.federation.protocol import (
     CONCLUDE,
     STOPPED,
+    STRATEGIES,
     TEST_CASES,
     Concluded,
     Done,
@@ -147,9 +148,10 @@ class FakeSite:
     progress: dict[str, int] = field(default_factory=dict)
     tasks: list[Task] = field(default_factory=list)
     concluded: list[Task] = field(default_factory=list)
-    features: tuple[str, ...] = (CONCLUDE, STOPPED, SURVEYS)
+    features: tuple[str, ...] = (CONCLUDE, STOPPED, STRATEGIES, SURVEYS)
     voxels: tuple[np.ndarray, ...] = ()
     forge: Callable[[CohortSummary], CohortSummary] = lambda summary: summary
+    numbers: dict[str, float] = field(default_factory=dict)
     payloads: int = 0
     trainings: int = 0
 
@@ -218,6 +220,7 @@ class FakeSite:
             loss=1.0 / task.round,
             metrics=self._scores(task),
             seconds=1.0,
+            numbers=self.numbers,
         )
         return self._seal(done, payload)
 

@@ -20,8 +20,10 @@ from ruamel.yaml import YAML
 from tests.support.images import write_segmentation_cohort
 from tests.support.studies import SEGMENTATION, changed, write_study
 from wardround.engine.cli.runner import ExitCode
+from wardround.engine.parts import Kind
 from wardround.engine.sampling import Batch, Surroundings
 from wardround.engine.scaffold import new_part
+from wardround.federation.strategies.protocol import Contribution, Incoming
 from wardround.lab.processes import module_command
 
 GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "developer.md").read_text()
@@ -123,3 +125,26 @@ def test_the_guide_names_every_field_of_a_batch() -> None:
     section = GUIDE.partition("## What a batch holds")[2].partition("\n## ")[0]
     for field in fields(Batch) + fields(Surroundings):
         assert f"`{field.name}`" in section
+
+
+def test_the_strategy_of_the_guide_shrinks_weights_at_the_sites_and_is_folded_as_fedavg() -> None:
+    written: dict[str, Any] = {"__name__": "shrinking"}
+    source = next(block for block in blocks("python") if "class Shrink(" in block)
+    exec(compile(source, "developer.md", "exec", dont_inherit=True), written)
+    (row,) = written["PARTS"]
+    assert (row.kind, row.name, row.implementation) == (Kind.STRATEGY, "shrink", "shrinking:Shrink")
+    strategy = written["Shrink"](row.parameters(rate=0.25))
+    network = torch.nn.Linear(3, 1, bias=False)
+    torch.nn.init.constant_(network.weight, 4.0)
+    half = strategy.at_site(Incoming({}, {}, (0.1,)), network)
+    assert half.loss_term(network) is None
+    half.after_step(network)
+    assert network.weight.tolist() == [[3.0, 3.0, 3.0]]
+    sent = half.finish(network)
+    assert sent.numbers == {"norm": pytest.approx(27**0.5)}
+    strategy.sharing.check_numbers(sent.numbers)
+    fold = strategy.begin({}, {}, 2)
+    for value in (1.0, 2.0):
+        arrays = {"model/weight": np.full((1, 3), value, np.float32)}
+        fold.add(Contribution("north", 3, 1, 5, None, arrays, sent.numbers))
+    assert fold.finish().model["model/weight"].tolist() == [[1.5, 1.5, 1.5]]

@@ -24,6 +24,7 @@ from safetensors.numpy import load_file
 
 from tests.support.images import write_segmentation_cohort
 from tests.support.proxy import FaultProxy
+from wardround.aggregator.rounds.state import StateFolder
 from wardround.engine.cli.runner import ExitCode
 from wardround.federation.payload import pack, payload_digest
 from wardround.federation.protocol import Horizon
@@ -55,15 +56,23 @@ seed: 5
 
 @dataclass(frozen=True)
 class Template:
-    """Keys, files and accepted plans of a federation that has not run yet."""
+    """Keys, files and accepted plans of a federation that has not run yet; `changes` are those of `federation.yaml`."""
 
     folder: Path
     study: Path
     manifests: Mapping[str, Path]
     horizon: Horizon
+    changes: Mapping[str, JsonValue] = field(default_factory=dict)
 
     @classmethod
-    def prepare(cls, folder: Path, sites: Iterable[str] = SITES, horizon: Horizon = HORIZON, text: str = STUDY) -> Self:
+    def prepare(
+        cls,
+        folder: Path,
+        sites: Iterable[str] = SITES,
+        horizon: Horizon = HORIZON,
+        text: str = STUDY,
+        changes: Mapping[str, JsonValue] | None = None,
+    ) -> Self:
         """Make cohorts of nine pictures per site, then do what coordinator and sites do before a run of a study."""
         folder.mkdir(parents=True)
         study = folder / "study.yaml"
@@ -72,13 +81,14 @@ class Template:
             name: write_segmentation_cohort(folder / "data" / name, cases=9, shape=(24, 28), seed=SITES.index(name))
             for name in sites
         }
-        template = cls(folder / "lab", study, manifests, horizon)
+        template = cls(folder / "lab", study, manifests, horizon, changes or {})
         template.lab(template.folder).prepare()
         return template
 
     def lab(self, folder: Path) -> Lab:
         """The lab in a folder: the template's own, or a copy's. Every step is checkpointed."""
-        settings = LabSettings(Machine(threads=1), site={"checkpoint_seconds": 0.001, "answer_seconds": 3})
+        site: Mapping[str, JsonValue] = {"checkpoint_seconds": 0.001, "answer_seconds": 3}
+        settings = LabSettings(Machine(threads=1), federation=self.changes, site=site)
         return Lab(folder, self.study, self.manifests, self.horizon, settings)
 
     def copy(self, folder: Path, federation: Mapping[str, JsonValue] | None = None) -> Federation:
@@ -300,11 +310,13 @@ class Federation:
         return self.final_weights()
 
     def final_weights(self) -> str:
-        """Digest of the last model's weights, which is the digest that the journal names."""
+        """The digest that the journal names of what the last round made, whose weights are those of the last model."""
         committed = self.said(AGGREGATOR, "round_committed")
         assert [line.facts["round"] for line in committed] == list(range(1, self.lab.horizon.rounds + 2)), self.story()
-        digest = weights_digest(self.lab.last_model / "model.safetensors")
-        assert digest == committed[-1].facts["model"]
+        digest = str(committed[-1].facts["model"])
+        made = StateFolder(self.lab.coordinator / "state").arrays.get(digest)
+        weights = {name: array for name, array in made.items() if name.startswith("model/")}
+        assert weights_digest(self.lab.last_model / "model.safetensors") == payload_digest(pack(weights))
         return digest
 
     def story(self) -> str:

@@ -125,7 +125,14 @@ class Site:
         return log_path(self.settings.work, role).read_text()
 
 
-def build_site(folder: Path, *, address: str = "127.0.0.1:9", ca_pem: str = "", study: str = STUDY) -> Site:
+def build_site(
+    folder: Path,
+    *,
+    address: str = "127.0.0.1:9",
+    ca_pem: str = "",
+    study: str = STUDY,
+    strategy: str = "fedavg",
+) -> Site:
     """Init, enrol, invite and accept, with a manifest that does not exist unless somebody writes it."""
     create_site(folder, "north", folder / "data.csv")
     quicken(folder / "site.yaml")
@@ -133,7 +140,8 @@ def build_site(folder: Path, *, address: str = "127.0.0.1:9", ca_pem: str = "", 
     request = EnrolmentRequest.load(folder / "north.pub")
     coordinator = CoordinatorKey.create(folder / "coordinator")
     roster = Roster.of((request.member,))
-    invitation = invitation_for(coordinator, roster, address=address, ca_pem=ca_pem, study=a_study(study))
+    opened = a_study(study)
+    invitation = invitation_for(coordinator, roster, address=address, ca_pem=ca_pem, study=opened, strategy=strategy)
     save_invitation(folder / "invitation.json", invitation, coordinator)
     pin(load_settings(folder / "site.yaml").accepted, SignedInvitation.by(invitation, coordinator))
     return Site(folder, coordinator, invitation)
@@ -146,6 +154,7 @@ def invitation_for(
     address: str = "127.0.0.1:9",
     ca_pem: str = "",
     study: Study | None = None,
+    strategy: str = "fedavg",
 ) -> Invitation:
     """An invitation to the small study, or to another one."""
     study = study or a_study()
@@ -153,7 +162,7 @@ def invitation_for(
         federation="trial",
         study=study.digest,
         horizon=Horizon(rounds=ROUNDS, local_steps=LOCAL_STEPS),
-        strategy="fedavg",
+        strategy=strategy,
         roster=roster.digest,
     )
     return Invitation(
@@ -193,6 +202,9 @@ class FakeEngine:
         spoil: replaces the update's weights.
         voxels: of each training case, one channel, by which it answers a request.
         forge: changes such an answer.
+        shared: what it hands over beside them, by group.
+        numbers: the numbers of a strategy that it hands over.
+        came: what the last task brought beside the weights.
         calls: what was asked of it.
     """
 
@@ -208,6 +220,9 @@ class FakeEngine:
     )
     gate: threading.Event = field(default_factory=threading.Event)
     spoil: Arrays | None = None
+    shared: Arrays = field(default_factory=dict)
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    came: Arrays = field(default_factory=dict)
     error: Exception | None = None
     voxels: tuple[np.ndarray, ...] = ()
     forge: Callable[[CohortSummary], CohortSummary] = lambda summary: summary
@@ -272,7 +287,8 @@ class FakeEngine:
             watch.on_checkpoint(step)
         model = self.spoil or {"weight": weight, "count": job.model["count"] + np.int64(1)}
         digest = hashlib.sha256(weight.tobytes() + b"".join(job.carried.values())).digest()
-        return Trained(model, {"optimizer": digest}, 0.25)
+        self.came = job.shared
+        return Trained(model, {"optimizer": digest}, 0.25, self.shared, self.numbers)
 
     def _resume(self, job: TrainingJob) -> tuple[int, np.ndarray]:
         if job.checkpoint.exists():

@@ -20,7 +20,9 @@ from wardround.engine.metrics import Summary
 from wardround.engine.parts import Kind, Parameters, Part
 from wardround.engine.parts.networks import NetworkParameters
 from wardround.engine.preprocessing import Sample
-from wardround.federation.strategies.protocol import Folded
+from wardround.federation.strategies.fedavg import FedAvg, FedAvgParameters, PlainHalf
+from wardround.federation.strategies.protocol import Folded, Sent
+from wardround.federation.strategies.sharing import WEIGHTS_ALONE
 
 PACKAGE = "my-parts 0.3.1"
 
@@ -285,26 +287,72 @@ def factor(parameters: How, step: int, total_steps: int) -> Any:
     return {"nan": float("nan"), "negative": -0.1, "text": "much"}.get(parameters.how, 1.0)
 
 
-class Strategy:
-    """A strategy that fails."""
+class Strategy(FedAvg):
+    """A strategy that fails, at the aggregator or at a site."""
 
     def __init__(self, parameters: How) -> None:
+        super().__init__(FedAvgParameters())
         self._how = parameters.how
         if self._how == "constructor":
             _raise("trouble")
 
-    def begin(self, base: Any, state: Any) -> Any:
+    @property
+    def sharing(self) -> Any:  # type: ignore[override]
+        """What it shares."""
+        if self._how == "sharing":
+            _raise("trouble")
+        return {"model"} if self._how == "no_sharing" else WEIGHTS_ALONE
+
+    def at_site(self, incoming: Any, network: Any) -> Any:
+        """Its half at a site."""
+        if self._how == "at_site":
+            _raise("trouble")
+        return _Half(self._how)
+
+    def begin(self, base: Any, state: Any, sites: int) -> Any:
         """Start."""
         if self._how == "begin":
             _raise("trouble")
         return _Fold(self._how, dict(base))
 
 
+class _Half(PlainHalf):
+    def __init__(self, how: str) -> None:
+        self._how = how
+
+    def loss_term(self, network: Any) -> Any:
+        """Spoil the loss."""
+        if self._how == "loss_term":
+            _raise("trouble")
+        return {"number": 0.5, "vector": torch.ones(2)}.get(self._how)
+
+    def before_update(self, network: Any) -> None:
+        """Spoil the gradients."""
+        if self._how == "before_update":
+            _raise("trouble")
+
+    def after_step(self, network: Any) -> None:
+        """Spoil the weights."""
+        if self._how == "after_step":
+            _raise("trouble")
+
+    def finish(self, network: Any) -> Any:
+        """Spoil what is sent."""
+        if self._how == "at_the_end":
+            _raise("trouble")
+        spoilt: Mapping[str, Any] = {
+            "list": [],
+            "tensor": Sent(shared={"model/weight": torch.ones(1)}),  # type: ignore[dict-item]
+            "text": Sent(numbers={"drift": "far"}),  # type: ignore[dict-item]
+        }
+        return spoilt.get(self._how, Sent())
+
+
 class _Fold:
     def __init__(self, how: str, base: dict[str, np.ndarray]) -> None:
         self._how, self._base = how, base
 
-    def add(self, update: Any, weight: int) -> None:
+    def add(self, contribution: Any) -> None:
         """Take in."""
         if self._how == "add":
             _raise("trouble")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wardround.aggregator.settings import Federation, Folders
@@ -41,7 +41,15 @@ class Fitting:
         if self.study is not None:
             yield from self._fold(self.study)
             yield from self._metrics(self.study)
-        yield from try_strategy(self.stated.strategy, self.document.place(("strategy",)))
+        yield from self._strategy()
+
+    def _strategy(self) -> Iterator[Problem]:
+        """The strategy at work on a few numbers, and what of the study does not go with it."""
+        place = self.document.place(("strategy",))
+        failing = try_strategy(self.stated.strategy, place)
+        yield from failing
+        if self.study is not None and not failing:
+            yield from (replace(flaw, where=place) for flaw in self.stated.strategy.build().flaws(self.study))
 
     def notes(self) -> Iterator[str]:
         """What fits, and is worth a thought all the same."""
@@ -87,7 +95,8 @@ class Fitting:
         if self.study is None:
             read_weights(path, place)
             return None
-        return given_digest(given_arrays(path, self.study, place))
+        given = given_arrays(path, self.study, place)
+        return given_digest(self.stated.strategy.build().sharing.opening(given))
 
     def _initial_path(self) -> Path | None:
         named = self.stated.initial

@@ -167,10 +167,10 @@ def _run_plan(coordination: Coordination, ring: KeyRing) -> RunPlan:
 
 
 def _initial(coordination: Coordination) -> Arrays:
-    given = coordination.settings.initial
-    if given is None:
-        return initial_arrays(coordination.study)
-    return given_arrays(coordination.home / given, coordination.study)
+    """What goes down before the first round: the model, and what the strategy sends beside it."""
+    given, study = coordination.settings.initial, coordination.study
+    model = initial_arrays(study) if given is None else given_arrays(coordination.home / given, study)
+    return coordination.settings.strategy.build().sharing.opening(model)
 
 
 @contextmanager
@@ -203,9 +203,13 @@ def _link(coordination: Coordination, journal: Journal) -> Link:
 
 
 def reply_bytes(coordination: Coordination) -> int:
-    """Most bytes that a reply may have: an update is as large as the model, and `limits.reply` may say less."""
-    model = StateFolder(coordination.folders.state).arrays.largest() or packed_size(initial_arrays(coordination.study))
-    return min(model + _REPLY_MARGIN, coordination.settings.limits.reply * 2**20)
+    """Most bytes that a reply may have: each group of tensors that comes up is at most as large as what goes down.
+
+    `limits.reply` may say less.
+    """
+    down = StateFolder(coordination.folders.state).arrays.largest() or packed_size(_initial(coordination))
+    groups = len(coordination.settings.strategy.build().sharing.up)
+    return min(groups * down + _REPLY_MARGIN, coordination.settings.limits.reply * 2**20)
 
 
 def _conclude(results: Path, outcome: Outcome) -> int:

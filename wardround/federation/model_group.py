@@ -25,9 +25,14 @@ def initial_arrays(study: Study) -> Arrays:
     return {f"{MODEL_GROUP}{name}": tensor.numpy() for name, tensor in copy_weights(build_network(study)).items()}
 
 
+def model_of(arrays: Arrays) -> dict[str, np.ndarray]:
+    """The network's arrays among those that cross, by their names in the network."""
+    named = {name: array for name, array in arrays.items() if name.startswith(MODEL_GROUP)}
+    return {name.removeprefix(MODEL_GROUP): array for name, array in named.items()}
+
+
 def as_tensors(arrays: Arrays) -> dict[str, Tensor]:
     """The network's tensors among a round's arrays, by their names in the network."""
     import torch
 
-    named = {name: array for name, array in arrays.items() if name.startswith(MODEL_GROUP)}
-    return {name.removeprefix(MODEL_GROUP): torch.from_numpy(array.copy()) for name, array in named.items()}
+    return {name: torch.from_numpy(array.copy()) for name, array in model_of(arrays).items()}

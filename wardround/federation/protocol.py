@@ -40,13 +40,15 @@ Sentence = Annotated[
     BeforeValidator(lambda text: printable(text)[:_LONGEST_SENTENCE] if isinstance(text, str) else text),
 ]
 """Words for people in a record that an end writes for itself; kept printable and short. No message has any."""
+NumberName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+"""A number that a strategy declares."""
 FeatureName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 Features = Annotated[tuple[FeatureName, ...], Field(max_length=64)]
 StudyText = Annotated[str, Field(pattern=r"^\{[^\p{C}\p{Zl}\p{Zp}]*\}$", max_length=4 * 2**20)]
 """A study's canonical JSON: one line, in which no character is unseen."""
 CONCLUDE, DIFFERENCES, STATE_LOST = "conclude", "differences", "state_lost"
-STOPPED, TEST_CASES = "stopped", "test_cases"
-FEATURES: tuple[str, ...] = (CONCLUDE, DIFFERENCES, STATE_LOST, STOPPED, SURVEYS, TEST_CASES)
+STOPPED, STRATEGIES, TEST_CASES = "stopped", "strategies", "test_cases"
+FEATURES: tuple[str, ...] = (CONCLUDE, DIFFERENCES, STATE_LOST, STOPPED, STRATEGIES, SURVEYS, TEST_CASES)
 """What this release can do beyond the first protocol. Each end names its own at the hello, and uses what both have."""
 USUAL_ALLOWANCE = 3
 """Pieces of work beyond one for each round that a site does for a plan, unless its policy says otherwise."""
@@ -337,6 +339,7 @@ class Done(WireModel):
         state_lost: the optimiser's state of the accepted round was lost or damaged at the site, so that this round
             began with a fresh one. Said only to an aggregator that named the feature `state_lost`.
         summary: the answer to a survey's request; nothing else is in that reply but the number of training cases.
+        numbers: those that the plan's strategy declares, beside an update.
     """
 
     type: Literal["done"] = "done"
@@ -349,10 +352,17 @@ class Done(WireModel):
     seconds: Annotated[float, Field(ge=0)]
     state_lost: Annotated[bool, Added("0.2.0")] = False
     summary: Annotated[CohortSummary | None, Added("0.3.0")] = None
+    numbers: Annotated[dict[NumberName, float], Added("0.3.0")] = Field(default_factory=dict)
 
 
 Reply = Annotated[Ready | Concluded | Missing | Working | Refused | Done, Field(discriminator="type")]
 REPLY: TypeAdapter[Reply] = TypeAdapter(Reply)
+
+
+def required_features(plan: Plan) -> tuple[str, ...]:
+    """What a site must be able to do beyond the first protocol for a plan: sites of earlier releases train every plan
+    as for `fedavg`, without a word."""
+    return () if plan.strategy.name == "fedavg" else (STRATEGIES,)
 
 
 def work_key(plan: str, stage: Stage, round_number: int, base: str, cohort: str, fitted: str = "") -> str:

@@ -22,6 +22,7 @@ class RefusalCode(StrEnum):
     one model, after training. `PATIENTS_UNKNOWN`: the plan requires a column that tells patients apart.
     `TABLE_CONFLICT`: the table would move somebody into another set than when training began. `POLICY_UNREADABLE`: the
     policy file is not one, as while it is edited. `PART_FAILED`: a part of a package that is installed there fails.
+    `STRATEGY_UNUSABLE`: the plan's strategy is not installed there, or with other parameters.
     """
 
     BAD_SIGNATURE = "bad_signature"
@@ -53,6 +54,7 @@ class RefusalCode(StrEnum):
     TABLE_CONFLICT = "table_conflict"
     POLICY_UNREADABLE = "policy_unreadable"
     PART_FAILED = "part_failed"
+    STRATEGY_UNUSABLE = "strategy_unusable"
     OTHER = "other"
 
 

@@ -12,8 +12,8 @@ import pytest
 from tests.aggregator.bench import Bench, expected_models
 from wardround.aggregator.rounds.loop import RoundLoop
 from wardround.engine.basics.problems import InputError
-from wardround.federation.strategies.fedavg import FedAvg, FedAvgParameters
-from wardround.federation.strategies.protocol import Arrays, Fold, Folded
+from wardround.federation.strategies.fedavg import FedAvg
+from wardround.federation.strategies.protocol import Arrays, Contribution, Fold, Folded
 
 Change = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 
@@ -26,9 +26,9 @@ class _Spoiled:
     model: Change
     state: Change
 
-    def add(self, update: Arrays, weight: int) -> None:
+    def add(self, contribution: Contribution) -> None:
         """As the mean does."""
-        self.mean.add(update, weight)
+        self.mean.add(contribution)
 
     def finish(self) -> Folded:
         """The mean, changed."""
@@ -36,13 +36,13 @@ class _Spoiled:
 
 
 @dataclass(frozen=True)
-class _Spoiling:
+class _Spoiling(FedAvg):
     model: Change = dict
     state: Change = dict
 
-    def begin(self, base: Arrays, state: Arrays) -> Fold:
+    def begin(self, base: Arrays, state: Arrays, sites: int) -> Fold:
         """A fold that will be spoiled."""
-        return _Spoiled(FedAvg(FedAvgParameters()).begin(base, {}), self.model, self.state)
+        return _Spoiled(super().begin(base, {}, sites), self.model, self.state)
 
 
 def _with(bench: Bench, strategy: _Spoiling) -> RoundLoop:

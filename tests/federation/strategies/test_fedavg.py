@@ -11,16 +11,21 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 from wardround.federation.strategies.fedavg import FedAvg, FedAvgParameters
-from wardround.federation.strategies.protocol import Arrays, Folded
+from wardround.federation.strategies.protocol import Arrays, Contribution, Folded
 
 Updates = list[tuple[dict[str, np.ndarray], int]]
 
 
+def contribution(arrays: dict[str, np.ndarray], weight: int) -> Contribution:
+    """One site's part."""
+    return Contribution("north", weight, weight, 5, 0.5, arrays)
+
+
 def fold(updates: Updates) -> Folded:
     """The strategy's result, without a base: the mean needs none."""
-    under_way = FedAvg(FedAvgParameters()).begin({}, {})
+    under_way = FedAvg(FedAvgParameters()).begin({}, {}, len(updates))
     for arrays, weight in updates:
-        under_way.add(arrays, weight)
+        under_way.add(contribution(arrays, weight))
     return under_way.finish()
 
 
@@ -129,10 +134,11 @@ def test_memory_does_not_grow_with_the_number_of_sites() -> None:
     size = 2_000_000
 
     def peak(sites: int) -> int:
-        under_way = FedAvg(FedAvgParameters()).begin({}, {})
+        under_way = FedAvg(FedAvgParameters()).begin({}, {}, sites)
         tracemalloc.start()
         for site in range(sites):
-            under_way.add({"model/a": np.full(size, site, np.float32), "model/b": np.full(size, 1, np.float32)}, 1)
+            arrays = {"model/a": np.full(size, site, np.float32), "model/b": np.full(size, 1, np.float32)}
+            under_way.add(contribution(arrays, 1))
         under_way.finish()
         used = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()

@@ -156,7 +156,7 @@ def test_a_study_is_not_concerned_with_strategies(installed: Any) -> None:
     installed(proximal=f"{__name__}:PROXIMAL")
     assert {part.kind for part in builtin_and_plugins().parts(*STUDY_KINDS)} == {*STUDY_KINDS}
     assert builtin_and_plugins().names(Kind.STRATEGY) == ("proximal",)
-    assert strategies().names(Kind.STRATEGY) == ("fedavg", "proximal")
+    assert strategies().names(Kind.STRATEGY) == ("fedavg", "fedprox", "proximal", "scaffold")
 
 
 def test_an_implementation_that_is_gone_is_an_input_error(installed: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Mapping, MutableMapping
 from dataclasses import dataclass, field
 
 from wardround.aggregator.journal import Journal
@@ -13,7 +13,7 @@ from wardround.engine.preprocessing.fitted import EMPTY, FittedState
 from wardround.federation.differences import Terms
 from wardround.federation.envelope import Envelope, Payload
 from wardround.federation.identities import CoordinatorKey
-from wardround.federation.protocol import Plan, Ready, Task
+from wardround.federation.protocol import STRATEGIES, Plan, Ready, Task, required_features
 from wardround.federation.stages import SURVEYS, TERMS
 
 
@@ -57,8 +57,15 @@ class RoundContext:
     def needed(self) -> frozenset[str]:
         """The features without which a site cannot do what the exchange asks for."""
         named = TERMS[self.inspector.order.stage].feature
-        surveyed = {SURVEYS} if not self.fitted.is_empty else set[str]()
-        return frozenset(surveyed if named is None else {*surveyed, named})
+        always = {*required_features(self.plan), *(() if self.fitted.is_empty else (SURVEYS,))}
+        return frozenset(always if named is None else {*always, named})
+
+
+def lacking(features: Collection[str]) -> str:
+    """Why a site cannot take part whose release has not got these features, one or more."""
+    if STRATEGIES in features:
+        return "its release knows no strategy but fedavg: update it"
+    return "its release cannot tell of its cases what this study has to know: update it"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import threading
 
 from wardround.aggregator.journal import Event
 from wardround.aggregator.rounds.asking import Asking
-from wardround.aggregator.rounds.context import Question, RoundContext, Traffic
+from wardround.aggregator.rounds.context import Question, RoundContext, Traffic, lacking
 from wardround.aggregator.rounds.inbox import Inbox
 from wardround.aggregator.rounds.inspection import AnswerError, Blame
 from wardround.aggregator.rounds.movement import Movement
@@ -151,8 +151,8 @@ class Conversation:
         if ready.plan != self._context.plan.digest:
             self._standing.decline("its answer names another plan", now)
             return
-        if not self._context.needed <= set(ready.features):
-            self._standing.decline("its release cannot tell of its cases what this study has to know: update it", now)
+        if missing := self._context.needed - set(ready.features):
+            self._standing.decline(lacking(missing), now)
             return
         self._context.inspector.check_ready(ready)
         self._asking.welcome(ready)

@@ -13,7 +13,7 @@ from wardround.aggregator.strategies.weighing import weigh
 from wardround.engine.basics.problems import InputError
 from wardround.federation.guards import GuardError, Schema, check_update, describe
 from wardround.federation.protocol import Done, Stage, Weights
-from wardround.federation.strategies.protocol import Folded, Strategy
+from wardround.federation.strategies.protocol import Contribution, Folded, Strategy
 
 
 @dataclass(frozen=True)
@@ -57,16 +57,21 @@ class Folding:
         """
         order = self.order
         weights = dict(zip(decision.sites, self._weigh(decision), strict=True))
-        fold = self.strategy.begin(self.arrays.get(order.base), self.arrays.get(order.state))
+        base, state = self.arrays.get(order.base), self.arrays.get(order.state)
+        fold = self.strategy.begin(base, state, len(self.replies.roster.members))
         sites: list[SiteResult] = []
         for site, weight in weights.items():
             accepted = self.replies.read(site)
-            fold.add(accepted.arrays, weight)
+            fold.add(self._contribution(accepted, weight))
             share = weight / sum(weights.values())
             sites.append(self._result(accepted).model_copy(update={"share": share}))
         folded = fold.finish()
         _check(folded, self.replies.inspector.schema)
         return Outgrowth(self.arrays.put(folded.model), self.arrays.put(folded.state), tuple(sites))
+
+    def _contribution(self, accepted: Accepted, weight: int) -> Contribution:
+        done, steps = accepted.done, self.replies.inspector.yardstick.steps
+        return Contribution(done.site, done.train_cases, weight, steps, done.loss, accepted.arrays, done.numbers)
 
     def _weigh(self, decision: FoldDecision) -> tuple[int, ...]:
         return weigh([self.replies.asked(site).train_cases for site in decision.sites], self.weights)

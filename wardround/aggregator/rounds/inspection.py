@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from wardround.aggregator.rounds.movement import Movement, MovementError, Yardstick
 from wardround.aggregator.rounds.records import Asked, ExchangeOrder
@@ -21,13 +22,14 @@ from wardround.federation.declared import (
     check_number,
 )
 from wardround.federation.envelope import Envelope, Payload
-from wardround.federation.guards import GuardError, Schema, check_update
+from wardround.federation.guards import GuardError, Schema
 from wardround.federation.identities import Member
 from wardround.federation.payload import PayloadError, unpack
 from wardround.federation.protocol import Done, Ready, Reply, Working
 from wardround.federation.sealing import SealError, SignedNonsenseError, open_reply
 from wardround.federation.stages import TERMS
 from wardround.federation.strategies.protocol import Arrays
+from wardround.federation.strategies.sharing import WEIGHTS_ALONE, Sharing, largest, model_schema
 from wardround.federation.surveyed import check_summary
 
 _STEPS = Bounds(0, 10_000_000)
@@ -63,7 +65,8 @@ class Inspector:
 
     Attributes:
         order: what the exchange is about.
-        schema: that of the base model.
+        schema: that of all that went down.
+        sharing: what the strategy declares.
         yardstick: measures how far an update moves the base model.
         declared: the study's scores.
         request: what sites are asked about their cases, if that is what the exchange is about.
@@ -76,6 +79,11 @@ class Inspector:
     declared: Declared
     is_final: bool
     request: Request | None = None
+    sharing: Sharing = WEIGHTS_ALONE
+
+    @cached_property
+    def _model(self) -> Schema:
+        return model_schema(self.yardstick.base)
 
     def open(self, envelope: Envelope, member: Member) -> Reply:
         """The reply in an envelope, its signature checked. Raises `AnswerError`."""
@@ -140,6 +148,7 @@ class Inspector:
                 done.metrics, Subsets(asked.validation_cases, most_tested if self.is_final else None)
             )
             self.declared.check_loss(done.loss)
+            self._declared_numbers(done)
             check_number("its time of work in seconds", done.seconds, SECONDS)
         if not TERMS[self.order.stage].trains and done.train_cases > asked.train_cases:
             raise AnswerError(Blame.SITE, _other_cases(done, asked))
@@ -154,14 +163,22 @@ class Inspector:
         with _blaming_the_site():
             check_summary(self.request, done.summary, asked.train_cases)
 
+    def _declared_numbers(self, done: Done) -> None:
+        """A strategy's numbers come with an update, and with nothing else. Raises `UndeclaredError`."""
+        if TERMS[self.order.stage].trains:
+            self.sharing.check_numbers(done.numbers)
+        elif done.numbers:
+            raise UndeclaredError(f"{len(done.numbers)} numbers of a strategy without an update")
+
     def _update(self, done: Done, payload: Payload, asked: Asked) -> Arrays:
         if done.update is None:
             raise AnswerError(Blame.SITE, "the reply has no update")
         if not done.train_cases or done.train_cases != asked.train_cases:
             raise AnswerError(Blame.SITE, _other_cases(done, asked))
         try:
-            arrays = unpack(payload, self.schema)
-            check_update(arrays, self.schema)
+            model = self._model
+            arrays = unpack(payload, largest(self.sharing.up, model))
+            self.sharing.check_up(arrays, model)
         except PayloadError as error:
             raise AnswerError(Blame.SITE, f"malformed update: {error}") from None
         except GuardError as error:

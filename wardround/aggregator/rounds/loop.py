@@ -184,9 +184,10 @@ class RoundLoop:
         return Inspector(
             order=order,
             schema=describe(base),
-            yardstick=Yardstick(base, horizon.local_steps, run.ceiling),
+            yardstick=Yardstick(base, horizon.local_steps, run.ceiling, run.strategy.sharing),
             declared=Declared.of(run.study, run.plan.outgoing),
             is_final=order.round == horizon.rounds + 1,
+            sharing=run.strategy.sharing,
         )
 
     def _commit(self, order: RoundOrder, exchange: OpenExchange[Outgrowth], played: Played[Outgrowth]) -> None:

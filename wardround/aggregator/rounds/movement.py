@@ -3,11 +3,14 @@
 An update's movement is the L2 norm of update minus base, in two parts: what is learned, and the running statistics of
 normalisation layers, which follow a site's images and differ more between honest sites.
 
+What a strategy sends in other groups of tensors is measured by its own norm, group by group.
+
 Two rules. Alone, no tensor may move by more than `ceiling` times the larger of its own norm and that of weights of 0.1;
 counters only go up, by no more than the steps allow; variances are not negative. Among three sites or more, no update
 may move the model more than `largest` times as far as the median one (statistics: `largest` squared, as variances go
-with the square of the images' scale). Of one or two sites nobody can say which one is wrong, so there the first rule
-stands alone. What stays below both is folded: they bound harm, they do not find a site that lies within them.
+with the square of the images' scale; other groups too, as sites that were away for a while send more). Of one or two
+sites nobody can say which one is wrong, so there the first rule stands alone. What stays below both is folded: they
+bound harm, they do not find a site that lies within them.
 """
 
 from __future__ import annotations
@@ -15,14 +18,14 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from wardround.federation.strategies.protocol import Arrays
+from wardround.federation.strategies.sharing import MODEL, RUNNING_STATISTICS, WEIGHTS_ALONE, Group, Sharing, group_of
 
-_STATISTICS = ("running_mean", "running_var")
 _LARGEST_STATISTIC = 1e12
 _TYPICAL_WEIGHT = 0.1
 _COUNTS_A_STEP = 64
@@ -37,10 +40,17 @@ class MovementError(Exception):
 
 @dataclass(frozen=True)
 class Movement:
-    """L2 norms of update minus base: of the learned tensors, and of the running statistics."""
+    """How far an update goes.
+
+    Attributes:
+        learned: L2 norm of update minus base over the learned tensors.
+        statistics: the same over the running statistics.
+        groups: L2 norm of what came in each group other than the model's, by its name.
+    """
 
     learned: float
     statistics: float
+    groups: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,27 +61,46 @@ class Yardstick:
         base: the round's incoming model.
         steps: optimiser steps that a site makes in a round.
         ceiling: how many times its own norm a tensor may move.
+        sharing: what the strategy declares.
     """
 
     base: Arrays
     steps: int
     ceiling: float
+    sharing: Sharing = WEIGHTS_ALONE
 
     def measure(self, update: Arrays) -> Movement:
-        """The movement of an update with the names, shapes and types of the base. Raises `MovementError`."""
+        """The movement of an update of the declared names, shapes and types. Raises `MovementError`."""
+        groups = {group.name: self._group(group, update) for group in self.sharing.up if group.name != MODEL}
+        learned, running = self._model({name: array for name, array in update.items() if group_of(name) == MODEL})
+        return Movement(learned, running, groups)
+
+    def _group(self, group: Group, update: Arrays) -> float:
+        """The norm of a group's tensors, none of which is out of all proportion."""
+        total = 0.0
+        for name, array in update.items():
+            if group_of(name) == group.name:
+                squared, before = _sum_of_squares(array), self.base.get(name)
+                own = 0.0 if before is None else _sum_of_squares(before)
+                self._check(name, squared, self.ceiling**2 * max(own, group.usual**2 * array.size), "has a norm of")
+                total += squared
+        return math.sqrt(total)
+
+    def _model(self, update: Arrays) -> tuple[float, float]:
+        """How far the learned tensors move, and the running statistics."""
         learned, running = 0.0, 0.0
         for name, array in update.items():
             if array.dtype.kind != "f":
                 self._check_counter(name, array)
                 continue
             squared = _sum_of_squares(array, self.base[name])
-            if name.endswith(_STATISTICS):
+            if name.endswith(RUNNING_STATISTICS):
                 _check_statistic(name, array)
                 running += squared
             else:
-                self._check_reach(name, squared)
+                self._check(name, squared, self._reach[name], "moves by")
                 learned += squared
-        return Movement(math.sqrt(learned), math.sqrt(running))
+        return math.sqrt(learned), math.sqrt(running)
 
     @cached_property
     def _reach(self) -> Mapping[str, float]:
@@ -82,10 +111,10 @@ class Yardstick:
             if array.dtype.kind == "f"
         }
 
-    def _check_reach(self, name: str, squared: float) -> None:
-        if squared > self._reach[name]:
-            moved, allowed = math.sqrt(squared), math.sqrt(self._reach[name])
-            raise MovementError(f"{name} moves by {moved:.3g}, more than the {allowed:.3g} that are allowed")
+    def _check(self, name: str, squared: float, reach: float, does: str) -> None:
+        if squared > reach:
+            far, allowed = math.sqrt(squared), math.sqrt(reach)
+            raise MovementError(f"{name} {does} {far:.3g}, more than the {allowed:.3g} that are allowed")
 
     def _check_counter(self, name: str, array: np.ndarray) -> None:
         before, most = self.base[name], self.steps * _COUNTS_A_STEP
@@ -99,17 +128,31 @@ def outliers(movements: Mapping[str, Movement], largest: float | None) -> dict[s
     """The sites whose updates move the model too far beside the others', and how far."""
     if largest is None or len(movements) < _FEWEST_TO_COMPARE:
         return {}
-    learned = _too_far(movements, lambda movement: movement.learned, largest)
-    running = _too_far(movements, lambda movement: movement.statistics, largest**2)
-    return {site: learned.get(site) or running[site] for site in movements if site in learned or site in running}
+    moves, groups = (
+        "its update moves the model by",
+        {name for movement in movements.values() for name in movement.groups},
+    )
+    found = [
+        _too_far(movements, lambda movement: movement.learned, largest, moves),
+        _too_far(movements, lambda movement: movement.statistics, largest**2, moves),
+        *(_too_far(movements, _norm_of(group), largest**2, f"its {group} has a norm of") for group in sorted(groups)),
+    ]
+    first = ((site, next((each[site] for each in found if site in each), "")) for site in movements)
+    return {site: told for site, told in first if told}
 
 
-def _too_far(movements: Mapping[str, Movement], part: Callable[[Movement], float], largest: float) -> dict[str, str]:
+def _norm_of(group: str) -> Callable[[Movement], float]:
+    return lambda movement: movement.groups.get(group, 0.0)
+
+
+def _too_far(
+    movements: Mapping[str, Movement], part: Callable[[Movement], float], largest: float, does: str
+) -> dict[str, str]:
     median = statistics.median_low([part(movement) for movement in movements.values()])
     if not median:
         return {}
     return {
-        site: f"its update moves the model by {part(movement):.3g}, more than {largest:g} times the median {median:.3g}"
+        site: f"{does} {part(movement):.3g}, more than {largest:g} times the median {median:.3g}"
         for site, movement in movements.items()
         if part(movement) > largest * median
     }

@@ -61,6 +61,7 @@ MEANINGS: Mapping[RefusalCode, Meaning] = {
     RefusalCode.TABLE_CONFLICT: _trouble("its table puts somebody into another set than when training began"),
     RefusalCode.POLICY_UNREADABLE: _trouble("its policy file cannot be read"),
     RefusalCode.PART_FAILED: _trouble("a package that is installed there fails, which its log names"),
+    RefusalCode.STRATEGY_UNUSABLE: _trouble("the plan's strategy is not installed there, or in another release"),
     RefusalCode.DISK_FULL: _trouble("its disk is full"),
     RefusalCode.WORKER_FAILED: _trouble("its worker fails again and again"),
     RefusalCode.DEVICE_FAULT: _trouble("its accelerator is at fault"),

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from typing import Protocol
 
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.parts import Kind, Parameters, Part
 from wardround.engine.parts.installed import rows_of
+from wardround.federation.strategies.fedavg import FedAvg, FedAvgParameters
+from wardround.federation.strategies.protocol import Arrays, Contribution, Fold, Folded
 
 ENTRY_POINT_GROUP = "wardround.strategies"
 
@@ -26,6 +29,48 @@ class StrategyPart:
     parameters: type[Parameters]
     implementation: str
     package: str = ""
+
+
+class EarlierFold(Protocol):
+    """One round's aggregation, as release 0.2.0 had it."""
+
+    def add(self, update: Arrays, weight: int) -> None:
+        """Take in one site's arrays with its weight."""
+
+    def finish(self) -> Folded:
+        """The result."""
+
+
+class EarlierStrategy(Protocol):
+    """What release 0.2.0 asked of a strategy: it had no half at the sites, and declared nothing."""
+
+    def begin(self, base: Arrays, state: Arrays) -> EarlierFold:
+        """Start to fold a round."""
+
+
+class WithoutSiteHalf(FedAvg):
+    """A strategy that was written for release 0.2.0: weights go down and up, and sites train as their study says."""
+
+    def __init__(self, strategy: EarlierStrategy) -> None:
+        super().__init__(FedAvgParameters())
+        self._strategy = strategy
+
+    def begin(self, base: Arrays, state: Arrays, sites: int) -> Fold:
+        """Start to fold a round."""
+        return _Adapted(self._strategy.begin(base, state))
+
+
+class _Adapted:
+    def __init__(self, fold: EarlierFold) -> None:
+        self._fold = fold
+
+    def add(self, contribution: Contribution) -> None:
+        """Take in one site's arrays with its weight."""
+        self._fold.add(contribution.arrays, contribution.weight)
+
+    def finish(self) -> Folded:
+        """The result."""
+        return self._fold.finish()
 
 
 def earlier_plugins() -> tuple[tuple[Part, ...], tuple[Problem, ...]]:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from wardround.engine.basics.problems import Problem
 from wardround.engine.parts import Parameters
-from wardround.federation.strategies.protocol import Arrays, Fold, Folded
+from wardround.engine.study import Study
+from wardround.federation.strategies.mean import WeightedMean
+from wardround.federation.strategies.protocol import Arrays, Contribution, Fold, Folded, Incoming, Sent, SiteHalf
+from wardround.federation.strategies.sharing import WEIGHTS_ALONE, Sharing
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 class FedAvgParameters(Parameters):
@@ -13,65 +21,56 @@ class FedAvgParameters(Parameters):
 
 
 class FedAvg:
-    """`sum(n_i * w_i) / sum(n_i)`, accumulated in float64 in the order of `add` and cast back to each tensor's type.
+    """Weights go down, weights come up, and their weighted mean is the next global model (`mean.WeightedMean`).
 
-    Integer tensors, such as the batch counter of batch normalisation, are copied from the first site. With one site
-    the result is that site's arrays, bit for bit.
+    With one site the result is that site's arrays, bit for bit. Other strategies may derive from it, and say only in
+    what they differ.
     """
+
+    sharing: Sharing = WEIGHTS_ALONE
 
     def __init__(self, parameters: FedAvgParameters) -> None:
         self.parameters = parameters
 
-    def begin(self, base: Arrays, state: Arrays) -> Fold:
+    def flaws(self, study: Study) -> Sequence[Problem]:
+        """Every study goes with it."""
+        return ()
+
+    def at_site(self, incoming: Incoming, network: nn.Module) -> SiteHalf:
+        """The site trains as its study says."""
+        return PlainHalf()
+
+    def begin(self, base: Arrays, state: Arrays, sites: int) -> Fold:
         """Start a mean. Neither the base nor a state enters it."""
-        return _WeightedMean()
+        return _Mean()
 
 
-class _WeightedMean:
-    """Keeps the first site's arrays as they are; from the second on, one float64 sum per floating-point tensor.
+class PlainHalf:
+    """A site's half that joins nothing and sends nothing but the weights."""
 
-    So the peak is the sums (twice a float32 model) and the one update that is being added.
-    """
+    def loss_term(self, network: nn.Module) -> Tensor | None:
+        """Nothing is added."""
+        return None
 
+    def before_update(self, network: nn.Module) -> None:
+        """The gradients stay."""
+
+    def after_step(self, network: nn.Module) -> None:
+        """The weights stay."""
+
+    def finish(self, network: nn.Module) -> Sent:
+        """Nothing beside the weights."""
+        return Sent()
+
+
+class _Mean:
     def __init__(self) -> None:
-        self._kept: dict[str, np.ndarray] = {}
-        self._sums: dict[str, np.ndarray] = {}
-        self._types: dict[str, np.dtype[np.generic]] = {}
-        self._total = 0
+        self._mean = WeightedMean()
 
-    def add(self, update: Arrays, weight: int) -> None:
+    def add(self, contribution: Contribution) -> None:
         """Add one site. Raises ValueError for a weight below 1."""
-        if weight < 1:
-            raise ValueError(f"a site's weight must be at least 1, got {weight}")
-        if not self._total:
-            self._kept = dict(update)
-        else:
-            self._accumulate(update, weight)
-        self._total += weight
+        self._mean.add(contribution.arrays, contribution.weight)
 
     def finish(self) -> Folded:
-        """The mean. Empties this fold, tensor by tensor."""
-        if not self._total:
-            raise ValueError("there is nothing to average")
-        mean = {name: self._mean(name) for name in list(self._sums)}
-        return Folded({**self._kept, **mean}, {})
-
-    def _accumulate(self, update: Arrays, weight: int) -> None:
-        if not self._sums:
-            self._start_sums()
-        for name, total in self._sums.items():
-            total += np.multiply(update[name], weight, dtype=np.float64)
-
-    def _start_sums(self) -> None:
-        """Move the floating-point tensors of the first site into sums, and let go of its packed bytes."""
-        first, self._kept = self._kept, {}
-        for name, array in first.items():
-            if array.dtype.kind == "f":
-                self._sums[name] = np.multiply(array, self._total, dtype=np.float64)
-                self._types[name] = array.dtype
-            else:
-                self._kept[name] = array.copy()
-
-    def _mean(self, name: str) -> np.ndarray:
-        mean: np.ndarray = np.divide(self._sums.pop(name), self._total).astype(self._types[name])
-        return mean
+        """The mean."""
+        return Folded(self._mean.finish(), {})

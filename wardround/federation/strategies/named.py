@@ -9,9 +9,11 @@ from typing import Annotated, Any, cast
 from pydantic import BeforeValidator, ValidationError
 
 from wardround.engine.basics.canonical import canonical_model
-from wardround.engine.parts import Kind, Part
-from wardround.engine.study.located_problems import as_tuples, flawed, flaws_of
+from wardround.engine.basics.problems import InputError, Problem
+from wardround.engine.parts import Kind, Part, answering
+from wardround.engine.study.located_problems import Flaw, as_tuples, flawed, flaws_of
 from wardround.engine.study.part_names import NamedPart, read_part
+from wardround.federation.strategies.earlier import WithoutSiteHalf
 from wardround.federation.strategies.foreign import ForeignStrategy
 from wardround.federation.strategies.protocol import Strategy
 from wardround.federation.strategies.registry import strategies
@@ -42,8 +44,45 @@ class StrategyUse(NamedPart):
     def build(self) -> Strategy:
         """The strategy. Raises `InputError` that names the package whose strategy cannot be had."""
         part = self.part
-        strategy = cast(Strategy, part.make(self.parameters))
-        return ForeignStrategy(part.owner, strategy) if part.package else strategy
+        made = part.make(self.parameters)
+        if not part.package:
+            return cast(Strategy, made)
+        with answering(part.owner):
+            # One that declares nothing was written for release 0.2.0.
+            strategy = made if hasattr(made, "sharing") else WithoutSiteHalf(made)
+        return ForeignStrategy(part.owner, strategy)
+
+
+def strategy_of(terms: StrategyTerms, where: str = "") -> Strategy:
+    """The strategy that a plan states, as this installation has it.
+
+    Raises:
+        InputError: there is none of that name here, or it has other parameters than the plan states; or the package
+            that it comes from fails, which it then names.
+    """
+    try:
+        use = StrategyUse.of(terms)
+    except ValidationError as error:
+        raise InputError(_unusable(flaw, terms, where) for flaw in flaws_of(error, StrategyUse)) from None
+    if use.terms != terms:
+        raise InputError.one(
+            "the plan's strategy has other parameters at this installation",
+            where=where,
+            got=use.terms.described,
+            expected=terms.described,
+            remedy=f"Install {use.part.package or 'Wardround'} in the release that the coordinator uses",
+        )
+    return use.build()
+
+
+def _unusable(flaw: Flaw, terms: StrategyTerms, where: str) -> Problem:
+    return Problem(
+        f"the plan's strategy {terms.name!r} cannot be used at this installation: {flaw.what}",
+        where,
+        flaw.got,
+        flaw.expected,
+        "Ask the coordinator which package it comes from, and install that in the same release",
+    )
 
 
 def _read(value: Any) -> StrategyUse:

@@ -7,9 +7,15 @@ from functools import cache
 from wardround.engine.parts import Kind, Part, Registry, builtin_and_plugins
 from wardround.federation.strategies.earlier import earlier_plugins
 from wardround.federation.strategies.fedavg import FedAvgParameters
+from wardround.federation.strategies.fedprox import FedProxParameters
+from wardround.federation.strategies.scaffold import ScaffoldParameters
 
 _HOME = "wardround.federation.strategies"
-BUILTIN = (Part(Kind.STRATEGY, "fedavg", FedAvgParameters, f"{_HOME}.fedavg:FedAvg"),)
+BUILTIN = (
+    Part(Kind.STRATEGY, "fedavg", FedAvgParameters, f"{_HOME}.fedavg:FedAvg"),
+    Part(Kind.STRATEGY, "fedprox", FedProxParameters, f"{_HOME}.fedprox:FedProx"),
+    Part(Kind.STRATEGY, "scaffold", ScaffoldParameters, f"{_HOME}.scaffold:Scaffold"),
+)
 
 
 @cache

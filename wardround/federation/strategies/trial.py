@@ -8,26 +8,37 @@ import numpy as np
 
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.federation.strategies.named import StrategyUse
-from wardround.federation.strategies.protocol import Arrays
+from wardround.federation.strategies.protocol import Arrays, Contribution
+from wardround.federation.strategies.sharing import Sharing, largest, model_schema
 
 
 def try_strategy(use: StrategyUse, place: str) -> list[Problem]:
     """What is wrong with a strategy at `place` in the federation file, found on a model of a few numbers in two rounds.
 
-    The state that the first round leaves behind goes into the second.
+    What the first round leaves behind goes into the second.
     """
-    base = _model(0.0)
     try:
-        strategy, state = use.build(), dict[str, np.ndarray]()
+        strategy = use.build()
+        sharing = strategy.sharing
+        base, state = sharing.opening(_model(0.0)), dict[str, np.ndarray]()
         for _ in range(2):
-            fold = strategy.begin(base, state)
+            fold = strategy.begin(base, state, 3)
             for weight, value in ((3, 0.5), (1, -0.25)):
-                fold.add(_model(value), weight)
+                fold.add(_contribution(sharing, weight, value))
             folded = fold.finish()
             base, state = folded.model, dict(folded.state)
     except InputError as error:
         return [replace(problem, where=place) for problem in error.problems]
     return []
+
+
+def _contribution(sharing: Sharing, weight: int, value: float) -> Contribution:
+    """What one of two sites may send."""
+    model = _model(value)
+    groups = largest(sharing.up, model_schema(model)).tensors
+    arrays = {name: model.get(name, np.full(spec.shape, value, spec.dtype)) for name, spec in groups.items()}
+    numbers = {number.name: min(max(value, number.bounds.least), number.bounds.most) for number in sharing.numbers}
+    return Contribution(f"site-{weight}", weight, weight, 1, 0.5, arrays, numbers)
 
 
 def _model(value: float) -> Arrays:

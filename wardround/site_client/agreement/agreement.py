@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from wardround.engine.basics.blame import faults_of
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.files import write_settings
 from wardround.engine.basics.keeping import Kept, require_kept
@@ -20,6 +21,8 @@ from wardround.federation.addresses import is_nobodys
 from wardround.federation.identities import Member, Roster, SiteKeys
 from wardround.federation.invitation import Invitation, SignedInvitation
 from wardround.federation.protocol import Plan, RefusalCode
+from wardround.federation.strategies.named import strategy_of
+from wardround.federation.strategies.protocol import Strategy
 from wardround.site_client.agreement.rotation import read_rotations
 from wardround.site_client.agreement.settings import Policy, SiteSettings, load_policy
 
@@ -48,6 +51,11 @@ class Agreement:
     def plan(self) -> Plan:
         """The accepted plan."""
         return self.invitation.plan
+
+    @property
+    def strategy(self) -> Strategy:
+        """The plan's strategy as it is installed here. Raises `InputError` where it is not, or is another."""
+        return strategy_of(self.plan.strategy, f"plan {self.plan.digest[:16]}, strategy")
 
     @property
     def address(self) -> str:
@@ -187,6 +195,23 @@ def policy_in_force(path: Path, agreement: Agreement) -> Policy:
     except InputError as error:
         raise Refusal(RefusalCode.POLICY, str(error)) from error
     return policy
+
+
+def strategy_in_force(agreement: Agreement) -> Strategy:
+    """The plan's strategy. Raises `Refusal` where it is not installed here, is another, or fails."""
+    try:
+        return agreement.strategy
+    except InputError as error:
+        code = RefusalCode.PART_FAILED if faults_of(error) else RefusalCode.STRATEGY_UNUSABLE
+        raise Refusal(code, str(error)) from error
+
+
+def check_strategy(agreement: Agreement) -> None:
+    """Raise `InputError` where this site cannot train as the plan's strategy wants it."""
+    problems = agreement.strategy.flaws(agreement.study)
+    if problems:
+        where = f"study {agreement.study.study}"
+        raise InputError(replace(problem, where=problem.where or where) for problem in problems)
 
 
 def check_membership(

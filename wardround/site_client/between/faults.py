@@ -36,6 +36,7 @@ _AFTER_A_PAUSE = frozenset(
         RefusalCode.PATIENTS_UNKNOWN,
         RefusalCode.TABLE_CONFLICT,
         RefusalCode.PART_FAILED,
+        RefusalCode.STRATEGY_UNUSABLE,
         RefusalCode.INTERNAL,
     }
 )

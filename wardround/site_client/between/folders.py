@@ -32,7 +32,7 @@ from wardround.engine.basics.files import (
 from wardround.engine.preprocessing.requests import CohortSummary
 from wardround.federation.envelope import Envelope
 from wardround.federation.payload import payload_digest
-from wardround.federation.protocol import Count, Digest, MetricName, MetricValue, Task, WireModel
+from wardround.federation.protocol import Count, Digest, MetricName, MetricValue, NumberName, Task, WireModel
 from wardround.federation.sealing import is_signed_task
 from wardround.site_client.between.two_users import handed_folder, write_handed, write_handed_checked
 
@@ -59,6 +59,7 @@ class WorkResult(WireModel):
         seconds: time spent computing.
         state_lost: the carried state of the accepted round was lost or damaged: a fresh optimiser was used.
         summary: of the training cases, after a survey.
+        numbers: those that the plan's strategy declares.
     """
 
     update: Digest | None
@@ -68,6 +69,7 @@ class WorkResult(WireModel):
     seconds: Annotated[float, Field(ge=0)]
     state_lost: Annotated[bool, Added("0.2.0")] = False
     summary: Annotated[CohortSummary | None, Added("0.3.0")] = None
+    numbers: Annotated[dict[NumberName, float], Added("0.3.0")] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)

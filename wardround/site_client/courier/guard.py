@@ -14,11 +14,12 @@ from wardround.federation.declared import (
     Subsets,
     UndeclaredError,
 )
-from wardround.federation.guards import GuardError, check_update, describe
+from wardround.federation.guards import GuardError
 from wardround.federation.payload import PayloadError, payload_digest, unpack
 from wardround.federation.protocol import STATE_LOST, Done, Leaves, MetricValue, RefusalCode, Task
 from wardround.federation.sealing import MAX_REPLY_BYTES
 from wardround.federation.stages import TERMS, Returned
+from wardround.federation.strategies.sharing import WEIGHTS_ALONE, Sharing, largest, model_schema
 from wardround.federation.surveyed import check_request, check_summary, request_from_bytes
 from wardround.site_client.agreement.agreement import Refusal
 from wardround.site_client.agreement.settings import Policy
@@ -50,6 +51,7 @@ class ReplyGuard:
     Attributes:
         leaves: the scores that the accepted plan speaks of; no other may leave, whatever the policy.
         understood: features that the aggregator named at its last hello.
+        sharing: what the accepted plan's strategy declares.
     """
 
     study: Study
@@ -57,13 +59,14 @@ class ReplyGuard:
     site: str
     leaves: Leaves = EVERYTHING_DECLARED
     understood: tuple[str, ...] = ()
+    sharing: Sharing = WEIGHTS_ALONE
 
     def release(self, task: Task, result: WorkResult, update: bytes, base: bytes) -> Outgoing:
         """The reply to `task`. Raises `Refusal` with REPLY_BLOCKED when anything is not as declared.
 
-        The update must have the names, shapes and types of the base model that came from the aggregator, and finite
-        numbers only. Metrics and loss must be the study's, within their ranges; metrics of fewer cases than the policy
-        wants stay here.
+        The update must be of the groups that the strategy declares, with the names, shapes and types that follow from
+        the model that came from the aggregator, and of finite numbers only. Metrics and loss must be the study's,
+        within their ranges; metrics of fewer cases than the policy wants stay here.
         """
         self._check_size(result.train_cases)
         self._check_update(task, result, update, base)
@@ -79,6 +82,7 @@ class ReplyGuard:
             seconds=result.seconds,
             state_lost=result.state_lost and STATE_LOST in self.understood,
             summary=result.summary,
+            numbers=result.numbers,
         )
         return Outgoing(reply, update, withheld)
 
@@ -95,15 +99,16 @@ class ReplyGuard:
         if TERMS[task.stage].trains != (result.update is not None):
             raise _blocked("an update where there should be none, or none where there should be one")
         if result.update is None:
-            if update:
-                raise _blocked("tensors without an update")
+            if update or result.numbers:
+                raise _blocked("tensors or numbers of a strategy without an update")
             return
         if payload_digest(update) != result.update:
             raise _blocked("the update's bytes are not those that the result names")
         try:
-            schema = describe(unpack(base))
-            check_update(unpack(update, schema), schema)
-        except (PayloadError, GuardError) as error:
+            model = model_schema(unpack(base))
+            self.sharing.check_up(unpack(update, largest(self.sharing.up, model)), model)
+            self.sharing.check_numbers(result.numbers)
+        except (PayloadError, GuardError, UndeclaredError) as error:
             raise _blocked(str(error)) from error
 
     def _check_summary(self, task: Task, result: WorkResult, base: bytes) -> None:

@@ -34,7 +34,7 @@ from wardround.federation.protocol import (
 from wardround.federation.sealing import SealError, open_task, seal_reply
 from wardround.federation.stages import TERMS
 from wardround.site_client.agreement.account import Account
-from wardround.site_client.agreement.agreement import Refusal, check_membership, policy_in_force
+from wardround.site_client.agreement.agreement import Refusal, check_membership, policy_in_force, strategy_in_force
 from wardround.site_client.agreement.settings import Policy
 from wardround.site_client.between.folders import WorkResult
 from wardround.site_client.between.health import HealthFile
@@ -144,7 +144,7 @@ class Courier:
         policy, agreement = self._policy(), self._tools.agreement
         if not TERMS[task.stage].is_work:
             return self._seal(self._at_once[task.stage](task, policy))
-        key = named_work(task)
+        strategy, key = strategy_in_force(agreement), named_work(task)
         kept = self._keeping.reply(key, self._tools.keys.signing_public)
         if kept is not None:
             return self._send(task, key, kept)
@@ -153,7 +153,7 @@ class Courier:
             return self._seal(Missing(site=task.site, ask=task.ask, work_key=key))
         self._tools.arriving.clear()
         leaves, understood = agreement.plan.outgoing, self._peer.features()
-        guard = ReplyGuard(agreement.study, policy, self._tools.settings.name, leaves, understood)
+        guard = ReplyGuard(agreement.study, policy, self._tools.settings.name, leaves, understood, strategy.sharing)
         return self._work(task, key, guard)
 
     def _conclude(self, task: Task, policy: Policy) -> Concluded:
@@ -174,6 +174,7 @@ class Courier:
 
     def _hello(self, task: Task, policy: Policy) -> Reply:
         self._peer.note(task.features)
+        strategy_in_force(self._tools.agreement)
         report = self._reach(Ask(do="status"))
         if report is None:
             return self._without_worker(task)

@@ -23,13 +23,13 @@ from wardround.engine.preprocessing.fitted import EMPTY, FittedState
 from wardround.engine.study import Study
 from wardround.engine.study.written import study_as_yaml
 from wardround.federation.envelope import Payload
+from wardround.federation.model_group import model_of
 from wardround.federation.payload import unpack
 from wardround.federation.protocol import Count, Digest, FederationName
 from wardround.site_client.agreement.agreement import Agreement
 from wardround.site_client.between.two_users import handed_folder, write_handed
 
 MODEL_FOLDER = "model"
-_GROUP = "model/"
 _WEIGHTS, _STUDY, _CARD, _FITTED = "model.safetensors", "study.yaml", "metrics.json", "preprocessing.json"
 
 
@@ -92,7 +92,7 @@ class KeptModel:
             return False
         if held is not None and held.plan != card.plan:
             self._put_aside(held)
-        arrays = {name.removeprefix(_GROUP): array for name, array in unpack(payload).items()}
+        arrays = model_of(unpack(payload))
         handed_folder(self.folder)
         (self.folder / _CARD).unlink(missing_ok=True)
         write_handed(self.folder / _STUDY, study_as_yaml(agreement.study))

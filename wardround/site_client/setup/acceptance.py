@@ -30,6 +30,7 @@ from wardround.site_client.agreement.agreement import (
     check_address,
     check_membership,
     check_policy,
+    check_strategy,
     pin,
     pinned_form,
     read_accepted,
@@ -38,6 +39,7 @@ from wardround.site_client.agreement.settings import Policy, SiteSettings, load_
 from wardround.site_client.setup.arrivals import require_one_file
 from wardround.site_client.setup.costs import Costs
 from wardround.site_client.setup.parts import tried
+from wardround.site_client.setup.shared import sent_down, sent_up, strategy_lines
 from wardround.site_client.worker.folds import unfit_table
 
 _NO_COSTS = ("Costs        time, line and disk are reckoned without --yes, or with --json",)
@@ -159,6 +161,8 @@ def _against(settings: SiteSettings, invitation: Invitation, policy: Policy | No
         check_membership(settings, SiteKeys.load(settings.keys), agreement, path)
     with findings.gather():
         check_address(settings, agreement, path)
+    with findings.gather():
+        check_strategy(agreement)
     findings.extend(tried(agreement.study))
     findings.extend(unfit_table(settings, agreement, policy))
     return findings.problems
@@ -168,6 +172,7 @@ def describe_offer(offer: Offer, costs: Costs | None = None) -> tuple[str, ...]:
     """What the staff agrees to, in plain words, and what it takes of this site; whom they are to trust comes last."""
     invitation, plan = offer.invitation, offer.invitation.plan
     study, horizon = invitation.open_study(), invitation.plan.horizon
+    agreement = Agreement(invitation, study)
     others = [name for name in invitation.roster.names if name != offer.settings.name]
     return (
         f"Federation   {invitation.federation}, aggregator at {offer.settings.address or invitation.address}",
@@ -175,12 +180,13 @@ def describe_offer(offer: Offer, costs: Costs | None = None) -> tuple[str, ...]:
         *_labels(study),
         f"Model        {study.model.name}, loss {study.training.loss.name}",
         f"Plan         {horizon.rounds} rounds of {horizon.local_steps} steps, combined by {plan.strategy.described}",
+        *strategy_lines(agreement),
         f"Weight       an update weighs by {plan.weights.described}",
         *_beginning(plan),
         f"Scored       {plan.checks.described}",
         f"With         {', '.join(others) or 'no other site'}",
-        f"Leaves       model weights after each round, {_scores(plan.outgoing, study, offer.policy)}, numbers of "
-        "cases, and progress",
+        f"Leaves       {', '.join(sent_up(agreement))} after each round, "
+        f"{_scores(plan.outgoing, study, offer.policy)}, numbers of cases, and progress",
         *_surveyed(study, plan, offer.policy),
         f"Test cases   {_test_cases(plan.outgoing)}",
         *(["Table        must have a PatientID column"] if plan.require.patient_column else []),
@@ -228,7 +234,13 @@ def offer_as_json(offer: Offer, costs: Costs) -> dict[str, JsonValue]:
         "rounds": plan.horizon.rounds,
         "local_steps": plan.horizon.local_steps,
         "sites": list(invitation.roster.names),
-        "leaves": ["model weights", "numbers of cases", "progress", *_scores_out(plan.outgoing, study, offer.policy)],
+        "arrives": list(sent_down(Agreement(invitation, study))),
+        "leaves": [
+            *sent_up(Agreement(invitation, study)),
+            "numbers of cases",
+            "progress",
+            *_scores_out(plan.outgoing, study, offer.policy),
+        ],
         "surveyed": list(Fitting(study).described if plan.after is None else ()),
         "test_cases_scored": plan.outgoing.test,
         "differential_privacy": None,

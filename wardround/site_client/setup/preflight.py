@@ -24,7 +24,13 @@ from wardround.federation.flower.node.probe import probe, standing, within_windo
 from wardround.federation.flower.signing import Reason, Signer
 from wardround.federation.identities import SiteKeys, fingerprint
 from wardround.federation.invitation import Invitation
-from wardround.site_client.agreement.agreement import Agreement, check_membership, check_policy, load_agreement
+from wardround.site_client.agreement.agreement import (
+    Agreement,
+    check_membership,
+    check_policy,
+    check_strategy,
+    load_agreement,
+)
 from wardround.site_client.agreement.readiness import has_work, require_table, require_work
 from wardround.site_client.agreement.requested import require_requested_name
 from wardround.site_client.agreement.settings import Policy, SiteSettings, load_policy, usable_policy
@@ -184,6 +190,9 @@ def _check_agreement(
             check_policy(policy, agreement, settings.policy)
             if flight.found_in_order("policy"):
                 said.append("the policy allows it")
+    with flight.examined("strategy") as said:
+        check_strategy(agreement)
+        said.append(f"{agreement.plan.strategy.described}: installed here, with these parameters")
     with flight.examined("roster") as said:
         check_membership(settings, keys, agreement)
         said.append(f"names {settings.name}{'' if keys is None else ' with these keys'}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -19,10 +19,12 @@ from wardround.engine.preprocessing.fitted import FittedState
 from wardround.engine.preprocessing.requests import CohortSummary, Request
 from wardround.federation.guards import Schema, describe
 from wardround.federation.protocol import MetricValue, RefusalCode
-from wardround.site_client.agreement.agreement import Agreement, Refusal
+from wardround.federation.strategies.protocol import Strategy
+from wardround.site_client.agreement.agreement import Agreement, Refusal, strategy_in_force
 from wardround.site_client.agreement.settings import SiteSettings, load_policy
 from wardround.site_client.between.socket import CohortReport
 from wardround.site_client.worker.folds import mended_at_a_site
+from wardround.site_client.worker.joining import blobs_of, half_of
 from wardround.site_client.worker.pinned import Change, CohortPins, PinnedCohort, require_patients
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ class TrainingJob:
 
     Attributes:
         model: the incoming weights, by name without group.
+        shared: what came beside them in other groups of tensors, as `group/tensor`.
         carried: state that the last accepted round left behind; empty at first.
         start: first step, counted over the whole federation.
         stop: the step after the last.
@@ -63,6 +66,7 @@ class TrainingJob:
     identity: str
     every_seconds: float
     at_most_seconds: float | None = None
+    shared: Arrays = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,11 +80,16 @@ class Watch:
 
 @dataclass(frozen=True)
 class Trained:
-    """The weights after a round, the state to carry over, and the mean loss."""
+    """The weights after a round, the state to carry over, and the mean loss.
+
+    `shared` and `numbers` are what the strategy sends beside the weights: tensors of other groups, and numbers.
+    """
 
     model: Arrays
     carried: Mapping[str, bytes]
     loss: float
+    shared: Arrays = field(default_factory=dict)
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 class SiteEngine(Protocol):
@@ -116,8 +125,10 @@ class SiteEngine(Protocol):
 class WarmEngine:
     """The local engine on this site's cohort."""
 
-    def __init__(self, bench: Workbench, settings: SiteSettings, total_steps: int, pins: CohortPins) -> None:
-        self._bench, self._total_steps, self._pins = bench, total_steps, pins
+    def __init__(
+        self, bench: Workbench, settings: SiteSettings, total_steps: int, pins: CohortPins, strategy: Strategy
+    ) -> None:
+        self._bench, self._total_steps, self._pins, self._strategy = bench, total_steps, pins, strategy
         self._manifest, self._work = settings.manifest, settings.work
         self._opened = _fingerprint(bench, settings.manifest)
         self._made: Learner | None = None
@@ -130,7 +141,7 @@ class WarmEngine:
         or the site's staff allows it.
         """
         pins = CohortPins.of(settings.work, agreement.plan.study)
-        held = _held(pins)
+        held, strategy = _held(pins), strategy_in_force(agreement)
         try:
             bench = _filled(settings, agreement, None if held is None else held.assignment)
         except InputError as error:
@@ -138,7 +149,7 @@ class WarmEngine:
                 raise Refusal(RefusalCode.TABLE_CONFLICT, str(error)) from None
             raise
         pins.admit(held, pin_of(bench), load_policy(settings.policy).cohort_changes)
-        return cls(bench, settings, agreement.plan.horizon.total_steps, pins)
+        return cls(bench, settings, agreement.plan.horizon.total_steps, pins, strategy)
 
     @property
     def cohort(self) -> CohortReport:
@@ -213,6 +224,7 @@ class WarmEngine:
         learner.load_weights(_tensors(job.model))
         if _OPTIMIZER in job.carried:
             learner.load_optimizer_state(job.carried[_OPTIMIZER])
+        half = half_of(self._strategy, learner, range(job.start, job.stop), job.shared, job.carried)
         plan = CheckpointPlan(
             job.checkpoint,
             job.identity,
@@ -222,13 +234,15 @@ class WarmEngine:
         )
         try:
             loss = learner.train(
-                self._bench.source(), job.start, job.stop, on_step=told, halt=watch.halt, checkpoint=plan
+                self._bench.source(), job.start, job.stop, on_step=told, halt=watch.halt, checkpoint=plan, hook=half
             )
         except Halted as halted:
             raise HaltedError(str(halted)) from None
         except DivergedError as error:
             raise Refusal(RefusalCode.TRAINING_DIVERGED, str(error)) from error
-        return Trained(_arrays(learner.weights()), {_OPTIMIZER: learner.optimizer_state()}, loss)
+        sent = half.finish(learner.network)
+        carried = {_OPTIMIZER: learner.optimizer_state(), **blobs_of(sent)}
+        return Trained(_arrays(learner.weights()), carried, loss, sent.shared, sent.numbers)
 
 
 def _held(pins: CohortPins) -> PinnedCohort | None:

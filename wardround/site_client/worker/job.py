@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +17,13 @@ from wardround.engine.preprocessing.fitted import EMPTY
 from wardround.engine.preprocessing.requests import Request
 from wardround.federation.declared import TEST_PREFIX, UndeclaredError
 from wardround.federation.envelope import Payload
-from wardround.federation.guards import GuardError, Schema, check_update
-from wardround.federation.model_group import MODEL_GROUP
-from wardround.federation.payload import PayloadError, pack, payload_digest, unpack
+from wardround.federation.payload import payload_digest
 from wardround.federation.protocol import MetricName, MetricValue, RefusalCode, Stage, Task, WireModel, task_key
 from wardround.federation.sealing import SealError, open_task
 from wardround.federation.stages import TERMS, Needed
+from wardround.federation.strategies.protocol import Sent
 from wardround.federation.surveyed import check_request, request_from_bytes
-from wardround.site_client.agreement.agreement import Agreement, Refusal, policy_in_force
+from wardround.site_client.agreement.agreement import Agreement, Refusal, policy_in_force, strategy_in_force
 from wardround.site_client.agreement.settings import SiteSettings
 from wardround.site_client.between.folders import Results, Tasks, WorkResult, entries
 from wardround.site_client.between.folders import sweep as sweep_entries
@@ -32,6 +31,7 @@ from wardround.site_client.events import Event, EventLog
 from wardround.site_client.processes import StopRequest
 from wardround.site_client.worker.carried import CarriedState
 from wardround.site_client.worker.engine import SiteEngine, Trained, TrainingJob, Watch
+from wardround.site_client.worker.joining import opened, packed
 from wardround.site_client.worker.shared_state import Pace, SharedState
 
 _SPOKEN_EVERY = 10.0
@@ -77,12 +77,13 @@ class WorkerTools:
 class _Order:
     """A task that has passed every check, with its model's arrays by name without group, or the request of a survey.
 
-    `carried` is the state to begin with, or None when it was lost.
+    `shared` are the arrays of other groups. `carried` is the state to begin with, or None when it was lost.
     """
 
     key: str
     task: Task
     model: Mapping[str, np.ndarray]
+    shared: Mapping[str, np.ndarray] = field(default_factory=dict)
     request: Request | None = None
     carried: Mapping[str, bytes] | None = None
 
@@ -197,7 +198,8 @@ def _with_model(tools: WorkerTools, engine: SiteEngine, order: _Order, payload: 
     tools.shared.progress("preparing")
     with tools.stop.interruptible():
         engine.prepare(order.task.fitted or EMPTY)
-    return replace(order, model=_open_model(payload, engine))
+    model, shared = opened(payload, engine.schema, strategy_in_force(tools.agreement).sharing)
+    return replace(order, model=model, shared=shared)
 
 
 def _with_request(tools: WorkerTools, engine: SiteEngine, order: _Order, payload: Payload) -> _Order:
@@ -214,19 +216,6 @@ _OPENED: Mapping[Needed | None, Callable[[WorkerTools, SiteEngine, _Order, Paylo
     Needed.REQUEST: _with_request,
 }
 """How what came with a task is opened."""
-
-
-def _open_model(payload: Payload, engine: SiteEngine) -> dict[str, np.ndarray]:
-    schema = engine.schema
-    try:
-        arrays = unpack(payload, Schema({MODEL_GROUP + name: spec for name, spec in schema.tensors.items()}))
-        model = {name.removeprefix(MODEL_GROUP): array for name, array in arrays.items()}
-        if len(model) != len(arrays) or any(not name.startswith(MODEL_GROUP) for name in arrays):
-            raise Refusal(RefusalCode.BAD_MODEL, "the payload has tensors that are not of the model")
-        check_update(model, schema)
-    except (PayloadError, GuardError) as error:
-        raise Refusal(RefusalCode.BAD_MODEL, str(error)) from error
-    return model
 
 
 def _settle(tools: WorkerTools, order: _Order) -> Mapping[str, bytes] | None:
@@ -305,7 +294,8 @@ def _evaluate_only(tools: WorkerTools, engine: SiteEngine, order: _Order, began:
 def _evaluate_and_train(tools: WorkerTools, engine: SiteEngine, order: _Order, began: float) -> _Finished:
     scores = _evaluate(tools, engine, order)
     trained = _train(tools, engine, order)
-    update = pack({MODEL_GROUP + name: array for name, array in trained.model.items()})
+    sent, sharing = Sent(trained.shared, trained.numbers), strategy_in_force(tools.agreement).sharing
+    update = packed(trained.model, sent, engine.schema, sharing)
     tools.state.put_pending(order.key, trained.carried)
     seconds = max(time.monotonic() - began, scores.seconds)
     result = WorkResult(
@@ -315,6 +305,7 @@ def _evaluate_and_train(tools: WorkerTools, engine: SiteEngine, order: _Order, b
         loss=trained.loss,
         seconds=seconds,
         state_lost=order.carried is None,
+        numbers=dict(trained.numbers),
     )
     return _Finished(result, update, scores.seconds)
 
@@ -351,6 +342,7 @@ def _train(tools: WorkerTools, engine: SiteEngine, order: _Order) -> Trained:
     start = (order.task.round - 1) * steps
     job = TrainingJob(
         model=order.model,
+        shared=order.shared,
         carried=order.carried or {},
         start=start,
         stop=start + steps,
