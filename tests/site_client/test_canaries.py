@@ -240,8 +240,7 @@ def test_of_what_a_part_raises_one_word_is_sent(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(failing_parts, "_raise", raising)
     key = part.partition(":")[0]
     study = re.sub(rf"{key}: (\{{.*?\}}|\w+)", part, support.STUDY, count=1)
-    monkeypatch.setattr(support, "STUDY", study)
-    site = build_site(tmp_path / "site")
+    site = build_site(tmp_path / "site", study=study)
     write_patients(site, canaries)
     with working(site) as wire:
         reply = _trained(site, wire)
@@ -259,7 +258,7 @@ def _cohort(site: Site, wire: Wire) -> str:
 
 def _trained(site: Site, wire: Wire) -> Reply:
     """The answer to the first round, or to what comes before it."""
-    base = pack(initial_arrays(support.a_study()))
+    base = pack(initial_arrays(site.agreement.study))
     task = site.task(Stage.TRAIN, 1, base, _cohort(site, wire))
     assert isinstance(wire.ask(task), Missing)
     return wire.ask(task, base)

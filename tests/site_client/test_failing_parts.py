@@ -23,11 +23,10 @@ NAMED = f"study blobs, training.loss: the loss 'bad_loss', of the package {PACKA
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: None) -> Site:
+def site(tmp_path: Path, package: None) -> Site:
     """A site whose study names a loss that fails."""
     study = support.STUDY.replace("loss: dice_ce", "loss: {bad_loss: {how: scalar}}")
-    monkeypatch.setattr(support, "STUDY", study)
-    site = build_site(tmp_path / "site")
+    site = build_site(tmp_path / "site", study=study)
     write_cohort(site)
     return site
 
