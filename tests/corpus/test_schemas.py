@@ -13,7 +13,11 @@ from tests.corpus.test_corpus import RELEASES
 from wardround.engine.basics.closed import Added, Closed
 
 LISTED = [release for release in RELEASES if (release / "keys.json").exists()]
-RENAMED: dict[str, str] = {"federation.invitation._Signed": "federation.invitation.SignedInvitation"}
+RENAMED: dict[str, str] = {
+    "federation.invitation._Signed": "federation.invitation.SignedInvitation",
+    "engine.study.models.Frozen": "engine.basics.closed.Section",
+    "site_client.settings._Section": "engine.basics.closed.Section",
+}
 """Schemas that go by another name since: `module.Class` of the release to that of today."""
 
 

@@ -9,8 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from wardround.engine.basics.closed import Added
-from wardround.engine.study.models import Frozen
+from wardround.engine.basics.closed import Added, Section
 from wardround.federation.addresses import Address, CalledAddress, Host, Network, split_address
 from wardround.federation.paths import WholePath
 from wardround.federation.protocol import Checks, Horizon, Leaves, MetricName, Requirements, Weights
@@ -50,7 +49,7 @@ Deadline = Annotated[
 ]
 
 
-class Folders(Frozen):
+class Folders(Section):
     """Where the aggregator keeps what. `keys` holds secrets; `state` is what a run resumes from."""
 
     keys: Annotated[WholePath, Field(examples=["keys"])] = Path("keys")
@@ -59,7 +58,7 @@ class Folders(Frozen):
     roster: Annotated[WholePath, Field(examples=["roster.json"])] = Path("roster.json")
 
 
-class Evaluation(Frozen):
+class Evaluation(Section):
     """What the sites score, and which scores they send. Metrics and test are part of the plan that each site accepts.
 
     final: after the last round, score the last model at every site in a round without training. metrics: the scores
@@ -89,7 +88,7 @@ class Evaluation(Frozen):
         return None if found == Leaves() else found
 
 
-class Limits(Frozen):
+class Limits(Section):
     """What the link allows for.
 
     slowest_line: kbit/s of the slowest site's line, from which the time for a transfer is reckoned.
@@ -105,7 +104,7 @@ class Limits(Frozen):
     trusted_proxies: Annotated[tuple[Network, ...], Field(max_length=64), Added("0.2.0")] = ()
 
 
-class Updates(Frozen):
+class Updates(Section):
     """How far a site's update may move the model.
 
     largest: at most so many times as far as the median update of a round of three sites or more; `unbounded` for any.
@@ -116,7 +115,7 @@ class Updates(Frozen):
     ceiling: Annotated[float, Field(gt=0)] = 100.0
 
 
-class Federation(Frozen):
+class Federation(Section):
     """A whole federation, as its coordinator writes it down.
 
     quorum: how many sites a round needs at least; `all` of the roster by default. deadline: seconds that each site has

@@ -46,6 +46,12 @@ class Closed(BaseModel):
         return written
 
 
+class Section(Closed):
+    """Base of the sections of files that people write: finite numbers, keys by their names in the file or in Python."""
+
+    model_config = ConfigDict(allow_inf_nan=False, populate_by_name=True)
+
+
 @dataclass(frozen=True)
 class _Unused:
     """An added key as it is while nobody uses it. Only ever compared, so that one default serves all instances."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    ConfigDict,
     Field,
     ModelWrapValidatorHandler,
     ValidationError,
@@ -16,7 +15,7 @@ from pydantic import (
 )
 
 from wardround.engine.basics.canonical import digest_of
-from wardround.engine.basics.closed import Added, Closed, unfit
+from wardround.engine.basics.closed import Added, Section, unfit
 from wardround.engine.parts import Kind, Parameters, builtin_and_plugins
 from wardround.engine.parts.augmentation import transform_of
 from wardround.engine.parts.networks import network_of
@@ -44,13 +43,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._&+-]{0,63}$")]
 PositiveInt = Annotated[int, Field(ge=1)]
 
 
-class Frozen(Closed):
-    """Base of every section: frozen, closed to unknown keys."""
-
-    model_config = ConfigDict(allow_inf_nan=False, populate_by_name=True)
-
-
-class Patches(Frozen):
+class Patches(Section):
     """What the network sees at once.
 
     size: voxels per axis. per_case: patches of one case in an epoch. foreground: fraction of patches centred on a
@@ -65,7 +58,7 @@ class Patches(Frozen):
     padding: Annotated[float | Literal["minimum"], Added("0.2.0"), Field(examples=[-1.0])] = 0.0
 
 
-class Training(Frozen):
+class Training(Section):
     """How the model learns. `steps`, where given, replaces `epochs`; in a federation the horizon replaces both."""
 
     loss: LossUse
@@ -117,7 +110,7 @@ def _name_of(metric: Any) -> str:
     return name if isinstance(name, str) else ""
 
 
-class Validation(Frozen):
+class Validation(Section):
     """Nested folds grouped by patient, the metrics, and the one that selects the best model."""
 
     outer_folds: Annotated[int, Field(ge=2, le=50)] = 5
@@ -158,7 +151,7 @@ class Validation(Frozen):
         return self
 
 
-class Inference(Frozen):
+class Inference(Section):
     """Dense windows of the patch size, and how overlapping predictions are blended.
 
     With `mirror`, predictions are averaged over the mirror images that training shows: the axes that `flip` names.
@@ -170,7 +163,7 @@ class Inference(Frozen):
     batch_size: Annotated[int, Field(ge=1, le=1024)] = 4
 
 
-class Study(Frozen):
+class Study(Section):
     """A whole study. `digest` is the SHA-256 of its canonical form with all defaults filled in.
 
     task: what is predicted, by the name of a task that is installed. classes: each name with the value, or the list of

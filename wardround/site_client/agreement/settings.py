@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr
+from pydantic import AfterValidator, Field, PrivateAttr
 
-from wardround.engine.basics.closed import Added, Closed
+from wardround.engine.basics.closed import Added, Section
 from wardround.engine.basics.files import is_missing
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.reading import require_config
@@ -21,11 +21,7 @@ from wardround.federation.paths import HomePath
 from wardround.federation.protocol import USUAL_ALLOWANCE, SiteName
 
 
-class _Section(Closed):
-    model_config = ConfigDict(populate_by_name=True)
-
-
-class SiteSettings(_Section):
+class SiteSettings(Section):
     """One hospital's machine. Relative paths start at the folder of `site.yaml`.
 
     Attributes:
@@ -84,7 +80,7 @@ class SiteSettings(_Section):
         return place_of_key(self._file, "site file", key)
 
 
-class Policy(_Section):
+class Policy(Section):
     """What this site allows, whatever an aggregator asks. Examples of its values allow little.
 
     Attributes:
