@@ -38,6 +38,7 @@ HORIZON = Horizon(rounds=2, local_steps=24)
 PATIENCE = 900.0
 """Seconds for anything that must happen; a quiet machine needs a few per cent of it."""
 
+_POLICY: Mapping[str, JsonValue] = {"tasks": ["segmentation", "classification", "regression"]}
 STUDY = """\
 schema: 1
 study: discs
@@ -52,6 +53,11 @@ training: {loss: dice_ce, optimizer: {name: adamw, learning_rate: 1e-2}, batch_s
 validation: {outer_folds: 3, inner_folds: 3, metrics: [dice], select: dice}
 seed: 5
 """
+
+
+def nine_pictures(folder: Path, seed: int) -> Path:
+    """Pictures with masks; the path of their manifest."""
+    return write_segmentation_cohort(folder, cases=9, shape=(24, 28), seed=seed)
 
 
 @dataclass(frozen=True)
@@ -72,15 +78,13 @@ class Template:
         horizon: Horizon = HORIZON,
         text: str = STUDY,
         changes: Mapping[str, JsonValue] | None = None,
+        cohort: Callable[[Path, int], Path] = nine_pictures,
     ) -> Self:
-        """Make cohorts of nine pictures per site, then do what coordinator and sites do before a run of a study."""
+        """Make a cohort for each site by its number, then do what coordinator and sites do before a run of a study."""
         folder.mkdir(parents=True)
         study = folder / "study.yaml"
         study.write_text(text)
-        manifests = {
-            name: write_segmentation_cohort(folder / "data" / name, cases=9, shape=(24, 28), seed=SITES.index(name))
-            for name in sites
-        }
+        manifests = {name: cohort(folder / "data" / name, SITES.index(name)) for name in sites}
         template = cls(folder / "lab", study, manifests, horizon, changes or {})
         template.lab(template.folder).prepare()
         return template
@@ -88,7 +92,7 @@ class Template:
     def lab(self, folder: Path) -> Lab:
         """The lab in a folder: the template's own, or a copy's. Every step is checkpointed."""
         site: Mapping[str, JsonValue] = {"checkpoint_seconds": 0.001, "answer_seconds": 3}
-        settings = LabSettings(Machine(threads=1), federation=self.changes, site=site)
+        settings = LabSettings(Machine(threads=1), federation=self.changes, site=site, policy=_POLICY)
         return Lab(folder, self.study, self.manifests, self.horizon, settings)
 
     def copy(self, folder: Path, federation: Mapping[str, JsonValue] | None = None) -> Federation:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.end_to_end.federation import (
@@ -23,12 +24,15 @@ from tests.end_to_end.federation import (
     worker,
 )
 from tests.end_to_end.test_rule_two import local_run
+from tests.engine.experiments.test_regression import glow_cohort_of
 from wardround.aggregator.journal import Event as Journal
 from wardround.engine.basics.files import read_checked
-from wardround.engine.experiments import load_model
+from wardround.engine.experiments import Workbench, load_model
 from wardround.engine.preprocessing.fitted import FittedState
+from wardround.engine.study import load_study
 from wardround.site_client.events import Event
 
+_RESNET = "model: {name: resnet, dimensions: 2, depth: 10, filters: 4, stem: small, norm: group}"
 pytestmark = pytest.mark.timeout(3 * PATIENCE)
 FITTING = STUDY.replace(
     "[{z_normalize: {within: all}}]", "[{cohort_clip: {within: foreground}}, {cohort_normalize: {within: all}}]"
@@ -64,6 +68,43 @@ def test_one_site_fits_and_learns_what_a_local_run_does(
     kept = next(path.parent for path in federation.lab.folder.rglob("metrics.json") if path.parent.name == "model")
     assert load_model(kept, device="cpu").state == state
     assert json.loads((federation.lab.last_model / "metrics.json").read_bytes())["round"] == HORIZON.rounds
+
+
+NUMBERS = STUDY.replace("task: segmentation", "task: regression").replace("classes: {inner: 1, outer: 2}\n", "")
+NUMBERS = NUMBERS.replace("model: {name: unet, dimensions: 2, filters: 4, levels: 2, norm: instance}", _RESNET)
+NUMBERS = NUMBERS.replace("dice_ce", "huber").replace("[dice], select: dice", "[mae, pearson], select: mae")
+
+
+def test_sites_scale_numbers_to_predict_by_all_training_cases_together(federation_of: Copy, tmp_path: Path) -> None:
+    template = Template.prepare(tmp_path / "two", sites=("north", "south"), text=NUMBERS, cohort=glow_cohort_of)
+    federation = federation_of(template)
+    federation.start()
+    federation.finish()
+    state, study = state_of(federation), load_study(template.study)
+    benches = [
+        Workbench.open(study, manifest, tmp_path / name, device="cpu", threads=1)
+        for name, manifest in template.manifests.items()
+    ]
+    numbers = [case.numbers[0] for bench in benches for case in bench.train_cases]
+    (scale,) = state.truth
+    assert state.cases == len(numbers)
+    assert (scale.mean, scale.deviation) == pytest.approx((np.mean(numbers), np.std(numbers)), rel=1e-12)
+    assert len({bench.state.truth for bench in benches} | {state.truth}) == 3, "no site's own scale is that of both"
+    model = load_model(federation.lab.last_model, device="cpu")
+    assert model.state == state
+    scores = json.loads((federation.lab.last_model / "metrics.json").read_bytes())
+    assert "mae" in json.dumps(scores)
+
+
+def test_one_site_learns_numbers_as_a_local_run_does(federation_of: Copy, tmp_path: Path) -> None:
+    template = Template.prepare(tmp_path / "one", sites=("north",), text=NUMBERS, cohort=glow_cohort_of)
+    federation = federation_of(template)
+    federation.start()
+    found = federation.finish()
+    local_run(template, tmp_path / "run").finish()
+    model = tmp_path / "run" / "fold-0" / "model"
+    assert weights_digest(model / "last.safetensors") == found
+    assert load_model(model, device="cpu").state == state_of(federation)
 
 
 @pytest.fixture(scope="module")

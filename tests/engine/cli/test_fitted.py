@@ -60,7 +60,7 @@ def test_fit_says_what_was_learned_and_the_page_shows_it(place: Path, fitted: Ou
     words = f"from {window.low:.6g} to {window.high:.6g}"
     assert f"fold-0: fitted to {state.cases} training cases: cohort_clip of CT: {words}; " in fitted.err
     page = (place / "run" / "fold-0" / "report.html").read_text()
-    assert "What preprocessing learned" in page
+    assert "What was fitted" in page
     assert words in page
     assert f"{state.cases} training cases of this split alone" in page
 

@@ -48,9 +48,9 @@ def glow_study(**changes: Any) -> Study:
     return Study.model_validate(content)
 
 
-def glow_cohort(folder: Path, factor: float = 1000.0, column: str = "ValueToPredict") -> Path:
+def glow_cohort(folder: Path, factor: float = 1000.0, column: str = "ValueToPredict", seed: int = 0) -> Path:
     """Pictures whose bright part is as wide as their number says; numbers are far from zero, in any unit."""
-    random, rows = np.random.default_rng(0), []
+    random, rows = np.random.default_rng(seed), []
     folder.mkdir(parents=True)
     for number in range(CASES):
         width = int(random.integers(2, 15))
@@ -61,6 +61,11 @@ def glow_cohort(folder: Path, factor: float = 1000.0, column: str = "ValueToPred
         )
         rows.append((f"glow-{number}", f"{number}.png", repr(factor * (50 + width))))
     return write_table(folder / "data.csv", ("SubjectID", "Channel_0", column), rows)
+
+
+def glow_cohort_of(folder: Path, seed: int) -> Path:
+    """That of one of several hospitals."""
+    return glow_cohort(folder, seed=seed)
 
 
 @pytest.fixture(scope="module")

@@ -77,13 +77,13 @@ def write_run_report(workbench: Workbench, result: RunResult, name: str) -> Path
 
 def _add_fitted(page: Page, workbench: Workbench) -> None:
     state = workbench.state
-    if state.steps:
+    if not state.is_empty:
         cases = counted(state.cases, "training case")
-        page.heading("What preprocessing learned").table(
-            ["step", "channel", "values"],
+        page.heading("What was fitted").table(
+            ["step", "channel or number", "values"],
             fitted_rows(workbench.study, state),
-            f"Learned from the {cases} of this split alone, in the units of what each step is given. The model carries "
-            "these values, and every image that it is given is prepared with them.",
+            f"Learned from the {cases} of this split alone, in the units of what each step is given, or of the table. "
+            "The model carries these values, and every image that it is given is prepared with them.",
         )
 
 
