@@ -19,6 +19,7 @@ WHOLE: dict[str, Any] = filled(Study, SEGMENTATION) | {
     "validation": filled(Validation, SEGMENTATION["validation"]),
     "inference": filled(Inference, {}),
 }
+WHOLE.pop("targets", None)  # which a segmentation has not
 
 
 @pytest.mark.parametrize("content", [WHOLE, CLASSIFICATION], ids=["segmentation", "classification"])

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Protocol, TypeVar, cast
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from wardround.engine.parts import Kind, builtin_and_plugins
 from wardround.engine.study.located_problems import Flaw, flawed
@@ -52,5 +54,12 @@ def _registered(task: str) -> str:
     return task
 
 
-TaskName = Annotated[str, AfterValidator(_registered), Field(examples=[USUAL_TASK])]
+class _AsChoice:
+    """Lets a schema list the tasks that are installed, so that a slip of the pen is told with the one that is meant."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(schema), "enum": [*builtin_and_plugins().names(Kind.TASK)]}
+
+
+TaskName = Annotated[str, AfterValidator(_registered), _AsChoice(), Field(examples=[USUAL_TASK])]
 """The name of a task that is installed here."""
