@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 VALUE = "ValueToPredict"
 USUAL = "value"
 """The name of a single number that the study does not name."""
-LARGEST = 1e9
-"""Of a number: squares of errors stay finite, also summed over hospitals."""
+LARGEST = 1e8
+"""Of a number: errors and their squares stay within the ranges of the metrics."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _COMMA = re.compile(r"[+-]?\d+,\d+")
 _WITH_UNIT = re.compile(r"([+-]?\d+(?:[.,]\d+)?)\s*(?:[^\W\d_]|[°%])\S*")

@@ -23,10 +23,10 @@ class R2(Parameters):
 
 _HOME = "wardround.engine.metrics.numbers"
 _TASKS = frozenset({"regression"})
-_ERROR, _SQUARE = Bounds(0.0, 1e10), Bounds(0.0, 1e20)
+_ERROR, _SQUARE = Bounds(0.0, 1e9), Bounds(0.0, 1e18)
 PARTS = (
     Part(Kind.METRIC, "mae", MAE, f"{_HOME}:MAEMetric", _TASKS, False, _ERROR),
     Part(Kind.METRIC, "mse", MeanSquaredError, f"{_HOME}:MSEMetric", _TASKS, False, _SQUARE),
     Part(Kind.METRIC, "pearson", Pearson, f"{_HOME}:PearsonMetric", _TASKS, bounds=Bounds(-1.0, 1.0)),
-    Part(Kind.METRIC, "r2", R2, f"{_HOME}:R2Metric", _TASKS, bounds=Bounds(-1e20, 1.0)),
+    Part(Kind.METRIC, "r2", R2, f"{_HOME}:R2Metric", _TASKS, bounds=Bounds(-1e9, 1.0)),
 )
