@@ -16,13 +16,16 @@ from tests.aggregator.bench import Bench, expected_models
 from tests.aggregator.fakes import Weather, summary_of
 from tests.aggregator.test_hostile_site import claim, lying
 from tests.aggregator.test_resume import SimulatedCrashError, crashing_at
+from tests.aggregator.test_undo import config_of
+from tests.aggregator.test_undo import silent_outputs as silent_outputs
 from tests.support.studies import SEGMENTATION, changed, study_of
 from wardround.aggregator.rounds.state import ExchangeFolder, StateFolder, SurveyFolder
+from wardround.aggregator.undo import undo_rounds
 from wardround.engine.basics.problems import InputError
 from wardround.engine.preprocessing.fitted import FittedState
 from wardround.engine.preprocessing.fitting import Fitting
 from wardround.engine.preprocessing.requests import CohortSummary, Request
-from wardround.federation.protocol import CONCLUDE, STOPPED, RefusalCode, Stage, task_key
+from wardround.federation.protocol import CONCLUDE, STOPPED, Continuation, RefusalCode, Stage, task_key
 
 CT = study_of(
     changed(SEGMENTATION, preprocessing=[{"cohort_clip": {"within": "all"}}, {"cohort_normalize": {"within": "all"}}])
@@ -229,6 +232,39 @@ def test_a_survey_below_the_quorum_stops_the_run_as_a_round_does(tmp_path: Path)
     assert not outcome.complete
     assert "north" in outcome.line
     assert not (tmp_path / "rounds" / "0001").exists()
+
+
+def surveys_asked(bench: Bench) -> int:
+    """How often any site was asked a question about its cases."""
+    return sum(task.stage is Stage.SURVEY for site in bench.sites.values() for task in site.tasks)
+
+
+@pytest.mark.usefixtures("silent_outputs")
+def test_undoing_the_first_round_keeps_what_was_fitted(tmp_path: Path) -> None:
+    bench = surveyed(tmp_path / "state", rounds=2)
+    assert bench.run().complete
+    before, asked, state = bench.models(), surveys_asked(bench), bench.state.fitted()
+    undo_rounds(config_of(tmp_path, bench), 1)
+    assert bench.run().complete
+    assert (bench.models(), surveys_asked(bench), bench.state.fitted()) == (before, asked, state)
+    with pytest.raises(InputError, match="no such round"):
+        undo_rounds(config_of(tmp_path, bench), 0)
+
+
+def test_a_training_that_is_carried_on_keeps_what_was_fitted_and_new_sites_train_with_it(tmp_path: Path) -> None:
+    first = surveyed(tmp_path, names=("north", "south"), rounds=1, final=False)
+    assert first.run().complete
+    state, asked = first.state.fitted(), surveys_asked(first)
+    done = first.state.results()
+    more = surveyed(tmp_path, names=NAMES, rounds=2, final=False, clock=first.clock, sites=dict(first.sites))
+    after = Continuation(plan=first.plan.digest, rounds=1, model=done[-1].model)
+    more.plan = more.plan.model_copy(update={"after": after})
+    for site in more.sites.values():
+        site.plan = more.plan.digest
+    first.state.carry_on(more.plan, more.study, more.roster, 1)
+    assert more.run().complete
+    assert surveys_asked(more) == asked
+    assert {task.fitted for task in more.sites["east"].tasks if task.stage is Stage.TRAIN} == {state}
 
 
 # -- a site that signs what it likes
