@@ -20,6 +20,7 @@ from tests.aggregator.test_undo import config_of
 from tests.aggregator.test_undo import silent_outputs as silent_outputs
 from tests.support.studies import SEGMENTATION, changed, study_of
 from wardround.aggregator.rounds.state import ExchangeFolder, StateFolder, SurveyFolder
+from wardround.aggregator.showing.status import read_status
 from wardround.aggregator.undo import undo_rounds
 from wardround.engine.basics.problems import InputError
 from wardround.engine.preprocessing.fitted import FittedState
@@ -224,6 +225,17 @@ def test_the_end_of_a_survey_that_gives_nothing_to_fit_to_is_said_with_its_cause
         site.voxels = tuple(np.full(9, 7, np.float32) for _ in site.voxels)
     with pytest.raises(InputError, match="contrast"):
         bench.run()
+
+
+def test_the_status_says_which_question_is_open(tmp_path: Path) -> None:
+    bench = surveyed(tmp_path / "state", rounds=1)
+    config = config_of(tmp_path, bench)
+    crash = mock.patch.object(SurveyFolder, "commit", side_effect=SimulatedCrashError)
+    with crash, pytest.raises(SimulatedCrashError):
+        bench.run()
+    assert any("question 1 about the sites' training cases" in note for note in read_status(config).notes)
+    assert bench.run().complete
+    assert not any("question" in note for note in read_status(config).notes)
 
 
 def test_a_survey_below_the_quorum_stops_the_run_as_a_round_does(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from wardround.aggregator.no_initial import misfit_of, misfit_problem, no_model_problem, require_finite
-from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.study import Study
 from wardround.federation.model_group import MODEL_GROUP, initial_arrays
 from wardround.federation.payload import pack, payload_digest
@@ -51,15 +51,26 @@ def given_digest(arrays: Arrays) -> str:
 
 
 def notes_on(path: Path, study: Study) -> tuple[str, ...]:
-    """What to know of a given model that fits: whether its steps of preprocessing had another version.
+    """What to know of a given model that fits: whether its steps of preprocessing had another version, or other values.
 
     A file of weights that says nothing of its making gives none.
     """
     from wardround.engine.experiments.models import other_steps
+    from wardround.engine.experiments.states import FITTED
     from wardround.engine.training import read_header
 
     try:
         header = read_header(path / WEIGHTS_FILE if path.is_dir() else path)
     except InputError:
         return ()
-    return tuple(problem.render() for problem in other_steps(study, header, path))
+    learned = isinstance(header, dict) and FITTED in header
+    found = (*other_steps(study, header, path), *((_refitted(path),) if learned else ()))
+    return tuple(problem.render() for problem in found)
+
+
+def _refitted(path: Path) -> Problem:
+    return Problem(
+        "the given model has learned from images that were prepared with values fitted to other cases",
+        where=str(path),
+        remedy="This federation fits its own to the cases of its sites; look at the scores of the first rounds",
+    )

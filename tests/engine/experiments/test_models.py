@@ -20,6 +20,7 @@ from wardround.engine.experiments.models import (
     write_weights,
 )
 from wardround.engine.experiments.workbench import Workbench
+from wardround.engine.preprocessing.fitted import FittedState, StepState, Window
 from wardround.engine.preprocessing.steps import ResampleStep, ResizeStep
 from wardround.engine.study import Study
 from wardround.engine.tasks import build_task
@@ -48,6 +49,14 @@ def test_weights_of_an_earlier_resampling_are_told_of(tmp_path: Path, monkeypatc
 def test_weights_without_versions_are_of_the_first_ones(tmp_path: Path) -> None:
     assert other_steps(solid_study(), {"study": "", "step": 1}, tmp_path)
     assert not other_steps(flat_study(), {"study": "", "step": 1}, tmp_path)
+
+
+def test_whoever_begins_with_weights_that_were_fitted_hears_that_the_federation_fits_anew(tmp_path: Path) -> None:
+    study = solid_study()
+    state = FittedState(cases=3, steps=(StepState(place=0, channels=(Window(low=0, high=1),)),))
+    write_weights(tmp_path / BEST, study, copy_weights(build_task(study).network()), 1, state)
+    (note,) = notes_on(tmp_path, study)
+    assert "fitted to other cases" in note
 
 
 def test_weights_of_this_release_need_no_word(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from wardround.aggregator.showing.history import cohort_changes
 from wardround.engine.basics.closed import Added
 from wardround.engine.basics.durations import duration
 from wardround.engine.basics.problems import InputError
+from wardround.engine.preprocessing.fitting import Fitting
 from wardround.engine.study import Study, study_from_bytes
 from wardround.federation.event_log import Entry, read_entries
 from wardround.federation.protocol import FederationName, MetricName, Plan, Sentence, SiteName, WireModel
@@ -110,12 +111,21 @@ def read_status(config: Path) -> RunStatus:
             *certificate_notes(folders.keys, datetime.datetime.now(datetime.UTC)),
             *(_second_machines(journal) if is_running else ()),
             *_weight_notes(results),
-            *filter(None, [Selection.of(study).without_best(results)]),
+            *filter(None, [Selection.of(study).without_best(results), "" if results else _survey_note(state, study)]),
             *_cohort_notes(results),
         ),
         told=_told(state, plan),
         ended=_ended(journal),
     )
+
+
+def _survey_note(state: StateFolder, study: Study) -> str:
+    """Which question about the sites' cases is open; empty where none is."""
+    for number, _ in enumerate(Fitting(study).expected, start=1):
+        folder = state.survey(number)
+        if folder.order() is not None and folder.result() is None:
+            return f"question {number} about the sites' training cases, before the first round, is open"
+    return ""
 
 
 def describe_status(status: RunStatus) -> list[str]:
