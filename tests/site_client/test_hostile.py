@@ -36,13 +36,13 @@ def _assert_seen(text: str, lines: int | None = None) -> None:
 def test_hostile_facts_of_any_event_are_shown_as_they_are_and_on_one_line(
     site: Site, event: Event, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = set(events._SENTENCES.get(event, "{reason}").replace("}", "{").split("{")[1::2]) | {"reason", "detail"}
+    names = set(events._SENTENCES.templates.get(event, "{reason}").replace("}", "{").split("{")[1::2]) | {"reason", "detail"}
     EventLog(site.settings.work, Role.COURIER).record(event, **dict.fromkeys(sorted(names), f"-{HOSTILE}"))
     told = capsys.readouterr().out
     _assert_seen(told)
     assert run(app, ["log", "--config", str(site.config)]) == ExitCode.OK
     shown = capsys.readouterr().out
-    _assert_seen(shown, lines=1 if event in events._SENTENCES else 0)
+    _assert_seen(shown, lines=1 if event in events._SENTENCES.templates else 0)
     assert run(app, ["log", "--config", str(site.config), "--json"]) == ExitCode.OK
     printed = capsys.readouterr().out
     _assert_seen(printed, lines=1)
