@@ -36,7 +36,10 @@ def _assert_seen(text: str, lines: int | None = None) -> None:
 def test_hostile_facts_of_any_event_are_shown_as_they_are_and_on_one_line(
     site: Site, event: Event, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = set(events._SENTENCES.templates.get(event, "{reason}").replace("}", "{").split("{")[1::2]) | {"reason", "detail"}
+    names = set(events._SENTENCES.templates.get(event, "{reason}").replace("}", "{").split("{")[1::2]) | {
+        "reason",
+        "detail",
+    }
     EventLog(site.settings.work, Role.COURIER).record(event, **dict.fromkeys(sorted(names), f"-{HOSTILE}"))
     told = capsys.readouterr().out
     _assert_seen(told)

@@ -10,8 +10,7 @@ import math
 
 from pydantic import ValidationError
 
-from wardround.engine.preprocessing.fitted import FittedState
-from wardround.engine.preprocessing.fitting import Fitting, fitted_places
+from wardround.engine.preprocessing.fitted import FittedState, fitted_places
 from wardround.engine.preprocessing.requests import CohortSummary, PartSummary, Request
 from wardround.engine.study import Study
 from wardround.engine.summaries import Extremes, Histogram, Moments
@@ -44,6 +43,8 @@ def request_from_bytes(content: bytes) -> Request:
 
 def check_request(study: Study, request: Request, exchange: int) -> None:
     """Raise `UndeclaredError` unless this may be asked as the so-manieth question, from 1, about a study's cases."""
+    from wardround.engine.preprocessing.fitting import Fitting
+
     expected = Fitting(study).expected
     if not 1 <= exchange <= len(expected):
         raise UndeclaredError(f"question {exchange}, where the study fits in {len(expected)}")

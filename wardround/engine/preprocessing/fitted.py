@@ -12,6 +12,8 @@ from pydantic import Field, FiniteFloat, JsonValue, model_validator
 
 from wardround.engine.basics.canonical import canonical_json, digest_of, sha256_hex
 from wardround.engine.basics.closed import Closed
+from wardround.engine.parts.preprocessing.fitted import FittedParameters
+from wardround.engine.study import Study
 
 
 class Window(Closed):
@@ -94,3 +96,9 @@ class FittedState(Closed):
 
 EMPTY = FittedState()
 """Of a study that fits nothing."""
+
+
+def fitted_places(study: Study) -> tuple[int, ...]:
+    """The places, from 0, of those of the study's steps that are fitted to training cases."""
+    uses = enumerate(study.preprocessing)
+    return tuple(place for place, use in uses if isinstance(use.parameters, FittedParameters))

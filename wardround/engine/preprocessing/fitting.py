@@ -11,6 +11,7 @@ from wardround.engine.basics.problems import InputError
 from wardround.engine.parts import Kind, Part, answering
 from wardround.engine.parts.preprocessing.fitted import FittedParameters, Within
 from wardround.engine.preprocessing.fitted import EMPTY, ChannelState, FittedState, Scale, StepState
+from wardround.engine.preprocessing.fitted import fitted_places as fitted_places
 from wardround.engine.preprocessing.pipeline import Pipeline
 from wardround.engine.preprocessing.requests import Ask, AskKind, AskMoments, CohortSummary, Request
 from wardround.engine.preprocessing.sample import FittableStep, Sample, naming_step
@@ -24,12 +25,6 @@ VOXELS: Mapping[Within, str] = {
     "foreground": "the voxels of classes",
 }
 """Which voxels count, in words."""
-
-
-def fitted_places(study: Study) -> tuple[int, ...]:
-    """The places, from 0, of those of the study's steps that are fitted to training cases."""
-    uses = enumerate(study.preprocessing)
-    return tuple(place for place, use in uses if isinstance(use.parameters, FittedParameters))
 
 
 def before_fitting(study: Study) -> Study:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from wardround.engine.preprocessing.fitted import EMPTY
-from wardround.engine.preprocessing.fitting import Fitting
 from wardround.engine.study import Study
 from wardround.federation.declared import UndeclaredError
 from wardround.federation.differences import Terms, differences
@@ -92,6 +91,8 @@ def _check_round(plan: Plan, study: Study, task: Task) -> None:
 def _check_early(plan: Plan, study: Study, task: Task) -> None:
     if task.round != 0 or plan.after is not None:
         raise Refusal(RefusalCode.HORIZON_NOT_ACCEPTED, "cases are surveyed before all training")
+    from wardround.engine.preprocessing.fitting import Fitting
+
     if task.exchange > len(Fitting(study).expected):
         raise Refusal(RefusalCode.BEYOND_AGREEMENT, "more was asked about the cases than the study fits")
 
