@@ -111,7 +111,7 @@ def read_status(config: Path) -> RunStatus:
             *certificate_notes(folders.keys, datetime.datetime.now(datetime.UTC)),
             *(_second_machines(journal) if is_running else ()),
             *_weight_notes(results),
-            *filter(None, [Selection.of(study).without_best(results), "" if results else _survey_note(state, study)]),
+            *filter(None, [Selection.of(study).without_best(results), _survey_note(state, study)]),
             *_cohort_notes(results),
         ),
         told=_told(state, plan),
