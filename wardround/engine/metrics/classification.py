@@ -9,6 +9,7 @@ import numpy as np
 from wardround.engine.metrics.scores import Summary
 from wardround.engine.metrics.summaries import named_scores
 from wardround.engine.parts.metrics import AUC, Accuracy
+from wardround.engine.summaries import Confusion
 
 
 class AccuracyMetric:
@@ -29,7 +30,8 @@ class AccuracyMetric:
         """`accuracy` over the cases."""
         if not len(targets):
             return {}
-        return {self.name: Summary(float(np.mean(np.argmax(probabilities, axis=1) == targets)), len(targets))}
+        found = Confusion.of(targets, np.argmax(probabilities, axis=1), len(class_names))
+        return {self.name: Summary(found.correct / found.total, found.total)}
 
 
 class AUCMetric:
