@@ -21,6 +21,7 @@ from tests.site_client.support import (
 )
 from wardround.engine.basics.canonical import sha256_hex
 from wardround.engine.basics.files import DamagedError
+from wardround.engine.preprocessing.fitted import FittedState, Scale
 from wardround.federation.protocol import Continuation, Done, Horizon, Missing, Plan, RefusalCode, Stage, Task, work_key
 from wardround.site_client.agreement.account import Account
 from wardround.site_client.agreement.agreement import Refusal
@@ -61,6 +62,33 @@ def a_task(plan: Plan, stage: Stage, number: int, base: int, accepted: str | Non
         accepted=accepted,
         ask="0" * 32,
     )
+
+
+def fitted_to(spread: float) -> FittedState:
+    """What preprocessing may have learned: a mean and a spread."""
+    return FittedState(cases=9, truth=(Scale(mean=1.0, deviation=spread),))
+
+
+def test_other_fitted_values_use_the_allowance_each_time_they_change(tmp_path: Path) -> None:
+    """Whoever has the coordinator's key cannot look at the cases through one lens after another."""
+    plan = a_plan(rounds=9)
+    account, spreads = Account(tmp_path, plan), (1.0, 1.0, 2.0, 2.0, 1.0, 3.0)
+    for number, spread in enumerate(spreads, start=1):
+        task = a_task(plan, Stage.TRAIN, number, number).model_copy(update={"fitted": fitted_to(spread)})
+        account.take(task, ALLOWANCE)
+        account.release(task, sha256_hex(str(number).encode()), ALLOWANCE)
+    assert account.tally().extra == 3
+    assert Account(tmp_path, plan).tally() == account.tally(), "it is read as it was written"
+    for spread, is_refused in ((3.0, False), (1.0, True), (2.0, True)):
+        task = a_task(plan, Stage.TRAIN, 7, 7).model_copy(update={"fitted": fitted_to(spread)})
+        if is_refused:
+            with pytest.raises(Refusal, match="other fitted values"):
+                account.check(task, ALLOWANCE)
+        else:
+            account.check(task, ALLOWANCE)
+    missing = a_task(plan, Stage.TRAIN, 7, 7)
+    with pytest.raises(Refusal, match="other fitted values"):
+        account.check(missing, ALLOWANCE)
 
 
 # -- at the courier, as a stranger with the coordinator's key would try it

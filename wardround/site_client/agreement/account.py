@@ -1,8 +1,9 @@
 """The account of what was done for the accepted plan. It only grows, and bounds what is done by what was accepted.
 
-Rounds go forward. A piece of work that does not (another model for a round that was begun, a round again) uses one of
-the policy's `allowance`, which is there for an aggregator that was set back. So however the tasks are signed, a site
-never takes more pieces of work, trains more steps or releases more updates than the horizon and the allowance.
+Rounds go forward. A piece of work that does not (another model for a round that was begun, a round again, other fitted
+values than the work before had) uses one of the policy's `allowance`, which is there for an aggregator that was set
+back. So however the tasks are signed, a site never takes more pieces of work, trains more steps or releases more
+updates than the horizon and the allowance.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.releases import later_release
 from wardround.federation.endings import AnyEndReason, EndReason
 from wardround.federation.protocol import Count, Digest, Plan, RefusalCode, Stage, Task
-from wardround.federation.stages import TERMS
+from wardround.federation.stages import TERMS, Needed
 from wardround.site_client.agreement.agreement import Refusal
 from wardround.site_client.agreement.chained import ChainedLog
 
@@ -42,6 +43,7 @@ class Entry(Closed):
         steps: training steps that the work takes.
         update: digest of what left, or None after an evaluation.
         end: why the run has ended.
+        fitted: digest of the fitted values that the work takes, where the study fits any.
     """
 
     time: str
@@ -54,11 +56,12 @@ class Entry(Closed):
     update: Digest | None = None
     end: Annotated[AnyEndReason, Added("0.2.0")] = EndReason.COMPLETE
     exchange: Annotated[int, Added("0.3.0"), Field(ge=1)] = 1
+    fitted: Annotated[Digest | None, Added("0.3.0")] = None
 
     @property
     def work(self) -> Work:
         """What was taken, or released."""
-        return Work(self.stage, self.round, self.base or "", self.exchange)
+        return Work(self.stage, self.round, self.base or "", self.exchange, self.fitted or "")
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class Work:
     round: int
     base: str
     exchange: int = 1
+    fitted: str = ""
 
     @property
     def place(self) -> tuple[int, int]:
@@ -90,6 +94,7 @@ class Tally:
         extra: how many of them did not go forward.
         updates: work key and digest of each update that was released.
         trained: whether any round was trained.
+        fitted: digest of the fitted values that the last work on a model took; None before there was any.
         tested: the model whose final evaluation was taken.
         concluded: after how many rounds the run has ended, and why, if it has.
     """
@@ -104,13 +109,18 @@ class Tally:
     updates: set[tuple[str | None, str]] = field(default_factory=set)
     replies: set[tuple[str | None, str | None]] = field(default_factory=set)
     trained: bool = False
+    fitted: str | None = None
     tested: str | None = None
     concluded: tuple[int, EndReason] | None = None
 
     def cost(self, work: Work) -> int:
-        """How much of the allowance the work uses: nothing when it goes forward, or is the one at hand."""
+        """How much of the allowance the work uses: nothing when it goes forward, or is the one at hand.
+
+        What preprocessing has learned is learned once: whoever sends other values asks for the cases in another form.
+        """
         is_at_hand = work == self.last and not self.answered
-        return 0 if is_at_hand or work.place > self.highest else 1
+        is_prepared_alike = not _is_on_a_model(work.stage) or self.fitted in (None, work.fitted)
+        return 0 if is_at_hand or (work.place > self.highest and is_prepared_alike) else 1
 
     def add(self, entry: Entry, rounds: int) -> None:
         """Count one entry of a plan of so many rounds."""
@@ -132,6 +142,7 @@ class Tally:
         self.steps += entry.steps
         self.highest = max(self.highest, work.place)
         self.trained = self.trained or TERMS[work.stage].trains
+        self.fitted = work.fitted if _is_on_a_model(work.stage) else self.fitted
         self.tested = work.base if _is_final(work, rounds) else self.tested
         self.last, self.answered, self.concluded = work, False, None
         self.open.add(work)
@@ -190,9 +201,10 @@ class Account:
         if tally.extra + tally.cost(work) > allowance:
             raise Refusal(
                 RefusalCode.BEYOND_AGREEMENT,
-                f"{work.stage.value} round {work.round} of this model does not go forward: {tally.works} pieces of "
-                f"work were done for the plan's {self._plan.rounds} rounds, {tally.extra} of them again or for another "
-                "model. Where the coordinator has a good reason, such as an aggregator that was set back, raise "
+                f"{work.stage.value} round {work.round} of this model does not go forward, or comes with other fitted "
+                f"values: {tally.works} pieces of work were done for the plan's {self._plan.rounds} rounds, "
+                f"{tally.extra} of them again or for another model. Where the coordinator has a good reason, such as "
+                "an aggregator that was set back, raise "
                 f"`allowance` ({allowance}) in policy.yaml",
             )
 
@@ -246,11 +258,21 @@ def _entry(deed: Deed, task: Task, *, steps: int = 0, update: str | None = None)
         update=update,
         end=task.end,
         exchange=task.exchange,
+        fitted=_fitted(task) or None,
     )
 
 
 def _work(task: Task) -> Work:
-    return Work(task.stage, task.round, task.base or "", task.exchange)
+    return Work(task.stage, task.round, task.base or "", task.exchange, _fitted(task))
+
+
+def _is_on_a_model(stage: Stage) -> bool:
+    return TERMS[stage].needs is Needed.MODEL
+
+
+def _fitted(task: Task) -> str:
+    """Digest of the fitted values that came with work on a model; the questions of a survey learn them only."""
+    return task.fitted.digest if task.fitted is not None and _is_on_a_model(task.stage) else ""
 
 
 def _is_final(work: Work, rounds: int) -> bool:
