@@ -54,6 +54,7 @@ def declined(federation: Federation, site: str, code: RefusalCode) -> Line:
     return line
 
 
+@pytest.mark.slow
 def test_other_plans_and_other_keys_are_refused_by_name_until_they_are_put_right(
     federation: Federation, undisturbed: str, tmp_path: Path
 ) -> None:
@@ -85,6 +86,7 @@ def test_other_plans_and_other_keys_are_refused_by_name_until_they_are_put_right
     assert federation.finish() == undisturbed
 
 
+@pytest.mark.slow
 def test_a_coordinator_with_another_key_is_refused_until_it_has_its_own_again(
     lone_template: Template, federation_of: Copy, lone_undisturbed: str, tmp_path: Path
 ) -> None:

@@ -75,6 +75,7 @@ NUMBERS = NUMBERS.replace("model: {name: unet, dimensions: 2, filters: 4, levels
 NUMBERS = NUMBERS.replace("dice_ce", "huber").replace("[dice], select: dice", "[mae, pearson], select: mae")
 
 
+@pytest.mark.slow
 def test_sites_scale_numbers_to_predict_by_all_training_cases_together(federation_of: Copy, tmp_path: Path) -> None:
     template = Template.prepare(tmp_path / "two", sites=("north", "south"), text=NUMBERS, cohort=glow_cohort_of)
     federation = federation_of(template)

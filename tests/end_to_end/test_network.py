@@ -17,6 +17,7 @@ SIGNING_OFF = "/v1/fleet/deactivate-node"
 HEARTBEAT = "/v1/fleet/send-node-heartbeat"
 
 
+@pytest.mark.slow
 def test_one_error_500_on_every_fleet_path_is_survived(federation: Federation, undisturbed: str) -> None:
     """All paths fail once during one run. Signing off is only called by a courier that stops, so one is restarted.
 
