@@ -19,6 +19,12 @@ FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^(?:\$ )?(wardround|site-client|aggregator) ([a-z][a-z-]*)\b", re.MULTILINE)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_page_holds_two_versions_of_itself(page: Path) -> None:
+    """What a merge leaves behind where two changes met."""
+    assert not re.findall(r"^(?:<{7} .*|={7}|>{7} .*)$", page.read_text(), re.MULTILINE)
+
+
 def test_the_reference_is_made_from_the_code_as_it_is() -> None:
     script = ROOT / "docs" / "build_reference.py"
     finished = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, timeout=120)

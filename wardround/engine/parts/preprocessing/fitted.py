@@ -44,7 +44,7 @@ class CohortClip(FittedParameters, IntensityParameters):
     """Limit intensities to two percentiles of the training cases, for each channel.
 
     The percentiles are those of all voxels of all training cases together, to 1/4096 of their range. Together with
-    `cohort_normalize` this is the scheme for computed tomography of nnU-Net (Isensee et al. 2021,
+    `cohort_normalize` this follows the scheme for computed tomography of nnU-Net (Isensee et al. 2021,
     doi:10.1038/s41592-020-01008-z), where a value means the same in every image.
     """
 
