@@ -2,6 +2,7 @@
 
     python -m benchmarks.real_images hippocampus DATA --out results/hippocampus
     python -m benchmarks.real_images pneumonia DATA --out results/pneumonia --seeds 3
+    python -m benchmarks.real_images nuclei DATA --out results/nuclei
 
 DATA is the folder with one manifest per hospital. The federation is the real one: an aggregator and a site client per
 hospital as processes over TLS on loopback. A hospital alone takes as many optimiser steps as it takes in the
@@ -17,8 +18,9 @@ import math
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from operator import itemgetter
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Annotated
@@ -33,6 +35,7 @@ from wardround.engine.basics.progress import progress
 from wardround.engine.basics.randomness import stream
 from wardround.engine.basics.signals import interrupts
 from wardround.engine.cli.runner import run
+from wardround.engine.parts import Kind, builtin_and_plugins
 from wardround.engine.study import Study, load_study
 from wardround.federation.protocol import Horizon
 from wardround.lab.lab import Lab, LabSettings
@@ -49,8 +52,9 @@ class DataSet:
     Attributes:
         sites: names of the manifests, without `.csv`.
         study: the study's name under `configs`.
-        truth: the column with the mask or the class.
+        truth: the column with the mask, the class or the number.
         rounds, local_steps, first_seed, pooled_steps: defaults of the run.
+        stratum: what every set of a hospital has alike of a row, given that row.
     """
 
     sites: tuple[str, ...]
@@ -60,6 +64,7 @@ class DataSet:
     local_steps: int
     first_seed: int = 42
     pooled_steps: int | None = None
+    stratum: Callable[[Mapping[str, str]], str] = lambda _: ""
 
 
 DATA_SETS: Mapping[str, DataSet] = {
@@ -67,7 +72,15 @@ DATA_SETS: Mapping[str, DataSet] = {
         ("north", "east", "south", "west"), "hippocampus", "Label", rounds=16, local_steps=50, pooled_steps=2400
     ),
     "pneumonia": DataSet(
-        ("riverside", "lakeside", "hillside"), "pneumonia", "ValueToPredict", rounds=10, local_steps=30
+        ("riverside", "lakeside", "hillside"),
+        "pneumonia",
+        "ValueToPredict",
+        rounds=10,
+        local_steps=30,
+        stratum=itemgetter("ValueToPredict"),
+    ),
+    "nuclei": DataSet(
+        ("confocal_256", "confocal_360", "widefield_520"), "nuclei_count", "ValueToPredict", rounds=10, local_steps=30
     ),
 }
 
@@ -100,7 +113,7 @@ class Run:
 
 
 def split_manifest(source: Path, path: Path, data: DataSet, shares: Shares, seed: int) -> Path:
-    """The manifest with absolute paths and a `Split` column: random by seed and site, stratified by the class."""
+    """The manifest with absolute paths and a `Split` column: random by seed and site, within each stratum."""
     with source.open(newline="", encoding="utf-8") as handle:
         rows = list(csv.DictReader(handle))
     parts = _split(rows, data, shares, seed, source.stem)
@@ -119,7 +132,7 @@ def _truth(row: Mapping[str, str], data: DataSet, source: Path) -> str:
 def _split(rows: Sequence[Mapping[str, str]], data: DataSet, shares: Shares, seed: int, site: str) -> dict[int, str]:
     strata: dict[str, list[int]] = defaultdict(list)
     for place, row in enumerate(rows):
-        strata["" if data.truth == "Label" else row[data.truth]].append(place)
+        strata[data.stratum(row)].append(place)
     parts: dict[int, str] = {}
     for stratum, places in sorted(strata.items()):
         order = stream(seed, "split", site, stratum).permutation(places)
@@ -184,7 +197,12 @@ def markdown(runs: Sequence[Run]) -> str:
     first = runs[0].matrix
     head = [f"| {' | '.join(first.columns())} |", f"|---|{'---:|' * (len(first.columns()) - 1)}"]
     tables = [run.matrix.cells() for run in runs]
-    return "\n".join([*head, *_rows(tables), "", f"Metric: {first.metric}. {_gains(runs)}"]) + "\n"
+    return "\n".join([*head, *_rows(tables), "", f"Metric: {_described(first.metric)}. {_gains(runs)}"]) + "\n"
+
+
+def _described(metric: str) -> str:
+    more_is_better = builtin_and_plugins().find(Kind.METRIC, metric).higher_is_better
+    return metric if more_is_better else f"{metric}, of which less is better"
 
 
 def _rows(tables: Sequence[tuple[tuple[str, ...], ...]]) -> Iterator[str]:

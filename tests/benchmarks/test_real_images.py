@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,9 @@ def test_the_table_gives_mean_and_deviation_over_seeds() -> None:
     table = markdown([result(1, 0.8), result(2, 0.9)])
     assert "| together (federated) | 0.850 ± 0.071 |" in table
     assert "| a alone | 0.900 ± 0.000 | 0.500 ± 0.000 |" in table
-    assert "Together against alone, mean over hospitals: 0.150 ± 0.071 (2 seeds)." in table
+    assert "Metric: auc. Together against alone, mean over hospitals: 0.150 ± 0.071 (2 seeds)." in table
+    errors = replace(result(1, 0.3), matrix=replace(result(1, 0.3).matrix, metric="mae"))
+    assert "Metric: mae, of which less is better. " in markdown([errors])
 
 
 @pytest.mark.shared_data

@@ -99,7 +99,7 @@ def _opened_site(release: Path, folder: Path) -> Site:
 
 def test_a_site_amid_a_run_sends_what_it_had_and_goes_on(release: Path, tmp_path: Path) -> None:
     site = _opened_site(release, tmp_path / "site")
-    outbox = Outbox(site.settings.work / "outbox")
+    outbox = Outbox.under(site.settings.work)
     (key,) = entries(outbox.root)
     kept = outbox.get(key)
     assert kept is not None

@@ -6,9 +6,14 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image as Picture
 
-from wardround.demo.matrix import Matrix, Row
+from tests.engine.experiments.cohorts import flat_cohort, flat_study
+from wardround.demo.matrix import Matrix, Row, score_models
+from wardround.engine.basics.progress import Silent
+from wardround.engine.experiments import Workbench, fit, load_model
 
 MATRIX = Matrix(
     "dice",
@@ -67,3 +72,28 @@ def test_every_saved_form_says_the_same(tmp_path: Path) -> None:
     assert [model["mean"] for model in content["models"]] == pytest.approx([row.mean for row in MATRIX.rows])
     assert content["gain"] == pytest.approx(MATRIX.gain)
     assert paths[1].read_text().count("|") == 8 * 8
+
+
+def test_every_model_sees_the_cases_as_its_own_cases_have_fitted_them(tmp_path: Path) -> None:
+    study = flat_study(preprocessing=[{"cohort_normalize": {"within": "all"}}])
+    manifests = {name: flat_cohort(tmp_path / name, cases=8) for name in "ab"}
+    for path in (tmp_path / "b" / "images").iterdir():
+        Picture.fromarray(np.asarray(Picture.open(path)) // 3).save(path)
+    benches = {
+        name: Workbench.open(study, manifest, tmp_path / f"{name}-work", device="cpu", threads=1)
+        for name, manifest in manifests.items()
+    }
+    models = {name: fit(bench, tmp_path / f"{name}-run").model for name, bench in benches.items()}
+    matrix = score_models(models, manifests, tmp_path / "scoring", Silent(), threads=1)
+    differ = []
+    assert benches["a"].state != benches["b"].state
+    for row in matrix.rows:
+        model = load_model(models[row.model], device="cpu")
+        for site, bench in benches.items():
+            subjects = [case.subject for case in bench.split.test]
+            cases = bench.with_state(model.state).test_cases
+            found = model.task.evaluate(model.network, cases, subjects, model.device)
+            assert row.scores[site] == found.summary["dice"].value
+            others = model.task.evaluate(model.network, bench.test_cases, subjects, model.device)
+            differ.append(others.summary["dice"].value != row.scores[site])
+    assert any(differ), "it matters whose fitted values are used"

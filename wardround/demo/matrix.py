@@ -138,20 +138,22 @@ def score_models(
 ) -> Matrix:
     """Score model folders on every manifest's test cases.
 
-    A model whose name is a hospital's counts as trained there alone; the others are shared. `work` holds the
-    preprocessed cases. The metric is the one by which the study selects. Raises `InputError` as `Workbench.open`.
+    A model whose name is a hospital's counts as trained there alone; the others are shared. Each sees the cases as its
+    own preprocessing makes them, whatever its cases have fitted. `work` holds the preprocessed cases. The metric is the
+    one by which the study selects. Raises `InputError` as `Workbench.open`.
     """
-    from wardround.engine.experiments import Workbench, load_model
+    from wardround.engine.experiments import Survey, Workbench, load_model
 
     loaded = {name: load_model(folder, device="cpu") for name, folder in models.items()}
     study = next(iter(loaded.values())).study
     metric = study.validation.select
     scores: dict[str, dict[str, float]] = {name: {} for name in loaded}
     for done, (site, manifest) in enumerate(manifests.items(), start=1):
-        bench = Workbench.open(study, manifest, work, device="cpu", threads=threads)
+        bench = Workbench.fill(Survey.of(study, manifest, device="cpu", threads=threads), work)
         subjects = [case.subject for case in bench.split.test]
         for name, model in loaded.items():
-            found = model.task.evaluate(model.network, bench.test_cases, subjects, model.device)
+            cases = bench.with_state(model.state).test_cases
+            found = model.task.evaluate(model.network, cases, subjects, model.device)
             scores[name][site] = found.summary[metric].value
         shown.advance(done, site)
     rows = tuple(Row(name, name if name in manifests else None, values) for name, values in scores.items())

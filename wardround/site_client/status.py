@@ -19,7 +19,7 @@ from wardround.federation.protocol import Count, Digest, Sentence, SiteName, Tas
 from wardround.site_client.agreement.account import Account, Tally
 from wardround.site_client.agreement.agreement import Agreement, load_agreement
 from wardround.site_client.agreement.settings import SiteSettings
-from wardround.site_client.between.folders import Tasks, entries
+from wardround.site_client.between.folders import Outbox, Tasks, entries
 from wardround.site_client.between.socket import Ask, WorkerReport, WorkerUnreachableError, ask_worker, socket_path
 from wardround.site_client.courier.kept_model import KeptModel
 from wardround.site_client.courier.own_report import PAGE
@@ -96,7 +96,7 @@ def read_status(settings: SiteSettings) -> SiteStatus:
         "site": settings.name,
         "work": str(settings.work),
         "processes": {role: pid for role, pid in pids.items() if pid is not None},
-        "replies_kept": len(entries(settings.work / "outbox")),
+        "replies_kept": len(entries(Outbox.under(settings.work).root)),
         **worker,
     }
     if not settings.accepted.exists():
@@ -197,7 +197,7 @@ def _number(fact: JsonValue) -> float:
 
 def _worker(work: Path) -> dict[str, JsonValue]:
     """How the worker is, and the newest task."""
-    tasks = Tasks(work / "tasks")
+    tasks = Tasks.under(work)
     newest = tasks.newest()
     try:
         report = ask_worker(socket_path(work), Ask(do="status", work_key=newest))

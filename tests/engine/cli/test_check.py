@@ -164,6 +164,17 @@ def test_the_patch_is_compared_with_the_case_as_preprocessed(hospital: Hospital)
     assert "are smaller than the patch" in hospital.check().out
 
 
+def test_whole_images_that_a_patch_cannot_hold_are_a_notice(tmp_path: Path) -> None:
+    manifest, study = write_classification_cohort(tmp_path), tmp_path / "study.yaml"
+    words = ("check", study, "--manifest", manifest)
+    write_study(study, CLASSIFICATION)
+    assert "larger than the patch" not in run_wardround(*words).out
+    write_study(study, changed(CLASSIFICATION, patches={"size": [20, 28]}))
+    out = run_wardround(*words).out
+    assert "note: data.csv: 20 of 20 cases are larger than the patch of 20 x 28: training sees some part of each" in out
+    assert "add `resize: {size: [20, 28]}` to the preprocessing, or write `patches: {size: [28, 28]}`" in out
+
+
 def test_one_file_for_two_patients_is_refused_where_they_are_in_two_sets(hospital: Hospital) -> None:
     hospital.edit("case_001,images/case_001.nii.gz", "case_001,images/case_000.nii.gz")
     hospital.refuse("subject 'case_001'", "this case has the same image as 'case_000' of the", "same PatientID")

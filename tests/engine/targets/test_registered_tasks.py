@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from tests.engine.experiments.cohorts import halves_cohort, halves_study
 from tests.support import grading_parts
-from tests.support.studies import CLASSIFICATION, changed, write_study
+from tests.support.studies import CLASSIFICATION, REGRESSION, changed, write_study
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import Truth, read_manifest
 from wardround.engine.experiments import Workbench, fit, load_model, write_predictions
@@ -83,3 +83,19 @@ def test_a_task_that_is_not_installed_is_told_with_the_likely_one(tmp_path: Path
     assert problem.where.endswith(", task")
     assert "classification" in problem.remedy
     assert {part.name for part in builtin_and_plugins().parts(Kind.TASK)} >= {"segmentation", "classification"}
+
+
+def test_a_misspelt_regression_is_not_asked_for_classes(tmp_path: Path) -> None:
+    path = write_study(tmp_path / "study.yaml", changed(REGRESSION, task="regresion"))
+    with pytest.raises(InputError) as caught:
+        load_study(path)
+    (problem,) = caught.value.problems
+    assert problem.what == "unknown task 'regresion'"
+
+
+def test_who_names_no_known_task_at_all_is_asked_for_classes_as_most_are(tmp_path: Path) -> None:
+    path = write_study(tmp_path / "study.yaml", changed(REGRESSION, task="survival of the patient"))
+    with pytest.raises(InputError) as caught:
+        load_study(path)
+    assert {problem.what for problem in caught.value.problems} >= {"unknown task 'survival of the patient'"}
+    assert any(problem.where.endswith("classes") for problem in caught.value.problems)

@@ -82,6 +82,7 @@ def cohort_notices(
         *_without_file_names(study, cohort),
         *_lost_zeros(cohort),
         *_smaller_than_patch(study, cohort, facts),
+        *_larger_than_patch(study, cohort, facts),
         *padding_notices(study, cohort, {s: fact.padded_amid for s, fact in facts.items() if fact.padded_amid}),
         *_absent_classes(study, cohort, splits),
         *selection_notices(study, cohort, splits, _truths(study, facts)),
@@ -139,21 +140,59 @@ def _notice(cohort: Cohort, subjects: Sequence[str], what: str, remedy: str = ""
 
 
 def _smaller_than_patch(study: Study, cohort: Cohort, facts: Mapping[str, CaseFacts]) -> Iterator[Problem]:
-    grids = {subject: preprocessed_grid(study, fact.grid) for subject, fact in facts.items()}
-    shapes = {subject: grid.shape for subject, grid in grids.items() if grid is not None}
+    shapes = _shapes(study, facts)
     small = [subject for subject, shape in shapes.items() if is_padded(study, shape)]
     if small:
-        size = " x ".join(map(str, study.patches.size))
-        what = f"{len(small)} of {len(facts)} cases are smaller than the patch of {size}"
+        what = f"{len(small)} of {len(facts)} cases are smaller than the patch of {_sides(study.patches.size)}"
         what += f" and will be padded with {_padding(study)}"
-        largest = [max(sides) for sides in zip(*shapes.values(), strict=True)]
+        largest = _largest(shapes)
         fitting = _fitting(study, largest)
         remedy = f"In the study `patches: {{size: {fitting}}}` wastes less work on padding"
         yield replace(
             _notice(cohort, small, what),
-            got=f"{' x '.join(map(str, largest))} at most after preprocessing",
+            got=f"{_sides(largest)} at most after preprocessing",
             remedy=remedy if fitting != [*study.patches.size] else "",
         )
+
+
+def _larger_than_patch(study: Study, cohort: Cohort, facts: Mapping[str, CaseFacts]) -> Iterator[Problem]:
+    """Where one thing is said of a whole image, the network has to see all of it at once."""
+    shapes = _shapes(study, facts)
+    large = [] if study.truth.on_grid else [subject for subject, shape in shapes.items() if _is_cropped(study, shape)]
+    if large:
+        size, largest = list(study.patches.size), _largest(shapes)
+        what = (
+            f"{len(large)} of {len(facts)} cases are larger than the patch of {_sides(size)}: training sees some part"
+        )
+        what += " of each, and predictions are made from its middle alone"
+        step = study.divisor
+        whole = [-(-max(asked, side) // step) * step for asked, side in zip(size, largest, strict=True)]
+        remedy = f"To show whole images, add `resize: {{size: {size}}}` to the preprocessing"
+        yield replace(
+            _notice(cohort, large, what),
+            got=f"{_sides(largest)} at most after preprocessing",
+            remedy=f"{remedy}, or write `patches: {{size: {whole}}}`, which takes more memory",
+        )
+
+
+def _shapes(study: Study, facts: Mapping[str, CaseFacts]) -> dict[str, tuple[int, ...]]:
+    """Of each case after preprocessing, where that can be told from its header."""
+    grids = {subject: preprocessed_grid(study, fact.grid) for subject, fact in facts.items()}
+    return {subject: grid.shape for subject, grid in grids.items() if grid is not None}
+
+
+def _largest(shapes: Mapping[str, tuple[int, ...]]) -> list[int]:
+    """The largest side of each axis."""
+    return [max(sides) for sides in zip(*shapes.values(), strict=True)]
+
+
+def _sides(sides: Sequence[int]) -> str:
+    return " x ".join(map(str, sides))
+
+
+def _is_cropped(study: Study, shape: Sequence[int]) -> bool:
+    """Whether a preprocessed case of this shape is larger than a patch."""
+    return any(have > need for have, need in zip(shape, study.patches.size, strict=True))
 
 
 def _fitting(study: Study, largest: Sequence[int]) -> list[int]:

@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema
 
 from wardround.engine.parts import Kind, builtin_and_plugins
 from wardround.engine.study.located_problems import Flaw, flawed
-from wardround.engine.study.part_names import absent_part
+from wardround.engine.study.part_names import absent_part, likely_parts
 
 _Study = TypeVar("_Study", contravariant=True)
 """The whole study, which this module stands before."""
@@ -42,9 +42,10 @@ def truth_of_task(task: str) -> KindOfTruth[Any]:
 
 
 def likely_truth(task: object) -> KindOfTruth[Any]:
-    """That of a task as it is written, or of the usual one where there is no such task."""
-    is_known = isinstance(task, str) and task in builtin_and_plugins().names(Kind.TASK)
-    return truth_of_task(task if is_known and isinstance(task, str) else USUAL_TASK)
+    """That of a task as it is written, of the task that a misspelt name most likely means, or of the usual one."""
+    tasks = builtin_and_plugins().of(Kind.TASK)
+    meant = [task, *likely_parts(tasks, task)] if isinstance(task, str) else []
+    return truth_of_task(next((name for name in meant if name in tasks.names), USUAL_TASK))
 
 
 def _registered(task: str) -> str:

@@ -13,7 +13,7 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import Field, ValidationError
 
@@ -77,6 +77,11 @@ class Tasks:
     """Signed tasks with their base models."""
 
     root: Path
+
+    @classmethod
+    def under(cls, work: Path) -> Self:
+        """Those of a site, in its work folder."""
+        return cls(work / "tasks")
 
     def put(self, task_key: str, envelope: Envelope) -> None:
         """Keep a task. Raises `InputError` when the disk has no room for it and its results, OSError when it fails."""
@@ -160,6 +165,11 @@ class Results:
 
     root: Path
 
+    @classmethod
+    def under(cls, work: Path) -> Self:
+        """Those of a site, in its work folder."""
+        return cls(work / "results")
+
     def put(self, task_key: str, result: WorkResult, update: bytes) -> None:
         """Keep a result and its packed update."""
         remove_entry(self.root, task_key)
@@ -197,6 +207,11 @@ class Outbox:
     """Signed replies, kept until a later task says that the aggregator has accepted them."""
 
     root: Path
+
+    @classmethod
+    def under(cls, work: Path) -> Self:
+        """Those of a site, in its work folder."""
+        return cls(work / "outbox")
 
     def put(self, task_key: str, envelope: Envelope) -> None:
         """Keep a signed reply: from now on these bytes are the answer to this work key."""

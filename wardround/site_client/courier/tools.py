@@ -26,17 +26,17 @@ class CourierTools:
     @property
     def tasks(self) -> Tasks:
         """Accepted tasks, for the worker."""
-        return Tasks(self.settings.work / "tasks")
+        return Tasks.under(self.settings.work)
 
     @property
     def results(self) -> Results:
         """What the worker has finished."""
-        return Results(self.settings.work / "results")
+        return Results.under(self.settings.work)
 
     @property
     def outbox(self) -> Outbox:
         """Signed replies."""
-        return Outbox(self.settings.work / "outbox")
+        return Outbox.under(self.settings.work)
 
     @property
     def arriving(self) -> Shelf:

@@ -55,12 +55,12 @@ class WorkerTools:
     @property
     def tasks(self) -> Tasks:
         """What the courier has brought."""
-        return Tasks(self.settings.work / "tasks")
+        return Tasks.under(self.settings.work)
 
     @property
     def results(self) -> Results:
         """What the courier fetches."""
-        return Results(self.settings.work / "results")
+        return Results.under(self.settings.work)
 
     @property
     def state(self) -> CarriedState:

@@ -196,7 +196,7 @@ def run_worker(
 
     The unfinished task of an earlier process is resumed by itself.
     """
-    shared = SharedState(Results(settings.work / "results").has)
+    shared = SharedState(Results.under(settings.work).has)
     tools = WorkerTools(settings, agreement, log, shared, stop)
     health = HealthFile(settings.work)
     health.started()
