@@ -95,6 +95,9 @@ def test_sites_scale_numbers_to_predict_by_all_training_cases_together(federatio
     assert model.state == state
     scores = json.loads((federation.lab.last_model / "metrics.json").read_bytes())
     assert "mae" in json.dumps(scores)
+    page = next(federation.lab.folder.rglob("report.html")).read_text()
+    assert "<span>mae of the best model" in page
+    assert "validation mae by round" in page
 
 
 def test_one_site_learns_numbers_as_a_local_run_does(federation_of: Copy, tmp_path: Path) -> None:

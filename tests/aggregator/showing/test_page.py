@@ -10,8 +10,11 @@ import pytest
 
 from tests.aggregator.bench import Bench
 from tests.engine.experiments.cohorts import flat_study, solid_study
+from tests.engine.experiments.test_regression import glow_study
+from wardround.aggregator.rounds.selection import Scored
 from wardround.aggregator.showing.history import history_rows
 from wardround.aggregator.showing.page import NOT_SCORED, RunRecord, make_page, make_picture
+from wardround.engine.metrics import Summary
 from wardround.engine.study import Study
 from wardround.federation.protocol import MetricValue
 
@@ -78,3 +81,27 @@ def test_distances_have_the_unit_of_the_study_everywhere(tmp_path: Path, make: C
     assert {*re.findall(r"hd95[.a-z]* \(([a-z ]+)\)", text)} == {unit}
     assert f"validation hd95 ({unit}) by round" in text
     assert ("Distances are in pixels where images state no spacing" in text) == (unit != "mm")
+
+
+def test_of_a_regression_the_errors_come_first_and_no_class_is_looked_for(tmp_path: Path) -> None:
+    record = _record(tmp_path)
+    scores = {"mae": 4.25, "pearson": 0.93, "r2": 0.81, "test.mae": 5.5, "test.pearson": 0.9, "test.r2": 0.75}
+    measured = {name: MetricValue(value=value, count=9) for name, value in scores.items()}
+    rows = tuple(
+        row.model_copy(
+            update={
+                "metrics": measured,
+                "sites": {n: s.model_copy(update={"metrics": measured}) for n, s in row.sites.items()},
+            }
+        )
+        for row in record.rows
+    )
+    best = Scored("0" * 64, rows[0].round, {"north": Summary(value=4.25, count=9)})
+    numbers = RunRecord(record.plan, glow_study(), record.sites, record.results, rows, best)
+    text = make_page(numbers, make_picture(numbers)).render()
+    assert re.search(r'<div class="fact"><b>5\.5000?</b><span>mae, 9 test cases</span>', text)
+    assert re.search(r'<div class="fact"><b>4\.2500?</b><span>mae of the best model, 9 validation cases</span>', text)
+    assert "validation mae by round" in text
+    table = text[text.index("<h2>Test cases") : text.index("<h2>Validation cases")]
+    assert re.findall('scope="col">([^<]*)', table) == ["site", "cases", "mae", "pearson", "r2"]
+    assert "score of a class" not in text

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from tests.engine.experiments.cohorts import flat_study
+from tests.support.checkout import CHECKOUT
 from tests.support.commands import run_wardround
 from tests.support.images import write_table
+from tests.support.shared_data import shared_data
 from tests.support.studies import write_study
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import Folds, Truth, read_manifest
@@ -21,7 +23,7 @@ from wardround.engine.experiments.fit import RunResult
 from wardround.engine.experiments.prediction import write_predictions
 from wardround.engine.imaging import Image, write_image
 from wardround.engine.imaging.geometry import plain_geometry
-from wardround.engine.study import Study
+from wardround.engine.study import Study, load_study
 
 CASES = 24
 
@@ -166,3 +168,16 @@ def test_a_table_of_one_number_is_refused_before_anything_is_read_twice(tmp_path
     manifest = glow_cohort(tmp_path / "data", factor=0.0)
     with pytest.raises(InputError, match="the same number"):
         Survey.of(glow_study(), manifest, folds=Folds.ALL, device="cpu")
+
+
+@pytest.mark.slow
+@pytest.mark.shared_data
+def test_nuclei_of_real_micrographs_are_counted(tmp_path: Path) -> None:
+    study = load_study(CHECKOUT / "configs" / "nuclei_count" / "study.yaml")
+    bench = Workbench.open(
+        study, shared_data() / "nuclei" / "confocal_256.csv", tmp_path / "work", device="cpu", threads=1
+    )
+    found = fit(bench, tmp_path / "run").metrics.test
+    assert found is not None
+    assert found.values["r2"] > 0.7
+    assert found.values["mae"] < 6
