@@ -8,8 +8,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 # One thread per process: weights depend on the number of threads, and several processes share the cores.
 export OMP_NUM_THREADS ?= 1
 
-# Tests run in two processes, in the order of tests/conftest.py: the longest first, so that both end at about one time.
-TWO := -n 2 --dist loadgroup --no-loadscope-reorder
+# Tests run in two processes, whole files at a time, for what a file prepares is prepared once in each. Their order is
+# that of tests/conftest.py: the longest first, so that both end at about one time.
+TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-all bench mutation lint format wheel clean
 

@@ -1,4 +1,4 @@
-"""Two processes share the tests: whole files, and everything that shares the prepared federations in one of them."""
+"""What all tests share: their order, and how examples are sought."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, settings
 # How fast a machine is, or how busy, is no property of the code.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
-_TOGETHER = "end_to_end"
 _LONGEST_FIRST = ("end_to_end", "demo", "lab", "site_client", "aggregator", "federation", "experiments", "cli")
 """Folders whose files take minutes: begun last, one of them would keep one process busy while the other is done."""
 
@@ -22,11 +21,8 @@ def _length(item: pytest.Item) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what has fixtures in common, as `--dist loadgroup` wants it said, and begin with the longest."""
+    """Begin with the longest."""
     items.sort(key=_length)
-    for item in items:
-        group = _TOGETHER if _TOGETHER in item.path.parts else str(item.path.relative_to(Path(item.config.rootpath)))
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 from collections.abc import Callable
@@ -22,10 +23,12 @@ from tests.support.studies import SEGMENTATION, changed, study_of
 from wardround.aggregator.rounds.state import ExchangeFolder, StateFolder, SurveyFolder
 from wardround.aggregator.showing.status import read_status
 from wardround.aggregator.undo import undo_rounds
+from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.problems import InputError
 from wardround.engine.preprocessing.fitted import FittedState
 from wardround.engine.preprocessing.fitting import Fitting
 from wardround.engine.preprocessing.requests import CohortSummary, Request
+from wardround.engine.summaries import Moments
 from wardround.federation.protocol import CONCLUDE, STOPPED, Continuation, RefusalCode, Stage, task_key
 
 CT = study_of(
@@ -299,18 +302,27 @@ def of_kind(kind: str, **facts: object) -> Callable[[dict[str, Any]], object]:
     return in_parts(change)
 
 
+def far_away(part: Part) -> None:
+    """Moments of as many values that lie where no value can, after the step before."""
+    if part["summary"]["kind"] == "moments":
+        far = np.full(part["summary"]["count"], 1e9)
+        part["summary"] = json.loads(canonical_model(Moments.of(far)))
+
+
 LIES = {
     "no answer": (lambda body: body.pop("summary"), "none where they were"),
     "more cases than said": (lambda body: body["summary"].update(cases=10**6), "statistics of 1000000 cases"),
-    "fewer cases than said": (lambda body: body["summary"].update(cases=1), "part 1 is no extremes"),
+    "fewer cases than said": (lambda body: body["summary"].update(cases=1), "part 1 is no octaves"),
     "another request": (lambda body: body["summary"].update(request="0" * 64), "another request"),
     "a part too many": (lambda body: body["summary"]["parts"].append(body["summary"]["parts"][0]), "2 parts"),
     "negative cases": (in_parts(lambda part: part.update(cases=-1)), "malformed"),
-    "huge cases": (in_parts(lambda part: part.update(cases=10**30)), "part 1 is no extremes"),
-    "not a number": (of_kind("extremes", low=float("nan")), "malformed"),
-    "infinite": (of_kind("extremes", high=float("inf")), "malformed"),
-    "out of range": (of_kind("extremes", high=1e300), "beyond 1e+12"),
-    "upside down": (of_kind("extremes", low=5.0, high=1.0), "malformed"),
+    "huge cases": (in_parts(lambda part: part.update(cases=10**30)), "part 1 is no octaves"),
+    "other bins": (of_kind("octaves", counts=[1]), "malformed"),
+    "octaves of more values": (of_kind("octaves", counts=[2**62] + [0] * 4095), "more values"),
+    "not a number": (of_kind("histogram", low=float("nan")), "malformed"),
+    "infinite": (of_kind("histogram", high=float("inf")), "malformed"),
+    "upside down": (of_kind("histogram", low=5.0, high=1.0), "malformed"),
+    "beyond what was limited": (in_parts(far_away), "limited to others"),
     "other edges": (of_kind("histogram", low=-12345.0), "part 1 is no histogram"),
     "negative count": (of_kind("histogram", below=-1), "malformed"),
     "huge count": (of_kind("histogram", above=2**62), "more values"),

@@ -100,7 +100,6 @@ def _running(user: int, command: Sequence[str], log: Path) -> Iterator[subproces
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("lone")
 def test_a_run_of_two_users_gives_the_weights_of_one(federation: Federation, lone_undisturbed: str) -> None:
     site, work = federation.lab.site_file(SITE), federation.lab.work_folder(SITE)
     with ExitStack() as stack:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,16 +15,18 @@ from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.preprocessing.fitted import EMPTY, FittedState
 from wardround.engine.preprocessing.fitting import Fitting
 from wardround.engine.preprocessing.requests import (
-    AskExtremes,
     AskHistogram,
     AskMoments,
+    AskOctaves,
     CohortSummary,
     PartSummary,
     Range,
     Request,
 )
-from wardround.engine.summaries import Extremes
+from wardround.engine.summaries import Octaves
+from wardround.federation.declared import UndeclaredError
 from wardround.federation.protocol import Done, Missing, RefusalCode, Refused, Stage, Task, task_key
+from wardround.federation.surveyed import request_from_bytes
 from wardround.site_client.agreement.account import Account
 from wardround.site_client.courier.contribution import Contribution
 from wardround.site_client.events import Role
@@ -87,7 +90,7 @@ def test_all_questions_are_answered_each_once_and_a_round_of_training_follows(si
         done = until(site, courier, task, base, Done)
     assert outcome == fitted(site)
     asked = [call for call in engine.calls if call.startswith("summarise")]
-    assert asked == ["summarise extremes", "summarise histogram", "summarise moments"]
+    assert asked == ["summarise octaves", "summarise histogram", "summarise moments"]
     assert f"prepare {outcome.digest[:8]}" in engine.calls
     assert isinstance(done, Done)
     assert done.update is not None
@@ -116,14 +119,19 @@ def _with_moments(request: Request) -> Request:
 
 
 def _with_window(request: Request) -> Request:
-    window = AskHistogram(ranges=(Range(low=0, high=1),), bins=2)
-    return request.model_copy(update={"ask": window})
+    return request.model_copy(update={"ask": _bins(4096, 0, 1)})
+
+
+def _bins(bins: int, low: float, high: float) -> AskHistogram:
+    return AskHistogram(ranges=(Range(low=low, high=high),), bins=bins)
 
 
 OTHERS: dict[str, tuple[Callable[[Request], Request], int]] = {
     "another kind": (_with_moments, 1),
     "a histogram at once": (_with_window, 1),
     "other voxels": (lambda request: request.model_copy(update={"within": "nonzero"}), 1),
+    "fewer bins": (lambda request: request.model_copy(update={"ask": _bins(2, 0, 1)}), 2),
+    "a lens": (lambda request: request.model_copy(update={"ask": _bins(4096, 113.5, 114.3)}), 2),
     "another step": (lambda request: request.model_copy(update={"place": 1}), 1),
     "numbers to predict": (lambda request: request.model_copy(update={"place": None}), 1),
     "the first once more": (lambda request: request, 2),
@@ -145,9 +153,71 @@ def test_what_the_study_does_not_ask_is_refused_before_any_case_is_opened(site: 
     assert not [call for call in engine.calls if call.startswith("summarise")]
 
 
+def test_each_question_is_answered_in_one_wording_and_before_training_alone(site: Site) -> None:
+    with working_site(site, engine_with()) as courier:
+        cohort, asked = ready(site, courier).cohort, first_request(site)
+        until(site, courier, question(site, asked, cohort), canonical_model(asked), Done)
+        for end, expected in ((8.0, Done), (8.0, Done), (16.0, Refused)):
+            other = asked.model_copy(update={"ask": _bins(4096, 0, end)})
+            reply = until(site, courier, question(site, other, cohort, 2), canonical_model(other), expected)
+        assert isinstance(reply, Refused)
+        assert reply.code is RefusalCode.BEYOND_AGREEMENT
+        base = base_model()
+        task = site.task(Stage.TRAIN, 1, base, cohort).model_copy(update={"fitted": fitted(site)})
+        task = task.model_copy(update={"work_key": task_key(task, cohort)})
+        until(site, courier, task, base, Done)
+        late = asked.model_copy(
+            update={"place": 1, "ask": AskMoments(), "state": fitted(site).before(1), "within": "all"}
+        )
+        task = question(site, late, cohort, 3)
+        assert refusal(site, courier, site.sealed(task, canonical_model(late))) is RefusalCode.BEYOND_AGREEMENT
+
+
+def test_what_is_longer_than_any_question_is_not_read(site: Site) -> None:
+    content = b'{"place":0' + b" " * 2**20 + b"}"
+    with working_site(site, engine_with()) as courier:
+        task = site.task(Stage.SURVEY, 0, content, ready(site, courier).cohort)
+        assert refusal(site, courier, site.sealed(task, content)) is RefusalCode.BEYOND_AGREEMENT
+    assert not list((site.settings.work / "tasks").glob("*"))
+    with pytest.raises(UndeclaredError, match="longer"):
+        request_from_bytes(content)
+
+
+@pytest.mark.parametrize("stage", [Stage.TRAIN, Stage.EVALUATE])
+def test_a_round_has_one_exchange(site: Site, stage: Stage) -> None:
+    base = base_model()
+    with working_site(site, engine_with()) as courier:
+        cohort = ready(site, courier).cohort
+        task = site.task(stage, 1, base, cohort).model_copy(update={"fitted": fitted(site), "exchange": 2})
+        task = task.model_copy(update={"work_key": task_key(task, cohort)})
+        assert refusal(site, courier, site.sealed(task, base)) is RefusalCode.BEYOND_AGREEMENT
+
+
+def _state(**changes: object) -> dict[str, object]:
+    return {"cases": 6, "steps": [], "truth": [], "format": 1} | changes
+
+
+WINDOW, SCALE = {"kind": "window", "low": 0.0, "high": 1.0}, {"kind": "scale", "mean": 0.0, "deviation": 1.0}
+ABSURD = {
+    "a scale for a window": ({"place": 0, "channels": [SCALE]}, {"place": 1, "channels": [SCALE]}),
+    "two windows": ({"place": 0, "channels": [WINDOW, WINDOW]}, {"place": 1, "channels": [SCALE]}),
+    "a window beyond all": ({"place": 0, "channels": [WINDOW | {"high": 1e200}]}, {"place": 1, "channels": [SCALE]}),
+    "no spread": ({"place": 0, "channels": [WINDOW]}, {"place": 1, "channels": [SCALE | {"deviation": 5e-324}]}),
+}
+
+
+@pytest.mark.parametrize("name", ABSURD)
+def test_a_state_that_no_cases_give_is_refused_before_the_model_is_kept(site: Site, name: str) -> None:
+    state, base = FittedState.model_validate_json(json.dumps(_state(steps=ABSURD[name]))), base_model()
+    with working_site(site, engine_with()) as courier:
+        cohort = ready(site, courier).cohort
+        task = site.task(Stage.TRAIN, 1, base, cohort).model_copy(update={"fitted": state})
+        assert refusal(site, courier, site.sealed(task, base)) is RefusalCode.MALFORMED
+
+
 def test_a_study_that_fits_nothing_is_never_surveyed(tmp_path: Path) -> None:
     site = build_site(tmp_path / "site")
-    request = Request(place=0, parts=1, ask=AskExtremes())
+    request = Request(place=0, parts=1, ask=AskOctaves())
     with working_site(site, engine_with()) as courier:
         task = question(site, request, ready(site, courier).cohort)
         code = refusal(site, courier, site.sealed(task, canonical_model(request)))
@@ -178,13 +248,13 @@ def test_training_with_a_state_that_the_study_does_not_fit_is_refused(tmp_path: 
         assert refusal(plain, courier, plain.sealed(task, base)) is RefusalCode.MALFORMED
 
 
-def _narrower(summary: CohortSummary) -> CohortSummary:
-    part = PartSummary(cases=6, summary=Extremes(count=6, low=-1e13, high=1.0))
+def _crowded(summary: CohortSummary) -> CohortSummary:
+    part = PartSummary(cases=6, summary=Octaves(counts=(2**60, *[0] * 4095)))
     return summary.model_copy(update={"parts": (part,)})
 
 
 FORGED: dict[str, Callable[[CohortSummary], CohortSummary]] = {
-    "values that no scanner gives": _narrower,
+    "more values than cases have": _crowded,
     "fewer cases": lambda summary: summary.model_copy(update={"cases": 5}),
     "another request": lambda summary: summary.model_copy(update={"request": "0" * 64}),
     "two parts": lambda summary: summary.model_copy(update={"parts": summary.parts * 2}),

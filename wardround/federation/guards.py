@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -40,6 +41,11 @@ class Schema:
     """What a set of tensors must look like, by name."""
 
     tensors: Mapping[str, TensorSpec]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all numbers."""
+        return sum(math.prod(spec.shape) * np.dtype(spec.dtype).itemsize for spec in self.tensors.values())
 
 
 def describe(arrays: Mapping[str, np.ndarray]) -> Schema:

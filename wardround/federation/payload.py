@@ -60,8 +60,7 @@ class Room:
     def of(cls, schema: Schema) -> Room:
         """For tensors of a schema, and as many again, so that what is not of the schema can be told more exactly."""
         names = sum(len(name) + _ENTRY_BYTES for name in schema.tensors)
-        sizes = (math.prod(spec.shape) * np.dtype(spec.dtype).itemsize for spec in schema.tensors.values())
-        return cls(_SPARE + 2 * len(schema.tensors), _SPARE * _ENTRY_BYTES + 2 * names, _SPARE + 2 * sum(sizes))
+        return cls(_SPARE + 2 * len(schema.tensors), _SPARE * _ENTRY_BYTES + 2 * names, _SPARE + 2 * schema.size)
 
     @property
     def marks(self) -> Mapping[bytes, int]:

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from pydantic import ValidationError
 
-from wardround.engine.preprocessing.fitted import FittedState, fitted_places
+from wardround.engine.preprocessing.fitted import ChannelState, FittedState, Scale, Window, fitted_places
 from wardround.engine.preprocessing.requests import CohortSummary, PartSummary, Request
 from wardround.engine.study import Study
-from wardround.engine.summaries import Extremes, Histogram, Moments
+from wardround.engine.summaries import Histogram, Moments, Octaves
 from wardround.engine.targets import target_of
 from wardround.federation.declared import UndeclaredError
 
 _LARGEST = 1e12
 """No scanner gives such a value, and no table that is meant."""
+_LEAST_DEVIATION = 1e-12
+"""Below it, what is divided by a deviation is no number any more."""
+MAX_REQUEST_BYTES = 2**20
+"""A question has a range and a state for each channel; that of a study of most inputs and steps is a tenth of this."""
 _MOST_VALUES = 2**40
 """Values of one case: an image of ten thousand voxels each way has fewer."""
 
@@ -31,10 +36,32 @@ def check_state(study: Study, state: FittedState) -> None:
         raise UndeclaredError("a fitted state that is not of this study's channels")
     if len(state.truth) != target_of(study).numbers_to_scale(study):
         raise UndeclaredError("a fitted state that is not of this study's numbers")
+    _check_values(study, state)
+
+
+def _check_values(study: Study, state: FittedState) -> None:
+    """Of the steps that a state has: what each can have learned, in numbers that cases can have."""
+    from wardround.engine.preprocessing.fitting import is_of
+
+    if not all(is_of(study, step) for step in state.steps):
+        raise UndeclaredError("a fitted state of other kinds than this study's steps learn")
+    learned: list[ChannelState] = [*(channel for step in state.steps for channel in step.channels), *state.truth]
+    for one in learned:
+        _check_learned(one)
+
+
+def _check_learned(one: ChannelState) -> None:
+    numbers = (one.low, one.high) if isinstance(one, Window) else (one.mean, one.deviation)
+    if any(abs(number) > _LARGEST for number in numbers):
+        raise UndeclaredError(f"a fitted state with values beyond {_LARGEST:g}")
+    if isinstance(one, Scale) and one.deviation < _LEAST_DEVIATION:
+        raise UndeclaredError(f"a fitted state with a deviation below {_LEAST_DEVIATION:g}")
 
 
 def request_from_bytes(content: bytes) -> Request:
     """The request that came with a task. Raises `UndeclaredError` for anything else."""
+    if len(content) > MAX_REQUEST_BYTES:
+        raise UndeclaredError("what came with the task is longer than any request")
     try:
         return Request.model_validate_json(content)
     except ValidationError:
@@ -50,6 +77,7 @@ def check_request(study: Study, request: Request, exchange: int) -> None:
         raise UndeclaredError(f"question {exchange}, where the study fits in {len(expected)}")
     if not expected[exchange - 1].admits(request):
         raise UndeclaredError(f"question {exchange} is not what the study fits then")
+    _check_values(study, request.state)
 
 
 def check_summary(request: Request, summary: CohortSummary, train_cases: int) -> None:
@@ -60,22 +88,37 @@ def check_summary(request: Request, summary: CohortSummary, train_cases: int) ->
         raise UndeclaredError(f"the statistics: {error}") from None
     if summary.cases != train_cases:
         raise UndeclaredError(f"statistics of {summary.cases} cases, where there are {train_cases} to train on")
-    for part in summary.parts:
+    for index, part in enumerate(summary.parts):
         _check_part(part)
+        _check_moments(request, part, index)
 
 
 def _check_part(part: PartSummary) -> None:
     summary = part.summary
-    if isinstance(summary, Histogram | Moments) and summary.count > part.cases * _MOST_VALUES:
+    if isinstance(summary, Histogram | Moments | Octaves) and summary.count > part.cases * _MOST_VALUES:
         raise UndeclaredError("statistics of more values than so many cases have")
     if not all(abs(value) <= _LARGEST for value in _magnitudes(summary)):
         raise UndeclaredError(f"statistics of values beyond {_LARGEST:g}")
 
 
+def _check_moments(request: Request, part: PartSummary, index: int) -> None:
+    """Each case has each number to predict once; and what a step before has limited lies where it was limited to."""
+    moments, place = part.summary, request.place
+    if not isinstance(moments, Moments) or not moments.count:
+        return
+    if place is None and moments.count != part.cases:
+        raise UndeclaredError(f"{moments.count} numbers of {part.cases} cases")
+    limits = request.state.of(place - 1) if place else None
+    window = limits.channels[index] if limits is not None else None
+    if isinstance(window, Window):
+        # Voxels are float32; and steps within nonzero ones leave the others at zero, which need not lie in the window.
+        low, high = (float(np.float32(end)) for end in (window.low, window.high))
+        if not min(low, 0) <= moments.mean <= max(high, 0):
+            raise UndeclaredError("a mean of values that were limited to others")
+
+
 def _magnitudes(summary: object) -> tuple[float, ...]:
     """The numbers of a summary that are values, not counts of them."""
-    if isinstance(summary, Extremes):
-        return tuple(value for value in (summary.low, summary.high) if value is not None)
     if isinstance(summary, Moments) and summary.count:
         try:
             return summary.mean, math.sqrt(float(summary.squares.fraction / summary.count))

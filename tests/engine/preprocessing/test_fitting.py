@@ -18,7 +18,7 @@ from wardround.engine.imaging.image import Geometry, Image
 from wardround.engine.preprocessing import Pipeline, Sample
 from wardround.engine.preprocessing.fitted import EMPTY, FittedState, Scale, StepState, Window
 from wardround.engine.preprocessing.fitting import Fitting, fitted_places, merged, summarise_case
-from wardround.engine.preprocessing.requests import CohortSummary, Request
+from wardround.engine.preprocessing.requests import AskHistogram, CohortSummary, Request
 from wardround.engine.study import Study
 
 SHAPE = (6, 7, 8)
@@ -63,6 +63,12 @@ def _chosen(within: str, sample: Sample, channel: int) -> np.ndarray:
     return {"all": values.ravel(), "nonzero": values[values != 0], "foreground": values[label > 0]}[within]
 
 
+def _bin_width(request: Request, channel: int) -> float:
+    assert isinstance(request.ask, AskHistogram)
+    ends = request.ask.ranges[channel]
+    return (ends.high - ends.low) / request.ask.bins
+
+
 @pytest.mark.parametrize("within", ["all", "nonzero", "foreground"])
 def test_it_learns_what_numpy_finds_in_all_voxels_together(within: str) -> None:
     study, samples = _study(within), _samples()
@@ -73,13 +79,13 @@ def test_it_learns_what_numpy_finds_in_all_voxels_together(within: str) -> None:
         window, scale = (step.channels[channel] for step in state.steps)
         assert isinstance(window, Window)
         assert isinstance(scale, Scale)
-        bin_width = (pooled.max() - pooled.min()) / 4096
+        bin_width = _bin_width(asked[1][0], channel)
         assert window.low == pytest.approx(np.percentile(pooled, 5), abs=bin_width)
         assert window.high == pytest.approx(np.percentile(pooled, 95), abs=bin_width)
         clipped = np.clip(pooled.astype(np.float32), window.low, window.high)
         assert scale.mean == pytest.approx(clipped.mean(dtype=np.float64), rel=1e-12)
         assert scale.deviation == pytest.approx(clipped.std(dtype=np.float64), rel=1e-12)
-    assert [request.ask.kind for request, _ in asked] == ["extremes", "histogram", "moments"]
+    assert [request.ask.kind for request, _ in asked] == ["octaves", "histogram", "moments"]
     assert len(Fitting(study).described) == len(asked)
 
 
@@ -168,8 +174,41 @@ def test_the_fewest_cases_behind_a_number_are_told() -> None:
 
 def test_images_without_contrast_are_told_by_their_channel() -> None:
     flat = [Sample(Image(np.full((2, *SHAPE), 3, np.float32), GRID), sample.label) for sample in _samples(2)]
-    with pytest.raises(InputError, match=r"channel CT: .* no contrast .*the value 3 everywhere"):
+    with pytest.raises(InputError, match=r"channel CT: .* no contrast .*at the percentiles"):
         _fit(_study(), flat)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    middle=st.floats(-2e4, 2e4),
+    spread=st.floats(20, 1e4),
+    far=st.lists(st.sampled_from([1e6, -1e6, 1e9, -1e9, 1e30, -3e38, 1e-30]), max_size=3),
+    seed=st.integers(0, 99),
+)
+def test_no_value_however_far_blurs_the_percentiles_of_the_others(
+    middle: float, spread: float, far: list[float], seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    samples = [
+        Sample(Image(random.normal(middle, spread, (1, 12, 13, 14)).astype(np.float32), GRID), None) for _ in range(3)
+    ]
+    for place, value in enumerate(far):
+        samples[place % 3].image.data[0, place, 0, 0] = value
+    steps = [{"cohort_clip": {"within": "all", "percentiles": [1, 99]}}]
+    state, _ = _fit(study_of(changed(SEGMENTATION, preprocessing=steps)), samples)
+    (window,) = state.steps[0].channels
+    assert isinstance(window, Window)
+    pooled = np.concatenate([sample.image.data.ravel() for sample in samples]).astype(np.float64)
+    expected = np.percentile(pooled, [1, 99])
+    assert (window.low, window.high) == pytest.approx(tuple(expected), abs=0.002 * (expected[1] - expected[0]) + 8)
+
+
+def test_where_almost_all_is_one_value_there_is_no_window() -> None:
+    sparse = [Sample(Image(np.zeros((1, 20, 20, 20), np.float32), GRID), None) for _ in range(2)]
+    sparse[0].image.data[0, :2, :2, :2] = 500
+    steps = [{"cohort_clip": {"within": "all", "percentiles": [0.5, 99.5]}}]
+    with pytest.raises(InputError, match="no contrast"):
+        _fit(study_of(changed(SEGMENTATION, preprocessing=steps)), sparse)
 
 
 def test_a_case_without_a_mask_has_no_foreground() -> None:
@@ -186,7 +225,7 @@ def _spoiled(answer: CohortSummary, other: CohortSummary) -> dict[str, CohortSum
         "a channel less": answer.model_copy(update={"parts": answer.parts[:1]}),
         "another kind": answer.model_copy(update={"parts": (other.parts[0], part)}),
         "more cases than there are": answer.model_copy(update={"cases": 1}),
-        "a part of more cases": answer.model_copy(update={"parts": (part.model_copy(update={"cases": 4}), part)}),
+        "a part of more cases": answer.model_copy(update={"parts": (part.model_copy(update={"cases": 6}), part)}),
     }
 
 

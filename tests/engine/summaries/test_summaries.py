@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Callable
 from fractions import Fraction
@@ -17,7 +18,8 @@ from hypothesis.extra import numpy as arrays
 from pydantic import TypeAdapter, ValidationError
 
 from wardround.engine.basics.canonical import canonical_json, canonical_model
-from wardround.engine.summaries import Confusion, Counts, Extremes, Histogram, Moments, Summary
+from wardround.engine.summaries import Confusion, Counts, Extremes, Histogram, Moments, Octaves, Summary
+from wardround.engine.summaries.octaves import OCTAVE_BINS, is_edge
 
 SUMMARY: TypeAdapter[Any] = TypeAdapter(Summary)
 CLASSES, LOW, HIGH, BINS = 3, -100.0, 100.0, 16
@@ -43,6 +45,7 @@ KINDS: dict[str, tuple[Callable[[np.ndarray], Any], st.SearchStrategy[np.ndarray
     "extremes": (Extremes.of, FLOATS),
     "told extremes": (lambda values: Extremes.of(values).told(5), FLOATS),
     "histogram": (_histogram, FLOATS),
+    "octaves": (Octaves.of, FLOATS),
     "confusion": (_confusion, INDICES),
 }
 
@@ -116,6 +119,46 @@ def test_what_lies_outside_the_bins_counts_at_their_ends(values: np.ndarray) -> 
         assert found.quantile(0.5) == HIGH
 
 
+ANY = arrays.arrays(np.float32, st.integers(1, 40), elements=st.floats(width=32, allow_nan=False, allow_infinity=False))
+
+
+def _bin_of(value: float) -> tuple[float, float]:
+    """The slow way: by powers of two, and eighths of them."""
+    size = abs(value)
+    power = max(math.floor(math.log2(size)) if size else -127, -127)
+    first, step = (0.0, 2.0**-129) if power == -127 else (2.0**power, 2.0**power / 8)
+    low = first + math.floor((size - first) / step) * step
+    return (low, low + step) if value > 0 or not size else (-low - step, -low)
+
+
+@given(ANY, st.floats(0, 1))
+def test_octaves_hold_both_neighbours_of_a_quantile_between_edges_of_their_bins(
+    values: np.ndarray, share: float
+) -> None:
+    low, high = Octaves.of(values).around(share)
+    ordered = np.sort(values).astype(np.float64)
+    before = ordered[math.floor(share * (len(ordered) - 1))]
+    after = ordered[min(math.floor(share * (len(ordered) - 1)) + 1, len(ordered) - 1)]
+    assert low <= before <= after <= high
+    assert is_edge(low)
+    assert is_edge(high)
+    # Negative bins begin and end one float32 beside the powers of two.
+    largest = float(np.finfo(np.float32).max)
+    assert low == pytest.approx(max(_bin_of(before)[0], -largest), rel=3e-7, abs=1e-44)
+    assert high == pytest.approx(min(_bin_of(after)[1], largest), rel=3e-7, abs=1e-44)
+
+
+@given(ANY)
+def test_each_value_counts_once(values: np.ndarray) -> None:
+    found = Octaves.of(values)
+    assert (found.count, len(found.counts)) == (values.size, OCTAVE_BINS)
+
+
+@pytest.mark.parametrize("value", [3.1, 0.1, 1e39, -1e300, 5e-324, 1.0000001])
+def test_what_no_bin_begins_or_ends_with_is_no_edge(value: float) -> None:
+    assert not is_edge(value)
+
+
 def test_extremes_of_few_are_not_told() -> None:
     four, five = Extremes.of(np.arange(4.0)), Extremes.of(np.arange(10.0, 15))
     assert (four.told(5).low, four.told(5).count) == (None, 4)
@@ -183,6 +226,8 @@ _ZERO = {"numerator": 0, "places": 0}
         {"kind": "extremes", "count": 1, "low": 2},
         {"kind": "extremes", "count": 1, "least": 2, "low": 1, "high": 2},
         {"kind": "extremes", "count": 1, "low": "Infinity", "high": "Infinity"},
+        {"kind": "octaves", "counts": [1]},
+        {"kind": "octaves", "counts": [0] * 4095 + [-1]},
         {"kind": "moments", "note": "free text"},
         {"kind": "median"},
     ],
@@ -194,7 +239,9 @@ def test_json_that_no_values_can_have_given_is_refused(content: Any) -> None:
 
 
 @pytest.mark.parametrize("values", [np.array([np.nan]), np.array([np.inf], dtype=np.float32)], ids=["nan", "inf"])
-@pytest.mark.parametrize("make", [Moments.of, Extremes.of, _histogram], ids=["moments", "extremes", "histogram"])
+@pytest.mark.parametrize(
+    "make", [Moments.of, Extremes.of, Octaves.of, _histogram], ids=["moments", "extremes", "octaves", "histogram"]
+)
 def test_values_that_are_no_numbers_are_refused(make: Callable[[np.ndarray], Any], values: np.ndarray) -> None:
     with pytest.raises(ValueError, match="finite"):
         make(values)

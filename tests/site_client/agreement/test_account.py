@@ -91,6 +91,29 @@ def test_other_fitted_values_use_the_allowance_each_time_they_change(tmp_path: P
         account.check(missing, ALLOWANCE)
 
 
+def test_one_model_with_other_fitted_values_is_another_for_the_test_cases(tmp_path: Path) -> None:
+    plan = a_plan(rounds=1)
+    account = Account(tmp_path, plan)
+    account.take(a_task(plan, Stage.TRAIN, 1, 1).model_copy(update={"fitted": fitted_to(1.0)}), ALLOWANCE)
+    final = a_task(plan, Stage.EVALUATE, 2, 2)
+    first, other = (final.model_copy(update={"fitted": fitted_to(spread)}) for spread in (1.0, 2.0))
+    account.take(first, ALLOWANCE)
+    account.check(first, ALLOWANCE)
+    with pytest.raises(Refusal) as caught:
+        account.check(other, ALLOWANCE)
+    assert caught.value.code is RefusalCode.TEST_ALREADY_SCORED
+
+
+def test_ends_without_end_do_not_grow_the_account(tmp_path: Path) -> None:
+    plan = a_plan()
+    account = Account(tmp_path, plan)
+    ends = [a_task(plan, Stage.CONCLUDE, number % 2 + 1, 1) for number in range(300)]
+    news = [account.conclude(task) for task in ends]
+    assert 100 <= sum(news) <= 110
+    assert news[:4] == [True] * 4
+    assert not any(news[-100:])
+
+
 # -- at the courier, as a stranger with the coordinator's key would try it
 
 

@@ -16,19 +16,27 @@ from tests.site_client.test_round import ask, ready, until
 from tests.support.studies import SEGMENTATION, study_of
 from wardround.engine.experiments.models import load_model, write_weights
 from wardround.engine.networks import build_network
+from wardround.engine.preprocessing.fitted import FittedState, Scale
+from wardround.engine.preprocessing.requests import CohortSummary, PartSummary
+from wardround.engine.summaries import Moments
 from wardround.engine.training.weights import copy_weights
 from wardround.federation.endings import EndReason
+from wardround.federation.envelope import Envelope
 from wardround.federation.event_log import read_entries
 from wardround.federation.identities import fingerprint
 from wardround.federation.payload import pack, payload_digest
 from wardround.federation.protocol import Done, Stage, Task
 from wardround.site_client.agreement.agreement import Agreement
+from wardround.site_client.between.folders import WorkResult
 from wardround.site_client.courier import kept_model
 from wardround.site_client.courier.contribution import Contribution
+from wardround.site_client.courier.guard import Outgoing
 from wardround.site_client.courier.handler import Courier
 from wardround.site_client.courier.kept_model import KeptModel, header_of, weights_file
 from wardround.site_client.courier.own_report import write_own_report
 from wardround.site_client.events import Event, Role, log_path
+
+FITTED = FittedState(cases=3, truth=(Scale(mean=1.0, deviation=2.0),))
 
 
 @pytest.fixture
@@ -196,6 +204,19 @@ def test_a_model_of_another_plan_makes_way(site: Site) -> None:
     card = kept.card()
     assert card is not None
     assert card.plan == longer.digest
+    # The two plans take turns: each time the folder beside holds the other's last model.
+    kept.keep(agreement, payload_digest(base_model(3)), 2, base_model(3), FITTED)
+    kept.keep(other, payload_digest(base_model(4)), 2, base_model(4))
+    assert json.loads((aside / "metrics.json").read_text())["model"] == payload_digest(base_model(3))
+    assert (aside / "preprocessing.json").exists()
+    assert not (kept.folder / "preprocessing.json").exists()
+
+
+def test_values_that_a_study_does_not_fit_do_not_stay_beside_its_model(site: Site) -> None:
+    kept = KeptModel(site.settings.work)
+    kept.keep(site.agreement, payload_digest(base_model()), 1, base_model(), FITTED)
+    kept.keep(site.agreement, payload_digest(base_model(2)), 2, base_model(2))
+    assert not (kept.folder / "preprocessing.json").exists()
 
 
 def test_a_half_written_folder_is_no_model(site: Site) -> None:
@@ -204,6 +225,37 @@ def test_a_half_written_folder_is_no_model(site: Site) -> None:
     (kept.folder / "model.safetensors").unlink()
     assert kept.card() is None
     assert kept.keep(site.agreement, payload_digest(model), 1, model)
+
+
+def test_the_hospitals_page_tells_all_that_left(site: Site) -> None:
+    """Statistics of cases are no scores, and what a strategy sends beside the weights is told in its own words."""
+    contribution, task = (
+        Contribution(site.settings.work, site.agreement.plan.digest),
+        site.task(Stage.TRAIN, 1, b"", "0"),
+    )
+    result = WorkResult(update="1" * 64, train_cases=9, loss=0.5, metrics={}, seconds=1)
+    reply = Done(site="north", work_key="2" * 64, update="1" * 64, train_cases=9, loss=0.5, metrics={}, seconds=1)
+    outgoing = Outgoing(reply, b"", (), ("model weights", "the control variate"))
+    contribution.add(task, result, outgoing, Envelope(b"", b"", b""), 7)
+    summary = CohortSummary(request="3" * 64, cases=9, parts=(PartSummary(cases=9, summary=Moments()),))
+    surveyed = reply.model_copy(update={"work_key": "4" * 64, "update": None, "loss": None, "summary": summary})
+    early = task.model_copy(update={"stage": Stage.SURVEY, "round": 0})
+    contribution.add(early, result, Outgoing(surveyed, b"", ()), Envelope(b"", b"", b""), 7)
+    write_own_report(site.settings, site.agreement)
+    page = (site.settings.work / "report.html").read_text()
+    told = re.sub(r"\s+", " ", page[page.index("What left") :])
+    assert "the control variate" in told
+    assert "Scores of all validation cases" not in told
+    assert "tatistics of training cases" in told
+    assert _data(site)["left"] == sorted(
+        [
+            "model weights",
+            "number of training cases",
+            "statistics of training cases",
+            "the control variate",
+            "training loss",
+        ]
+    )
 
 
 def test_what_left_is_noted_for_each_piece_of_work(site: Site) -> None:

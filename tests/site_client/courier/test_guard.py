@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from tests.site_client.support import a_study, base_model
+from tests.support.studies import REGRESSION, study_of
 from wardround.federation.payload import pack, payload_digest
 from wardround.federation.protocol import MetricValue, RefusalCode, Stage, Task
 from wardround.site_client.agreement.agreement import Refusal
-from wardround.site_client.agreement.settings import Policy
+from wardround.site_client.agreement.settings import Policy, fewest_scored
 from wardround.site_client.between.folders import WorkResult
 from wardround.site_client.between.socket import CohortReport
 from wardround.site_client.courier.guard import ReplyGuard
@@ -93,6 +94,17 @@ def test_metrics_of_few_cases_stay_and_are_named_in_the_log() -> None:
     outgoing = _guard(minimum_validation_cases=3).release(_task(), _result(update, metrics), update, BASE)
     assert set(outgoing.reply.metrics) == {"dice", "loss"}
     assert outgoing.withheld == ("dice.inner",)
+
+
+def test_errors_of_numbers_are_of_as_many_cases_as_a_model() -> None:
+    """Of two cases, a model that says one number tells both: their errors and their squares are two equations."""
+    update, study = pack(GOOD), study_of(REGRESSION)
+    few, many = MetricValue(value=57.25, count=6), MetricValue(value=57.25, count=7)
+    for found, leaves in ((few, set()), (many, {"mae"})):
+        guard = ReplyGuard(study, Policy.model_validate({"schema": 1, "minimum_train_cases": 7}), "north")
+        outgoing = guard.release(_task(), _result(update, {"mae": found}), update, BASE)
+        assert set(outgoing.reply.metrics) == leaves
+    assert fewest_scored(Policy.model_validate({"schema": 1, "minimum_train_cases": 7}), a_study()) == 2
 
 
 def test_the_policy_decides_which_metrics_leave() -> None:

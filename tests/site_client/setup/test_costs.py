@@ -41,7 +41,7 @@ def test_hours_line_and_disk_stand_before_the_question(
 
     monkeypatch.setattr("typer.confirm", confirm)
     assert _accept(site) == ExitCode.INCOMPLETE
-    for part in ("Time         about", "cases", "Line         about", "Disk         about", "Privacy", "coordinator"):
+    for part in ("Time         about", "cases", "Network      about", "Disk         about", "Privacy", "coordinator"):
         assert part in asked[0]
     assert not site.settings.accepted.exists()
 
@@ -65,9 +65,21 @@ def test_for_programs_nothing_is_accepted_without_yes(site: Site, capsys: pytest
 
 def test_cases_that_cannot_be_used_leave_the_line_known(site: Site) -> None:
     costs = measure(site.settings, site_study(site), site.invitation.plan)
-    assert costs.model is not None
+    assert costs.down is not None
     assert costs.seconds is None
     assert "Time         cannot be told: there is no such table" in "\n".join(costs.lines())
+
+
+def test_what_a_strategy_sends_beside_the_weights_is_counted(tmp_path: Path) -> None:
+    plain, other = (build_site(tmp_path / name, strategy=name) for name in ("fedavg", "scaffold"))
+    weights, more = (measure(each.settings, site_study(each), each.invitation.plan) for each in (plain, other))
+    plan = other.invitation.plan
+    assert (weights.down, weights.up) == (weights.up, weights.down)
+    assert weights.down is not None
+    assert more.down is not None
+    assert more.up is not None
+    assert 1.5 * weights.down < more.down <= 2 * weights.down
+    assert more.moved == plan.rounds * (more.down + more.up) + more.down
 
 
 def test_test_cases_and_rounds_without_scores_take_less_time(site: Site) -> None:
@@ -82,11 +94,11 @@ def test_test_cases_and_rounds_without_scores_take_less_time(site: Site) -> None
 
 
 def test_the_words_are_honest() -> None:
-    costs = Costs(10**9, 7 * 10**9, 5 * 10**9, 3.2 * 3600, (80, 10, 10))
+    costs = Costs(10**9, 10**9, 7 * 10**9, 5 * 10**9, 3.2 * 3600, (80, 10, 10))
     time, line, disk = costs.lines()
     assert "about 3.2 h" in time
     assert "as measured just now" in time
-    assert line == "Line         about 1 GB down and 1 GB up in each round, 7 GB in all"
+    assert line == "Network      about 1 GB down and 1 GB up in each round, 7 GB in all"
     assert "about 5 GB" in disk
     assert "about 3 s of" in replace(costs, seconds=3.0).lines()[0]
 

@@ -12,21 +12,25 @@ from wardround.engine.basics.problems import InputError
 from wardround.engine.imaging.image import Image
 from wardround.engine.parts.preprocessing.fitted import CohortClip, CohortNormalize, Within
 from wardround.engine.preprocessing.fitted import ChannelState, Scale, Window
-from wardround.engine.preprocessing.requests import Ask, AskExtremes, AskHistogram, AskKind, AskMoments, Range
+from wardround.engine.preprocessing.requests import BINS, Ask, AskHistogram, AskKind, AskMoments, AskOctaves, Range
 from wardround.engine.preprocessing.sample import Sample, Step
-from wardround.engine.summaries import Extremes, Histogram, Moments, Summary
+from wardround.engine.summaries import Histogram, Moments, Octaves, Summary
 
-_BINS = 4096
-"""Of a histogram: a Hounsfield unit each, over the twelve bits that most scanners give."""
+_FEWEST_BINS = 16
+"""A window of fewer bins cannot be told from one value: a percentile is known to about a bin."""
 _VOXELS: dict[Within, str] = {"all": "voxel", "nonzero": "nonzero voxel", "foreground": "voxel of a class"}
 
 
 class CohortClipStep:
-    """Learns two percentiles of each channel, in two passes: the range of the values, and how often each occurs."""
+    """Learns two percentiles of each channel, in two passes: between which bins of octaves they lie, and where there.
+
+    So a value that is far from all others, of a defect or of one hospital that tells nonsense, takes nothing from the
+    sharpness with which the others are seen.
+    """
 
     version = 1
     learns: type[ChannelState] = Window
-    asks: tuple[AskKind, ...] = (AskExtremes, AskHistogram)
+    asks: tuple[AskKind, ...] = (AskOctaves, AskHistogram)
 
     def __init__(self, parameters: CohortClip) -> None:
         self._within = parameters.within
@@ -35,17 +39,24 @@ class CohortClipStep:
     def next(self, answers: Sequence[Sequence[Summary]], inputs: Sequence[str]) -> Ask | tuple[ChannelState, ...]:
         """The next question, or the windows. Raises `InputError` for a channel without contrast."""
         if not answers:
-            return AskExtremes()
+            return AskOctaves()
         if len(answers) == 1:
-            found = [_range(summary, name, self._within) for summary, name in zip(answers[0], inputs, strict=True)]
-            return AskHistogram(ranges=tuple(found), bins=_BINS)
+            found = [self._range(summary, name) for summary, name in zip(answers[0], inputs, strict=True)]
+            return AskHistogram(ranges=tuple(found), bins=BINS)
         return tuple(self._window(summary, name) for summary, name in zip(answers[1], inputs, strict=True))
+
+    def _range(self, summary: Summary, name: str) -> Range:
+        assert isinstance(summary, Octaves)
+        if not summary.count:
+            raise _without_voxels(name, self._within)
+        ends = [summary.around(share) for share in self._shares]
+        return Range(low=ends[0][0], high=ends[1][1])
 
     def _window(self, summary: Summary, name: str) -> Window:
         assert isinstance(summary, Histogram)
         low, high = (summary.quantile(share) for share in self._shares)
-        if low >= high:
-            raise _without_contrast(name, f"{low:g} at both percentiles")
+        if high - low < _FEWEST_BINS * summary.width:
+            raise _without_contrast(name, f"{low:g} and {high:g} at the percentiles, among values of that size")
         return Window(low=low, high=high)
 
     def fitted(self, channels: Sequence[ChannelState]) -> Step:
@@ -118,15 +129,6 @@ class _Normalizing:
                 if self._within == "nonzero":
                     part[found == 0] = 0
         return replace(sample, image=Image(out, sample.image.geometry))
-
-
-def _range(summary: Summary, name: str, within: Within) -> Range:
-    assert isinstance(summary, Extremes)
-    if summary.low is None or summary.high is None:
-        raise _without_voxels(name, within)
-    if summary.low >= summary.high:
-        raise _without_contrast(name, f"the value {summary.low:g} everywhere")
-    return Range(low=summary.low, high=summary.high)
 
 
 def _without_voxels(name: str, within: Within) -> InputError:

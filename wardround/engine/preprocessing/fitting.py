@@ -13,10 +13,11 @@ from wardround.engine.parts.preprocessing.fitted import FittedParameters, Within
 from wardround.engine.preprocessing.fitted import EMPTY, ChannelState, FittedState, Scale, StepState
 from wardround.engine.preprocessing.fitted import fitted_places as fitted_places
 from wardround.engine.preprocessing.pipeline import Pipeline
-from wardround.engine.preprocessing.requests import Ask, AskKind, AskMoments, CohortSummary, Request
+from wardround.engine.preprocessing.requests import BINS, Ask, AskHistogram, AskKind, AskMoments, CohortSummary, Request
 from wardround.engine.preprocessing.sample import FittableStep, Sample, naming_step
 from wardround.engine.study import Study
 from wardround.engine.summaries import Moments
+from wardround.engine.summaries.octaves import is_edge
 from wardround.engine.targets import target_of
 
 VOXELS: Mapping[Within, str] = {
@@ -52,9 +53,16 @@ class Expected:
         return (
             (request.place, request.within, request.parts) == (self.place, self.within, self.parts)
             and isinstance(request.ask, self.kind)
+            and (not isinstance(request.ask, AskHistogram) or _is_usual(request.ask))
             and tuple(step.place for step in request.state.steps) == self.known
             and not request.state.truth
         )
+
+
+def _is_usual(ask: AskHistogram) -> bool:
+    """Whether a histogram is as sharp as all are, from one bin of the octaves to another: no lens on a few voxels."""
+    ends = (end for each in ask.ranges for end in (each.low, each.high))
+    return ask.bins == BINS and all(map(is_edge, ends))
 
 
 def is_fitted(study: Study) -> bool:
@@ -191,7 +199,7 @@ def require_state(study: Study, state: FittedState) -> None:
     """Raise `InputError` unless a state is one of this study: of its fitted steps, its channels, and their kinds."""
     places = fitted_places(study)
     found = tuple(step.place for step in state.steps)
-    kinds = all(_is_of(study, step) for step in state.steps if step.place in places)
+    kinds = all(is_of(study, step) for step in state.steps if step.place in places)
     if len(state.truth) != target_of(study).numbers_to_scale(study):
         raise InputError.one(
             "these fitted values do not have the scales of this study's numbers",
@@ -207,7 +215,8 @@ def require_state(study: Study, state: FittedState) -> None:
         )
 
 
-def _is_of(study: Study, state: StepState) -> bool:
+def is_of(study: Study, state: StepState) -> bool:
+    """Whether a state is of the kind that the step at its place learns, and for each channel."""
     use = study.preprocessing[state.place]
     part = use.part(Kind.PREPROCESSING)
     step: FittableStep = part.make(use.parameters)

@@ -5,6 +5,7 @@ The same requests are answered at one hospital and at many; answers of many merg
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -15,27 +16,30 @@ from wardround.engine.basics.canonical import digest_of
 from wardround.engine.basics.closed import Closed
 from wardround.engine.parts.preprocessing.fitted import Within
 from wardround.engine.preprocessing.fitted import EMPTY, FittedState
-from wardround.engine.summaries import Extremes, Histogram, Moments, Summary
+from wardround.engine.summaries import Histogram, Moments, Octaves, Summary
 from wardround.engine.summaries.histogram import MOST_BINS
 
+BINS = 4096
+"""Of every histogram that a hospital gives: a Hounsfield unit each, over the twelve bits that most scanners give."""
 
-class AskExtremes(Closed):
-    """The range of each channel."""
 
-    words: ClassVar[str] = "the least and the greatest value"
-    kind: Literal["extremes"] = "extremes"
+class AskOctaves(Closed):
+    """How large the values of each channel are, in bins that need no range: no value of one case is told."""
 
-    def answer(self, values: np.ndarray, part: int) -> Extremes:
+    words: ClassVar[str] = "how many values lie in each of the eight bins of every power of two"
+    kind: Literal["octaves"] = "octaves"
+
+    def answer(self, values: np.ndarray, part: int) -> Octaves:
         """Of the values of one case."""
-        return Extremes.of(values, count=1)
+        return Octaves.of(values)
 
-    def nothing(self, part: int) -> Extremes:
+    def nothing(self, part: int) -> Octaves:
         """Of no case."""
-        return Extremes()
+        return Octaves.empty()
 
     def is_answered_by(self, summary: Summary, cases: int, part: int) -> bool:
         """Whether a summary of so many cases can be an answer."""
-        return isinstance(summary, Extremes) and summary.count == cases
+        return isinstance(summary, Octaves) and summary.count >= cases and bool(summary.count) == bool(cases)
 
 
 class AskMoments(Closed):
@@ -65,15 +69,15 @@ class Range(Closed):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        if self.low >= self.high:
-            raise ValueError("a range has its lower end below its upper one")
+        if self.low >= self.high or not math.isfinite(self.high - self.low):
+            raise ValueError("a range has its lower end below its upper one, by a finite number")
         return self
 
 
 class AskHistogram(Closed):
-    """How many values of each channel lie in equal bins, whose ends all who answer know."""
+    """How many values of each channel lie in equal bins, whose ends all who answer know, and beyond these."""
 
-    words: ClassVar[str] = "how many values lie in each of many equal bins"
+    words: ClassVar[str] = "how many values lie in each of 4,096 equal bins, and how many below and above these"
     kind: Literal["histogram"] = "histogram"
     ranges: tuple[Range, ...] = Field(min_length=1)
     bins: Annotated[int, Field(ge=1, le=MOST_BINS)]
@@ -93,8 +97,8 @@ class AskHistogram(Closed):
         return summary.count >= cases and bool(summary.count) == bool(cases)
 
 
-Ask = Annotated[AskExtremes | AskMoments | AskHistogram, Field(discriminator="kind")]
-AskKind = type[AskExtremes] | type[AskMoments] | type[AskHistogram]
+Ask = Annotated[AskOctaves | AskMoments | AskHistogram, Field(discriminator="kind")]
+AskKind = type[AskOctaves] | type[AskMoments] | type[AskHistogram]
 
 
 class PartSummary(Closed):

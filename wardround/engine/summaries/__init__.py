@@ -13,8 +13,9 @@ from wardround.engine.summaries.counts import Counts
 from wardround.engine.summaries.extremes import Extremes
 from wardround.engine.summaries.histogram import Histogram
 from wardround.engine.summaries.moments import Moments
+from wardround.engine.summaries.octaves import Octaves
 
-Summary = Annotated[Counts | Moments | Extremes | Histogram | Confusion, Field(discriminator="kind")]
+Summary = Annotated[Counts | Moments | Extremes | Octaves | Histogram | Confusion, Field(discriminator="kind")]
 """One of the closed set, told apart by `kind`."""
 
-__all__ = ["Confusion", "Counts", "Extremes", "Histogram", "Moments", "Summary"]
+__all__ = ["Confusion", "Counts", "Extremes", "Histogram", "Moments", "Octaves", "Summary"]

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from wardround.engine.basics.printable import printable
 from wardround.engine.parts import Bounds
 from wardround.federation.declared import UndeclaredError, check_number
 from wardround.federation.guards import Schema, TensorSpec, check_update, describe
@@ -144,6 +145,11 @@ class Sharing:
 
 WEIGHTS_ALONE = Sharing()
 """Weights go down, weights come up, and nothing else."""
+
+
+def in_words(shared: Iterable[Group | Number]) -> tuple[str, ...]:
+    """What is shared, as a person reads it."""
+    return tuple("model weights" if each == WEIGHTS else printable(each.what) for each in shared)
 
 
 def group_of(name: str) -> str:

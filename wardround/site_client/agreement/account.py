@@ -3,7 +3,9 @@
 Rounds go forward. A piece of work that does not (another model for a round that was begun, a round again, other fitted
 values than the work before had) uses one of the policy's `allowance`, which is there for an aggregator that was set
 back. So however the tasks are signed, a site never takes more pieces of work, trains more steps or releases more
-updates than the horizon and the allowance.
+updates than the horizon and the allowance. No allowance is there for what nobody needs twice: a second answer to a
+question about the cases, whose difference to the first would tell who has come, and scores of test cases for a second
+model.
 """
 
 from __future__ import annotations
@@ -26,6 +28,9 @@ from wardround.federation.protocol import Count, Digest, Plan, RefusalCode, Stag
 from wardround.federation.stages import TERMS, Needed
 from wardround.site_client.agreement.agreement import Refusal
 from wardround.site_client.agreement.chained import ChainedLog
+
+_MOST_ENDS = 100
+"""How often, beyond its rounds, a run may end and go on again."""
 
 
 class Deed(StrEnum):
@@ -95,8 +100,10 @@ class Tally:
         updates: work key and digest of each update that was released.
         trained: whether any round was trained.
         fitted: digest of the fitted values that the last work on a model took; None before there was any.
-        tested: the model whose final evaluation was taken.
+        tested: the model whose final evaluation was taken, and the digest of the fitted values that came with it.
+        surveyed: the work key of the answer that was released to each question about the cases.
         concluded: after how many rounds the run has ended, and why, if it has.
+        conclusions: how often that was said.
     """
 
     highest: tuple[int, int] = (0, 0)
@@ -110,8 +117,10 @@ class Tally:
     replies: set[tuple[str | None, str | None]] = field(default_factory=set)
     trained: bool = False
     fitted: str | None = None
-    tested: str | None = None
+    tested: tuple[str, str] | None = None
+    surveyed: dict[tuple[int, int], str | None] = field(default_factory=dict)
     concluded: tuple[int, EndReason] | None = None
+    conclusions: int = 0
 
     def cost(self, work: Work) -> int:
         """How much of the allowance the work uses: nothing when it goes forward, or is the one at hand.
@@ -126,12 +135,15 @@ class Tally:
         """Count one entry of a plan of so many rounds."""
         if entry.deed is Deed.CONCLUDED:
             self.concluded = entry.round, entry.end
+            self.conclusions += 1
         elif entry.deed is Deed.TAKEN:
             self._take(entry, rounds)
         else:
             self.replies.add((entry.work_key, entry.update))
             self.answered = True
             self.open.discard(entry.work)
+            if TERMS[entry.stage].before_training:
+                self.surveyed.setdefault(entry.work.place, entry.work_key)
             if entry.update is not None:
                 self.updates.add((entry.work_key, entry.update))
 
@@ -143,7 +155,7 @@ class Tally:
         self.highest = max(self.highest, work.place)
         self.trained = self.trained or TERMS[work.stage].trains
         self.fitted = work.fitted if _is_on_a_model(work.stage) else self.fitted
-        self.tested = work.base if _is_final(work, rounds) else self.tested
+        self.tested = (work.base, work.fitted) if _is_final(work, rounds) else self.tested
         self.last, self.answered, self.concluded = work, False, None
         self.open.add(work)
 
@@ -198,6 +210,8 @@ class Account:
         tally, work = self.tally(), _work(task)
         if _is_final(work, self._plan.horizon.rounds):
             _check_final(tally, work, task)
+        if TERMS[work.stage].before_training:
+            _check_survey(tally, work, task)
         if tally.extra + tally.cost(work) > allowance:
             raise Refusal(
                 RefusalCode.BEYOND_AGREEMENT,
@@ -233,8 +247,12 @@ class Account:
         self._append(_entry(Deed.RELEASED, task, update=update))
 
     def conclude(self, task: Task) -> bool:
-        """Write down that the run has ended; whether that is news."""
-        if self.tally().concluded == (task.round, task.end):
+        """Write down that the run has ended; whether that is news.
+
+        Ends beyond all that can come of rounds are not: the account does not grow without end.
+        """
+        tally = self.tally()
+        if tally.concluded == (task.round, task.end) or tally.conclusions > _MOST_ENDS + self._plan.horizon.rounds:
             return False
         self._append(_entry(Deed.CONCLUDED, task))
         return True
@@ -279,11 +297,23 @@ def _is_final(work: Work, rounds: int) -> bool:
     return TERMS[work.stage].scores_tests and work.round == rounds + 1
 
 
+def _check_survey(tally: Tally, work: Work, task: Task) -> None:
+    """Each question is answered once, before training: a later answer of other cases would tell who has come."""
+    if tally.highest[0] > 0:
+        raise Refusal(RefusalCode.BEYOND_AGREEMENT, "cases are surveyed before all training, and some was done")
+    if tally.surveyed.get(work.place, task.work_key) != task.work_key:
+        raise Refusal(
+            RefusalCode.BEYOND_AGREEMENT,
+            f"question {work.exchange} about the cases was answered: it is not answered again in other words, or for "
+            "other cases",
+        )
+
+
 def _check_final(tally: Tally, work: Work, task: Task) -> None:
-    if tally.tested is not None and tally.tested != work.base:
+    if tally.tested is not None and tally.tested != (work.base, work.fitted):
         raise Refusal(
             RefusalCode.TEST_ALREADY_SCORED,
-            f"the test cases were scored for the model {tally.tested[:12]}, and are for no other of this plan",
+            f"the test cases were scored for the model {tally.tested[0][:12]}, and are for no other of this plan",
         )
     if not tally.trained and task.accepted is None:
         raise Refusal(

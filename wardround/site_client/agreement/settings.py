@@ -13,8 +13,10 @@ from wardround.engine.basics.files import is_missing
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.reading import require_config
 from wardround.engine.basics.sizes import Size
+from wardround.engine.study import Study
 from wardround.engine.study.documents import load_settings_file, place_of_key, read_document, usable_part
 from wardround.engine.study.truths import TaskName
+from wardround.engine.targets import target_of
 from wardround.federation.addresses import CalledAddress
 from wardround.federation.metric_names import known_metrics
 from wardround.federation.paths import HomePath
@@ -85,7 +87,8 @@ class Policy(Section):
 
     Attributes:
         minimum_train_cases: with fewer training cases the site takes no part.
-        minimum_validation_cases: a metric over fewer cases does not leave the site.
+        minimum_validation_cases: a metric over fewer cases does not leave the site; where numbers are predicted, none
+            over fewer than `minimum_train_cases` either.
         tasks: kinds of study that may run.
         maximum_rounds: longest plan, in rounds.
         maximum_steps: longest plan, in training steps over all rounds.
@@ -119,6 +122,16 @@ class Policy(Section):
     def lets_out(self, metric: str) -> bool:
         """Whether a metric of this name may leave."""
         return self.metrics == "all" or metric.split(".")[0] in self.metrics or metric in self.metrics
+
+
+def fewest_scored(policy: Policy, study: Study) -> int:
+    """How many cases a score that leaves must be of.
+
+    The mean error and the mean squared error of a model that says one number are two equations: over two cases they
+    tell both cases' numbers. So scores of numbers are of as many cases as a model is trained on, or more.
+    """
+    least = policy.minimum_validation_cases
+    return max(least, policy.minimum_train_cases) if target_of(study).numbers_to_scale(study) else least
 
 
 _FORBIDS_NOTHING: Mapping[str, Any] = {

@@ -21,8 +21,8 @@ from wardround.federation.protocol import (
     Working,
 )
 from wardround.federation.sealing import SealError
-from wardround.federation.stages import TERMS
-from wardround.federation.surveyed import check_state
+from wardround.federation.stages import TERMS, Needed
+from wardround.federation.surveyed import MAX_REQUEST_BYTES, check_state
 from wardround.site_client.agreement.agreement import Agreement, Refusal
 from wardround.site_client.between.faults import code_of
 from wardround.site_client.between.socket import WorkerReport, WorkReport
@@ -84,6 +84,8 @@ def _check_round(plan: Plan, study: Study, task: Task) -> None:
         raise Refusal(RefusalCode.MALFORMED, f"the task brings {error}") from error
     if not plan.first_round <= task.round <= plan.horizon.rounds + TERMS[task.stage].rounds_after:
         raise Refusal(RefusalCode.HORIZON_NOT_ACCEPTED, f"round {task.round} is beyond the accepted horizon")
+    if task.exchange != 1:
+        raise Refusal(RefusalCode.BEYOND_AGREEMENT, "a round has one exchange about its model")
     if task.round == plan.first_round and plan.first_model not in (None, task.base):
         raise Refusal(RefusalCode.BEYOND_AGREEMENT, "the first round begins with another model than the plan says")
 
@@ -95,6 +97,12 @@ def _check_early(plan: Plan, study: Study, task: Task) -> None:
 
     if task.exchange > len(Fitting(study).expected):
         raise Refusal(RefusalCode.BEYOND_AGREEMENT, "more was asked about the cases than the study fits")
+
+
+def check_length(task: Task, payload: Payload) -> None:
+    """Raise `Refusal` for what is too long to be what its stage needs; models are bounded by the policy."""
+    if TERMS[task.stage].needs is Needed.REQUEST and len(payload) > MAX_REQUEST_BYTES:
+        raise Refusal(RefusalCode.BEYOND_AGREEMENT, "what came with the task is longer than any question about cases")
 
 
 def named_work(task: Task) -> Digest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,20 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
+from wardround.engine.basics.closed import Added
 from wardround.engine.basics.files import append_durably, private_folder, read_json_lines
 from wardround.engine.basics.printable import json_text
 from wardround.federation.envelope import Envelope
 from wardround.federation.protocol import Count, Digest, Done, MetricName, MetricValue, Moment, Stage, Task, WireModel
 from wardround.site_client.between.folders import WorkResult
 from wardround.site_client.courier.guard import Outgoing
+
+SURVEYED = "statistics of training cases"
+"""What leaves after a survey."""
+
+_LETTERS, _MOST_LETTERS = r"A-Za-z0-9 ,.:'()/+-", 200
+Words = Annotated[str, Field(pattern=rf"^[{_LETTERS}]{{1,{_MOST_LETTERS}}}$")]
+"""What a strategy declares, as a person reads it."""
 
 
 class Piece(WireModel):
@@ -27,6 +36,7 @@ class Piece(WireModel):
         train_cases: how many cases of this site were trained on.
         scores: of the model that came, on this site's cases, whether they left or not.
         left: names of the scores that left, `training loss` among them.
+        shared: what the strategy sends beside scores: the model's weights, and what else it declares.
         loss: mean training loss, or None.
         seconds: time spent computing.
         sent: bytes of the sealed reply.
@@ -46,6 +56,7 @@ class Piece(WireModel):
     seconds: Annotated[float, Field(ge=0)]
     sent: Count
     received: Count
+    shared: Annotated[tuple[Words, ...], Added("0.3.0")] = ()
 
 
 @dataclass(frozen=True)
@@ -77,6 +88,7 @@ class Contribution:
             seconds=result.seconds,
             sent=len(sealed.body) + len(sealed.signature) + len(sealed.payload),
             received=received,
+            shared=tuple(map(_plain, outgoing.shared)),
         )
         private_folder(self.path.parent)
         append_durably(self.path, json_text(piece.model_dump(mode="json")))
@@ -94,8 +106,13 @@ class Contribution:
 
 
 def _left(reply: Done) -> tuple[MetricName, ...]:
-    others = {"training loss": reply.loss, "statistics of training cases": reply.summary}
+    others = {"training loss": reply.loss, SURVEYED: reply.summary}
     return (*sorted(reply.metrics), *(name for name, value in others.items() if value is not None))
+
+
+def _plain(words: str) -> Words:
+    """A package may declare what it likes in whatever script."""
+    return re.sub(f"[^{_LETTERS}]", "?", words)[:_MOST_LETTERS] or "?"
 
 
 def _read(content: Mapping[str, object]) -> Piece | None:

@@ -19,10 +19,10 @@ from wardround.federation.payload import PayloadError, payload_digest, unpack
 from wardround.federation.protocol import STATE_LOST, Done, Leaves, MetricValue, RefusalCode, Task
 from wardround.federation.sealing import MAX_REPLY_BYTES
 from wardround.federation.stages import TERMS, Returned
-from wardround.federation.strategies.sharing import WEIGHTS_ALONE, Sharing, largest, model_schema
+from wardround.federation.strategies.sharing import WEIGHTS_ALONE, Sharing, in_words, largest, model_schema
 from wardround.federation.surveyed import check_request, check_summary, request_from_bytes
 from wardround.site_client.agreement.agreement import Refusal
-from wardround.site_client.agreement.settings import Policy
+from wardround.site_client.agreement.settings import Policy, fewest_scored
 from wardround.site_client.between.folders import WorkResult
 from wardround.site_client.between.socket import CohortReport
 from wardround.site_client.courier.answers import named_work
@@ -37,11 +37,12 @@ _LONGEST_SUMMARY = MAX_REPLY_BYTES - 2**12
 
 @dataclass(frozen=True)
 class Outgoing:
-    """A reply that has passed, and the names of the metrics that the policy keeps back."""
+    """A reply that has passed, what the strategy shares in it, and names of the metrics that the policy keeps back."""
 
     reply: Done
     update: bytes
     withheld: tuple[str, ...]
+    shared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ class ReplyGuard:
             summary=result.summary,
             numbers=result.numbers,
         )
-        return Outgoing(reply, update, withheld)
+        shared = in_words((*self.sharing.up, *self.sharing.numbers)) if result.update is not None else ()
+        return Outgoing(reply, update, withheld, shared)
 
     def admit(self, cohort: CohortReport) -> None:
         """Raise `Refusal` when the cohort is smaller than the policy wants."""
@@ -143,8 +145,7 @@ class ReplyGuard:
     def _may_leave(self, name: str, value: MetricValue) -> bool:
         if name.startswith(TEST_PREFIX) and not self.leaves.test:
             return False
-        enough = value.count >= self.policy.minimum_validation_cases
-        return enough and self._lets_out(name.removeprefix(TEST_PREFIX))
+        return value.count >= fewest_scored(self.policy, self.study) and self._lets_out(name.removeprefix(TEST_PREFIX))
 
     def _lets_out(self, name: str) -> bool:
         return self.policy.lets_out(name) and self.leaves.lets_out(name)

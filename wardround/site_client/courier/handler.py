@@ -40,6 +40,7 @@ from wardround.site_client.between.folders import WorkResult
 from wardround.site_client.between.health import HealthFile
 from wardround.site_client.between.socket import Ask, AskWorker, Fault, Phase, WorkerReport, WorkerUnreachableError
 from wardround.site_client.courier.answers import (
+    check_length,
     check_place,
     code_for,
     megabytes,
@@ -209,6 +210,7 @@ class Courier:
         if not envelope.payload:
             log.record(Event.MODEL_MISSING, work_key=key, round=task.round)
             return False
+        check_length(task, envelope.payload)
         self._check_not_refused(key)
         try:
             self._keeping.make_way(task, key)

@@ -18,7 +18,7 @@ from pydantic import JsonValue, ValidationError
 from wardround import __version__
 from wardround.engine.basics.canonical import canonical_json, canonical_model
 from wardround.engine.basics.closed import Closed
-from wardround.engine.basics.files import fsync_folder
+from wardround.engine.basics.files import discard, fsync_folder
 from wardround.engine.preprocessing.fitted import EMPTY, FittedState
 from wardround.engine.study import Study
 from wardround.engine.study.written import study_as_yaml
@@ -97,7 +97,9 @@ class KeptModel:
         (self.folder / _CARD).unlink(missing_ok=True)
         write_handed(self.folder / _STUDY, study_as_yaml(agreement.study))
         header = header_of(agreement.study, number * plan.horizon.local_steps, fitted)
-        if not fitted.is_empty:
+        if fitted.is_empty:
+            (self.folder / _FITTED).unlink(missing_ok=True)
+        else:
             write_handed(self.folder / _FITTED, canonical_model(fitted))
         write_handed(self.folder / _WEIGHTS, weights_file(arrays, header))
         write_handed(self.folder / _CARD, json.dumps(card.model_dump(mode="json"), indent=2).encode() + b"\n")
@@ -106,9 +108,9 @@ class KeptModel:
 
     def _put_aside(self, held: ModelCard) -> None:
         place = self.folder.with_name(f"{MODEL_FOLDER}-{held.plan[:12]}")
-        if not place.exists():
-            self.folder.rename(place)
-            fsync_folder(self.work)
+        discard(place)
+        self.folder.rename(place)
+        fsync_folder(self.work)
 
 
 def header_of(study: Study, step: int, fitted: FittedState = EMPTY) -> dict[str, JsonValue]:

@@ -24,12 +24,13 @@ from wardround.site_client.agreement.account import Account, Tally
 from wardround.site_client.agreement.agreement import Agreement
 from wardround.site_client.agreement.settings import SiteSettings
 from wardround.site_client.between.two_users import write_handed
-from wardround.site_client.courier.contribution import Contribution, Piece
+from wardround.site_client.courier.contribution import SURVEYED, Contribution, Piece
 from wardround.site_client.courier.kept_model import KeptModel, ModelCard
 
 NONE = "–"
-NO_SCORES = frozenset({"model weights", "number of training cases", "training loss"})
-"""What leaves and is no score of cases."""
+WEIGHTS, CASES = "model weights", "number of training cases"
+NO_SCORES = frozenset({WEIGHTS, CASES, "training loss", SURVEYED})
+"""What leaves and is no score of cases, beside what a strategy declares."""
 PAGE, DATA = "report.html", "report.json"
 
 
@@ -69,6 +70,11 @@ class Taking:
     def trained(self) -> tuple[Piece, ...]:
         """The rounds of training."""
         return tuple(piece for piece in self.pieces if TERMS[piece.stage].trains)
+
+    @property
+    def shared(self) -> frozenset[str]:
+        """What has left as the strategy declares it: the weights always, after training."""
+        return frozenset(what for piece in self.trained for what in (WEIGHTS, *piece.shared))
 
     @property
     def scored(self) -> tuple[Piece, ...]:
@@ -126,8 +132,8 @@ def as_json(taking: Taking) -> dict[str, JsonValue]:
 
 def what_left(taking: Taking) -> set[str]:
     """Names of all that has left this site."""
-    names = {name for piece in taking.pieces for name in piece.left}
-    return names | ({"model weights"} if taking.trained else set()) | ({"number of training cases"} if names else set())
+    names = {name for piece in taking.pieces for name in piece.left} | taking.shared
+    return names | ({CASES} if names else set())
 
 
 def own_scores(
@@ -205,10 +211,10 @@ def _model_line(taking: Taking) -> str:
 def _left_in_words(taking: Taking) -> list[str]:
     """All that has left: what is no score first, then scores by whose they are."""
     names, select = what_left(taking), taking.agreement.study.validation.select
-    tested = {name for name in names if not _is_validation(name)}
+    tested, no_scores = {name for name in names if not _is_validation(name)}, NO_SCORES | taking.shared
     groups = {
-        "": names & NO_SCORES,
-        "scores of all validation cases: ": names - NO_SCORES - tested,
+        "": names & no_scores,
+        "scores of all validation cases: ": names - no_scores - tested,
         "scores of all test cases: ": {name.removeprefix(TEST_PREFIX) for name in tested},
     }
     told = [f"{head}{', '.join(selecting_first(sorted(found), select))}." for head, found in groups.items() if found]

@@ -35,7 +35,7 @@ from wardround.site_client.agreement.agreement import (
     pinned_form,
     read_accepted,
 )
-from wardround.site_client.agreement.settings import Policy, SiteSettings, load_policy, load_settings
+from wardround.site_client.agreement.settings import Policy, SiteSettings, fewest_scored, load_policy, load_settings
 from wardround.site_client.setup.arrivals import require_one_file
 from wardround.site_client.setup.costs import Costs
 from wardround.site_client.setup.parts import tried
@@ -268,7 +268,7 @@ def _scores(leaves: Leaves, study: Study, policy: Policy) -> str:
     """The scores that the plan asks for and the policy lets out."""
     out = _scores_out(leaves, study, policy)
     told = ", ".join("the loss" if name == "loss" else name for name in out)
-    return f"{told} over at least {policy.minimum_validation_cases} cases" if out else "no scores"
+    return f"{told} over at least {fewest_scored(policy, study)} cases" if out else "no scores"
 
 
 def _scores_out(leaves: Leaves, study: Study, policy: Policy) -> list[str]:

@@ -5,7 +5,7 @@ Nothing here is exact, and all of it is said with "about": two cases are prepare
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
@@ -14,7 +14,10 @@ from wardround.engine.basics.faults import memory_or_device_problem
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.sizes import shown_size
 from wardround.engine.study import Study
+from wardround.federation.guards import describe
 from wardround.federation.protocol import Plan
+from wardround.federation.strategies.named import strategy_of
+from wardround.federation.strategies.sharing import largest
 from wardround.site_client.agreement.settings import SiteSettings
 from wardround.site_client.between.two_users import place_to_measure
 
@@ -28,14 +31,16 @@ class Costs:
     """Bytes and seconds; None for what could not be told, for the reason in `unknown`.
 
     Attributes:
-        model: bytes of the model, which comes and goes once in each round.
+        down: bytes that come before each round: the model, and what else the strategy sends.
+        up: bytes that go after each round.
         moved: bytes that come and go in all, the final evaluation included.
         disk: bytes of preprocessed cases and of copies of the model.
         seconds: of this machine's work in all.
         cases: training, validation and test cases.
     """
 
-    model: int | None
+    down: int | None
+    up: int | None
     moved: int | None
     disk: int | None = None
     seconds: float | None = None
@@ -46,8 +51,8 @@ class Costs:
         """For programs."""
         return {
             "hours": None if self.seconds is None else round(self.seconds / _HOUR, 3),
-            "bytes_down_per_round": self.model,
-            "bytes_up_per_round": self.model,
+            "bytes_down_per_round": self.down,
+            "bytes_up_per_round": self.up,
             "bytes_in_all": self.moved,
             "disk_bytes": self.disk,
             "cases": None
@@ -58,7 +63,7 @@ class Costs:
 
     def lines(self) -> tuple[str, ...]:
         """For people."""
-        return (self._time_line(), self._line_line(), self._disk_line())
+        return (self._time_line(), self._network_line(), self._disk_line())
 
     def _time_line(self) -> str:
         if self.seconds is None or self.cases is None:
@@ -70,11 +75,11 @@ class Costs:
             f"{validation} validation and {test} test cases, as measured just now; waiting for others comes on top"
         )
 
-    def _line_line(self) -> str:
-        if self.model is None or self.moved is None:
-            return f"Line         cannot be told: {self.unknown}"
-        each = shown_size(self.model)
-        return f"Line         about {each} down and {each} up in each round, {shown_size(self.moved)} in all"
+    def _network_line(self) -> str:
+        if self.down is None or self.up is None or self.moved is None:
+            return f"Network      cannot be told: {self.unknown}"
+        each = f"{shown_size(self.down)} down and {shown_size(self.up)} up in each round"
+        return f"Network      about {each}, {shown_size(self.moved)} in all"
 
     def _disk_line(self) -> str:
         if self.disk is None:
@@ -85,22 +90,21 @@ class Costs:
 def measure(settings: SiteSettings, study: Study, plan: Plan) -> Costs:
     """What the plan takes here. Cases that cannot be used are no error: then only the line's part is known."""
     try:
-        model = _model_bytes(study)
+        line = _line(study, plan)
     except InputError as error:
-        return Costs(None, None, unknown=_first(error))
-    moved = (2 * plan.rounds + 1) * model
+        return Costs(None, None, None, unknown=_first(error))
     try:
-        return _measured(settings, study, plan, model, moved)
+        return _measured(settings, study, plan, line)
     except InputError as error:
-        return Costs(model, moved, unknown=f"{_first(error)}; `site-client check` says more")
+        return replace(line, unknown=f"{_first(error)}; `site-client check` says more")
     except Exception as error:
         problem = memory_or_device_problem(error)
         if problem is None:
             raise
-        return Costs(model, moved, unknown=problem.what)
+        return replace(line, unknown=problem.what)
 
 
-def _measured(settings: SiteSettings, study: Study, plan: Plan, model: int, moved: int) -> Costs:
+def _measured(settings: SiteSettings, study: Study, plan: Plan, line: Costs) -> Costs:
     from wardround.engine.experiments import Survey, estimate
     from wardround.engine.inspection.room import needs_of
 
@@ -117,14 +121,21 @@ def _measured(settings: SiteSettings, study: Study, plan: Plan, model: int, move
         + found.step_seconds * plan.rounds * plan.horizon.local_steps
         + each * (scored * min(most, len(split.validation)) + final)
     )
-    disk = needs_of(study, survey.inspection.grids).disk + _COPIES_OF_THE_MODEL * model
-    return Costs(model, moved, disk, seconds, (len(split.train), len(split.validation), len(split.test)))
+    copies = _COPIES_OF_THE_MODEL * max(line.down or 0, line.up or 0)
+    disk = needs_of(study, survey.inspection.grids).disk + copies
+    counts = (len(split.train), len(split.validation), len(split.test))
+    return replace(line, disk=disk, seconds=seconds, cases=counts)
 
 
-def _model_bytes(study: Study) -> int:
+def _line(study: Study, plan: Plan) -> Costs:
+    """What comes and goes. The final evaluation brings once more what a round brings, and returns scores alone."""
     from wardround.engine.networks import build_network
 
-    return sum(tensor.numel() * tensor.element_size() for tensor in build_network(study).state_dict().values())
+    weights = build_network(study).state_dict()
+    model = describe({name: each.numpy() for name, each in weights.items()})
+    sharing = strategy_of(plan.strategy).sharing
+    down, up = (largest(groups, model).size for groups in (sharing.down, sharing.up))
+    return Costs(down, up, plan.rounds * (down + up) + down)
 
 
 def _first(error: InputError) -> str:

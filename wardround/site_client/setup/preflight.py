@@ -33,7 +33,7 @@ from wardround.site_client.agreement.agreement import (
 )
 from wardround.site_client.agreement.readiness import has_work, require_table, require_work
 from wardround.site_client.agreement.requested import require_requested_name
-from wardround.site_client.agreement.settings import Policy, SiteSettings, load_policy, usable_policy
+from wardround.site_client.agreement.settings import Policy, SiteSettings, fewest_scored, load_policy, usable_policy
 from wardround.site_client.between.two_users import require_overview
 from wardround.site_client.installation import known_installation
 from wardround.site_client.setup.beside import settings_or_all_beside
@@ -224,7 +224,8 @@ def _check_cohort(settings: SiteSettings, policy: Policy | None, agreement: Agre
         flight.notes.extend(f"note: {notice.render()}" for notice in checked.inspection.notices)
         _check_store(settings, needs_of(agreement.study, checked.inspection.grids), flight)
         if policy is not None:
-            _check_counts(counts, policy, settings.policy, flight)
+            flight.findings.extend(too_few_for_the_policy(counts[0], policy, settings.policy))
+            flight.notes.extend(_kept_scores(counts[1], fewest_scored(policy, agreement.study)))
 
 
 def _checked(settings: SiteSettings, agreement: Agreement, known: Assignment | None) -> Checkup:
@@ -274,12 +275,10 @@ def _check_change(
     )
 
 
-def _check_counts(counts: tuple[int, int, int], policy: Policy, path: Path, flight: Preflight) -> None:
-    flight.findings.extend(too_few_for_the_policy(counts[0], policy, path))
-    if counts[1] < policy.minimum_validation_cases:
-        flight.notes.append(
-            f"metrics will stay here: {counts[1]} validation cases, the policy wants {policy.minimum_validation_cases}"
-        )
+def _kept_scores(validation_cases: int, least: int) -> list[str]:
+    if validation_cases >= least:
+        return []
+    return [f"metrics will stay here: {validation_cases} validation cases, the policy wants {least}"]
 
 
 def _check_certificate(invitation: Invitation, flight: Preflight) -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
 
 from wardround.engine.basics.printable import printable
 from wardround.federation.strategies.named import StrategyUse
-from wardround.federation.strategies.sharing import WEIGHTS, Group, Number
+from wardround.federation.strategies.sharing import in_words
 from wardround.site_client.agreement.agreement import Agreement
-
-_MODEL_WEIGHTS = "model weights"
 
 
 def strategy_lines(agreement: Agreement) -> tuple[str, ...]:
@@ -25,14 +22,10 @@ def strategy_lines(agreement: Agreement) -> tuple[str, ...]:
 
 def sent_down(agreement: Agreement) -> tuple[str, ...]:
     """What arrives before a round."""
-    return _words(agreement.strategy.sharing.down)
+    return in_words(agreement.strategy.sharing.down)
 
 
 def sent_up(agreement: Agreement) -> tuple[str, ...]:
     """What leaves after a round: tensors, and numbers that the strategy declares."""
     sharing = agreement.strategy.sharing
-    return (*_words(sharing.up), *_words(sharing.numbers))
-
-
-def _words(shared: Iterable[Group | Number]) -> tuple[str, ...]:
-    return tuple(_MODEL_WEIGHTS if each == WEIGHTS else printable(each.what) for each in shared)
+    return (*in_words(sharing.up), *in_words(sharing.numbers))

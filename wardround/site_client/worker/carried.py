@@ -123,7 +123,7 @@ class CarriedState:
         """Keep the accepted state and those that were accepted last before it, for rounds that are undone."""
         others = [self._committed / key for key in entries(self._committed) if key != accepted]
         for folder in sorted(others, key=lambda folder: folder.stat().st_mtime_ns)[:-_ROUNDS_BACK]:
-            shutil.rmtree(folder)
+            _remove(folder)
 
     def _commit(self, accepted: str | None) -> bool:
         """Commit a state that waits. It takes the place of an older one of the same work, which was done again."""
@@ -140,6 +140,14 @@ class CarriedState:
         if place.exists():
             os.utime(place)  # it was accepted last, whenever it was made
         return is_new
+
+
+def _remove(folder: Path) -> None:
+    """The list of blobs goes last, so that what a kill leaves is known to lack some."""
+    for path in folder.iterdir():
+        if path.name != _LIST:
+            discard(path)
+    discard(folder)
 
 
 def _file_name(name: str, content: bytes) -> str:
