@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,12 +28,28 @@ def test_each_class_comes_back_and_no_file_is_left(tmp_path: Path, held: int, mo
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_leaves_them_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: int) -> None:
-        raise OSError(28, "No space left on device")
+def _full(descriptor: int, start: int, size: int) -> None:
+    os.ftruncate(descriptor, size)
+    raise OSError(28, "No space left on device")
 
+
+@pytest.mark.parametrize("system", ["full disk", "no such call", "no folder for temporary files"])
+def test_without_room_for_a_file_they_are_held_in_memory_alone(
+    system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """macOS has no `posix_fallocate`; a disk that is full part of the way has given room that must go back."""
     monkeypatch.setattr(volumes, "HELD", 0)
-    monkeypatch.setattr(os, "posix_fallocate", full)
-    with class_volumes(2, (3, 4), tmp_path) as kept:
+    made: list[Any] = []
+    real = tempfile.TemporaryFile
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **options: made.append(real(**options)) or made[-1])
+    if system == "full disk":
+        monkeypatch.setattr(os, "posix_fallocate", _full)
+    elif system == "no such call":
+        monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    folder = tmp_path / "missing" if system == "no folder for temporary files" else tmp_path
+    with class_volumes(2, (3, 4), folder) as kept:
+        assert isinstance(kept, volumes.HeldVolumes)
+        assert all(file.closed for file in made)
         kept.put(0, torch.ones(3, 4, 2))
         assert kept.volume(1).sum() == 12
+    assert len(made) == (0 if folder != tmp_path else 1)

@@ -74,20 +74,27 @@ def class_volumes(classes: int, shape: Sequence[int], folder: Path | None = None
     """Room for the probabilities of an image of this shape while the block runs.
 
     What is larger than `HELD` goes to a file of `folder` (default: the system's folder for temporary files) that has no
-    name, is private to its user and is gone with the block. Its room is taken beforehand; where the disk has none, the
-    probabilities are held in memory.
+    name, is private to its user and is gone with the block. Its room is taken beforehand; where no file can be made,
+    the disk has no room or the system cannot take it beforehand, the probabilities are held in memory.
     """
     size = 4 * classes * int(np.prod(shape))
-    if size <= HELD:
+    file = _file_with_room(size, folder) if size > HELD else None
+    if file is None:
         yield HeldVolumes(classes, shape)
         return
-    with tempfile.TemporaryFile(dir=folder) as file:
-        yield FiledVolumes(classes, shape, file) if _has_room(file, size) else HeldVolumes(classes, shape)
+    with file:
+        yield FiledVolumes(classes, shape, file)
 
 
-def _has_room(file: BinaryIO, size: int) -> bool:
+def _file_with_room(size: int, folder: Path | None) -> BinaryIO | None:
+    """A nameless file that has so many bytes of the disk; None where there is none to be had."""
+    try:
+        file: BinaryIO = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  whoever asked closes it
+    except OSError:
+        return None
     try:
         os.posix_fallocate(file.fileno(), 0, size)
-    except OSError:
-        return False
-    return True
+    except (OSError, AttributeError):  # macOS has no such call
+        file.close()  # what a disk gave before it was full goes back
+        return None
+    return file
