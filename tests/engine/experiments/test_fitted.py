@@ -263,6 +263,20 @@ def test_folds_are_fitted_one_by_one(manifest: Path, tmp_path: Path) -> None:
     assert len(states) == 2
 
 
+def test_a_largest_case_that_gives_nothing_to_fit_to_tells_how_long_a_run_takes(tmp_path: Path) -> None:
+    study = _study(training={"loss": "dice_ce", "batch_size": 4, "steps": 1})
+    survey = Survey.of(study, flat_cohort(tmp_path / "data"), device="cpu")
+    expected = estimate(survey, tmp_path / "work")
+    largest = survey.split.train[0]
+    assert largest.label is not None
+    Picture.fromarray(np.zeros_like(np.asarray(Picture.open(largest.label)))).save(largest.label)
+    found = estimate(survey, tmp_path / "other")
+    assert found.seconds > 0
+    assert (found.total_steps, found.validations) == (expected.total_steps, expected.validations)
+    assert found.run_bytes == expected.run_bytes
+    assert found.store_bytes == pytest.approx(expected.store_bytes, rel=0.5)
+
+
 @pytest.mark.parametrize("within", ["all", "nonzero"])
 def test_a_classification_is_fitted_to_whole_images(within: str, tmp_path: Path) -> None:
     study = halves_study(preprocessing=[{"cohort_normalize": {"within": within}}])

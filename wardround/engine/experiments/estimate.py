@@ -115,7 +115,10 @@ def _prepared(study: Study, cases: Sequence[Case], store: CaseStore) -> tuple[St
 
 
 def _as_if_fitted(study: Study, unfitted: StoredCase) -> StoredCase:
-    """A case as the study makes it when its fitted steps learn from this case alone: its values have the right size."""
+    """A case as the study makes it when its fitted steps learn from this case alone: its values have the right size.
+
+    A case that they can learn nothing from, without foreground or contrast, stays as it is: it takes as long.
+    """
     places = fitted_places(study)
     if not places:
         return unfitted
@@ -123,8 +126,8 @@ def _as_if_fitted(study: Study, unfitted: StoredCase) -> StoredCase:
     try:
         pipeline = Pipeline(study, fit_to(study, [sample]))
         ready = pipeline.apply_between(places[0], len(study.preprocessing), [sample])
-    except InputError as error:
-        raise UnreadableCaseError(error.problems) from None
+    except InputError:
+        return unfitted
     return StoredCase(
         digest=unfitted.digest,
         image=ready.image.data,
