@@ -14,6 +14,7 @@ from wardround.engine.basics.loudness import note
 from wardround.engine.basics.progress import Progress
 from wardround.engine.cohort import NamedSplit
 from wardround.engine.experiments.casetables import Distribution, distribution
+from wardround.engine.experiments.claims import RUN
 from wardround.engine.experiments.fit import RunResult, fit, planned_length
 from wardround.engine.experiments.learned import write_learned
 from wardround.engine.experiments.workbench import Workbench
@@ -45,7 +46,7 @@ def fit_splits(workbench: Workbench, splits: Sequence[NamedSplit], folder: Path,
         if bench.state.steps:
             note(f"{name}: {fitted_sentence(bench.study, bench.state)}")
         with show(f"Training {name}", planned_length(bench).total_steps) as shown:
-            if not (folder / name).exists():
+            if not (folder / name / RUN).exists():
                 write_learned(folder / name, bench)
             results[name] = fit(bench, folder / name, shown)
             write_learned(folder / name, bench)  # now it is known that the folder holds this very run

@@ -5,6 +5,7 @@ A model folder can be given away, and digests of patients' numbers can be guesse
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 
 from wardround.engine.basics.canonical import canonical_model
 from wardround.engine.basics.closed import Closed
-from wardround.engine.basics.files import DamagedError, checked, read_checked, write_private
+from wardround.engine.basics.files import DamagedError, checked, read_checked, read_whole, write_private
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.releases import LaterReleaseError, later_release
 from wardround.engine.cohort import Case, Cohort
@@ -49,10 +50,16 @@ def _joined(one: Mapping[str, Use], other: Mapping[str, Use]) -> dict[str, Use]:
 
 
 def write_learned(folder: Path, bench: Workbench) -> None:
-    """Write the record of a run's folder; it stays as it is once it is there."""
-    path = folder / LEARNED
-    if not path.exists():
-        write_private(path, checked(canonical_model(_of_bench(bench))))
+    """Write the record of a run's folder, in place of one that says anything else.
+
+    Only for a folder that holds no run yet, as that of one that was killed before it began, or that is known to hold
+    this very run.
+    """
+    path, content = folder / LEARNED, checked(canonical_model(_of_bench(bench)))
+    with contextlib.suppress(FileNotFoundError, DamagedError):
+        if read_whole(path) == content:
+            return
+    write_private(path, content)
 
 
 def keep_learned(work: Path, bench: Workbench) -> None:

@@ -1,0 +1,66 @@
+"""Several splits of one cohort, whatever ends a call in between: each is fitted, trained and told of as if it were alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.experiments.cohorts import flat_cohort, flat_study
+from wardround.engine.basics.progress import progress
+from wardround.engine.cohort.folds import NamedSplit
+from wardround.engine.experiments import folds
+from wardround.engine.experiments.claims import require_a_runs
+from wardround.engine.experiments.folds import fit_splits
+from wardround.engine.experiments.learned import LEARNED, unseen
+from wardround.engine.experiments.workbench import Workbench
+from wardround.engine.study import Study
+
+SHORT: dict[str, Any] = {"loss": "dice_ce", "batch_size": 4, "steps": 1}
+
+
+def _study(**changes: Any) -> Study:
+    return flat_study(**({"training": SHORT} | changes))
+
+
+def _bench(study: Study, manifest: Path, work: Path) -> Workbench:
+    return Workbench.open(study, manifest, work, device="cpu")
+
+
+def _killed(*_: object) -> Any:
+    raise KeyboardInterrupt
+
+
+def test_a_run_that_was_killed_before_it_began_does_not_say_what_the_next_one_learned_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table grows in between; the record is that of the cases that are trained, before and after they are."""
+    few = _bench(_study(), flat_cohort(tmp_path / "few", cases=8), tmp_path / "work")
+    many = _bench(_study(), flat_cohort(tmp_path / "many", cases=12), tmp_path / "work")
+    for bench in (few, many):
+        with monkeypatch.context() as killing:
+            killing.setattr(folds, "fit", _killed)
+            with pytest.raises(KeyboardInterrupt):
+                fit_splits(bench, [NamedSplit("fold-0", bench.split)], tmp_path / "run", progress)
+        require_a_runs(tmp_path / "run" / "fold-0")
+    before = (tmp_path / "run" / "fold-0" / LEARNED).read_bytes()
+    board = fit_splits(many, [NamedSplit("fold-0", many.split)], tmp_path / "run", progress)
+    assert (tmp_path / "run" / "fold-0" / LEARNED).read_bytes() == before
+    left, used = unseen(board.results["fold-0"].model, many.cohort)
+    assert {case.subject for case in left.cases} == {case.subject for case in many.split.test}
+    assert used is not None
+    assert {name for name, use in used.items() if use == "training"} == {case.subject for case in many.split.train}
+
+
+def test_a_record_of_other_cases_is_replaced_once_the_run_is_known(tmp_path: Path) -> None:
+    """As a release left it that wrote the record once and never looked at it again."""
+    bench = _bench(_study(), flat_cohort(tmp_path / "data"), tmp_path / "work")
+    splits, record = [NamedSplit("fold-0", bench.split)], tmp_path / "run" / "fold-0" / LEARNED
+    fit_splits(bench, splits, tmp_path / "run", progress)
+    expected, written = record.read_bytes(), record.stat().st_mtime_ns
+    fit_splits(bench, splits, tmp_path / "run", progress)
+    assert record.stat().st_mtime_ns == written
+    record.write_bytes(expected.replace(b"training", b"validation"))
+    fit_splits(bench, splits, tmp_path / "run", progress)
+    assert record.read_bytes() == expected
