@@ -9,12 +9,13 @@ import pytest
 
 from tests.engine.experiments.cohorts import flat_cohort, flat_study
 from wardround.engine.basics.progress import progress
+from wardround.engine.cohort import Folds
 from wardround.engine.cohort.folds import NamedSplit
 from wardround.engine.experiments import folds
 from wardround.engine.experiments.claims import require_a_runs
 from wardround.engine.experiments.folds import fit_splits
 from wardround.engine.experiments.learned import LEARNED, unseen
-from wardround.engine.experiments.workbench import Workbench
+from wardround.engine.experiments.workbench import Survey, Workbench
 from wardround.engine.study import Study
 
 SHORT: dict[str, Any] = {"loss": "dice_ce", "batch_size": 4, "steps": 1}
@@ -64,3 +65,14 @@ def test_a_record_of_other_cases_is_replaced_once_the_run_is_known(tmp_path: Pat
     record.write_bytes(expected.replace(b"training", b"validation"))
     fit_splits(bench, splits, tmp_path / "run", progress)
     assert record.read_bytes() == expected
+
+
+def test_padding_amid_fitted_values_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = _study(preprocessing=[{"cohort_normalize": {"within": "all"}}], patches={"size": [32, 32]})
+    survey = Survey.of(study, flat_cohort(tmp_path / "data"), folds=Folds.ALL, device="cpu")
+    bench = Workbench.fill(survey, tmp_path / "work")
+    assert bench.padding_notices() == ()
+    fit_splits(bench, survey.plan.splits, tmp_path / "run", progress)
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if "amid their values" in line]
+    assert told.startswith("note: data.csv: the padding of cases that are smaller than the patch")
+    assert "got 0 beside values from -" in told

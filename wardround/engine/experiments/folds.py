@@ -40,11 +40,12 @@ class Leaderboard:
 
 def fit_splits(workbench: Workbench, splits: Sequence[NamedSplit], folder: Path, show: ShowProgress) -> Leaderboard:
     """Fit every split into its own folder under `folder`; finished ones are not done again."""
-    results: dict[str, RunResult] = {}
+    results, told = dict[str, RunResult](), set[str]()
     for name, unfitted in workbench.with_splits({named.name: named.split for named in splits}).items():
         bench = unfitted.fitted()
         if bench.state.steps:
             note(f"{name}: {fitted_sentence(bench.study, bench.state)}")
+            _tell_padding(bench, told)
         with show(f"Training {name}", planned_length(bench).total_steps) as shown:
             if not (folder / name / RUN).exists():
                 write_learned(folder / name, bench)
@@ -54,6 +55,14 @@ def fit_splits(workbench: Workbench, splits: Sequence[NamedSplit], folder: Path,
     if len(splits) > 1:
         write_atomic(folder / LEADERBOARD, _csv(board).encode())
     return board
+
+
+def _tell_padding(bench: Workbench, told: set[str]) -> None:
+    """What could not be told before the values of the cases were known; of the same cases once, not for each split."""
+    for notice in bench.padding_notices():
+        if notice.what not in told:
+            told.add(notice.what)
+            note(f"note: {notice.render()}")
 
 
 def scores_of(result: RunResult) -> dict[str, float]:
