@@ -1,21 +1,27 @@
-"""Several splits of one cohort, whatever ends a call in between: each is fitted, trained and told of as if it were alone."""
+"""Several splits of one cohort, whatever ends a call in between: each is fitted, trained and told of as if alone."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image as Picture
 
 from tests.engine.experiments.cohorts import flat_cohort, flat_study
+from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.progress import progress
 from wardround.engine.cohort import Folds
+from wardround.engine.cohort.columns import Truth
 from wardround.engine.cohort.folds import NamedSplit
+from wardround.engine.cohort.manifest import read_manifest
 from wardround.engine.experiments import folds
 from wardround.engine.experiments.claims import require_a_runs
 from wardround.engine.experiments.folds import fit_splits
 from wardround.engine.experiments.learned import LEARNED, unseen
 from wardround.engine.experiments.workbench import Survey, Workbench
+from wardround.engine.inspection import Depth, check_manifest
 from wardround.engine.study import Study
 
 SHORT: dict[str, Any] = {"loss": "dice_ce", "batch_size": 4, "steps": 1}
@@ -76,3 +82,33 @@ def test_padding_amid_fitted_values_is_told_once(tmp_path: Path, capsys: pytest.
     (told,) = [line for line in capsys.readouterr().err.splitlines() if "amid their values" in line]
     assert told.startswith("note: data.csv: the padding of cases that are smaller than the patch")
     assert "got 0 beside values from -" in told
+
+
+def _foreground_in(manifest: Path, subjects: set[str]) -> None:
+    """Leave all masks empty but those of some cases."""
+    for case in read_manifest(manifest, _study(), truth=Truth.REQUIRED).cases:
+        if case.subject not in subjects:
+            assert case.label is not None
+            Picture.fromarray(np.zeros_like(np.asarray(Picture.open(case.label)))).save(case.label)
+
+
+def test_every_fold_that_cannot_be_fitted_is_told_before_any_is_trained(tmp_path: Path) -> None:
+    """Foreground only among the training cases of one fold; the check says so too."""
+    study = _study(preprocessing=[{"cohort_normalize": {"within": "foreground"}}])
+    manifest = flat_cohort(tmp_path / "data")
+    splits = Survey.of(study, manifest, folds=Folds.ALL, device="cpu").plan.splits
+    named = {each.name: {case.subject for case in each.split.train} for each in splits}
+    subject = min(named["fold-0"])
+    _foreground_in(manifest, {subject})
+    without = [name for name, subjects in named.items() if subject not in subjects]
+    assert 0 < len(without) < len(named)
+    bench = Workbench.fill(Survey.of(study, manifest, folds=Folds.ALL, device="cpu"), tmp_path / "work")
+    with pytest.raises(InputError) as error:
+        fit_splits(bench, splits, tmp_path / "run", progress)
+    assert [problem.where for problem in error.value.problems] == [
+        f"{name}, preprocessing step cohort_normalize, channel grey" for name in without
+    ]
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(InputError, match=f"no mask of the training set.* of {', '.join(without)} has a voxel"):
+        check_manifest(study, manifest, Depth.STEPS, Folds.ALL)
+    check_manifest(_study(), manifest, Depth.STEPS, Folds.ALL)

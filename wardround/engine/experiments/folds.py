@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.loudness import note
+from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.progress import Progress
 from wardround.engine.cohort import NamedSplit
 from wardround.engine.experiments.casetables import Distribution, distribution
@@ -18,6 +19,7 @@ from wardround.engine.experiments.claims import RUN
 from wardround.engine.experiments.fit import RunResult, fit, planned_length
 from wardround.engine.experiments.learned import write_learned
 from wardround.engine.experiments.workbench import Workbench
+from wardround.engine.preprocessing.fitted import FittedState
 from wardround.engine.preprocessing.fitted_words import fitted_sentence
 
 LEADERBOARD = "leaderboard.csv"
@@ -39,10 +41,14 @@ class Leaderboard:
 
 
 def fit_splits(workbench: Workbench, splits: Sequence[NamedSplit], folder: Path, show: ShowProgress) -> Leaderboard:
-    """Fit every split into its own folder under `folder`; finished ones are not done again."""
+    """Fit every split into its own folder under `folder`; finished ones are not done again.
+
+    Raises `InputError` with every split whose preprocessing cannot be fitted before any is trained.
+    """
     results, told = dict[str, RunResult](), set[str]()
-    for name, unfitted in workbench.with_splits({named.name: named.split for named in splits}).items():
-        bench = unfitted.fitted()
+    unfitted = workbench.with_splits({named.name: named.split for named in splits})
+    for name, state in _states(unfitted).items():
+        bench = unfitted[name].with_state(state)
         if bench.state.steps:
             note(f"{name}: {fitted_sentence(bench.study, bench.state)}")
             _tell_padding(bench, told)
@@ -55,6 +61,22 @@ def fit_splits(workbench: Workbench, splits: Sequence[NamedSplit], folder: Path,
     if len(splits) > 1:
         write_atomic(folder / LEADERBOARD, _csv(board).encode())
     return board
+
+
+def _states(benches: Mapping[str, Workbench]) -> dict[str, FittedState]:
+    """What the preprocessing of every split learns. Raises `InputError` with all that cannot be fitted, by name."""
+    findings, states = Findings(), dict[str, FittedState]()
+    for name, bench in benches.items():
+        try:
+            states[name] = bench.learn()
+        except InputError as error:
+            findings.extend(_in_split(name, problem) for problem in error.problems)
+    findings.raise_if_any()
+    return states
+
+
+def _in_split(name: str, problem: Problem) -> Problem:
+    return replace(problem, where=f"{name}, {problem.where}" if problem.where else name)
 
 
 def _tell_padding(bench: Workbench, told: set[str]) -> None:

@@ -180,9 +180,12 @@ class Workbench:
 
         Raises `InputError` where the training cases give nothing to fit to.
         """
-        if self.is_ready:
-            return self
-        return self.with_state(fit_state(self.study, self._unfitted_rows, self.store.root))
+        return self if self.is_ready else self.with_state(self.learn())
+
+    def learn(self) -> FittedState:
+        """What preprocessing is fitted to this split's training cases with. Answers are kept in the store, so that no
+        case is asked twice. Raises `InputError` where the training cases give nothing to fit to."""
+        return fit_state(self.study, self._unfitted_rows, self.store.root)
 
     @property
     def is_ready(self) -> bool:

@@ -26,10 +26,12 @@ from wardround.engine.inspection.notices import (
     comparison_notices,
     header_notices,
     require_foreground,
+    truths_of,
 )
 from wardround.engine.inspection.sharing import copied_masks, with_shared_masks
 from wardround.engine.inspection.spacings import told_of_files
 from wardround.engine.inspection.twins import contents_of, copies_of
+from wardround.engine.inspection.unseen import unfittable
 from wardround.engine.inspection.voxels import inspect_steps, inspect_voxels
 from wardround.engine.preprocessing.exchange import told_of_columns
 from wardround.engine.preprocessing.labels import together
@@ -112,6 +114,8 @@ def inspect_cohort(
     find_leaks(cohort, splits, compared.contents, findings)
     findings.raise_if_any()
     require_foreground(study, cohort, known, findings)
+    if not findings.problems:
+        findings.extend(unfittable(study, cohort, splits, truths_of(study, known)))
     findings.extend(replace(flaw, where=cohort.manifest.name) for flaw in _table_flaws(study, cohort))
     findings.raise_if_any()
     notices = (*cohort_notices(study, cohort, known, splits), *copied_masks(study, cohort, known))

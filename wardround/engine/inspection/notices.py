@@ -85,14 +85,14 @@ def cohort_notices(
         *_larger_than_patch(study, cohort, facts),
         *padding_notices(study, cohort, {s: fact.padded_amid for s, fact in facts.items() if fact.padded_amid}),
         *_absent_classes(study, cohort, splits),
-        *selection_notices(study, cohort, splits, _truths(study, facts)),
+        *selection_notices(study, cohort, splits, truths_of(study, facts)),
         *_flat(cohort, facts),
         *_masks(study, cohort, facts),
-        *unseen_classes(study, cohort, splits, _truths(study, facts)),
+        *unseen_classes(study, cohort, splits, truths_of(study, facts)),
     )
 
 
-def _truths(study: Study, facts: Mapping[str, CaseFacts]) -> dict[str, frozenset[int]]:
+def truths_of(study: Study, facts: Mapping[str, CaseFacts]) -> dict[str, frozenset[int]]:
     """By subject the indices of the classes in its mask, where that was read."""
     index = classes_of(study)
     return {

@@ -1,4 +1,5 @@
-"""Classes of a segmentation that no mask has: of a whole table, or of those that a model learns from."""
+"""Classes of a segmentation that no mask has: of a whole table, or of those that a model or its preprocessing learns
+from."""
 
 from __future__ import annotations
 
@@ -7,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from wardround.engine.basics.problems import Problem
 from wardround.engine.cohort.models import Cohort, Split
 from wardround.engine.inspection.selection import Truths
+from wardround.engine.parts.preprocessing.fitted import FittedParameters
+from wardround.engine.preprocessing.fitting import fitted_places
 from wardround.engine.study.labels import spoken
 from wardround.engine.study.models import Study
 from wardround.engine.targets import target_of
@@ -37,6 +40,22 @@ def unseen_classes(study: Study, cohort: Cohort, splits: Mapping[str, Split], tr
                 "scored where another mask has it",
                 where=cohort.manifest.name,
             )
+
+
+def unfittable(study: Study, cohort: Cohort, splits: Mapping[str, Split], truths: Truths) -> Iterator[Problem]:
+    """Splits that nothing can be learned of, once the masks are read: steps of preprocessing are fitted to the voxels
+    of classes, and no training mask has one."""
+    parameters = [study.preprocessing[place].parameters for place in fitted_places(study)]
+    if not any(isinstance(each, FittedParameters) and each.within == "foreground" for each in parameters):
+        return
+    unknown = (1,)  # a mask that was not read may have any
+    without = [name for name, each in splits.items() if not any(truths.get(row.subject, unknown) for row in each.train)]
+    if without:
+        yield Problem(
+            f"no mask of the training set{_of(without)} has a voxel of a class, to which preprocessing is fitted",
+            where=cohort.manifest.name,
+            remedy="Give the table more cases with masks, or have the steps learn `within: nonzero` or `within: all`",
+        )
 
 
 def _is_taught(index: int, split: Split, truths: Truths) -> bool:
