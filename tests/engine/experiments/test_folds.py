@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,14 @@ from wardround.engine.cohort.folds import NamedSplit
 from wardround.engine.cohort.manifest import read_manifest
 from wardround.engine.experiments import folds
 from wardround.engine.experiments.claims import require_a_runs
-from wardround.engine.experiments.folds import fit_splits
+from wardround.engine.experiments.conducting import Order, conduct
+from wardround.engine.experiments.fit import RunResult
+from wardround.engine.experiments.folds import Leaderboard, fit_splits
 from wardround.engine.experiments.learned import LEARNED, unseen
 from wardround.engine.experiments.workbench import Survey, Workbench
 from wardround.engine.inspection import Depth, check_manifest
+from wardround.engine.inspection.room import needs_of, present_bytes
+from wardround.engine.store import CaseStore, store
 from wardround.engine.study import Study
 
 SHORT: dict[str, Any] = {"loss": "dice_ce", "batch_size": 4, "steps": 1}
@@ -112,3 +117,95 @@ def test_every_fold_that_cannot_be_fitted_is_told_before_any_is_trained(tmp_path
     with pytest.raises(InputError, match=f"no mask of the training set.* of {', '.join(without)} has a voxel"):
         check_manifest(study, manifest, Depth.STEPS, Folds.ALL)
     check_manifest(_study(), manifest, Depth.STEPS, Folds.ALL)
+
+
+NORMALIZED: list[Any] = [{"cohort_normalize": {"within": "all"}}]
+
+
+def _limited(study: Study, manifest: Path, work: Path, limit: int | None) -> tuple[Workbench, list[NamedSplit]]:
+    survey = Survey.of(study, manifest, folds=Folds.ALL, device="cpu")
+    return Workbench.fill(survey, work, limit), list(survey.plan.splits)
+
+
+def _scores(board: Leaderboard) -> dict[str, Any]:
+    return {name: (result.metrics, [row.loss for row in result.rows]) for name, result in board.results.items()}
+
+
+def test_a_store_that_holds_one_fold_at_a_time_does_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the least limit that is not refused; another process then has nothing to prepare, nor has what tells of
+    finished folds."""
+    study, manifest = _study(preprocessing=NORMALIZED), flat_cohort(tmp_path / "data")
+    limit = needs_of(study, Survey.of(study, manifest, device="cpu").inspection.grids).disk
+    bench, splits = _limited(study, manifest, tmp_path / "limited", limit)
+    told: list[tuple[str, int]] = []
+
+    def tell(fold: Workbench, result: RunResult, name: str) -> None:
+        told.append((name, len([*(tmp_path / "run").glob("*/model/metrics.json")])))
+        assert all(case.folder.exists() for case in fold.test_cases)
+        assert result.metrics.train_cases == len(fold.split.train)
+
+    board = fit_splits(bench, splits, tmp_path / "run", progress, tell)
+    assert told == [("fold-0", 1), ("fold-1", 2), ("fold-2", 3)]
+    assert present_bytes(tmp_path / "limited") <= limit
+    free, _ = _limited(study, manifest, tmp_path / "free", None)
+    assert _scores(board) == _scores(fit_splits(free, splits, tmp_path / "other", progress))
+    monkeypatch.setattr(store, "_write_whole", _killed)
+    again, _ = _limited(study, manifest, tmp_path / "limited", limit)
+    assert _scores(fit_splits(again, splits, tmp_path / "run", progress)) == _scores(board)
+
+
+def test_what_is_released_may_be_removed_and_what_is_in_use_may_not(tmp_path: Path) -> None:
+    bench = _bench(_study(preprocessing=NORMALIZED), flat_cohort(tmp_path / "data"), tmp_path)
+    fitted, before = ({case.folder for case in cases.values()} for cases in (bench.stored, bench.unfitted))
+    image = bench.train_cases[0].image.copy()
+    assert CaseStore(tmp_path / "store").prune(0) == ()
+    bench.release()
+    removed = CaseStore(tmp_path / "store").prune(0)
+    assert {entry.key for entry in removed} == {folder.name for folder in fitted}
+    assert all(folder.exists() for folder in before)
+    np.testing.assert_array_equal(bench.train_cases[0].image, image)
+
+
+@pytest.mark.parametrize("fitted", [True, False])
+def test_a_limit_that_cannot_do_is_told_before_anything_is_trained(fitted: bool, tmp_path: Path) -> None:
+    study = _study(preprocessing=NORMALIZED) if fitted else _study()
+    manifest = flat_cohort(tmp_path / "data")
+    needs = needs_of(study, Survey.of(study, manifest, device="cpu").inspection.grids).disk
+    order = Order(study, tmp_path / "study.yaml", manifest, tmp_path / "run", folds=Folds.ALL, device="cpu")
+    pages = _Pages()
+    with pytest.raises(InputError, match=r"needed at the same time .*`store_limit` in site.yaml, or `--store-limit`"):
+        conduct(replace(order, store_limit=int(0.7 * needs)), pages)
+    assert not list((tmp_path / "run").glob("fold-*"))
+    conduct(replace(order, store_limit=needs), pages)
+    assert pages.made == ["fold-0", "fold-1", "fold-2", "all"]
+
+
+def test_a_page_that_cannot_be_made_keeps_no_fold_from_being_trained(tmp_path: Path) -> None:
+    order = Order(_study(), tmp_path / "study.yaml", flat_cohort(tmp_path / "data"), tmp_path / "run", device="cpu")
+    pages = _Pages(failing="fold-0")
+    with pytest.raises(InputError, match="no page of fold-0"):
+        conduct(replace(order, folds=Folds.ALL), pages)
+    assert pages.made == ["fold-1", "fold-2", "all"]
+
+
+class _Pages:
+    """Notes which pages it is asked for."""
+
+    def __init__(self, failing: str = "") -> None:
+        self.made: list[str] = []
+        self._failing = failing
+
+    def require_own(self, out: Path) -> None:
+        """Everything is its own."""
+
+    def of_run(self, workbench: Workbench, result: RunResult, name: str) -> Path:
+        """Of one split."""
+        if name == self._failing:
+            raise InputError.one(f"no page of {name}")
+        self.made.append(name)
+        return result.folder
+
+    def of_splits(self, workbench: Workbench, board: Leaderboard, out: Path) -> Path:
+        """Of all of them."""
+        self.made.append("all")
+        return out

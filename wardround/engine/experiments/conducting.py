@@ -25,7 +25,7 @@ from wardround.engine.experiments.fit import RunResult
 from wardround.engine.experiments.folds import Leaderboard, fit_splits
 from wardround.engine.experiments.workbench import Survey, Workbench
 from wardround.engine.inspection.preflight import in_file
-from wardround.engine.inspection.room import memory_shortage, needs_of, require_store_room
+from wardround.engine.inspection.room import memory_shortage, needs_of, require_store_room, require_within_limit
 from wardround.engine.preprocessing.fitting import fitted_places
 from wardround.engine.study import Study
 from wardround.engine.trial import trial_pass
@@ -133,17 +133,26 @@ def _announce(order: Order, survey: Survey) -> None:
     # A case that cannot be read is told as the store is filled, with all others that cannot.
     with contextlib.suppress(UnreadableCaseError):
         expected = estimate(survey, work)
-        note(*_announcement(survey, expected, count))
-        require_store_room(_copies(survey, count) * expected.store_bytes, work)
+        # Neither reckoning is exact, and what may be possible is not refused.
+        least = min(_copies(survey, 1) * expected.store_bytes, needs_of(survey.study, survey.inspection.grids).disk)
+        require_within_limit(least, order.store_limit)
+        stored = _stored_bytes(order, _copies(survey, count) * expected.store_bytes)
+        note(*_announcement(survey, expected, count, stored))
+        require_store_room(stored, work)
         require_space(order.out, expected.run_bytes * count, "checkpoints and weights")
 
 
-def _announcement(survey: Survey, expected: Estimate, splits: int) -> tuple[str, str, str]:
+def _stored_bytes(order: Order, wanted: int) -> int:
+    """Disk that the store takes; within its limit, what is not needed any more makes room."""
+    return wanted if order.store_limit is None else min(wanted, order.store_limit)
+
+
+def _announcement(survey: Survey, expected: Estimate, splits: int, stored: int) -> tuple[str, str, str]:
     split = survey.split
     counts = f"{len(split.train)} to train, {len(split.validation)} to validate, {len(split.test)} to test"
     steps = f"{expected.total_steps} steps, {expected.validations} validations"
     seconds = expected.prepare_seconds + splits * expected.train_seconds
-    disk = _copies(survey, splits) * expected.store_bytes + splits * expected.run_bytes
+    disk = stored + splits * expected.run_bytes
     many = f"{splits} splits, the first with " if splits > 1 else ""
     return (
         f"{len(survey.cohort.cases)} cases: {many}{counts}",
@@ -166,12 +175,17 @@ def _look_at_masks(survey: Survey, workbench: Workbench) -> None:
 
 
 def _fit(order: Order, survey: Survey, workbench: Workbench, pages: Pages) -> Leaderboard:
-    splits = survey.plan.splits
-    board = fit_splits(workbench, splits, order.out, progress)
-    for named in splits:
-        pages.of_run(workbench.with_split(named.split), board.results[named.name], named.name)
+    """Train every split and write its page; a page that cannot be made keeps nothing from being trained."""
+    splits, findings = survey.plan.splits, Findings()
+
+    def tell(bench: Workbench, result: RunResult, name: str) -> None:
+        with findings.gather():
+            pages.of_run(bench, result, name)
+
+    board = fit_splits(workbench, splits, order.out, progress, tell)
     if len(splits) > 1:
         pages.of_splits(workbench, board, order.out)
+    findings.raise_if_any()
     return board
 
 

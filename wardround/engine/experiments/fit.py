@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from collections.abc import Iterator
@@ -128,10 +127,27 @@ def fit(workbench: Workbench, folder: Path, shown: Progress = SILENT) -> RunResu
         InputError: the folder holds another run, another process works in it, or a case cannot be read.
         Halted: a signal came; the same call goes on.
     """
+    known = finished_run(workbench, folder)
+    if known is not None:
+        return known
     run = _Run(workbench, folder)
-    with contextlib.nullcontext() if run.is_finished else sole(folder):
+    with sole(folder):
         run.claim()
-        return run.finished() or _trained(run, folder, shown)
+        return _result(folder) or _trained(run, folder, shown)
+
+
+def finished_run(workbench: Workbench, folder: Path) -> RunResult | None:
+    """The result of this split's run where it is finished, else None. No case has to be prepared for it.
+
+    Raises `InputError` where the folder holds another run that is finished.
+    """
+    path = folder / RUN
+    if not path.exists() or not _is_finished(folder):
+        return None
+    record = _read_record(path)
+    # How many steps a run has follows from its study, cohort and split, which are all compared.
+    _require_same(record, workbench, folder, record)
+    return _result(folder)
 
 
 def _trained(run: _Run, folder: Path, shown: Progress) -> RunResult:
@@ -184,42 +200,11 @@ class _Run:
         keep_study(self._folder, self._workbench.study)
 
     def _check(self, record: RunRecord) -> None:
-        if record.identity != self._identity:
-            same = record.cohort == self._workbench.cohort_digest
-            steps = record.total_steps, self.length.total_steps
-            raise InputError([another_run(self._folder, self._workbench.study, cohort=same, steps=steps)])
-        if record.fitted != self._workbench.state.digest:
-            raise InputError.one(
-                "the training cases give other fitted values than those that this run began with",
-                where=str(self._folder),
-                got=self._workbench.state.digest[:12] or "none",
-                expected=record.fitted[:12] or "none",
-                remedy="Go on with the release that began the run, or name another folder with --out",
-            )
-        header: JsonValue = {"steps": dict(record.steps)} if record.steps else {}
-        for notice in other_steps(self._workbench.study, header, self._folder):
-            _LOG.warning("%s", notice.render())
+        _require_same(record, self._workbench, self._folder, self.length)
         if record.machine != self._machine():
             _LOG.warning(
                 "This run began with %s and goes on with %s: its last bits may differ.", record.machine, self._machine()
             )
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether nothing is left to be done: `metrics.json` is written last."""
-        return (self._folder / "model" / METRICS).exists()
-
-    def finished(self) -> RunResult | None:
-        """The result, if the run is finished."""
-        path = self._folder / "model" / METRICS
-        if not self.is_finished:
-            return None
-        with _naming(path):
-            metrics = Metrics.model_validate_json(path.read_bytes())
-        history = self._folder / "history.jsonl"
-        with _naming(history):
-            rows = tuple(HistoryRow.model_validate_json(line) for line in history.read_bytes().splitlines())
-        return RunResult(self._folder, metrics, rows)
 
     def resume(self) -> Memory:
         """Load the newest checkpoint, if there is one, and the run's memory from it."""
@@ -313,15 +298,51 @@ class _Run:
         return this_machine(self._learner.device, self._learner.precision)
 
 
-def run_identity(workbench: Workbench, length: RunLength) -> str:
+def _is_finished(folder: Path) -> bool:
+    """Whether nothing is left to be done: `metrics.json` is written last."""
+    return (folder / "model" / METRICS).exists()
+
+
+def _result(folder: Path) -> RunResult | None:
+    """The result of the run in a folder, if it is finished."""
+    if not _is_finished(folder):
+        return None
+    path, history = folder / "model" / METRICS, folder / "history.jsonl"
+    with _naming(path):
+        metrics = Metrics.model_validate_json(path.read_bytes())
+    with _naming(history):
+        rows = tuple(HistoryRow.model_validate_json(line) for line in history.read_bytes().splitlines())
+    return RunResult(folder, metrics, rows)
+
+
+def _require_same(record: RunRecord, workbench: Workbench, folder: Path, length: RunLength | RunRecord) -> None:
+    """Raise `InputError` unless a folder's record is that of this very run; say what has changed in its making."""
+    if record.identity != run_identity(workbench, length):
+        same = record.cohort == workbench.cohort_digest
+        steps = record.total_steps, length.total_steps
+        raise InputError([another_run(folder, workbench.study, cohort=same, steps=steps)])
+    if record.fitted != workbench.state.digest:
+        raise InputError.one(
+            "the training cases give other fitted values than those that this run began with",
+            where=str(folder),
+            got=workbench.state.digest[:12] or "none",
+            expected=record.fitted[:12] or "none",
+            remedy="Go on with the release that began the run, or name another folder with --out",
+        )
+    header: JsonValue = {"steps": dict(record.steps)} if record.steps else {}
+    for notice in other_steps(workbench.study, header, folder):
+        _LOG.warning("%s", notice.render())
+
+
+def run_identity(workbench: Workbench, length: RunLength | RunRecord) -> str:
     """SHA-256 that names a run by its content: study, cohort, the split's three sets, steps and validations."""
-    parts = (workbench.train_cases, workbench.validation_cases, workbench.test_cases)
+    parts = (workbench.split.train, workbench.split.validation, workbench.split.test)
     return sha256_hex(
         canonical_json(
             {
                 "study": workbench.study.digest,
                 "cohort": workbench.cohort_digest,
-                "split": [[*sorted(case.digest for case in cases)] for cases in parts],
+                "split": [[*sorted(workbench.unfitted[case.subject].digest for case in cases)] for cases in parts],
                 "steps": [length.total_steps, length.validate_every],
             }
         )

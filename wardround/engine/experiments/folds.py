@@ -16,7 +16,7 @@ from wardround.engine.basics.progress import Progress
 from wardround.engine.cohort import NamedSplit
 from wardround.engine.experiments.casetables import Distribution, distribution
 from wardround.engine.experiments.claims import RUN
-from wardround.engine.experiments.fit import RunResult, fit, planned_length
+from wardround.engine.experiments.fit import RunResult, finished_run, fit, planned_length
 from wardround.engine.experiments.learned import write_learned
 from wardround.engine.experiments.workbench import Workbench
 from wardround.engine.preprocessing.fitted import FittedState
@@ -24,6 +24,8 @@ from wardround.engine.preprocessing.fitted_words import fitted_sentence
 
 LEADERBOARD = "leaderboard.csv"
 ShowProgress = Callable[[str, int], AbstractContextManager[Progress]]
+Tell = Callable[[Workbench, RunResult, str], object]
+"""Is given a split, the result of its run, and its name."""
 
 
 @dataclass(frozen=True)
@@ -40,27 +42,45 @@ class Leaderboard:
     scores: dict[str, Distribution]
 
 
-def fit_splits(workbench: Workbench, splits: Sequence[NamedSplit], folder: Path, show: ShowProgress) -> Leaderboard:
+def no_page(workbench: Workbench, result: RunResult, name: str) -> None:
+    """Nothing is told of a run."""
+
+
+def fit_splits(
+    workbench: Workbench, splits: Sequence[NamedSplit], folder: Path, show: ShowProgress, tell: Tell = no_page
+) -> Leaderboard:
     """Fit every split into its own folder under `folder`; finished ones are not done again.
+
+    `tell` is given each run as soon as it is finished, while its cases are in the store: those that were prepared for
+    this split alone make room for the next one's.
 
     Raises `InputError` with every split whose preprocessing cannot be fitted before any is trained.
     """
     results, told = dict[str, RunResult](), set[str]()
     unfitted = workbench.with_splits({named.name: named.split for named in splits})
     for name, state in _states(unfitted).items():
-        bench = unfitted[name].with_state(state)
-        if bench.state.steps:
-            note(f"{name}: {fitted_sentence(bench.study, bench.state)}")
-            _tell_padding(bench, told)
-        with show(f"Training {name}", planned_length(bench).total_steps) as shown:
-            if not (folder / name / RUN).exists():
-                write_learned(folder / name, bench)
-            results[name] = fit(bench, folder / name, shown)
-            write_learned(folder / name, bench)  # now it is known that the folder holds this very run
+        bench = unfitted[name].knowing(state)
+        if state.steps:
+            note(f"{name}: {fitted_sentence(bench.study, state)}")
+        results[name] = finished_run(bench, folder / name) or _trained(bench, folder / name, show, told)
+        write_learned(folder / name, bench)  # now it is known that the folder holds this very run
+        tell(bench, results[name], name)
+        bench.release()
     board = Leaderboard(results, _across(tuple(results.values())))
     if len(splits) > 1:
         write_atomic(folder / LEADERBOARD, _csv(board).encode())
     return board
+
+
+def _trained(bench: Workbench, folder: Path, show: ShowProgress, told: set[str]) -> RunResult:
+    """Prepare the cases of a split and fit it."""
+    bench.prepare()
+    if bench.state.steps:
+        _tell_padding(bench, told)
+    with show(f"Training {folder.name}", planned_length(bench).total_steps) as shown:
+        if not (folder / RUN).exists():
+            write_learned(folder, bench)
+        return fit(bench, folder, shown)
 
 
 def _states(benches: Mapping[str, Workbench]) -> dict[str, FittedState]:

@@ -107,7 +107,7 @@ def _of_bench(bench: Workbench) -> Learned:
     for use, cases in uses.items():
         for case in cases:
             names |= dict.fromkeys(_names(seed, case), use)
-            images[bench.stored[case.subject].content.image] = use
+            images[bench.unfitted[case.subject].content.image] = use
     return Learned(seed=seed, names=names, images=images)
 
 

@@ -11,9 +11,8 @@ from typing import Literal
 
 import torch
 
-from wardround.engine.basics.files import DiskFullError
 from wardround.engine.basics.problems import Findings, InputError, Problem
-from wardround.engine.basics.progress import Progress, Silent, progress
+from wardround.engine.basics.progress import Progress, Silent
 from wardround.engine.cohort import (
     Assignment,
     Case,
@@ -25,6 +24,7 @@ from wardround.engine.cohort import (
     cohort_digest,
 )
 from wardround.engine.cohort.twins import Contents, find_leaks, repeated_rows, without_repeats
+from wardround.engine.experiments.filling import FittedCases, fill_store
 from wardround.engine.experiments.fitting import StoredRow, fit_state, summarise
 from wardround.engine.inspection import Depth, Inspection, check_manifest
 from wardround.engine.inspection.notices import Comparison, comparison_notices, no_foreground
@@ -35,7 +35,6 @@ from wardround.engine.metrics.scores import Evaluation
 from wardround.engine.preprocessing import Pipeline
 from wardround.engine.preprocessing.fitted import EMPTY, FittedState
 from wardround.engine.preprocessing.fitting import before_fitting, is_fitted, require_state
-from wardround.engine.preprocessing.labels import together
 from wardround.engine.preprocessing.requests import CohortSummary, Request
 from wardround.engine.sampling import PatchSource
 from wardround.engine.store import CaseStore
@@ -102,7 +101,7 @@ class Workbench:
         study: the study.
         cohort: all cases of the manifest.
         split: the three sets, by patient.
-        stored: each case in the store, by subject.
+        stored: each case in the store as it is learned from, by subject.
         device: where networks run.
         assignment: who is in which set of every fold that was made, to be kept where work goes on.
         store: where the cases lie.
@@ -199,9 +198,26 @@ class Workbench:
     def with_state(self, state: FittedState) -> Workbench:
         """The same with fitted values that were learned elsewhere, from cases of many hospitals. Raises `InputError`
         for those of another study."""
+        ready = self.knowing(state)
+        ready.prepare()
+        return ready
+
+    def knowing(self, state: FittedState) -> Workbench:
+        """As `with_state`, but a case is prepared when it is asked for: `prepare` does all at once. Of a finished split
+        few are."""
         require_state(self.study, state)
-        stored = fill_store(self.study, self.cohort, self.store, state) if state.steps else self.unfitted
+        stored = FittedCases(self.study, self.cohort, self.store, state) if state.steps else self.unfitted
         return replace(self, stored=stored, state=state)
+
+    def prepare(self) -> None:
+        """Have every case in the store as it is learned from. Raises `InputError` with every one that cannot be."""
+        if isinstance(self.stored, FittedCases):
+            self.stored.fill()
+
+    def release(self) -> None:
+        """Let the store remove what was prepared for this split alone, when it needs the room."""
+        if isinstance(self.stored, FittedCases):
+            self.stored.release()
 
     def summarise(self, request: Request, shown: Progress = SILENT) -> CohortSummary:
         """What this split's training cases answer to a request; no other case is looked at."""
@@ -244,7 +260,7 @@ class Workbench:
     @cached_property
     def contents(self) -> Contents:
         """What each row shows and says, by subject."""
-        return {subject: case.content for subject, case in self.stored.items()}
+        return {subject: case.content for subject, case in self.unfitted.items()}
 
     def require_foreground(self) -> None:
         """Raise `InputError` if no mask has a voxel of a class: what is learned from such masks is background only.
@@ -257,12 +273,12 @@ class Workbench:
     @cached_property
     def _drawn(self) -> dict[str, frozenset[int]]:
         """By subject the classes of each mask; nothing where the truth is no mask."""
-        return {subject: case.classes for subject, case in self.stored.items() if case.has_label}
+        return {subject: case.classes for subject, case in self.unfitted.items() if case.has_label}
 
     @cached_property
     def cohort_digest(self) -> str:
         """SHA-256 over all cases, independent of their order."""
-        return cohort_digest(case.digest for case in self.stored.values())
+        return cohort_digest(case.digest for case in self.unfitted.values())
 
     @property
     def train_cases(self) -> tuple[StoredCase, ...]:
@@ -316,7 +332,7 @@ class Workbench:
         if not rows:
             raise InputError.one(f"the {subset} set is empty", where=self.cohort.manifest.name)
         if most is not None:
-            by_digest = sorted(rows, key=lambda case: self.stored[case.subject].digest)
+            by_digest = sorted(rows, key=lambda case: self.unfitted[case.subject].digest)
             chosen = {case.subject for case in by_digest[:most]}
             rows = tuple(case for case in rows if case.subject in chosen)
         subjects, cases = [case.subject for case in rows], [self.stored[case.subject] for case in rows]
@@ -324,15 +340,3 @@ class Workbench:
 
     def _rows(self, subset: Subset) -> tuple[Case, ...]:
         return {"train": self.split.train, "validation": self.split.validation, "test": self.split.test}[subset]
-
-
-def fill_store(study: Study, cohort: Cohort, store: CaseStore, state: FittedState = EMPTY) -> dict[str, StoredCase]:
-    """Every case of the cohort in the store, by subject; what is there already is not read again."""
-    try:
-        with progress("Preprocessing", len(cohort.cases)) as shown:
-            cases = store.open_cases(study, cohort.cases, shown, state)
-    except DiskFullError:
-        raise
-    except InputError as error:
-        raise InputError(together(error.problems, cohort.manifest.name)) from None
-    return {case.subject: stored for case, stored in zip(cohort.cases, cases, strict=True)}

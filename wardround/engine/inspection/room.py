@@ -26,6 +26,7 @@ BUILDING_BYTES = 12
 output, the mask."""
 MARGIN = 8 << 20
 """Bytes that must stay free beside the arrays of a case that is being written."""
+RAISE_LIMIT = "Raise the limit: `store_limit` in site.yaml, or `--store-limit` of `wardround fit`"
 _HEADER_BYTES = 128
 """Of an array's file."""
 _UNKNOWN_GROWTH = 2
@@ -75,6 +76,18 @@ def require_store_room(disk: int, work: Path) -> None:
     require_writable(work, "preprocessed cases")
     missing = disk - present_bytes(work)
     require_space(work / "store", missing + MARGIN if missing > 0 else 0, "the preprocessed cases")
+
+
+def require_within_limit(disk: int, limit: int | None) -> None:
+    """Raise `InputError` if a store may not hold `disk` bytes, which are in use at the same time."""
+    if limit is not None and disk > limit:
+        raise InputError.one(
+            "the preprocessed cases that are needed at the same time will not fit the store's limit",
+            where="store_limit",
+            got=shown_size(limit),
+            expected=f"at least {shown_size(disk)}",
+            remedy=RAISE_LIMIT,
+        )
 
 
 def memory_shortage(needs: Needs) -> tuple[Problem, ...]:

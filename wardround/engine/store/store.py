@@ -10,7 +10,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +22,7 @@ from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.progress import SILENT, Progress
 from wardround.engine.basics.sizes import shown_size
 from wardround.engine.cohort import Case, twins
-from wardround.engine.inspection.room import MARGIN, building_bytes, room_for
+from wardround.engine.inspection.room import MARGIN, RAISE_LIMIT, building_bytes, room_for
 from wardround.engine.preprocessing import Pipeline
 from wardround.engine.preprocessing.fitted import EMPTY, FittedState
 from wardround.engine.store.case import StoredCase
@@ -171,6 +171,13 @@ class CaseStore:
         findings.raise_if_any()
         return tuple(opened)
 
+    def release(self, cases: Iterable[StoredCase]) -> None:
+        """This process does not need these cases any more: they may be removed when others need their room."""
+        folders = [case.folder for case in cases]
+        for folder in folders:
+            SHELF.forget(folder)  # the disk has the room of a removed file only once nobody has it mapped
+        self._users.release(folder.name for folder in folders)
+
     def list(self) -> tuple[StoreEntry, ...]:
         """Every whole entry, the one that was used longest ago first."""
         entries = (_entry(path.parent) for path in self._root.glob(f"cases/*/[0-9a-f]*/{DESCRIPTION}"))
@@ -302,7 +309,7 @@ class CaseStore:
             "the store has reached its limit, and all that it holds is in use",
             where=str(self._root),
             expected=shown_size(limit),
-            remedy="Raise the limit: `store_limit` in site.yaml, or `--store-limit` of `wardround fit`",
+            remedy=RAISE_LIMIT,
         )
 
     def _cleared(self, limit: int, needed: int) -> int:

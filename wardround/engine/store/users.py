@@ -12,7 +12,7 @@ import os
 import secrets
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -34,6 +34,16 @@ class Users:
         with self._gate(fcntl.LOCK_SH):
             self._note(key)
             yield
+
+    def release(self, keys: Iterable[str]) -> None:
+        """Some entries are not in use by this user any more."""
+        with self._gate(fcntl.LOCK_SH), self._lock:
+            self._known.difference_update(keys)
+            if self._file is not None:
+                self._file.seek(0)
+                self._file.truncate()
+                self._file.writelines(f"{key}\n" for key in sorted(self._known))
+                self._file.flush()
 
     @contextlib.contextmanager
     def pruning(self) -> Iterator[frozenset[str]]:
