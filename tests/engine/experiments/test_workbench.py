@@ -81,7 +81,7 @@ def test_the_same_files_in_two_sets_are_refused(place: Path, tmp_path: Path) -> 
 
 def test_an_empty_set_cannot_be_scored(place: Path, tmp_path: Path) -> None:
     bench = Workbench.open(flat_study(), place / "data" / "data.csv", tmp_path, device="cpu")
-    bare = bench.with_split(Split(bench.split.train, bench.split.validation, ()))
+    bare = bench.with_splits({"": Split(bench.split.train, bench.split.validation, ())})[""]
     with pytest.raises(InputError, match="the test set is empty"):
         bare.evaluate(bare.learner(1), "test")
 

@@ -156,13 +156,6 @@ class Workbench:
         bench = cls(survey.study, survey.cohort, split, stored, survey.device, assignment, store, stored)
         return bench.with_splits({"": split})[""]
 
-    def with_split(self, split: Split) -> Workbench:
-        """The same cohort, split in another way; rows that repeat another one are left out of its sets.
-
-        Raises `InputError` where two sets hold the same images.
-        """
-        return self.with_splits({"": split})[""].fitted()
-
     def with_splits(self, splits: Mapping[str, Split]) -> dict[str, Workbench]:
         """One for each split, before anything is fitted to its training cases: ask each for `fitted` when its turn has
         come. Raises `InputError` with every image that is in two sets of any of them."""
