@@ -13,7 +13,7 @@ from tests.support.failing_parts import PACKAGE, How
 from tests.support.studies import SEGMENTATION, changed, write_study
 from wardround.engine.basics.problems import InputError
 from wardround.federation.strategies.named import StrategyUse
-from wardround.federation.strategies.protocol import Contribution
+from wardround.federation.strategies.protocol import Contribution, Sites
 
 pytestmark = pytest.mark.usefixtures("package")
 NAMED = rf"the strategy 'bad_strategy', of the package {re.escape(PACKAGE)}"
@@ -57,7 +57,7 @@ def test_a_strategy_that_fails_in_a_round_is_named_too(how: str, said: str) -> N
     base = {"model/weight": np.ones((3, 2), np.float32)}
 
     def play() -> None:
-        fold = StrategyUse(name="bad_strategy", parameters=How(how=how)).build().begin(base, {}, 1)
+        fold = StrategyUse(name="bad_strategy", parameters=How(how=how)).build().begin(base, {}, Sites(("north",)))
         fold.add(Contribution("north", 3, 3, 5, 0.5, base))
         fold.finish()
 

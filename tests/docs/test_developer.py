@@ -23,7 +23,7 @@ from wardround.engine.cli.runner import ExitCode
 from wardround.engine.parts import Kind
 from wardround.engine.sampling import Batch, Surroundings
 from wardround.engine.scaffold import new_part
-from wardround.federation.strategies.protocol import Contribution, Incoming
+from wardround.federation.strategies.protocol import Contribution, Incoming, Sites
 from wardround.lab.processes import module_command
 
 GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "developer.md").read_text()
@@ -143,7 +143,7 @@ def test_the_strategy_of_the_guide_shrinks_weights_at_the_sites_and_is_folded_as
     sent = half.finish(network)
     assert sent.numbers == {"norm": pytest.approx(27**0.5)}
     strategy.sharing.check_numbers(sent.numbers)
-    fold = strategy.begin({}, {}, 2)
+    fold = strategy.begin({}, {}, Sites(("north", "south")))
     for value in (1.0, 2.0):
         arrays = {"model/weight": np.full((1, 3), value, np.float32)}
         fold.add(Contribution("north", 3, 1, 5, None, arrays, sent.numbers))

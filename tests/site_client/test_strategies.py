@@ -181,6 +181,6 @@ def test_words_of_scaffold_name_its_control_variates(site: Site) -> None:
 
     agreement = site.agreement
     assert sent_down(agreement) == ("model weights", "the control variate: the mean gradient of all sites")
-    assert sent_up(agreement)[1].startswith("the change of this site's control variate")
+    assert sent_up(agreement)[1] == "this site's control variate: its mean gradient"
     assert replace(agreement).strategy.sharing.down[0] == WEIGHTS
     assert len(strategy_lines(agreement)) == 2

@@ -309,7 +309,7 @@ class Strategy(FedAvg):
             _raise("trouble")
         return _Half(self._how)
 
-    def begin(self, base: Any, state: Any, sites: int) -> Any:
+    def begin(self, base: Any, state: Any, sites: Any) -> Any:
         """Start."""
         if self._how == "begin":
             _raise("trouble")

@@ -207,7 +207,9 @@ def reply_bytes(coordination: Coordination) -> int:
 
     `limits.reply` may say less.
     """
-    down = StateFolder(coordination.folders.state).arrays.largest() or packed_size(_initial(coordination))
+    state = StateFolder(coordination.folders.state)
+    down = next((state.arrays.size(result.model) for result in state.results()[-1:]), 0)
+    down = down or packed_size(_initial(coordination))
     groups = len(coordination.settings.strategy.build().sharing.up)
     return min(groups * down + _REPLY_MARGIN, coordination.settings.limits.reply * 2**20)
 

@@ -38,7 +38,8 @@ _DTYPES: dict[str, np.dtype[Any]] = {
 }
 
 Arrays = Mapping[str, np.ndarray]
-_Size = Annotated[int, Field(ge=0, le=MAX_PAYLOAD_BYTES)]
+_Size = Annotated[int, Field(ge=0, le=2**53)]
+"""Of a message no size is nearly as large: all tensors must fit into its bytes, which are bounded."""
 
 
 class PayloadError(ValueError):
@@ -55,6 +56,7 @@ class Room:
     tensors: int = MAX_TENSORS
     header: int = MAX_TENSORS * (_NAME_BYTES + _ENTRY_BYTES)
     data: int = MAX_PAYLOAD_BYTES
+    most: int = MAX_PAYLOAD_BYTES
 
     @classmethod
     def of(cls, schema: Schema) -> Room:
@@ -123,13 +125,29 @@ def unpack(content: Payload, schema: Schema | None = None) -> dict[str, np.ndarr
     Raises:
         PayloadError: size, header, names, types, shapes or offsets are not what `pack` writes.
     """
-    header, start = _header(content, Room.of(schema) if schema is not None else _ANY)
+    return _unpacked(content, Room.of(schema) if schema is not None else _ANY)
+
+
+def unpack_kept(content: Payload) -> dict[str, np.ndarray]:
+    """As `unpack`, of bytes that this machine wrote itself and has held against their digest.
+
+    They may be more than a message can have: the state of a strategy may well be some tensors for each site.
+
+    Raises:
+        PayloadError: they are not what `packing.write_packed` writes.
+    """
+    size = len(content)
+    return _unpacked(content, Room(size, size, size, size))
+
+
+def _unpacked(content: Payload, room: Room) -> dict[str, np.ndarray]:
+    header, start = _header(content, room)
     _check_layout(header, len(content) - start)
     return {name: _array(content, start, header[name]) for name in sorted(header)}
 
 
 def _header(content: Payload, room: Room) -> tuple[dict[str, _Entry], int]:
-    most = min(MAX_PAYLOAD_BYTES, _LENGTH_BYTES + room.header + room.data)
+    most = min(room.most, _LENGTH_BYTES + room.header + room.data)
     if not _LENGTH_BYTES <= len(content) <= most:
         raise PayloadError("the payload's size is out of bounds")
     length = int.from_bytes(content[:_LENGTH_BYTES], "little")

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from tests.aggregator.bench import Bench, expected_models
+from wardround.aggregator.rounds.arrays import ArrayStore
 from wardround.aggregator.rounds.loop import RoundLoop
 from wardround.engine.basics.problems import InputError
+from wardround.federation.payload import MAX_TENSORS, PayloadError, unpack
 from wardround.federation.strategies.fedavg import FedAvg
-from wardround.federation.strategies.protocol import Arrays, Contribution, Fold, Folded
+from wardround.federation.strategies.protocol import Arrays, Contribution, Fold, Folded, Sites
 
 Change = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 
@@ -40,7 +42,7 @@ class _Spoiling(FedAvg):
     model: Change = dict
     state: Change = dict
 
-    def begin(self, base: Arrays, state: Arrays, sites: int) -> Fold:
+    def begin(self, base: Arrays, state: Arrays, sites: Sites) -> Fold:
         """A fold that will be spoiled."""
         return _Spoiled(super().begin(base, {}, sites), self.model, self.state)
 
@@ -107,3 +109,15 @@ def test_what_a_sound_strategy_carries_is_kept_for_the_next_round(tmp_path: Path
 def _models(bench: Bench) -> list[Path]:
     """Every model and state that lies in the state folder."""
     return [path for path in bench.folder.rglob("*.safetensors") if "rounds" not in path.parts]
+
+
+def test_a_state_may_have_more_tensors_than_a_message(tmp_path: Path) -> None:
+    """Some for each site of a large federation."""
+    store = ArrayStore(tmp_path)
+    state = {f"own/site-{number}/weight": np.full(2, number, np.float32) for number in range(MAX_TENSORS + 1)}
+    digest = store.put(state)
+    found = store.get(digest)
+    assert len(found) == MAX_TENSORS + 1
+    assert found["own/site-77/weight"].tolist() == [77.0, 77.0]
+    with pytest.raises(PayloadError):
+        unpack(store.read(digest))

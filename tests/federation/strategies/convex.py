@@ -16,13 +16,15 @@ from wardround.engine.tasks import Task
 from wardround.engine.training import Learner
 from wardround.federation.model_group import MODEL_GROUP
 from wardround.federation.payload import pack, unpack
-from wardround.federation.strategies.protocol import Arrays, Contribution, Strategy
+from wardround.federation.strategies.protocol import Arrays, Contribution, Sites, Strategy
 from wardround.federation.strategies.sharing import model_schema
 from wardround.site_client.worker.joining import blobs_of, half_of
 
 WIDTH = 3
 WEIGHT = "model/weight"
 Trajectory = list[np.ndarray]
+Chosen = Callable[[int], Iterable[int]]
+"""Which sites, by number, in a round."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ class Federation:
         training: changes of the study's training section.
         weights: of the sites; all the same where nothing is said.
         carried: what each site carries; committed after each round.
+        roster: who takes part in a round; all where nothing is said.
+        spoil: changes what a site sends, given its number, the round and its arrays.
     """
 
     sites: tuple[Cases, ...]
@@ -108,18 +112,21 @@ class Federation:
     training: dict[str, Any] = field(default_factory=dict)
     weights: tuple[int, ...] = ()
     carried: dict[int, dict[str, bytes]] = field(default_factory=dict)
+    roster: Chosen | None = None
+    spoil: Callable[[int, int, dict[str, np.ndarray]], dict[str, np.ndarray]] = lambda site, number, arrays: arrays
 
-    def play(self, present: Callable[[int], Iterable[int]] | None = None) -> Trajectory:
-        """The global weights after each round; `present` says which sites reply in a round."""
+    def play(self, present: Chosen | None = None) -> Trajectory:
+        """The global weights after each round; `present` says which sites of the roster reply in a round."""
         base = self.strategy.sharing.opening({WEIGHT: np.zeros((1, WIDTH), np.float32)})
         state: Arrays = {}
         found = []
         for number in range(self.rounds):
-            fold = self.strategy.begin(base, state, len(self.sites))
-            for site in present(number) if present else range(len(self.sites)):
+            roster = list(self.roster(number) if self.roster else range(len(self.sites)))
+            fold = self.strategy.begin(base, state, Sites(tuple(f"site-{site}" for site in roster)))
+            for site in present(number) if present else roster:
                 fold.add(self._reply(site, number, base))
             folded = fold.finish()
-            base, state = unpack(pack(folded.model)), folded.state
+            base, state = unpack(pack(folded.model)), unpack(pack(folded.state))
             found.append(base[WEIGHT][0].astype(np.float64))
         return found
 
@@ -136,6 +143,7 @@ class Federation:
         arrays = {WEIGHT: learner.weights()["weight"].numpy(), **sent.shared}
         self.strategy.sharing.check_up(arrays, model_schema(base))
         weight = self.weights[site] if self.weights else 1
+        arrays = self.spoil(site, number, arrays)
         return Contribution(f"site-{site}", weight, weight, self.steps, 0.5, arrays, sent.numbers)
 
     def _learner(self) -> Learner:
@@ -174,25 +182,54 @@ def scaffold_by_hand(
     weights: tuple[int, ...],
     rates: Callable[[int], list[float]],
     rounds: int,
-    present: Callable[[int], Iterable[int]] | None = None,
+    present: Chosen | None = None,
+    roster: Chosen | None = None,
 ) -> Trajectory:
-    """SCAFFOLD, option II, with full gradients, in float64. `rates` gives those of the steps of a round."""
+    """SCAFFOLD, option II, with full gradients, in float64. `rates` gives those of the steps of a round.
+
+    Each site tells its own control variate. The common one is the weighted mean of what the roster's sites told last,
+    times the part of the roster that ever told one.
+    """
     current, common = np.zeros(WIDTH), np.zeros(WIDTH)
-    own = [np.zeros(WIDTH) for _ in sites]
-    found = []
+    own, found = [np.zeros(WIDTH) for _ in sites], []
+    told: dict[int, np.ndarray] = {}
     for number in range(rounds):
-        chosen = list(present(number) if present else range(len(sites)))
-        updates, changes = [], []
-        for site in chosen:
-            local = current.copy()
-            for rate in rates(number):
-                local = local - rate * (sites[site].gradient(local) - own[site] + common)
-            new = own[site] - common + (current - local) / sum(rates(number))
-            updates.append(local)
-            changes.append(new - own[site])
-            own[site] = new
-        share = tuple(weights[site] for site in chosen)
-        current = means(updates, share)
-        common = common + len(chosen) / len(sites) * means(changes, share)
+        members = list(roster(number) if roster else range(len(sites)))
+        chosen = list(present(number) if present else members)
+        ends = {site: _descended(sites[site], current, rates(number), common - own[site]) for site in chosen}
+        for site, end in ends.items():
+            own[site] = told[site] = own[site] - common + (current - end) / sum(rates(number))
+        told = {site: told[site] for site in members if site in told}
+        current = means([*ends.values()], tuple(weights[site] for site in ends))
+        common = len(told) / len(members) * means([*told.values()], tuple(weights[site] for site in told))
         found.append(current)
     return found
+
+
+def scaffold_as_published(sites: tuple[Cases, ...], rates: list[float], rounds: int, present: Chosen) -> Trajectory:
+    """Algorithm 1 of the paper, option II, global step size 1, in float64: all sites weigh the same, and tell changes.
+
+    `rates` are those of the steps of every round.
+    """
+    current, common = np.zeros(WIDTH), np.zeros(WIDTH)
+    own, found = [np.zeros(WIDTH) for _ in sites], []
+    for number in range(rounds):
+        moves, changes = [], []
+        for site in present(number):
+            end = _descended(sites[site], current, rates, common - own[site])
+            change = (current - end) / sum(rates) - common
+            own[site] = own[site] + change
+            moves.append(end - current)
+            changes.append(change)
+        current = current + sum(moves) / len(moves)
+        common = common + sum(changes) / len(sites)
+        found.append(current)
+    return found
+
+
+def _descended(cases: Cases, start: np.ndarray, rates: list[float], correction: np.ndarray) -> np.ndarray:
+    """Where corrected steps lead."""
+    local = start.copy()
+    for rate in rates:
+        local = local - rate * (cases.gradient(local) + correction)
+    return local

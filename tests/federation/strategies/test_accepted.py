@@ -22,6 +22,7 @@ from wardround.federation.strategies.protocol import (
     Incoming,
     Sent,
     SiteHalf,
+    Sites,
     Strategy,
 )
 from wardround.federation.strategies.registry import strategies
@@ -30,6 +31,7 @@ from wardround.federation.strategies.sharing import Sharing
 from wardround.federation.strategy_terms import StrategyTerms
 
 NETWORK = torch.nn.Linear(2, 1)
+ALONE = Sites(("north",))
 
 
 def terms(name: str, **parameters: object) -> StrategyTerms:
@@ -77,9 +79,9 @@ FAILING: dict[str, Callable[[], object]] = {
     "constructor": lambda: bad("constructor"),
     "sharing": lambda: bad("sharing").sharing,
     "no_sharing": lambda: bad("no_sharing").sharing,
-    "begin": lambda: bad("begin").begin({}, {}, 1),
-    "add": lambda: bad("add").begin({}, {}, 1).add(Contribution("north", 3, 3, 5, 0.5, {})),
-    "finish": lambda: bad("finish").begin({}, {}, 1).finish(),
+    "begin": lambda: bad("begin").begin({}, {}, ALONE),
+    "add": lambda: bad("add").begin({}, {}, ALONE).add(Contribution("north", 3, 3, 5, 0.5, {})),
+    "finish": lambda: bad("finish").begin({}, {}, ALONE).finish(),
     "at_site": lambda: half("at_site"),
     "loss_term": lambda: half("loss_term").loss_term(NETWORK),
     "a number in the loss": lambda: half("number").loss_term(NETWORK),
@@ -147,7 +149,7 @@ def test_a_package_of_the_release_before_goes_on_folding_and_shares_weights_alon
     builtin_and_plugins.cache_clear()
     assert strategy.sharing == Sharing()
     assert strategy.flaws(tiny_study()) == ()
-    fold = strategy.begin({}, {}, 1)
+    fold = strategy.begin({}, {}, ALONE)
     fold.add(Contribution("north", 3, 5, 4, None, {}))
     assert fold.finish() == Folded({}, {})
 

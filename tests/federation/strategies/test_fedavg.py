@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 from wardround.federation.strategies.fedavg import FedAvg, FedAvgParameters
-from wardround.federation.strategies.protocol import Arrays, Contribution, Folded
+from wardround.federation.strategies.protocol import Arrays, Contribution, Folded, Sites
 
 Updates = list[tuple[dict[str, np.ndarray], int]]
 
@@ -23,7 +23,7 @@ def contribution(arrays: dict[str, np.ndarray], weight: int) -> Contribution:
 
 def fold(updates: Updates) -> Folded:
     """The strategy's result, without a base: the mean needs none."""
-    under_way = FedAvg(FedAvgParameters()).begin({}, {}, len(updates))
+    under_way = FedAvg(FedAvgParameters()).begin({}, {}, Sites(()))
     for arrays, weight in updates:
         under_way.add(contribution(arrays, weight))
     return under_way.finish()
@@ -134,7 +134,7 @@ def test_memory_does_not_grow_with_the_number_of_sites() -> None:
     size = 2_000_000
 
     def peak(sites: int) -> int:
-        under_way = FedAvg(FedAvgParameters()).begin({}, {}, sites)
+        under_way = FedAvg(FedAvgParameters()).begin({}, {}, Sites(()))
         tracemalloc.start()
         for site in range(sites):
             arrays = {"model/a": np.full(size, site, np.float32), "model/b": np.full(size, 1, np.float32)}

@@ -10,7 +10,7 @@ from wardround.engine.basics.files import map_file, require_space
 from wardround.engine.basics.problems import InputError
 from wardround.federation.envelope import Payload
 from wardround.federation.packing import packed_digest, packed_size, write_packed
-from wardround.federation.payload import payload_digest, unpack
+from wardround.federation.payload import payload_digest, unpack_kept
 from wardround.federation.strategies.protocol import Arrays
 
 _SUFFIX = ".safetensors"
@@ -44,11 +44,12 @@ class ArrayStore:
 
     def get(self, digest: str) -> Arrays:
         """The arrays, mapped from their file. Raises `InputError` when they are missing or damaged."""
-        return unpack(self.read(digest))
+        return unpack_kept(self.read(digest))
 
-    def largest(self) -> int:
-        """Bytes of the largest file here; 0 when there is none."""
-        return max((path.stat().st_size for path in self.root.glob(f"*{_SUFFIX}")), default=0)
+    def size(self, digest: str) -> int:
+        """Bytes of the packed arrays of a digest; 0 when they are not here."""
+        path = self.path(digest)
+        return path.stat().st_size if path.exists() else 0
 
     def restore(self, digest: str, arrays: Arrays) -> bool:
         """Write `arrays` in place of a file that is damaged; False, and nothing is done, when they are others."""

@@ -13,7 +13,7 @@ from wardround.aggregator.strategies.weighing import weigh
 from wardround.engine.basics.problems import InputError
 from wardround.federation.guards import GuardError, Schema, check_update, describe
 from wardround.federation.protocol import Done, Stage, Weights
-from wardround.federation.strategies.protocol import Contribution, Folded, Strategy
+from wardround.federation.strategies.protocol import Contribution, Folded, Sites, Strategy
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Folding:
         order = self.order
         weights = dict(zip(decision.sites, self._weigh(decision), strict=True))
         base, state = self.arrays.get(order.base), self.arrays.get(order.state)
-        fold = self.strategy.begin(base, state, len(self.replies.roster.members))
+        fold = self.strategy.begin(base, state, self._sites())
         sites: list[SiteResult] = []
         for site, weight in weights.items():
             accepted = self.replies.read(site)
@@ -72,6 +72,12 @@ class Folding:
     def _contribution(self, accepted: Accepted, weight: int) -> Contribution:
         done, steps = accepted.done, self.replies.inspector.yardstick.steps
         return Contribution(done.site, done.train_cases, weight, steps, done.loss, accepted.arrays, done.numbers)
+
+    def _sites(self) -> Sites:
+        """The roster as it is now. For whom nobody speaks any more does not count, whatever it sent before."""
+        roster, ring = self.replies.roster, self.replies.ring
+        names = tuple(name for name in roster.names if not ring.is_revoked(name))
+        return Sites(names, lambda cases: weigh(cases, self.weights))
 
     def _weigh(self, decision: FoldDecision) -> tuple[int, ...]:
         return weigh([self.replies.asked(site).train_cases for site in decision.sites], self.weights)

@@ -6,11 +6,12 @@ normalisation layers, which follow a site's images and differ more between hones
 What a strategy sends in other groups of tensors is measured by its own norm, group by group.
 
 Two rules. Alone, no tensor may move by more than `ceiling` times the larger of its own norm and that of weights of 0.1;
-counters only go up, by no more than the steps allow; variances are not negative. Among three sites or more, no update
-may move the model more than `largest` times as far as the median one (statistics: `largest` squared, as variances go
-with the square of the images' scale; other groups too, as sites that were away for a while send more). Of one or two
-sites nobody can say which one is wrong, so there the first rule stands alone. What stays below both is folded: they
-bound harm, they do not find a site that lies within them.
+none of another group may have a norm above `ceiling` times that of numbers as large as the group's `usual`; counters
+only go up, by no more than the steps allow; variances are not negative. Among three sites or more, no update may move
+the model more than `largest` times as far as the median one (statistics: `largest` squared, as variances go with the
+square of the images' scale; other groups too, as the gradients of honest sites may differ more than their steps, which
+control variates make alike). Of one or two sites nobody can say which one is wrong, so there the first rule stands
+alone. What stays below both is folded: they bound harm, they do not find a site that lies within them.
 """
 
 from __future__ import annotations
@@ -76,13 +77,16 @@ class Yardstick:
         return Movement(learned, running, groups)
 
     def _group(self, group: Group, update: Arrays) -> float:
-        """The norm of a group's tensors, none of which is out of all proportion."""
+        """The norm of a group's tensors, none of which is out of all proportion.
+
+        The reach is the same in every round: one that followed what went down would follow a hostile site, a
+        hundredfold each time, until nothing finite is left.
+        """
         total = 0.0
         for name, array in update.items():
             if group_of(name) == group.name:
-                squared, before = _sum_of_squares(array), self.base.get(name)
-                own = 0.0 if before is None else _sum_of_squares(before)
-                self._check(name, squared, self.ceiling**2 * max(own, group.usual**2 * array.size), "has a norm of")
+                squared = _sum_of_squares(array)
+                self._check(name, squared, (self.ceiling * group.usual) ** 2 * array.size, "has a norm of")
                 total += squared
         return math.sqrt(total)
 

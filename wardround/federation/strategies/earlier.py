@@ -10,7 +10,7 @@ from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.parts import Kind, Parameters, Part
 from wardround.engine.parts.installed import rows_of
 from wardround.federation.strategies.fedavg import FedAvg, FedAvgParameters
-from wardround.federation.strategies.protocol import Arrays, Contribution, Fold, Folded
+from wardround.federation.strategies.protocol import Arrays, Contribution, Fold, Folded, Sites
 
 ENTRY_POINT_GROUP = "wardround.strategies"
 
@@ -55,7 +55,7 @@ class WithoutSiteHalf(FedAvg):
         super().__init__(FedAvgParameters())
         self._strategy = strategy
 
-    def begin(self, base: Arrays, state: Arrays, sites: int) -> Fold:
+    def begin(self, base: Arrays, state: Arrays, sites: Sites) -> Fold:
         """Start to fold a round."""
         return _Adapted(self._strategy.begin(base, state))
 

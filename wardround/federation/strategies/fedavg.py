@@ -9,7 +9,7 @@ from wardround.engine.basics.problems import Problem
 from wardround.engine.parts import Parameters
 from wardround.engine.study import Study
 from wardround.federation.strategies.mean import WeightedMean
-from wardround.federation.strategies.protocol import Arrays, Contribution, Fold, Folded, Incoming, Sent, SiteHalf
+from wardround.federation.strategies.protocol import Arrays, Contribution, Fold, Folded, Incoming, Sent, SiteHalf, Sites
 from wardround.federation.strategies.sharing import WEIGHTS_ALONE, Sharing
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class FedAvg:
         """The site trains as its study says."""
         return PlainHalf()
 
-    def begin(self, base: Arrays, state: Arrays, sites: int) -> Fold:
+    def begin(self, base: Arrays, state: Arrays, sites: Sites) -> Fold:
         """Start a mean. Neither the base nor a state enters it."""
         return _Mean()
 

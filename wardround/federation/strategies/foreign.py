@@ -18,6 +18,7 @@ from wardround.federation.strategies.protocol import (
     Incoming,
     Sent,
     SiteHalf,
+    Sites,
     Strategy,
 )
 from wardround.federation.strategies.sharing import Sharing
@@ -51,7 +52,7 @@ class ForeignStrategy:
         with answering(self._owner):
             return _ForeignHalf(self._owner, self._strategy.at_site(incoming, network))
 
-    def begin(self, base: Arrays, state: Arrays, sites: int) -> Fold:
+    def begin(self, base: Arrays, state: Arrays, sites: Sites) -> Fold:
         """Start a round."""
         with answering(self._owner):
             return _ForeignFold(self._owner, self._strategy.begin(base, state, sites), base)

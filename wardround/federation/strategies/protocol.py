@@ -6,7 +6,7 @@ plays the round.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -73,6 +73,20 @@ class SiteHalf(Protocol):
 
 
 @dataclass(frozen=True)
+class Sites:
+    """Who takes part in a round, and what the plan makes of them.
+
+    Attributes:
+        names: those on the roster whose keys hold, whether their replies come or not.
+        weigh: what sites with so many training cases weigh beside each other by the plan, in their order: whole numbers
+            of at least 1. By cases where nothing is said.
+    """
+
+    names: tuple[str, ...]
+    weigh: Callable[[Sequence[int]], tuple[int, ...]] = tuple
+
+
+@dataclass(frozen=True)
 class Contribution:
     """One site's part of a round, checked.
 
@@ -131,10 +145,10 @@ class Strategy(Protocol):
     def at_site(self, incoming: Incoming, network: nn.Module) -> SiteHalf:
         """The half at a site for one round."""
 
-    def begin(self, base: Arrays, state: Arrays, sites: int) -> Fold:
+    def begin(self, base: Arrays, state: Arrays, sites: Sites) -> Fold:
         """Start to fold a round whose sites were sent `base`.
 
         Args:
             state: what the last round's fold handed back.
-            sites: how many are on the roster, whether their replies come or not.
+            sites: who is on the roster now, whether their replies come or not.
         """

@@ -46,8 +46,8 @@ class Group:
         what: for people, such as "the control variate".
         like: which tensors there are.
         required: whether they always travel; all of a group's tensors do, or none.
-        usual: root mean square that a tensor may well have; none may reach the coordinator's ceiling times this, or
-            times that of the tensor of the same name that went down.
+        usual: root mean square that a tensor may well have; none may exceed the coordinator's ceiling times this. What
+            went down does not count, since a site may have driven that up itself. Not for the model's own group.
     """
 
     name: str

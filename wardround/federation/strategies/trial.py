@@ -8,8 +8,11 @@ import numpy as np
 
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.federation.strategies.named import StrategyUse
-from wardround.federation.strategies.protocol import Arrays, Contribution
+from wardround.federation.strategies.protocol import Arrays, Contribution, Sites
 from wardround.federation.strategies.sharing import Sharing, largest, model_schema
+
+_ROSTER = Sites(("site-1", "site-2", "site-3"))
+"""Of whom the second one never replies."""
 
 
 def try_strategy(use: StrategyUse, place: str) -> list[Problem]:
@@ -22,7 +25,7 @@ def try_strategy(use: StrategyUse, place: str) -> list[Problem]:
         sharing = strategy.sharing
         base, state = sharing.opening(_model(0.0)), dict[str, np.ndarray]()
         for _ in range(2):
-            fold = strategy.begin(base, state, 3)
+            fold = strategy.begin(base, state, _ROSTER)
             for weight, value in ((3, 0.5), (1, -0.25)):
                 fold.add(_contribution(sharing, weight, value))
             folded = fold.finish()
