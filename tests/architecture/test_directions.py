@@ -32,6 +32,27 @@ ENDS = {
 """What each top-level package may import."""
 
 
+INNER_ROOMS = {
+    "wardround.engine": ROOMS,
+    "wardround.site_client": ("agreement", "between", "courier", "worker", "setup"),
+    "wardround.federation": ("strategies", "flower"),
+    "wardround.federation.flower": ("link", "node"),
+    "wardround.aggregator": ("roster", "strategies", "rounds", "showing"),
+}
+"""By package its folders: each may import itself and those before it."""
+
+FORBIDDEN = {
+    "wardround.site_client.courier": (
+        "wardround.site_client.worker",
+        "wardround.engine.imaging",
+        "wardround.engine.store",
+    ),
+    "wardround.site_client.worker": ("wardround.site_client.courier", "wardround.federation.flower", "httpx"),
+    "wardround.federation.flower.node": ("wardround.federation.flower.link",),
+}
+"""What a room may not import, not even where it would be allowed to by the order: the courier knows no images, the
+worker no network, and a site nothing of the aggregator's link."""
+
 SOURCES = ("wardround", "tests", "benchmarks", "docs", "deploy")
 """Where code of the project lies."""
 
@@ -60,19 +81,74 @@ def test_the_four_rooms_are_seen_at_the_top_as_links_that_nobody_imports_through
     assert not through, "\n".join(through)
 
 
-def test_rooms_of_the_engine_import_downwards_only() -> None:
-    upward, seen = [], 0
+@pytest.mark.parametrize(("package", "fewest"), list(zip(INNER_ROOMS, (1500, 40, 2, 10, 60), strict=True)))
+def test_rooms_import_downwards_only(package: str, fewest: int) -> None:
+    rooms, upward, seen = INNER_ROOMS[package], [], 0
     for module in modules():
-        here = module.name.split(".")[1:]
-        if len(here) < 2 or here[0] != "engine":
-            continue
-        for target, line in _imports(module):
-            is_room = len(target) > 1 and target[0] == "engine" and target[1] in ROOMS
-            seen += is_room
-            if is_room and ROOMS.index(target[1]) > ROOMS.index(here[1]):
-                upward.append(f"{place(module, line)} imports {'.'.join(target)}")
+        here = _room(package, module.name, rooms)
+        for name, line in module.imports() if here else ():
+            target = _room(package, name, rooms)
+            seen += bool(target)
+            if target and rooms.index(target) > rooms.index(here):
+                upward.append(f"{place(module, line)} imports {name}")
     assert not upward, "\n".join(upward)
-    assert seen > 1500
+    assert seen > fewest
+
+
+def _room(package: str, name: str, rooms: tuple[str, ...]) -> str:
+    """The room of a package in which a dotted name lies; empty for one that lies in none."""
+    inside = name.removeprefix(f"{package}.").split(".")[0] if name.startswith(f"{package}.") else ""
+    return inside if inside in rooms else ""
+
+
+@pytest.mark.parametrize("package", INNER_ROOMS)
+def test_every_inner_room_has_its_place_in_the_order(package: str) -> None:
+    folder = PACKAGE.joinpath(*package.split(".")[1:])
+    folders = {path.name for path in folder.iterdir() if (path / "__init__.py").exists()}
+    assert folders <= set(INNER_ROOMS[package])
+    assert package == "wardround.engine" or folders == set(INNER_ROOMS[package])
+
+
+@pytest.mark.parametrize(("room", "strangers"), FORBIDDEN.items())
+def test_a_room_stays_away_from_what_is_not_its_own(room: str, strangers: tuple[str, ...]) -> None:
+    inside = [module for module in modules() if _is_of(module.name, room)]
+    assert len(inside) >= len(list(PACKAGE.joinpath(*room.split(".")[1:]).glob("*.py"))) > 5
+    assert sum(1 for module in inside for _ in module.imports()) > 100
+    assert _strangers(inside, strangers) == []
+
+
+def _is_of(name: str, room: str) -> bool:
+    return name == room or name.startswith(f"{room}.")
+
+
+def _strangers(inside: list[Module], strangers: tuple[str, ...]) -> list[str]:
+    return [
+        f"{place(module, line)} imports {name}"
+        for module in inside
+        for name, line in module.imports()
+        if any(_is_of(name, stranger) for stranger in strangers)
+    ]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from wardround.site_client import worker",
+        "def f():\n    from ..worker.job import perform",
+        "from importlib import import_module\nimport_module('wardround.site_client.worker.job')",
+    ],
+)
+def test_the_check_of_a_room_sees_every_way_in(source: str) -> None:
+    path = PACKAGE / "site_client" / "courier" / "example.py"
+    module = Module("wardround.site_client.courier.example", path, ast.parse(source))
+    assert _strangers([module], FORBIDDEN["wardround.site_client.courier"])
+    assert not _strangers([module], FORBIDDEN["wardround.federation.flower.node"])
+
+
+def test_a_link_that_is_imported_by_a_text_is_seen() -> None:
+    source = "import importlib as i\nfrom importlib import import_module\ni.import_module('engine')\n"
+    module = Module("example", Path("example.py"), ast.parse(source + "import_module(name='federation.protocol')\n"))
+    assert {("engine", 3), ("federation.protocol", 4)} <= set(module.imports())
 
 
 def test_the_two_ends_do_not_know_each_other_and_the_engine_knows_neither() -> None:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.end_to_end.federation import AGGREGATOR, PATIENCE, Copy, Federation, Template
 from tests.federation.flower.link.test_gate import stock_paths
 from wardround.aggregator.journal import Event as Journal
-from wardround.federation.flower.link.gate import FLEET_PATHS, HEALTH_PATH
+from wardround.federation.flower.paths import FLEET_PATHS, HEALTH_PATH
 from wardround.federation.flower.signing import Signer
 from wardround.federation.identities import SiteKeys
 from wardround.lab.processes import free_port

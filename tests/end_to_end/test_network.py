@@ -8,7 +8,7 @@ import pytest
 
 from tests.end_to_end.federation import AGGREGATOR, PATIENCE, Federation, courier
 from wardround.aggregator.journal import Event as Journal
-from wardround.federation.flower.link.gate import FLEET_PATHS
+from wardround.federation.flower.paths import FLEET_PATHS
 from wardround.site_client.events import Event
 
 pytestmark = pytest.mark.timeout(3 * PATIENCE)

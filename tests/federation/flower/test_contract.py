@@ -17,7 +17,7 @@ from tests.architecture import source
 from tests.federation.flower.world import World
 from tests.support.certificates import new_key
 from wardround.federation.flower import cargo, signing, wire
-from wardround.federation.flower.link.gate import FLEET_PATHS
+from wardround.federation.flower.paths import FLEET_PATHS
 from wardround.federation.flower.stub import STUB_SHA256, stub_bundle
 
 SIGNATURES = {

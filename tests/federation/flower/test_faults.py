@@ -12,8 +12,8 @@ import pytest
 from tests.federation.flower.world import World, echo, question, wait_until
 from tests.support.proxy import FaultProxy
 from wardround.federation.envelope import Envelope
-from wardround.federation.flower.link.gate import FLEET_PATHS
 from wardround.federation.flower.link.link import Link
+from wardround.federation.flower.paths import FLEET_PATHS
 
 PAYLOAD = b"weights" * 100_000
 

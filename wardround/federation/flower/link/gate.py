@@ -19,6 +19,7 @@ from wardround.federation.flower.callers import Request, Roster, Verdict
 from wardround.federation.flower.events import Announcer
 from wardround.federation.flower.link.admission import Admission, GateLimits, Peer
 from wardround.federation.flower.link.machines import Machines
+from wardround.federation.flower.paths import FLEET_PATHS, HEALTH_PATH, POLL_PATH
 from wardround.federation.flower.signing import (
     FORMER_KEY_HEADER,
     LINK_HEADER,
@@ -35,24 +36,6 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
-
-HEALTH_PATH = "/health"
-POLL_PATH = "/v1/fleet/pull-messages"
-FLEET_PATHS = frozenset(
-    f"/v1/fleet/{name}"
-    for name in (
-        "activate-node",
-        "deactivate-node",
-        "send-node-heartbeat",
-        "pull-messages",
-        "push-messages",
-        "get-run",
-        "push-object",
-        "pull-object",
-        "confirm-message-received",
-    )
-)
-"""Registering nodes and fetching bundles are missing on purpose: the roster is fixed and no bundle is ever run."""
 
 _DIGITS = 3
 _OK, _UNAUTHORIZED, _NOT_FOUND, _TIMEOUT, _CONFLICT = 200, 401, 404, 408, 409

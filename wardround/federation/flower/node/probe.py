@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from wardround.federation.flower.callers import SECONDS_AHEAD, SECONDS_BEHIND
-from wardround.federation.flower.link.gate import HEALTH_PATH
 from wardround.federation.flower.node.trouble import Trouble, explain, no_link
 from wardround.federation.flower.node.way import ProxySettingError, open_way, proxy_for
+from wardround.federation.flower.paths import HEALTH_PATH
 from wardround.federation.flower.signing import LINK_HEADER, REFUSAL_HEADER, Reason, Signer
 
 if TYPE_CHECKING:
