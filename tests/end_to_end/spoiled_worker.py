@@ -16,7 +16,7 @@ from wardround.site_client.worker.engine import Trained, TrainingJob, WarmEngine
 from wardround.site_client.worker.process import run_worker
 
 
-class SpoiledLaboratory(WarmEngine):
+class SpoiledEngine(WarmEngine):
     """Trains as it should, then puts NaN into the first tensor."""
 
     def train(self, job: TrainingJob, watch: Watch) -> Trained:
@@ -26,10 +26,10 @@ class SpoiledLaboratory(WarmEngine):
         return replace(trained, model={**trained.model, name: np.full_like(array, np.nan)})
 
 
-def open_laboratory(settings: SiteSettings, agreement: Agreement) -> SpoiledLaboratory:
+def open_engine(settings: SiteSettings, agreement: Agreement) -> SpoiledEngine:
     """The spoiled engine on the site's own cohort."""
-    engine = SpoiledLaboratory.open(settings, agreement)
-    assert isinstance(engine, SpoiledLaboratory)
+    engine = SpoiledEngine.open(settings, agreement)
+    assert isinstance(engine, SpoiledEngine)
     return engine
 
 
@@ -38,7 +38,7 @@ def main() -> None:
     settings = load_settings(Path(sys.argv[1]))
     with on_duty(settings.work, Role.WORKER) as stop:
         log = EventLog(settings.work, Role.WORKER)
-        run_worker(settings, load_agreement(settings.accepted), log, stop, open_laboratory)
+        run_worker(settings, load_agreement(settings.accepted), log, stop, open_engine)
 
 
 if __name__ == "__main__":

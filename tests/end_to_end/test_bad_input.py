@@ -190,7 +190,7 @@ def test_updates_that_are_none_are_refused_and_their_sites_named(federation: Fed
 
 
 @pytest.mark.slow
-def test_a_worker_that_gives_nan_is_stopped_at_its_own_border(federation: Federation, undisturbed: str) -> None:
+def test_a_worker_that_gives_nan_is_stopped_at_its_own_site(federation: Federation, undisturbed: str) -> None:
     config = federation.lab.site_file("north")
     federation.start(without=["north"])
     beside = (

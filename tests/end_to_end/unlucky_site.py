@@ -39,7 +39,7 @@ def write_troubles(site_folder: Path, troubles: Troubles) -> None:
     waiting.replace(trouble_file(site_folder))
 
 
-class UnluckyLaboratory(WarmEngine):
+class UnluckyEngine(WarmEngine):
     """Trains as it should, unless a trouble is due."""
 
     site_folder: Path
@@ -75,10 +75,10 @@ class UnluckyLaboratory(WarmEngine):
         return json.loads(path.read_text()) if path.exists() else {}
 
 
-def open_laboratory(settings: SiteSettings, agreement: Agreement) -> UnluckyLaboratory:
+def open_engine(settings: SiteSettings, agreement: Agreement) -> UnluckyEngine:
     """The engine on the site's own cohort."""
-    engine = UnluckyLaboratory.open(settings, agreement)
-    assert isinstance(engine, UnluckyLaboratory)
+    engine = UnluckyEngine.open(settings, agreement)
+    assert isinstance(engine, UnluckyEngine)
     engine.site_folder = settings.accepted.parent
     engine.local_steps = agreement.plan.horizon.local_steps
     return engine
@@ -89,7 +89,7 @@ def work(config: Path) -> int:
     settings = load_settings(config)
     with only_one(settings.work, Role.WORKER), stopping(follow_parent=True) as stop:
         log = EventLog(settings.work, Role.WORKER)
-        return run_worker(settings, load_agreement(settings.accepted), log, stop, open_laboratory)
+        return run_worker(settings, load_agreement(settings.accepted), log, stop, open_engine)
 
 
 def main() -> int:

@@ -52,7 +52,7 @@ class _Superseded(FakeEngine):
         return False
 
 
-def test_a_laboratory_is_gone_before_the_next_is_opened(site: Site) -> None:
+def test_an_engine_is_gone_before_the_next_is_opened(site: Site) -> None:
     """The first is superseded when a task comes; the second does the work."""
     opened: list[weakref.ref[Any]] = []
     alive: list[int] = []

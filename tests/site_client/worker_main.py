@@ -16,7 +16,7 @@ from wardround.site_client.worker.engine import Trained, TrainingJob, Watch
 from wardround.site_client.worker.process import run_worker
 
 
-class SlowLaboratory(FakeEngine):
+class SlowEngine(FakeEngine):
     """A fake engine that takes a while after each checkpoint."""
 
     def train(self, job: TrainingJob, watch: Watch) -> Trained:
@@ -29,8 +29,8 @@ class SlowLaboratory(FakeEngine):
         return super().train(job, Watch(watch.on_step, pause, watch.halt))
 
 
-def _open(settings: SiteSettings, agreement: Agreement) -> SlowLaboratory:
-    return SlowLaboratory()
+def _open(settings: SiteSettings, agreement: Agreement) -> SlowEngine:
+    return SlowEngine()
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Which numbers may cross from a site to the aggregator: by name, each within its range.
 
-The site's border and the aggregator's inspector both read it here, so that what one lets out the other takes in.
+Worker and courier at the site, and the aggregator's inspector, read it here: what one lets out the other takes in.
 """
 
 from __future__ import annotations

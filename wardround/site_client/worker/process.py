@@ -31,7 +31,7 @@ from wardround.site_client.worker.job import TaskGoneError, WorkerTools, allowed
 from wardround.site_client.worker.pinned import CohortPins, steps_note
 from wardround.site_client.worker.shared_state import SharedState
 
-OpenLaboratory = Callable[[SiteSettings, Agreement], SiteEngine]
+OpenEngine = Callable[[SiteSettings, Agreement], SiteEngine]
 _BEFORE_ANOTHER_TRY = Backoff(first=20, longest=160, spread=(1.0, 1.25))
 _TIDY_EVERY = 60.0
 
@@ -39,9 +39,9 @@ _TIDY_EVERY = 60.0
 class Worker:
     """Opens the cohort, keeps it warm, and does one piece of work after the other."""
 
-    def __init__(self, tools: WorkerTools, open_laboratory: OpenLaboratory = WarmEngine.open) -> None:
+    def __init__(self, tools: WorkerTools, open_engine: OpenEngine = WarmEngine.open) -> None:
         self._room = tools
-        self._open_laboratory = open_laboratory
+        self._open_engine = open_engine
         self._engine: SiteEngine | None = None
         self._unusable: tuple[str, Fault] | None = None
         self._health = HealthFile(tools.settings.work)
@@ -88,7 +88,7 @@ class Worker:
         try:
             allowed_training_cases(tools)
             with tools.stop.interruptible():
-                self._engine = self._open_laboratory(tools.settings, tools.agreement)
+                self._engine = self._open_engine(tools.settings, tools.agreement)
         except Exception as error:
             # Whatever keeps the cohort from being used is told to the courier as a code, and tried again.
             fault = self._note_once(error)
@@ -190,7 +190,7 @@ def run_worker(
     agreement: Agreement,
     log: EventLog,
     stop: StopRequest,
-    open_laboratory: OpenLaboratory = WarmEngine.open,
+    open_engine: OpenEngine = WarmEngine.open,
 ) -> int:
     """Serve the courier until `stop` is set, or until a fresh process is needed; the process's exit code.
 
@@ -207,7 +207,7 @@ def run_worker(
         sweep(tools)
         code: int = ExitCode.OK
         with contextlib.suppress(KeyboardInterrupt):
-            code = Worker(tools, open_laboratory).run()
+            code = Worker(tools, open_engine).run()
         server.shutdown()
     if code == ExitCode.OK:
         health.well()

@@ -111,8 +111,8 @@ def serve(
     settings.ensure()
     arriving = shelf or Shelves(None, MAX_PAYLOAD_BYTES).of("aggregator")
     arriving.expire()
-    line = _Line(address, ca, client_context(ca), Signer(key, installation), arriving)
-    courier = _Courier(line, handler, on_event, stop, Pace(poll_seconds))
+    access = _LinkAccess(address, ca, client_context(ca), Signer(key, installation), arriving)
+    courier = _Courier(access, handler, on_event, stop, Pace(poll_seconds))
     failures, draws = 0, random.Random()
     while not stop.is_set():
         failures = 1 if courier.run_session() else failures + 1
@@ -121,7 +121,7 @@ def serve(
 
 
 @dataclass(frozen=True)
-class _Line:
+class _LinkAccess:
     """How to reach the link."""
 
     address: str
@@ -136,13 +136,13 @@ class _Courier:
 
     def __init__(
         self,
-        line: _Line,
+        access: _LinkAccess,
         handler: Callable[[Envelope], Envelope],
         on_event: Callable[[NodeEvent], None],
         stop: threading.Event,
         pace: Pace,
     ) -> None:
-        self._line = line
+        self._access = access
         self._handler = handler
         self._on_event = on_event
         self._stop = stop
@@ -158,10 +158,10 @@ class _Courier:
         from wardround.federation.flower.node.session import Session
 
         self._polled = self._answered = self.is_doubled = False
-        opened, line, moved = time.monotonic(), self._line, 0
+        opened, access, moved = time.monotonic(), self._access, 0
         self._tell(NodeEvent("connecting"))
         try:
-            with Session(line.address, line.tls, line.signer, self._stop, line.shelf) as session:
+            with Session(access.address, access.tls, access.signer, self._stop, access.shelf) as session:
                 self._tell(NodeEvent("connected"))
                 try:
                     self._work(session)
@@ -231,7 +231,7 @@ class _Courier:
             return None
 
     def _report(self, error: Exception) -> None:
-        word, status = _describe(error, self._line.address)
+        word, status = _describe(error, self._access.address)
         if word == "unexpected":
             _log.error("The session with the aggregator failed unexpectedly", exc_info=error)
         self._tell(NodeEvent("disconnected", word))
@@ -248,7 +248,7 @@ class _Courier:
 
     def _measure_clock(self) -> None:
         try:
-            skew = clock_skew(self._line.address, self._line.ca)
+            skew = clock_skew(self._access.address, self._access.ca)
         except (OSError, ValueError) as error:
             self._tell(NodeEvent("refused", f"this clock is refused; it was not measured: {type(error).__name__}"))
             return
