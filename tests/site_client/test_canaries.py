@@ -3,14 +3,10 @@ log keeps, and in nothing that it seals, whatever goes wrong with its cases."""
 
 from __future__ import annotations
 
-import csv
 import gzip
 import re
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,99 +15,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.site_client import support
-from tests.site_client.support import Site, build_site, courier_of
+from tests.site_client.planted import CASES, WORDS, Canaries, Wire, cohort_of, working, write_patients
+from tests.site_client.support import Site, build_site
 from tests.support import failing_parts
-from tests.support.images import blobs, oblique_geometry
+from tests.support.images import oblique_geometry
 from wardround.engine.experiments import fit
 from wardround.engine.experiments.workbench import Workbench
-from wardround.engine.imaging import Image, read_image, write_image, write_label
+from wardround.engine.imaging import read_image, write_image, write_label
 from wardround.engine.study import Study
 from wardround.engine.study.documents import parse_document, validate_document
-from wardround.federation.envelope import Envelope
 from wardround.federation.model_group import initial_arrays
 from wardround.federation.payload import pack
-from wardround.federation.protocol import Done, Missing, Ready, RefusalCode, Refused, Reply, Stage, Task, Working
-from wardround.site_client.courier.handler import Courier
-from wardround.site_client.events import EventLog, Role, log_path
-from wardround.site_client.processes import StopRequest
-from wardround.site_client.worker.engine import WarmEngine
-from wardround.site_client.worker.process import run_worker
-
-CASES = 9
-WORDS = st.lists(st.from_regex(r"\A[a-z]{6}[0-9]{4}\Z"), min_size=5, max_size=5, unique=True)
-
-
-@dataclass(frozen=True)
-class Canaries:
-    """What must stay: parts of the subjects, the patients, a column beside them, and the folders and names of files."""
-
-    subject: str
-    patient: str
-    ward: str
-    folder: str
-    file: str
-
-    @property
-    def all(self) -> tuple[str, ...]:
-        """Every word."""
-        return (self.subject, self.patient, self.ward, self.folder, self.file)
-
-
-@dataclass
-class Wire:
-    """A courier whose every answer is kept as it would go out."""
-
-    site: Site
-    courier: Courier
-    sent: list[Envelope] = field(default_factory=list)
-
-    def ask(self, task: Task, payload: bytes = b"") -> Reply:
-        """Ask until something else than patience comes."""
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            self.sent.append(self.courier.handle(self.site.sealed(task, payload)))
-            reply, _ = self.site.open(self.sent[-1])
-            if not isinstance(reply, Working):
-                return reply
-        raise AssertionError("the site does not come to an end")
-
-    def told(self, canaries: Canaries) -> list[str]:
-        """The canaries that are in anything that was sealed, in whatever case, or escaped as JSON escapes."""
-        whole = b"\n".join(part for each in self.sent for part in (each.body, each.signature, bytes(each.payload)))
-        return [word for word in canaries.all if word.encode() in whole.lower()]
-
-
-def write_patients(site: Site, canaries: Canaries) -> list[Path]:
-    """Images, masks and a table with canaries in every cell; the images."""
-    folder, random = site.folder / canaries.folder, np.random.default_rng(0)
-    grid, images = oblique_geometry((18, 20, 16)), []
-    rows: list[tuple[str, ...]] = [("SubjectID", "PatientID", "Ward", "Channel_0", "Label")]
-    for number in range(CASES):
-        image, mask = blobs((18, 20, 16), 2, random)
-        names = [f"{canaries.file}_{number}_{kind}.nii.gz" for kind in ("image", "mask")]
-        write_image(folder / names[0], Image(image[None], grid))
-        write_label(folder / names[1], mask, grid)
-        images.append(folder / names[0])
-        who = (f"{canaries.subject}-{number}", f"{canaries.patient}-{number}", f"{canaries.ward}")
-        rows.append((*who, *(f"{canaries.folder}/{name}" for name in names)))
-    with (site.folder / "data.csv").open("w", newline="") as file:
-        csv.writer(file).writerows(rows)
-    return images
-
-
-@contextmanager
-def working(site: Site) -> Iterator[Wire]:
-    """The real engine in a worker's thread, and a courier that talks to it over the real socket."""
-    stop, settings_ = StopRequest(), site.settings
-    arguments = (settings_, site.agreement, EventLog(settings_.work, Role.WORKER), stop, WarmEngine.open)
-    thread = threading.Thread(target=run_worker, args=arguments)
-    thread.start()
-    try:
-        yield Wire(site, courier_of(site, stop))
-    finally:
-        stop.set()
-        thread.join(60)
-        assert not thread.is_alive()
+from wardround.federation.protocol import (
+    Done,
+    Missing,
+    RefusalCode,
+    Refused,
+    Reply,
+    Stage,
+)
+from wardround.site_client.events import Role
 
 
 def spoil_voxel(image: Path) -> None:
@@ -219,7 +142,7 @@ def test_of_an_image_that_is_gone_amid_a_run_one_word_is_sent(
     site = build_site(tmp_path_factory.mktemp("site"))
     images = write_patients(site, canaries)
     with working(site) as wire:
-        cohort = _cohort(site, wire)
+        cohort = cohort_of(site, wire)
         images[0].unlink()
         base = pack(initial_arrays(support.a_study()))
         reply = wire.ask(site.task(Stage.TRAIN, 1, base, cohort), base)
@@ -250,15 +173,9 @@ def test_of_what_a_part_raises_one_word_is_sent(tmp_path: Path, monkeypatch: pyt
     assert all(word in site.log_text(Role.WORKER) for word in canaries.all)
 
 
-def _cohort(site: Site, wire: Wire) -> str:
-    held = wire.ask(site.hello())
-    assert isinstance(held, Ready), log_path(site.settings.work, Role.WORKER).read_text()
-    return held.cohort
-
-
 def _trained(site: Site, wire: Wire) -> Reply:
     """The answer to the first round, or to what comes before it."""
     base = pack(initial_arrays(site.agreement.study))
-    task = site.task(Stage.TRAIN, 1, base, _cohort(site, wire))
+    task = site.task(Stage.TRAIN, 1, base, cohort_of(site, wire))
     assert isinstance(wire.ask(task), Missing)
     return wire.ask(task, base)
