@@ -19,6 +19,7 @@ from wardround.federation.differences import Terms, differences, invitation_diff
 from wardround.federation.identities import Member, Roster, fingerprint
 from wardround.federation.invitation import Invitation
 from wardround.federation.protocol import Horizon, Plan
+from wardround.federation.strategy_terms import StrategyTerms
 
 STUDY: dict[str, Any] = json.loads(study_to_bytes(study_of(changed(SEGMENTATION))))
 ROSTER = roster_of(("east", "north"))
@@ -64,7 +65,11 @@ def with_leaf(path: tuple[Any, ...], value: object) -> dict[str, Any]:
     [
         ({"rounds": 20}, "rounds 10 -> 20"),
         ({"fold": 1}, "fold not set -> 1"),
-        ({"strategy": "fedprox"}, "strategy fedavg -> fedprox"),
+        ({"strategy": StrategyTerms(name="fedprox")}, "strategy fedavg -> fedprox"),
+        (
+            {"strategy": StrategyTerms(name="fedprox", parameters={"mu": 0.1, "kind": "plain"})},
+            'strategy fedavg -> fedprox (kind "plain", mu 0.1)',
+        ),
         ({"federation": "bank"}, "federation bench -> bank"),
     ],
 )

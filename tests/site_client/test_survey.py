@@ -25,11 +25,12 @@ from wardround.engine.preprocessing.requests import (
 )
 from wardround.engine.summaries import Octaves
 from wardround.federation.declared import UndeclaredError
+from wardround.federation.event_log import read_entries
 from wardround.federation.protocol import Done, Missing, RefusalCode, Refused, Stage, Task, task_key
 from wardround.federation.surveyed import request_from_bytes
 from wardround.site_client.agreement.account import Account
 from wardround.site_client.courier.contribution import Contribution
-from wardround.site_client.events import Role
+from wardround.site_client.events import Event, Role, describe, log_path
 from wardround.site_client.setup.acceptance import describe_offer, open_offer
 
 CT = STUDY.replace(
@@ -285,3 +286,15 @@ def test_whoever_accepts_reads_which_statistics_leave(site: Site, tmp_path: Path
     assert not [
         line for line in describe_offer(open_offer(plain.folder / "invitation.json", plain.config)) if "urvey" in line
     ]
+
+
+def test_the_log_says_which_question_was_answered(site: Site) -> None:
+    with working_site(site, engine_with()) as courier:
+        request = first_request(site)
+        task = question(site, request, ready(site, courier).cohort)
+        until(site, courier, task, canonical_model(request), Done)
+    entries = read_entries(log_path(site.settings.work, Role.WORKER))
+    (surveyed,) = (entry for entry in entries if entry.event == Event.CASES_SURVEYED)
+    asked = request.ask.words
+    assert surveyed.facts["asked"] == asked
+    assert describe(surveyed).endswith(f"summarised 6 training cases for the fitting of preprocessing: {asked}")

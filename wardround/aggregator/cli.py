@@ -246,6 +246,16 @@ def check(
         say(*describe_federation(coordination))
 
 
+@app.command(name="strategies")
+def list_strategies() -> None:
+    """List the strategies that a federation file can name, with their parameters and defaults."""
+    from wardround.aggregator.showing.installed import describe_broken, describe_strategies
+    from wardround.engine.basics.loudness import note
+
+    note(*describe_broken())
+    say(*describe_strategies())
+
+
 @app.command()
 def status(
     config: Config = _DEFAULT,

@@ -27,6 +27,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "rotate-coordinator-key": ("aggregator rotate-coordinator-key --config federation.yaml",),
         "certificate": ("aggregator certificate --config federation.yaml",),
         "check": ("aggregator check --config federation.yaml",),
+        "strategies": ("aggregator strategies",),
         "status": ("aggregator status", "aggregator status --json"),
         "undo": ("aggregator undo 12", "aggregator undo 12 --yes"),
         "end": ("aggregator end", "aggregator end --yes"),

@@ -18,7 +18,7 @@ from wardround.federation.identities import Member, Roster, fingerprint
 from wardround.federation.invitation import Invitation, shown_authority
 from wardround.federation.protocol import Plan
 
-_TOLD_ELSEWHERE = frozenset({"study", "roster"})
+_TOLD_ELSEWHERE = frozenset({"study", "roster", "strategy", "after"})
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,10 @@ def _coordinator_lines(old: Invitation, new: Invitation) -> Iterator[str]:
 
 
 def _plan_lines(old: Plan, new: Plan) -> Iterator[str]:
-    before, after = (plan.model_dump(mode="json", exclude={*_TOLD_ELSEWHERE, "after"}) for plan in (old, new))
+    before, after = (plan.model_dump(mode="json", exclude=set(_TOLD_ELSEWHERE)) for plan in (old, new))
     yield from changed_values((), before, after)
+    if old.strategy != new.strategy:
+        yield f"strategy {old.strategy.described} -> {new.strategy.described}"
     if old.after != new.after:
         yield _carrying_line(new)
 

@@ -175,7 +175,7 @@ _TEMPLATES: Mapping[str, str] = {
     "start of the site client",
     Event.REPORT_WRITTEN: "what this site took part in: {file}",
     Event.REPORT_FAILED: "the report of what this site took part in cannot be written: {reason}",
-    Event.CASES_SURVEYED: "summarised {cases} training cases for the fitting of preprocessing",
+    Event.CASES_SURVEYED: "summarised {cases} training cases for the fitting of preprocessing: {asked}",
     Event.EVALUATION_DONE: "evaluated the incoming model on {cases} cases",
     Event.TRAINING_PROGRESS: "training {step}/{steps}, loss {loss}",
     Event.RESULT_WRITTEN: "finished {stage} round {round} in {seconds} s",

@@ -317,7 +317,8 @@ def _survey(tools: WorkerTools, engine: SiteEngine, order: _Order, began: float)
     tools.shared.progress("evaluating")
     with tools.stop.interruptible():
         summary = engine.summarise(order.request)
-    tools.log.record(Event.CASES_SURVEYED, work_key=order.key, cases=summary.cases)
+    asked = order.request.ask.words
+    tools.log.record(Event.CASES_SURVEYED, work_key=order.key, cases=summary.cases, asked=asked)
     result = WorkResult(
         update=None,
         train_cases=engine.cohort.train_cases,
