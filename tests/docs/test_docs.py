@@ -54,6 +54,14 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert not broken
 
 
+def test_the_architecture_names_modules_that_exist() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    named = set(re.findall(r"`([\w/]+\.py)`", text))
+    modules = [path.as_posix() for folder in ("wardround", "tests") for path in (ROOT / folder).rglob("*.py")]
+    assert len(named) > 10
+    assert [name for name in sorted(named) if not any(path.endswith(f"/{name}") for path in modules)] == []
+
+
 def _subcommands(program: str) -> set[str]:
     if program == "wardround":
         from wardround.engine.cli.main import COMMANDS
