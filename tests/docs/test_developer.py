@@ -18,11 +18,18 @@ import torch
 from ruamel.yaml import YAML
 
 from tests.support.images import write_segmentation_cohort
-from tests.support.studies import SEGMENTATION, changed, write_study
+from tests.support.installing import forget, install_package
+from tests.support.studies import SEGMENTATION, changed, study_of, write_study
 from wardround.engine.cli.runner import ExitCode
-from wardround.engine.parts import Kind
+from wardround.engine.imaging import Image
+from wardround.engine.imaging.geometry import plain_geometry
+from wardround.engine.parts import Kind, Part, builtin_and_plugins
+from wardround.engine.preprocessing import Pipeline, Sample
+from wardround.engine.preprocessing.fitting import fit_to
+from wardround.engine.preprocessing.sample import FittableStep
 from wardround.engine.sampling import Batch, Surroundings
 from wardround.engine.scaffold import new_part
+from wardround.engine.trial import check_part
 from wardround.federation.strategies.protocol import Contribution, Incoming, Sites
 from wardround.lab.processes import module_command
 
@@ -148,3 +155,33 @@ def test_the_strategy_of_the_guide_shrinks_weights_at_the_sites_and_is_folded_as
         arrays = {"model/weight": np.full((1, 3), value, np.float32)}
         fold.add(Contribution("north", 3, 1, 5, None, arrays, sent.numbers))
     assert fold.finish().model["model/weight"].tolist() == [[1.5, 1.5, 1.5]]
+
+
+@pytest.fixture
+def centring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Part]:
+    """The guide's fitted step, in a package of its own."""
+    source = next(block for block in blocks("python") if "class Centre:" in block)
+    (tmp_path / "centre_parts.py").write_text(source)
+    install_package(tmp_path, monkeypatch, "centre-parts 1", "[wardround.parts]\ncentre = centre_parts:PARTS\n")
+    yield builtin_and_plugins().find(Kind.PREPROCESSING, "centre")
+    monkeypatch.undo()
+    sys.modules.pop("centre_parts", None)
+    forget()
+
+
+def test_the_fitted_step_of_the_guide_learns_from_answers_and_centres_the_training_cases(centring: Part) -> None:
+    assert [problem.render() for problem in check_part(centring)] == []
+    study = study_of(changed(SEGMENTATION, preprocessing=["centre"]))
+    random = np.random.default_rng(0)
+    data = [random.normal(5, 2, (1, 4, 5, 6)).astype(np.float32) for _ in range(3)]
+    samples = [Sample(Image(each, plain_geometry((4, 5, 6))), None) for each in data]
+    pipeline = Pipeline(study, fit_to(study, samples))
+    centred = np.stack([pipeline.apply_between(0, 1, [sample]).image.data for sample in samples])
+    np.testing.assert_allclose(centred, np.stack(data) - np.mean(np.stack(data), dtype=np.float64), atol=1e-5)
+
+
+def test_the_guide_tells_of_all_that_a_fitted_step_has() -> None:
+    section = GUIDE.partition("## A step that is fitted")[2].partition("\n## ")[0]
+    members = {name for name in vars(FittableStep) if not name.startswith("_")} | set(FittableStep.__annotations__)
+    assert members == {"version", "learns", "asks", "next", "fitted"}
+    assert all(re.search(rf"^\| `{name}\b", section, re.MULTILINE) for name in members)

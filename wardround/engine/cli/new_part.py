@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from wardround.engine.basics.printable import say, say_json
+from wardround.engine.scaffold.package import SCAFFOLDED
 
 
 def new_part(
-    kind: Annotated[str, typer.Argument(help="Such as loss or network; `wardround parts` lists the kinds.")],
+    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(SCAFFOLDED)}.")],
     name: Annotated[str, typer.Argument(help="Its name in a study: small letters, digits and _.")],
     out: Annotated[Path | None, typer.Option(help="The new folder; default: wardround-NAME, here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written, or the problems, as JSON.")] = False,

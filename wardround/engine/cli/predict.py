@@ -35,7 +35,7 @@ def predict(
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written, or the problems, as JSON.")] = False,
 ) -> None:
-    """Write a mask for every image, on the image's own grid; or one table of classes and probabilities.
+    """Write a mask for every image, on the image's own grid; or one table: of classes and probabilities, or of numbers.
 
     NIfTI gives NIfTI, PNG gives PNG. All headers are checked before anything is written. A case that cannot be read
     or predicted is left out and told at the end, the others are written, and the exit code is 2. Masks and values of a

@@ -1,7 +1,8 @@
 """The cohort as it was when work on a study began: nobody changes sets, and nothing else changes unnoticed.
 
-Under `cohorts/` in the work folder, one file per study. It is written before the first model is evaluated or trained;
-until then the table may change as it likes. It holds digests only, no name and no path.
+Under `cohorts/` in the work folder, one file per study. It is written before the first piece of work: the first
+question about the cases where something is fitted, or else the first round. Until then the table may change as it
+likes. It holds digests only, no name and no path.
 
 What counts as a change: rows that were added or removed, and rows whose files have other bytes or whose value is
 another one. Another order of the rows, other columns, moved or touched files are none.
