@@ -27,7 +27,11 @@ class StoppedError(BaseException):
 
 def stopped_at(folder: Path, step: str, number: int) -> Bench:
     """A run that was killed where round `number` would begin, decide or commit."""
-    bench = Bench(folder, names=NAMES, rounds=2)
+    return stopped(Bench(folder, names=NAMES, rounds=2), step, number)
+
+
+def stopped(bench: Bench, step: str, number: int) -> Bench:
+    """The run of a bench, killed in the same way."""
     done = getattr(RoundFolder, step)
 
     def guard(self: RoundFolder, record: object) -> None:

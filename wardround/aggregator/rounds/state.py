@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +60,11 @@ class ExchangeFolder:
     def order(self) -> ExchangeOrder | None:
         """What the exchange is about, once it has begun."""
         return read_record(self.folder / _ORDER, ExchangeOrder)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is an order, be it damaged."""
+        return (self.folder / _ORDER).exists()
 
     def begin(self, order: ExchangeOrder) -> None:
         """Begin the exchange."""
@@ -143,11 +148,27 @@ class StateFolder:
 
     def fitted(self) -> FittedState:
         """What preprocessing has learned from the sites' cases; empty where nothing was fitted, or not yet."""
-        return read_record(self.root / _FITTED, FittedState) or EMPTY
+        return read_record(self.fitted_path, FittedState) or EMPTY
+
+    @property
+    def fitted_path(self) -> Path:
+        """Where that lies."""
+        return self.root / _FITTED
+
+    def ordered_fitted(self) -> str | None:
+        """Digest of what preprocessing had learned when the rounds were begun, empty where nothing is fitted; None
+        before the first round. All rounds have the same, so an order that is damaged is passed over."""
+        number = 1
+        while (folder := self.round(number)).has_begun:
+            with suppress(DamagedRecordError):
+                order = folder.order()
+                return (order.fitted or "") if order is not None else None
+            number += 1
+        return None
 
     def keep_fitted(self, state: FittedState) -> None:
         """Keep what preprocessing has learned, if anything; the surveys' results give the same again."""
-        path = self.root / _FITTED
+        path = self.fitted_path
         content = checked(canonical_model(state))
         if not state.is_empty and not (path.exists() and path.read_bytes() == content):
             write_atomic(path, content)
@@ -166,7 +187,7 @@ class StateFolder:
     @property
     def has_begun(self) -> bool:
         """Whether a first round was ever begun: before that nobody was asked for anything, and no plan is binding."""
-        return any((folder.folder / _ORDER).exists() for folder in (self.round(1), self.survey(1)))
+        return self.round(1).has_begun or self.survey(1).has_begun
 
     def require(self, plan: Plan, study: Study, roster: Roster) -> None:
         """Raise `InputError`, saying what differs, when a run of another plan has begun in the folder."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 from dataclasses import dataclass
 from functools import partial, reduce
+from pathlib import Path
 
 from wardround.aggregator.journal import Event, Journal
 from wardround.aggregator.rounds.exchange import ExchangePlayer, OpenExchange, Played
@@ -23,6 +24,7 @@ from wardround.aggregator.rounds.run_plan import RunPlan
 from wardround.aggregator.rounds.state import StateFolder, SurveyFolder
 from wardround.aggregator.rounds.timing import Clock
 from wardround.engine.basics.canonical import canonical_model
+from wardround.engine.basics.problems import InputError
 from wardround.engine.preprocessing.fitted import FittedState
 from wardround.engine.preprocessing.fitting import Fitting
 from wardround.engine.preprocessing.requests import CohortSummary, Request
@@ -52,9 +54,27 @@ class Survey:
     def fit(self) -> FittedState | Verdict:
         """What preprocessing has learned, empty for a study that fits nothing; or why the run stops.
 
+        What rounds were begun with stays: from then on a model is of these values and of no others.
+
         Raises:
-            InputError: the cases give nothing to fit to, or a file of the state cannot be used.
+            InputError: the cases give nothing to fit to, a file of the state cannot be used, or what rounds were begun
+                with is lost and cannot be made again.
         """
+        ordered, held = self.state.ordered_fitted(), self.state.fitted()
+        if held.digest == ordered:
+            return held
+        outcome = self._made()
+        if isinstance(outcome, Verdict):
+            return outcome
+        if ordered is not None and outcome.digest != ordered:
+            raise _lost(self.state.fitted_path, outcome, ordered)
+        if outcome != held:
+            self.state.keep_fitted(outcome)
+            self.journal.record(Event.FITTED, cases=outcome.cases, fitted=outcome.digest)
+        return outcome
+
+    def _made(self) -> FittedState | Verdict:
+        """What follows from the answers, with those that are left to be asked for."""
         fitting, merged = Fitting(self.run_plan.study), list[CohortSummary]()
         while isinstance(outcome := fitting.next_request(merged), Request):
             number = len(merged) + 1
@@ -62,9 +82,6 @@ class Survey:
             if isinstance(result, Verdict):
                 return result
             merged.append(result.summary)
-        if outcome != self.state.fitted():
-            self.state.keep_fitted(outcome)
-            self.journal.record(Event.FITTED, cases=outcome.cases, fitted=outcome.digest)
         return outcome
 
     def _done(self, number: int, request: Request) -> SurveyResult | None:
@@ -146,3 +163,15 @@ def _gathered(replies: StoredReplies, request: Request, decision: FoldDecision) 
             )
         )
     return Gathered(reduce(CohortSummary.merge, summaries), tuple(sites))
+
+
+def _lost(path: Path, made: FittedState, ordered: str) -> InputError:
+    return InputError.one(
+        "what preprocessing had learned before the first round is lost, and the sites' answers that are here give "
+        "something else",
+        where=str(path),
+        got=f"values of the digest {made.digest[:16]}, of {made.cases} training cases",
+        expected=f"those of the digest {ordered[:16]}, with which the rounds so far were trained",
+        remedy="Restore fitted.json and rounds/0000 from a copy of the state folder; without one `aggregator undo 1` "
+        "begins the training anew, with the values that the answers give now",
+    )

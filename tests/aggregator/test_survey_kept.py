@@ -1,0 +1,76 @@
+"""What a training was begun with stays: neither damage amid it nor another plan changes a fitted value in silence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.aggregator.bench import Bench
+from tests.aggregator.rounds.test_mending import flip, stopped
+from tests.aggregator.test_survey import all_cases, pooled, surveyed, surveys_asked
+from wardround.aggregator.roster.keyring import Believed, KeyRing
+from wardround.aggregator.rounds.outcome import Outcome
+from wardround.engine.basics.problems import InputError
+from wardround.federation.protocol import Stage
+
+
+def without(bench: Bench, site: str) -> Outcome:
+    """Run or resume, with the keys of a site revoked: what was decided with it is decided again."""
+    member = bench.roster.member(site)
+    assert member is not None
+    loop = bench.loop()
+    loop.run_plan = replace(loop.run_plan, ring=KeyRing({site: Believed(member, revoked=True)}))
+    loop.__post_init__()
+    return loop.run()
+
+
+def amid_training(folder: Path) -> Bench:
+    """Three sites, one round of two behind them, and the second one open."""
+    bench = surveyed(folder, quorum=2, rounds=2, final=False)
+    return stopped(bench, "commit", 2)
+
+
+def damage_an_answer(bench: Bench) -> None:
+    """The result of the first question is no longer what was written."""
+    flip(bench.state.survey(1).folder / "result.json", 90)
+
+
+def test_a_damaged_survey_changes_nothing_in_a_training_that_has_begun(tmp_path: Path) -> None:
+    bench = amid_training(tmp_path)
+    before, asked = bench.state.fitted(), surveys_asked(bench)
+    damage_an_answer(bench)
+    assert without(bench, "south").complete
+    assert bench.state.fitted() == before == pooled(all_cases(bench))
+    assert surveys_asked(bench) == asked
+    tasks = [task for site in bench.sites.values() for task in site.tasks if task.stage is Stage.TRAIN]
+    assert {task.round for task in tasks} == {1, 2}
+    assert {task.fitted for task in tasks} == {before}
+
+
+def test_fitted_values_that_are_lost_and_cannot_be_made_again_end_the_start_with_the_way_out(tmp_path: Path) -> None:
+    bench = amid_training(tmp_path)
+    before = bench.state.fitted()
+    kept = (tmp_path / "fitted.json").read_bytes()
+    damage_an_answer(bench)
+    (tmp_path / "fitted.json").unlink()
+    for _ in range(2):
+        with pytest.raises(InputError, match="aggregator undo 1") as caught:
+            without(bench, "south")
+        assert before.digest[:16] in str(caught.value)
+        assert str(tmp_path / "fitted.json") in str(caught.value)
+        assert len(bench.state.results()) == 1
+        assert not (tmp_path / "fitted.json").exists()
+    (tmp_path / "fitted.json").write_bytes(kept)
+    assert without(bench, "south").complete
+    assert bench.state.fitted() == before
+
+
+def test_other_values_in_the_place_of_those_of_the_rounds_are_made_right_again(tmp_path: Path) -> None:
+    bench = amid_training(tmp_path)
+    before = bench.state.fitted()
+    bench.state.keep_fitted(before.model_copy(update={"cases": before.cases + 1}))
+    flip(bench.state.round(1).folder / "order.json", 90)  # the second round's says the same
+    assert bench.run().complete
+    assert bench.state.fitted() == before
