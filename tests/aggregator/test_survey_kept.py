@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from tests.aggregator.bench import Bench
 from tests.aggregator.rounds.test_mending import flip, stopped
-from tests.aggregator.test_survey import all_cases, pooled, surveyed, surveys_asked
+from tests.aggregator.test_resume import SimulatedCrashError
+from tests.aggregator.test_survey import QUESTIONS, all_cases, pooled, surveyed, surveys_asked
 from wardround.aggregator.roster.keyring import Believed, KeyRing
 from wardround.aggregator.rounds.outcome import Outcome
+from wardround.aggregator.rounds.records import SurveyResult
+from wardround.aggregator.rounds.state import SurveyFolder
 from wardround.engine.basics.problems import InputError
 from wardround.federation.protocol import Stage
 
@@ -74,3 +79,55 @@ def test_other_values_in_the_place_of_those_of_the_rounds_are_made_right_again(t
     flip(bench.state.round(1).folder / "order.json", 90)  # the second round's says the same
     assert bench.run().complete
     assert bench.state.fitted() == before
+
+
+def amid_the_survey(folder: Path, question: int = 1) -> Bench:
+    """A run that ended where an answer of all sites would have been committed."""
+    bench = surveyed(folder, rounds=1, final=False)
+    commit = SurveyFolder.commit
+
+    def guard(self: SurveyFolder, result: SurveyResult) -> None:
+        if result.exchange == question:
+            raise SimulatedCrashError
+        commit(self, result)
+
+    with mock.patch.object(SurveyFolder, "commit", guard), pytest.raises(SimulatedCrashError):
+        bench.run()
+    return bench
+
+
+def under_another_plan(bench: Bench, names: tuple[str, ...], rounds: int) -> Bench:
+    """The same folder and sites, whose staff has accepted another plan of so many rounds."""
+    sites = {name: bench.sites[name] for name in names}
+    other = surveyed(bench.folder, names=names, rounds=rounds, final=False, clock=bench.clock, sites=sites)
+    for site in other.sites.values():
+        site.plan = other.plan.digest
+    return other
+
+
+@pytest.mark.parametrize("question", range(1, QUESTIONS + 1))
+@pytest.mark.parametrize("asked", [True, False], ids=["asked", "not asked yet"])
+def test_a_plan_that_is_damaged_amid_a_survey_is_not_replaced_by_another(
+    tmp_path: Path, question: int, asked: bool
+) -> None:
+    bench = amid_the_survey(tmp_path, question)
+    if not asked and question > 1:  # the question was begun, and nobody has been asked it
+        shutil.rmtree(bench.state.survey(question).folder / "inbox")
+    flip(tmp_path / "plan.json", 80)
+    damaged = (tmp_path / "plan.json").read_bytes()
+    with pytest.raises(InputError, match=r"plan\.json"):
+        under_another_plan(bench, bench.names, rounds=7).run()
+    assert (tmp_path / "plan.json").read_bytes() == damaged
+    for site in bench.sites.values():
+        site.plan = bench.plan.digest
+    assert bench.run().complete
+    assert bench.state.fitted() == pooled(all_cases(bench))
+
+
+def test_a_plan_that_is_damaged_before_a_new_round_is_asked_for_is_not_replaced_by_another(tmp_path: Path) -> None:
+    bench = stopped(Bench(tmp_path, rounds=2), "commit", 2)
+    shutil.rmtree(bench.state.round(2).folder / "inbox")
+    flip(tmp_path / "plan.json", 80)
+    with pytest.raises(InputError, match=r"plan\.json"):
+        Bench(tmp_path, rounds=7).run()
+    assert bench.run().complete

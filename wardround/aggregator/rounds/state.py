@@ -26,6 +26,7 @@ from wardround.aggregator.rounds.arrays import ArrayStore
 from wardround.aggregator.rounds.inbox import Inbox
 from wardround.aggregator.rounds.records import (
     RESULT_FILE,
+    Asked,
     DamagedRecordError,
     Ended,
     ExchangeOrder,
@@ -306,17 +307,38 @@ class StateFolder:
         return tuple(mended)
 
     def _asked_for(self, plan: Plan) -> bool:
-        """Whether all that sites were asked in the last round was of this plan, as the work keys show."""
-        folder = self.round(1)
-        while (self.round(int(folder.folder.name) + 1).folder / _ORDER).exists():
-            folder = self.round(int(folder.folder.name) + 1)
-        order = folder.order()
-        if order is None:
-            return True
-        asked = [found for site in order.sites if (found := folder.inbox(site).asked()) is not None]
-        fitted = order.fitted or ""
-        keys = [work_key(plan.digest, order.stage, order.round, order.base, found.cohort, fitted) for found in asked]
-        return keys == [found.work_key for found in asked]
+        """Whether all that sites were asked last was of this plan, as the work keys show; also where nobody was asked.
+
+        Raises:
+            DamagedRecordError: what tells it is damaged too.
+        """
+        for folder in self._begun_under(plan):
+            order = folder.order()
+            sites = order.sites if order is not None else ()
+            asked = [found for site in sites if (found := folder.inbox(site).asked()) is not None]
+            if order is not None and asked:
+                return all(found.work_key == _key(plan, order, found) for found in asked)
+        return True
+
+    def _begun_under(self, plan: Plan) -> Iterator[ExchangeFolder]:
+        """The exchanges that have begun, from the last to the first that this plan can have asked."""
+        begun = [self.round(number) for number in range(plan.first_round, self._last_begun() + 1)]
+        yield from reversed(begun)
+        if plan.after is None:
+            yield from reversed(self.surveys())
+
+    def _last_begun(self) -> int:
+        number = 0
+        while self.round(number + 1).has_begun:
+            number += 1
+        return number
+
+    def surveys(self) -> tuple[SurveyFolder, ...]:
+        """The exchanges of the survey that have begun, from the first."""
+        found: list[SurveyFolder] = []
+        while (folder := self.survey(len(found) + 1)).has_begun:
+            found.append(folder)
+        return tuple(found)
 
     def held_terms(self, held: Plan) -> Terms:
         """The terms of the run that has begun here; one of release 0.1.0 has kept only the names of its roster."""
@@ -357,3 +379,8 @@ class StateFolder:
                     remedy="Stop that one first (Ctrl-C where it runs); `aggregator status` says how its run stands",
                 ) from None
             yield
+
+
+def _key(plan: Plan, order: ExchangeOrder, asked: Asked) -> str:
+    """The work key of what a site was asked, if it was asked under this plan."""
+    return work_key(plan.digest, order.stage, order.round, order.base, asked.cohort, order.fitted or "")
