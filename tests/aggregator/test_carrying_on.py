@@ -13,10 +13,13 @@ from tests.aggregator.bench import Bench, expected_models, initial, mean_of
 from tests.aggregator.fakes import trained
 from tests.aggregator.home import aggregator, make_home, request, rewrite
 from tests.aggregator.test_resume import SimulatedCrashError, crashing_at
+from tests.support.studies import SEGMENTATION, changed, write_study
 from wardround.aggregator.coordination import Coordination, load_coordination
 from wardround.aggregator.initial import given_arrays
-from wardround.aggregator.rounds.records import accepted_keys
+from wardround.aggregator.rounds.records import ExchangeOrder, accepted_keys
 from wardround.aggregator.rounds.state import StateFolder
+from wardround.engine.preprocessing.fitting import Fitting
+from wardround.engine.preprocessing.requests import Request
 from wardround.federation.invitation import load_invitation
 from wardround.federation.model_group import initial_arrays
 from wardround.federation.payload import pack, payload_digest
@@ -269,3 +272,20 @@ def test_a_model_that_the_run_would_write_over_is_refused(tmp_path: Path) -> Non
     save(tmp_path / "results" / "best" / "model.safetensors", network_arrays(config))
     with_initial(config, "results/best")
     assert "Copy it to another folder" in aggregator("check", "--config", config).err
+
+
+def test_that_a_new_plan_has_a_survey_of_its_own_is_said_where_no_round_is_done(tmp_path: Path) -> None:
+    config = make_home(tmp_path, free_port(), names=("east", "north"))
+    write_study(tmp_path / "study.yaml", changed(SEGMENTATION, preprocessing=["cohort_normalize"]))
+    found = load_coordination(config)
+    state = StateFolder(found.folders.state)
+    state.pin(found.plan, found.study, found.roster)
+    request_of = Fitting(found.study).next_request(())
+    assert isinstance(request_of, Request)
+    asked = ExchangeOrder(round=0, stage=Stage.SURVEY, base=request_of.digest, sites=found.roster.names)
+    state.survey(1).begin(asked)
+    assert aggregator("remove", "east", "--config", config).code == 0
+    code, said, plan = continued(config)
+    assert (code, plan.after) == (0, None)
+    assert "training cases are surveyed" in said
+    assert not state.has_begun

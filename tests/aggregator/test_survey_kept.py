@@ -13,10 +13,13 @@ from tests.aggregator.bench import Bench
 from tests.aggregator.rounds.test_mending import flip, stopped
 from tests.aggregator.test_resume import SimulatedCrashError
 from tests.aggregator.test_survey import QUESTIONS, all_cases, pooled, surveyed, surveys_asked
+from tests.aggregator.test_undo import config_of
+from tests.aggregator.test_undo import silent_outputs as silent_outputs
 from wardround.aggregator.roster.keyring import Believed, KeyRing
 from wardround.aggregator.rounds.outcome import Outcome
 from wardround.aggregator.rounds.records import SurveyResult
 from wardround.aggregator.rounds.state import SurveyFolder
+from wardround.aggregator.undo import describe_foreseen, foresee, undo_rounds
 from wardround.engine.basics.problems import InputError
 from wardround.federation.protocol import Stage
 
@@ -131,3 +134,53 @@ def test_a_plan_that_is_damaged_before_a_new_round_is_asked_for_is_not_replaced_
     with pytest.raises(InputError, match=r"plan\.json"):
         Bench(tmp_path, rounds=7).run()
     assert bench.run().complete
+
+
+def carried_on(bench: Bench, names: tuple[str, ...] = ("east", "north")) -> Bench:
+    """The same folder under a new plan of these sites, after no round of training."""
+    other = under_another_plan(bench, names, rounds=1)
+    bench.state.carry_on(other.plan, other.study, other.roster, 0)
+    return other
+
+
+@pytest.mark.parametrize("question", range(1, QUESTIONS + 1))
+def test_a_question_that_was_decided_with_a_site_that_left_is_asked_of_the_others(
+    tmp_path: Path, question: int
+) -> None:
+    bench = amid_the_survey(tmp_path, question)
+    decision = bench.state.survey(question).decision()
+    assert decision is not None
+    assert "south" in decision.sites
+    other = carried_on(bench)
+    assert other.run().complete
+    assert other.state.fitted() == pooled(all_cases(other))
+
+
+def test_a_decision_for_a_site_that_is_not_asked_does_not_hold(tmp_path: Path) -> None:
+    """A folder of before may have one: a survey used to stay where it was when its plan was replaced."""
+    bench = amid_the_survey(tmp_path)
+    other = carried_on(bench)
+    (tmp_path / "rounds" / "0000-aside-1").rename(tmp_path / "rounds" / "0000")
+    assert other.run().complete
+    assert other.state.fitted() == pooled(all_cases(other))
+
+
+@pytest.mark.usefixtures("silent_outputs")
+def test_the_way_back_from_a_site_whose_answers_were_wrong(tmp_path: Path) -> None:
+    bench = surveyed(tmp_path / "state", rounds=2)
+    bench.sites["south"].voxels = tuple(1000 * voxels for voxels in bench.sites["south"].voxels)
+    assert bench.run().complete
+    poisoned, config = bench.state.fitted(), config_of(tmp_path, bench)
+    assert poisoned == pooled(all_cases(bench))
+    told = [" ".join(describe_foreseen(foresee(config, number))) for number in (1, 2)]
+    assert ["aggregator continue" in line for line in told] == [True, False]
+    undo_rounds(config, 1)
+    assert bench.state.fitted() == poisoned, "an undo alone keeps it"
+    other = carried_on(bench)
+    assert not other.state.has_begun
+    assert other.run().complete
+    assert other.state.fitted() == pooled(all_cases(other)) != poisoned
+    work = [task for site in other.sites.values() for task in site.tasks if task.plan == other.plan.digest]
+    assert {task.fitted for task in work if task.stage is Stage.TRAIN} == {other.state.fitted()}
+    aside = bench.folder / "rounds" / "0000-aside-1"
+    assert len(list(aside.glob("*/result.json"))) == QUESTIONS, "what was answered before is kept"

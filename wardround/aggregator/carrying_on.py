@@ -14,6 +14,7 @@ from wardround.aggregator.rounds.records import RoundResult
 from wardround.aggregator.rounds.state import StateFolder
 from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.problems import InputError
+from wardround.engine.preprocessing.fitting import is_fitted
 from wardround.engine.study import study_to_bytes
 from wardround.federation.differences import Terms, differences
 from wardround.federation.protocol import Continuation, Plan
@@ -27,11 +28,17 @@ class CarriedOn:
     changes: tuple[str, ...]
     rounds_done: int
 
+    @property
+    def surveys_anew(self) -> bool:
+        """Whether the sites' training cases are asked about under the new plan: where nothing is trained yet."""
+        return not self.rounds_done and is_fitted(self.coordination.study)
+
 
 def carry_on(config: Path, rounds: int | None = None) -> CarriedOn:
     """Give the run of a federation file a new plan from what the file and the roster say now.
 
-    What was learned stays: models, history, the best, and what the sites carry. A round that is open begins anew.
+    What was learned stays: models, history, the best, and what the sites carry. A round that is open begins anew;
+    where none is done, so does the survey of a study that fits its preprocessing.
 
     Args:
         rounds: of the whole training, those that are done included; None for what the file says.

@@ -136,6 +136,8 @@ def continue_training(
     invitation = write_invitation(carried.coordination, out)
     say(f"After {carried.rounds_done} rounds the training goes on under a new plan:")
     say(*(f"  {line}" for line in carried.changes))
+    if carried.surveys_anew:
+        say("Under it the sites' training cases are surveyed, and preprocessing is fitted to the answers.")
     say(f"{out}: send it to {', '.join(invitation.roster.names)}; each runs `site-client accept {out.name}`")
     say(f"Plan: {invitation.plan.digest}")
     say(f"Then: `aggregator --config {config}`")

@@ -41,12 +41,14 @@ class Foreseen:
         first, last: the rounds that it undoes, an open one included.
         before: rounds that were undone already under the plan of now, and done again.
         scored: whether the final evaluation is among them, for which sites score their test cases.
+        fitted: whether there are values that preprocessing was fitted to, which stay.
     """
 
     first: int
     last: int
     before: int
     scored: bool
+    fitted: bool = False
 
     @property
     def again(self) -> int:
@@ -62,7 +64,8 @@ def foresee(config: Path, first: int) -> Foreseen:
         last = _last_round(state)
         _check(state, first, last)
         order = state.round(last).order()
-        return Foreseen(first, last, _undone_before(state), order is not None and TERMS[order.stage].scores_tests)
+        scored = order is not None and TERMS[order.stage].scores_tests
+        return Foreseen(first, last, _undone_before(state), scored, state.fitted_path.exists())
 
 
 def describe_foreseen(found: Foreseen) -> tuple[str, ...]:
@@ -77,6 +80,7 @@ def describe_foreseen(found: Foreseen) -> tuple[str, ...]:
         f"that: {USUAL_ALLOWANCE} where the hospital has not changed it.",
         *(_too_much(found) if found.again > USUAL_ALLOWANCE else ()),
         *(_SCORED if found.scored else ()),
+        *(_FITTED if found.fitted and found.first == 1 else ()),
     )
 
 
@@ -84,6 +88,11 @@ _SCORED = (
     "The final model was given to the sites to score, and a site scores its test cases for no other of a plan. If",
     "the rounds give another one now, sites decline the final evaluation (test_already_scored): then stop, set",
     "`evaluation: {final: false}` in the federation file, and start again.",
+)
+_FITTED = (
+    "What preprocessing was fitted to stays. To have it fitted anew, as without a site whose answers were wrong, go on",
+    "from here with `aggregator remove` and `aggregator continue`: sites agree to be asked once for each plan, and are",
+    "asked again under the new one.",
 )
 
 

@@ -103,9 +103,13 @@ class ExchangePlayer:
                 self._ask_again(exchange, error)
 
     def _standing_decision(self, exchange: OpenExchange[Made]) -> FoldDecision | None:
-        """Whose replies are to be folded, if that is decided, and still holds: not after a key of them was revoked."""
-        decision = Mender(self.state, self.journal).decision(exchange.folder, exchange.inspector.order)
-        if decision is not None and any(self.run_plan.ring.is_revoked(site) for site in decision.sites):
+        """Whose replies are to be folded, if that is decided, and still holds.
+
+        Not after a key of theirs was revoked, nor where one of them is no longer asked: it would never answer.
+        """
+        order, ring = exchange.inspector.order, self.run_plan.ring
+        decision = Mender(self.state, self.journal).decision(exchange.folder, order)
+        if decision is not None and any(site not in order.sites or ring.is_revoked(site) for site in decision.sites):
             exchange.folder.forget_decision()
             return None
         return decision

@@ -216,6 +216,9 @@ class StateFolder:
     def carry_on(self, plan: Plan, study: Study, roster: Roster, done: int) -> None:
         """Go on under another plan after `done` rounds of training. What came after them is set aside.
 
+        Where no round is done that is the survey too: nothing was trained with its values, and sites, who agree to be
+        asked once for each plan, agree to it again with this one.
+
         The plan's file is written last, so that until then the run is one of the plan before. Earlier plans and
         rosters stay under `plans`.
         """
@@ -225,6 +228,9 @@ class StateFolder:
             if roster_file.exists():
                 write_atomic(self.root / "plans" / f"{done:04d}-{_ROSTER}", roster_file.read_bytes())
         self.set_aside(self.round(done + 1).folder)
+        if not done:
+            self.set_aside(self.round(0).folder)
+            self.set_aside(self.fitted_path)
         self.reopen()
         write_record(roster_file, roster)
         write_atomic(self.root / _STUDY, study_to_bytes(study))
@@ -270,7 +276,7 @@ class StateFolder:
         write_record(self.root / _TOLD, told)
 
     def set_aside(self, folder: Path) -> None:
-        """Keep an open round, or the final evaluation of the plan before, under a name that is not a round's."""
+        """Keep an open round, or what else was of the plan before, under a name that is not a round's."""
         if not folder.exists():
             return
         number = 1
