@@ -287,6 +287,17 @@ def factor(parameters: How, step: int, total_steps: int) -> Any:
     return {"nan": float("nan"), "negative": -0.1, "text": "much"}.get(parameters.how, 1.0)
 
 
+UNKEEPABLE: Mapping[str, Any] = {
+    "no group": {"momentum": np.zeros(2, np.float32)},
+    "doubles": {"kept/momentum": np.zeros(2)},
+    "a number": {"kept/rounds": 1.0},
+    "a tensor": {"kept/momentum": torch.zeros(2)},
+    "no name": {3: np.zeros(2, np.float32)},
+    "a list": [np.zeros(2, np.float32)],
+}
+"""What no half may keep for the next round."""
+
+
 class Strategy(FedAvg):
     """A strategy that fails, at the aggregator or at a site."""
 
@@ -344,6 +355,7 @@ class _Half(PlainHalf):
             "list": [],
             "tensor": Sent(shared={"model/weight": torch.ones(1)}),  # type: ignore[dict-item]
             "text": Sent(numbers={"drift": "far"}),  # type: ignore[dict-item]
+            **{f"site keeps {how}": Sent(carried=kept) for how, kept in UNKEEPABLE.items()},
         }
         return spoilt.get(self._how, Sent())
 
@@ -369,7 +381,7 @@ class _Fold:
             "type": {**self._base, name: self._base[name].astype(np.float64)},
             "nan": {**self._base, name: self._base[name] * np.float32("nan")},
         }
-        return Folded(changed.get(self._how, self._base), {})
+        return Folded(changed.get(self._how, self._base), UNKEEPABLE.get(self._how.removeprefix("fold keeps "), {}))
 
 
 def command(how: str = "well") -> None:

@@ -37,6 +37,8 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "U8": np.dtype("u1"),
 }
 
+PACKABLE: tuple[str, ...] = tuple(dtype.name for dtype in _DTYPES.values())
+"""The types that tensors may have, by numpy's names."""
 Arrays = Mapping[str, np.ndarray]
 _Size = Annotated[int, Field(ge=0, le=2**53)]
 """Of a message no size is nearly as large: all tensors must fit into its bytes, which are bounded."""
@@ -113,7 +115,7 @@ def check_packable(arrays: Arrays) -> None:
         if not _NAME.fullmatch(name):
             raise PayloadError("a tensor's name is not of the form group/name")
         if array.dtype not in _DTYPES.values():
-            raise PayloadError("a tensor's type is not one of float32, float16, int64, uint8")
+            raise PayloadError(f"a tensor's type is not one of {', '.join(PACKABLE)}")
 
 
 def unpack(content: Payload, schema: Schema | None = None) -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ import numpy as np
 from wardround.engine.basics.problems import Problem
 from wardround.engine.parts import BreachError, Owner, answering
 from wardround.engine.study import Study
+from wardround.federation.payload import PACKABLE, PayloadError, check_packable
 from wardround.federation.strategies.protocol import (
     Arrays,
     Contribution,
@@ -93,9 +94,10 @@ class _ForeignHalf:
             found: object = self._half.finish(network)
             if not isinstance(found, Sent):
                 raise BreachError(f"a {type(found).__name__} after a round at a site", "a Sent")
-            for name, array in {**found.shared, **found.carried}.items():
+            for name, array in found.shared.items():
                 if not isinstance(array, np.ndarray):
                     raise BreachError(f"{name} as a {type(array).__name__}", "a numpy array")
+            _require_kept(found.carried, "what a site keeps for its next round")
             for name, number in found.numbers.items():
                 if not isinstance(number, int | float):
                     raise BreachError(f"{name} as a {type(number).__name__}", "a number")
@@ -119,6 +121,7 @@ class _ForeignFold:
             if not isinstance(found, Folded):
                 raise BreachError(f"a {type(found).__name__}", "a Folded")
             self._require_form(found.model)
+            _require_kept(found.state, "what the aggregator keeps for the next round")
             return found
 
     def _require_form(self, model: Arrays) -> None:
@@ -133,3 +136,16 @@ class _ForeignFold:
                 raise BreachError(got, f"{form[0]} of shape {form[1]}, as in the incoming model")
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 raise BreachError(f"{name} with values that are not finite", "finite numbers")
+
+
+def _require_kept(arrays: Arrays, what: str) -> None:
+    """Raise `BreachError` unless arrays can be written down: otherwise that would be known when all have trained."""
+    for name, array in arrays.items():
+        # An operation on an array without axes gives a numpy scalar, which is kept as the array that it stands for.
+        if not isinstance(array, np.ndarray | np.generic):
+            raise BreachError(f"{name} as a {type(array).__name__} in {what}", "a numpy array")
+        try:
+            check_packable({str(name): np.asarray(array)})
+        except PayloadError:
+            got = f"{name!r} of type {array.dtype} in {what}"
+            raise BreachError(got, f"names as group/tensor, and one of the types {', '.join(PACKABLE)}") from None

@@ -2,6 +2,10 @@
 
 Neither half holds what changes from round to round: that is passed in and handed back, and kept durably by whoever
 plays the round.
+
+Arrays are named `group/tensor`, whether they cross or are kept: a group of at most 32 lower-case letters, digits and
+underscores that begins with a letter, and after the stroke up to 255 letters, digits and `_.-/`. Their type is float32,
+float16, int64 or uint8.
 """
 
 from __future__ import annotations
@@ -45,7 +49,8 @@ class Sent:
         shared: the arrays of every other group that comes up, as `group/tensor`; and of the model's own, where it is
             not the trained weights as they are that go up.
         numbers: the declared numbers.
-        carried: what it keeps for the site's next round. It is committed once the aggregator has accepted the reply.
+        carried: what it keeps for the site's next round, as `group/tensor`, such as `kept/momentum`. It is committed
+            once the aggregator has accepted the reply.
     """
 
     shared: Arrays = field(default_factory=dict)
@@ -115,7 +120,8 @@ class Folded:
 
     Attributes:
         model: the new global arrays, all groups that go down, named and typed as the base's.
-        state: what the aggregator's half itself carries to the next round, by name; empty for one that carries nothing.
+        state: what the aggregator's half itself carries to the next round, as `group/tensor`, such as `kept/momentum`;
+            empty for one that carries nothing.
     """
 
     model: Arrays
