@@ -12,7 +12,7 @@ import pytest
 from tests.aggregator.bench import Bench, expected_models
 from wardround.engine.basics.canonical import canonical_model
 from wardround.federation.declared import MOST_CASES
-from wardround.federation.protocol import Reply
+from wardround.federation.protocol import Checks, Reply
 
 Body = dict[str, Any]
 Lie = Callable[[Body], object]
@@ -139,3 +139,49 @@ def test_test_metrics_of_the_final_evaluation_pass(tmp_path: Path) -> None:
     check_refused(bench, "", set())
     found = {site.site: site.metrics for site in bench.state.results()[-1].sites}
     assert found["north"]["test.dice"].value == 0.75
+
+
+def scored_by_plan(folder: Path, checks: Checks) -> Bench:
+    """A run of seven rounds whose plan says when models are scored, and whose sites keep to it."""
+    bench = Bench(folder, rounds=7, quorum=2)
+    bench.plan = bench.plan.model_copy(update={"validation": checks})
+    for site in bench.sites.values():
+        site.plan, site.scores_in = bench.plan.digest, bench.plan.scores_in
+        site.metric = lambda number: number / 10
+    return bench
+
+
+def test_scores_in_a_round_that_is_not_scored_are_refused_and_choose_no_model(tmp_path: Path) -> None:
+    """Nobody else would score that model, so the liar's word alone would make it the best one, once and for all."""
+    bench = scored_by_plan(tmp_path, Checks(every=3))
+    bench.sites["north"].scores_in = lambda number: True
+    bench.sites["north"].metric = lambda number: 0.0 if number in (1, 4, 7, 8) else 1.0
+    loop = bench.loop()
+    assert loop.run().complete
+    best = loop.best()
+    assert best is not None
+    assert (best.round, set(best.sites)) == (7, {"east", "north", "south"})
+    check_refused(bench, "1 scores in a round in which the plan has no model scored", {2, 3, 5, 6})
+
+
+@pytest.mark.parametrize("kind", ["train", "evaluate"])
+def test_scores_over_more_cases_than_the_plan_has_scored_are_refused(tmp_path: Path, kind: str) -> None:
+    bench = scored_by_plan(tmp_path, Checks(every=1, max_cases=2))
+    for name, site in bench.sites.items():
+        honest = lying("done", score("dice", 0.5, 2))
+        site.write = honest if name != "north" else lying_in(kind, honest)
+    assert bench.run().complete
+    refused = set(range(1, 8)) if kind == "train" else {8}
+    check_refused(bench, "dice over 3 cases, where the site has 2 to score", refused)
+
+
+def lying_in(stage: str, honest: Callable[[Reply], bytes]) -> Callable[[Reply], bytes]:
+    """One case too many in one stage."""
+
+    def write(reply: Reply) -> bytes:
+        body = json.loads(honest(reply))
+        if body["type"] == "done" and stage_of(body) == stage:
+            body["metrics"]["dice"]["count"] = 3
+        return json.dumps(body).encode()
+
+    return write

@@ -74,7 +74,7 @@ class Declared:
         if most is None:
             raise UndeclaredError(f"{name}, a metric of test cases, before the last round is over")
         if metric.count > most:
-            raise UndeclaredError(f"{name} over {metric.count} cases, where the site has {most}")
+            raise UndeclaredError(f"{name} over {metric.count} cases, where the site has {most} to score")
         check_number(name, metric.value, self.scores[name.removeprefix(TEST_PREFIX)])
 
 

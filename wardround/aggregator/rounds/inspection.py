@@ -71,6 +71,8 @@ class Inspector:
         declared: the study's scores.
         request: what sites are asked about their cases, if that is what the exchange is about.
         is_final: whether this round scores the model that the last round of training has made.
+        is_scored: whether the plan has the incoming model scored in this round at all.
+        most_scored: on how many validation cases of a site at most; None for all.
     """
 
     order: ExchangeOrder
@@ -80,6 +82,8 @@ class Inspector:
     is_final: bool
     request: Request | None = None
     sharing: Sharing = WEIGHTS_ALONE
+    is_scored: bool = True
+    most_scored: int | None = None
 
     @cached_property
     def _model(self) -> Schema:
@@ -142,16 +146,24 @@ class Inspector:
             raise AnswerError(Blame.SITE, f"movement: {error}") from None
 
     def _check_numbers(self, done: Done, asked: Asked) -> None:
-        most_tested = MOST_CASES if asked.test_cases is None else asked.test_cases
         with _blaming_the_site():
-            self.declared.check_scores(
-                done.metrics, Subsets(asked.validation_cases, most_tested if self.is_final else None)
-            )
+            self._check_scores(done, asked)
             self.declared.check_loss(done.loss)
             self._declared_numbers(done)
             check_number("its time of work in seconds", done.seconds, SECONDS)
         if not TERMS[self.order.stage].trains and done.train_cases > asked.train_cases:
             raise AnswerError(Blame.SITE, _other_cases(done, asked))
+
+    def _check_scores(self, done: Done, asked: Asked) -> None:
+        """Which model is best is chosen by scores: those of one site alone, where nobody else scores, would choose it.
+
+        Raises `UndeclaredError`.
+        """
+        if done.metrics and not self.is_scored:
+            raise UndeclaredError(f"{len(done.metrics)} scores in a round in which the plan has no model scored")
+        most_tested = MOST_CASES if asked.test_cases is None else asked.test_cases
+        most = asked.validation_cases if self.most_scored is None else min(asked.validation_cases, self.most_scored)
+        self.declared.check_scores(done.metrics, Subsets(most, most_tested if self.is_final else None))
 
     def _check_summary(self, done: Done, asked: Asked) -> None:
         if (self.request is None) != (done.summary is None):

@@ -36,6 +36,7 @@ from wardround.federation.envelope import Payload
 from wardround.federation.guards import describe
 from wardround.federation.payload import unpack
 from wardround.federation.protocol import Ready, Stage
+from wardround.federation.stages import TERMS
 from wardround.federation.strategies.protocol import Arrays
 
 
@@ -180,7 +181,7 @@ class RoundLoop:
 
     def _inspector(self, order: RoundOrder, model: Payload) -> Inspector:
         run = self.run_plan
-        base, horizon = unpack(model), run.plan.horizon
+        base, horizon, trains = unpack(model), run.plan.horizon, TERMS[order.stage].trains
         return Inspector(
             order=order,
             schema=describe(base),
@@ -188,6 +189,8 @@ class RoundLoop:
             declared=Declared.of(run.study, run.plan.outgoing),
             is_final=order.round == horizon.rounds + 1,
             sharing=run.strategy.sharing,
+            is_scored=not trains or run.plan.scores_in(order.round),
+            most_scored=run.plan.checks.max_cases,
         )
 
     def _commit(self, order: RoundOrder, exchange: OpenExchange[Outgrowth], played: Played[Outgrowth]) -> None:
