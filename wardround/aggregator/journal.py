@@ -37,6 +37,8 @@ class Event(StrEnum):
     TURNED_AWAY = "turned_away"
     LIMIT_HIT = "limit_hit"
     SURVEY_STARTED = "survey_started"
+    SURVEY_ANSWERED = "survey_answered"
+    SITE_APART = "site_apart"
     SURVEY_COMMITTED = "survey_committed"
     FITTED = "fitted"
     ROUND_STARTED = "round_started"

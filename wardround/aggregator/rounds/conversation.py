@@ -14,6 +14,7 @@ from wardround.aggregator.rounds.context import Question, RoundContext, Traffic,
 from wardround.aggregator.rounds.inbox import Inbox
 from wardround.aggregator.rounds.inspection import AnswerError, Blame
 from wardround.aggregator.rounds.movement import Movement
+from wardround.aggregator.rounds.own_values import in_words, own_values
 from wardround.aggregator.rounds.sites import SiteStatus
 from wardround.aggregator.rounds.standing import Standing
 from wardround.aggregator.rounds.timing import SiteTimes
@@ -195,7 +196,15 @@ class Conversation:
         self._record(
             Event.REPLY_STORED, work_key=done.work_key, bytes=len(answer.payload), seconds=round(done.seconds, 3)
         )
+        self._tell_own(done)
         self._standing.finish(now)
+
+    def _tell_own(self, done: Done) -> None:
+        """Write down what a survey's answer tells of this site alone."""
+        inspector = self._context.inspector
+        words = "" if done.summary is None else in_words(own_values(done.summary), inspector.names)
+        if words:
+            self._record(Event.SURVEY_ANSWERED, exchange=inspector.order.exchange, detail=words)
 
     def _check(self, done: Done, answer: Envelope) -> None:
         """Inspect a finished reply, and measure it. Raises `AnswerError`."""

@@ -70,6 +70,7 @@ class Inspector:
         yardstick: measures how far an update moves the base model.
         declared: the study's scores.
         request: what sites are asked about their cases, if that is what the exchange is about.
+        names: of the channels, or numbers to predict, that are asked about.
         is_final: whether this round scores the model that the last round of training has made.
         is_scored: whether the plan has the incoming model scored in this round at all.
         most_scored: on how many validation cases of a site at most; None for all.
@@ -81,6 +82,7 @@ class Inspector:
     declared: Declared
     is_final: bool
     request: Request | None = None
+    names: tuple[str, ...] = ()
     sharing: Sharing = WEIGHTS_ALONE
     is_scored: bool = True
     most_scored: int | None = None

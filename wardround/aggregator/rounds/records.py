@@ -154,14 +154,35 @@ def last_cohorts(results: tuple[RoundResult, ...]) -> dict[str, str]:
     return {site.site: site.cohort for result in results for site in result.sites if site.cohort is not None}
 
 
+class OwnValues(WireModel):
+    """What all training cases of one site told of one channel, or of one number to predict.
+
+    Attributes:
+        count: how many cases of a range, or values otherwise.
+        low: the least value, or the mean minus a standard deviation; None where neither was told.
+        high: the greatest value, or the mean plus a standard deviation.
+    """
+
+    count: Annotated[int, Field(ge=0)]
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def reach(self) -> float:
+        """How far the values go from zero."""
+        return max(abs(self.low or 0.0), abs(self.high or 0.0))
+
+
 class SurveyedSite(WireModel):
-    """What one site contributed to a survey: its work key, and the digest and number of the cases behind it."""
+    """What one site contributed to a survey: its work key, the digest and number of the cases behind it, and what they
+    tell of it alone."""
 
     site: SiteName
     work_key: Digest
     cohort: Digest
     cases: Count
     seconds: Seconds
+    own: tuple[OwnValues, ...] = ()
 
 
 class SurveyResult(WireModel):

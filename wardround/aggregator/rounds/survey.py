@@ -8,7 +8,8 @@ that is open, and gives the state that one hospital with all those cases would h
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial, reduce
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from wardround.aggregator.rounds.exchange import ExchangePlayer, OpenExchange, P
 from wardround.aggregator.rounds.inspection import Inspector
 from wardround.aggregator.rounds.mending import Mender
 from wardround.aggregator.rounds.movement import Yardstick
+from wardround.aggregator.rounds.own_values import all_in_words, apart, in_words, names_of, own_values
 from wardround.aggregator.rounds.records import ExchangeOrder, FoldDecision, SurveyedSite, SurveyResult
 from wardround.aggregator.rounds.replies import SpoiledReplyError, StoredReplies
 from wardround.aggregator.rounds.rules import ENDED, Verdict
@@ -24,7 +26,8 @@ from wardround.aggregator.rounds.run_plan import RunPlan
 from wardround.aggregator.rounds.state import StateFolder, SurveyFolder
 from wardround.aggregator.rounds.timing import Clock
 from wardround.engine.basics.canonical import canonical_model
-from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.problems import InputError, Problem
+from wardround.engine.parts import PartFault
 from wardround.engine.preprocessing.fitted import FittedState
 from wardround.engine.preprocessing.fitting import Fitting
 from wardround.engine.preprocessing.requests import CohortSummary, Request
@@ -75,14 +78,23 @@ class Survey:
 
     def _made(self) -> FittedState | Verdict:
         """What follows from the answers, with those that are left to be asked for."""
-        fitting, merged = Fitting(self.run_plan.study), list[CohortSummary]()
-        while isinstance(outcome := fitting.next_request(merged), Request):
-            number = len(merged) + 1
+        answers: list[tuple[Request, SurveyResult]] = []
+        while isinstance(outcome := self._next(answers), Request):
+            number = len(answers) + 1
             result = self._done(number, outcome) or self._ask(number, outcome)
             if isinstance(result, Verdict):
                 return result
-            merged.append(result.summary)
+            answers.append((outcome, result))
         return outcome
+
+    def _next(self, answers: Sequence[tuple[Request, SurveyResult]]) -> Request | FittedState:
+        """What follows from the answers. Raises `InputError`, with what each site told, where nothing can be fitted."""
+        study = self.run_plan.study
+        try:
+            return Fitting(study).next_request([result.summary for _, result in answers])
+        except InputError as error:
+            told = [all_in_words(result, names_of(study, request)) for request, result in answers]
+            raise InputError(_with_own(problem, told) for problem in error.problems) from error
 
     def _done(self, number: int, request: Request) -> SurveyResult | None:
         """The answer of an earlier process; one that is damaged is made again from the replies."""
@@ -119,6 +131,7 @@ class Survey:
             declared=Declared.of(run.study, run.plan.outgoing),
             is_final=False,
             request=request,
+            names=names_of(run.study, request),
         )
         return OpenExchange(
             folder=folder,
@@ -140,9 +153,18 @@ class Survey:
             seconds=round(self.clock.now() - exchange.started, 3),
             finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
+        self._tell_apart(result, exchange.inspector.names)
         folder.commit(result)
         self.journal.record(Event.SURVEY_COMMITTED, round=0, exchange=number, cases=result.summary.cases)
         return result
+
+    def _tell_apart(self, result: SurveyResult, names: tuple[str, ...]) -> None:
+        """Say whose values lie far from the others', before anything is trained with them."""
+        far = apart(result.sites)
+        for site in result.sites:
+            if site.site in far:
+                words = in_words(site.own, names)
+                self.journal.record(Event.SITE_APART, round=0, site=site.site, exchange=result.exchange, detail=words)
 
 
 def _gathered(replies: StoredReplies, request: Request, decision: FoldDecision) -> Gathered:
@@ -160,9 +182,22 @@ def _gathered(replies: StoredReplies, request: Request, decision: FoldDecision) 
                 cohort=asked.cohort,
                 cases=done.summary.cases,
                 seconds=done.seconds,
+                own=own_values(done.summary),
             )
         )
     return Gathered(reduce(CohortSummary.merge, summaries), tuple(sites))
+
+
+def _with_own(problem: Problem, told: Sequence[str]) -> Problem:
+    """A problem with what each site's own cases told: the answer of all together does not show whose are wrong."""
+    questions = [f"question {number}: {words}" for number, words in enumerate(told, 1) if words]
+    if isinstance(problem, PartFault) or not questions:
+        return problem
+    return replace(
+        problem,
+        remedy=f"{problem.remedy}. The sites' own values, in {'. In '.join(questions)}. Where one site's are wrong, "
+        "`aggregator remove` it, and `aggregator continue`: under the new plan the others are surveyed again",
+    )
 
 
 def _lost(path: Path, made: FittedState, ordered: str) -> InputError:

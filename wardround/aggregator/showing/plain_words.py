@@ -30,6 +30,9 @@ _TEMPLATES: Mapping[str, str] = {
     Event.TURNED_AWAY: "turned away {site}: {detail}",
     Event.LIMIT_HIT: "limit hit by {site}: {detail}",
     Event.SURVEY_STARTED: "question {exchange} about the training cases: {asked}",
+    Event.SURVEY_ANSWERED: "{site} answers question {exchange}: {detail}",
+    Event.SITE_APART: "{site} lies far from the other sites in question {exchange}: {detail}; ask there whether images "
+    "and table are in the units that the study means",
     Event.SURVEY_COMMITTED: "question {exchange} is answered, over {cases} training cases",
     Event.FITTED: "preprocessing is fitted to {cases} training cases of all sites",
     Event.ROUND_STARTED: "round {round} ({stage}) begins",
