@@ -77,7 +77,7 @@ def _step(network: nn.Module, rate: float) -> None:
     with torch.no_grad():
         for weight in network.parameters():
             if weight.grad is not None:
-                weight -= rate * weight.grad
+                weight.sub_(weight.grad, alpha=rate)
 
 
 def _network(arrays: Arrays) -> nn.Module:
