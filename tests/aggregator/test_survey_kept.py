@@ -41,8 +41,8 @@ def amid_training(folder: Path) -> Bench:
 
 
 def damage_an_answer(bench: Bench) -> None:
-    """The result of the first question is no longer what was written."""
-    flip(bench.state.survey(1).folder / "result.json", 90)
+    """The result of the last question, on mean and spread, is no longer what was written."""
+    flip(bench.state.survey(QUESTIONS).folder / "result.json", 90)
 
 
 def test_a_damaged_survey_changes_nothing_in_a_training_that_has_begun(tmp_path: Path) -> None:

@@ -12,22 +12,25 @@ from collections.abc import Mapping, Sequence
 from wardround.aggregator.rounds.records import OwnValues, SurveyedSite, SurveyResult
 from wardround.engine.preprocessing.requests import CohortSummary, Request
 from wardround.engine.study import Study
-from wardround.engine.summaries import Extremes, Histogram, Moments
+from wardround.engine.summaries import Histogram, Moments, Octaves
 
-_FAR = 10.0
+_FAR, _MANY = 10.0, 100.0
+_RARE = 0.01
+"""So many of a site's values at either end do not count as where it lies: one bad voxel is no other unit."""
 _FEWEST_TO_COMPARE = 3
 """Of one site or two nobody can say which one lies apart."""
 
 
 def own_values(summary: CohortSummary) -> tuple[OwnValues, ...]:
-    """What an answer tells of its site, for each channel or number: the range of the values, or mean minus and plus a
-    standard deviation; how many values lie in its bins."""
+    """What an answer tells of its site, for each channel or number: between which bins all but the rare values lie, or
+    mean minus and plus a standard deviation; how many values there are."""
     return tuple(_own(part.summary) for part in summary.parts)
 
 
 def _own(summary: object) -> OwnValues:
-    if isinstance(summary, Extremes):
-        return OwnValues(count=summary.count, low=summary.low, high=summary.high)
+    if isinstance(summary, Octaves) and summary.count:
+        (low, _), (_, high) = summary.around(_RARE), summary.around(1 - _RARE)
+        return OwnValues(count=summary.count, low=low, high=high)
     if isinstance(summary, Moments) and summary.count:
         mean, deviation = summary.mean, summary.deviation
         return OwnValues(count=summary.count, low=mean - deviation, high=mean + deviation)
@@ -46,18 +49,22 @@ def in_words(own: Sequence[OwnValues], names: Sequence[str]) -> str:
 
 
 def apart(sites: Sequence[SurveyedSite]) -> tuple[str, ...]:
-    """The sites whose values reach more than ten times as far from zero as the median one's, in one channel or more."""
-    parts = max((len(site.own) for site in sites), default=0)
-    found = {name for part in range(parts) for name in _far({site.site: site.own[part] for site in sites if site.own})}
+    """The sites that lie apart from the median one in one channel or more: values reach ten times as far from zero, or
+    there are a hundred times as many for each case, which then count as much in the answer."""
+    told = [site for site in sites if site.own]
+    parts, found = max((len(site.own) for site in told), default=0), set[str]()
+    for part in range(parts):
+        own = {site.site: site.own[part] for site in told}
+        found |= _above(_FAR, {site: values.reach for site, values in own.items() if values.low is not None})
+        found |= _above(_MANY, {site.site: site.own[part].count / site.cases for site in told if site.cases})
     return tuple(site.site for site in sites if site.site in found)
 
 
-def _far(own: Mapping[str, OwnValues]) -> set[str]:
-    reaches = {site: values.reach for site, values in own.items() if values.low is not None}
-    if len(reaches) < _FEWEST_TO_COMPARE:
+def _above(factor: float, found: Mapping[str, float]) -> set[str]:
+    if len(found) < _FEWEST_TO_COMPARE:
         return set()
-    most = _FAR * statistics.median_low(list(reaches.values()))
-    return {site for site, reach in reaches.items() if 0 < most < reach}
+    most = factor * statistics.median_low(list(found.values()))
+    return {site for site, value in found.items() if 0 < most < value}
 
 
 def all_in_words(result: SurveyResult, names: Sequence[str]) -> str:

@@ -158,9 +158,10 @@ class OwnValues(WireModel):
     """What all training cases of one site told of one channel, or of one number to predict.
 
     Attributes:
-        count: how many cases of a range, or values otherwise.
-        low: the least value, or the mean minus a standard deviation; None where neither was told.
-        high: the greatest value, or the mean plus a standard deviation.
+        count: how many values.
+        low: below it lie the rarest hundredth of them, or it is the mean minus a standard deviation; None where neither
+            was told.
+        high: above it lie the rarest hundredth of them, or it is the mean plus a standard deviation.
     """
 
     count: Annotated[int, Field(ge=0)]
