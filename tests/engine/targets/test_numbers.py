@@ -16,6 +16,8 @@ from tests.support.images import write_table
 from tests.support.studies import CLASSIFICATION, REGRESSION, changed, study_of
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import Truth, nested_folds, read_manifest
+from wardround.engine.cohort.columns import Layout
+from wardround.engine.cohort.manifest import survey_manifest
 from wardround.engine.study import Study, study_from_bytes, study_to_bytes
 from wardround.engine.targets import Told
 from wardround.engine.targets.numbers import LARGEST, NUMBERS
@@ -77,6 +79,31 @@ def test_empty_cells_and_missing_columns_are_told_and_free_where_no_truth_is_nee
     assert [case.value for case in cohort.cases] == ["1.0", None, "3.0"]
     with pytest.raises(InputError, match="'ValueToPredict_age' is missing"):
         read_manifest(path, _study(targets=["age"]), truth=Truth.REQUIRED)
+
+
+@pytest.mark.parametrize(
+    ("columns", "what"),
+    [
+        (["ValueToPredict_age"], "the column 'ValueToPredict_weight' is missing"),
+        (["ValueToPredict_age", "ValueToPredict_weight", "ValueToPredict_age"], "'ValueToPredict_age'"),
+    ],
+    ids=["missing", "repeated"],
+)
+@pytest.mark.parametrize("truth", [Truth.REQUIRED, Truth.OPTIONAL])
+def test_a_missing_or_repeated_column_of_several_is_told_of_the_header_alone(
+    tmp_path: Path, columns: list[str], what: str, truth: Truth
+) -> None:
+    (tmp_path / "a.png").write_bytes(b"")
+    rows = [(f"case-{number}", "a.png", *["43"] * len(columns)) for number in range(3)]
+    path = write_table(tmp_path / "data.csv", ("SubjectID", "Channel_0", *columns), rows)
+    survey = survey_manifest(path, Layout.of(_study(targets=["age", "weight"]), truth))
+    if truth is Truth.OPTIONAL and len(columns) == 1:
+        assert survey.problems == ()
+        assert [case.value for case in survey.cohort.cases] == [None] * 3
+        return
+    (problem,) = survey.problems
+    assert what in problem.what
+    assert problem.where in ("data.csv, header", "data.csv:1")
 
 
 def test_several_numbers_have_a_column_each_in_the_studys_order(tmp_path: Path) -> None:

@@ -228,8 +228,11 @@ class _Cells:
 
     def value(self) -> str | None:
         """What the cells of the truth say, as the study's kind of truth keeps it."""
-        study, columns = self.reader.layout.study, self.reader.columns.values
-        if study is None or not columns or (self._may_be_missing and not any(self.row.cells[name] for name in columns)):
+        layout, columns = self.reader.layout, self.reader.columns.values
+        study, wanted = layout.study, layout.cells(layout.truth_names)
+        if study is None or not wanted or {*columns} != {*wanted}:  # what lacks is told of the header
+            return None
+        if self._may_be_missing and not any(self.row.cells[name] for name in columns):
             return None
         cells = {name: self.text(name) for name in columns}
         if not all(cells.values()):
