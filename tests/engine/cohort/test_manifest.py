@@ -111,8 +111,10 @@ def test_prediction_needs_no_truth(tmp_path: Path, lines: tuple[str, str]) -> No
     assert read(tmp_path, *lines, truth=Truth.OPTIONAL).cases[0].label is None
 
 
-def test_truth_that_is_named_must_exist_even_for_prediction(tmp_path: Path) -> None:
-    assert "no such file" in problems(tmp_path, "SubjectID,Channel_0,Label", "s,a.nii,x.nii", truth=Truth.OPTIONAL)[0]
+def test_truth_that_is_named_must_exist_unless_it_is_not_read(tmp_path: Path) -> None:
+    lines = ("SubjectID,Channel_0,Label", "s,a.nii,x.nii")
+    assert "no such file" in problems(tmp_path, *lines, truth=Truth.OPTIONAL)[0]
+    assert read(tmp_path, *lines, truth=Truth.UNREAD).cases[0].label is None
 
 
 def test_every_problem_comes_at_once_with_line_and_subject(tmp_path: Path) -> None:

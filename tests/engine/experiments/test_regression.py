@@ -124,7 +124,8 @@ def test_predictions_are_written_read_and_scored_as_the_model_is(
 ) -> None:
     manifest, bench, result = fitted
     model, cohort = load_model(result.model, device="cpu"), read_manifest(manifest, bench.study, truth=Truth.REQUIRED)
-    written = write_predictions(model, cohort.without_truth(), tmp_path / "out")
+    images = read_manifest(manifest, bench.study, truth=Truth.UNREAD)
+    written = write_predictions(model, images, tmp_path / "out")
     (table,) = written.files
     lines = table.read_text().splitlines()
     assert lines[0] == "SubjectID,Prediction"
@@ -157,6 +158,10 @@ def test_the_commands_work_throughout_and_the_page_shows_agreement(tmp_path: Pat
     assert "predicted against true" in page
     assert "limits of agreement" in page
     model = tmp_path / "run" / "fold-0" / "model"
+    unknown = tmp_path / "data" / "unknown.csv"
+    unknown.write_text("".join(f"{line.rpartition(',')[0]},n/a\n" for line in manifest.read_text().splitlines()))
+    unknown.write_text(unknown.read_text().replace("n/a", "ValueToPredict_width", 1))
+    _run("predict", model, "--manifest", unknown, "--out", tmp_path / "others", "--device", "cpu")
     _run("predict", model, "--manifest", manifest, "--out", tmp_path / "out", "--device", "cpu")
     assert (tmp_path / "out" / "predictions.csv").read_text().startswith("SubjectID,Prediction_width\n")
     _run("evaluate", path, "--manifest", manifest, "--predictions", tmp_path / "out", "--out", tmp_path / "scores")

@@ -158,6 +158,27 @@ def test_a_written_prediction_is_read_back() -> None:
     study, vector = _study(), np.array([1234.5678], np.float32)
     cells = [str(cell) for cell in NUMBERS.row(study, vector)]
     np.testing.assert_array_equal(NUMBERS.vector(study, cells), vector)
-    with pytest.raises(InputError, match="no number"):
-        NUMBERS.vector(study, ["high"])
     assert NUMBERS.verdict(study, vector, Told(numbers=(1200.0,))) == "truth 1200, prediction 1235"
+
+
+@pytest.mark.parametrize("cell", ["2e+08", "-3.5e12"])
+def test_a_prediction_may_lie_beyond_what_can_be_learned(cell: str) -> None:
+    assert NUMBERS.vector(_study(), [cell]) == pytest.approx([float(cell)])
+
+
+@pytest.mark.parametrize("cell", ["", "nan", "inf", "-inf", "1e999", "high", "43,5"])
+def test_a_prediction_that_is_no_number_is_told_as_one(cell: str) -> None:
+    with pytest.raises(InputError) as caught:
+        NUMBERS.vector(_study(), [cell])
+    (problem,) = caught.value.problems
+    assert problem.what == "the prediction in Prediction is no number"
+    assert problem.got == (repr(cell) if cell else "nothing")
+    assert problem.remedy == ("Write 43.5" if cell == "43,5" else "Predict the case again, or leave it out")
+
+
+@pytest.mark.parametrize("cells", [["n/a", "43", ""], ["3", "2e9", "43 y"]])
+def test_a_prediction_reads_no_number_of_its_table(tmp_path: Path, cells: list[str]) -> None:
+    path, study = _table(tmp_path, cells, "ValueToPredict_age"), _study(targets=["age"])
+    with pytest.raises(InputError):
+        read_manifest(path, study, truth=Truth.REQUIRED)
+    assert [case.value for case in read_manifest(path, study, truth=Truth.UNREAD).cases] == [None] * 3

@@ -134,7 +134,7 @@ def _gathered(study: Study, manifest: Path | None, folder: Path | None) -> Gathe
 
     if manifest is None:
         return gather_cases(folder or Path(), study)
-    return Gathered(read_manifest(manifest, study, truth=Truth.OPTIONAL).without_truth(), (), 0)
+    return Gathered(read_manifest(manifest, study, truth=Truth.UNREAD), (), 0)
 
 
 def _sound(study: Study, gathered: Gathered) -> Sound:

@@ -28,10 +28,12 @@ _IMAGES = frozenset({"image", "images", "img", "scan", "volume", "file", "filena
 
 
 class Truth(Enum):
-    """Whether every case must have its mask or value: for training yes, for prediction no."""
+    """What of masks and values is read: each, as training needs it; those that are there; or none, as a prediction
+    needs none, so that what stands in their cells can be no fault of it."""
 
     REQUIRED = "required"
     OPTIONAL = "optional"
+    UNREAD = "unread"
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Layout:
     Attributes:
         inputs: names of the channels; None where no study says how many there are.
         columns: those with the truth.
-        truth: whether it must be there.
+        truth: whether it must be there; where it is not read, there are no `columns`.
         study: what cells are read by; None where it cannot be read itself.
     """
 
@@ -53,7 +55,8 @@ class Layout:
     @classmethod
     def of(cls, study: Study, truth: Truth) -> Layout:
         """What the study needs."""
-        return cls(study.inputs, target_of(study).columns(study), truth, study)
+        columns = () if truth is Truth.UNREAD else target_of(study).columns(study)
+        return cls(study.inputs, columns, truth, study)
 
     @classmethod
     def without_study(cls) -> Layout:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -67,10 +67,6 @@ class Cohort:
     manifest: Path
     cases: tuple[Case, ...]
     patients: Patients = Patients()
-
-    def without_truth(self) -> Cohort:
-        """The images alone, for those who need no mask and no value."""
-        return replace(self, cases=tuple(replace(case, label=None, value=None) for case in self.cases))
 
     def place(self, case: Case, column: str) -> str:
         """Where something is wrong, for messages: `data.csv:12, subject 'a', Label`."""

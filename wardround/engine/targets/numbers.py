@@ -166,11 +166,11 @@ class Numbers(RowTarget):
         return self.header(study)
 
     def vector(self, study: Study, cells: Sequence[str]) -> np.ndarray:
-        """Finite numbers."""
+        """Finite numbers, however large: a model may be far off."""
         import numpy as np
 
         columns = self.needed(study)
-        return np.array([_read(cell, column) for cell, column in zip(cells, columns, strict=True)], dtype=np.float32)
+        return np.array([_predicted(cell, column) for cell, column in zip(cells, columns, strict=True)], "float32")
 
     def verdict(self, study: Study, vector: np.ndarray, told: Told) -> str:
         """`truth 43.2, prediction 45.1`."""
@@ -210,6 +210,16 @@ def _read(cell: str, column: str) -> float:
         remedy = "Write the numbers of this column in a larger unit"
         raise InputError.one(what, where=column, got=repr(cell), expected=expected, remedy=remedy)
     raise InputError.one(_what(cell), where=column, got=repr(cell), expected="a number", remedy=_instead(cell))
+
+
+def _predicted(cell: str, column: str) -> float:
+    """The number of a cell with a prediction. Raises `InputError` that says what stands there instead."""
+    number = float(cell) if _NUMBER.fullmatch(cell.strip()) else math.nan
+    if math.isfinite(number):
+        return number
+    remedy = f"Write {cell.replace(',', '.')}" if _COMMA.fullmatch(cell) else "Predict the case again, or leave it out"
+    what, got = f"the prediction in {column} is no number", repr(cell) if cell else "nothing"
+    raise InputError.one(what, got=got, expected="a finite number", remedy=remedy)
 
 
 def _what(cell: str) -> str:
