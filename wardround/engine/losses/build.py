@@ -27,11 +27,16 @@ def build_loss(study: Study) -> Loss:
     return loss
 
 
+def _single(truth: Tensor) -> Tensor:
+    """Numbers as a loss takes them, which are float64 in the unit of the table."""
+    return truth.float() if truth.is_floating_point() else truth
+
+
 def losses_of(study: Study, loss: Loss, outputs: Tensor, batch: Batch) -> Tensor:
     """The study's loss of outputs, one number per sample. A loss that fails, or gives something else, is told as its
     package's."""
     with answering(study.training.loss.part(Kind.LOSS).owner):
-        found: object = loss(outputs, batch)
+        found: object = loss(outputs, batch.with_truth(_single))
         expected = f"one number per sample, in a tensor of shape ({len(outputs)},)"
         if not isinstance(found, Tensor):
             raise BreachError(f"a {type(found).__name__}", expected)

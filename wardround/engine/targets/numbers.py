@@ -21,6 +21,8 @@ USUAL = "value"
 """The name of a single number that the study does not name."""
 LARGEST = 1e8
 """Of a number: errors and their squares stay within the ranges of the metrics."""
+LEAST_SPREAD = 1e-12
+"""Of the numbers of a column, as their standard deviation: less is no scale that hospitals can agree on."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _COMMA = re.compile(r"[+-]?\d+,\d+")
 _WITH_UNIT = re.compile(r"([+-]?\d+(?:[.,]\d+)?)\s*(?:[^\W\d_]|[°%])\S*")
@@ -98,14 +100,19 @@ class Numbers(RowTarget):
         return [str(place) for place in np.searchsorted(edges, numbers, side="right").tolist()]
 
     def table_flaws(self, study: Study, values: Sequence[str]) -> Iterator[Problem]:
-        """A number that is the same in every row teaches nothing."""
+        """A number that is the same in every row teaches nothing, and one whose spread vanishes cannot be scaled."""
+        import numpy as np
+
         told = [self.told(study, value).numbers for value in values]
-        for place, column in enumerate(self._columns(study)):
-            found = {numbers[place] for numbers in told}
-            if len(found) == 1 and len(told) > 1:
-                got = f"{found.pop():g} in all {len(told)} rows"
+        for column, numbers in zip(self._columns(study), zip(*told, strict=True), strict=False):
+            if len({*numbers}) == 1 and len(numbers) > 1:
+                got = f"{numbers[0]:g} in all {len(told)} rows"
                 remedy = "Name the column that has the numbers, or leave this one out of the study's `targets`"
                 yield Problem(f"every row has the same number in {column}", "", got, "numbers that differ", remedy)
+            elif len(numbers) > 1 and np.std(numbers) < LEAST_SPREAD:
+                what, got = f"the numbers in {column} hardly differ", f"a standard deviation of {np.std(numbers):.2g}"
+                remedy = "Write the numbers of this column in a smaller unit"
+                yield Problem(what, "", got, f"{LEAST_SPREAD:g} or more", remedy)
 
     def contents(self, study: Study, value: str | None) -> Collection[float] | None:
         """The numbers."""
@@ -130,17 +137,17 @@ class Numbers(RowTarget):
 
     def forms(self, study: Study) -> Mapping[str, Form]:
         """`numbers`: in the unit of the table."""
-        return {self.name: Form("float32", (len(self.outputs(study)),))}
+        return {self.name: Form("float64", (len(self.outputs(study)),))}
 
     def is_known(self, case: Holding) -> bool:
         """Whether it has its numbers."""
         return bool(case.numbers)
 
     def held(self, case: Holding) -> Mapping[str, Any]:
-        """The numbers in single precision."""
+        """The numbers as the table has them."""
         import numpy as np
 
-        return {self.name: np.asarray(case.numbers, dtype=np.float32)}
+        return {self.name: np.asarray(case.numbers, dtype=np.float64)}
 
     def example(self, study: Study, samples: int, shape: Sequence[int]) -> Mapping[str, np.ndarray]:
         """Normally distributed."""
@@ -158,8 +165,8 @@ class Numbers(RowTarget):
         return tuple(f"Prediction_{name}" for name in study.targets) or ("Prediction",)
 
     def row(self, study: Study, vector: np.ndarray) -> tuple[str | int, ...]:
-        """The shortest text of each number in single precision."""
-        return tuple(map(str, vector.astype("float32")))
+        """The shortest text from which each number is read back as it is."""
+        return tuple(map(repr, vector.tolist()))
 
     def needed(self, study: Study) -> tuple[str, ...]:
         """All of them."""
@@ -170,7 +177,7 @@ class Numbers(RowTarget):
         import numpy as np
 
         columns = self.needed(study)
-        return np.array([_predicted(cell, column) for cell, column in zip(cells, columns, strict=True)], "float32")
+        return np.array([_predicted(cell, column) for cell, column in zip(cells, columns, strict=True)])
 
     def verdict(self, study: Study, vector: np.ndarray, told: Told) -> str:
         """`truth 43.2, prediction 45.1`."""
@@ -187,7 +194,7 @@ class Numbers(RowTarget):
         """Normally distributed, both."""
         import numpy as np
 
-        made = np.random.default_rng(study.seed).normal(size=(2, cases, len(self.outputs(study)))).astype(np.float32)
+        made = np.random.default_rng(study.seed).normal(size=(2, cases, len(self.outputs(study))))
         return made[0], made[1]
 
     def _named(self, study: Study, numbers: Sequence[float]) -> str:

@@ -28,11 +28,11 @@ from wardround.engine.targets import target_of
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one case, float32.
+    """What a model says of one case.
 
     Attributes:
         values: of each output, (outputs, *spatial) on the preprocessed grid where each voxel has its own truth, or else
-            (outputs,): probabilities of classes, or numbers in the unit of the table.
+            (outputs,): probabilities of classes, float32, or numbers in the unit of the table, float64.
     """
 
     values: np.ndarray
