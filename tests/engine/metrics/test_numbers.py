@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as reference
 
+from tests.support.studies import REGRESSION, changed, study_of
 from wardround.engine.metrics.numbers import MAEMetric, MSEMetric, PearsonMetric, R2Metric
 from wardround.engine.parts.metrics import MAE, R2, MeanSquaredError, Pearson
+from wardround.federation.declared import Declared, Subsets
+from wardround.federation.protocol import MetricValue
 
 RANDOM = np.random.default_rng(0)
 TRUTH = RANDOM.normal(50, 12, (40, 2))
@@ -44,8 +51,7 @@ def test_perfect_predictions_have_the_best_values(scale: float) -> None:
     assert MAEMetric(MAE()).summarise(truth, truth, ("a", "b"))["mae"].value == 0
     assert PearsonMetric(Pearson()).summarise(truth, truth, ("a", "b"))["pearson"].value == pytest.approx(1)
     assert PearsonMetric(Pearson()).summarise(-truth, truth, ("a", "b"))["pearson"].value == pytest.approx(-1)
-    if scale >= 1:
-        assert R2Metric(R2()).summarise(truth, truth, ("a", "b"))["r2"].value == 1
+    assert R2Metric(R2()).summarise(truth, truth, ("a", "b"))["r2"].value == 1
 
 
 def test_what_is_not_defined_is_left_out() -> None:
@@ -54,6 +60,34 @@ def test_what_is_not_defined_is_left_out() -> None:
     assert PearsonMetric(Pearson()).summarise(flat, rising, ("a",)) == {}
     assert PearsonMetric(Pearson()).summarise(rising, flat, ("a",)) == {}
     assert R2Metric(R2()).summarise(rising, flat, ("a",)) == {}
+    assert R2Metric(R2()).summarise(rising, flat + rising * 1e-10, ("a",)) == {}, "of rounding alone"
+    assert R2Metric(R2()).summarise(rising, rising * 1e-200, ("a",)) == {}, "beyond what a score may be"
     assert R2Metric(R2()).summarise(rising[:1], rising[:1], ("a",)) == {}
     assert MAEMetric(MAE()).summarise(rising[:0], rising[:0], ("a",)) == {}
     assert PearsonMetric(Pearson()).case_scores(rising[0], rising[0]) == {}
+
+
+@given(
+    st.lists(st.tuples(st.integers(-1000, 1000), st.integers(-1000, 1000)), min_size=2, max_size=12),
+    st.sampled_from([1e-220, 1e-200, 1e-12, 1.0, 1e8]),
+    st.sampled_from([0.0, 1.0, 1e4, 1e8]),
+)
+def test_explained_variance_is_that_of_exact_fractions_and_may_leave_a_hospital(
+    pairs: list[tuple[int, int]], unit: float, offset: float
+) -> None:
+    predicted, known = (np.array(column)[:, None] / 1000 * unit + offset * unit for column in zip(*pairs, strict=True))
+    found = R2Metric(R2()).summarise(predicted, known, ("age",)).get("r2")
+    truths = [Fraction(float(value)) for value in known[:, 0]]
+    widest, largest = float(max(truths) - min(truths)), float(max(map(abs, truths)))
+    assume(abs(widest - 1e-9 * largest) > 1e-12 * largest or largest == 0)
+    if widest <= 1e-9 * largest:
+        assert found is None
+        return
+    mean = sum(truths) / len(truths)
+    errors = sum((Fraction(float(one)) - other) ** 2 for one, other in zip(predicted[:, 0], truths, strict=True))
+    expected = float(1 - errors / sum((each - mean) ** 2 for each in truths))
+    assert expected < -1e17 if found is None else found.value == pytest.approx(expected, rel=1e-6, abs=1e-6)
+    study = study_of(changed(REGRESSION, validation={"metrics": ["mae", "r2"], "select": "mae"}))
+    if found is not None:
+        scores = {"r2": MetricValue(value=found.value, count=found.count)}
+        Declared.of(study).check_scores(scores, Subsets(validation=len(pairs)))

@@ -11,6 +11,10 @@ import numpy as np
 from wardround.engine.metrics.scores import Summary
 from wardround.engine.metrics.summaries import named_scores
 from wardround.engine.parts import Parameters
+from wardround.engine.parts.metrics.numbers import EXPLAINED
+
+_ALIKE = 1e-9
+"""Truths that differ by no more than this part of the largest have no variance that float64 could tell from rounding."""
 
 
 class _ErrorMetric(ABC):
@@ -78,7 +82,8 @@ class PearsonMetric:
 
 
 class R2Metric:
-    """1 - sum (y - t)^2 / sum (t - mean t)^2, a cohort's score: undefined where all truths are equal.
+    """1 - sum (y - t)^2 / sum (t - mean t)^2, a cohort's score: undefined where all truths are equal, or differ by no
+    more than 1e-9 of the largest, and where predictions are so far off that it lies below -1e18.
 
     Merged across hospitals it is the mean of theirs weighted by cases.
     """
@@ -129,7 +134,12 @@ def _correlation(predicted: np.ndarray, known: np.ndarray) -> float | None:
 
 
 def _explained(predicted: np.ndarray, known: np.ndarray) -> float | None:
-    if len(known) < 2 or np.ptp(known) == 0:
+    if len(known) < 2 or np.ptp(known) <= _ALIKE * np.abs(known).max():
         return None
-    spread = float(np.square(known - known.mean()).sum())
-    return 1.0 - float(np.square(predicted - known).sum()) / spread
+    # Scaled first, so that no square of a large or tiny number leaves the range of float64.
+    spread = known - known.mean()
+    unit = np.abs(spread).max()
+    with np.errstate(over="ignore"):
+        unexplained = np.square((predicted - known) / unit).sum() / np.square(spread / unit).sum()
+    explained = 1.0 - float(unexplained)
+    return explained if EXPLAINED.hold(explained) else None

@@ -21,6 +21,8 @@ class R2(Parameters):
     """Coefficient of determination: the part of the truths' variance over the cases that predictions explain."""
 
 
+EXPLAINED = Bounds(-1e18, 1.0)
+"""Of `r2`: as low as that of truths which differ by 1e-9 of themselves, beside predictions that are off by themselves."""
 _HOME = "wardround.engine.metrics.numbers"
 _TASKS = frozenset({"regression"})
 _ERROR, _SQUARE = Bounds(0.0, 1e9), Bounds(0.0, 1e18)
@@ -28,5 +30,5 @@ PARTS = (
     Part(Kind.METRIC, "mae", MAE, f"{_HOME}:MAEMetric", _TASKS, False, _ERROR),
     Part(Kind.METRIC, "mse", MeanSquaredError, f"{_HOME}:MSEMetric", _TASKS, False, _SQUARE),
     Part(Kind.METRIC, "pearson", Pearson, f"{_HOME}:PearsonMetric", _TASKS, bounds=Bounds(-1.0, 1.0)),
-    Part(Kind.METRIC, "r2", R2, f"{_HOME}:R2Metric", _TASKS, bounds=Bounds(-1e9, 1.0)),
+    Part(Kind.METRIC, "r2", R2, f"{_HOME}:R2Metric", _TASKS, bounds=EXPLAINED),
 )
