@@ -85,7 +85,7 @@ def test_answers_that_fail_or_are_none_are_told_of_the_package(tmp_path: Path) -
     training = {**SEGMENTATION["training"], "loss": {"balanced": {"junk": True}}}
     told = _told(tmp_path, SEGMENTATION, training=training)
     assert f"the loss 'balanced', of the package {PACKAGE}, does not give what it must" in told
-    assert "a str among its flaws" in told
+    assert "got 'nonsense' in its `flaws`; expected Iterator[Flaw]" in told
     told = _told(tmp_path, SEGMENTATION, model={**FIFTHS, "width": 13})
     assert f"the network 'fifths', of the package {PACKAGE}, fails" in told
     assert "RuntimeError: thirteen" in told

@@ -66,7 +66,7 @@ def test_what_is_no_task_or_no_kind_of_truth_is_told_of_its_package(graded: Path
     study = halves_study()
     with pytest.raises(InputError, match=r"my-grades 1\.2.*") as caught:
         target_of(study.model_copy(update={"task": "knowing"}))
-    assert "a Target" in caught.value.problems[0].expected
+    assert "derives from Target" in caught.value.problems[0].expected
 
 
 def test_parts_of_the_tasks_that_it_names_serve_it_and_others_do_not(graded: Path) -> None:

@@ -8,7 +8,10 @@ from functools import partial
 
 from wardround.engine.basics.flaws import Flaw
 from wardround.engine.parts import BreachError, Kind, Parameters, builtin_and_plugins
+from wardround.engine.parts.answers import require_attributes
+from wardround.engine.parts.augmentation import transform_of
 from wardround.engine.parts.axes import per_axis
+from wardround.engine.parts.preprocessing import step_of
 from wardround.engine.parts.setting import Setting
 from wardround.engine.study.part_names import PlacedUse
 
@@ -19,7 +22,7 @@ def inconsistencies(parts: Sequence[PlacedUse], setting: Setting) -> Iterator[Fl
     yield from per_axis(replace(setting, place=("patches", "size")), setting.patch)
     for part in parts:
         # Which package one is of that cannot answer is told at once: the study has no fault that could be told with it.
-        yield from part.use.ask(part.kind, partial(_told, replace(setting, place=part.place)))
+        yield from part.use.ask(part.kind, partial(_flaws, part, replace(setting, place=part.place)))
 
 
 def _tasks(parts: Sequence[PlacedUse], task: str) -> Iterator[Flaw]:
@@ -34,9 +37,23 @@ def _tasks(parts: Sequence[PlacedUse], task: str) -> Iterator[Flaw]:
             yield Flaw(part.place, what, f"`{name}`", expected, remedy=f"Write one of {', '.join(known)}")
 
 
-def _told(setting: Setting, parameters: Parameters) -> tuple[Flaw, ...]:
+def _flaws(part: PlacedUse, setting: Setting, parameters: Parameters) -> tuple[Flaw, ...]:
+    owner = part.use.part(part.kind).owner
+    if owner.package:
+        require_attributes(part.use.parameters, owner)
     flaws = tuple(parameters.flaws(setting))
-    strangers: list[object] = [each for each in flaws if not isinstance(each, Flaw)]
-    if strangers:
-        raise BreachError(f"a {type(strangers[0]).__name__} among its flaws", "a Flaw")
+    if owner.package and not flaws:  # else the study may be at fault for what follows
+        _require_fitting(parameters, setting)
     return flaws
+
+
+def _require_fitting(parameters: Parameters, setting: Setting) -> None:
+    """Raise `BreachError` unless what a part answers fits the number of axes, and a window has its ends in order."""
+    step, axes = step_of(parameters), range(setting.dimensions)
+    mirrored = transform_of(parameters).mirrored_axes(setting.dimensions)
+    if step.target_spacing is not None and len(step.target_spacing) != len(axes):
+        raise BreachError(f"{step.target_spacing} as its `target_spacing`", f"a number for each of {len(axes)} axes")
+    if step.window is not None and step.window[0] >= step.window[1]:
+        raise BreachError(f"{step.window} as its `window`", "its lower end before its upper one")
+    if any(axis not in axes for axis in mirrored):
+        raise BreachError(f"{mirrored} as its `mirrored_axes`", f"axes from 0 to {axes[-1]}")

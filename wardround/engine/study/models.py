@@ -18,7 +18,7 @@ from wardround.engine.basics.canonical import digest_of
 from wardround.engine.basics.closed import Added, Section, unfit
 from wardround.engine.parts import Kind, Parameters, builtin_and_plugins
 from wardround.engine.parts.augmentation import transform_of
-from wardround.engine.parts.networks import network_of
+from wardround.engine.parts.networks import NetworkParameters, network_of
 from wardround.engine.parts.preprocessing import StepParameters, step_of
 from wardround.engine.parts.setting import Setting
 from wardround.engine.study.consistency import inconsistencies
@@ -204,8 +204,12 @@ class Study(Section):
     @property
     def divisor(self) -> int:
         """What every side of a patch must be a multiple of."""
-        network = network_of(self.model.parameters)
-        return 1 if network is None else self.model.ask(Kind.NETWORK, lambda _: network.divisor)
+        return self.model.ask(Kind.NETWORK, lambda parameters: (network_of(parameters) or NetworkParameters()).divisor)
+
+    @property
+    def reduction(self) -> int:
+        """How many voxels along each axis become one on the network's coarsest grid; 1 where that is not known."""
+        return self.model.ask(Kind.NETWORK, lambda parameters: (network_of(parameters) or NetworkParameters()).reduction)
 
     @property
     def flipped_axes(self) -> tuple[int, ...]:

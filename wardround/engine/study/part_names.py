@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError
 from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.problems import Problem, closest, did_you_mean
 from wardround.engine.parts import STUDY_KINDS, Choice, Kind, Parameters, Part, answering, builtin_and_plugins
+from wardround.engine.parts.answers import answers_of
 from wardround.engine.study.expectations import PART_WORDS, Location, place_in
 from wardround.engine.study.located_problems import Flaw, as_tuples, flawed, flaws_of, written
 from wardround.engine.study.partshapes import part_instead
@@ -36,9 +37,11 @@ class PartUse(NamedPart):
         return builtin_and_plugins().find(kind, self.name)
 
     def ask(self, kind: Kind, question: Callable[[Parameters], Answer]) -> Answer:
-        """What the part's parameters answer. Raises `InputError` that names the package of one that cannot."""
-        with answering(self.part(kind).owner):
-            return question(self.parameters)
+        """What the part's parameters answer. Raises `InputError` that names the package of one that cannot, or that
+        answers what its kind may not."""
+        owner = self.part(kind).owner
+        with answering(owner):
+            return question(answers_of(self.parameters, owner))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ from pydantic import AfterValidator, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from wardround.engine.parts import Kind, builtin_and_plugins
+from wardround.engine.basics.hints import shown
+from wardround.engine.parts import BreachError, Kind, answering, builtin_and_plugins
+from wardround.engine.parts.answers import answers_of
 from wardround.engine.study.located_problems import Flaw, flawed
 from wardround.engine.study.part_names import absent_part, likely_parts
 
@@ -19,6 +21,12 @@ USUAL_TASK = "segmentation"
 """Whose words are used while nobody knows what a study's task is."""
 
 
+Outputs = Annotated[tuple[str, ...], Field(min_length=1)]
+"""Names of the outputs of a network, of which there is one at least."""
+ValuesByClass = Mapping[str, Annotated[tuple[int, ...], Field(min_length=1)]]
+"""All values of each class, of which it has one at least."""
+
+
 class KindOfTruth(Protocol[_Study]):
     """What stands for the truth of a case, as far as a study has to know it."""
 
@@ -26,19 +34,30 @@ class KindOfTruth(Protocol[_Study]):
     on_grid: bool
     first_value: int
 
-    def classes(self, study: _Study) -> Mapping[str, tuple[int, ...]]:
+    def classes(self, study: _Study) -> ValuesByClass:
         """All values of each class in masks or tables, by its name, in the order of the network's outputs."""
 
-    def outputs(self, study: _Study) -> tuple[str, ...]:
+    def outputs(self, study: _Study) -> Outputs:
         """Names of the network's output channels, in order."""
 
     def flaws(self, study: _Study) -> Iterator[Flaw]:
         """What a study of sound sections says of its truth that does not fit."""
 
 
+_ASKED = ("has_classes", "on_grid", "first_value", "classes", "outputs", "flaws")
+
+
 def truth_of_task(task: str) -> KindOfTruth[Any]:
-    """The kind of truth of a registered task. Raises `InputError` where there is none, or its package is broken."""
-    return cast(KindOfTruth[Any], builtin_and_plugins().find(Kind.TASK, task).load_truth())
+    """The kind of truth of a registered task. Raises `InputError` where there is none, or its package is broken.
+
+    All that is asked of one of an installed package is asked within `answering`, and held against what it may answer.
+    """
+    part = builtin_and_plugins().find(Kind.TASK, task)
+    found = part.load_truth()
+    with answering(part.owner):
+        if isinstance(found, type) or not all(hasattr(found, name) for name in _ASKED):
+            raise BreachError(f"{shown(found)} as its kind of truth", "an object of a class that derives from Target")
+    return cast(KindOfTruth[Any], answers_of(found, part.owner, KindOfTruth))
 
 
 def likely_truth(task: object) -> KindOfTruth[Any]:

@@ -10,8 +10,9 @@ from wardround.engine.basics.problems import InputError, did_you_mean
 from wardround.engine.study.labels import by_value, spoken
 from wardround.engine.study.located_problems import Flaw, written
 from wardround.engine.study.models import Study
+from wardround.engine.study.truths import ValuesByClass
 from wardround.engine.targets.classes import lacking_classes, stray_targets
-from wardround.engine.targets.target import Column, Form, Holding, RowTarget, Told
+from wardround.engine.targets.target import Column, Columns, Form, Holding, RowTarget, Told
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +35,7 @@ class Category(RowTarget):
     why_undefined = "Undefined: all cases are of one class, or the score is of a whole cohort."
     selectable = "of at least two classes"
 
-    def classes(self, study: Study) -> Mapping[str, tuple[int, ...]]:
+    def classes(self, study: Study) -> ValuesByClass:
         """The study's, by their first values."""
         return by_value(study.classes)
 
@@ -60,7 +61,7 @@ class Category(RowTarget):
                 "class, such as `ill: [1, 2]`",
             )
 
-    def columns(self, study: Study) -> tuple[Column, ...]:
+    def columns(self, study: Study) -> Columns:
         """`ValueToPredict`."""
         return (_COLUMN,)
 

@@ -10,8 +10,9 @@ from wardround.engine.study.expectations import flow
 from wardround.engine.study.labels import BACKGROUND, by_value, listed, spoken
 from wardround.engine.study.located_problems import Flaw
 from wardround.engine.study.models import Study
+from wardround.engine.study.truths import ValuesByClass
 from wardround.engine.targets.classes import lacking_classes, stray_targets
-from wardround.engine.targets.target import Column, Form, Holding, Target, Written
+from wardround.engine.targets.target import Column, Columns, Form, Holding, Target, Written
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +41,7 @@ class Mask(Target):
     why_undefined = "Undefined: neither truth nor prediction has the class."
     selectable = "with a class in their masks"
 
-    def classes(self, study: Study) -> Mapping[str, tuple[int, ...]]:
+    def classes(self, study: Study) -> ValuesByClass:
         """The background first, then the study's by their first values."""
         return {BACKGROUND: (0,), **by_value(study.classes)}
 
@@ -68,7 +69,7 @@ class Mask(Target):
                     remedy=f"Take the {'line' if alone else '0'} out: what has no class is background",
                 )
 
-    def columns(self, study: Study) -> tuple[Column, ...]:
+    def columns(self, study: Study) -> Columns:
         """`Label`."""
         return (_COLUMN,)
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from wardround.engine.basics.flaws import Flaw, flow, written
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.study.models import Study
-from wardround.engine.targets.target import Activation, Column, Form, Holding, RowTarget, Told
+from wardround.engine.study.truths import Outputs, ValuesByClass
+from wardround.engine.targets.target import Activation, Column, Columns, Form, Holding, RowTarget, Told
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,11 +47,11 @@ class Numbers(RowTarget):
     selectable = "with different numbers"
     report = "wardround.engine.report.agreement:add_agreement"
 
-    def classes(self, study: Study) -> Mapping[str, tuple[int, ...]]:
+    def classes(self, study: Study) -> ValuesByClass:
         """None."""
         return {}
 
-    def outputs(self, study: Study) -> tuple[str, ...]:
+    def outputs(self, study: Study) -> Outputs:
         """The study's targets, or `value`."""
         return study.targets or (USUAL,)
 
@@ -66,7 +67,7 @@ class Numbers(RowTarget):
             what, got = "two targets have the same name", flow(list(study.targets))
             yield Flaw(("targets",), what, got, "each name once", remedy="Take one of the two out")
 
-    def columns(self, study: Study) -> tuple[Column, ...]:
+    def columns(self, study: Study) -> Columns:
         """`ValueToPredict`, or `ValueToPredict_<name>` for each of the study's targets."""
         return tuple(Column(name, "the number of each row", _CALLED) for name in self._columns(study))
 

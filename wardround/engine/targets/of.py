@@ -7,14 +7,14 @@ from typing import Any
 
 from wardround.engine.parts import BreachError, Kind, answering, builtin_and_plugins
 from wardround.engine.study.models import Study
+from wardround.engine.study.truths import truth_of_task
 from wardround.engine.targets.target import RowTarget, Target
 
 
 def target_of(study: Study) -> Target:
-    """The kind of truth of a study's task. Raises `InputError` that names the package of one that is none."""
-    part = builtin_and_plugins().find(Kind.TASK, study.task)
-    found: object = part.load_truth()
-    with answering(part.owner):
+    """The kind of truth of a study's task, which answers as `truth_of_task` says. Raises as that does."""
+    found: object = truth_of_task(study.task)
+    with answering(builtin_and_plugins().find(Kind.TASK, study.task).owner):
         if not isinstance(found, Target):
             raise BreachError(f"a {type(found).__name__} as its kind of truth", "a Target")
     return found

@@ -11,11 +11,14 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
+
+from pydantic import Field
 
 from wardround.engine.basics.problems import Problem
 from wardround.engine.study.located_problems import Flaw
 from wardround.engine.study.models import Study
+from wardround.engine.study.truths import Outputs, ValuesByClass
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,6 +53,10 @@ class Column:
     holds: str
     also_called: frozenset[str]
     is_file: bool = False
+
+
+Columns = Annotated[tuple[Column, ...], Field(min_length=1)]
+"""Where the truth stands: in one column at least."""
 
 
 @dataclass(frozen=True)
@@ -139,10 +146,10 @@ class Target(ABC):
     report: ClassVar[str] = ""
 
     @abstractmethod
-    def classes(self, study: Study) -> Mapping[str, tuple[int, ...]]:
+    def classes(self, study: Study) -> ValuesByClass:
         """All values of each class in masks or tables, by its name, in the order of the network's outputs."""
 
-    def outputs(self, study: Study) -> tuple[str, ...]:
+    def outputs(self, study: Study) -> Outputs:
         """Names of the network's output channels, in order."""
         return tuple(self.classes(study))
 
@@ -155,7 +162,7 @@ class Target(ABC):
         return tuple(shape) if self.on_grid else ()
 
     @abstractmethod
-    def columns(self, study: Study) -> tuple[Column, ...]:
+    def columns(self, study: Study) -> Columns:
         """The columns of the manifest that tell it."""
 
     def value(self, study: Study, cells: Mapping[str, str]) -> str:

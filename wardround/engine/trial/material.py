@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from wardround.engine.imaging.image import Geometry, Image
-from wardround.engine.parts.networks import network_of
 from wardround.engine.preprocessing import Sample
 from wardround.engine.sampling import Batch, SampleKey, Surroundings
 from wardround.engine.sampling.batch import widened
@@ -38,8 +37,7 @@ class Sizes:
     @classmethod
     def of(cls, study: Study) -> Sizes:
         """A network that says by how much it reduces a grid gets two voxels of its coarsest one: a norm needs two."""
-        network, patch = network_of(study.model.parameters), study.patches.size
-        reduction = 1 if network is None else network.reduction
+        reduction, patch = study.reduction, study.patches.size
         if reduction > 1 and all(side % reduction == 0 for side in patch):
             return cls(patch, (min(patch[0], 2 * reduction), *(min(side, reduction) for side in patch[1:])))
         least = _SIDES[study.dimensions]

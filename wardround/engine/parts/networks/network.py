@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from wardround.engine.basics.flaws import Flaw, written
 from wardround.engine.parts.part import Parameters
 from wardround.engine.parts.setting import Setting
 
 Dimensions = Literal[2, 3]
+Factor = Annotated[int, Field(ge=1)]
+"""By how much a grid is reduced."""
 Norm = Literal["instance", "batch", "group"]
 
 
@@ -20,12 +24,12 @@ class NetworkParameters(Parameters):
     norm: Norm = "instance"
 
     @property
-    def reduction(self) -> int:
+    def reduction(self) -> Factor:
         """How many voxels along each axis become one on the network's coarsest grid; 1 where no grid is reduced."""
         return 1
 
     @property
-    def divisor(self) -> int:
+    def divisor(self) -> Factor:
         """What every side of a patch must be a multiple of."""
         return 1
 

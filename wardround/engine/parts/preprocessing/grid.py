@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from wardround.engine.parts.numbers import Millimetres
 
 _EQUAL = 1e-6
 """Spacings that differ by less, relatively, are one."""
@@ -17,8 +22,8 @@ class Grid:
         spacing: mm from voxel to voxel along each axis.
     """
 
-    shape: tuple[int, ...]
-    spacing: tuple[float, ...]
+    shape: tuple[Annotated[int, Field(ge=1)], ...]
+    spacing: tuple[Millimetres, ...]
 
     def at_spacing(self, spacing: tuple[float, ...]) -> Grid:
         """As many voxels of another spacing as fit the extent best, at least one; this grid if it has that spacing."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import Field
+
+from wardround.engine.parts.numbers import Millimetres
 from wardround.engine.parts.part import Parameters
 from wardround.engine.parts.preprocessing.grid import Grid
 
+Directions = Annotated[str, Field(pattern=r"^([RLAPSI]{3})?$")]
+"""Three letters such as RAS, or none."""
 Contrast = Literal["all", "nonzero"]
 
 
@@ -14,12 +19,12 @@ class StepParameters(Parameters):
     """Base of the parameters of a preprocessing step, with what is asked of it before an image is opened."""
 
     @property
-    def orientation(self) -> str:
+    def orientation(self) -> Directions:
         """The anatomical directions to which it turns the axes, such as RAS; empty where it turns none."""
         return ""
 
     @property
-    def target_spacing(self) -> tuple[float, ...] | None:
+    def target_spacing(self) -> tuple[Millimetres, ...] | None:
         """The mm per axis that its parameter `spacing` asks for; None where it asks for none."""
         return None
 
