@@ -175,6 +175,15 @@ def test_whole_images_that_a_patch_cannot_hold_are_a_notice(tmp_path: Path) -> N
     assert "add `resize: {size: [20, 28]}` to the preprocessing, or write `patches: {size: [28, 28]}`" in out
 
 
+def test_no_patch_is_offered_that_a_study_may_not_have(tmp_path: Path) -> None:
+    manifest, study = write_classification_cohort(tmp_path), tmp_path / "study.yaml"
+    larger = [{"resize": [1200, 28]}, "rescale"]
+    write_study(study, changed(CLASSIFICATION, preprocessing=larger))
+    out = run_wardround("check", study, "--manifest", manifest).out
+    assert "add `resize: {size: [28, 28]}` to the preprocessing" in out
+    assert "patches: {size" not in out
+
+
 def test_one_file_for_two_patients_is_refused_where_they_are_in_two_sets(hospital: Hospital) -> None:
     hospital.edit("case_001,images/case_001.nii.gz", "case_001,images/case_000.nii.gz")
     hospital.refuse("subject 'case_001'", "this case has the same image as 'case_000' of the", "same PatientID")

@@ -18,7 +18,7 @@ from wardround.engine.inspection.selection import selection_notices
 from wardround.engine.inspection.shapes import preprocessed_grid
 from wardround.engine.inspection.unseen import unseen_classes
 from wardround.engine.preprocessing.labels import classes_of, named_values
-from wardround.engine.study.models import Study
+from wardround.engine.study.models import LONGEST_SIDE, Study
 from wardround.engine.targets import Written, target_of
 
 _SHOWN_SUBJECTS = 3
@@ -168,10 +168,12 @@ def _larger_than_patch(study: Study, cohort: Cohort, facts: Mapping[str, CaseFac
         step = study.divisor
         whole = [-(-max(asked, side) // step) * step for asked, side in zip(size, largest, strict=True)]
         remedy = f"To show whole images, add `resize: {{size: {size}}}` to the preprocessing"
+        if max(whole) <= LONGEST_SIDE:
+            remedy += f", or write `patches: {{size: {whole}}}`, which takes more memory"
         yield replace(
             _notice(cohort, large, what),
             got=f"{_sides(largest)} at most after preprocessing",
-            remedy=f"{remedy}, or write `patches: {{size: {whole}}}`, which takes more memory",
+            remedy=remedy,
         )
 
 

@@ -43,6 +43,11 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._&+-]{0,63}$")]
 PositiveInt = Annotated[int, Field(ge=1)]
 
 
+LONGEST_SIDE = 1024
+"""Voxels of a patch along an axis, at most."""
+_Side = Annotated[int, Field(ge=4, le=LONGEST_SIDE)]
+
+
 class Patches(Section):
     """What the network sees at once.
 
@@ -52,7 +57,7 @@ class Patches(Section):
     patch. `minimum` takes the least value of each channel of the case. In masks background lies there.
     """
 
-    size: tuple[Annotated[int, Field(ge=4, le=1024)], ...] = Field(min_length=2, max_length=3, examples=[(64, 64, 64)])
+    size: tuple[_Side, ...] = Field(min_length=2, max_length=3, examples=[(64, 64, 64)])
     per_case: Annotated[int, Field(ge=1, le=1000)] = 1
     foreground: Annotated[float, Field(ge=0, le=1)] = 0.5
     padding: Annotated[float | Literal["minimum"], Added("0.2.0"), Field(examples=[-1.0])] = 0.0
@@ -151,6 +156,11 @@ class Validation(Section):
         return self
 
 
+def _network(parameters: Parameters) -> NetworkParameters:
+    """The answers of a network; the usual ones where it gives none."""
+    return network_of(parameters) or NetworkParameters()
+
+
 class Inference(Section):
     """Dense windows of the patch size, and how overlapping predictions are blended.
 
@@ -204,12 +214,12 @@ class Study(Section):
     @property
     def divisor(self) -> int:
         """What every side of a patch must be a multiple of."""
-        return self.model.ask(Kind.NETWORK, lambda parameters: (network_of(parameters) or NetworkParameters()).divisor)
+        return self.model.ask(Kind.NETWORK, lambda parameters: _network(parameters).divisor)
 
     @property
     def reduction(self) -> int:
         """How many voxels along each axis become one on the network's coarsest grid; 1 where that is not known."""
-        return self.model.ask(Kind.NETWORK, lambda parameters: (network_of(parameters) or NetworkParameters()).reduction)
+        return self.model.ask(Kind.NETWORK, lambda parameters: _network(parameters).reduction)
 
     @property
     def flipped_axes(self) -> tuple[int, ...]:
