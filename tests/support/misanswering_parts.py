@@ -15,6 +15,7 @@ from wardround.engine.parts import Kind, Parameters, Part
 from wardround.engine.parts.augmentation import TransformParameters
 from wardround.engine.parts.networks import NetworkParameters
 from wardround.engine.parts.preprocessing import Grid, StepParameters
+from wardround.engine.targets import Form
 from wardround.engine.targets.numbers import Numbers
 
 PACKAGE = "odd-parts 2.0"
@@ -132,6 +133,33 @@ def build(parameters: OddNetwork, inputs: int, outputs: int) -> nn.Module:
     return nn.Sequential(nn.Conv2d(inputs, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, outputs))
 
 
+class Flat(Parameters):
+    """A network of flat images alone, which is told nothing."""
+
+
+class Deep(Parameters):
+    """A network of volumes alone, which is told nothing."""
+
+
+class Wrong(Parameters):
+    """A network of neither."""
+
+
+def build_flat(parameters: Flat, inputs: int, outputs: int) -> nn.Module:
+    """A layer."""
+    return nn.Conv2d(inputs, outputs, 1)
+
+
+def build_deep(parameters: Deep, inputs: int, outputs: int) -> nn.Module:
+    """A layer."""
+    return nn.Conv3d(inputs, outputs, 1)
+
+
+def build_wrong(parameters: Wrong, inputs: int, outputs: int) -> nn.Module:
+    """A layer."""
+    return nn.Conv1d(inputs, outputs, 1)
+
+
 def _raise(*arguments: Any, **named: Any) -> Any:
     raise KeyError("trouble of the author's own")
 
@@ -151,13 +179,21 @@ TRUTHS: dict[str, Any] = {
     "outputs_empty": _made(outputs=lambda target, study: ()),
     "flaws_text": _made(flaws=lambda target, study: ["abc"]),
     "columns_names": _made(columns=lambda target, study: ("ValueToPredict",)),
-    "strata_few": _made(strata=lambda target, values: 5),
+    "strata_number": _made(strata=lambda target, values: 5),
     "table_flaws_flaw": _made(table_flaws=lambda target, study, values: [Flaw((), "what")]),
     **{
         name: _made(**{name: _raise})
         for name in ("flaws", "classes", "outputs", "columns", "value", "strata", "table_flaws", "contents")
     },
     **{name: _made(**{name: _raise}) for name in ("described", "numbers_to_scale", "header", "forms")},
+    "header_twice": _made(header=lambda target, study: ("Prediction", "Prediction")),
+    "row_short": _made(row=lambda target, study, vector: ()),
+    "row_rounded": _made(row=lambda target, study, vector: tuple(f"{value:.1f}" for value in vector)),
+    "needed_more": _made(needed=lambda target, study: ("Prediction", "Certainty")),
+    "forms_single": _made(forms=lambda target, study: {"numbers": Form("float32", (1,))}),
+    "forms_wide": _made(forms=lambda target, study: {"numbers": Form("float64", (2,))}),
+    "scale_more": _made(numbers_to_scale=lambda target, study: 7),
+    "strata_few": _made(strata=lambda target, values: [""]),
 }
 globals().update({f"TRUTH_{name}": truth for name, truth in TRUTHS.items()})
 _HOME = "tests.support.misanswering_parts"
@@ -166,6 +202,9 @@ PARTS = (
     Part(Kind.PREPROCESSING, "odd_step", OddStep, f"{_HOME}:StepOfNothing"),
     Part(Kind.AUGMENTATION, "odd_transform", OddTransform, f"{_HOME}:StepOfNothing"),
     Part(Kind.NETWORK, "odd_network", OddNetwork, f"{_HOME}:build"),
+    Part(Kind.NETWORK, "flat_network", Flat, f"{_HOME}:build_flat"),
+    Part(Kind.NETWORK, "deep_network", Deep, f"{_HOME}:build_deep"),
+    Part(Kind.NETWORK, "wrong_network", Wrong, f"{_HOME}:build_wrong"),
     *(
         Part(Kind.TASK, f"odd_{name}", Odd, _TASK, frozenset({"regression"}), truth=f"{_HOME}:TRUTH_{name}")
         for name in TRUTHS

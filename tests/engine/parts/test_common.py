@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar
 import pytest
 from pydantic import BeforeValidator, ConfigDict, Field
 
-from tests.support import answering_parts, failing_parts
+from tests.support import answering_parts, failing_parts, misanswering_parts
 from tests.support.installing import forget
 from wardround.engine.parts import STUDY_KINDS, Kind, Parameters, Part, Registry, builtin_and_plugins
 from wardround.engine.trial import check_part
@@ -69,6 +69,31 @@ def test_the_parts_of_an_installed_package_are_held_against_the_same() -> None:
     foreign = [part for part in builtin_and_plugins().parts(*STUDY_KINDS) if part.package == answering_parts.PACKAGE]
     assert [part.name for part in foreign] == ["mirror", "balanced", "fifths", "halve"]
     assert [problem.render() for part in foreign for problem in check_part(part)] == []
+
+
+@pytest.fixture
+def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The test package whose parts answer what they may not."""
+    misanswering_parts.install(tmp_path / "odd", monkeypatch)
+    yield
+    monkeypatch.undo()
+    forget()
+
+
+@pytest.mark.usefixtures("odd")
+@pytest.mark.parametrize("truth", misanswering_parts.TRUTHS)
+def test_a_task_whose_kind_of_truth_is_not_what_it_says_is_told(truth: str) -> None:
+    told = [problem.render() for problem in check_part(builtin_and_plugins().find(Kind.TASK, f"odd_{truth}"))]
+    if truth in ("value", "value_number", "table_flaws", "table_flaws_flaw", "contents"):
+        return  # what only the cells of a table show; `check` tells it of theirs
+    assert told
+    assert all(misanswering_parts.PACKAGE in each for each in told)
+
+
+@pytest.mark.usefixtures("odd")
+@pytest.mark.parametrize(("name", "works"), [("flat_network", True), ("deep_network", True), ("wrong_network", False)])
+def test_a_network_that_is_told_nothing_may_be_of_flat_images_or_of_volumes(name: str, works: bool) -> None:
+    assert bool(check_part(builtin_and_plugins().find(Kind.NETWORK, name))) is not works
 
 
 HARMFUL: Mapping[str, tuple[str, str]] = {

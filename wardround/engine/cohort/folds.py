@@ -27,7 +27,7 @@ from wardround.engine.cohort.models import Case, Cohort, Split
 from wardround.engine.cohort.shortage import emptied, require_members, require_patients
 from wardround.engine.cohort.stratify import balanced_folds
 from wardround.engine.study.models import Study
-from wardround.engine.targets import target_of
+from wardround.engine.targets import strata_of, target_of
 
 Cases = tuple[Case, ...]
 
@@ -197,7 +197,7 @@ class _Folding:
         ranked = sorted(patients, key=lambda name: stream_key(self._study.seed, "folds", level, name))
         require_patients(self._cohort, cases, self._study, level)
         require_members(self._cohort, cases, self._study, level)
-        strata = target_of(self._study).strata([case.value for case in cases])
+        strata = strata_of(self._study, [case.value for case in cases])
         kinds = sorted(set(strata))
         counts = np.zeros((len(ranked), len(kinds)))
         rows, columns = {name: rank for rank, name in enumerate(ranked)}, {name: at for at, name in enumerate(kinds)}

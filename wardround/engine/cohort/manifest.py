@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -228,11 +228,8 @@ class _Cells:
 
     def value(self) -> str | None:
         """What the cells of the truth say, as the study's kind of truth keeps it."""
-        layout, columns = self.reader.layout, self.reader.columns.values
-        study, wanted = layout.study, layout.cells(layout.truth_names)
-        if study is None or not wanted or {*columns} != {*wanted}:  # what lacks is told of the header
-            return None
-        if self._may_be_missing and not any(self.row.cells[name] for name in columns):
+        study, columns = self.reader.layout.study, self.reader.columns.values
+        if study is None or not self._has_truth(columns):
             return None
         cells = {name: self.text(name) for name in columns}
         if not all(cells.values()):
@@ -242,6 +239,13 @@ class _Cells:
         except InputError as error:
             self.findings.extend(replace(problem, where=self._place(problem.where)) for problem in error.problems)
         return None
+
+    def _has_truth(self, columns: Sequence[str]) -> bool:
+        """Whether every column of the truth is there, as the header is told otherwise, and one is filled if it need
+        not be."""
+        wanted = self.reader.layout.cells(self.reader.layout.truth_names)
+        is_whole = bool(wanted) and {*columns} == {*wanted}
+        return is_whole and not (self._may_be_missing and not any(self.row.cells[name] for name in columns))
 
     def split(self) -> str | None:
         """The set that the row is in."""

@@ -14,7 +14,7 @@ from wardround.engine.parts import Parameters
 from wardround.engine.parts.metrics.numbers import EXPLAINED
 
 _ALIKE = 1e-9
-"""Truths that differ by no more than this part of the largest have no variance that float64 could tell from rounding."""
+"""Truths that differ by no more than this part of the largest have no variance to tell from the rounding of a table."""
 
 
 class _ErrorMetric(ABC):

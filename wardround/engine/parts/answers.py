@@ -26,7 +26,7 @@ def answers_of(found: _Object, owner: Owner, *protocols: type) -> _Object:
     return cast(_Object, _Answers(found, owner, protocols)) if owner.package else found
 
 
-def require_attributes(found: object, owner: Owner) -> None:
+def require_attributes(found: Any, owner: Owner) -> None:
     """Ask for every attribute and property whose type is stated. Raises `InputError` as `answers_of` says."""
     answers = answers_of(found, owner)
     for name, stated in _stated(type(found), ()).items():
@@ -37,7 +37,7 @@ def require_attributes(found: object, owner: Owner) -> None:
 class _Answers:
     """Stands before an object; `isinstance` sees the object's class."""
 
-    def __init__(self, found: object, owner: Owner, protocols: tuple[type, ...]) -> None:
+    def __init__(self, found: Any, owner: Owner, protocols: tuple[type, ...]) -> None:
         self._found, self._owner, self._protocols = found, owner, protocols
 
     @property  # type: ignore[misc]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
@@ -17,6 +18,15 @@ def target_of(study: Study) -> Target:
     with answering(builtin_and_plugins().find(Kind.TASK, study.task).owner):
         if not isinstance(found, Target):
             raise BreachError(f"a {type(found).__name__} as its kind of truth", "a Target")
+    return found
+
+
+def strata_of(study: Study, values: Sequence[str | None]) -> list[str]:
+    """A stratum for each of these values of cases (`Target.strata`). Raises as `target_of`."""
+    found = target_of(study).strata(values)
+    with answering(builtin_and_plugins().find(Kind.TASK, study.task).owner):
+        if len(found) != len(values):
+            raise BreachError(f"{len(found)} strata of {len(values)} cases", "one for each")
     return found
 
 

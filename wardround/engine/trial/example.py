@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from wardround.engine.parts import BreachError, Kind, Part, builtin_and_plugins
+from wardround.engine.parts.answers import answers_of
 from wardround.engine.parts.networks import network_of
 from wardround.engine.study import Study
 from wardround.engine.study.located_problems import flaws_of
@@ -18,18 +19,22 @@ _USUAL: Mapping[Kind, str] = {Kind.NETWORK: "unet", Kind.LOSS: "dice_ce", Kind.M
 _SIDE = 32
 
 
-def study_with(part: Part) -> Study:
-    """A study of volumes, or else of flat images, that names the part with nothing but what must be given.
+def studies_with(part: Part) -> tuple[Study, ...]:
+    """Studies that name the part with nothing but what must be given, of which it has to go with one.
 
-    Raises `BreachError` where none can have it.
+    That is one of volumes, or else of flat images; both for a network that is not told which they are. Raises
+    `BreachError` where none can have it.
     """
-    said = ""
+    found, said = [], ""
     for axes in (3, 2):
         try:
-            return Study.model_validate(_content(part, axes))
+            found.append(Study.model_validate(_content(part, axes)))
         except ValidationError as error:
             said = said or "; ".join(f"{flaw.what} (got {flaw.got})" for flaw in flaws_of(error, Study))
-    raise BreachError(f"no study that can have it: {said}", "parameters with which a small study can name it")
+    if not found:
+        raise BreachError(f"no study that can have it: {said}", "parameters with which a small study can name it")
+    is_open = part.kind is Kind.NETWORK and "dimensions" not in part.parameters.model_fields
+    return tuple(found if is_open else found[:1])
 
 
 def _content(part: Part, axes: int) -> dict[str, Any]:
@@ -45,7 +50,7 @@ def _content(part: Part, axes: int) -> dict[str, Any]:
         "preprocessing": (use,) if part.kind is Kind.PREPROCESSING else (),
         "augmentation": (use,) if part.kind is Kind.AUGMENTATION else (),
         "patches": {"size": (_side_of(part, axes),) * axes},
-        "model": {"dimensions": axes, "norm": "group", **named[Kind.NETWORK]},
+        "model": {**_common(_network(part, named), axes), **named[Kind.NETWORK]},
         "training": {
             "loss": named[Kind.LOSS],
             "optimizer": use if part.kind is Kind.OPTIMIZER else "adamw",
@@ -55,11 +60,22 @@ def _content(part: Part, axes: int) -> dict[str, Any]:
     }
 
 
+def _network(part: Part, named: Mapping[Kind, Mapping[str, Any]]) -> Part:
+    return part if part.kind is Kind.NETWORK else builtin_and_plugins().find(Kind.NETWORK, named[Kind.NETWORK]["name"])
+
+
+def _common(network: Part, axes: int) -> dict[str, Any]:
+    """What a network is told beside what it must be given, where it can be told that."""
+    told = {"dimensions": axes, "norm": "group"}
+    return {key: value for key, value in told.items() if key in network.parameters.model_fields}
+
+
 def _side_of(part: Part, axes: int) -> int:
     """The side of a small patch, which a network must be able to divide."""
     if part.kind is not Kind.NETWORK:
         return _SIDE
-    network = network_of(part.parameters.model_validate({**example_of(part.parameters), "dimensions": axes}))
+    given = {**example_of(part.parameters), **_common(part, axes)}
+    network = network_of(answers_of(part.parameters.model_validate(given), part.owner))
     divisor = 1 if network is None else network.divisor
     return -(-_SIDE // divisor) * divisor
 

@@ -21,6 +21,10 @@ from wardround.engine.trial.material import sample_of
 _SIDES = {2: 64, 3: 40}
 _MOST_VOXELS = 96**3
 """A built-in step that would make a larger grid of the small case, such as `resize`, is built and not run."""
+_MOST_OF_PACKAGES = 512**3
+"""So is one of a package, whose word on the grid is not taken otherwise."""
+_NO_GRID = 2**40
+"""Voxels of a case that no computer holds."""
 
 
 def try_steps(study: Study, attempts: Attempts) -> None:
@@ -41,7 +45,7 @@ def _run(study: Study, use: PartUse, sample: Sample) -> Sample | None:
     """
     alone = study.model_copy(update={"preprocessing": (use,)})
     grid = grid_after(use, sample.image.geometry)
-    if grid is not None and math.prod(grid.shape) > _MOST_VOXELS:
+    if grid is not None and _is_too_large(grid, bool(use.part(Kind.PREPROCESSING).package)):
         return None
     image, label = sample.image.data.copy(), None if sample.label is None else sample.label.copy()
     try:
@@ -56,6 +60,14 @@ def _run(study: Study, use: PartUse, sample: Sample) -> Sample | None:
     _require_classes(found, len(study.class_names))
     _require_foretold(found, grid)
     return found
+
+
+def _is_too_large(grid: Geometry, of_package: bool) -> bool:
+    """Whether a step is not run for the memory that it would take. Raises `BreachError` where no memory would do."""
+    voxels = math.prod(grid.shape)
+    if of_package and voxels > _NO_GRID:
+        raise BreachError(f"a grid of {grid.shape} voxels from `grid_after`", f"{_NO_GRID:,} voxels at most")
+    return voxels > (_MOST_OF_PACKAGES if of_package else _MOST_VOXELS)
 
 
 def _require_foretold(sample: Sample, grid: Geometry | None) -> None:

@@ -15,6 +15,7 @@ from wardround.engine.trial.material import Sizes
 from wardround.engine.trial.networks import try_network
 from wardround.engine.trial.scores import try_metrics
 from wardround.engine.trial.steps import try_steps
+from wardround.engine.trial.tasks import try_task
 from wardround.engine.trial.transforms import try_transforms
 
 
@@ -28,6 +29,7 @@ def trial_pass(study: Study) -> tuple[Problem, ...]:
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a library's remarks on a batch of two say nothing of the study
         torch.manual_seed(0)
+        try_task(study, sizes.small, attempts)
         try_steps(study, attempts)
         try_transforms(study, sizes, attempts)
         network = try_network(study, sizes, attempts)

@@ -22,7 +22,7 @@ class R2(Parameters):
 
 
 EXPLAINED = Bounds(-1e18, 1.0)
-"""Of `r2`: as low as that of truths which differ by 1e-9 of themselves, beside predictions that are off by themselves."""
+"""Of `r2`: as low as where truths differ by 1e-9 of themselves, and predictions are off by as much as they are."""
 _HOME = "wardround.engine.metrics.numbers"
 _TASKS = frozenset({"regression"})
 _ERROR, _SQUARE = Bounds(0.0, 1e9), Bounds(0.0, 1e18)
