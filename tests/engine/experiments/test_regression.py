@@ -175,6 +175,19 @@ def test_a_table_of_one_number_is_refused_before_anything_is_read_twice(tmp_path
         Survey.of(glow_study(), manifest, folds=Folds.ALL, device="cpu")
 
 
+def test_a_training_set_of_one_number_is_told_by_check(tmp_path: Path) -> None:
+    manifest = glow_cohort(tmp_path / "data")
+    lines = manifest.read_text().splitlines()
+    cells = [line.rpartition(",")[0] for line in lines[1:]]
+    manifest.write_text("\n".join([lines[0], *(f"{each},{5 + (place == 0)}" for place, each in enumerate(cells))]))
+    with pytest.raises(InputError) as caught:
+        Survey.of(glow_study(), manifest, folds=Folds.ALL, device="cpu")
+    places = {problem.where for problem in caught.value.problems}
+    assert places
+    assert all(place.startswith("data.csv, training set of fold-") for place in places)
+    assert all("folds in `validation`" in problem.remedy for problem in caught.value.problems)
+
+
 @pytest.mark.slow
 @pytest.mark.shared_data
 def test_nuclei_of_real_micrographs_are_counted(tmp_path: Path) -> None:

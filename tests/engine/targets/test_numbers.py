@@ -182,3 +182,16 @@ def test_a_prediction_reads_no_number_of_its_table(tmp_path: Path, cells: list[s
     with pytest.raises(InputError):
         read_manifest(path, study, truth=Truth.REQUIRED)
     assert [case.value for case in read_manifest(path, study, truth=Truth.UNREAD).cases] == [None] * 3
+
+
+def test_a_target_whose_column_would_lose_its_blank_is_refused() -> None:
+    with pytest.raises(ValidationError, match="ends with a blank"):
+        _study(targets=["age", "x "])
+
+
+def test_the_way_out_of_equal_numbers_names_only_what_the_study_has() -> None:
+    values = ["4.0", "4.0", "4.0"]
+    (alone,) = NUMBERS.table_flaws(_study(), values)
+    assert alone.remedy == "Name the column that has the numbers ValueToPredict"
+    (named,) = NUMBERS.table_flaws(_study(targets=["age"]), values)
+    assert "`targets`" in named.remedy

@@ -99,3 +99,21 @@ def test_who_names_no_known_task_at_all_is_asked_for_classes_as_most_are(tmp_pat
         load_study(path)
     assert {problem.what for problem in caught.value.problems} >= {"unknown task 'survival of the patient'"}
     assert any(problem.where.endswith("classes") for problem in caught.value.problems)
+
+
+@pytest.mark.parametrize("task", [["regression"], 5, None])
+def test_a_task_that_is_no_word_asks_for_no_classes(tmp_path: Path, task: object) -> None:
+    path = write_study(tmp_path / "study.yaml", changed(REGRESSION, task=task))
+    with pytest.raises(InputError) as caught:
+        load_study(path)
+    assert [problem.where.rpartition(" ")[2] for problem in caught.value.problems] == ["task"]
+
+
+@pytest.mark.parametrize("classes", [[], ["a", "b"], None, "none"])
+def test_classes_of_a_regression_are_told_as_such_however_they_are_written(tmp_path: Path, classes: object) -> None:
+    path = write_study(tmp_path / "study.yaml", {**REGRESSION, "classes": classes})
+    with pytest.raises(InputError) as caught:
+        load_study(path)
+    (problem,) = caught.value.problems
+    assert problem.what == "a regression has no classes"
+    assert problem.remedy == "Take the line out"

@@ -5,7 +5,7 @@ What is wrong is raised. What is allowed but worth knowing (a case smaller than 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from types import MappingProxyType
@@ -116,7 +116,7 @@ def inspect_cohort(
     require_foreground(study, cohort, known, findings)
     if not findings.problems:
         findings.extend(unfittable(study, cohort, splits, truths_of(study, known)))
-    findings.extend(replace(flaw, where=cohort.manifest.name) for flaw in _table_flaws(study, cohort))
+    findings.extend(_table_flaws(study, cohort, splits))
     findings.raise_if_any()
     notices = (*cohort_notices(study, cohort, known, splits), *copied_masks(study, cohort, known))
     if depth is not Depth.GRIDS:
@@ -151,8 +151,20 @@ def _as_truth(where: str) -> str:
     return where.replace(", Label", ", truth in Label", 1)
 
 
-def _table_flaws(study: Study, cohort: Cohort) -> Iterator[Problem]:
-    return target_of(study).table_flaws(study, [case.value for case in cohort.cases if case.value is not None])
+def _table_flaws(study: Study, cohort: Cohort, splits: Mapping[str, Split]) -> list[Problem]:
+    """What is wrong with the values of the whole table; or else with those that a model of one of the splits sees."""
+    table = cohort.manifest.name
+    found = [replace(flaw, where=table) for flaw in _value_flaws(study, cohort.cases)]
+    remedy = "Add cases with other numbers, or take another number of folds in `validation`"
+    return found or [
+        replace(flaw, where=f"{table}, training set of {name}", remedy=remedy)
+        for name, split in splits.items()
+        for flaw in _value_flaws(study, split.train)
+    ]
+
+
+def _value_flaws(study: Study, cases: Sequence[Case]) -> Iterator[Problem]:
+    return target_of(study).table_flaws(study, [case.value for case in cases if case.value is not None])
 
 
 def _compare(cohort: Cohort, known: Mapping[str, CaseFacts], depth: Depth) -> Comparison:

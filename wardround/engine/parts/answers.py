@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from inspect import isfunction
@@ -29,7 +29,7 @@ def answers_of(found: _Object, owner: Owner, *protocols: type) -> _Object:
 def require_attributes(found: Any, owner: Owner) -> None:
     """Ask for every attribute and property whose type is stated. Raises `InputError` as `answers_of` says."""
     answers = answers_of(found, owner)
-    for name, stated in _stated(type(found), ()).items():
+    for name, stated in _stated(cast(Hashable, type(found)), ()).items():
         if not stated.is_method:
             getattr(answers, name)
 
@@ -45,7 +45,7 @@ class _Answers:
         return type(self._found)
 
     def __getattr__(self, name: str) -> Any:
-        stated = _stated(type(self._found), self._protocols).get(name)
+        stated = _stated(cast(Hashable, type(self._found)), self._protocols).get(name)
         if stated is not None and stated.is_method:
             return partial(self._ask, name, stated)
         with answering(self._owner):

@@ -292,16 +292,21 @@ class Study(Section):
     @model_validator(mode="before")
     @classmethod
     def _no_classes_where_none_are(cls, content: Any) -> Any:
-        """Only who predicts classes has to name some."""
-        if isinstance(content, Mapping) and not likely_truth(content.get("task")).has_classes:
-            return {"classes": {}, **content}
-        return content
+        """Only who predicts classes has to name some, which nobody can tell of a study whose task is no word."""
+        if not isinstance(content, Mapping):
+            return content
+        task = content.get("task")
+        return content if isinstance(task, str) and likely_truth(task).has_classes else {"classes": {}, **content}
 
     @field_validator("classes", mode="before")
     @classmethod
     def _classes_have_numbers(cls, value: Any, info: ValidationInfo) -> Any:
         """Names alone are told with the numbers that they may have, which depend on the task."""
-        remedy = classes_instead(value, likely_truth(info.data.get("task")).first_value)
+        truth = likely_truth(info.data.get("task"))
+        if not truth.has_classes and not isinstance(value, Mapping):
+            what, remedy = f"a {info.data.get('task')} has no classes", "Take the line out"
+            raise unfit(what, got=written(value), expected="no `classes`", remedy=remedy)
+        remedy = classes_instead(value, truth.first_value)
         if remedy:
             raise unfit(WRONG_VALUE, got=written(value), expected="lines of the form `name: number`", remedy=remedy)
         return value

@@ -56,7 +56,7 @@ class Numbers(RowTarget):
         return study.targets or (USUAL,)
 
     def flaws(self, study: Study) -> Iterator[Flaw]:
-        """No classes, no background, and each name once."""
+        """No classes, no background, and each name once, as the name of a column can end."""
         if study.classes:
             remedy = "Take the line out; `targets: [age]` names the numbers"
             yield Flaw(("classes",), "a regression has no classes", flow(study.classes), "no `classes`", remedy=remedy)
@@ -66,6 +66,10 @@ class Numbers(RowTarget):
         if len(set(study.targets)) != len(study.targets):
             what, got = "two targets have the same name", flow(list(study.targets))
             yield Flaw(("targets",), what, got, "each name once", remedy="Take one of the two out")
+        for place, name in enumerate(study.targets):
+            if name != name.rstrip():
+                what, expected = "the name of a target ends with a blank, which names of columns lose", "no blank there"
+                yield Flaw(("targets", place), what, written(name), expected, remedy=f"Write {flow(name.rstrip())}")
 
     def columns(self, study: Study) -> Columns:
         """`ValueToPredict`, or `ValueToPredict_<name>` for each of the study's targets."""
@@ -108,7 +112,8 @@ class Numbers(RowTarget):
         for column, numbers in zip(self._columns(study), zip(*told, strict=True), strict=False):
             if len({*numbers}) == 1 and len(numbers) > 1:
                 got = f"{numbers[0]:g} in all {len(told)} rows"
-                remedy = "Name the column that has the numbers, or leave this one out of the study's `targets`"
+                other = f"Name the column that has the numbers {column}"
+                remedy = f"{other}, or take this one out of the study's `targets`" if study.targets else other
                 yield Problem(f"every row has the same number in {column}", "", got, "numbers that differ", remedy)
             elif len(numbers) > 1 and np.std(numbers) < LEAST_SPREAD:
                 what, got = f"the numbers in {column} hardly differ", f"a standard deviation of {np.std(numbers):.2g}"
