@@ -16,12 +16,11 @@ from wardround.engine.preprocessing.requests import CohortSummary, PartSummary, 
 from wardround.engine.study import Study
 from wardround.engine.summaries import Histogram, Moments, Octaves
 from wardround.engine.targets import target_of
+from wardround.engine.targets.numbers import LEAST_SPREAD
 from wardround.federation.declared import UndeclaredError
 
 _LARGEST = 1e12
 """No scanner gives such a value, and no table that is meant."""
-_LEAST_DEVIATION = 1e-12
-"""Below it, what is divided by a deviation is no number any more."""
 MAX_REQUEST_BYTES = 2**20
 """A question has a range and a state for each channel; that of a study of most inputs and steps is a tenth of this."""
 _MOST_VALUES = 2**40
@@ -54,8 +53,8 @@ def _check_learned(one: ChannelState) -> None:
     numbers = (one.low, one.high) if isinstance(one, Window) else (one.mean, one.deviation)
     if any(abs(number) > _LARGEST for number in numbers):
         raise UndeclaredError(f"a fitted state with values beyond {_LARGEST:g}")
-    if isinstance(one, Scale) and one.deviation < _LEAST_DEVIATION:
-        raise UndeclaredError(f"a fitted state with a deviation below {_LEAST_DEVIATION:g}")
+    if isinstance(one, Scale) and one.deviation < LEAST_SPREAD:
+        raise UndeclaredError(f"a fitted state with a deviation below {LEAST_SPREAD:g}")
 
 
 def request_from_bytes(content: bytes) -> Request:

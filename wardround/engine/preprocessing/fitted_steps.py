@@ -15,6 +15,7 @@ from wardround.engine.preprocessing.fitted import ChannelState, Scale, Window
 from wardround.engine.preprocessing.requests import BINS, Ask, AskHistogram, AskKind, AskMoments, AskOctaves, Range
 from wardround.engine.preprocessing.sample import Sample, Step
 from wardround.engine.summaries import Histogram, Moments, Octaves, Summary
+from wardround.engine.targets.numbers import LEAST_SPREAD
 
 _FEWEST_BINS = 16
 """A window of fewer bins cannot be told from one value: a percentile is known to about a bin."""
@@ -102,7 +103,7 @@ class CohortNormalizeStep:
         assert isinstance(summary, Moments)
         if not summary.count:
             raise _without_voxels(name, self._within)
-        if summary.deviation <= 0:
+        if summary.deviation < LEAST_SPREAD:
             raise _without_contrast(name, f"{summary.count:,} voxels of the value {summary.mean:g}")
         return Scale(mean=summary.mean, deviation=summary.deviation)
 

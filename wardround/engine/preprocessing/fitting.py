@@ -19,6 +19,7 @@ from wardround.engine.study import Study
 from wardround.engine.summaries import Moments
 from wardround.engine.summaries.octaves import is_edge
 from wardround.engine.targets import target_of
+from wardround.engine.targets.numbers import LEAST_SPREAD
 
 VOXELS: Mapping[Within, str] = {
     "all": "all voxels",
@@ -185,11 +186,12 @@ def _scales(study: Study, answer: CohortSummary) -> tuple[Scale, ...]:
     found = []
     for name, part in zip(study.outputs, answer.parts, strict=True):
         moments = part.summary
-        if not isinstance(moments, Moments) or moments.count < 2 or moments.deviation == 0:
+        if not isinstance(moments, Moments) or moments.count < 2 or moments.deviation < LEAST_SPREAD:
             raise InputError.one(
                 f"the training cases have no two different numbers of {name!r}, so that nothing can be learned of it",
                 got=f"{answer.cases} training cases",
-                remedy="Give cases with other numbers, or take it out of the study's `targets`",
+                remedy="Give cases with other numbers"
+                + (", or take it out of the study's `targets`" if len(study.targets) > 1 else ""),
             )
         found.append(Scale(mean=moments.mean, deviation=moments.deviation))
     return tuple(found)
