@@ -35,6 +35,8 @@ from wardround import __version__
 from wardround.aggregator.rounds.state import RoundFolder
 from wardround.engine.basics.canonical import canonical_model, sha256_hex
 from wardround.engine.parts import Kind, Part, builtin_and_plugins
+from wardround.engine.preprocessing.fitted import FittedState, Scale, StepState, Window
+from wardround.engine.preprocessing.requests import BINS, AskHistogram, Range, Request
 from wardround.engine.study import Study, load_study, study_to_bytes
 from wardround.federation.identities import EnrolmentRequest, Roster, SiteKeys
 from wardround.federation.invitation import SignedInvitation, save_invitation
@@ -243,7 +245,23 @@ def full_messages() -> Iterator[tuple[str, Task | Reply]]:
     )
     yield "ready-full", ready.model_copy(update={"features": FEATURES, "test_cases": 4})
     done = Done(site="north", work_key=DIGEST, update=DIGEST, train_cases=9, loss=0.5, metrics={}, seconds=1.5)
-    yield "done-full", done.model_copy(update={"state_lost": True})
+    yield "done-full", done.model_copy(update={"state_lost": True, "numbers": {"drift": 0.5}})
+    yield from _survey(plan, done)
+
+
+def _survey(plan: Plan, done: Done) -> Iterator[tuple[str, Task | Reply]]:
+    """A question about the cases and its answer, and the training that brings what was learned."""
+    request = Request(place=0, parts=1, ask=AskHistogram(ranges=(Range(low=0.0, high=1024.0),), bins=BINS))
+    answer = request.answer([np.arange(1024, dtype=np.float32)])
+    asked = Task(site="north", plan=plan.digest, stage=Stage.SURVEY, round=0, base=DIGEST, work_key=DIGEST, ask=ASK)
+    yield "task-survey", asked.model_copy(update={"exchange": 2})
+    yield "done-survey", done.model_copy(update={"update": None, "loss": None, "summary": answer})
+    steps = (
+        StepState(place=0, channels=(Window(low=3.5, high=1000.0),)),
+        StepState(place=1, channels=(Scale(mean=400.0, deviation=120.5),)),
+    )
+    state = FittedState(cases=9, steps=steps, truth=(Scale(mean=43.5, deviation=7.25),))
+    yield "task-fitted", asked.model_copy(update={"stage": Stage.TRAIN, "round": 1, "fitted": state})
 
 
 def write_messages(folder: Path) -> None:
@@ -272,7 +290,7 @@ def write_trained(folder: Path) -> None:
         study = changed(
             SEGMENTATION,
             inputs=["grey"],
-            preprocessing=[{"z_normalize": {"within": "all"}}],
+            preprocessing=[{"cohort_clip": {"within": "foreground"}}, {"cohort_normalize": {"within": "all"}}],
             patches={"size": [16, 16], "per_case": 1},
             model={"name": "unet", "dimensions": 2, "filters": 4, "levels": 2},
             training={"loss": "dice_ce", "steps": 8, "batch_size": 2},
