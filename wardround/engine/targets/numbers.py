@@ -26,7 +26,7 @@ LEAST_SPREAD = 1e-12
 """Of the numbers of a column, as their standard deviation: less is no scale that hospitals can agree on."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _COMMA = re.compile(r"[+-]?\d+,\d+")
-_WITH_UNIT = re.compile(r"([+-]?\d+(?:[.,]\d+)?)\s*(?:[^\W\d_]|[°%])\S*")
+_WITH_UNIT = re.compile(r"([+-]?\d+(?:[.,]\d+)?)(?:\s+[^\W\d_]\S*|[^\W\d_]+[23]?|\s*[°%]\S*)")
 _BETWEEN = ";"
 _QUARTERS = 4
 _FEWEST = 8
