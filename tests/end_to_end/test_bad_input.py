@@ -198,7 +198,7 @@ def test_a_worker_that_gives_nan_is_stopped_at_its_own_site(federation: Federati
         federation.run_beside("worker", "tests.end_to_end.spoiled_worker", config),
     )
     declined(federation, "north", RefusalCode.REPLY_BLOCKED)
-    assert "finite" in federation.said(courier("north"), Event.TASK_REFUSED)[0].facts["reason"]
+    assert "finite" in federation.said(worker("north"), Event.TASK_FAILED)[0].facts["reason"]
     assert not federation.said(courier("north"), Event.OUTBOX_WRITTEN)
     for program in beside:
         program.stop()
