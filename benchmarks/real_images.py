@@ -153,13 +153,16 @@ def seeded_study(name: str, seed: int, path: Path) -> Study:
 
 def run_seed(data: DataSet, source: Path, folder: Path, budget: Budget, machine: Machine, seed: int) -> Run:
     """Split, train alone, together and pooled, score. Raises `InputError` when a part fails."""
+    # A site's name has no underscore.
     manifests = {
-        site: split_manifest(source / f"{site}.csv", folder / "manifests" / f"{site}.csv", data, Shares(), seed)
+        site.replace("_", "-"): split_manifest(
+            source / f"{site}.csv", folder / "manifests" / f"{site}.csv", data, Shares(), seed
+        )
         for site in data.sites
     }
     study = folder / "study.yaml"
-    seeded_study(data.study, seed, study)
-    with Lab(folder / "federation", study, manifests, budget.horizon, LabSettings(machine)) as lab:
+    allowed = {"tasks": [seeded_study(data.study, seed, study).task]}
+    with Lab(folder / "federation", study, manifests, budget.horizon, LabSettings(machine, policy=allowed)) as lab:
         federation_seconds = _train_together(lab)
     baselines = plan_baselines(folder / "baselines", manifests)
     began = time.monotonic()
