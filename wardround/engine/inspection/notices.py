@@ -161,10 +161,8 @@ def _larger_than_patch(study: Study, cohort: Cohort, facts: Mapping[str, CaseFac
     large = [] if study.truth.on_grid else [subject for subject, shape in shapes.items() if _is_cropped(study, shape)]
     if large:
         size, largest = list(study.patches.size), _largest(shapes)
-        what = (
-            f"{len(large)} of {len(facts)} cases are larger than the patch of {_sides(size)}: training sees some part"
-        )
-        what += " of each, and predictions are made from its middle alone"
+        what = f"{len(large)} of {len(facts)} cases are larger than the patch of {_sides(size)}"
+        what += ": training sees some part of each, and predictions are made from its middle alone"
         step = study.divisor
         whole = [-(-max(asked, side) // step) * step for asked, side in zip(size, largest, strict=True)]
         remedy = f"To show whole images, add `resize: {{size: {size}}}` to the preprocessing"

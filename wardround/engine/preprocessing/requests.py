@@ -20,11 +20,12 @@ from wardround.engine.summaries import Histogram, Moments, Octaves, Summary
 from wardround.engine.summaries.histogram import MOST_BINS
 
 BINS = 4096
-"""Of every histogram that a hospital gives: a Hounsfield unit each, over the twelve bits that most scanners give."""
+"""Of every histogram that a hospital gives: half a Hounsfield unit each, between the octaves around -1000 and 1000."""
 
 
 class AskOctaves(Closed):
-    """How large the values of each channel are, in bins that need no range: no value of one case is told."""
+    """How large the values of each channel are, in bins that need no range: none is told more exactly than to an eighth
+    of its power of two."""
 
     words: ClassVar[str] = "how many values lie in each of the eight bins of every power of two"
     kind: Literal["octaves"] = "octaves"
