@@ -37,7 +37,7 @@ from torch import nn
 
 from wardround.engine.basics.canonical import sha256_hex
 from wardround.engine.imaging import Geometry, Image, open_image, write_image
-from wardround.engine.study.models import Inference
+from wardround.engine.study.sections import Inference
 
 WAYS = ("wardround", "monai")
 LEVELS = 200

@@ -16,8 +16,9 @@ from pydantic_core import PydanticUndefined
 from wardround.aggregator.settings import Evaluation, Federation, Folders, Limits
 from wardround.engine.parts import Kind
 from wardround.engine.study.expectations import PATTERNS
-from wardround.engine.study.models import Inference, Patches, Study, Training, Validation
+from wardround.engine.study.models import Study
 from wardround.engine.study.part_names import PartUse
+from wardround.engine.study.sections import Inference, Patches, Training, Validation
 from wardround.federation.protocol import Horizon
 from wardround.federation.strategies.registry import strategies
 from wardround.site_client.agreement.settings import Policy, SiteSettings
@@ -116,7 +117,8 @@ def _parts(kind: Kind) -> Iterator[str]:
     yield f"## Parts: {kind}\n"
     for part in strategies().parts(kind):
         served = f" ({', '.join(sorted(part.tasks))})" if part.tasks else ""
-        yield _table(f"`{part.name}`{served}", part.parameters, 3)
+        known = f"\nIn GaNDLF: {', '.join(f'`{name}`' for name in part.gandlf)}.\n" if part.gandlf else ""
+        yield _table(f"`{part.name}`{served}", part.parameters, 3) + known
 
 
 def reference() -> str:

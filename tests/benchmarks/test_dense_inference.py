@@ -10,7 +10,7 @@ import torch
 
 from benchmarks import dense_inference as bench
 from wardround.engine.imaging import read_image
-from wardround.engine.study.models import Inference
+from wardround.engine.study.sections import Inference
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from wardround.engine.imaging import ArrayReadable
 from wardround.engine.imaging.image import Geometry
 from wardround.engine.inference import LabelSink, Predictor, ProbabilitySink, drain, mirrored, predict_windows, quick
 from wardround.engine.inference.windows import WindowGrid, _outer, gaussian_profile, window_starts
-from wardround.engine.study.models import Inference
+from wardround.engine.study.sections import Inference
 
 Blend = Literal["gaussian", "constant"]
 INFERENCES = st.builds(

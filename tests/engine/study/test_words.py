@@ -11,7 +11,8 @@ from tests.support.offered import offers_that_fail
 from tests.support.spoiling import filled, problems_of, unfit_messages
 from tests.support.studies import CLASSIFICATION, SEGMENTATION
 from wardround.engine.parts import Part, builtin_and_plugins
-from wardround.engine.study.models import Inference, Patches, Study, Training, Validation
+from wardround.engine.study.models import Study
+from wardround.engine.study.sections import Inference, Patches, Training, Validation
 
 WHOLE: dict[str, Any] = filled(Study, SEGMENTATION) | {
     "patches": filled(Patches, SEGMENTATION["patches"]),

@@ -11,7 +11,7 @@ from tests.engine.tasks.cases import SEGMENTATION, stored_case, study
 from wardround.engine.inference import quick
 from wardround.engine.losses.bycase import normalised
 from wardround.engine.sampling.batch import Batch
-from wardround.engine.study.models import Inference
+from wardround.engine.study.sections import Inference
 from wardround.engine.tasks import build_task
 
 CPU = torch.device("cpu")

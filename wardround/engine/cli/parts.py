@@ -49,6 +49,8 @@ def _text(part: Part) -> str:
     tasks = f" [{', '.join(sorted(part.tasks))}]" if part.tasks else ""
     whose = f" (of {part.package})" if part.package else ""
     lines = [f"  {part.name}{tasks}{whose}: {_summary(part)}"]
+    if part.gandlf:
+        lines.append(f"      in GaNDLF: {', '.join(part.gandlf)}")
     for name, field in part.parameters.model_fields.items():
         default = "required" if field.is_required() else f"default {_written(field.get_default())}"
         lines.append(f"      {field.alias or name}: {default}")
@@ -69,6 +71,7 @@ def _described(part: Part) -> dict[str, Any]:
         "name": part.name,
         "tasks": sorted(part.tasks),
         "package": part.package or None,
+        "gandlf": list(part.gandlf),
         "summary": _summary(part),
         "parameters": part.parameters.model_json_schema(),
     }

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.cohort.models import Case, Cohort
-from wardround.engine.study.models import Study, Validation
+from wardround.engine.study.models import Study
+from wardround.engine.study.sections import Validation
 from wardround.engine.targets import target_of
 
 _LEAST_FOLDS = 2

@@ -40,7 +40,7 @@ from wardround.engine.sampling import PatchSource
 from wardround.engine.store import CaseStore
 from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
-from wardround.engine.study.models import Inference
+from wardround.engine.study.sections import Inference
 from wardround.engine.training import Learner, configure_threads, resolve_device
 
 SILENT: Progress = Silent()

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from wardround.engine.imaging.readable import Readable, copy_region
-from wardround.engine.study.models import Inference
+from wardround.engine.study.sections import Inference
 
 Predictor = Callable[[Tensor], Tensor]
 Start = tuple[int, ...]

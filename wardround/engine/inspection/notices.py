@@ -18,7 +18,8 @@ from wardround.engine.inspection.selection import selection_notices
 from wardround.engine.inspection.shapes import preprocessed_grid
 from wardround.engine.inspection.unseen import unseen_classes
 from wardround.engine.preprocessing.labels import classes_of, named_values
-from wardround.engine.study.models import LONGEST_SIDE, Study
+from wardround.engine.study.models import Study
+from wardround.engine.study.sections import LONGEST_SIDE
 from wardround.engine.targets import Written, target_of
 
 _SHOWN_SUBJECTS = 3

@@ -106,6 +106,7 @@ class Part:
         higher_is_better: for metrics, which direction is better.
         bounds: for metrics, the range of a score; what lies outside it neither leaves a hospital nor is believed.
         truth: for tasks, `module:attribute` of the kind of truth (`engine.targets.Target`), which loads no torch.
+        gandlf: what GaNDLF's configurations call it; empty where GaNDLF has nothing like it.
         package: name and release of the installed package that it comes from; empty for Wardround's own parts.
     """
 
@@ -118,6 +119,7 @@ class Part:
     bounds: Bounds = ANY_SCORE
     truth: str = ""
     package: str = ""
+    gandlf: tuple[str, ...] = ()
 
     @property
     def owner(self) -> Owner:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     Field,
-    ModelWrapValidatorHandler,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -16,7 +14,7 @@ from pydantic import (
 
 from wardround.engine.basics.canonical import digest_of
 from wardround.engine.basics.closed import Added, Section, unfit
-from wardround.engine.parts import Kind, Parameters, builtin_and_plugins
+from wardround.engine.parts import Kind, Parameters
 from wardround.engine.parts.augmentation import transform_of
 from wardround.engine.parts.networks import NetworkParameters, network_of
 from wardround.engine.parts.preprocessing import StepParameters, step_of
@@ -24,153 +22,24 @@ from wardround.engine.parts.setting import Setting
 from wardround.engine.study.consistency import inconsistencies
 from wardround.engine.study.expectations import flow
 from wardround.engine.study.labels import ClassValues, Rest, Values, classes_instead, shared_values
-from wardround.engine.study.located_problems import WRONG_VALUE, Flaw, flawed, flaws_of, written
+from wardround.engine.study.located_problems import WRONG_VALUE, flawed, written
 from wardround.engine.study.part_names import (
     Answer,
     AugmentationUse,
-    LossUse,
-    MetricUse,
     NetworkUse,
-    OptimizerUse,
     PlacedUse,
     PreprocessingUse,
-    ScheduleUse,
-    likely_parts,
 )
+from wardround.engine.study.sections import Inference, Patches, Training, Validation
 from wardround.engine.study.truths import KindOfTruth, TaskName, likely_truth, truth_of_task
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._&+-]{0,63}$")]
 PositiveInt = Annotated[int, Field(ge=1)]
 
 
-LONGEST_SIDE = 1024
-"""Voxels of a patch along an axis, at most."""
-_Side = Annotated[int, Field(ge=4, le=LONGEST_SIDE)]
-
-
-class Patches(Section):
-    """What the network sees at once.
-
-    size: voxels per axis. per_case: patches of one case in an epoch. foreground: fraction of patches centred on a
-    foreground voxel (its class drawn evenly among those present). padding: the value of what lies outside a case, after
-    preprocessing: where it is smaller than a patch, in training and prediction, and where `spatial` looks beyond a
-    patch. `minimum` takes the least value of each channel of the case. In masks background lies there.
-    """
-
-    size: tuple[_Side, ...] = Field(min_length=2, max_length=3, examples=[(64, 64, 64)])
-    per_case: Annotated[int, Field(ge=1, le=1000)] = 1
-    foreground: Annotated[float, Field(ge=0, le=1)] = 0.5
-    padding: Annotated[float | Literal["minimum"], Added("0.2.0"), Field(examples=[-1.0])] = 0.0
-
-
-class Training(Section):
-    """How the model learns. `steps`, where given, replaces `epochs`; in a federation the horizon replaces both."""
-
-    loss: LossUse
-    optimizer: OptimizerUse = Field(default="adamw", validate_default=True)
-    schedule: ScheduleUse = Field(default="cosine", validate_default=True)
-    epochs: Annotated[int, Field(ge=1, le=100_000)] = 50
-    steps: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
-    batch_size: Annotated[int, Field(ge=1, le=4096)] = 2
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    gradient_clip: Annotated[float, Field(gt=0)] | None = None
-
-
-def _unmeasured(select: str, names: Sequence[str]) -> Flaw:
-    what, expected = f"{select!r} is not one of the study's metrics", f"one of {', '.join(names)}"
-    return Flaw(("select",), what, repr(select), expected, select, tuple(names))
-
-
-def _stray_select(value: Any) -> Flaw | None:
-    """What is wrong with a `select` that is none of the metrics as they are written, whether or not there are such."""
-    written = value if isinstance(value, Mapping) else {}
-    metrics, select = written.get("metrics"), written.get("select")
-    names = [_name_of(each) for each in metrics] if isinstance(metrics, list | tuple) else []
-    if not names or "" in names or not isinstance(select, str):
-        return None
-    return _against(select, names)
-
-
-def _against(select: str, names: Sequence[str]) -> Flaw | None:
-    """What is wrong with a `select` beside these names of metrics, some of which may be unknown."""
-    meant = {name: _meant_metric(name) for name in names}
-    if meant.get(select, select) != select:
-        what, remedy = f"unknown metric {select!r}", f"Write `select: {meant[select]}` if you mean that metric"
-        return Flaw(("select",), what, repr(select), "one of the study's metrics", remedy=remedy)
-    if select in (*names, *meant.values()):
-        return None
-    known = [name for name in meant.values() if name in builtin_and_plugins().names(Kind.METRIC)]
-    return _unmeasured(select, known or names)
-
-
-def _meant_metric(name: str) -> str:
-    """The metric that a name stands for: itself, or the likeliest where there is none of that name."""
-    metrics = builtin_and_plugins().of(Kind.METRIC)
-    return name if name in metrics.names else next(iter(likely_parts(metrics, name)), name)
-
-
-def _name_of(metric: Any) -> str:
-    """The name by which a metric is written; empty where that is none."""
-    name = metric.get("name", next(iter(metric), "")) if isinstance(metric, Mapping) else metric
-    return name if isinstance(name, str) else ""
-
-
-class Validation(Section):
-    """Nested folds grouped by patient, the metrics, and the one that selects the best model."""
-
-    outer_folds: Annotated[int, Field(ge=2, le=50)] = 5
-    inner_folds: Annotated[int, Field(ge=2, le=50)] = 5
-    metrics: tuple[MetricUse, ...] = Field(min_length=1)
-    select: Annotated[str, Field(examples=["dice"])]
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _select_is_named(cls, value: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
-        """Whether `select` stands among the metrics is told also while one of these cannot be used."""
-        try:
-            return read(value)
-        except ValidationError as error:
-            flaws, stray = flaws_of(error, cls), _stray_select(value)
-            if stray is None or any(flaw.location[:1] == ("select",) for flaw in flaws):
-                raise
-            raise flawed("Validation", [*flaws, stray]) from None
-
-    @model_validator(mode="after")
-    def _select_is_measured(self) -> Self:
-        names = [metric.name for metric in self.metrics]
-        flaws = [
-            Flaw(
-                ("metrics", index),
-                f"the metric {name!r} stands twice",
-                name,
-                "each metric once",
-                remedy="Take one of the two out",
-            )
-            for index, name in enumerate(names)
-            if name in names[:index]
-        ]
-        if self.select not in names:
-            flaws.append(_unmeasured(self.select, names))
-        if flaws:
-            raise flawed("Validation", flaws)
-        return self
-
-
 def _network(parameters: Parameters) -> NetworkParameters:
     """The answers of a network; the usual ones where it gives none."""
     return network_of(parameters) or NetworkParameters()
-
-
-class Inference(Section):
-    """Dense windows of the patch size, and how overlapping predictions are blended.
-
-    With `mirror`, predictions are averaged over the mirror images that training shows: the axes that `flip` names.
-    """
-
-    overlap: Annotated[float, Field(ge=0, le=0.9)] = 0.5
-    blend: Literal["gaussian", "constant"] = "gaussian"
-    mirror: bool = False
-    batch_size: Annotated[int, Field(ge=1, le=1024)] = 4
 
 
 class Study(Section):

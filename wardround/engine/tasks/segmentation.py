@@ -31,7 +31,7 @@ from wardround.engine.sampling.batch import Batch
 from wardround.engine.sampling.padding import padding_of
 from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
-from wardround.engine.study.models import Inference
+from wardround.engine.study.sections import Inference
 from wardround.engine.tasks.task import Prediction, Task, frozen
 
 _PIECE = 1 << 20

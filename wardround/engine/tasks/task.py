@@ -22,7 +22,7 @@ from wardround.engine.preprocessing.fitted import EMPTY, FittedState
 from wardround.engine.sampling.batch import Batch
 from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
-from wardround.engine.study.models import Inference
+from wardround.engine.study.sections import Inference
 from wardround.engine.targets import target_of
 
 

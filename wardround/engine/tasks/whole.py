@@ -26,7 +26,7 @@ from wardround.engine.sampling.batch import Batch, widened
 from wardround.engine.sampling.padding import padding_of
 from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
-from wardround.engine.study.models import Inference
+from wardround.engine.study.sections import Inference
 from wardround.engine.targets import Told, row_target_of
 from wardround.engine.tasks.task import Prediction, Task, frozen
 
