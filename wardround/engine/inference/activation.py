@@ -17,8 +17,8 @@ class ActivationPair:
 
     Attributes:
         activate: (samples, outputs, *grid) float32 outputs of a network to predictions of the same shape.
-        outputs_of: predictions to outputs with the same loss; zeros become float32's smallest number before a
-            logarithm is taken.
+        outputs_of: predictions to outputs with the same loss; what is 0, or 1 of a sigmoid, becomes the nearest number
+            of which a logarithm can be taken.
     """
 
     activate: Callable[[Tensor], Tensor]
@@ -33,11 +33,18 @@ def _logarithms(probabilities: Tensor) -> Tensor:
     return probabilities.clamp_min(torch.finfo(torch.float32).tiny).log()
 
 
+def _log_odds(probabilities: Tensor) -> Tensor:
+    """log p - log(1 - p), of the least and the most probable as far as float32 can tell them from 0 and from 1."""
+    kind = torch.finfo(torch.float32)
+    return probabilities.clamp(kind.tiny, 1 - kind.eps / 2).logit()
+
+
 def _same(values: Tensor) -> Tensor:
     return values
 
 
 ACTIVATIONS: Mapping[Activation, ActivationPair] = {
     Activation.SOFTMAX: ActivationPair(_softmax, _logarithms),
+    Activation.SIGMOID: ActivationPair(torch.sigmoid, _log_odds),
     Activation.IDENTITY: ActivationPair(_same, _same),
 }

@@ -35,6 +35,7 @@ class Activation(StrEnum):
     """What turns the outputs of a network into a prediction."""
 
     SOFTMAX = "softmax"
+    SIGMOID = "sigmoid"
     IDENTITY = "identity"
 
 
