@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import stat
+import subprocess
+import sys
 import tempfile
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -89,9 +91,28 @@ def test_json_has_the_problem_and_no_traceback(hospital: Hospital) -> None:
     assert problem["got"] == "ValueError: trouble of the author's own"
 
 
+TRIED = "each worked once, on a small case that was made for it"
+
+
 def test_a_sound_check_says_that_parts_were_tried(hospital: Hospital, temporary: Path) -> None:
-    assert "each worked once, on a small case that was made for it" in hospital.check().out
+    hospital.study(changed(SEGMENTATION, training={"loss": {"bad_loss": {"how": "well"}}}))
+    assert TRIED in hospital.check().out
     assert not list(temporary.iterdir())
+
+
+def test_parts_of_our_own_are_tried_where_voxels_are_read_too(hospital: Hospital) -> None:
+    assert TRIED not in hospital.check().out
+    assert TRIED in hospital.check("--full").out
+
+
+def test_a_check_of_our_own_parts_loads_no_torch(hospital: Hospital) -> None:
+    words = ["check", str(hospital.folder / "study.yaml"), "--manifest", str(hospital.manifest)]
+    script = (
+        "import sys; from wardround.engine.cli.main import main; code = main(); "
+        "assert 'torch' not in sys.modules; sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_fit_tries_the_parts_before_it_reads_a_voxel(hospital: Hospital, tmp_path: Path) -> None:

@@ -19,7 +19,9 @@ from wardround.engine.cli import options
 if TYPE_CHECKING:
     from wardround.engine.basics.problems import Problem
     from wardround.engine.inspection import Depth, Preflight
+    from wardround.engine.inspection.preflight import Trial
     from wardround.engine.inspection.room import Needs
+    from wardround.engine.study import Study
 
 
 def check(
@@ -39,7 +41,8 @@ def check(
 ) -> None:
     """Find every problem of a study, its parts, its manifest and its images at once. Writes nothing.
 
-    Every part that the study names works once on a small case that is made for it.
+    Every part that the study names works once on a small case that is made for it, if one of them is from an installed
+    package, or with `--full`.
 
     What preprocessed cases will need is compared with the memory of this machine, and with the disk under `--work`: the
     folder that `fit` will be given as `--work`, or else as `--out`.
@@ -56,23 +59,45 @@ def check(
     if as_json:
         say_json(_described(result, needs, notices, depth.value))
     else:
-        say_text(_text(result, needs, _store(needs, work), notices, depth.value))
+        say_text(_text(result, needs, _store(needs, work), notices, depth))
 
 
 def _checked(study: Path, manifest: Path, depth: Depth, folds: str) -> Preflight:
     from wardround.engine.cohort import Folds
     from wardround.engine.inspection import check_files
-    from wardround.engine.trial import trial_pass
 
     findings, result = Findings(), None
     wanted: Folds | int = Folds.NESTED
     with findings.gather():
         wanted = options.made_folds(folds, study, manifest)
     with findings.gather():
-        result = check_files(study, manifest, depth, wanted, trial_pass)
+        result = check_files(study, manifest, depth, wanted, _trial(depth))
     if result is None or findings.problems:
         raise InputError(dict.fromkeys(findings.problems))
     return result
+
+
+def _trial(depth: Depth) -> Trial:
+    """Tries the parts of a study where `_are_tried` says so. Torch takes longer to load than all else that `check`
+    does, and Wardround's own parts are held to their word by its tests; before a fit all are tried."""
+
+    def attempt(study: Study) -> tuple[Problem, ...]:
+        if not _are_tried(study, depth):
+            return ()
+        from wardround.engine.trial import trial_pass
+
+        return trial_pass(study)
+
+    return attempt
+
+
+def _are_tried(study: Study, depth: Depth) -> bool:
+    from wardround.engine.inspection import Depth
+    from wardround.engine.parts import Kind, builtin_and_plugins
+
+    named = (placed.use.part(placed.kind) for placed in study.parts)
+    parts = (builtin_and_plugins().find(Kind.TASK, study.task), *named)
+    return depth is not Depth.HEADERS or any(part.package for part in parts)
 
 
 def _store(needs: Needs, work: Path | None) -> str:
@@ -83,7 +108,7 @@ def _store(needs: Needs, work: Path | None) -> str:
     return f"{needs.described}; {shown_size(free_bytes(work))} free"
 
 
-def _text(result: Preflight, needs: Needs, store: str, notices: Sequence[Problem], depth: str) -> str:
+def _text(result: Preflight, needs: Needs, store: str, notices: Sequence[Problem], depth: Depth) -> str:
     from wardround.engine.targets import target_of
 
     study, cases = result.study, result.cohort.cases
@@ -96,9 +121,9 @@ def _text(result: Preflight, needs: Needs, store: str, notices: Sequence[Problem
         "sets": _sets(result),
         "images": _images(result),
         "patches": f"{_sizes(study.patches.size)}, {study.patches.per_case} per case and epoch",
-        "parts": "each worked once, on a small case that was made for it",
+        "parts": _parts(study, depth),
         "store": store,
-        "read": _read(target.unread) if depth == "headers" else "every voxel, and preprocessed it",
+        "read": _read(target.unread) if depth.value == "headers" else "every voxel, and preprocessed it",
     }
     if fitted := _fitted(result):
         lines["fitted"] = fitted
@@ -123,6 +148,12 @@ def _described(result: Preflight, needs: Needs, notices: Sequence[Problem], dept
         "store": asdict(needs),
         "notices": [asdict(notice) for notice in notices],
     }
+
+
+def _parts(study: Study, depth: Depth) -> str:
+    if _are_tried(study, depth):
+        return "each worked once, on a small case that was made for it"
+    return "all are Wardround's own; `fit` and `--full` let each work once before anything else"
 
 
 def _fitted(result: Preflight) -> str:
