@@ -19,7 +19,7 @@ from wardround.engine.basics.files import append_durably, fsync_folder, read_jso
 from wardround.engine.basics.problems import Findings
 
 RECORD = ".wardround-files"
-PREDICT, EVALUATE, FIT = "wardround predict", "wardround evaluate", "wardround fit"
+PREDICT, EVALUATE, FIT, EXPORT = "wardround predict", "wardround evaluate", "wardround fit", "wardround export"
 _SHOWN = 5
 
 
