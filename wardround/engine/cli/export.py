@@ -35,8 +35,8 @@ def export(
 
     `wardround predict` takes the folder on any machine. Each network is read back from its file and compared with the
     trained one, on every window of the cases of `--manifest`, or else on windows that are made up; where one is not
-    equal, nothing is written. The card and the table on the screen say how far outputs lie apart, and how fast each is. The folder
-    holds no subject and no path. Files that an earlier export did not write are not replaced.
+    equal, nothing is written. The card and the screen say how far outputs lie apart, and how fast each network is. The
+    folder holds no subject and no path. Files that an earlier export did not write are not replaced.
 
     \b
     Examples:

@@ -1,7 +1,7 @@
 """What a model is, for whoever is given it: a card in Markdown, with a head for model hubs.
 
-After Mitchell et al. 2019, "Model Cards for Model Reporting". It names no subject and no path. It holds what is known of the model; what only its makers
-know, such as whom it is meant for, it asks them to add.
+After Mitchell et al. 2019, "Model Cards for Model Reporting". It names no subject and no path. It holds what is known
+of the model; what only its makers know, such as whom it is meant for, it asks them to add.
 """
 
 from __future__ import annotations

@@ -71,7 +71,9 @@ def traced(network: nn.Module, images: torch.Tensor) -> torch.export.ExportedPro
     """
     samples = torch.export.Dim("samples", min=1)
     with _quiet(), torch.no_grad():
-        return torch.export.export(network, (images,), dynamic_shapes=({0: samples},))
+        program = torch.export.export(network, (images,), dynamic_shapes=({0: samples},))
+    program.example_inputs = None  # they would lie in the file, pickled
+    return program
 
 
 def _write_torch(program: torch.export.ExportedProgram, path: Path) -> None:

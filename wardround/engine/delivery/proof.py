@@ -95,7 +95,7 @@ class SideBySide(nn.Module):
         sums.windows += len(outputs)
         # NaN is no difference that is within any bound.
         apart = np.abs(outputs - others) if outputs.shape == others.shape else np.full(outputs.shape, np.inf)
-        sums.difference = float(np.maximum(sums.difference, np.nan_to_num(apart, nan=np.inf).max()))
+        sums.difference = float(np.maximum(sums.difference, np.where(np.isnan(apart), np.inf, apart).max()))
         sums.largest = max(sums.largest, float(np.abs(outputs).max()))
         same = self._same(outputs, others) if outputs.shape == others.shape else np.zeros(1, dtype=bool)
         sums.told, sums.alike = sums.told + same.size, sums.alike + int(same.sum())
