@@ -19,7 +19,8 @@ from wardround.engine.basics.files import append_durably, fsync_folder, read_jso
 from wardround.engine.basics.problems import Findings
 
 RECORD = ".wardround-files"
-PREDICT, EVALUATE, FIT, EXPORT = "wardround predict", "wardround evaluate", "wardround fit", "wardround export"
+PREDICT, EVALUATE, FIT = "wardround predict", "wardround evaluate", "wardround fit"
+EXPORT, EXPLAIN = "wardround export", "wardround explain"
 _SHOWN = 5
 
 

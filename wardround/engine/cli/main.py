@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "fit": "wardround.engine.cli.fit:fit",
         "predict": "wardround.engine.cli.predict:predict",
         "evaluate": "wardround.engine.cli.evaluate:evaluate",
+        "explain": "wardround.engine.cli.explain:explain",
         "export": "wardround.engine.cli.export:export",
         "preview": "wardround.engine.cli.preview:preview",
         "store": "wardround.engine.cli.store:store",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +15,7 @@ from wardround.engine.basics.loudness import note
 from wardround.engine.basics.printable import say_json, say_text
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli import options
+from wardround.engine.cli.images import gathered_images, require_images, sound_images
 from wardround.engine.cli.partial import end_with, tell_left_out
 from wardround.engine.cli.telling import described
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from wardround.engine.basics.problems import Problem
     from wardround.engine.cohort.folders import Gathered
     from wardround.engine.experiments.prediction import Written
-    from wardround.engine.inspection import Sound
-    from wardround.engine.study import Study
 
 
 def predict(
@@ -55,7 +54,7 @@ def predict(
     _require_in_place(model, manifest, folder, out)
     options.require_all(
         partial(require_model, model),
-        partial(_require_images, manifest, folder),
+        partial(require_images, manifest, folder),
         partial(options.require_device, device),
         partial(options.take_threads, threads),
         partial(options.require_folder, out, "--out", "predictions"),
@@ -63,11 +62,11 @@ def predict(
     loaded = load_model(model, device=device)
     for notice in loaded.notices:
         note(f"note: {notice.render()}")
-    gathered = _gathered(loaded.study, manifest, folder)
+    gathered = gathered_images(loaded.study, manifest, folder)
     for notice in gathered.notices:
         note(f"note: {notice.render()}")
     require_free(loaded.study, gathered.cohort, out)
-    cohort, sound = gathered.cohort, _sound(loaded.study, gathered)
+    cohort, sound = gathered.cohort, sound_images(loaded.study, gathered)
     tell_left_out(sound)
     with progress("Predicting", len(sound.cohort.cases)) as shown:
         written = write_predictions(loaded, sound.cohort, out, shown)
@@ -112,42 +111,6 @@ def _require_in_place(model: Path, manifest: Path | None, folder: Path | None, o
         expected="the model first, and the images behind --folder or --manifest",
         remedy=f"Exchange them: `{shlex.join(words)}`",
     )
-
-
-def _require_images(manifest: Path | None, folder: Path | None) -> None:
-    from wardround.engine.cohort.folders import images_in
-    from wardround.engine.cohort.surroundings import remedy_for_a_table
-
-    if (manifest is None) == (folder is None):
-        got = "both" if folder is not None else "neither --manifest nor --folder"
-        remedy = "Add `--folder images`, or `--manifest data.csv`, and not both"
-        raise InputError.one("where are the images?", got=got, expected="either --manifest or --folder", remedy=remedy)
-    if manifest is not None:
-        options.require_table(manifest, remedy_for_a_table)
-    elif folder is not None:
-        images_in(folder)
-
-
-def _gathered(study: Study, manifest: Path | None, folder: Path | None) -> Gathered:
-    from wardround.engine.cohort import Truth, read_manifest
-    from wardround.engine.cohort.folders import Gathered, gather_cases
-
-    if manifest is None:
-        return gather_cases(folder or Path(), study)
-    return Gathered(read_manifest(manifest, study, truth=Truth.UNREAD), (), 0)
-
-
-def _sound(study: Study, gathered: Gathered) -> Sound:
-    """The cases that can be predicted, and all that is wrong with the others, in words that concern the images."""
-    from wardround.engine.inspection import sound_cases
-    from wardround.engine.inspection.for_model import for_model
-
-    try:
-        sound = sound_cases(study, gathered.cohort)
-    except InputError as error:
-        raise InputError((*gathered.problems, *for_model(error.problems, study, gathered.cohort))) from None
-    problems = (*gathered.problems, *for_model(sound.problems, study, gathered.cohort))
-    return replace(sound, problems=problems, left_out=sound.left_out + gathered.left_out)
 
 
 def _text(cases: int, of: int, out: Path) -> str:
