@@ -127,7 +127,7 @@ def test_a_damaged_image_leaves_the_others_explained(solid: Path) -> None:
 def test_an_image_of_one_value_has_a_page(tmp_path: Path) -> None:
     from PIL import Image
 
-    _model(flat_study(), tmp_path / "model")
+    _model(flat_study(preprocessing=[]), tmp_path / "model")
     (tmp_path / "data").mkdir()
     Image.fromarray(np.full((20, 20), 7, np.uint8)).save(tmp_path / "data" / "even.png")
     done = run_wardround("explain", tmp_path / "model", "--folder", tmp_path / "data", "--out", tmp_path / "out")

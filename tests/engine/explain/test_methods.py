@@ -14,6 +14,7 @@ from wardround.engine.explain.gradients import guided_backpropagation, integrate
 from wardround.engine.explain.maps import uncentred
 from wardround.engine.explain.methods import METHODS, Question
 from wardround.engine.explain.occlusion import boxes, occlusion
+from wardround.engine.imaging.geometry import plain_geometry
 from wardround.engine.imaging.readable import ArrayReadable
 from wardround.engine.targets import Activation
 from wardround.engine.tasks.whole import centred
@@ -173,7 +174,7 @@ def test_what_a_network_cannot_be_asked_is_told() -> None:
 @pytest.mark.parametrize("shape", [(7, 9), (16, 8), (5, 20), (8, 8)])
 def test_a_patch_goes_back_to_where_it_was_cut(shape: tuple[int, int]) -> None:
     image = np.arange(1, 1 + np.prod(shape), dtype=np.float32).reshape(1, *shape)
-    back = uncentred(centred(ArrayReadable(image), (8, 8))[0], shape)
+    back = uncentred(centred(ArrayReadable.of(image, plain_geometry(shape)), (8, 8))[0], shape)
     kept = back != 0
     assert kept.sum() == min(8, shape[0]) * min(8, shape[1])
     np.testing.assert_array_equal(back[kept], image[0][kept])
