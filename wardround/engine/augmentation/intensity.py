@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from wardround.engine.augmentation.transform import Drawn, active
+from wardround.engine.augmentation.transform import Drawn, IntensityTransform
 from wardround.engine.parts.augmentation import Gamma, Noise
 
 
@@ -21,7 +20,7 @@ class NoiseDrawn(Drawn):
     seed: int
 
 
-class NoiseTransform:
+class NoiseTransform(IntensityTransform[NoiseDrawn]):
     """Add Gaussian noise.
 
     Its values come from a generator on the batch's device, so that they need not be moved there: the same on every
@@ -36,19 +35,11 @@ class NoiseTransform:
         chance, std, seed = random.random(), float(random.uniform(*self._std)), int(random.integers(2**63 - 1))
         return NoiseDrawn(std, seed) if chance < self._probability and std > 0 else None
 
-    def apply(
-        self, image: torch.Tensor, label: torch.Tensor | None, drawn: Sequence[NoiseDrawn | None]
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """The batch with noise on the drawn samples."""
-        noisy = active(drawn)
-        if not noisy:
-            return image, label
-        image = image.clone()
-        for place, parameters in noisy:
-            generator = torch.Generator(image.device).manual_seed(parameters.seed)
-            values = torch.randn(image.shape[1:], generator=generator, device=image.device, dtype=image.dtype)
-            image[place].add_(values, alpha=parameters.std)
-        return image, label
+    def changed(self, sample: torch.Tensor, drawn: NoiseDrawn) -> torch.Tensor:
+        """The sample with noise on it."""
+        generator = torch.Generator(sample.device).manual_seed(drawn.seed)
+        values = torch.randn(sample.shape, generator=generator, device=sample.device, dtype=sample.dtype)
+        return sample.add_(values, alpha=drawn.std)
 
 
 @dataclass(frozen=True)
@@ -58,7 +49,7 @@ class GammaDrawn(Drawn):
     exponent: float
 
 
-class GammaTransform:
+class GammaTransform(IntensityTransform[GammaDrawn]):
     """Raise intensities, scaled to 0..1 per channel, to a power; the range of values stays."""
 
     def __init__(self, parameters: Gamma) -> None:
@@ -69,17 +60,9 @@ class GammaTransform:
         chance, exponent = random.random(), math.exp(random.uniform(*self._log_gamma))
         return GammaDrawn(exponent) if chance < self._probability and exponent != 1 else None
 
-    def apply(
-        self, image: torch.Tensor, label: torch.Tensor | None, drawn: Sequence[GammaDrawn | None]
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """The batch with the drawn samples' intensities bent. A channel of one value stays as it is."""
-        bent = active(drawn)
-        if not bent:
-            return image, label
-        image = image.clone()
-        for place, parameters in bent:
-            image[place] = _power(image[place], parameters.exponent)
-        return image, label
+    def changed(self, sample: torch.Tensor, drawn: GammaDrawn) -> torch.Tensor:
+        """The sample with intensities bent. A channel of one value stays as it is."""
+        return _power(sample, drawn.exponent)
 
 
 def _power(channels: torch.Tensor, exponent: float) -> torch.Tensor:

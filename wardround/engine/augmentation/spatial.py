@@ -9,7 +9,6 @@ per axis.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -17,7 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from wardround.engine.augmentation.transform import Drawn, active
+from wardround.engine.augmentation.transform import Drawn, GeometricTransform
 from wardround.engine.parts.augmentation import Spatial
 from wardround.engine.sampling.batch import Surroundings
 
@@ -46,7 +45,7 @@ class SpatialDrawn(Drawn):
     padding: tuple[float, ...] = ()
 
 
-class SpatialTransform:
+class SpatialTransform(GeometricTransform[SpatialDrawn]):
     """Rotate and scale about the middle of the patch, in mm, and deform, in voxels, with one interpolation.
 
     Linear for the image, nearest neighbour for the label, over the same positions. What lies outside the patch is the
@@ -77,20 +76,9 @@ class SpatialTransform:
         are_cubes = max(spacing) <= min(spacing) * _LONGEST_OF_A_CUBE
         return replace(drawn, spacing=() if are_cubes else spacing, padding=padding if any(padding) else ())
 
-    def apply(
-        self, image: torch.Tensor, label: torch.Tensor | None, drawn: Sequence[SpatialDrawn | None]
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """The batch with the drawn samples resampled, one after the other: a field needs three times their memory."""
-        moving = active(drawn)
-        if not moving:
-            return image, label
-        image, label = image.clone(), None if label is None else label.clone()
-        for place, parameters in moving:
-            grid = self._grid(parameters, tuple(image.shape[2:]), image.device)
-            image[place] = _padded_sample(image[place], grid, parameters.padding)
-            if label is not None:
-                label[place] = _sample(label[place][None].float(), grid, "nearest")[0].to(label.dtype)
-        return image, label
+    def motion(self, drawn: SpatialDrawn, shape: tuple[int, ...], device: torch.device) -> Resampling:
+        """One resampling, of which the field takes three times the memory of a channel."""
+        return Resampling(self._grid(drawn, shape, device), drawn.padding)
 
     def _grid(self, drawn: SpatialDrawn, shape: tuple[int, ...], device: torch.device) -> torch.Tensor:
         """Where each voxel of the outcome is taken from, as `grid_sample` wants it: shape (1, *shape, dimensions)."""
@@ -103,12 +91,33 @@ class SpatialTransform:
         return field.movedim(0, -1)[None]
 
 
-def _padded_sample(channels: torch.Tensor, grid: torch.Tensor, padding: tuple[float, ...]) -> torch.Tensor:
-    if not padding:
-        return _sample(channels, grid, "bilinear")
-    outside = torch.tensor(padding, dtype=channels.dtype, device=channels.device)
-    outside = outside.reshape(-1, *(1,) * (channels.ndim - 1))
-    return _sample(channels - outside, grid, "bilinear") + outside
+@dataclass(frozen=True)
+class Resampling:
+    """A motion to places between voxels.
+
+    Attributes:
+        grid: where each voxel of the outcome is taken from, as `grid_sample` wants it: (1, *spatial, dimensions).
+        padding: per channel of the image what lies outside the patch; empty for 0.
+    """
+
+    grid: torch.Tensor
+    padding: tuple[float, ...] = ()
+
+    def image(self, volumes: torch.Tensor) -> torch.Tensor:
+        """The image, which goes over into the padding."""
+        if not self.padding:
+            return self.values(volumes)
+        outside = torch.tensor(self.padding, dtype=volumes.dtype, device=volumes.device)
+        outside = outside.reshape(-1, *(1,) * (volumes.ndim - 1))
+        return self.values(volumes - outside).add_(outside)
+
+    def values(self, volumes: torch.Tensor) -> torch.Tensor:
+        """Linear interpolation, towards 0 outside."""
+        return _sample(volumes, self.grid, "bilinear")
+
+    def labels(self, volumes: torch.Tensor) -> torch.Tensor:
+        """The value of the nearest voxel."""
+        return _sample(volumes.float(), self.grid, "nearest").to(volumes.dtype)
 
 
 def _sample(channels: torch.Tensor, grid: torch.Tensor, mode: str) -> torch.Tensor:

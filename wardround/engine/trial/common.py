@@ -25,7 +25,7 @@ from wardround.engine.trial.rows import require_row
 from wardround.engine.trial.scores import made_up_masks, try_metrics
 from wardround.engine.trial.steps import try_steps
 from wardround.engine.trial.tasks import try_task
-from wardround.engine.trial.transforms import try_transforms, with_draws
+from wardround.engine.trial.transforms import require_one_geometry, try_transforms, with_draws
 
 _SIDE, _SAMPLES = 12, 3
 _CLOSE = 1e-5
@@ -71,7 +71,7 @@ def _steps(study: Study, attempts: Attempts) -> None:
 
 
 def _transform(study: Study, attempts: Attempts) -> None:
-    """Each sample of a batch is what it is alone: a batch is only a matter of speed."""
+    """Each sample of a batch is what it is alone: a batch is only a matter of speed. All truth moves together."""
     try_transforms(study, Sizes.of(study), attempts)
     augmentation = Augmentation(study)
     batch = with_draws(augmentation, batch_of(study, (_SIDE,) * study.dimensions, _SAMPLES))
@@ -80,6 +80,8 @@ def _transform(study: Study, attempts: Attempts) -> None:
         alone = augmentation(batch.one(place))
         if not torch.allclose(together.image[place], alone.image[0], atol=_CLOSE, rtol=_CLOSE):
             raise BreachError("a sample that is another one beside others", "what it is alone, as drawn for its key")
+    if together.label is not None:
+        require_one_geometry(augmentation, batch)
 
 
 def _network(study: Study, attempts: Attempts) -> None:
