@@ -35,6 +35,8 @@ class SpatialDrawn(Drawn):
         seed: what the displacements grow from.
         spacing: mm along each axis of the patch; empty where voxels are cubes, or count as that.
         padding: per channel what lies outside the patch; empty for 0.
+        translation: mm along each axis by which content moves; empty for none.
+        shear: degrees by which axes lean, for each pair of axes; empty for none.
     """
 
     angles: tuple[float, ...]
@@ -43,6 +45,8 @@ class SpatialDrawn(Drawn):
     seed: int
     spacing: tuple[float, ...] = ()
     padding: tuple[float, ...] = ()
+    translation: tuple[float, ...] = ()
+    shear: tuple[float, ...] = ()
 
 
 class SpatialTransform(GeometricTransform[SpatialDrawn]):
@@ -63,32 +67,47 @@ class SpatialTransform(GeometricTransform[SpatialDrawn]):
         angles = random.uniform(-given.rotation, given.rotation, 3 if dimensions == 3 else 1)
         scale = float(random.uniform(*given.scale))
         seed = int(random.integers(2**63 - 1))
-        still = given.elastic == 0 and scale == 1 and not angles.any()
-        return (
-            None
-            if chance >= given.probability or still
-            else SpatialDrawn(tuple(angles.tolist()), scale, given.elastic, seed)
-        )
+        # What joined later is drawn later, so that studies without it draw what they always did.
+        moved = _within(random, given.translation, dimensions)
+        leaning = _within(random, given.shear, 3 if dimensions == 3 else 1)
+        still = given.elastic == 0 and scale == 1 and not angles.any() and not any((*moved, *leaning))
+        if chance >= given.probability or still:
+            return None
+        return SpatialDrawn(tuple(angles.tolist()), scale, given.elastic, seed, translation=moved, shear=leaning)
 
     def placed(self, drawn: SpatialDrawn, surroundings: Surroundings) -> SpatialDrawn:
         """With the size of the voxels where they are no cubes, and with the padding where it is not 0."""
-        spacing, padding = surroundings.spacing, surroundings.padding
-        are_cubes = max(spacing) <= min(spacing) * _LONGEST_OF_A_CUBE
-        return replace(drawn, spacing=() if are_cubes else spacing, padding=padding if any(padding) else ())
+        return placed(drawn, surroundings)
 
     def motion(self, drawn: SpatialDrawn, shape: tuple[int, ...], device: torch.device) -> Resampling:
         """One resampling, of which the field takes three times the memory of a channel."""
-        return Resampling(self._grid(drawn, shape, device), drawn.padding)
+        return resampling(drawn, shape, device, self._parameters.control_spacing)
 
-    def _grid(self, drawn: SpatialDrawn, shape: tuple[int, ...], device: torch.device) -> torch.Tensor:
-        """Where each voxel of the outcome is taken from, as `grid_sample` wants it: shape (1, *shape, dimensions)."""
-        spacing = self._parameters.control_spacing if drawn.elastic > 0 else None
-        lattices = [_lattice(side, spacing) for side in shape]
-        positions = _positions(drawn, [points for points, _ in lattices], shape)
-        field = torch.from_numpy(positions.astype(np.float32)).to(device)
-        for axis, (_, weights) in reversed([*enumerate(lattices)]):  # so that the last product, the large one, is wide
-            field = _along(field, axis + 1, torch.from_numpy(weights).to(device))
-        return field.movedim(0, -1)[None]
+
+def placed(drawn: SpatialDrawn, surroundings: Surroundings) -> SpatialDrawn:
+    """With the size of the voxels where it matters, and with the padding where it is not 0."""
+    spacing, padding = surroundings.spacing, surroundings.padding
+    are_cubes = max(spacing) <= min(spacing) * _LONGEST_OF_A_CUBE
+    matters = not are_cubes or bool(drawn.translation)
+    return replace(drawn, spacing=spacing if matters else (), padding=padding if any(padding) else ())
+
+
+def resampling(
+    drawn: SpatialDrawn, shape: tuple[int, ...], device: torch.device, control_spacing: int = 8
+) -> Resampling:
+    """The motion of a sample whose axes in space have these lengths."""
+    spacing = control_spacing if drawn.elastic > 0 else None
+    lattices = [_lattice(side, spacing) for side in shape]
+    positions = _positions(drawn, [points for points, _ in lattices], shape)
+    field = torch.from_numpy(positions.astype(np.float32)).to(device)
+    for axis, (_, weights) in reversed([*enumerate(lattices)]):  # so that the last product, the large one, is wide
+        field = _along(field, axis + 1, torch.from_numpy(weights).to(device))
+    return Resampling(field.movedim(0, -1)[None], drawn.padding)
+
+
+def _within(random: np.random.Generator, most: float, count: int) -> tuple[float, ...]:
+    """Numbers between -most and most; none are drawn where that is 0."""
+    return tuple(random.uniform(-most, most, count).tolist()) if most else ()
 
 
 @dataclass(frozen=True)
@@ -130,9 +149,13 @@ def _positions(drawn: SpatialDrawn, points: list[np.ndarray], shape: tuple[int, 
     half = (np.asarray(shape) - 1) / 2
     lattice = np.stack(np.meshgrid(*points, indexing="ij"))
     centred = lattice - half.reshape(-1, *(1,) * len(shape))
+    if drawn.translation:
+        voxels = np.asarray(drawn.translation) / (drawn.spacing or 1.0)
+        centred -= voxels.reshape(-1, *(1,) * len(shape))
     source = np.tensordot(_backwards(drawn), centred, axes=1)
     if drawn.elastic > 0:
         source += drawn.elastic * np.random.Generator(np.random.Philox(key=drawn.seed)).standard_normal(source.shape)
+    half = np.maximum(half, 0.5)  # an axis of one voxel has no extent: its own place is 0 all the same
     return (source / half.reshape(-1, *(1,) * len(shape)))[::-1]
 
 
@@ -140,6 +163,8 @@ def _backwards(drawn: SpatialDrawn) -> np.ndarray:
     """From a place in the outcome to where it is taken from, in voxels about the middle. A rotation turns in mm: among
     voxels that are no cubes it is one between their sizes."""
     turn = _rotation(drawn.angles).T / drawn.scale
+    if drawn.shear:
+        turn = np.linalg.inv(_leaning(drawn.shear, len(turn))) @ turn
     if not drawn.spacing:
         return turn
     spacing = np.asarray(drawn.spacing)
@@ -159,13 +184,21 @@ def _rotation(angles: tuple[float, ...]) -> np.ndarray:
     return matrix
 
 
+def _leaning(shear: tuple[float, ...], dimensions: int) -> np.ndarray:
+    """The matrix by which each axis leans towards those before it. With a rotation behind it, and scaling, it is any
+    linear map that turns nothing inside out."""
+    matrix = np.eye(dimensions)
+    matrix[np.triu_indices(dimensions, 1)] = np.tan(np.radians(shear))
+    return matrix
+
+
 @lru_cache(maxsize=64)
 def _lattice(side: int, spacing: int | None) -> tuple[np.ndarray, np.ndarray]:
     """Positions of the control points along an axis of `side` voxels, and the float32 weights, of shape
     (side, points), by which voxels mix them: cubic B-splines, or a straight line between two points without spacing."""
     voxels = np.arange(side, dtype=np.float64)
     if spacing is None:
-        share = voxels / (side - 1)
+        share = voxels / max(1, side - 1)
         return np.array([0.0, side - 1.0]), np.stack([1 - share, share], axis=1).astype(np.float32)
     points = np.arange(-1, math.ceil((side - 1) / spacing) + 2, dtype=np.float64)
     distance = np.abs(voxels[:, None] / spacing - points)

@@ -13,7 +13,8 @@ from wardround.engine.parts.registry import Registry
 ENTRY_POINT_GROUP = "wardround.parts"
 FAMILIES = (
     *(preprocessing.geometry, preprocessing.intensity, preprocessing.fitted),
-    *(augmentation.spatial, augmentation.intensity),
+    *(augmentation.spatial, augmentation.intensity, augmentation.filtering),
+    *(augmentation.artefacts, augmentation.boxes, augmentation.colour),
     *(networks.unet, networks.resnet),
     *(losses.classic, losses.numbers),
     *(metrics.segmentation, metrics.classification, metrics.numbers),

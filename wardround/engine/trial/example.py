@@ -17,6 +17,7 @@ from wardround.engine.trial.rows import example_of
 
 _USUAL: Mapping[Kind, str] = {Kind.NETWORK: "unet", Kind.LOSS: "dice_ce", Kind.METRIC: "dice"}
 _SIDE = 32
+_COLOURS = ("red", "green", "blue")
 
 
 def studies_with(part: Part) -> tuple[Study, ...]:
@@ -28,13 +29,26 @@ def studies_with(part: Part) -> tuple[Study, ...]:
     found, said = [], ""
     for axes in (3, 2):
         try:
-            found.append(Study.model_validate(_content(part, axes)))
+            found.append(_study(part, axes))
         except ValidationError as error:
             said = said or "; ".join(f"{flaw.what} (got {flaw.got})" for flaw in flaws_of(error, Study))
     if not found:
         raise BreachError(f"no study that can have it: {said}", "parameters with which a small study can name it")
     is_open = part.kind is Kind.NETWORK and "dimensions" not in part.parameters.model_fields
     return tuple(found if is_open else found[:1])
+
+
+def _study(part: Part, axes: int) -> Study:
+    """That of one channel, or of three for a part that is for colours; raises as the first of them."""
+    content = _content(part, axes)
+    try:
+        return Study.model_validate(content)
+    except ValidationError:
+        try:
+            return Study.model_validate({**content, "inputs": _COLOURS})
+        except ValidationError:
+            pass  # told of the plain one
+        raise
 
 
 def _content(part: Part, axes: int) -> dict[str, Any]:
