@@ -120,9 +120,8 @@ def _flaws(augmentation: Any, **sections: Any) -> str:
     base = CLASSIFICATION if "inputs" in sections else SEGMENTATION
     with pytest.raises(ValidationError) as caught:
         study_of(changed(base, augmentation=[augmentation], **sections))
-    return "; ".join(
-        f"{flaw.what} {flaw.got} {flaw.way_out} at {flaw.location}" for flaw in flaws_of(caught.value, Study)
-    )
+    told = flaws_of(caught.value, Study)
+    return "; ".join(f"{flaw.what} {flaw.got} {flaw.way_out} at {flaw.location}" for flaw in told)
 
 
 def test_a_quarter_turn_of_an_oblong_patch_is_refused_with_what_would_do() -> None:

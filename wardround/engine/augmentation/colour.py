@@ -41,11 +41,13 @@ class ColorJitterTransform(IntensityTransform[ColorJitterDrawn]):
         """Each from a uniform distribution; None with probability 1 - p, or where nothing would change."""
         given = self._jitter
         chance = random.random()
-        factors = [float(random.uniform(1 - x, 1 + x)) for x in (given.brightness, given.contrast, given.saturation)]
+        brightness, contrast, saturation = (
+            float(random.uniform(1 - most, 1 + most)) for most in (given.brightness, given.contrast, given.saturation)
+        )
         hue = float(random.uniform(-given.hue, given.hue))
-        if chance >= given.probability or [*factors, hue] == [1, 1, 1, 0]:
+        if chance >= given.probability or (brightness, contrast, saturation, hue) == (1, 1, 1, 0):
             return None
-        return ColorJitterDrawn(*factors, hue, _ends(given.black_to_white))
+        return ColorJitterDrawn(brightness, contrast, saturation, hue, _ends(given.black_to_white))
 
     def changed(self, sample: Tensor, drawn: ColorJitterDrawn) -> Tensor:
         """The sample in other colours."""

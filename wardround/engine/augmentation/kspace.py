@@ -30,7 +30,7 @@ def weighing(weights: np.ndarray) -> np.ndarray:
     """
     response = np.fft.ifft(np.fft.ifftshift(weights)).real
     places = np.arange(len(weights))
-    return response[(places[:, None] - places[None, :]) % len(weights)].astype(np.float32)
+    return np.asarray(response[(places[:, None] - places[None, :]) % len(weights)], dtype=np.float32)
 
 
 @dataclass(frozen=True)

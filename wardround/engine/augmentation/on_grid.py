@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -46,7 +47,7 @@ class OnGrid:
         if isinstance(transform, IntensityTransform):
             self._own_image()
             for place, parameters in active(drawn):
-                self._change(place, lambda sample, given=parameters: transform.changed(sample, given))
+                self._change(place, partial(transform.changed, drawn=parameters))
         elif isinstance(transform, GeometricTransform):
             self._own_image()
             self._own_truth()
