@@ -12,6 +12,7 @@ from scipy.ndimage import affine_transform
 
 from tests.support.studies import CLASSIFICATION, SEGMENTATION, changed, study_of
 from wardround.engine.augmentation.boxes import CutoutDrawn, CutoutTransform, SwapEverything, SwapImage, swap_transform
+from wardround.engine.augmentation.resampling import Resampling
 from wardround.engine.augmentation.spatial import SpatialDrawn, SpatialTransform
 from wardround.engine.augmentation.turns import Rotate90Transform, Rotate180Transform, TurnDrawn
 from wardround.engine.parts.augmentation import Cutout, Rotate90, Rotate180, Spatial, Swap
@@ -155,3 +156,26 @@ def test_colours_need_three_channels(name: str) -> None:
 ])  # fmt: skip
 def test_ranges_without_sense_are_refused(augmentation: Any) -> None:
     assert next(iter(augmentation)) in _flaws(augmentation)
+
+
+@pytest.mark.parametrize("padding", [(), (2.0, -3.0)])
+@pytest.mark.parametrize("shape", [(9, 11, 7), (40, 60, 70), (2, 1, 5)])
+def test_our_resampling_of_volumes_is_torchs(shape: tuple[int, ...], padding: tuple[float, ...]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    sides = torch.tensor(shape).reshape(3, 1, 1, 1)
+    positions = torch.rand((3, *shape), generator=generator) * (sides + 6) - 3
+    positions[:, 0] = positions[:, 0].round()  # some at voxels
+    positions[torch.tensor(shape) == 1] = 0
+    image = torch.randn((2, *shape), generator=generator)
+    label = torch.randint(0, 200, (1, *shape), generator=generator, dtype=torch.uint8)
+    ours, theirs = Resampling(positions, padding), _Whole(positions, padding)
+    torch.testing.assert_close(ours.image(image), theirs.image(image), atol=1e-4, rtol=0)
+    torch.testing.assert_close(ours.values(image), theirs.values(image), atol=1e-4, rtol=0)
+    assert float((ours.labels(label) != theirs.labels(label)).float().mean()) < 1e-3  # half-way by rounding
+
+
+class _Whole(Resampling):
+    """By torch, as on a GPU."""
+
+    def _by_slabs(self, volumes: torch.Tensor) -> bool:
+        return False

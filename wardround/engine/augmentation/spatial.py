@@ -14,8 +14,9 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-import torch.nn.functional as functional
 
+from wardround.engine.augmentation.along import along
+from wardround.engine.augmentation.resampling import Resampling
 from wardround.engine.augmentation.transform import Drawn, GeometricTransform
 from wardround.engine.parts.augmentation import Spatial
 from wardround.engine.sampling.batch import Surroundings
@@ -76,7 +77,7 @@ class SpatialTransform(GeometricTransform[SpatialDrawn]):
         return SpatialDrawn(tuple(angles.tolist()), scale, given.elastic, seed, translation=moved, shear=leaning)
 
     def placed(self, drawn: SpatialDrawn, surroundings: Surroundings) -> SpatialDrawn:
-        """With the size of the voxels where they are no cubes, and with the padding where it is not 0."""
+        """With what matters of its surroundings."""
         return placed(drawn, surroundings)
 
     def motion(self, drawn: SpatialDrawn, shape: tuple[int, ...], device: torch.device) -> Resampling:
@@ -85,7 +86,7 @@ class SpatialTransform(GeometricTransform[SpatialDrawn]):
 
 
 def placed(drawn: SpatialDrawn, surroundings: Surroundings) -> SpatialDrawn:
-    """With the size of the voxels where it matters, and with the padding where it is not 0."""
+    """With the size of the voxels where they are no cubes or content is shifted, and with a padding that is not 0."""
     spacing, padding = surroundings.spacing, surroundings.padding
     are_cubes = max(spacing) <= min(spacing) * _LONGEST_OF_A_CUBE
     matters = not are_cubes or bool(drawn.translation)
@@ -96,13 +97,11 @@ def resampling(
     drawn: SpatialDrawn, shape: tuple[int, ...], device: torch.device, control_spacing: int = 8
 ) -> Resampling:
     """The motion of a sample whose axes in space have these lengths."""
-    spacing = control_spacing if drawn.elastic > 0 else None
-    lattices = [_lattice(side, spacing) for side in shape]
-    positions = _positions(drawn, [points for points, _ in lattices], shape)
-    field = torch.from_numpy(positions.astype(np.float32)).to(device)
+    lattices = [_lattice(side, control_spacing if drawn.elastic > 0 else None) for side in shape]
+    field = torch.from_numpy(_positions(drawn, [points for points, _ in lattices], shape).astype(np.float32)).to(device)
     for axis, (_, weights) in reversed([*enumerate(lattices)]):  # so that the last product, the large one, is wide
-        field = _along(field, axis + 1, torch.from_numpy(weights).to(device))
-    return Resampling(field.movedim(0, -1)[None], drawn.padding)
+        field = along(field, axis, weights)
+    return Resampling(field, drawn.padding)
 
 
 def _within(random: np.random.Generator, most: float, count: int) -> tuple[float, ...]:
@@ -110,42 +109,8 @@ def _within(random: np.random.Generator, most: float, count: int) -> tuple[float
     return tuple(random.uniform(-most, most, count).tolist()) if most else ()
 
 
-@dataclass(frozen=True)
-class Resampling:
-    """A motion to places between voxels.
-
-    Attributes:
-        grid: where each voxel of the outcome is taken from, as `grid_sample` wants it: (1, *spatial, dimensions).
-        padding: per channel of the image what lies outside the patch; empty for 0.
-    """
-
-    grid: torch.Tensor
-    padding: tuple[float, ...] = ()
-
-    def image(self, volumes: torch.Tensor) -> torch.Tensor:
-        """The image, which goes over into the padding."""
-        if not self.padding:
-            return self.values(volumes)
-        outside = torch.tensor(self.padding, dtype=volumes.dtype, device=volumes.device)
-        outside = outside.reshape(-1, *(1,) * (volumes.ndim - 1))
-        return self.values(volumes - outside).add_(outside)
-
-    def values(self, volumes: torch.Tensor) -> torch.Tensor:
-        """Linear interpolation, towards 0 outside."""
-        return _sample(volumes, self.grid, "bilinear")
-
-    def labels(self, volumes: torch.Tensor) -> torch.Tensor:
-        """The value of the nearest voxel."""
-        return _sample(volumes.float(), self.grid, "nearest").to(volumes.dtype)
-
-
-def _sample(channels: torch.Tensor, grid: torch.Tensor, mode: str) -> torch.Tensor:
-    return functional.grid_sample(channels[None], grid, mode=mode, padding_mode="zeros", align_corners=True)[0]
-
-
 def _positions(drawn: SpatialDrawn, points: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
-    """Source positions of the lattice points in `grid_sample`'s units (-1 and 1 are the outermost voxel centres), its
-    last axis first: shape (dimensions, *lattice)."""
+    """Where the lattice points are taken from, in voxels counted from the first: shape (dimensions, *lattice)."""
     half = (np.asarray(shape) - 1) / 2
     lattice = np.stack(np.meshgrid(*points, indexing="ij"))
     centred = lattice - half.reshape(-1, *(1,) * len(shape))
@@ -155,8 +120,9 @@ def _positions(drawn: SpatialDrawn, points: list[np.ndarray], shape: tuple[int, 
     source = np.tensordot(_backwards(drawn), centred, axes=1)
     if drawn.elastic > 0:
         source += drawn.elastic * np.random.Generator(np.random.Philox(key=drawn.seed)).standard_normal(source.shape)
-    half = np.maximum(half, 0.5)  # an axis of one voxel has no extent: its own place is 0 all the same
-    return (source / half.reshape(-1, *(1,) * len(shape)))[::-1]
+    source += half.reshape(-1, *(1,) * len(shape))
+    source[np.asarray(shape) == 1] = 0  # an axis of one voxel has no depth to leave
+    return source
 
 
 def _backwards(drawn: SpatialDrawn) -> np.ndarray:
@@ -205,11 +171,3 @@ def _lattice(side: int, spacing: int | None) -> tuple[np.ndarray, np.ndarray]:
     near = 2 / 3 - distance**2 + distance**3 / 2
     far = np.clip(2 - distance, 0, None) ** 3 / 6
     return points * spacing, np.where(distance < 1, near, far).astype(np.float32)
-
-
-def _along(field: torch.Tensor, axis: int, weights: torch.Tensor) -> torch.Tensor:
-    """`field` with one axis of lattice points turned into voxels, by a matrix product."""
-    shape = field.shape
-    flat = field.reshape(math.prod(shape[:axis]), shape[axis], -1)
-    mixed = torch.matmul(weights, flat)
-    return mixed.reshape(*shape[:axis], weights.shape[0], *shape[axis + 1 :])
