@@ -11,7 +11,13 @@ import subprocess
 import sys
 
 MEASUREMENTS = (
-    *("start_up", "loop_efficiency", "patch_supply", "augmentation", "round_overhead", "transfer", "dense_inference"),
+    "start_up",
+    "loop_efficiency",
+    "patch_supply",
+    "augmentation",
+    "round_overhead",
+    "transfer",
+    "dense_inference",
 )
 
 

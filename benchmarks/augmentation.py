@@ -2,8 +2,9 @@
 
 Each sample undergoes the same transforms in every library, drawn beforehand with nnU-Net's probabilities: rotation and
 scaling with or without elastic deformation, noise, blur, brightness, contrast, low resolution, gamma, and flips. What a
-transform does is drawn by each library from the same ranges. They take turns on the same samples; a ratio is the median
-of the ratios within each turn, how many times as long as ours another one takes.
+transform does is drawn by each library from the same ranges. They take turns on the same samples, with one thread each;
+counted is processor time, which other work on the machine disturbs least. A ratio is the median of the ratios within
+each turn, how many times as long as ours another one takes.
 
 TorchIO has no brightness and no contrast, which are single operations of torch there, and takes resolution away along
 one axis alone, where the others do so along all. MONAI deforms and rotates in one resampling, as ours does.
@@ -30,6 +31,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from SimpleITK import ProcessObject
 from torch import Tensor
 
 from wardround.engine.augmentation import Augmentation
@@ -73,7 +75,7 @@ class Result:
     Attributes:
         name: of the library.
         elastic: whether content was deformed.
-        seconds: a sample, median over the turns.
+        seconds: of a processor for a sample, median over the turns.
         ratio: how many times as long as ours it took, median over the turns.
     """
 
@@ -235,16 +237,14 @@ def batchgenerators(side: int, elastic: bool) -> Augment:
     factors = BGContrast((0.75, 1.25))
     # `benchmark` has it measure once whether a convolution or a Fourier transform blurs faster, as nnU-Net does.
     blur = GaussianBlurTransform((0.5, 1.0), synchronize_axes=False, benchmark=True, **alike)
-    few = SimulateLowResolutionTransform(
-        (0.5, 1), synchronize_axes=True, ignore_axes=(), allowed_channels=None, **alike
-    )
+    few: Any = {"synchronize_axes": True, "ignore_axes": (), "allowed_channels": None}
     steps: dict[str, Any] = {
         "spatial": SpatialTransform((side,) * 3, 0, random_crop=False, mode_seg="nearest", **spatial),
         "noise": GaussianNoiseTransform((0, 0.1), p_per_channel=1, synchronize_channels=True),
         "blur": blur,
         "brightness": MultiplicativeBrightnessTransform(factors, **alike),
         "contrast": ContrastTransform(factors, preserve_range=True, **alike),
-        "low_resolution": few,
+        "low_resolution": SimulateLowResolutionTransform((0.5, 1), **few, **alike),
         "gamma": GammaTransform(BGContrast((0.7, 1.5)), p_invert_image=0, p_retain_stats=1, **alike),
         "flip": MirrorTransform((0, 1, 2)),
     }
@@ -269,16 +269,17 @@ def libraries(side: int, elastic: bool) -> dict[str, Augment]:
 
 
 def measure(augments: Mapping[str, Augment], samples: Sequence[Sample], turns: int) -> dict[str, list[float]]:
-    """Seconds that each library takes for a sample, turn by turn, forwards and backwards; a first turn warms up."""
+    """Seconds of a processor that each library takes for a sample, turn by turn, forwards and backwards. A first turn
+    of two samples warms up."""
     names, seconds = chosen(len(samples)), {name: list[float]() for name in augments}
     with progress("Measuring", (turns + 1) * len(augments)) as shown:
         for turn in range(turns + 1):
             for place, name in enumerate([*augments][:: 1 if turn % 2 else -1]):
-                began = time.perf_counter()
-                for sample, which in zip(samples, names, strict=True):
+                began = time.process_time()
+                for sample, which in [*zip(samples, names, strict=True)][: None if turn else 2]:
                     augments[name](sample, which)
                 if turn:
-                    seconds[name].append((time.perf_counter() - began) / len(samples))
+                    seconds[name].append((time.process_time() - began) / len(samples))
                 shown.advance(turn * len(augments) + place + 1, name)
     return seconds
 
@@ -307,10 +308,10 @@ def main() -> int:
     parser.add_argument("--side", type=int, default=128)
     parser.add_argument("--samples", type=int, default=20)
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    torch.set_num_threads(1)
+    ProcessObject.SetGlobalDefaultNumberOfThreads(1)  # by which TorchIO resamples
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
     results, samples = [], samples_of(arguments.side, arguments.samples)
