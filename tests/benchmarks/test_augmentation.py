@@ -13,7 +13,7 @@ def test_every_library_undergoes_every_transform(elastic: bool) -> None:
     sample = bench.samples_of(16, 1)[0]
     given = sample[0].clone(), sample[1].clone()
     for name, augment in bench.libraries(16, elastic).items():
-        for which in (*map(lambda each: frozenset({each}), bench.PROBABILITIES), frozenset(bench.PROBABILITIES)):
+        for which in (*(frozenset({each}) for each in bench.PROBABILITIES), frozenset(bench.PROBABILITIES)):
             image, label = augment(sample, which)
             assert image.shape == label.shape == (1, 16, 16, 16)
             assert not torch.equal(torch.as_tensor(image), given[0]), (name, which)
