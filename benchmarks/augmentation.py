@@ -9,7 +9,7 @@ each turn, how many times as long as ours another one takes.
 TorchIO has no brightness and no contrast, which are single operations of torch there, and takes resolution away along
 one axis alone, where the others do so along all. MONAI deforms and rotates in one resampling, as ours does.
 
-batchgeneratorsv2 is measured where it is installed: `pip install --no-deps batchgeneratorsv2 batchgenerators`.
+batchgeneratorsv2 is measured where it is installed.
 
     python -m benchmarks.augmentation --json augmentation.json
 """

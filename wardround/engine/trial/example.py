@@ -43,12 +43,11 @@ def _study(part: Part, axes: int) -> Study:
     content = _content(part, axes)
     try:
         return Study.model_validate(content)
-    except ValidationError:
+    except ValidationError as plain:
         try:
             return Study.model_validate({**content, "inputs": _COLOURS})
         except ValidationError:
-            pass  # told of the plain one
-        raise
+            raise plain from None
 
 
 def _content(part: Part, axes: int) -> dict[str, Any]:

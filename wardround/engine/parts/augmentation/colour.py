@@ -16,10 +16,10 @@ from wardround.engine.parts.setting import Setting
 
 
 class Colours(TransformParameters):
-    """Base of what needs red, green and blue.
+    """Base of what needs red, green and blue. Steps that take each channel by itself shift the colours.
 
-    black_to_white: the values of black and white after preprocessing, to which others are cut; or `sample`, for the
-    least and the greatest value of a sample in all its channels.
+    black_to_white: the values of black and white after preprocessing, to which others are cut, [0, 255] for images of
+    eight bits as they are; or `sample`, for the least and the greatest value of a sample in all its channels.
     """
 
     black_to_white: Literal["sample"] | Numbers = "sample"
@@ -45,7 +45,9 @@ class ColorJitter(Colours):
     """Change brightness, contrast, saturation and hue, in this order, of RGB images (torchvision's ColorJitter).
 
     Each of the first three multiplies by a number between 1 - x and 1 + x; hue turns by up to `hue` of the circle, at
-    most 0.5. Values must mean the same in all three channels: normalise them together, or only rescale.
+    most 0.5. black_to_white: the values of black and white after preprocessing, to which others are cut, [0, 255] for
+    images of eight bits as they are; `sample` takes the ends of a sample in all its channels. Steps that take each
+    channel by itself, as `z_normalize` does, shift the colours.
     """
 
     brightness: Annotated[NonNegative, Field(le=1)] = 0.2
@@ -58,8 +60,8 @@ class Hed(Colours):
     """Change how strongly haematoxylin, eosin and DAB stain (Tellez et al. 2018, doi:10.1109/TMI.2018.2820199).
 
     Colours are taken apart into the three stains (Ruifrok and Johnston 2001), each is multiplied by a number from
-    `factor` and shifted by one from `shift`, in the units of skimage's `rgb2hed`, and they are put together again.
-    Values must mean the same in all three channels: normalise them together, or only rescale.
+    `factor` and shifted by one from `shift`, in the units of skimage's `rgb2hed`, and they are put together again. For
+    `black_to_white` see `color_jitter`; steps that take each channel by itself leave no stains to take apart.
     """
 
     factor: PositiveNumbers = (0.95, 1.05)
