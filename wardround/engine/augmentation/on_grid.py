@@ -57,13 +57,13 @@ class OnGrid:
             self._apply(transform, drawn)
 
     def _own_image(self) -> None:
-        if self.image is self._batch.image:
-            self.image = self.image.clone()
+        if _shares(self.image, self._batch.image):
+            self.image = self.image.clone(memory_format=torch.contiguous_format)
 
     def _own_truth(self) -> None:
         for name, tensor in self.truth.items():
-            if tensor is self._batch.truth[name]:
-                self.truth[name] = tensor.clone()
+            if _shares(tensor, self._batch.truth[name]):
+                self.truth[name] = tensor.clone(memory_format=torch.contiguous_format)
 
     def _change(self, place: int, change: Callable[[Tensor], Tensor]) -> None:
         sample = self.image[place]
@@ -86,6 +86,11 @@ class OnGrid:
         followed = {name: _followed(name, tensor, self.image, moved) for name, tensor in others.items()}
         image, label = _kept(transform.apply(self.image, label, drawn), self.image, label)
         self.image, self.truth = image, {**followed, **({} if label is None else {MASK: label})}
+
+
+def _shares(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors lie in the same memory, as what a transform returned may do with what it was given."""
+    return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
 
 
 def _moved(name: str, values: Tensor, motion: Motion) -> Tensor:

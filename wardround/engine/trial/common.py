@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-from wardround.engine.augmentation import Augmentation
+from wardround.engine.augmentation import Augmentation, GeometricTransform, IntensityTransform
 from wardround.engine.basics.problems import Problem
 from wardround.engine.metrics import build_metrics, mask_scores
 from wardround.engine.networks import build_network, logits_of
@@ -80,7 +80,10 @@ def _transform(study: Study, attempts: Attempts) -> None:
         alone = augmentation(batch.one(place))
         if not torch.allclose(together.image[place], alone.image[0], atol=_CLOSE, rtol=_CLOSE):
             raise BreachError("a sample that is another one beside others", "what it is alone, as drawn for its key")
-    if together.label is not None:
+    (use,) = study.augmentation
+    made = use.part(Kind.AUGMENTATION).make(use.parameters)
+    # One that has `apply` alone may mean other things by a label.
+    if together.label is not None and isinstance(made, GeometricTransform | IntensityTransform):
         require_one_geometry(augmentation, batch)
 
 
