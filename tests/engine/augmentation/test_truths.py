@@ -12,10 +12,12 @@ import torch
 
 from tests.support.studies import SEGMENTATION, changed, study_of
 from wardround.engine.augmentation import Augmentation, Drawn
+from wardround.engine.augmentation.flip import FlipDrawn, FlipTransform
+from wardround.engine.augmentation.intensity import NoiseDrawn, NoiseTransform
 from wardround.engine.augmentation.on_grid import ON_GRID, OnGrid
 from wardround.engine.augmentation.spatial import SpatialDrawn, SpatialTransform
 from wardround.engine.parts import BreachError
-from wardround.engine.parts.augmentation import Spatial
+from wardround.engine.parts.augmentation import Flip, Noise, Spatial
 from wardround.engine.sampling import Batch, SampleKey
 
 SHAPES = [(12, 14, 10), (16, 12)]
@@ -125,6 +127,26 @@ def test_a_transform_that_knows_image_and_label_alone_moves_all_truth(shape: tup
         wanted[:, :by] = 0
         assert torch.equal(after.truth["image"][place], wanted)  # moved, and 100 is added to the input alone
         assert torch.equal(after.truth["mask"][place, by:], batch.truth["mask"][place, : shape[0] - by])
+
+
+class OldView(OldShift):
+    """Gives back what it was given, as another tensor in the same memory."""
+
+    def apply(self, image: torch.Tensor, label: torch.Tensor | None, drawn: Sequence[Any]) -> Any:
+        """Nothing."""
+        return image[:], None if label is None else label[:]
+
+
+def test_what_a_transform_gives_back_as_it_was_is_not_written_into() -> None:
+    batch = batch_with_truths((8, 8))
+    given = batch.image.clone(), batch.truth["mask"].clone()
+    on_grid = OnGrid(batch, ON_GRID)
+    on_grid.undergo(OldView(), [ShiftDrawn(2)] * 3)
+    on_grid.undergo(NoiseTransform(Noise()), [NoiseDrawn(1.0, 0)] * 3)
+    on_grid.undergo(FlipTransform(Flip()), [FlipDrawn((0,))] * 3)
+    assert torch.equal(batch.image, given[0])
+    assert torch.equal(batch.truth["mask"], given[1])
+    require_one_geometry(on_grid.batch)
 
 
 def test_a_transform_is_told_of_no_mask_where_there_is_none() -> None:
