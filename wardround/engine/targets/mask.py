@@ -57,6 +57,10 @@ class Mask(Target):
         """Classes shut each other out, regions do not."""
         return Activation.SIGMOID if study.regions else Activation.SOFTMAX
 
+    def title_of(self, study: Study) -> str:
+        """Whether they are classes or regions."""
+        return "regions" if study.regions else self.title
+
     def flaws(self, study: Study) -> Iterator[Flaw]:
         """No class may be the background, by name or by value."""
         yield from stray_targets(study)

@@ -160,6 +160,10 @@ class Target(ABC):
         """What turns the outputs of a study's network into a prediction."""
         return self.activation
 
+    def title_of(self, study: Study) -> str:
+        """What a summary calls the outputs of a study."""
+        return self.title
+
     @abstractmethod
     def flaws(self, study: Study) -> Iterator[Flaw]:
         """What a study of sound sections says of its truth that does not fit."""
