@@ -236,7 +236,7 @@ class _Reader:
     def _entries(self, found: Sequence[Any], key: str, image: str) -> Iterator[Entry]:
         for number, each in enumerate(found):
             images = each.get(image) if isinstance(each, dict) else None
-            paths = images if isinstance(images, list) else [images]
+            paths: list[Any] = images if isinstance(images, list) else [images]
             label = each.get("label") if isinstance(each, dict) else None
             if paths and all(isinstance(path, str) and path for path in (*paths, label)):
                 yield Entry(tuple(paths), str(label))

@@ -139,18 +139,17 @@ def foreground_of(label: np.ndarray, digest: str, ignored: int | None = None) ->
     pieces = list(blocks(np.ascontiguousarray(label)))
     highest = max((int(piece.max()) for piece in pieces), default=0)
     per_piece = np.array([np.bincount(piece, minlength=highest + 1) for piece in pieces]).reshape(-1, highest + 1)
-    found = {}
-    for index in np.flatnonzero(per_piece.sum(axis=0)):
-        counts, chosen = per_piece[:, index], partial(np.equal, index)
-        if index == ignored:
-            index, counts, chosen = 0, per_piece.sum(axis=1) - counts, partial(np.not_equal, ignored)
-        elif not index:
-            continue
-        if not counts.any():
-            continue
-        places = _chosen_places(pieces, chosen, counts, digest, int(index))
-        found[int(index)] = np.stack(np.unravel_index(places, label.shape), axis=1).astype(np.int32)
-    return dict(sorted(found.items()))
+    found: dict[int, np.ndarray] = {}
+    present = {int(index) for index in np.flatnonzero(per_piece.sum(axis=0))}
+    listed: dict[int, tuple[Callable[[np.ndarray], Any], np.ndarray]]
+    listed = {index: (partial(np.equal, index), per_piece[:, index]) for index in sorted(present - {0, ignored})}
+    if ignored in present and present != {ignored}:
+        counting = per_piece.sum(axis=1) - per_piece[:, ignored]
+        listed = {0: (partial(np.not_equal, ignored), counting), **listed}
+    for index, (chosen, counts) in listed.items():
+        places = _chosen_places(pieces, chosen, counts, digest, index)
+        found[index] = np.stack(np.unravel_index(places, label.shape), axis=1).astype(np.int32)
+    return found
 
 
 def _chosen_places(
