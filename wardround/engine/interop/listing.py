@@ -9,7 +9,8 @@ from pathlib import Path
 
 from wardround.engine.basics.problems import Findings
 from wardround.engine.imaging.formats import format_of
-from wardround.engine.interop.description import FILE, Description, Entry
+from wardround.engine.interop.description import Description, Entry
+from wardround.engine.interop.notebook import FILE
 
 TRAINING, MASKS, TEST, TEST_MASKS = "imagesTr", "labelsTr", "imagesTs", "labelsTs"
 _SHOWN = 3

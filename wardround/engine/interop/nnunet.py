@@ -12,11 +12,13 @@ from pathlib import Path
 from wardround.engine.basics.made import Made
 from wardround.engine.basics.problems import Findings
 from wardround.engine.basics.reading import require_folder
-from wardround.engine.interop.description import FILE, Description, read_description
+from wardround.engine.interop.description import Description, read_description
 from wardround.engine.interop.grids import read_grids
 from wardround.engine.interop.listing import Files, Listed, list_files
+from wardround.engine.interop.notebook import FILE
 from wardround.engine.interop.study_text import in_painting_order, study_text
-from wardround.engine.study import Study, load_study
+from wardround.engine.study import Study
+from wardround.engine.study.documents import parse_document, validate_document
 
 COMMAND = "wardround import-nnunet"
 MANIFEST, TEST_MANIFEST, STUDY = "data.csv", "test.csv", "study.yaml"
@@ -57,11 +59,11 @@ def import_nnunet(folder: Path, out: Path | None = None) -> Imported:
     tables = {MANIFEST: _table(files.training, made.folder)}
     if files.test:
         tables[TEST_MANIFEST] = _table(files.test, made.folder)
+    study = validate_document(Study, parse_document(text, made.folder / STUDY))
     made.require_free([*tables, STUDY], "imported")
     for name, content in {**tables, STUDY: text}.items():
         with made.writing(name) as path:
             path.write_text(content, encoding="utf-8")
-    study = load_study(made.folder / STUDY)
     written = tuple(made.folder / name for name in (*tables, STUDY))
     return Imported(written, len(files.training), len(files.test), tuple(_notes(description, files, study)))
 

@@ -53,19 +53,19 @@ def study_text(description: Description, grids: Grids, folder: str, cases: int) 
 
 def in_painting_order(description: Description) -> Mapping[str, int]:
     """By region the value that nnU-Net paints it with."""
-    return dict(zip(description.labels, description.order, strict=True)) if description.order else {}
+    return dict(zip(description.labels.structures, description.order, strict=True)) if description.order else {}
 
 
 def _truth(description: Description) -> Iterator[str]:
-    if description.has_regions:
+    if description.labels.has_regions:
         yield "# Regions may overlap: a voxel lies in every one that lists its value. The network says so of each by"
         yield "# itself; predictions are written with one value a voxel, the first of those that lie in just these."
-        values = {name: _leading(description, each) for name, each in description.labels.items()}
+        values = {name: _leading(description, each) for name, each in description.labels.structures.items()}
         yield f"regions: {flow(values)}"
     else:
-        yield f"classes: {flow({name: each[0] for name, each in description.labels.items()})}"
-    if description.ignored is not None:
-        yield f"ignore: {description.ignored}   # voxels that are neither learned from nor scored"
+        yield f"classes: {flow({name: each[0] for name, each in description.labels.structures.items()})}"
+    if description.labels.ignored is not None:
+        yield f"ignore: {description.labels.ignored}   # voxels that are neither learned from nor scored"
 
 
 def _leading(description: Description, values: tuple[int, ...]) -> int | list[int]:

@@ -40,7 +40,9 @@ def ways_out(study: Study, found: Collection[int]) -> str:
             "Export the mask again from the program in which it was drawn, without blurred edges and with one number "
             f"for each class; or {_AS_BACKGROUND}"
         )
-    return _other_numbers(study, {*found} - {0}) or _of_few(study, unnamed)
+    # The values of regions overlap: to take them for classes under other numbers says nothing.
+    other_numbers = "" if study.regions else _other_numbers(study, {*found} - {0})
+    return other_numbers or _of_few(study, unnamed)
 
 
 def _background(study: Study, found: Collection[int], named: Collection[int]) -> str:
@@ -63,7 +65,7 @@ def _other_numbers(study: Study, found: Collection[int]) -> str:
             f"{next(iter(found))} is white: a mask in black and white does not tell {_all_of(names)} apart. Export it "
             f"again with {own}. Only if all of it is one class, list the value there"
         )
-    if study.regions or len(names) < 2 or len(found) != len(names) or min(found) < 0 or max(found) > LARGEST_VALUE:
+    if len(names) < 2 or len(found) != len(names) or min(found) < 0 or max(found) > LARGEST_VALUE:
         return ""
     numbers = dict(zip(names, sorted(found), strict=True))
     if any(value in study.values_by_class[name] for name, value in numbers.items()):

@@ -124,19 +124,24 @@ def _own_flaws(name: str, values: Values) -> Iterator[Flaw]:
 
 def _beside_classes(classes: Mapping[str, Values], regions: Mapping[str, Values]) -> Iterator[Flaw]:
     """Values that no class has, and classes of which a region has a part."""
+    known = {value: owner for owner, each in classes.items() for value in listed(each)}
     for name, values in regions.items():
-        known = {value: owner for owner, each in classes.items() for value in listed(each)}
         unknown = [value for value in listed(values) if value and value not in known]
         if unknown:
             what = f"the region has values that no class has: {', '.join(map(str, unknown))}"
             remedy = "Name them in `classes` too, or leave `classes` out: a study of regions needs none"
             yield Flaw(("regions", name), what, flow(values), f"some of {flow([*known])}", remedy=remedy)
         for owner in dict.fromkeys(known[value] for value in listed(values) if value in known):
-            missing = [value for value in listed(classes[owner]) if value not in listed(values)]
-            if missing:
-                what = f"the region has a part of the class {owner!r}, which lies in it as a whole or not at all"
-                remedy = f"Add {', '.join(map(str, missing))} to the region, or make two classes of {owner!r}"
-                yield Flaw(("regions", name), what, flow(values), f"{owner}: {flow(classes[owner])}", remedy=remedy)
+            yield from _divided(name, values, owner, classes[owner])
+
+
+def _divided(name: str, values: Values, owner: str, own: Values) -> Iterator[Flaw]:
+    """A flaw where a region has some values of a class and not all."""
+    missing = [str(value) for value in listed(own) if value not in listed(values)]
+    if missing:
+        what = f"the region has a part of the class {owner!r}, which lies in it as a whole or not at all"
+        remedy = f"Add {', '.join(missing)} to the region, or make two classes of {owner!r}"
+        yield Flaw(("regions", name), what, flow(values), f"{owner}: {flow(own)}", remedy=remedy)
 
 
 def ignored_flaws(
