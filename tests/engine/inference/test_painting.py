@@ -67,3 +67,11 @@ def test_nnunets_rule_for_nested_regions() -> None:
 def test_half_is_not_in_a_region() -> None:
     painter = Painter(over(CROSSED))
     assert painter.labels(painter.codes(np.array([[0.5], [0.5]]))).tolist() == [0]
+
+
+def test_as_many_regions_as_a_study_may_have() -> None:
+    regions = over({f"r{number}": tuple(range(number, 65)) for number in range(1, 65)})
+    mask = np.array([0, 1, 2, 40, 64])
+    probabilities = np.stack([table[mask] for table in regions.tables().values()])
+    painter = Painter(regions)
+    np.testing.assert_array_equal(painter.labels(painter.codes(probabilities)), mask)

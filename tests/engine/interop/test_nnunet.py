@@ -175,7 +175,17 @@ def test_a_description_that_cannot_be_used(tmp_path: Path, changes: dict[str, An
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"{", b"[1]", b'{"name": 1}', b"\xff\xfe\x00", b'{"labels": NaN}', b"[" * 20_000]
+    "text",
+    [
+        b"",
+        b"{",
+        b"[1]",
+        b'{"name": 1}',
+        b"\xff\xfe\x00",
+        b'{"labels": NaN}',
+        b'{"labels": {"a": 1, "a": 2}}',
+        b"[" * 20_000,
+    ],
 )
 def test_what_is_no_description(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "dataset.json").write_bytes(text)

@@ -84,7 +84,7 @@ def read_description(folder: Path) -> Description:
 def _content(path: Path) -> dict[str, Any]:
     text = read_named(path, "dataset.json", _MOST_BYTES)
     try:
-        content = json.loads(text.decode("utf-8-sig"), parse_constant=_no_number)
+        content = json.loads(text.decode("utf-8-sig"), parse_constant=_no_number, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         got, remedy = str(error).splitlines()[0], "Copy it again from where the data set comes from"
         raise InputError.one("this is no JSON", where=str(path), got=got, remedy=remedy) from None
@@ -96,6 +96,15 @@ def _content(path: Path) -> dict[str, Any]:
             expected="an object with `labels` and `channel_names` (nnU-Net), or `labels` and `modality` (Decathlon)",
         )
     return content
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r} stands twice")
+    return found
 
 
 def _no_number(word: str) -> Any:

@@ -35,7 +35,7 @@ from wardround.engine.sampling.padding import padding_of
 from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
 from wardround.engine.study.sections import Inference
-from wardround.engine.targets import target_of
+from wardround.engine.targets import Activation
 from wardround.engine.tasks.task import Prediction, Task, frozen
 
 _PIECE = 1 << 20
@@ -130,13 +130,15 @@ class SegmentationTask(Task):
     def _score_whole(
         self, network: nn.Module, case: StoredCase, device: torch.device, inference: Inference | None
     ) -> dict[str, float]:
-        """For a loss that needs the whole volume at once: one copy of it, of which outputs are made."""
+        """For a loss that needs the whole volume at once: one copy of it, which turns into its logarithms in place."""
         label, sink = _truth(case), self._labels_of(case)
         kept = ProbabilitySink(len(self.study.outputs), case.geometry.shape)
         self._predict_into(network, case, device, inference, sink, kept)
-        activation = ACTIVATIONS[target_of(self.study).activation_of(self.study)]
-        logits = activation.outputs_of(torch.from_numpy(kept.whole).unsqueeze(0))
-        del kept
+        probabilities = torch.from_numpy(kept.whole).unsqueeze(0)
+        if self.study.overlaps is None:
+            logits = probabilities.clamp_min_(torch.finfo(torch.float32).tiny).log_()
+        else:
+            logits = ACTIVATIONS[Activation.SIGMOID].outputs_of(probabilities)
         truth = torch.from_numpy(label.astype(np.int64)).unsqueeze(0)
         loss = float(self.losses(logits, Batch((), logits, {"mask": truth})))
         return {"loss": loss} | self._measured(sink.labels, label, case)
