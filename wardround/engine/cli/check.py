@@ -117,7 +117,7 @@ def _text(result: Preflight, needs: Needs, store: str, notices: Sequence[Problem
         "study": f"{study.study} ({study.task}, {study.dimensions}D), digest {study.digest}",
         "cases": f"{len(cases)}, {_whose(result)}",
         "inputs": ", ".join(study.inputs),
-        target.title: target.described(study, Counter(case.value for case in cases)),
+        target.title_of(study): target.described(study, Counter(case.value for case in cases)),
         "sets": _sets(result),
         "images": _images(result),
         "patches": f"{_sizes(study.patches.size)}, {study.patches.per_case} per case and epoch",

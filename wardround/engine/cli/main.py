@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "preview": "wardround.engine.cli.preview:preview",
         "store": "wardround.engine.cli.store:store",
         "new-part": "wardround.engine.cli.new_part:new_part",
+        "import-nnunet": "wardround.engine.cli.import_nnunet:import_nnunet",
     }
 )
 

@@ -112,5 +112,6 @@ def _absent(study: Study, seen: set[int]) -> list[str]:
     from wardround.engine.targets import target_of
 
     target = target_of(study)
-    classes = {**target.classes_in_masks(study), **target.classes_in_table(study)}
-    return [name for index, name in classes.items() if index not in seen]
+    of_table = {name: frozenset({index}) for index, name in target.classes_in_table(study).items()}
+    shown = {**target.structures(study), **of_table}
+    return [name for name, classes in shown.items() if not classes & seen]

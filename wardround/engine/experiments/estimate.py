@@ -132,7 +132,7 @@ def _as_if_fitted(study: Study, unfitted: StoredCase) -> StoredCase:
         digest=unfitted.digest,
         image=ready.image.data,
         label=ready.label,
-        foreground={} if ready.label is None else foreground_of(ready.label, unfitted.digest),
+        foreground={} if ready.label is None else foreground_of(ready.label, unfitted.digest, study.ignored_class),
         geometry=ready.image.geometry,
         native=unfitted.native,
         target=unfitted.target,

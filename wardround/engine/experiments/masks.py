@@ -28,11 +28,12 @@ from wardround.engine.experiments.results import (
 from wardround.engine.imaging import write_label
 from wardround.engine.imaging.formats import suffix_of
 from wardround.engine.imaging.image import Geometry
-from wardround.engine.inference import ClassVolumes
+from wardround.engine.inference import ClassVolumes, Painter
 from wardround.engine.metrics import CaseScores, Summary, build_metrics, mask_scores, summarise
 from wardround.engine.preprocessing import Sample, only_rearranged, read_sample, to_native
 from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
+from wardround.engine.study.regions import Regions
 from wardround.engine.tasks import SegmentationTask
 
 _SHOWN_NAMES = 3
@@ -114,7 +115,17 @@ def _native_labels(model: TrainedModel, stored: StoredCase) -> np.ndarray:
         return to_native(labels, stored.geometry, stored.native, "label")
     assert isinstance(model.task, SegmentationTask)
     with model.task.by_class(model.network, stored, model.device) as volumes:
+        if model.study.overlaps is not None:
+            return native_regions(volumes, model.study.overlaps, stored.geometry, stored.native)
         return native_labels(volumes, stored.geometry, stored.native)
+
+
+def native_regions(probabilities: ClassVolumes, regions: Regions, stored: Geometry, native: Geometry) -> np.ndarray:
+    """The class per native voxel that lies in the regions found there, whose probabilities are resampled one at a
+    time."""
+    painter, places = Painter(regions), range(probabilities.classes)
+    resampled = (to_native(probabilities.volume(place)[None], stored, native, "probabilities")[0] for place in places)
+    return painter.labels(painter.codes(resampled))
 
 
 def native_labels(probabilities: ClassVolumes, stored: Geometry, native: Geometry) -> np.ndarray:
@@ -176,6 +187,9 @@ def _mask_predictor(study: Study, cohort: Cohort, folder: Path) -> Predictor:
         raise InputError(nameless.values())
     _require_masks(nameable, folder)
 
+    # No prediction says of a voxel that it does not count.
+    of_predictions = study.model_copy(update={"ignore": None})
+
     def read(case: Case) -> CasePrediction:
         if case.subject in nameless:
             raise InputError([nameless[case.subject]])
@@ -184,7 +198,7 @@ def _mask_predictor(study: Study, cohort: Cohort, folder: Path) -> Predictor:
         with gathered() as findings:
             with findings.gather():
                 as_truth = replace(case, label=_predicted_mask(case, folder))
-                predicted = read_sample(study, as_truth, mask_word=PREDICTION).label
+                predicted = read_sample(of_predictions, as_truth, mask_word=PREDICTION).label
             with findings.gather():
                 sample = read_sample(study, case, mask_word=TRUTH)
         return CasePrediction(case, predicted, None, sample)

@@ -82,7 +82,11 @@ def _marks(study: Study, mask: Path | None) -> bool:
         found = {} if mask is None else value_counts(read_label(mask)[0])
     except (InputError, OSError):  # told of elsewhere
         return True
-    return bool(found.keys() - {0}) if study.rest == "error" else bool(found.keys() & classes_of(study).keys() - {0})
+    return (
+        bool(found.keys() - {0, *study.ignored_values})
+        if study.rest == "error"
+        else bool(found.keys() & classes_of(study).keys() - {0})
+    )
 
 
 def _has_shape(study: Study, facts: CaseFacts | None) -> bool:

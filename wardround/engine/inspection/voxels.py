@@ -27,10 +27,11 @@ from wardround.engine.study.models import Study
 
 @dataclass(frozen=True)
 class _Mask:
-    """A mask as it is in its file, and the values that occur in it."""
+    """A mask as it is in its file, the values that occur in it, and how many of its voxels the study ignores."""
 
     voxels: np.ndarray
     values: frozenset[int]
+    ignored: int
 
 
 def inspect_voxels(study: Study, cohort: Cohort, case: Case, findings: Findings) -> CaseFacts | None:
@@ -63,7 +64,9 @@ def _inspect(study: Study, cohort: Cohort, case: Case, findings: Findings) -> tu
     mask = None if case.label is None else _label(study, cohort, case, case.label, images, findings)
     content = _content(case, images, mask) if len(images) == len(read) else None
     present = None if mask is None else mask.values
-    return replace(facts, has_flat_channel=any(flat), mask_values=present, content=content), images
+    ignored = 0 if mask is None else mask.ignored
+    facts = replace(facts, has_flat_channel=any(flat), mask_values=present, content=content, ignored=ignored)
+    return facts, images
 
 
 def _content(case: Case, images: Sequence[Image], mask: _Mask | None) -> Content:
@@ -132,7 +135,9 @@ def _label(
     """Check one mask; None where it cannot be read, or stands in the place of an image."""
     where, own = cohort.place(case, "Label"), Findings()
     read = attempt(_read_mask, where, path, own)
-    mask = None if read is None else _Mask(read[0], frozenset(found := value_counts(read[0])))
+    found = {} if read is None else value_counts(read[0])
+    ignored = sum(found.get(value, 0) for value in study.ignored_values)
+    mask = None if read is None else _Mask(read[0], frozenset(found), ignored)
     problem = None if mask is None else label_problem(study, case.subject, f"{where} ({path.name})", found)
     mixed_up = _mixed_up(study, case, path, images, mask)
     findings.extend([mixed_up] if mixed_up is not None else [*own.problems, *([] if problem is None else [problem])])
@@ -145,7 +150,7 @@ def _mixed_up(study: Study, case: Case, path: Path, images: Sequence[Image], mas
         return None
     if mask is None:
         return exchanged_files(case, channels, Source(path))
-    is_like_an_image = len(mask.values - classes_of(study).keys()) > FEW and study.rest == "error"
+    is_like_an_image = len(mask.values - {*classes_of(study), *study.ignored_values}) > FEW and study.rest == "error"
     return (exchanged if is_like_an_image else copied)(case, channels, mask.voxels)
 
 

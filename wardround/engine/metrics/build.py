@@ -9,9 +9,12 @@ from typing import Any, Protocol, TypeAlias, cast
 import numpy as np
 
 from wardround.engine.metrics.scores import Summary
+from wardround.engine.metrics.summaries import named_scores
 from wardround.engine.parts import BreachError, Kind, answering
 from wardround.engine.study import Study
+from wardround.engine.study.labels import BACKGROUND
 from wardround.engine.study.part_names import PartUse
+from wardround.engine.study.regions import Regions
 
 
 class SegmentationMetric(Protocol):
@@ -86,12 +89,42 @@ def _built(use: PartUse) -> Metric:
 def mask_scores(
     study: Study, metrics: Sequence[Metric], prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[float]
 ) -> dict[str, float]:
-    """All scores of one case's label map by the study's metrics. One that fails is told as its package's."""
+    """All scores of one case's label map by the study's metrics. One that fails is told as its package's.
+
+    Of regions that overlap each is scored by itself, as the one class of a mask. Voxels that the study ignores are
+    background in both maps.
+    """
+    if study.ignored_class is not None:
+        ignored = truth == study.ignored_class
+        prediction, truth = np.where(ignored, 0, prediction), np.where(ignored, 0, truth)
 
     def score(metric: Metric) -> object:
-        return cast(SegmentationMetric, metric).scores(prediction, truth, spacing, study.class_names)
+        scored = cast(SegmentationMetric, metric)
+        if study.overlaps is not None:
+            return _by_region(study.overlaps, scored, prediction, truth, spacing)
+        return scored.scores(prediction, truth, spacing, study.class_names)
 
     return cast(dict[str, float], _scores(study, metrics, score, Real))
+
+
+def _by_region(
+    regions: Regions,
+    metric: SegmentationMetric,
+    prediction: np.ndarray,
+    truth: np.ndarray,
+    spacing: Sequence[float],
+) -> dict[str, float]:
+    """The scores of each region, and their mean under the name of the metric."""
+    others: dict[str, float] = {}
+    of_regions: dict[str, float] = {}
+    for name, table in regions.tables().items():
+        found = dict(metric.scores(table[prediction], table[truth], spacing, (BACKGROUND, name)))
+        whole = found.pop(metric.name, None)
+        own = found.pop(f"{metric.name}.{name}", whole)
+        others |= found
+        if own is not None:
+            of_regions[name] = own
+    return named_scores(metric.name, of_regions) | others
 
 
 def case_scores(study: Study, metrics: Sequence[Metric], vector: np.ndarray, truth: Any) -> dict[str, float]:

@@ -144,8 +144,9 @@ class Fitting:
         return *of_steps, *([Expected(None, "all", self._numbers, AskMoments, ())] if self._numbers else [])
 
 
-def summarise_case(request: Request, sample: Sample) -> CohortSummary:
-    """The answer of one case to a request, after all steps before the one that is asked for.
+def summarise_case(request: Request, sample: Sample, ignored: int | None = None) -> CohortSummary:
+    """The answer of one case to a request, after all steps before the one that is asked for. `ignored` is the index of
+    voxels that do not count as a class (`Study.ignored_class`).
 
     Raises `InputError` for a case without a mask where voxels of the classes are asked for.
     """
@@ -156,7 +157,7 @@ def summarise_case(request: Request, sample: Sample) -> CohortSummary:
         return request.answer([values[values != 0] for values in channels])
     if label is None:
         raise InputError.one("the case has no mask, so that its foreground is unknown", expected="a mask")
-    chosen = label > 0
+    chosen = label > 0 if ignored is None else (label > 0) & (label != ignored)
     return request.answer([values[chosen] for values in channels])
 
 
@@ -176,7 +177,7 @@ def fit_to(study: Study, samples: Sequence[Sample]) -> FittedState:
         request, pipeline = outcome, Pipeline(study, outcome.state)
         first, place = fitted_places(study)[0], request.place or 0
         ready = (pipeline.apply_between(first, place, [sample]) for sample in samples)
-        answers.append(merged(request, (summarise_case(request, sample) for sample in ready)))
+        answers.append(merged(request, (summarise_case(request, sample, study.ignored_class) for sample in ready)))
         outcome = fitting.next_request(answers)
     return outcome
 

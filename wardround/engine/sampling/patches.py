@@ -19,7 +19,7 @@ class PatchPlan:
     def corner(self, case: StoredCase, random: np.random.Generator) -> tuple[int, ...]:
         """The patch's first voxel. Along an axis that is shorter than the patch it is negative: the case lies in the
         middle of the patch."""
-        centre = self._foreground_voxel(case, random)
+        centre = self._voxel(case, random)
         spatial = case.geometry.shape
         uniform = random.random(len(spatial))
         corner = []
@@ -33,11 +33,15 @@ class PatchPlan:
                 corner.append(min(max(int(centre[axis]) - side // 2, 0), room))
         return tuple(corner)
 
-    def _foreground_voxel(self, case: StoredCase, random: np.random.Generator) -> np.ndarray | None:
-        """With the probability of `foreground`, a voxel of a class drawn evenly among those present."""
+    def _voxel(self, case: StoredCase, random: np.random.Generator) -> np.ndarray | None:
+        """With the probability of `foreground`, a voxel of a class drawn evenly among those present; otherwise any that
+        counts, where some do not: there is nothing to learn from a patch of voxels that are ignored."""
         chance, which, place = random.random(3)
-        if chance >= self.foreground or not case.foreground:
+        classes = sorted(index for index in case.foreground if index)
+        if chance < self.foreground and classes:
+            voxels = case.foreground[classes[int(which * len(classes))]]
+        elif 0 in case.foreground:
+            voxels = case.foreground[0]
+        else:
             return None
-        classes = sorted(case.foreground)
-        voxels = case.foreground[classes[int(which * len(classes))]]
         return np.asarray(voxels[int(place * len(voxels))])

@@ -78,14 +78,14 @@ class PatchSource:
         return self._plan.corner(self._cases[key.case], stream(self._seed, "patch", key.case, key.draw))
 
     def classes(self, key: SampleKey) -> set[int]:
-        """The classes in a patch before it is augmented: of its voxels but the background, or its case's."""
+        """The classes in a patch before it is augmented: of its voxels that count but the background, or its case's."""
         case, corner = self._cases[key.case], self.corner(key)
         if case.label is None:
             return set() if case.target is None else {case.target}
         inside = tuple(
             slice(max(start, 0), max(start + side, 0)) for start, side in zip(corner, self._plan.size, strict=True)
         )
-        return {int(index) for index in np.unique(case.label[inside])} - {0}
+        return {int(index) for index in np.unique(case.label[inside])} - {0, self._study.ignored_class}
 
     def _memory(self, form: Form) -> BatchMemory:
         shape = self._study.patches.size if form.on_grid else form.shape

@@ -24,7 +24,8 @@ class StoredCase:
         digest: SHA-256 of the case's source bytes (images, mask, value); names the case in random streams.
         image: float32 memory map of shape (channels, *spatial).
         label: memory map of shape (*spatial) with the index of the class in `Study.class_names`, or None.
-        foreground: per class index, int32 voxel coordinates of shape (n, dimensions), at most 10,000 a class.
+        foreground: per class index, int32 voxel coordinates of shape (n, dimensions), at most 10,000 a class; under 0
+            those of all voxels that count, in a mask where some do not.
         geometry: the grid after preprocessing.
         native: the grid of the file that it came from.
         target: index of the class in `Study.class_names` for classification, or None.
@@ -61,6 +62,6 @@ class StoredCase:
     @property
     def classes(self) -> frozenset[int]:
         """The indices of the classes that the mask has, but for the background, without touching it."""
-        return frozenset(self.foreground)
+        return frozenset(self.foreground) - {0}
 
     content: Content = NOTHING

@@ -32,7 +32,8 @@ def _class_map(study: Study) -> list[JsonValue]:
     """All that determines which class a mask's values are; a class of one value is that number, as it always was."""
     values = study.values_by_class.values()
     classes: list[JsonValue] = [each[0] if len(each) == 1 else [*each] for each in values]
-    return [*classes, *([] if study.rest == "error" else [study.rest])]
+    ignored: list[JsonValue] = [] if study.ignore is None else [{"ignore": [*study.ignored_values]}]
+    return [*classes, *ignored, *([] if study.rest == "error" else [study.rest])]
 
 
 def content_key(study: Study, digest: str) -> str:
@@ -56,7 +57,7 @@ def prepare(pipeline: Pipeline, case: Case, digest: str, reading: Reading) -> tu
     broken = count_broken(processed.image.data)
     if broken:
         raise InputError.one("preprocessing gave values that are not numbers", where=case.name, got=f"{broken:,}")
-    return Content(study.study, digest, processed, native, told_of(study, case)), decoded
+    return Content(study.study, digest, processed, native, told_of(study, case), study.ignored_class), decoded
 
 
 def sample_of(study: Study, case: Case, reading: Reading) -> Sample:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -21,8 +21,8 @@ from wardround.engine.parts.preprocessing import StepParameters, step_of
 from wardround.engine.parts.setting import Setting
 from wardround.engine.study.consistency import inconsistencies
 from wardround.engine.study.expectations import flow
-from wardround.engine.study.labels import ClassValues, Rest, Values, classes_instead, shared_values
-from wardround.engine.study.located_problems import WRONG_VALUE, flawed, written
+from wardround.engine.study.labels import ClassValues, Rest, Values, classes_instead, listed, shared_values
+from wardround.engine.study.located_problems import WRONG_VALUE, Flaw, flawed, written
 from wardround.engine.study.part_names import (
     Answer,
     AugmentationUse,
@@ -30,6 +30,7 @@ from wardround.engine.study.part_names import (
     PlacedUse,
     PreprocessingUse,
 )
+from wardround.engine.study.regions import Regions, regions_over
 from wardround.engine.study.sections import Inference, Patches, Training, Validation
 from wardround.engine.study.truths import KindOfTruth, TaskName, likely_truth, truth_of_task
 
@@ -47,9 +48,11 @@ class Study(Section):
 
     task: what is predicted, by the name of a task that is installed. classes: each name with the value, or the list of
     values, that stands for it in masks or in the table; the first value of a list is the one that predictions are
-    written with. rest: what values of a mask that no class names are, an error or background. targets: names of the
-    numbers of a regression, which has no classes; each has a column `ValueToPredict_<name>`. Without any there is one,
-    in `ValueToPredict`.
+    written with. regions: for a segmentation whose structures overlap, each name with all values of a mask that lie in
+    it; then the network says of each region by itself whether a voxel lies in it, and `classes` may be left out. rest:
+    what values of a mask that no class and no region names are, an error or background. ignore: values of a mask whose
+    voxels are neither learned from nor scored. targets: names of the numbers of a regression, which has no classes;
+    each has a column `ValueToPredict_<name>`. Without any there is one, in `ValueToPredict`.
     """
 
     schema_version: Literal[1] = Field(alias="schema")
@@ -58,7 +61,11 @@ class Study(Section):
     modality: Literal["radiology"] = "radiology"
     inputs: tuple[Name, ...] = Field(min_length=1, max_length=64)
     classes: dict[Name, ClassValues] = Field(examples=[{"tumour": 1}])
+    regions: Annotated[
+        dict[Name, ClassValues], Added("0.4.0"), Field(max_length=64, examples=[{"whole": [1, 2], "core": 1}])
+    ] = Field(default_factory=dict)
     rest: Annotated[Rest, Added("0.2.0")] = "error"
+    ignore: Annotated[ClassValues | None, Added("0.4.0"), Field(examples=[255])] = None
     targets: Annotated[tuple[Name, ...], Added("0.3.0"), Field(max_length=64, examples=[["age"]])] = ()
     preprocessing: tuple[PreprocessingUse, ...] = ()
     augmentation: tuple[AugmentationUse, ...] = ()
@@ -127,7 +134,7 @@ class Study(Section):
             task=self.task,
             dimensions=self.dimensions,
             inputs=self.inputs,
-            classes=self.class_names,
+            classes=self.outputs if self.regions else self.class_names,
             patch=self.patches.size,
             batch_size=self.training.batch_size,
             masked=self.truth.on_grid,
@@ -158,6 +165,26 @@ class Study(Section):
         """All values of each class in masks or tables, by its name, in the order of `class_names`."""
         return dict(self.truth.classes(self))
 
+    @property
+    def overlaps(self) -> Regions | None:
+        """How its regions lie over the classes of its masks; None where classes are predicted."""
+        return regions_over(self.values_by_class, self.regions) if self.regions else None
+
+    @property
+    def ignored_values(self) -> tuple[int, ...]:
+        """The values of masks whose voxels are neither learned from nor scored."""
+        return () if self.ignore is None else listed(self.ignore)
+
+    @property
+    def ignored_class(self) -> int | None:
+        """The index of such voxels in a mask, behind those of all classes; None where every voxel counts."""
+        return None if self.ignore is None else len(self.class_names)
+
+    @property
+    def mask_indices(self) -> int:
+        """How many indices a mask may have: one for each class, and one for voxels that do not count."""
+        return len(self.class_names) + (self.ignore is not None)
+
     @model_validator(mode="before")
     @classmethod
     def _no_classes_where_none_are(cls, content: Any) -> Any:
@@ -165,7 +192,8 @@ class Study(Section):
         if not isinstance(content, Mapping):
             return content
         task = content.get("task")
-        return content if isinstance(task, str) and likely_truth(task).has_classes else {"classes": {}, **content}
+        has_classes = isinstance(task, str) and likely_truth(task).has_classes and not content.get("regions")
+        return content if has_classes else {"classes": {}, **content}
 
     @field_validator("classes", mode="before")
     @classmethod
@@ -202,7 +230,20 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        flaws = (*self.truth.flaws(self), *inconsistencies(self.parts, self.setting))
+        flaws = (*self._truth_flaws(), *inconsistencies(self.parts, self.setting))
         if flaws:
             raise flawed("Study", flaws)
         return self
+
+    def _truth_flaws(self) -> Iterator[Flaw]:
+        yield from self.truth.flaws(self)
+        if not self.truth.has_regions:
+            yield from _stray_of_masks(self)
+
+
+def _stray_of_masks(study: Study) -> Iterator[Flaw]:
+    """A flaw for each key that says something of masks, in a study without masks."""
+    for key, got in (("regions", flow(study.regions)), ("ignore", flow(study.ignore))):
+        if getattr(study, key):
+            what, remedy = f"a {study.task} has no masks, to which `{key}` belongs", "Take the line out"
+            yield Flaw((key,), what, got, f"no `{key}`", remedy=remedy)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from wardround.engine.basics.progress import SILENT, Progress
-from wardround.engine.inference import Predictor, mirrored
+from wardround.engine.inference import Painter, Predictor, mirrored
 from wardround.engine.inference.activation import ACTIVATIONS
 from wardround.engine.losses import build_loss, losses_of
 from wardround.engine.metrics import Evaluation
@@ -22,6 +22,7 @@ from wardround.engine.preprocessing.fitted import EMPTY, FittedState
 from wardround.engine.sampling.batch import Batch
 from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
+from wardround.engine.study.regions import Regions
 from wardround.engine.study.sections import Inference
 from wardround.engine.targets import target_of
 
@@ -33,14 +34,20 @@ class Prediction:
     Attributes:
         values: of each output, (outputs, *spatial) on the preprocessed grid where each voxel has its own truth, or else
             (outputs,): probabilities of classes, float32, or numbers in the unit of the table, float64.
+        regions: how the outputs lie over classes, where they are regions.
     """
 
     values: np.ndarray
+    regions: Regions | None = None
 
     @property
     def labels(self) -> np.ndarray:
-        """The index of the greatest value: of the most probable class, per voxel or of the case."""
-        return np.asarray(np.argmax(self.values, axis=0))
+        """The index of the greatest value: of the most probable class, per voxel or of the case. Where values are those
+        of regions, the class by which a voxel is written (`inference.Painter`)."""
+        if self.regions is None:
+            return np.asarray(np.argmax(self.values, axis=0))
+        painter = Painter(self.regions)
+        return painter.labels(painter.codes(self.values))
 
 
 class Task(ABC):
@@ -108,7 +115,7 @@ class Task(ABC):
         The network computes in the study's precision, as it does in training.
         """
         precision = resolve_precision(self.study.training.precision, device)
-        activate = ACTIVATIONS[target_of(self.study).activation].activate
+        activate = ACTIVATIONS[target_of(self.study).activation_of(self.study)].activate
 
         def predict(images: Tensor) -> Tensor:
             with plain_fp32(), autocast(precision, device):

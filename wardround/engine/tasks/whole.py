@@ -95,7 +95,7 @@ class WholeImageTask(Task):
 
     def _scores(self, vector: np.ndarray, case: StoredCase) -> dict[str, float]:
         truth = {name: widened(_alone(array)) for name, array in self._target.held(case).items()}
-        outputs = ACTIVATIONS[self._target.activation].outputs_of(_alone(self.in_outputs(vector)))
+        outputs = ACTIVATIONS[self._target.activation_of(self.study)].outputs_of(_alone(self.in_outputs(vector)))
         scores = {"loss": float(self.losses(outputs, Batch((), outputs, truth)))}
         return scores | case_scores(self.study, self._metrics, vector, self._truth(case))
 

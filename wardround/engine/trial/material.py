@@ -57,7 +57,7 @@ def sample_of(study: Study, shape: tuple[int, ...]) -> Sample:
     geometry = Geometry(shape, _spacing(study), (0.0,) * axes, tuple(np.eye(axes).ravel().tolist()))
     if not target_of(study).on_grid:
         return Sample(Image(data, geometry), None)
-    classes = len(study.class_names)
+    classes = study.mask_indices
     label = generator.integers(0, classes, shape).astype(np.uint8 if classes <= 256 else np.uint16)
     return Sample(Image(data, geometry), label)
 

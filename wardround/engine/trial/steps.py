@@ -57,7 +57,7 @@ def _run(study: Study, use: PartUse, sample: Sample) -> Sample | None:
     require_unchanged(image, sample.image.data, "its argument's image")
     require_unchanged(label, sample.label, "its argument's mask")
     require_finite(found.image.data, "voxels")
-    _require_classes(found, len(study.class_names))
+    _require_classes(found, study.mask_indices)
     _require_foretold(found, grid)
     return found
 

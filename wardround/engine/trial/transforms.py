@@ -26,7 +26,7 @@ def try_transforms(study: Study, sizes: Sizes, attempts: Attempts) -> None:
     for place, use in enumerate(study.augmentation):
         with attempts.of(use.part(Kind.AUGMENTATION), f"augmentation.{place}.{use.name}"):
             alone = study.model_copy(update={"augmentation": (use,)})
-            _try(Augmentation(alone), batch_of(study, shape, 2), len(study.class_names))
+            _try(Augmentation(alone), batch_of(study, shape, 2), study.mask_indices)
 
 
 def _try(augmentation: Augmentation, batch: Batch, classes: int) -> None:
