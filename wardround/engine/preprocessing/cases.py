@@ -12,7 +12,7 @@ import numpy as np
 from wardround.engine.basics.blocks import blocks
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.cohort.models import Case
-from wardround.engine.imaging import read_image, read_label
+from wardround.engine.imaging import label_grid, read_image, read_label
 from wardround.engine.imaging.geometry import file_differences, only_rounded
 from wardround.engine.imaging.image import Geometry, Image
 from wardround.engine.imaging.sources import Source
@@ -186,7 +186,7 @@ def _read_classes(study: Study, case: Case, source_of: Callable[[Path], Source])
     """The mask as indices in `Study.class_names`, uint8 where they fit, and its grid."""
     if case.label is None or not target_of(study).on_grid:
         return None
-    mask, geometry = read_label(source_of(case.label))
+    mask, geometry = read_label(source_of(case.label), label_grid(case.label, case.channels[0]))
     return _to_indices(study, case, mask), geometry
 
 
