@@ -16,8 +16,8 @@ class Concept:
     meaning: str
 
 
-_ANATOMY = Concept("123037004", "Anatomical Structure")
-_ABNORMAL = Concept("49755003", "Morphologically Altered Structure")
+_ANATOMY = Concept("91723000", "Anatomical Structure")
+_ABNORMAL = Concept("49755003", "Morphologically Abnormal Structure")
 _TISSUE = Concept("85756007", "Tissue")
 _ORGANS: Mapping[str, Concept] = MappingProxyType(
     {
@@ -27,11 +27,11 @@ _ORGANS: Mapping[str, Concept] = MappingProxyType(
         "heart": Concept("80891009", "Heart"),
         "lung": Concept("39607008", "Lung"),
         "brain": Concept("12738006", "Brain"),
-        "spine": Concept("421060004", "Vertebral column"),
+        "spine": Concept("421060004", "Spine"),
         "vertebra": Concept("51282000", "Vertebra"),
         "pancreas": Concept("15776009", "Pancreas"),
         "prostate": Concept("41216001", "Prostate"),
-        "bladder": Concept("89837001", "Urinary bladder"),
+        "bladder": Concept("89837001", "Bladder"),
         "stomach": Concept("69695003", "Stomach"),
         "aorta": Concept("15825003", "Aorta"),
         "gallbladder": Concept("28231008", "Gallbladder"),

@@ -5,7 +5,9 @@ Nothing that names a patient is read here: `specific_tags` leaves it in the file
 
 from __future__ import annotations
 
+import logging
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,9 @@ from wardround.engine.imaging.sources import Source
 
 # Values that break a rule of the standard are common, and harmless where they are not used.
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+# Its remarks go to the terminal and may quote values; our own checks speak instead, in the user's words.
+warnings.filterwarnings("ignore", module="pydicom")
+logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 _AGAIN = "Copy or export it again"
 _PIXELS = {0x7FE00008: "floating", 0x7FE00009: "floating", 0x7FE00010: "whole"}
@@ -60,6 +65,7 @@ class Encoding:
         signed: whether values may be below 0.
         syntax: the UID of the transfer syntax.
         padding: the stored value outside of the scanner's field; None where there is none.
+        is_bare: whether the file does not tell the transfer syntax, as old ones without a preamble.
     """
 
     rows: int
@@ -71,6 +77,7 @@ class Encoding:
     signed: bool
     syntax: str
     padding: int | None
+    is_bare: bool = False
 
     @property
     def frame_bits(self) -> int:
@@ -304,9 +311,16 @@ def _encoding(file: Path, dataset: Any, syntax: str) -> Encoding | None:
         allocated=allocated,
         stored=int(dataset.get("BitsStored") or allocated),
         signed=signed,
-        syntax=syntax or "1.2.840.10008.1.2",
+        syntax=syntax or _guessed(dataset),
         padding=None if padding is None or isinstance(padding, bytes) else _as_stored(int(padding), allocated, signed),
+        is_bare=not syntax,
     )
+
+
+def _guessed(dataset: Any) -> str:
+    """The transfer syntax that pydicom has read a file by that does not tell it."""
+    is_implicit, _ = dataset.original_encoding
+    return "1.2.840.10008.1.2" if is_implicit else "1.2.840.10008.1.2.1"
 
 
 def _as_stored(value: int, allocated: int, signed: bool) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pydicom
@@ -95,11 +95,21 @@ def _decoded(source: Source, instance: Instance, numbers: Sequence[int], role: R
     tables = pydicom.Dataset()
     asked: Any = partial(iter_pixels, ds_out=tables, specific_tags=[*_TABLES, _PROFILE], indices=numbers, raw=False)
     # A generator that goes back to its file when it ends, so it must end first.
-    with source.open(instance.file) as stream, closing(asked(stream)) as frames:
+    with source.open(instance.file) as stream, closing(asked(_complete(instance, stream))) as frames:
         for _ in numbers:
             pixels = _next(instance, frames)
             is_grey = pixels.ndim < _COLOURS and not _is_palette(instance)
             yield pixels if role is Role.MASK or is_grey else _seen(instance, pixels, tables)
+
+
+def _complete(instance: Instance, stream: BinaryIO) -> Any:
+    """What pydicom decodes: the file, or all of one that does not tell its transfer syntax, with that."""
+    if instance.encoding is None or not instance.encoding.is_bare:
+        return stream
+    dataset = pydicom.dcmread(stream, force=True)
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.UID(instance.encoding.syntax)
+    return dataset
 
 
 def _is_palette(instance: Instance) -> bool:

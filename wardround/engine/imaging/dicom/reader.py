@@ -98,11 +98,12 @@ class DicomReadable:
 
 def _open(source: Source, role: Role) -> _Opened:
     series = series_of(source, role.value)
-    _require_pixels(series, role)
+    require_pixels(series, role)
     return _Opened(stack_of(series), role)
 
 
-def _require_pixels(series: Series, role: Role) -> None:
+def require_pixels(series: Series, role: Role) -> None:
+    """Raise `InputError` for a series whose pixels cannot be decoded, or scaled, or trusted as those of a mask."""
     for instance in series.instances:
         require_readable(instance)
         if role is Role.MASK and instance.was_lossy:
@@ -168,9 +169,3 @@ def _remarks(slices: Sequence[Slice]) -> Iterator[Remark]:
             f"{padding * frame.slope + frame.intercept:g}",
             "Clip intensities in `preprocessing` where it matters",
         )
-
-
-def require_image(series: Series) -> None:
-    """Raise `InputError` unless a series can be read as an image."""
-    _require_pixels(series, Role.IMAGE)
-    stack_of(series)

@@ -5,6 +5,7 @@ Who the patient is stands in the file, as in its images: it is made to go back t
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,9 @@ from wardround.engine.imaging.dicom.codes import Concept, concepts_of
 from wardround.engine.imaging.dicom.series import series_of
 from wardround.engine.imaging.dicom.stacking import Stack, stack_of
 from wardround.engine.imaging.sources import Source
+
+# It remarks on every empty mask, which is a result like any other.
+logging.getLogger("highdicom").setLevel(logging.ERROR)
 
 _MAKER = "Wardround"
 _SERIES_NUMBER = 900
@@ -84,7 +88,7 @@ def _described(number: int, name: str) -> Any:
         algorithm_identification=highdicom.AlgorithmIdentificationSequence(
             name=_MAKER,
             version=wardround.__version__,
-            family=Code("123109", "DCM", "Artificial Intelligence"),
+            family=Code("123110", "DCM", "Artificial Intelligence"),
         ),
     )
 
@@ -95,10 +99,12 @@ def _code(concept: Concept) -> Code:
 
 def _sources(stack: Stack) -> list[Any]:
     """The headers of the images, in the order of their slices."""
-    return [_source(file) for file in dict.fromkeys(each.instance.file for each in stack.slices)]
+    thickness = stack.geometry.spacing[2] if stack.geometry.dimensions > 2 else 1.0
+    return [_source(file, thickness) for file in dict.fromkeys(each.instance.file for each in stack.slices)]
 
 
-def _source(file: Path) -> Any:
+def _source(file: Path, thickness: float) -> Any:
+    """The header of an image, with what a new object needs of it; `thickness` of a slice in mm, where it tells none."""
     dataset = pydicom.dcmread(file, stop_before_pixels=True, force=True)
     dataset.decode()
     # An empty character set, as old scanners leave it, is none that a new object may have.
@@ -106,6 +112,8 @@ def _source(file: Path) -> Any:
     for name in _EMPTY:
         if name not in dataset:
             setattr(dataset, name, "")
+    if dataset.get("SliceThickness") is None:
+        dataset.SliceThickness = f"{thickness:.6g}"
     return dataset
 
 

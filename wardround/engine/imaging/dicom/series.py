@@ -10,7 +10,8 @@ from pathlib import Path
 
 from wardround.engine.basics.filemarks import FileState, state_of
 from wardround.engine.basics.places import MARK, folder_place
-from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.basics.problems import Findings, InputError, Problem
+from wardround.engine.basics.progress import SILENT, Progress
 from wardround.engine.imaging.dicom.classes import Content
 from wardround.engine.imaging.dicom.objects import Instance, looks_like_dicom, read_instance
 from wardround.engine.imaging.formats import unreadable
@@ -63,19 +64,28 @@ def found_at(source: Source) -> Found:
     Raises `InputError` with every file that is damaged, empty or cut short, for it could be one of the image.
     """
     if type(source) is not Source:
-        return _found(source)
+        return _sound(source)
     # The header of one image is asked for by several checks; what has not changed is not read again.
-    return _remembered(source.path, state_of(source.path))
+    folder = _folder(source.path)
+    return _remembered(folder, state_of(folder))
 
 
 @functools.lru_cache(maxsize=16)
 def _remembered(path: Path, state: FileState) -> Found:
-    return _found(Source(path))
+    return _sound(Source(path))
 
 
-def _found(source: Source) -> Found:
+def _sound(source: Source) -> Found:
+    found, problems = read_objects(source)
+    if problems:
+        raise InputError(problems)
+    return found
+
+
+def read_objects(source: Source, shown: Progress = SILENT) -> tuple[Found, list[Problem]]:
+    """All objects that lie where a source leads, and what is wrong with the files that cannot be read."""
     findings, instances, strangers = Findings(), list[Instance](), list[Path]()
-    for file in source.files:
+    for done, file in enumerate(source.files, start=1):
         with findings.gather():
             start = _start_of(source, file)
             if looks_like_dicom(start):
@@ -84,8 +94,8 @@ def _found(source: Source) -> Found:
                 strangers.append(file)
             else:
                 raise unreadable(file, "an empty file of 0 bytes", f"{_COPY}; was the disk full?")
-    findings.raise_if_any()
-    return Found(tuple(instances), tuple(strangers))
+        shown.advance(done)
+    return Found(tuple(instances), tuple(strangers)), findings.problems
 
 
 def _start_of(source: Source, file: Path) -> bytes:

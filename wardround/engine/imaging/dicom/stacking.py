@@ -7,6 +7,7 @@ normal of the slices, as in ITK. What makes no grid is refused by name, and neve
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -200,12 +201,17 @@ def _telling(slices: Sequence[Slice]) -> str:
     known = [dict(each.frame.traits) for each in slices]
     named = [*TRAITS, *(name for each in known for name in each if name not in TRAITS)]
     for name in dict.fromkeys(named):
-        values = list(dict.fromkeys(each[name] for each in known if name in each))
+        values = sorted({each[name] for each in known if name in each}, key=_in_order)
         if 1 < len(values) <= len(slices) // 2 or (len(values) > 1 and name in ("AcquisitionTime", "ContentTime")):
             if name in ("AcquisitionTime", "ContentTime"):
                 return name
             return f"{name} ({', '.join(values[:_SHOWN])}{' ...' if len(values) > _SHOWN else ''})"
     return ""
+
+
+def _in_order(value: str) -> tuple[float, str]:
+    """Numbers by their size, before all else."""
+    return (float(value), "") if re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value) else (math.inf, value)
 
 
 def _require_straight(path: Path, places: np.ndarray, normal: np.ndarray, steps: np.ndarray) -> None:
