@@ -17,7 +17,7 @@ from wardround.engine.imaging.formats import Format, format_of, is_dicom
 from wardround.engine.imaging.header import Header
 from wardround.engine.imaging.image import Geometry, Image, Remark, Role
 from wardround.engine.imaging.readable import ArrayReadable, Readable
-from wardround.engine.imaging.sources import Source
+from wardround.engine.imaging.sources import HeldFolder, Source
 
 
 def read_header(path: Path) -> Header:
@@ -265,7 +265,7 @@ def _voxels(source: Source, convert: Callable[[np.ndarray], np.ndarray], role: R
 
 def _existing(source: Source) -> Format:
     """The file's format. Raises `InputError` where there is no such file, or no such format."""
-    if folder_place(source.path) is not None:
+    if isinstance(source, HeldFolder) or folder_place(source.path) is not None:
         return Format.DICOM
     if not source.place.is_file():
         format_of(source.path)

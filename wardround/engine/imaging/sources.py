@@ -123,6 +123,7 @@ class _Span(io.RawIOBase):
 
     def __init__(self, descriptor: int, start: int, stop: int) -> None:
         self._descriptor, self._start, self._length, self._at = descriptor, start, stop - start, 0
+        self.name = "a copy in memory"
 
     def readable(self) -> bool:
         return True

@@ -147,7 +147,7 @@ def test_padding_burned_in_text_and_loss_are_told(tmp_path: Path) -> None:
         ({}, "1.2.840.10008.1.2.4.102", "packed as MPEG-4"),
         ({"PhotometricInterpretation": "HSV"}, "", "HSV colours"),
         ({"SamplesPerPixel": 3, "Rows": 8}, "", "3 values per pixel, of MONOCHROME2"),
-        ({"BitsAllocated": 12}, "", "pixels of 12 bits"),
+        ({"BitsAllocated": 12}, "", "pixels of 16 bits in 12"),
         ({"RescaleSlope": "nan"}, "", "scaled by what is no number"),
     ],
 )

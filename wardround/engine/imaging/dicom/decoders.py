@@ -60,7 +60,7 @@ def can_decode(syntax: str) -> bool:
     register()
     try:
         return bool(get_decoder(UID(syntax)).is_available)
-    except NotImplementedError:
+    except RuntimeError:  # no such transfer syntax
         return False
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+TIMES = ("AcquisitionTime", "ContentTime")
 TRAITS = (
     *("TemporalPositionIdentifier", "EchoTime", "EchoNumbers", "DiffusionBValue", "TriggerTime", "InversionTime"),
-    *("AcquisitionNumber", "ImageType", "AcquisitionTime", "ContentTime"),
+    *("AcquisitionNumber", "ImageType", *TIMES),
 )
 """By what images of one place differ, the most telling first."""
 _IN_GROUPS = (

@@ -18,6 +18,8 @@ import pydicom
 from pydicom.filereader import read_partial
 
 from wardround.engine.imaging.dicom.classes import Content, Kind, kind_of
+from wardround.engine.imaging.dicom.elements import items, text, whole, words
+from wardround.engine.imaging.dicom.encoding import NATIVE, Encoding, encoding_of
 from wardround.engine.imaging.dicom.frames import TRAITS, Frame, frames_of
 from wardround.engine.imaging.formats import unreadable
 from wardround.engine.imaging.sources import Source
@@ -45,60 +47,6 @@ _PLACE = (
     *("SegmentSequence", "SegmentationType", "MaximumFractionalValue", "TotalPixelMatrixRows"),
 )
 _NAMES = tuple(dict.fromkeys((*_ENCODING, *_SERIES, *_PLACE, *TRAITS)))
-_NATIVE = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"})
-_LOSSY = frozenset(
-    f"1.2.840.10008.1.2.4.{number}" for number in ("50", "51", "81", "91", "93", "203", "110", "111", "112")
-)
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """How the pixels of an object are stored.
-
-    Attributes:
-        rows: of a frame.
-        columns: of a frame.
-        samples: values per pixel.
-        photometric: what they mean, such as MONOCHROME2 or RGB.
-        allocated: bits that a value takes.
-        stored: bits of them that count.
-        signed: whether values may be below 0.
-        syntax: the UID of the transfer syntax.
-        padding: the stored value outside of the scanner's field; None where there is none.
-        is_bare: whether the file does not tell the transfer syntax, as old ones without a preamble.
-    """
-
-    rows: int
-    columns: int
-    samples: int
-    photometric: str
-    allocated: int
-    stored: int
-    signed: bool
-    syntax: str
-    padding: int | None
-    is_bare: bool = False
-
-    @property
-    def frame_bits(self) -> int:
-        """Bits of a frame that is not packed."""
-        halved = self.photometric == "YBR_FULL_422"  # colours are stored for every other pixel alone
-        return self.rows * self.columns * (2 if halved else self.samples) * self.allocated
-
-    @property
-    def is_grey(self) -> bool:
-        """Whether a pixel is one number that stands for itself."""
-        return self.photometric in ("MONOCHROME1", "MONOCHROME2")
-
-    @property
-    def is_lossy(self) -> bool:
-        """Whether pixels are kept only roughly."""
-        return self.syntax in _LOSSY
-
-    @property
-    def stored_type(self) -> str:
-        """numpy's name of the type of a stored value."""
-        return f"{'' if self.signed else 'u'}int{max(8, self.allocated)}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,6 +152,8 @@ def read_instance(source: Source, file: Path) -> Instance:
         found = _instance(file, dataset)
         if found.encoding is not None and not pixels.kind and found.kind.content is not Content.OTHER:
             raise unreadable(file, "an object without pixels", "Export it again with its images")
+        if pixels.kind == "floating":
+            raise unreadable(file, "pixels that are real numbers", "Save it as .nii.gz first")
         _require_length(found, pixels, length)
         return found
 
@@ -237,43 +187,41 @@ def _parsed(file: Path, stream: BinaryIO, pixels: _Pixels) -> Any:
 def _instance(file: Path, dataset: Any) -> Instance:
     try:
         return _read(file, dataset)
-    except (AttributeError, KeyError, TypeError, ValueError, IndexError, NotImplementedError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
         raise unreadable(file, f"a DICOM header that is damaged ({type(error).__name__})", _AGAIN) from None
 
 
 def _read(file: Path, dataset: Any) -> Instance:
-    meta = getattr(dataset, "file_meta", None)
-    uid = str(dataset.get("SOPClassUID") or (meta is not None and meta.get("MediaStorageSOPClassUID")) or "")
-    modality = str(dataset.get("Modality") or "")
+    meta = getattr(dataset, "file_meta", None) or pydicom.Dataset()
+    uid = text(dataset, "SOPClassUID") or text(meta, "MediaStorageSOPClassUID")
     if not uid:
         raise unreadable(file, "a DICOM file that does not say what it holds", _AGAIN)
-    kind = kind_of(uid, modality)
-    encoding = _encoding(file, dataset, str(meta.get("TransferSyntaxUID") or "") if meta is not None else "")
+    kind = kind_of(uid, text(dataset, "Modality"))
+    encoding = encoding_of(file, dataset, text(meta, "TransferSyntaxUID"))
     return Instance(
         file=file,
         kind=kind,
-        uid=str(dataset.get("SOPInstanceUID") or ""),
-        series=str(dataset.get("SeriesInstanceUID") or ""),
-        number=str(dataset.get("SeriesNumber") if dataset.get("SeriesNumber") is not None else ""),
-        modality=modality,
-        frame_of_reference=str(dataset.get("FrameOfReferenceUID") or ""),
-        image_type=_words(dataset.get("ImageType")),
+        uid=text(dataset, "SOPInstanceUID"),
+        series=text(dataset, "SeriesInstanceUID"),
+        number=text(dataset, "SeriesNumber"),
+        modality=text(dataset, "Modality"),
+        frame_of_reference=text(dataset, "FrameOfReferenceUID"),
+        image_type=words(dataset, "ImageType"),
         encoding=encoding,
         frames=() if encoding is None or kind.content is Content.OTHER else frames_of(dataset),
-        burned_in=str(dataset.get("BurnedInAnnotation") or "") == "YES",
-        was_lossy=str(dataset.get("LossyImageCompression") or "") == "01" or bool(encoding and encoding.is_lossy),
-        references=tuple(
-            str(item.get("SeriesInstanceUID") or "") for item in dataset.get("ReferencedSeriesSequence", ())
-        ),
-        segments=tuple(
-            Segment(int(item.SegmentNumber), str(item.get("SegmentLabel") or ""))
-            for item in dataset.get("SegmentSequence") or ()
-        ),
-        segmentation=str(dataset.get("SegmentationType") or ""),
-        most=int(dataset.get("MaximumFractionalValue") or 255),
+        burned_in=text(dataset, "BurnedInAnnotation") == "YES",
+        was_lossy=text(dataset, "LossyImageCompression") == "01" or (encoding is not None and encoding.is_lossy),
+        references=tuple(text(item, "SeriesInstanceUID") for item in items(dataset, "ReferencedSeriesSequence")),
+        segments=tuple(map(_segment, items(dataset, "SegmentSequence"))),
+        segmentation=text(dataset, "SegmentationType"),
+        most=whole(dataset, "MaximumFractionalValue", 255),
         is_tiled=dataset.get("TotalPixelMatrixRows") is not None,
-        table=_table(dataset.get("ModalityLUTSequence")),
+        table=_table(items(dataset, "ModalityLUTSequence")),
     )
+
+
+def _segment(item: Any) -> Segment:
+    return Segment(int(item.SegmentNumber), text(item, "SegmentLabel"))
 
 
 def _table(sequence: Any) -> Table | None:
@@ -288,54 +236,12 @@ def _table(sequence: Any) -> Table | None:
     return Table(first, values[: count or 1 << 16].astype(np.float64))
 
 
-def _words(value: Any) -> tuple[str, ...]:
-    if value is None or isinstance(value, str):
-        return () if not value else (str(value),)
-    return tuple(map(str, value))
-
-
-def _encoding(file: Path, dataset: Any, syntax: str) -> Encoding | None:
-    rows, columns = (int(dataset.get(name) or 0) for name in ("Rows", "Columns"))
-    if not (rows and columns):
-        return None
-    allocated = int(dataset.get("BitsAllocated") or 0)
-    if allocated not in (1, 8, 16, 32, 64):
-        raise unreadable(file, f"pixels of {allocated} bits", "Export it again with 8 or 16 bits")
-    signed = bool(dataset.get("PixelRepresentation") or 0)
-    padding = dataset.get("PixelPaddingValue")
-    return Encoding(
-        rows=rows,
-        columns=columns,
-        samples=int(dataset.get("SamplesPerPixel") or 1),
-        photometric=str(dataset.get("PhotometricInterpretation") or "MONOCHROME2"),
-        allocated=allocated,
-        stored=int(dataset.get("BitsStored") or allocated),
-        signed=signed,
-        syntax=syntax or _guessed(dataset),
-        padding=None if padding is None or isinstance(padding, bytes) else _as_stored(int(padding), allocated, signed),
-        is_bare=not syntax,
-    )
-
-
-def _guessed(dataset: Any) -> str:
-    """The transfer syntax that pydicom has read a file by that does not tell it."""
-    is_implicit, _ = dataset.original_encoding
-    return "1.2.840.10008.1.2" if is_implicit else "1.2.840.10008.1.2.1"
-
-
-def _as_stored(value: int, allocated: int, signed: bool) -> int:
-    """A padding value with the sign that pixels have: some headers tell it without."""
-    if signed and value >= 1 << (allocated - 1):
-        return value - (1 << allocated)
-    return value + (1 << allocated) if not signed and value < 0 else value
-
-
 def _require_length(found: Instance, pixels: _Pixels, length: int) -> None:
     """Raise `InputError` for a file that ends before its pixels do; of packed ones only their decoder can tell."""
     encoding = found.encoding
     if encoding is None or found.kind.content is Content.OTHER or pixels.kind != "whole":
         return
-    if encoding.syntax not in _NATIVE:
+    if encoding.syntax not in NATIVE:
         return
     wanted = (encoding.frame_bits * len(found.frames) + 7) // 8
     present = max(0, min(pixels.length, length - pixels.start))

@@ -17,7 +17,8 @@ from pydicom.pixels.utils import iter_pixels
 from wardround.engine.basics.problems import InputError
 from wardround.engine.imaging import colours
 from wardround.engine.imaging.dicom.decoders import can_decode, syntax_name
-from wardround.engine.imaging.dicom.objects import Encoding, Instance
+from wardround.engine.imaging.dicom.encoding import Encoding
+from wardround.engine.imaging.dicom.objects import Instance
 from wardround.engine.imaging.dicom.stacking import Slice
 from wardround.engine.imaging.formats import unreadable
 from wardround.engine.imaging.image import Role
@@ -121,7 +122,7 @@ def _next(instance: Instance, frames: Iterator[np.ndarray]) -> np.ndarray:
         return np.asarray(next(frames))
     except (StopIteration, ValueError, AttributeError, KeyError, IndexError, TypeError, EOFError) as error:
         raise _damaged(instance, error) from None
-    except (RuntimeError, NotImplementedError, struct.error) as error:
+    except (RuntimeError, struct.error) as error:
         raise _damaged(instance, error) from None
 
 

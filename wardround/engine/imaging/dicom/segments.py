@@ -15,8 +15,9 @@ import numpy as np
 
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.imaging.dicom.classes import Content
+from wardround.engine.imaging.dicom.encoding import Encoding
 from wardround.engine.imaging.dicom.frames import Frame
-from wardround.engine.imaging.dicom.objects import Encoding, Instance
+from wardround.engine.imaging.dicom.objects import Instance
 from wardround.engine.imaging.dicom.pixels import require_readable, stored_frames
 from wardround.engine.imaging.dicom.series import found_at, series_of
 from wardround.engine.imaging.formats import unreadable

@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from wardround.engine.basics.problems import InputError
-from wardround.engine.imaging.dicom.frames import TRAITS, Frame
-from wardround.engine.imaging.dicom.objects import Encoding, Instance
+from wardround.engine.imaging.dicom.encoding import Encoding
+from wardround.engine.imaging.dicom.frames import TIMES, TRAITS, Frame
+from wardround.engine.imaging.dicom.objects import Instance
 from wardround.engine.imaging.dicom.series import Series, names
 from wardround.engine.imaging.geometry import TOLERANCE, flat, plain_geometry, rectangular, spacing_words, with_third
 from wardround.engine.imaging.image import Geometry, Remark, Space
@@ -202,9 +203,9 @@ def _telling(slices: Sequence[Slice]) -> str:
     named = [*TRAITS, *(name for each in known for name in each if name not in TRAITS)]
     for name in dict.fromkeys(named):
         values = sorted({each[name] for each in known if name in each}, key=_in_order)
-        if 1 < len(values) <= len(slices) // 2 or (len(values) > 1 and name in ("AcquisitionTime", "ContentTime")):
-            if name in ("AcquisitionTime", "ContentTime"):
-                return name
+        if name in TIMES and len(values) > 1:
+            return name
+        if 1 < len(values) <= len(slices) // 2:
             return f"{name} ({', '.join(values[:_SHOWN])}{' ...' if len(values) > _SHOWN else ''})"
     return ""
 
