@@ -45,11 +45,11 @@ class MaskResults:
 
     def nameless(self, cohort: Cohort) -> Mapping[str, Problem]:
         """Subjects that cannot name the file of their mask."""
-        return unnameable(cohort)
+        return unnameable(cohort, self._format)
 
     def names(self, cohort: Cohort) -> list[str]:
         """A file for each case."""
-        nameless = unnameable(cohort)
+        nameless = unnameable(cohort, self._format)
         return [mask_name(case, self._format) for case in cohort.cases if case.subject not in nameless]
 
     def of_model(self, model: TrainedModel, case: Case, stored: StoredCase, sample: Sample) -> CasePrediction:
@@ -129,7 +129,7 @@ def native_labels(probabilities: ClassVolumes, stored: Geometry, native: Geometr
     return labels
 
 
-def unnameable(cohort: Cohort) -> dict[str, Problem]:
+def unnameable(cohort: Cohort, format_: MaskFormat = MaskFormat.LIKE_IMAGE) -> dict[str, Problem]:
     """What is wrong with each subject that cannot name the file of its mask, or whose file another one has (case
     ignored)."""
     found: dict[str, Problem] = {}
@@ -139,7 +139,7 @@ def unnameable(cohort: Cohort) -> dict[str, Problem]:
         if not names_a_file(case.subject):
             found[case.subject] = no_name_of_a_file(case.subject, where)
             continue
-        other = taken.setdefault(mask_name(case).lower(), case.subject)
+        other = taken.setdefault(mask_name(case, format_).lower(), case.subject)
         if other != case.subject:
             found[case.subject] = Problem(
                 "two subjects would share a file",

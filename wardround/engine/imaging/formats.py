@@ -68,7 +68,9 @@ def format_of(path: Path) -> Format:
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a path leads to a folder, one of its series, or a file that is DICOM by its first bytes."""
+    """Whether a path leads to a folder, one of its series, or a file that is DICOM by its name or its first bytes."""
+    if suffix_of(path) in Format.DICOM.value:
+        return True
     try:
         if folder_place(path) is not None:
             return True

@@ -15,7 +15,7 @@ from pydicom.uid import generate_uid
 from tests.support import dicoms
 from tests.support.dicoms import AXIAL, OBLIQUE, SECRET, save, voxels, write_series
 from wardround.engine.basics.problems import InputError
-from wardround.engine.imaging import Geometry, open_image, read_header, read_image, read_label
+from wardround.engine.imaging import Geometry, open_image, read_header, read_image, read_label, write_image
 from wardround.engine.imaging.geometry import geometry_differences
 from wardround.engine.imaging.image import Space
 from wardround.engine.imaging.itk import from_itk, sitk
@@ -299,3 +299,12 @@ def test_a_series_of_one_patient_is_not_mixed_with_its_uid_of_another_export(tmp
     write_series(tmp_path / "two", series=uid)
     with pytest.raises(InputError, match="several images lie at one place"):
         read_header(tmp_path)
+
+
+def test_images_are_not_written_as_dicom(tmp_path: Path) -> None:
+    write_series(tmp_path / "scan")
+    image = read_image(tmp_path / "scan")
+    with pytest.raises(InputError, match="images are not written as DICOM"):
+        write_image(tmp_path / "out.dcm", image)
+    write_image(tmp_path / "out.nii.gz", image, like=tmp_path / "scan")
+    assert geometry_differences(read_header(tmp_path / "out.nii.gz").geometry, image.geometry) == ()

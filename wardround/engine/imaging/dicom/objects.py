@@ -41,9 +41,9 @@ _SERIES = (
     *("ImageType", "ReferencedSeriesSequence"),
 )
 _PLACE = (
-    *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio"),
-    *("NominalScannedPixelSpacing", "RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence"),
-    *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "GridFrameOffsetVector"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "ImagerPixelSpacing"),
+    *("NominalScannedPixelSpacing", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
+    *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
     *("SegmentSequence", "SegmentationType", "MaximumFractionalValue", "TotalPixelMatrixRows"),
 )
 _NAMES = tuple(dict.fromkeys((*_ENCODING, *_SERIES, *_PLACE, *TRAITS)))

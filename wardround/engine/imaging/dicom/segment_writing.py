@@ -45,8 +45,8 @@ def write(target: Path, mask: np.ndarray, segments: Sequence[str], image: Path) 
     stack = stack_of(series_of(Source(image)))
     if mask.shape != stack.geometry.shape:
         raise ValueError(f"a mask of shape {mask.shape} on a grid of shape {stack.geometry.shape}")
-    sources, frames = _sources(stack), _frames(stack, mask)
     try:
+        sources, frames = _sources(stack), _frames(stack, mask)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of an empty mask, and of names in the images that break a rule
             _made(sources, frames, segments).save_as(target)

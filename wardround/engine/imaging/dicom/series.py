@@ -12,7 +12,6 @@ from wardround.engine.basics.filemarks import FileState, state_of
 from wardround.engine.basics.places import MARK, folder_place
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.progress import SILENT, Progress
-from wardround.engine.imaging.dicom.classes import Content
 from wardround.engine.imaging.dicom.objects import Instance, looks_like_dicom, read_instance
 from wardround.engine.imaging.formats import unreadable
 from wardround.engine.imaging.image import Remark
@@ -203,8 +202,7 @@ def _beside(path: Path, others: Sequence[Instance], strangers: Sequence[Path], i
     """What lies in the folder of a series and is not read. In a whole export, of which one is chosen, that is usual."""
     if is_chosen:
         return
-    files = [each.file for each in others if each.kind.content is not Content.OTHER]
-    listed = [*files, *strangers]
+    listed = [*(each.file for each in others), *strangers]
     if listed:
         yield Remark(
             "files in the folder of a series are no images of it, and are passed over",
