@@ -15,6 +15,7 @@ from wardround.engine.basics.reading import require_folder
 from wardround.engine.cohort import Case, Cohort
 from wardround.engine.cohort.filenames import names_a_file, no_name_of_a_file
 from wardround.engine.cohort.zeros import AS_TEXT, TAKEN, with_zeros
+from wardround.engine.experiments.mask_files import MaskFormat, mask_name, possible_names, write_mask
 from wardround.engine.experiments.models import TrainedModel
 from wardround.engine.experiments.results import (
     PREDICTION,
@@ -25,8 +26,6 @@ from wardround.engine.experiments.results import (
     require_one,
     truth_of,
 )
-from wardround.engine.imaging import write_label
-from wardround.engine.imaging.formats import suffix_of
 from wardround.engine.imaging.image import Geometry
 from wardround.engine.inference import ClassVolumes, Painter
 from wardround.engine.metrics import CaseScores, Summary, build_metrics, mask_scores, summarise
@@ -37,24 +36,22 @@ from wardround.engine.study.regions import Regions
 from wardround.engine.tasks import SegmentationTask
 
 _SHOWN_NAMES = 3
-# JPEG would change a mask's values.
-_MASK_SUFFIX = {".jpg": ".png", ".jpeg": ".png"}
 
 
 class MaskResults:
     """Masks of a study's classes."""
 
-    def __init__(self, study: Study) -> None:
-        self._study = study
+    def __init__(self, study: Study, format_: MaskFormat = MaskFormat.LIKE_IMAGE) -> None:
+        self._study, self._format = study, format_
 
     def nameless(self, cohort: Cohort) -> Mapping[str, Problem]:
         """Subjects that cannot name the file of their mask."""
-        return unnameable(cohort)
+        return unnameable(cohort, self._format)
 
     def names(self, cohort: Cohort) -> list[str]:
         """A file for each case."""
-        nameless = unnameable(cohort)
-        return [mask_name(case) for case in cohort.cases if case.subject not in nameless]
+        nameless = unnameable(cohort, self._format)
+        return [mask_name(case, self._format) for case in cohort.cases if case.subject not in nameless]
 
     def of_model(self, model: TrainedModel, case: Case, stored: StoredCase, sample: Sample) -> CasePrediction:
         """The most probable class of each native voxel."""
@@ -62,7 +59,7 @@ class MaskResults:
 
     def writer(self, made: Made) -> MaskWriter:
         """Writes each mask at once."""
-        return MaskWriter(self._study, made)
+        return MaskWriter(self._study, made, self._format)
 
     def reader(self, cohort: Cohort, folder: Path) -> Predictor:
         """Masks of the names that `mask_name` gives."""
@@ -76,13 +73,15 @@ class MaskResults:
 class MaskWriter:
     """Writes masks with the values that the study gives its classes."""
 
-    def __init__(self, study: Study, made: Made) -> None:
-        self._study, self._made = study, made
+    def __init__(self, study: Study, made: Made, format_: MaskFormat) -> None:
+        self._study, self._made, self._format = study, made, format_
         self._files: list[Path] = []
 
     def add(self, prediction: CasePrediction) -> None:
         """Write a mask."""
-        self._files.append(_write_mask(self._study, prediction, self._made))
+        assert prediction.labels is not None
+        grid = prediction.sample.image.geometry
+        self._files.append(write_mask(self._study, prediction.case, prediction.labels, grid, self._made, self._format))
 
     def finish(self) -> tuple[Path, ...]:
         """Nothing is left."""
@@ -141,13 +140,7 @@ def native_labels(probabilities: ClassVolumes, stored: Geometry, native: Geometr
     return labels
 
 
-def mask_name(case: Case) -> str:
-    """The name of a case's predicted mask: its subject, and the ending of its first channel (PNG for JPEG)."""
-    suffix = suffix_of(case.channels[0])
-    return case.subject + _MASK_SUFFIX.get(suffix, suffix)
-
-
-def unnameable(cohort: Cohort) -> dict[str, Problem]:
+def unnameable(cohort: Cohort, format_: MaskFormat = MaskFormat.LIKE_IMAGE) -> dict[str, Problem]:
     """What is wrong with each subject that cannot name the file of its mask, or whose file another one has (case
     ignored)."""
     found: dict[str, Problem] = {}
@@ -157,7 +150,7 @@ def unnameable(cohort: Cohort) -> dict[str, Problem]:
         if not names_a_file(case.subject):
             found[case.subject] = no_name_of_a_file(case.subject, where)
             continue
-        other = taken.setdefault(mask_name(case).lower(), case.subject)
+        other = taken.setdefault(mask_name(case, format_).lower(), case.subject)
         if other != case.subject:
             found[case.subject] = Problem(
                 "two subjects would share a file",
@@ -167,16 +160,6 @@ def unnameable(cohort: Cohort) -> dict[str, Problem]:
                 "Give one of them another SubjectID",
             )
     return found
-
-
-def _write_mask(study: Study, prediction: CasePrediction, made: Made) -> Path:
-    assert prediction.labels is not None
-    name = mask_name(prediction.case)
-    values = np.asarray(study.class_values, dtype=np.uint16)
-    geometry, image = prediction.sample.image.geometry, prediction.case.channels[0]
-    with made.writing(name) as path:
-        write_label(path, values[prediction.labels], geometry, like=image)
-    return made.folder / name
 
 
 def _mask_predictor(study: Study, cohort: Cohort, folder: Path) -> Predictor:
@@ -229,9 +212,10 @@ def _shown_names(folder: Path) -> str:
 
 
 def _predicted_mask(case: Case, folder: Path) -> Path:
+    found = next((folder / each for each in possible_names(case) if (folder / each).is_file()), None)
+    if found is not None:
+        return found
     name = mask_name(case)
-    if (folder / name).is_file():
-        return folder / name
     others = sorted(path.name for path in folder.glob(f"{escape(case.subject)}.*"))
     numbered = with_zeros(name, (path.name for path in sorted(folder.glob(f"0*{escape(name)}"))))
     remedy = f"Save {others[0]} as {name}" if others else "Predict it, or leave the case out of the table"

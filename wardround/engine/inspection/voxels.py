@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.cohort.twins import Content, voxels_digest
 from wardround.engine.imaging.image import Geometry, Image
-from wardround.engine.imaging.reading import read_image, read_label
+from wardround.engine.imaging.reading import label_grid, read_image, read_label
 from wardround.engine.imaging.sources import Source
 from wardround.engine.inspection.headers import attempt, inspect_headers
 from wardround.engine.inspection.notices import CaseFacts
@@ -134,7 +135,7 @@ def _label(
 ) -> _Mask | None:
     """Check one mask; None where it cannot be read, or stands in the place of an image."""
     where, own = cohort.place(case, "Label"), Findings()
-    read = attempt(_read_mask, where, path, own)
+    read = attempt(partial(_read_mask, case.channels[0]), where, path, own)
     found = {} if read is None else value_counts(read[0])
     ignored = sum(found.get(value, 0) for value in study.ignored_values)
     mask = None if read is None else _Mask(read[0], frozenset(found), ignored)
@@ -154,6 +155,6 @@ def _mixed_up(study: Study, case: Case, path: Path, images: Sequence[Image], mas
     return (exchanged if is_like_an_image else copied)(case, channels, mask.voxels)
 
 
-def _read_mask(path: Path) -> tuple[np.ndarray, Geometry]:
+def _read_mask(image: Path, path: Path) -> tuple[np.ndarray, Geometry]:
     with called("mask"):
-        return read_label(path)
+        return read_label(path, label_grid(path, image))
