@@ -11,7 +11,7 @@ import math
 import numpy as np
 from pydantic import ValidationError
 
-from wardround.engine.preprocessing.fitted import ChannelState, FittedState, Scale, Window, fitted_places
+from wardround.engine.preprocessing.fitted import ChannelState, FittedState, Scale, Window, channels_of, fitted_places
 from wardround.engine.preprocessing.requests import CohortSummary, PartSummary, Request
 from wardround.engine.study import Study
 from wardround.engine.summaries import Histogram, Moments, Octaves
@@ -31,7 +31,9 @@ def check_state(study: Study, state: FittedState) -> None:
     """Raise `UndeclaredError` unless a state is one of this study: of just the steps that it fits, for each channel."""
     if tuple(step.place for step in state.steps) != fitted_places(study):
         raise UndeclaredError("a fitted state that is not of this study's steps")
-    if any(len(step.channels) != len(study.inputs) for step in state.steps):
+    if any(
+        len(step.channels) != len(channels_of(study.preprocessing[step.place], study.inputs)) for step in state.steps
+    ):
         raise UndeclaredError("a fitted state that is not of this study's channels")
     if len(state.truth) != target_of(study).numbers_to_scale(study):
         raise UndeclaredError("a fitted state that is not of this study's numbers")
@@ -108,7 +110,8 @@ def _check_moments(request: Request, part: PartSummary, index: int) -> None:
     if place is None and moments.count != part.cases:
         raise UndeclaredError(f"{moments.count} numbers of {part.cases} cases")
     limits = request.state.of(place - 1) if place else None
-    window = limits.channels[index] if limits is not None else None
+    channel = request.channels[index] if request.channels else index
+    window = None if limits is None else limits.of_channel(channel)
     if isinstance(window, Window):
         # Voxels are float32; and steps within nonzero ones leave the others at zero, which need not lie in the window.
         low, high = (float(np.float32(end)) for end in (window.low, window.high))

@@ -12,7 +12,7 @@ from wardround.engine.parts.registry import Registry
 
 ENTRY_POINT_GROUP = "wardround.parts"
 FAMILIES = (
-    *(preprocessing.geometry, preprocessing.intensity, preprocessing.fitted),
+    *preprocessing.FAMILIES,
     *(augmentation.spatial, augmentation.intensity),
     *(networks.unet, networks.resnet),
     *(losses.classic, losses.numbers),

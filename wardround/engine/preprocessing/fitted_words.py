@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wardround.engine.preprocessing.fitted import ChannelState, FittedState, Window
+from wardround.engine.preprocessing.fitted import ChannelState, FittedState, StepState, Window, channels_of
 from wardround.engine.study import Study
 
 Row = tuple[str, str, str]
@@ -15,7 +15,7 @@ def fitted_rows(study: Study, state: FittedState) -> list[Row]:
     of_steps = [
         (study.preprocessing[step.place].name, name, _learned(channel))
         for step in state.steps
-        for name, channel in zip(study.inputs, step.channels, strict=True)
+        for name, channel in zip(_names(study, step), step.channels, strict=True)
     ]
     pairs = zip(study.outputs, state.truth, strict=False)
     return [*of_steps, *(("scale of the numbers", name, _learned(scale)) for name, scale in pairs)]
@@ -26,6 +26,11 @@ def fitted_sentence(study: Study, state: FittedState) -> str:
     learned = "; ".join(f"{step} of {channel}: {values}" for step, channel, values in fitted_rows(study, state))
     cases = "1 training case" if state.cases == 1 else f"{state.cases:,} training cases"
     return f"fitted to {cases}: {learned}"
+
+
+def _names(study: Study, step: StepState) -> list[str]:
+    """Of the channels that a step has learned of."""
+    return [study.inputs[channel] for channel in channels_of(study.preprocessing[step.place], study.inputs)]
 
 
 def _learned(state: ChannelState) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field, FiniteFloat, model_validator
 
 from wardround.engine.basics.canonical import digest_of
-from wardround.engine.basics.closed import Closed
+from wardround.engine.basics.closed import Added, Closed
 from wardround.engine.parts.preprocessing.fitted import Within
 from wardround.engine.preprocessing.fitted import EMPTY, FittedState
 from wardround.engine.summaries import Histogram, Moments, Octaves, Summary
@@ -150,6 +150,7 @@ class Request(Closed):
         place: the fitted step that it is for, from 0; None where it is about the numbers to predict.
         within: which voxels count.
         parts: how many channels, or numbers to predict, there are.
+        channels: the places of the channels that it is about, where it is about some of them alone.
         ask: what is asked of each.
         state: of the fitted steps before; the question is about what all steps before this one make of a case.
     """
@@ -157,6 +158,7 @@ class Request(Closed):
     place: Annotated[int, Field(ge=0)] | None
     within: Within = "all"
     parts: Annotated[int, Field(ge=1)]
+    channels: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Added("0.4.0")] = ()
     ask: Ask
     state: FittedState = EMPTY
 
@@ -164,6 +166,8 @@ class Request(Closed):
     def _is_of_its_parts(self) -> Self:
         if isinstance(self.ask, AskHistogram) and len(self.ask.ranges) != self.parts:
             raise ValueError("each channel has a range of its own")
+        if self.channels and len(self.channels) != self.parts:
+            raise ValueError("each channel that it is about is one of its parts")
         return self
 
     @property

@@ -17,6 +17,9 @@ import numpy as np
 from wardround.engine.imaging.geometry import centre, direction_matrix
 from wardround.engine.imaging.image import Geometry
 
+_COARSE = 3.0
+"""A side so many times as long as the shortest one is coarse, as nnU-Net has it."""
+
 
 def grid_of(geometry: Geometry, shape: tuple[int, ...], spacing: tuple[float, ...]) -> Geometry:
     """A grid of another shape and spacing with the same axes and the same centre."""
@@ -45,6 +48,31 @@ def resample_held(held: list[np.ndarray], source: Geometry, target: Geometry) ->
     single = [np.asarray(channels[0], dtype=np.float32)]
     del channels
     return _linear(single, source, target)[None]
+
+
+def resample_between_slices(held: list[np.ndarray], source: Geometry, target: Geometry) -> np.ndarray:
+    """`resample_held`, on a grid of `grid_of`, but for the coarsest axis, where it is coarse: along that each new plane
+    is the nearest old one."""
+    axis = _coarse_axis(source.spacing, target.spacing)
+    if axis is None or (source.shape[axis], source.spacing[axis]) == (target.shape[axis], target.spacing[axis]):
+        return resample_held(held, source, target)
+    shape = _with(target.shape, axis, source.shape[axis])
+    within = grid_of(source, shape, _with(target.spacing, axis, source.spacing[axis]))
+    planes = resample_held(held, source, within) if within != source else held.pop()
+    sides = source.shape[axis], source.spacing[axis], target.shape[axis], target.spacing[axis]
+    return np.take(planes, _nearest_indices(*sides), axis=axis + 1)
+
+
+def _coarse_axis(*spacings: tuple[float, ...]) -> int | None:
+    """The longest side of the first spacing whose sides differ so much; None where none do."""
+    for spacing in spacings:
+        if max(spacing) > _COARSE * min(spacing):
+            return spacing.index(max(spacing))
+    return None
+
+
+def _with(values: tuple[Any, ...], place: int, value: Any) -> tuple[Any, ...]:
+    return (*values[:place], value, *values[place + 1 :])
 
 
 def low_pass_deviations(source: Geometry, target: Geometry) -> tuple[float, ...]:
