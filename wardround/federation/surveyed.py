@@ -11,10 +11,18 @@ import math
 import numpy as np
 from pydantic import ValidationError
 
-from wardround.engine.preprocessing.fitted import ChannelState, FittedState, Scale, Window, channels_of, fitted_places
+from wardround.engine.preprocessing.fitted import (
+    ChannelState,
+    FittedState,
+    Scale,
+    Standard,
+    Window,
+    channels_of,
+    fitted_places,
+)
 from wardround.engine.preprocessing.requests import CohortSummary, PartSummary, Request
 from wardround.engine.study import Study
-from wardround.engine.summaries import Histogram, Moments, Octaves
+from wardround.engine.summaries import Histogram, Landmarks, Moments, Octaves
 from wardround.engine.targets import target_of
 from wardround.engine.targets.numbers import LEAST_SPREAD
 from wardround.federation.declared import UndeclaredError
@@ -52,11 +60,15 @@ def _check_values(study: Study, state: FittedState) -> None:
 
 
 def _check_learned(one: ChannelState) -> None:
-    numbers = (one.low, one.high) if isinstance(one, Window) else (one.mean, one.deviation)
+    numbers = one.landmarks if isinstance(one, Standard) else _ends(one)
     if any(abs(number) > _LARGEST for number in numbers):
         raise UndeclaredError(f"a fitted state with values beyond {_LARGEST:g}")
     if isinstance(one, Scale) and one.deviation < LEAST_SPREAD:
         raise UndeclaredError(f"a fitted state with a deviation below {LEAST_SPREAD:g}")
+
+
+def _ends(one: Window | Scale) -> tuple[float, float]:
+    return (one.low, one.high) if isinstance(one, Window) else (one.mean, one.deviation)
 
 
 def request_from_bytes(content: bytes) -> Request:
@@ -96,7 +108,7 @@ def check_summary(request: Request, summary: CohortSummary, train_cases: int) ->
 
 def _check_part(part: PartSummary) -> None:
     summary = part.summary
-    if isinstance(summary, Histogram | Moments | Octaves) and summary.count > part.cases * _MOST_VALUES:
+    if isinstance(summary, Histogram | Moments | Octaves | Landmarks) and summary.count > part.cases * _MOST_VALUES:
         raise UndeclaredError("statistics of more values than so many cases have")
     if not all(abs(value) <= _LARGEST for value in _magnitudes(summary)):
         raise UndeclaredError(f"statistics of values beyond {_LARGEST:g}")

@@ -16,6 +16,7 @@ from wardround.engine.preprocessing.sample import Sample
 
 Chosen = Literal["all", "nonzero", "positive", "mean", "otsu"]
 """Which voxels of a channel are looked at."""
+Change = Callable[[np.ndarray, np.ndarray], None]
 Chooser = Callable[[np.ndarray], np.ndarray]
 """Tells of values of a channel which of them are looked at."""
 _NONE: Mapping[Chosen, str] = {
@@ -34,14 +35,19 @@ def with_data(sample: Sample, data: np.ndarray) -> Sample:
     return replace(sample, image=Image(data, sample.image.geometry))
 
 
-def per_channel(sample: Sample, change: Callable[[np.ndarray, np.ndarray], None]) -> Sample:
+def per_channel(sample: Sample, change: Change) -> Sample:
     """The sample with each channel as `change` writes it into its second argument, from the first, which it leaves.
 
     Both are in C order. An `InputError` is told with the number of the channel.
     """
+    return each_channel(sample, [change] * len(sample.image.data))
+
+
+def each_channel(sample: Sample, changes: Sequence[Change]) -> Sample:
+    """`per_channel` with a change for each."""
     data = np.ascontiguousarray(sample.image.data)
     out = np.empty(data.shape, dtype=np.float32)
-    for index, (values, into) in enumerate(zip(data, out, strict=True), start=1):
+    for index, (change, values, into) in enumerate(zip(changes, data, out, strict=True), start=1):
         try:
             change(values, into)
         except InputError as error:
@@ -125,18 +131,3 @@ def moments_of(chosen: np.ndarray) -> tuple[float, float]:
         return np.multiply(offsets, offsets, out=offsets)
 
     return mean, math.sqrt(pairwise_sum(squares, 0, chosen.size) / chosen.size)
-
-
-def percentiles_of(values: np.ndarray, wanted: Sequence[float]) -> list[float]:
-    """numpy's percentiles of float32 values as it computes them in float64. Sorts `values`, in part."""
-    last = values.size - 1
-    ranks = [percent / 100 * last for percent in wanted]
-    places = sorted({min(math.floor(rank) + step, last) for rank in ranks for step in (0, 1)})
-    values.partition(places)
-    at = {place: float(values[place]) for place in places}
-    return [_between(at[math.floor(rank)], at[min(math.floor(rank) + 1, last)], rank % 1) for rank in ranks]
-
-
-def _between(low: float, high: float, share: float) -> float:
-    """Linear interpolation as numpy's percentile rounds it."""
-    return high - (high - low) * (1 - share) if share >= 0.5 else low + (high - low) * share

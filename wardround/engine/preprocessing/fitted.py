@@ -41,7 +41,20 @@ class Scale(Closed):
     deviation: Annotated[FiniteFloat, Field(gt=0)]
 
 
-ChannelState = Annotated[Window | Scale, Field(discriminator="kind")]
+class Standard(Closed):
+    """The landmarks that those of every image become, of one channel, from 0 to 100."""
+
+    kind: Literal["standard"] = "standard"
+    landmarks: tuple[Annotated[float, Field(ge=0, le=100)], ...] = Field(min_length=2, max_length=101)
+
+    @model_validator(mode="after")
+    def _from_end_to_end(self) -> Self:
+        if self.landmarks[0] != 0 or self.landmarks[-1] != 100 or any(a > b for a, b in pairwise(self.landmarks)):
+            raise ValueError("landmarks grow from 0 to 100")
+        return self
+
+
+ChannelState = Annotated[Window | Scale | Standard, Field(discriminator="kind")]
 """What a fitted step has learned of one channel."""
 
 

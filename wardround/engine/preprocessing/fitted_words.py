@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wardround.engine.preprocessing.fitted import ChannelState, FittedState, StepState, Window, channels_of
+from wardround.engine.preprocessing.fitted import ChannelState, FittedState, Standard, StepState, Window, channels_of
 from wardround.engine.study import Study
 
 Row = tuple[str, str, str]
@@ -36,4 +36,6 @@ def _names(study: Study, step: StepState) -> list[str]:
 def _learned(state: ChannelState) -> str:
     if isinstance(state, Window):
         return f"from {state.low:.6g} to {state.high:.6g}"
+    if isinstance(state, Standard):
+        return f"landmarks {', '.join(f'{value:.4g}' for value in state.landmarks)}"
     return f"mean {state.mean:.6g}, standard deviation {state.deviation:.6g}"

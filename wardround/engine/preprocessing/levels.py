@@ -10,10 +10,10 @@ from wardround.engine.preprocessing.channelwise import (
     chooser,
     gathered,
     per_channel,
-    percentiles_of,
     require_contrast,
     with_data,
 )
+from wardround.engine.preprocessing.percentiles import percentiles_of
 from wardround.engine.preprocessing.sample import Sample
 
 

@@ -25,10 +25,10 @@ from wardround.engine.preprocessing.channelwise import (
     gathered,
     moments_of,
     per_channel,
-    percentiles_of,
     require_contrast,
     with_data,
 )
+from wardround.engine.preprocessing.percentiles import percentiles_of
 from wardround.engine.preprocessing.resampling import grid_of, pick_nearest, resample_between_slices, resample_held
 from wardround.engine.preprocessing.sample import Sample
 

@@ -1,6 +1,6 @@
 """Parameters of the preprocessing steps, which run once per case, in the study's order."""
 
-from wardround.engine.parts.preprocessing import cropping, fitted, geometry, intensity
+from wardround.engine.parts.preprocessing import colour, cropping, fitted, geometry, histograms, intensity, smoothing
 from wardround.engine.parts.preprocessing.cropping import CenterCrop, Crop, CropForeground, Pad, PadToMultiple
 from wardround.engine.parts.preprocessing.fitted import CohortClip, CohortNormalize, FittedParameters
 from wardround.engine.parts.preprocessing.geometry import Orient, Resample, ResampleAxis, ResampleMin, Resize
@@ -16,7 +16,7 @@ from wardround.engine.parts.preprocessing.intensity import (
 )
 from wardround.engine.parts.preprocessing.step import StepParameters, step_of
 
-FAMILIES = (geometry, cropping, intensity, fitted)
+FAMILIES = (geometry, cropping, intensity, histograms, smoothing, colour, fitted)
 """The modules with the rows of these steps."""
 
 __all__ = [
