@@ -90,7 +90,7 @@ def range_of(values: np.ndarray) -> tuple[float, float]:
 
 
 def histogram_of(values: np.ndarray, low: float, high: float, bins: int) -> np.ndarray:
-    """How many values, none of them beyond the ends, lie in each of equal bins."""
+    """How many values, none of them below `low`, lie in each of equal bins; those above `high` count in the last."""
     counts = np.zeros(bins, dtype=np.int64)
     for part in blocks(np.ascontiguousarray(values)):
         counts += np.bincount(bin_of(part, low, high, bins), minlength=bins)

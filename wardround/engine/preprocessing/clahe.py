@@ -28,7 +28,7 @@ class AdaptiveHistogramEqualizationStep:
         require_contrast(high - low, values, values.size)
         tiles = tuple(min(self._tiles, side) for side in values.shape)
         edges = [_edges(side, count) for side, count in zip(values.shape, tiles, strict=True)]
-        maps = np.empty((*tiles, self._bins))
+        maps = np.empty((*tiles, self._bins), dtype=np.float32)
         for tile in np.ndindex(*tiles):
             box = tuple(slice(edge[place], edge[place + 1]) for edge, place in zip(edges, tile, strict=True))
             maps[tile] = self._shares(histogram_of(values[box], low, high, self._bins))

@@ -93,7 +93,7 @@ class WhiteStripeStep:
         share = float(np.count_nonzero(brain < peak)) / brain.size
         ends = 100 * max(share - self._width, 0.0), 100 * min(share + self._width, 1.0)
         start, end = percentiles_of(brain, ends)
-        mean, deviation = moments_of(brain[(brain >= start) & (brain <= end)])
+        mean, deviation = moments_of(np.concatenate([part[(part >= start) & (part <= end)] for part in blocks(brain)]))
         if end - start <= 0 or deviation <= 0:
             raise InputError.one(
                 "the voxels about the peak of white matter have no contrast",
@@ -107,7 +107,8 @@ class WhiteStripeStep:
         """Where white matter is: the last peak of the histogram, or the highest. Sorts `brain`, in part."""
         (tail,) = percentiles_of(brain, (_TAIL,))
         end = tail if self._last and tail > low else float(brain.max())
-        counts = histogram_of(brain[brain <= end], low, end, _STRIPE_BINS)
+        counts = histogram_of(brain, low, end, _STRIPE_BINS)
+        counts[-1] -= sum(np.count_nonzero(part > end) for part in blocks(brain))  # the last bin has them too
         smooth = _smoothed(counts, brain.size)
         peaks = [place for place in _maxima(smooth) if smooth[place] >= _LEAST_PEAK * smooth.max()]
         place = peaks[-1] if self._last and peaks else int(smooth.argmax())
