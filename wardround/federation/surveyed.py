@@ -121,14 +121,19 @@ def _check_moments(request: Request, part: PartSummary, index: int) -> None:
         return
     if place is None and moments.count != part.cases:
         raise UndeclaredError(f"{moments.count} numbers of {part.cases} cases")
-    limits = request.state.of(place - 1) if place else None
-    channel = request.channels[index] if request.channels else index
-    window = None if limits is None else limits.of_channel(channel)
+    window = _learned_before(request, place, index)
     if isinstance(window, Window):
         # Voxels are float32; and steps within nonzero ones leave the others at zero, which need not lie in the window.
         low, high = (float(np.float32(end)) for end in (window.low, window.high))
         if not min(low, 0) <= moments.mean <= max(high, 0):
             raise UndeclaredError("a mean of values that were limited to others")
+
+
+def _learned_before(request: Request, place: int | None, part: int) -> ChannelState | None:
+    """What the step before the one that is asked about has learned of the channel of a part."""
+    limits = request.state.of(place - 1) if place else None
+    channel = request.channels[part] if request.channels else part
+    return None if limits is None else limits.of_channel(channel)
 
 
 def _magnitudes(summary: object) -> tuple[float, ...]:

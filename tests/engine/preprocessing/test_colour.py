@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
+from tests.support.shared_data import shared_data
 from tests.support.studies import CLASSIFICATION, changed, study_of
 from wardround.engine.basics.problems import InputError
-from wardround.engine.imaging import Image
+from wardround.engine.imaging import Image, read_image
 from wardround.engine.imaging.geometry import plain_geometry
 from wardround.engine.preprocessing import Pipeline, Sample, stains
 from wardround.engine.study import Study
@@ -142,3 +143,14 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = _applied("stain_normalization", pixels)
     monkeypatch.setattr(stains, "_BLOCK", 1000)
     np.testing.assert_array_equal(_applied("stain_normalization", pixels), whole)
+
+
+@pytest.mark.parametrize("method", ["macenko", "vahadane", "ruifrok"])
+def test_real_tiles_are_brought_to_the_strengths_of_the_reference(method: str) -> None:
+    for path in sorted((shared_data() / "histology_tiles" / "images").glob("*.png"))[:2]:
+        pixels = read_image(path).data
+        found = _applied({"stain_normalization": method}, pixels)
+        densities = -np.log((found.reshape(3, -1).T.astype(np.float64) + 1) / 240)
+        strengths = densities @ np.linalg.pinv(REFERENCE / np.linalg.norm(REFERENCE, axis=1, keepdims=True))
+        np.testing.assert_allclose(np.percentile(strengths, 99, axis=0), [1.9705, 1.0308], rtol=0.1)
+        assert abs(found - pixels).mean() > 3

@@ -61,7 +61,8 @@ def _on_grid(
         sides = zip(first, grid.shape, native.shape, strict=True)
         nearest = [np.clip(np.arange(new) - low, 0, old - 1) for low, old, new in sides]
         rows = values if kind == "label" else values.astype(np.float32, copy=False)
-        return np.asarray(rows[(..., *np.ix_(*nearest))])
+        leading = (slice(None),) * (values.ndim - len(nearest))
+        return np.ascontiguousarray(rows[leading + np.ix_(*nearest)])
     if kind == "label":
         return resample_nearest(values, grid, native)
     return resample_linear(values, grid, native)
@@ -87,7 +88,8 @@ def _covered(grid: Geometry, native: Geometry) -> tuple[slice, ...]:
 
 def _places(points: np.ndarray, grid: Geometry) -> np.ndarray:
     """Points in space, (n, dimensions), in voxels of a grid."""
-    return (points - np.asarray(grid.origin)) @ direction_matrix(grid) / np.asarray(grid.spacing)
+    along = (points - np.asarray(grid.origin)) @ direction_matrix(grid)
+    return np.asarray(along / np.asarray(grid.spacing))
 
 
 def _clear(values: np.ndarray, kept: tuple[slice, ...], outside: float) -> None:
