@@ -58,7 +58,8 @@ def resample_between_slices(held: list[np.ndarray], source: Geometry, target: Ge
         return resample_held(held, source, target)
     shape = _with(target.shape, axis, source.shape[axis])
     within = grid_of(source, shape, _with(target.spacing, axis, source.spacing[axis]))
-    planes = resample_held(held, source, within) if within != source else held.pop()
+    is_same = (within.shape, within.spacing) == (source.shape, source.spacing)
+    planes = held.pop() if is_same else resample_held(held, source, within)
     sides = source.shape[axis], source.spacing[axis], target.shape[axis], target.spacing[axis]
     return np.take(planes, _nearest_indices(*sides), axis=axis + 1)
 

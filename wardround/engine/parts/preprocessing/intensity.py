@@ -33,7 +33,8 @@ class IntensityParameters(StepParameters):
     """Base of the parameters of a step that leaves every voxel in its place.
 
     `channels` names the inputs that it changes, such as `[CT]` in a study of CT and PET; none means all of them. It is
-    kept for the step: an implementation is given these channels alone, and the others stay as they are.
+    kept for the step: an implementation is given these channels alone, in the order of the inputs, and the others stay
+    as they are.
     """
 
     channels: Annotated[ChannelNames, Added("0.4.0"), Field(examples=[("CT",)])] = ()
@@ -178,6 +179,7 @@ class ClipPercentiles(IntensityParameters):
 class Threshold(IntensityParameters):
     """Set intensities below `low` or above `high` to `value`, for instance to leave bone out; the others stay.
 
+    `low: null` for an upper threshold alone; without `high` there is a lower one alone.
     GaNDLF's `threshold` also sets those that equal an end to zero.
     """
 
