@@ -100,6 +100,19 @@ def test_cut_and_resampled_predictions_are_background_outside_and_right_inside()
         assert overlap > (0.97 if spacing[0] < 1 else 0.85)
 
 
+def test_sides_that_were_not_cut_reach_to_the_end_of_the_file() -> None:
+    """Three voxels of 3 mm end short of 14 of 0.74 mm: the last of the file are like those next to them."""
+    native = oblique_geometry((14, 12, 10), spacing=(0.74, 1.0, 1.0))
+    for before, after, kept in (([1, 0, 0], [0, 0, 0], slice(5, 14)), ([0, 0, 0], [1, 0, 0], slice(0, 9))):
+        step = {"crop": {"before": before, "after": after}}
+        cut = Pipeline(_study({"resample": [3, 1, 1]}, step)).apply(_numbered(native))
+        ones = np.ones(cut.image.geometry.shape, np.uint8)
+        found = to_native(ones, cut.image.geometry, native, "label", cut.cut_to)
+        expected = np.zeros(native.shape, np.uint8)
+        expected[kept] = 1
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_a_prediction_on_the_native_grid_is_left_alone() -> None:
     """Cut and padded back: the grid is the old one, the border is unknown, and the caller keeps the array."""
     native = plain_geometry((8, 8))

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from wardround.engine.basics.problems import InputError
-from wardround.engine.imaging.geometry import direction_matrix
-from wardround.engine.imaging.image import Geometry, Image
+from wardround.engine.imaging.image import Image
 from wardround.engine.parts.preprocessing.cropping import CenterCrop, Crop, CropForeground, Pad, Padding, PadToMultiple
 from wardround.engine.parts.preprocessing.grid import Grid
+from wardround.engine.preprocessing.resampling import beginning_at
 from wardround.engine.preprocessing.sample import Sample
 
 Box = tuple[tuple[int, int], ...]
@@ -109,7 +109,7 @@ def cut(sample: Sample, box: Box) -> Sample:
     shape = tuple(high - low for low, high in box)
     data = np.array(sample.image.data[(slice(None), *region)], order="C")
     label = None if sample.label is None else np.array(sample.label[region], order="C")
-    return replace(sample, image=Image(data, _moved(grid, [low for low, _ in box], shape)), label=label)
+    return replace(sample, image=Image(data, beginning_at(grid, [low for low, _ in box], shape)), label=label)
 
 
 def _seen_planes(channels: Sequence[tuple[np.ndarray, float]], shape: tuple[int, ...]) -> list[np.ndarray]:
@@ -144,10 +144,4 @@ def _padded(sample: Sample, shape: tuple[int, ...], padding: Padding) -> Sample:
     if sample.label is not None:
         label = np.zeros(shape, dtype=sample.label.dtype)
         label[region] = sample.label
-    return replace(sample, image=Image(data, _moved(grid, [-low for low in before], shape)), label=label)
-
-
-def _moved(grid: Geometry, first: Sequence[int], shape: tuple[int, ...]) -> Geometry:
-    """A grid of the same voxels that begins at another one."""
-    offset = direction_matrix(grid) @ (np.asarray(first) * np.asarray(grid.spacing))
-    return replace(grid, shape=shape, origin=tuple((np.asarray(grid.origin) + offset).tolist()))
+    return replace(sample, image=Image(data, beginning_at(grid, [-low for low in before], shape)), label=label)

@@ -12,7 +12,7 @@ import numpy as np
 from wardround.engine.imaging.geometry import direction_matrix, geometry_differences
 from wardround.engine.imaging.image import Geometry
 from wardround.engine.preprocessing.orientation import onto
-from wardround.engine.preprocessing.resampling import resample_linear, resample_nearest
+from wardround.engine.preprocessing.resampling import beginning_at, resample_linear, resample_nearest
 
 _EXACT = 1e-3
 """Voxels that lie no further apart than such a part of one are the same."""
@@ -33,7 +33,7 @@ def to_native(
     neighbour; `probabilities` of shape (classes, *stored) as float32, by linear interpolation, after a low-pass filter
     along axes whose voxels grow. Where only the order of axes differs, or where the grid begins and ends, the voxels
     are exact. Beyond the stored grid the nearest voxel is taken; but what lies outside of a grid to which the case was
-    cut, `cut_to`, becomes `outside`: the model has not seen it.
+    cut (`seen_after`), `cut_to`, becomes `outside`: the model has not seen it.
     """
     leading = 0 if kind == "label" else 1
     if prediction.shape[leading:] != stored.shape or prediction.ndim != stored.dimensions + leading:
@@ -48,6 +48,21 @@ def to_native(
     for cut in cut_to:
         _clear(own, _covered(cut, native), outside)
     return own
+
+
+def seen_after(before: Geometry, after: Geometry) -> Geometry:
+    """A grid that ends where a step has cut a case, from `before` to `after`, and reaches far beyond the other ends.
+
+    Where nothing was cut a case may end a little short of its file, by half a voxel of one to which it was resampled.
+    """
+    firsts = [round(float(place)) for place in _places(np.asarray(after.origin)[None], before)[0]]
+    lows, sides = [], []
+    for first, left, side in zip(firsts, after.shape, before.shape, strict=True):
+        low = first if first > 0 else first - side
+        high = first + left if first + left < side else first + left + side
+        lows.append(low - first)
+        sides.append(high - low)
+    return beginning_at(after, lows, tuple(sides))
 
 
 def _on_grid(

@@ -15,6 +15,7 @@ from wardround.engine.parts import BreachError, Kind, Parameters, Part, answerin
 from wardround.engine.parts.preprocessing import FittedParameters, step_of
 from wardround.engine.preprocessing.channels import OfChannels
 from wardround.engine.preprocessing.fitted import EMPTY, FittedState, StepState, channels_of
+from wardround.engine.preprocessing.native import seen_after
 from wardround.engine.preprocessing.sample import FittableStep, Sample, Step, naming_step
 from wardround.engine.study import Study
 from wardround.engine.study.part_names import PartUse
@@ -67,12 +68,12 @@ class Pipeline:
         """The only sample of the list, which is emptied, after the steps from the place `start` to before `stop`."""
         cut_to = held[0].cut_to
         for stage in self._stages[start:stop]:
-            before = _Form.of(held[0])
+            before, grid = _Form.of(held[0]), held[0].image.geometry
             with naming_step(stage.part.name), answering(stage.part.owner):
                 held.append(stage.ready.apply(held.pop()))
                 before.require(held[0])
             if stage.cuts:
-                cut_to = (*cut_to, held[0].image.geometry)
+                cut_to = (*cut_to, seen_after(grid, held[0].image.geometry))
         sample = held.pop()
         data = np.ascontiguousarray(sample.image.data, dtype=np.float32)
         label = None if sample.label is None else np.ascontiguousarray(sample.label)

@@ -10,6 +10,8 @@ doi:10.1007/978-3-319-24571-3_81; TorchIO does the same). Along the other axes n
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,12 @@ def grid_of(geometry: Geometry, shape: tuple[int, ...], spacing: tuple[float, ..
     half = (np.asarray(shape) - 1) / 2 * np.asarray(spacing)
     origin = centre(geometry) - direction_matrix(geometry) @ half
     return Geometry(shape, spacing, tuple(origin.tolist()), geometry.direction)
+
+
+def beginning_at(geometry: Geometry, first: Sequence[int], shape: tuple[int, ...]) -> Geometry:
+    """A grid of the same voxels that begins at another one, and has another shape."""
+    offset = direction_matrix(geometry) @ (np.asarray(first) * np.asarray(geometry.spacing))
+    return replace(geometry, shape=shape, origin=tuple((np.asarray(geometry.origin) + offset).tolist()))
 
 
 def resample_linear(channels: np.ndarray, source: Geometry, target: Geometry) -> np.ndarray:

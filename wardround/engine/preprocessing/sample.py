@@ -23,7 +23,7 @@ class Sample:
     Attributes:
         image: float32 voxels of shape (channels, *spatial) and their grid.
         label: class indices of shape (*spatial) on the same grid, uint8 or uint16; None where there is no mask.
-        cut_to: the grids to which it was cut so far. The pipeline keeps it: steps need not.
+        cut_to: grids that end where it was cut so far (`native.seen_after`). The pipeline keeps it: steps need not.
     """
 
     image: Image

@@ -27,7 +27,7 @@ class StoredCase:
         foreground: per class index, int32 voxel coordinates of shape (n, dimensions), at most 10,000 a class.
         geometry: the grid after preprocessing.
         native: the grid of the file that it came from.
-        cut_to: the grids to which it was cut on its way from there.
+        cut_to: grids that end where it was cut on its way from there.
         target: index of the class in `Study.class_names` for classification, or None.
         folder: where the arrays lie.
         numbers: one for each of `Study.outputs` where those are numbers, in the unit of the table; empty otherwise.
