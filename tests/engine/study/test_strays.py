@@ -77,7 +77,7 @@ def told(text: str) -> list[Problem]:
         (
             STUDY + "spacing: [1, 1, 1]\n",
             ":18, spacing",
-            "`spacing` belongs to the preprocessing `resample`; move it there",
+            "`spacing` belongs to the preprocessing `resample` or the preprocessing `resample_axis`",
         ),
         (
             STUDY.replace("levels: 3}", "depth: 3}"),

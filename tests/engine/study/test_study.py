@@ -168,7 +168,7 @@ def test_every_problem_of_a_file_comes_at_once(tmp_path: Path) -> None:
     found = "\n".join(problems(tmp_path, text))
     for expected in (
         "study.yaml:4, inputs: two inputs have the same name (got [T1w, T1w]; expected a name of its own for each",
-        "study.yaml:7, preprocessing.0: unknown preprocessing 'orientt' (got `orientt`; expected one of clip",
+        "study.yaml:7, preprocessing.0: unknown preprocessing 'orientt' (got `orientt`; expected one of adaptive_",
         "Did you mean 'orient'?",
         "study.yaml:8, preprocessing.1.resample.spacing: a required key is missing (got no `spacing`; expected a list",
         "study.yaml:8, preprocessing.1.resample.spcing: unknown key 'spcing'",

@@ -122,7 +122,7 @@ def _as_if_fitted(study: Study, unfitted: StoredCase) -> StoredCase:
     places = fitted_places(study)
     if not places:
         return unfitted
-    sample = Sample(Image(unfitted.image, unfitted.geometry), unfitted.label)
+    sample = Sample(Image(unfitted.image, unfitted.geometry), unfitted.label, unfitted.cut_to)
     try:
         pipeline = Pipeline(study, fit_to(study, [sample]))
         ready = pipeline.apply_between(places[0], len(study.preprocessing), [sample])
@@ -135,6 +135,7 @@ def _as_if_fitted(study: Study, unfitted: StoredCase) -> StoredCase:
         foreground={} if ready.label is None else foreground_of(ready.label, unfitted.digest, study.ignored_class),
         geometry=ready.image.geometry,
         native=unfitted.native,
+        cut_to=ready.cut_to,
         target=unfitted.target,
         numbers=unfitted.numbers,
         folder=unfitted.folder,

@@ -111,28 +111,36 @@ def _native_labels(model: TrainedModel, stored: StoredCase) -> np.ndarray:
     in memory one class at a time where they are big; to another order of axes labels can be brought as they are."""
     if only_rearranged(stored.geometry, stored.native):
         labels = model.task.most_probable(model.network, stored, model.device)
-        return to_native(labels, stored.geometry, stored.native, "label")
+        return to_native(labels, stored.geometry, stored.native, "label", stored.cut_to)
     assert isinstance(model.task, SegmentationTask)
     with model.task.by_class(model.network, stored, model.device) as volumes:
         if model.study.overlaps is not None:
-            return native_regions(volumes, model.study.overlaps, stored.geometry, stored.native)
-        return native_labels(volumes, stored.geometry, stored.native)
+            return native_regions(volumes, model.study.overlaps, stored.geometry, stored.native, stored.cut_to)
+        return native_labels(volumes, stored.geometry, stored.native, stored.cut_to)
 
 
-def native_regions(probabilities: ClassVolumes, regions: Regions, stored: Geometry, native: Geometry) -> np.ndarray:
+def native_regions(
+    probabilities: ClassVolumes, regions: Regions, stored: Geometry, native: Geometry, cut_to: Sequence[Geometry] = ()
+) -> np.ndarray:
     """The class per native voxel that lies in the regions found there, whose probabilities are resampled one at a
-    time."""
+    time. What lies outside of a grid of `cut_to` is in no region."""
     painter, places = Painter(regions), range(probabilities.classes)
-    resampled = (to_native(probabilities.volume(place)[None], stored, native, "probabilities")[0] for place in places)
+    volumes = (probabilities.volume(place)[None] for place in places)
+    resampled = (to_native(volume, stored, native, "probabilities", cut_to)[0] for volume in volumes)
     return painter.labels(painter.codes(resampled))
 
 
-def native_labels(probabilities: ClassVolumes, stored: Geometry, native: Geometry) -> np.ndarray:
-    """The most probable class per native voxel; probabilities are resampled, one class at a time to bound memory."""
-    best = to_native(probabilities.volume(0)[None], stored, native, "probabilities")[0]
+def native_labels(
+    probabilities: ClassVolumes, stored: Geometry, native: Geometry, cut_to: Sequence[Geometry] = ()
+) -> np.ndarray:
+    """The most probable class per native voxel; probabilities are resampled, one class at a time to bound memory.
+
+    What lies outside of a grid of `cut_to` is background.
+    """
+    best = to_native(probabilities.volume(0)[None], stored, native, "probabilities", cut_to)[0]
     labels = np.zeros(best.shape, dtype=np.uint8 if probabilities.classes <= 256 else np.uint16)
     for index in range(1, probabilities.classes):
-        values = to_native(probabilities.volume(index)[None], stored, native, "probabilities")[0]
+        values = to_native(probabilities.volume(index)[None], stored, native, "probabilities", cut_to)[0]
         higher = values > best
         labels[higher] = index
         np.copyto(best, values, where=higher)

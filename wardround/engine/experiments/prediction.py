@@ -64,6 +64,7 @@ def in_memory(pipeline: Pipeline, case: Case, sample: Sample) -> StoredCase:
         foreground={},
         geometry=ready.image.geometry,
         native=sample.image.geometry,
+        cut_to=ready.cut_to,
         target=told.category,
         folder=Path(),
         numbers=told.numbers,

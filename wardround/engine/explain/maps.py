@@ -59,7 +59,7 @@ def explain_case(model: TrainedModel, case: Case, method: Method, output: str = 
     question = _question(model, stored, index, method, layer)
     dense = target_of(model.study).on_grid
     values = _by_windows(model, stored, method, question) if dense else _as_one(model, stored, method, question)
-    native = to_native(values[None], stored.geometry, stored.native, "probabilities")[0]
+    native = to_native(values[None], stored.geometry, stored.native, "probabilities", stored.cut_to)[0]
     return Explained(case, sample, native, model.study.outputs[index], question.layer)
 
 

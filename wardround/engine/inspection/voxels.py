@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from wardround.engine.imaging.sources import Source
 from wardround.engine.inspection.headers import attempt, inspect_headers
 from wardround.engine.inspection.notices import CaseFacts
 from wardround.engine.inspection.padding import amid
+from wardround.engine.parts.preprocessing.step import Contrast
 from wardround.engine.preprocessing import Pipeline, Sample
 from wardround.engine.preprocessing.cases import called, count_broken
 from wardround.engine.preprocessing.exchange import FEW, copied, exchanged, exchanged_files
@@ -60,7 +61,7 @@ def _inspect(study: Study, cohort: Cohort, case: Case, findings: Findings) -> tu
     if facts is None or headers.problems:
         return None, []
     read = [(where, path, attempt(read_image, where, path, findings)) for where, path in _channels(cohort, case)]
-    flat = [_is_flat_file(study, f"{where} ({path.name})", image, findings) for where, path, image in read if image]
+    flat = [_is_flat_file(study, file, findings) for file in _files(study, read)]
     images = [image for _, _, image in read if image is not None]
     mask = None if case.label is None else _label(study, cohort, case, case.label, images, findings)
     content = _content(case, images, mask) if len(images) == len(read) else None
@@ -94,19 +95,34 @@ def _channels(cohort: Cohort, case: Case) -> list[tuple[str, Path]]:
     return [(cohort.place(case, f"Channel_{index}"), path) for index, path in enumerate(case.channels)]
 
 
-def _is_flat_file(study: Study, place: str, image: Image, findings: Findings) -> bool:
+@dataclass(frozen=True)
+class _File:
+    """An image of a case, where the table names it, and the names of the inputs that it gives."""
+
+    place: str
+    image: Image
+    inputs: tuple[str, ...]
+
+
+def _files(study: Study, read: Sequence[tuple[str, Path, Image | None]]) -> Iterator[_File]:
+    """Those that could be read."""
+    for place, (where, path, image) in enumerate(read):
+        if image is not None:
+            yield _File(f"{where} ({path.name})", image, study.inputs if len(read) == 1 else study.inputs[place:][:1])
+
+
+def _is_flat_file(study: Study, file: _File, findings: Findings) -> bool:
     """Check one file; whether a channel of it has equal voxels only, which no study can normalise."""
-    broken = ~np.isfinite(image.data)
+    broken = ~np.isfinite(file.image.data)
     if broken.any():
-        _report_broken(broken, place, findings)
+        _report_broken(broken, file.place, findings)
         return False
-    flat = any(_is_flat(study, channel) for channel in image.data)
-    if flat and _normalises(study):
+    flat = [name for name, values in zip(file.inputs, file.image.data, strict=False) if _is_flat(study, name, values)]
+    if any(_contrasts(study, name) for name in flat):
         what = "the image has no contrast, so it cannot be normalised"
-        findings.add(
-            what, where=place, got="voxels that are all equal", remedy="Leave the case out, or export it again"
-        )
-    return flat
+        got = "voxels that are all equal"
+        findings.add(what, where=file.place, got=got, remedy="Leave the case out, or export it again")
+    return bool(flat)
 
 
 def _report_broken(broken: np.ndarray, where: str, findings: Findings) -> None:
@@ -119,15 +135,16 @@ def _report_broken(broken: np.ndarray, where: str, findings: Findings) -> None:
     )
 
 
-def _normalises(study: Study) -> bool:
-    return any(study.steps(lambda step: step.needs_contrast))
+def _contrasts(study: Study, name: str) -> list[Contrast]:
+    """Among which voxels of an input the study's steps need values that differ."""
+    asked = study.steps(lambda step: step.needs_contrast if step.reaches(name) else None)
+    return [contrast for contrast in asked if contrast is not None]
 
 
-def _is_flat(study: Study, channel: np.ndarray) -> bool:
+def _is_flat(study: Study, name: str, values: np.ndarray) -> bool:
     """Whether all voxels are equal, or all those that are not zero where the study normalises within these."""
-    if "nonzero" in study.steps(lambda step: step.needs_contrast):
-        channel = channel[channel != 0]
-    return channel.size == 0 or bool(channel.min() == channel.max())
+    chosen = values[values != 0] if "nonzero" in _contrasts(study, name) else values
+    return chosen.size == 0 or bool(chosen.min() == chosen.max())
 
 
 def _label(

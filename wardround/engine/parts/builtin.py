@@ -12,7 +12,7 @@ from wardround.engine.parts.registry import Registry
 
 ENTRY_POINT_GROUP = "wardround.parts"
 FAMILIES = (
-    *(preprocessing.geometry, preprocessing.intensity, preprocessing.fitted),
+    *preprocessing.FAMILIES,
     *(augmentation.spatial, augmentation.intensity, augmentation.filtering),
     *(augmentation.artefacts, augmentation.boxes, augmentation.colour),
     *(networks.unet, networks.resnet),

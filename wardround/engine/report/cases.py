@@ -24,6 +24,8 @@ from wardround.engine.study.labels import BACKGROUND
 from wardround.engine.targets import row_target_of, target_of
 
 _MOST_CLASSES = 6
+_NEITHER: tuple[tuple[float, float] | None, bool] = None, False
+"""A step that does nothing to what is shown has no window, and leaves its intensities what they are."""
 
 
 def add_pictures(
@@ -137,7 +139,8 @@ def shown_input(study: Study, channel: int) -> str:
 
 def clip_window(study: Study) -> tuple[float, float] | None:
     """The range that the study limits intensities to before it changes them, as for CT; None without one."""
-    for window, rescales in study.steps(lambda step: (step.window, step.rescales)):
+    shown = study.inputs[0]
+    for window, rescales in study.steps(lambda step: (step.window, step.rescales) if step.reaches(shown) else _NEITHER):
         if window is not None or rescales:
             return window
     return None

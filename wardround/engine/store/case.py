@@ -28,6 +28,7 @@ class StoredCase:
             those of all voxels that count, in a mask where some do not.
         geometry: the grid after preprocessing.
         native: the grid of the file that it came from.
+        cut_to: grids that end where it was cut on its way from there.
         target: index of the class in `Study.class_names` for classification, or None.
         folder: where the arrays lie.
         numbers: one for each of `Study.outputs` where those are numbers, in the unit of the table; empty otherwise.
@@ -43,6 +44,7 @@ class StoredCase:
     target: int | None
     folder: Path
     numbers: tuple[float, ...] = ()
+    cut_to: tuple[Geometry, ...] = ()
 
     @property
     def voxels(self) -> Readable:

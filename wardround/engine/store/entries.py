@@ -50,6 +50,7 @@ class Description(Closed):
     target: int | None
     hashes: Annotated[dict[str, str], Added("0.2.0")] = Field(default_factory=dict)
     numbers: Annotated[tuple[float, ...], Added("0.3.0")] = ()
+    cut_to: Annotated[tuple[Geometry, ...], Added("0.4.0")] = ()
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,7 @@ def _describe(content: Content, foreground: dict[int, int], hashes: dict[str, st
         foreground=foreground,
         geometry=content.sample.image.geometry,
         native=content.native,
+        cut_to=content.sample.cut_to,
         target=content.told.category,
         numbers=content.told.numbers,
         hashes=hashes,

@@ -26,6 +26,7 @@ class MappedCase(StoredCase):
             "digest": description.digest,
             "geometry": description.geometry,
             "native": description.native,
+            "cut_to": description.cut_to,
             "target": description.target,
             "numbers": description.numbers,
             "folder": folder,

@@ -23,7 +23,7 @@ from wardround.engine.trial.material import Sizes, batch_of
 from wardround.engine.trial.networks import slim, try_network
 from wardround.engine.trial.rows import require_row
 from wardround.engine.trial.scores import made_up_masks, try_metrics
-from wardround.engine.trial.steps import try_steps
+from wardround.engine.trial.steps import require_other_channels_kept, try_odd_cases, try_steps
 from wardround.engine.trial.tasks import try_task
 from wardround.engine.trial.transforms import require_one_geometry, try_transforms, with_draws
 
@@ -67,7 +67,10 @@ def _require_callable(part: Part) -> None:
 
 
 def _steps(study: Study, attempts: Attempts) -> None:
+    """Odd cases are refused in words, or come out whole; and some channels may be meant alone."""
     try_steps(study, attempts)
+    try_odd_cases(study, attempts)
+    require_other_channels_kept(study)
 
 
 def _transform(study: Study, attempts: Attempts) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 from pydantic import ValidationError
@@ -23,31 +24,19 @@ _COLOURS = ("red", "green", "blue")
 def studies_with(part: Part) -> tuple[Study, ...]:
     """Studies that name the part with nothing but what must be given, of which it has to go with one.
 
-    That is one of volumes, or else of flat images; both for a network that is not told which they are. Raises
-    `BreachError` where none can have it.
+    That is one of volumes, or else of flat images, of one channel, or else of three; both for a network that is not
+    told which they are. Raises `BreachError` where none can have it.
     """
     found, said = [], ""
-    for axes in (3, 2):
+    for inputs, axes in product((("image",), _COLOURS), (3, 2)):
         try:
-            found.append(_study(part, axes))
+            found.append(Study.model_validate({**_content(part, axes), "inputs": inputs}))
         except ValidationError as error:
             said = said or "; ".join(f"{flaw.what} (got {flaw.got})" for flaw in flaws_of(error, Study))
     if not found:
         raise BreachError(f"no study that can have it: {said}", "parameters with which a small study can name it")
     is_open = part.kind is Kind.NETWORK and "dimensions" not in part.parameters.model_fields
-    return tuple(found if is_open else found[:1])
-
-
-def _study(part: Part, axes: int) -> Study:
-    """That of one channel, or of three for a part that is for colours; raises as the first of them."""
-    content = _content(part, axes)
-    try:
-        return Study.model_validate(content)
-    except ValidationError as plain:
-        try:
-            return Study.model_validate({**content, "inputs": _COLOURS})
-        except ValidationError:
-            raise plain from None
+    return tuple(found[:2] if is_open else found[:1])
 
 
 def _content(part: Part, axes: int) -> dict[str, Any]:
@@ -58,7 +47,6 @@ def _content(part: Part, axes: int) -> dict[str, Any]:
         "schema": 1,
         "study": "example",
         "task": task,
-        "inputs": ("image",),
         **({"classes": {"one": truth.first_value, "two": truth.first_value + 1}} if truth.has_classes else {}),
         "preprocessing": (use,) if part.kind is Kind.PREPROCESSING else (),
         "augmentation": (use,) if part.kind is Kind.AUGMENTATION else (),

@@ -63,7 +63,11 @@ def sample_of(study: Study, shape: tuple[int, ...]) -> Sample:
 
 
 def _range(study: Study) -> tuple[float, float]:
-    """From a little below to a little above what a clipping step leaves; or as a normalised image has it."""
+    """What a step can be given, or from a little below to a little above what a clipping one leaves; or as a
+    normalised image has it."""
+    pixels = next(filter(None, study.steps(lambda step: step.pixels)), None)
+    if pixels is not None:
+        return pixels
     low, high = next(filter(None, study.steps(lambda step: step.window)), (0.0, 0.0))
     margin = (high - low) / 8
     return (low - margin, high + margin) if margin else (-1.0, 2.0)
