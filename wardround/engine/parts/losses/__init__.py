@@ -1,6 +1,23 @@
 """Parameters of the losses. Every loss has a per-sample form: one number per sample of the batch."""
 
 from wardround.engine.parts.losses.classic import CrossEntropy, DiceCE
+from wardround.engine.parts.losses.entropy import BCE, KLD, Focal, TopK
+from wardround.engine.parts.losses.loss import LossParameters, is_per_sample
 from wardround.engine.parts.losses.numbers import L1, MSE, Huber
+from wardround.engine.parts.losses.overlap import Dice, DiceFocal
 
-__all__ = ["L1", "MSE", "CrossEntropy", "DiceCE", "Huber"]
+__all__ = [
+    "BCE",
+    "KLD",
+    "L1",
+    "MSE",
+    "CrossEntropy",
+    "Dice",
+    "DiceCE",
+    "DiceFocal",
+    "Focal",
+    "Huber",
+    "LossParameters",
+    "TopK",
+    "is_per_sample",
+]
