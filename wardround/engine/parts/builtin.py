@@ -15,7 +15,7 @@ FAMILIES = (
     *(preprocessing.geometry, preprocessing.intensity, preprocessing.fitted),
     *(augmentation.spatial, augmentation.intensity),
     *(networks.unet, networks.resnet),
-    *(losses.classic, losses.overlap, losses.entropy, losses.numbers),
+    *(losses.classic, losses.overlap, losses.entropy, losses.surface, losses.numbers),
     *(metrics.segmentation, metrics.classification, metrics.numbers),
     *(optimization.optimizers, optimization.schedules),
     *(tasks.segmentation, tasks.classification, tasks.regression),

@@ -8,6 +8,7 @@ from torch import Tensor
 from wardround.engine.inference.activation import ACTIVATIONS
 from wardround.engine.losses import ByCase, Loss, build_loss, losses_of
 from wardround.engine.parts import BreachError, Kind
+from wardround.engine.parts.losses import is_per_sample
 from wardround.engine.sampling import Batch
 from wardround.engine.study import Study
 from wardround.engine.targets import target_of
@@ -43,7 +44,7 @@ def _differentiate(study: Study, loss: Loss, batch: Batch) -> None:
     if outputs.grad is None:
         raise BreachError("no gradient", "a gradient by the network's outputs")
     require_finite(outputs.grad, "the gradient")
-    if len(batch.image) > 1:
+    if len(batch.image) > 1 and is_per_sample(study.training.loss.parameters):
         _require_independence(study, loss, given, batch, found.detach())
 
 
@@ -62,10 +63,19 @@ def _score_a_case(study: Study, loss: Loss, batch: Batch) -> None:
     with torch.no_grad():
         whole = losses_of(study, loss, logits, Batch((), logits, batch.truth))
     require_finite(whole, "losses of a case")
-    if batch.label is None or not isinstance(loss, ByCase):
+    truth = _by_voxel(batch)
+    if truth is None or not isinstance(loss, ByCase):
         return
-    by_case, classes = loss.of_case(), logits.shape[1]
-    by_case.add(logits.exp().movedim(1, -1).reshape(-1, classes), batch.label.reshape(-1))
+    by_case, outputs = loss.of_case(), logits.shape[1]
+    by_case.add(pair.activate(logits).movedim(1, -1).reshape(-1, outputs), truth)
     value = float(by_case.value())
     if not abs(value - float(whole)) <= 1e-3 * max(1.0, abs(value)):
         raise BreachError(f"{value:.4g} by piece and {float(whole):.4g} of the whole case", "the same loss both ways")
+
+
+def _by_voxel(batch: Batch) -> Tensor | None:
+    """(voxels,) classes or (voxels, regions), as a loss takes them piece by piece; None where the truth is neither."""
+    if batch.label is not None:
+        return batch.label.reshape(-1)
+    regions = batch.truth.get("regions")
+    return None if regions is None else regions.movedim(1, -1).reshape(-1, regions.shape[1])

@@ -5,17 +5,20 @@ from wardround.engine.parts.losses.entropy import BCE, KLD, Focal, TopK
 from wardround.engine.parts.losses.loss import LossParameters, is_per_sample
 from wardround.engine.parts.losses.numbers import L1, MSE, Huber
 from wardround.engine.parts.losses.overlap import Dice, DiceFocal
+from wardround.engine.parts.losses.surface import Boundary, Hausdorff
 
 __all__ = [
     "BCE",
     "KLD",
     "L1",
     "MSE",
+    "Boundary",
     "CrossEntropy",
     "Dice",
     "DiceCE",
     "DiceFocal",
     "Focal",
+    "Hausdorff",
     "Huber",
     "LossParameters",
     "TopK",
