@@ -9,6 +9,7 @@ from wardround.engine.metrics.build import (
     case_scores,
     cohort_scores,
     mask_scores,
+    region_scores,
 )
 from wardround.engine.metrics.scores import CaseScores, Evaluation, Summary, merge
 from wardround.engine.metrics.summaries import summarise
@@ -26,5 +27,6 @@ __all__ = [
     "cohort_scores",
     "mask_scores",
     "merge",
+    "region_scores",
     "summarise",
 ]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
 
 import numpy as np
 
+from wardround.engine.metrics.comparison import Comparison, LabelComparison, RegionComparison
 from wardround.engine.metrics.scores import Summary
 from wardround.engine.parts import BreachError, Kind, answering
 from wardround.engine.study import Study
@@ -32,6 +33,16 @@ class SegmentationMetric(Protocol):
 
         Undefined classes are left out, and so is the mean if no class is defined.
         """
+        ...
+
+
+@runtime_checkable
+class ComparesMasks(Protocol):
+    """A `SegmentationMetric` that can take masks which are compared already: it shares work with the others, and knows
+    regions that overlap."""
+
+    def compare(self, comparison: Comparison) -> dict[str, float]:
+        """What `SegmentationMetric.scores` gives."""
         ...
 
 
@@ -84,12 +95,37 @@ def _built(use: PartUse) -> Metric:
 
 
 def mask_scores(
-    study: Study, metrics: Sequence[Metric], prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[float]
+    study: Study,
+    metrics: Sequence[Metric],
+    prediction: np.ndarray,
+    truth: np.ndarray,
+    spacing: Sequence[float],
+    valid: np.ndarray | None = None,
 ) -> dict[str, float]:
-    """All scores of one case's label map by the study's metrics. One that fails is told as its package's."""
+    """All scores of one case's label map by the study's metrics; voxels that are not `valid` do not count. One that
+    fails is told as its package's."""
+    return _compared(study, metrics, LabelComparison(prediction, truth, spacing, study.class_names, valid))
+
+
+def region_scores(
+    study: Study,
+    metrics: Sequence[Metric],
+    prediction: np.ndarray,
+    truth: np.ndarray,
+    spacing: Sequence[float],
+    valid: np.ndarray | None = None,
+) -> dict[str, float]:
+    """All scores of one case's regions, (regions, *grid) of 0 and 1 that may overlap, as `mask_scores`."""
+    return _compared(study, metrics, RegionComparison(prediction, truth, spacing, study.outputs, valid))
+
+
+def _compared(study: Study, metrics: Sequence[Metric], comparison: Comparison) -> dict[str, float]:
+    """What several metrics need is found once, for those that take a comparison."""
 
     def score(metric: Metric) -> object:
-        return cast(SegmentationMetric, metric).scores(prediction, truth, spacing, study.class_names)
+        if isinstance(metric, ComparesMasks):
+            return metric.compare(comparison)
+        return comparison.scores_by(cast(SegmentationMetric, metric))
 
     return cast(dict[str, float], _scores(study, metrics, score, Real))
 

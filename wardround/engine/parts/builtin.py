@@ -16,7 +16,7 @@ FAMILIES = (
     *(augmentation.spatial, augmentation.intensity),
     *(networks.unet, networks.resnet),
     *(losses.classic, losses.overlap, losses.entropy, losses.surface, losses.numbers),
-    *(metrics.segmentation, metrics.classification, metrics.numbers),
+    *(metrics.segmentation, metrics.lesions, metrics.rates, metrics.classification, metrics.numbers),
     *(optimization.optimizers, optimization.schedules),
     *(tasks.segmentation, tasks.classification, tasks.regression),
 )
