@@ -11,13 +11,14 @@ from wardround.engine.metrics.build import (
     mask_scores,
     region_scores,
 )
-from wardround.engine.metrics.scores import CaseScores, Evaluation, Summary, merge
+from wardround.engine.metrics.scores import CaseScores, Evaluation, Interval, Summary, merge
 from wardround.engine.metrics.summaries import summarise
 
 __all__ = [
     "CaseScores",
     "ClassificationMetric",
     "Evaluation",
+    "Interval",
     "Metric",
     "SegmentationMetric",
     "Summary",

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
-from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast, runtime_checkable
 
 import numpy as np
 
-from wardround.engine.metrics.comparison import Comparison, LabelComparison, RegionComparison
 from wardround.engine.metrics.scores import Summary
 from wardround.engine.parts import BreachError, Kind, answering
 from wardround.engine.study import Study
 from wardround.engine.study.part_names import PartUse
+
+if TYPE_CHECKING:
+    from wardround.engine.metrics.comparison import Comparison
 
 
 class SegmentationMetric(Protocol):
@@ -104,6 +106,8 @@ def mask_scores(
 ) -> dict[str, float]:
     """All scores of one case's label map by the study's metrics; voxels that are not `valid` do not count. One that
     fails is told as its package's."""
+    from wardround.engine.metrics.comparison import LabelComparison  # it loads scipy, which no check needs
+
     return _compared(study, metrics, LabelComparison(prediction, truth, spacing, study.class_names, valid))
 
 
@@ -116,6 +120,8 @@ def region_scores(
     valid: np.ndarray | None = None,
 ) -> dict[str, float]:
     """All scores of one case's regions, (regions, *grid) of 0 and 1 that may overlap, as `mask_scores`."""
+    from wardround.engine.metrics.comparison import RegionComparison
+
     return _compared(study, metrics, RegionComparison(prediction, truth, spacing, study.outputs, valid))
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 
 import numpy as np
 
 from wardround.engine.basics.randomness import stream
+from wardround.engine.metrics.scores import Interval
 
 _NORMAL = 1.959963984540054
 """Half of a standard normal variable's central 95 %."""
@@ -18,14 +18,6 @@ _DRAWS = 1000
 _MOST = 1000
 """Cases that are drawn from; the mean of more is as good as normal."""
 _FEWEST = 2
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Where a score lies with 95 % confidence, as far as the cases are a sample of those to come."""
-
-    low: float
-    high: float
 
 
 def of_mean(values: Sequence[float]) -> Interval | None:

@@ -9,8 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from wardround.engine.metrics.intervals import Interval, of_mean
-from wardround.engine.metrics.scores import Summary
+from wardround.engine.metrics.intervals import of_mean
+from wardround.engine.metrics.scores import Interval, Summary
 from wardround.engine.metrics.summaries import named_scores
 from wardround.engine.parts import Parameters
 from wardround.engine.parts.metrics.numbers import EXPLAINED

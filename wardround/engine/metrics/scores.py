@@ -6,7 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from wardround.engine.metrics.intervals import Interval
+
+@dataclass(frozen=True)
+class Interval:
+    """Where a score lies with 95 % confidence, as far as the cases are a sample of those to come."""
+
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from wardround.engine.parts.losses.classic import CrossEntropy, DiceCE
 from wardround.engine.parts.losses.entropy import BCE, KLD, Focal, TopK
-from wardround.engine.parts.losses.loss import LossParameters, is_per_sample
+from wardround.engine.parts.losses.loss import LossParameters, loss_of
 from wardround.engine.parts.losses.numbers import L1, MSE, Huber
 from wardround.engine.parts.losses.overlap import Dice, DiceFocal
 from wardround.engine.parts.losses.surface import Boundary, Hausdorff
@@ -22,5 +22,5 @@ __all__ = [
     "Huber",
     "LossParameters",
     "TopK",
-    "is_per_sample",
+    "loss_of",
 ]

@@ -26,7 +26,7 @@ class DiceCE(LossParameters):
     batch: Annotated[bool, Added("0.4.0")] = False
 
     @property
-    def is_per_sample(self) -> bool:
+    def by_sample(self) -> bool:
         """Not where Dice is taken over the batch."""
         return not self.batch
 

@@ -21,18 +21,18 @@ Weights = tuple[NonNegative, ...]
 
 
 class LossParameters(Parameters):
-    """Base of the parameters of losses."""
+    """Base of the parameters of a loss, with what is asked of it. Those of no `LossParameters` answer as this does."""
 
     @property
-    def is_per_sample(self) -> bool:
-        """Whether a sample's loss depends on that sample alone, so that a gradient can be clipped by patient."""
+    def by_sample(self) -> bool:
+        """Whether a sample's loss is the same beside any others. Where it is not, a loss belongs to a batch: it cannot
+        be taken apart by sample or by patient, and that of a validation is one over all of its cases."""
         return True
 
 
-def is_per_sample(parameters: Parameters) -> bool:
-    """Whether a loss with these parameters is one number per sample that depends on that sample alone. Of the losses
-    of packages all are: `trial.check_part` holds them to it."""
-    return parameters.is_per_sample if isinstance(parameters, LossParameters) else True
+def loss_of(parameters: Parameters) -> LossParameters:
+    """The answers of a loss."""
+    return parameters if isinstance(parameters, LossParameters) else LossParameters()
 
 
 def misfitting_weights(setting: Setting, key: str, weights: Weights | None) -> Iterator[Flaw]:

@@ -26,7 +26,7 @@ class Dice(LossParameters):
     batch: bool = False
 
     @property
-    def is_per_sample(self) -> bool:
+    def by_sample(self) -> bool:
         """Not where it is taken over the batch."""
         return not self.batch
 
