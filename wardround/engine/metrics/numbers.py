@@ -128,7 +128,7 @@ class PearsonMetric(NumbersMetric):
 
     def score(self, predicted: np.ndarray, known: np.ndarray) -> float | None:
         """From -1 to 1."""
-        return _correlation(predicted, known)
+        return correlation(predicted, known)
 
 
 class SpearmanMetric(NumbersMetric):
@@ -140,7 +140,7 @@ class SpearmanMetric(NumbersMetric):
         """From -1 to 1."""
         from scipy.stats import rankdata
 
-        return _correlation(rankdata(predicted), rankdata(known))
+        return correlation(rankdata(predicted), rankdata(known))
 
 
 class R2Metric(NumbersMetric):
@@ -218,7 +218,8 @@ def _summaries(name: str, by_number: Mapping[str, float], count: int) -> Mapping
     return {each: Summary(value, count) for each, value in scores.items()}
 
 
-def _correlation(predicted: np.ndarray, known: np.ndarray) -> float | None:
+def correlation(predicted: np.ndarray, known: np.ndarray) -> float | None:
+    """Pearson's correlation of two vectors of float64; None of a single number, and where one vector is constant."""
     if len(known) < 2 or np.ptp(predicted) == 0 or np.ptp(known) == 0:
         return None
     return _direction(predicted - predicted.mean(), known - known.mean())
