@@ -45,9 +45,7 @@ class SSIMLoss(ImageLoss):
     def of(self, images: Compared) -> Tensor:
         """Raises ValueError for an image that is thinner than the window."""
         similarity = structural_similarity(images.outputs, images.truth, self._range)
-        edge = WINDOW // 2
-        inner = None if images.counted is None else images.counted[(..., *[slice(edge, -edge)] * (similarity.ndim - 2))]
-        loss = Compared(similarity, similarity, inner).mean(1 - similarity)
+        loss = Compared(similarity, similarity, _inner(images.counted)).mean(1 - similarity)
         return loss + self._l1_weight * images.mean((images.outputs - images.truth).abs())
 
 
@@ -74,6 +72,16 @@ class GradientDifferenceLoss(ImageLoss):
             counted = images.counted.narrow(axis, 0, length) & images.counted.narrow(axis, 1, length)
         sizes = [each.diff(dim=axis).abs() for each in (images.truth, images.outputs)]
         return Compared(sizes[1], sizes[0], counted).mean((sizes[0] - sizes[1]).abs().pow(self._parameters.exponent))
+
+
+def _inner(counted: Tensor | None) -> Tensor | None:
+    """Of (samples, 1, *grid) the voxels about which a window lies within the image."""
+    if counted is None:
+        return None
+    edge = WINDOW // 2
+    for axis in range(2, counted.ndim):
+        counted = counted.narrow(axis, edge, counted.shape[axis] - 2 * edge)
+    return counted
 
 
 def structural_similarity(one: Tensor, other: Tensor, data_range: float) -> Tensor:

@@ -39,13 +39,14 @@ class Sums:
 
     def over_batch(self) -> Sums:
         """All samples taken together, beside each of them."""
-        sums = (each.sum(dim=0, keepdim=True).expand_as(each) for each in self._tensors)
-        return Sums(*sums, self.background)
+        both, predicted, true, voxels = (each.sum(dim=0, keepdim=True).expand_as(each) for each in self._tensors)
+        return Sums(both, predicted, true, voxels, self.background)
 
     def plus(self, other: Sums) -> Sums:
         """Both together."""
-        sums = (one + two for one, two in zip(self._tensors, other._tensors, strict=True))
-        return Sums(*sums, self.background)
+        pairs = zip(self._tensors, other._tensors, strict=True)
+        both, predicted, true, voxels = (one + two for one, two in pairs)
+        return Sums(both, predicted, true, voxels, self.background)
 
     def scored(self, values: Tensor, include_background: bool) -> Tensor:
         """Of (samples, outputs) values those that a loss takes the mean of."""

@@ -193,8 +193,8 @@ class RegionComparison(Comparison):
         return {name: self._overlap(found, expected) for name, found, expected in pairs}
 
     def _overlap(self, found: Mask, expected: Mask) -> Overlap:
-        each = (int(np.count_nonzero(mask)) for mask in (found, expected, found & expected))
-        return Overlap(*each, self._counted)
+        both = int(np.count_nonzero(found & expected))
+        return Overlap(int(np.count_nonzero(found)), int(np.count_nonzero(expected)), both, self._counted)
 
     def masks(self, name: str) -> tuple[Mask, Mask]:
         """Within the region's box."""

@@ -18,8 +18,8 @@ WINDOW = 11
 
 
 class SSIM(LossParameters):
-    """One minus structural similarity (Wang et al. 2004), plus `l1_weight` times the absolute error. `data_range` is the
-    difference between the largest and the smallest value that images have."""
+    """One minus structural similarity (Wang et al. 2004), plus `l1_weight` times the absolute error. `data_range` is
+    the difference between the largest and the smallest value that images have."""
 
     data_range: Annotated[float, Field(gt=0)] = 1.0
     l1_weight: NonNegative = 0.0
@@ -32,8 +32,8 @@ class SSIM(LossParameters):
 
 
 class GradientDifference(LossParameters):
-    """Differences of the sizes of gradients to the power `exponent` (Mathieu et al. 2016), which keeps edges sharp, plus
-    `l1_weight` times the absolute error, without which no level is learned."""
+    """Differences of the sizes of gradients to the power `exponent` (Mathieu et al. 2016), which keeps edges sharp,
+    plus `l1_weight` times the absolute error, without which no level is learned."""
 
     exponent: Annotated[float, Field(ge=1, le=4)] = 1.0
     gradient_weight: NonNegative = 1.0
