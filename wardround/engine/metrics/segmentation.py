@@ -22,6 +22,10 @@ from wardround.engine.parts.metrics.segmentation import NSD
 __all__ = ["ComparedMetric", "DiceMetric", "HD95Metric", "NSDMetric", "surface", "surface_distances"]
 
 
+_CENTIMETRE = 10.0
+"""In mm."""
+
+
 class ComparedMetric(ABC):
     """A metric of masks, one class after the other."""
 
@@ -89,14 +93,15 @@ class VolumeSimilarityMetric(OverlapMetric):
 
 
 class VolumeErrorMetric(ComparedMetric):
-    """Absolute difference of the volumes of prediction and truth in mm^3 per class; of flat images in mm^2."""
+    """Absolute difference of the volumes of prediction and truth per class in cm^3, which are ml; of flat images in
+    cm^2."""
 
     name = "volume_error"
 
     def score(self, comparison: Comparison, name: str) -> float:
         """The whole volume where only one has the class."""
         overlap = comparison.overlaps[name]
-        return abs(overlap.found - overlap.expected) * math.prod(comparison.spacing)
+        return abs(overlap.found - overlap.expected) * math.prod(step / _CENTIMETRE for step in comparison.spacing)
 
 
 class DistanceMetric(ComparedMetric):

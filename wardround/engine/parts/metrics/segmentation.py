@@ -22,7 +22,7 @@ class VolumeSimilarity(Parameters):
 
 
 class VolumeError(Parameters):
-    """Absolute difference of the volumes of prediction and truth, in mm^3 (of flat images mm^2), per class."""
+    """Absolute difference of the volumes of prediction and truth, in ml (of flat images in cm^2), per class."""
 
 
 class HD95(Parameters):
@@ -46,7 +46,7 @@ class NSD(Parameters):
 
 _HOME = "wardround.engine.metrics.segmentation"
 _TASKS = frozenset({"segmentation"})
-_CUBIC = Bounds(0.0, 1e12)
+_MILLILITRES = Bounds(0.0, 1e9)
 
 
 def _fraction(name: str, parameters: type[Parameters], where: str, *gandlf: str) -> Part:
@@ -65,5 +65,5 @@ PARTS = (
     _distance("hd95", HD95, "HD95Metric", "hd95"),
     _distance("hd100", HD100, "HD100Metric", "hd100", "hausdorff"),
     _distance("assd", ASSD, "ASSDMetric"),
-    Part(Kind.METRIC, "volume_error", VolumeError, f"{_HOME}:VolumeErrorMetric", _TASKS, False, _CUBIC),
+    Part(Kind.METRIC, "volume_error", VolumeError, f"{_HOME}:VolumeErrorMetric", _TASKS, False, _MILLILITRES),
 )
