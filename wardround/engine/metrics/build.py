@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
-from typing import Any, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast, runtime_checkable
 
 import numpy as np
 
 from wardround.engine.metrics.scores import Summary
-from wardround.engine.metrics.summaries import named_scores
 from wardround.engine.parts import BreachError, Kind, answering
 from wardround.engine.study import Study
-from wardround.engine.study.labels import BACKGROUND
 from wardround.engine.study.part_names import PartUse
-from wardround.engine.study.regions import Regions
+
+if TYPE_CHECKING:
+    from wardround.engine.metrics.comparison import Comparison
 
 
 class SegmentationMetric(Protocol):
@@ -35,6 +35,16 @@ class SegmentationMetric(Protocol):
 
         Undefined classes are left out, and so is the mean if no class is defined.
         """
+        ...
+
+
+@runtime_checkable
+class ComparesMasks(Protocol):
+    """A `SegmentationMetric` that can take masks which are compared already: it shares work with the others, and knows
+    regions that overlap."""
+
+    def compare(self, comparison: Comparison) -> dict[str, float]:
+        """What `SegmentationMetric.scores` gives."""
         ...
 
 
@@ -91,40 +101,33 @@ def mask_scores(
 ) -> dict[str, float]:
     """All scores of one case's label map by the study's metrics. One that fails is told as its package's.
 
-    Of regions that overlap each is scored by itself, as the one class of a mask. Voxels that the study ignores are
-    background in both maps.
+    Of regions that overlap each is scored by itself. Voxels that the study ignores do not count.
     """
-    if study.ignored_class is not None:
-        ignored = truth == study.ignored_class
-        prediction, truth = np.where(ignored, 0, prediction), np.where(ignored, 0, truth)
+    return comparison_scores(study, metrics, _comparison(study, prediction, truth, spacing))
+
+
+def _comparison(study: Study, prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[float]) -> Comparison:
+    from wardround.engine.metrics.comparison import LabelComparison, RegionComparison  # it loads scipy
+
+    valid = None if study.ignored_class is None else truth != study.ignored_class
+    if study.overlaps is None:
+        return LabelComparison(prediction, truth, spacing, study.class_names, valid)
+    if valid is not None:
+        truth = np.where(valid, truth, 0)
+    tables = [table.astype(bool) for table in study.overlaps.tables().values()]
+    found, expected = (np.stack([table[labels] for table in tables]) for labels in (prediction, truth))
+    return RegionComparison(found, expected, spacing, study.overlaps.names, valid)
+
+
+def comparison_scores(study: Study, metrics: Sequence[Metric], comparison: Comparison) -> dict[str, float]:
+    """What several metrics need is found once, for those that take a comparison."""
 
     def score(metric: Metric) -> object:
-        scored = cast(SegmentationMetric, metric)
-        if study.overlaps is not None:
-            return _by_region(study.overlaps, scored, prediction, truth, spacing)
-        return scored.scores(prediction, truth, spacing, study.class_names)
+        if isinstance(metric, ComparesMasks):
+            return metric.compare(comparison)
+        return comparison.scores_by(cast(SegmentationMetric, metric))
 
     return cast(dict[str, float], _scores(study, metrics, score, Real))
-
-
-def _by_region(
-    regions: Regions,
-    metric: SegmentationMetric,
-    prediction: np.ndarray,
-    truth: np.ndarray,
-    spacing: Sequence[float],
-) -> dict[str, float]:
-    """The scores of each region, and their mean under the name of the metric."""
-    others: dict[str, float] = {}
-    of_regions: dict[str, float] = {}
-    for name, table in regions.tables().items():
-        found = dict(metric.scores(table[prediction], table[truth], spacing, (BACKGROUND, name)))
-        whole = found.pop(metric.name, None)
-        own = found.pop(f"{metric.name}.{name}", whole)
-        others |= found
-        if own is not None:
-            of_regions[name] = own
-    return named_scores(metric.name, of_regions) | others
 
 
 def case_scores(study: Study, metrics: Sequence[Metric], vector: np.ndarray, truth: Any) -> dict[str, float]:

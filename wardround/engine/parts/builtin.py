@@ -16,8 +16,8 @@ FAMILIES = (
     *(augmentation.spatial, augmentation.intensity, augmentation.filtering),
     *(augmentation.artefacts, augmentation.boxes, augmentation.colour),
     *(networks.unet, networks.resnet),
-    *(losses.classic, losses.numbers),
-    *(metrics.segmentation, metrics.classification, metrics.numbers),
+    *(losses.classic, losses.overlap, losses.entropy, losses.surface, losses.numbers),
+    *(metrics.segmentation, metrics.lesions, metrics.rates, metrics.classification, metrics.numbers),
     *(optimization.optimizers, optimization.schedules),
     *(tasks.segmentation, tasks.classification, tasks.regression),
 )

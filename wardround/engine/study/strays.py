@@ -203,6 +203,8 @@ def _of_parts(stray: _Stray, owners: list[Part], beside: list[str], written: Wri
     used = next((part for part in others if _used(part, written.content)), None)
     if used is not None:
         return _of_used(stray, used, beside, written)
+    if _is_near_here(stray.flaw):
+        return ""
     shown = " or ".join(f"the {part.kind} `{part.name}`" for part in others[:_MOST_HOMES])
     return f"`{stray.flaw.word}` belongs to {shown}; move it there"
 

@@ -30,7 +30,7 @@ from wardround.engine.losses.derived import counted_voxels
 from wardround.engine.metrics import CaseScores, Evaluation, Summary, build_metrics, mask_scores, summarise
 from wardround.engine.parts import Kind, answering
 from wardround.engine.preprocessing.fitted import EMPTY, FittedState
-from wardround.engine.sampling.batch import Batch
+from wardround.engine.sampling.batch import Batch, Surroundings
 from wardround.engine.sampling.padding import padding_of
 from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
@@ -140,7 +140,8 @@ class SegmentationTask(Task):
         else:
             logits = ACTIVATIONS[Activation.SIGMOID].outputs_of(probabilities)
         truth = torch.from_numpy(label.astype(np.int64)).unsqueeze(0)
-        loss = float(self.losses(logits, Batch((), logits, {"mask": truth})))
+        around = (Surroundings(case.geometry.spacing, ()),)
+        loss = float(self.losses(logits, Batch((), logits, {"mask": truth}, around)))
         return {"loss": loss} | self._measured(sink.labels, label, case)
 
     def _measured(self, labels: np.ndarray, truth: np.ndarray, case: StoredCase) -> dict[str, float]:

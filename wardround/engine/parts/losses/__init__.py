@@ -1,6 +1,26 @@
 """Parameters of the losses. Every loss has a per-sample form: one number per sample of the batch."""
 
 from wardround.engine.parts.losses.classic import CrossEntropy, DiceCE
+from wardround.engine.parts.losses.entropy import BCE, KLD, Focal, TopK
+from wardround.engine.parts.losses.loss import LossParameters, loss_of
 from wardround.engine.parts.losses.numbers import L1, MSE, Huber
+from wardround.engine.parts.losses.overlap import Dice, DiceFocal
+from wardround.engine.parts.losses.surface import Boundary, Hausdorff
 
-__all__ = ["L1", "MSE", "CrossEntropy", "DiceCE", "Huber"]
+__all__ = [
+    "BCE",
+    "KLD",
+    "L1",
+    "MSE",
+    "Boundary",
+    "CrossEntropy",
+    "Dice",
+    "DiceCE",
+    "DiceFocal",
+    "Focal",
+    "Hausdorff",
+    "Huber",
+    "LossParameters",
+    "TopK",
+    "loss_of",
+]

@@ -1,7 +1,21 @@
 """Parameters of the metrics."""
 
 from wardround.engine.parts.metrics.classification import AUC, Accuracy
+from wardround.engine.parts.metrics.lesions import LesionDice
 from wardround.engine.parts.metrics.numbers import MAE, R2, MeanSquaredError, Pearson
+from wardround.engine.parts.metrics.rates import Sensitivity
 from wardround.engine.parts.metrics.segmentation import HD95, NSD, Dice
 
-__all__ = ["AUC", "HD95", "MAE", "NSD", "R2", "Accuracy", "Dice", "MeanSquaredError", "Pearson"]
+__all__ = [
+    "AUC",
+    "HD95",
+    "MAE",
+    "NSD",
+    "R2",
+    "Accuracy",
+    "Dice",
+    "LesionDice",
+    "MeanSquaredError",
+    "Pearson",
+    "Sensitivity",
+]
