@@ -17,7 +17,7 @@ FAMILIES = (
     *(networks.unet, networks.resnet),
     *(losses.classic, losses.numbers),
     *(metrics.segmentation, metrics.classification, metrics.numbers),
-    *(optimization.optimizers, optimization.schedules),
+    *(optimization.optimizers, optimization.recent, optimization.schedules),
     *(tasks.segmentation, tasks.classification, tasks.regression),
 )
 """The modules with the rows of Wardround's own parts."""

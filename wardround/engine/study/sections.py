@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
 
 from wardround.engine.basics.closed import Added, Section
 from wardround.engine.parts import Kind, builtin_and_plugins
+from wardround.engine.parts.optimization import optimizer_of, schedule_of
 from wardround.engine.study.located_problems import Flaw, flawed, flaws_of
 from wardround.engine.study.part_names import LossUse, MetricUse, OptimizerUse, ScheduleUse, likely_parts
 
@@ -43,6 +44,22 @@ class Training(Section):
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 2
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     gradient_clip: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        flaws = [*self._unheard_schedule()]
+        if flaws:
+            raise flawed("Training", flaws)
+        return self
+
+    def _unheard_schedule(self) -> Iterator[Flaw]:
+        """A schedule beside an optimiser that finds its own steps would change nothing, without a word."""
+        follows = self.optimizer.ask(Kind.OPTIMIZER, lambda parameters: optimizer_of(parameters).follows_schedule)
+        changes = self.schedule.ask(Kind.SCHEDULE, lambda parameters: schedule_of(parameters).changes_rate)
+        if changes and not follows:
+            what = f"the optimizer {self.optimizer.name!r} finds its own steps, whatever a schedule says"
+            remedy = "Write `schedule: constant`"
+            yield Flaw(("schedule",), what, f"`{self.schedule.name}`", "`constant`", remedy=remedy)
 
 
 def _unmeasured(select: str, names: Sequence[str]) -> Flaw:
