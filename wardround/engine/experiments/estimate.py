@@ -143,7 +143,7 @@ def _as_if_fitted(study: Study, unfitted: StoredCase) -> StoredCase:
 
 def _length(survey: Survey, stored: StoredCase) -> RunLength:
     study = survey.study
-    steps_per_epoch = math.ceil(len(survey.split.train) * study.patches.per_case / study.training.batch_size)
+    steps_per_epoch = math.ceil(len(survey.split.train) * study.patches.per_case / study.training.samples_per_step)
     native = (survey.inspection.grids[case.subject] for case in survey.split.validation)
     grids = (preprocessed_grid(study, grid) or stored.geometry for grid in native)
     return run_length(study, steps_per_epoch, [grid.shape for grid in grids])

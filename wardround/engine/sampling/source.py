@@ -33,7 +33,7 @@ class PatchSource:
         if not cases:
             raise InputError.one("there is no case to take patches from")
         self._study, self._known = study, dict[str, Surroundings]()
-        self._seed, self._batch_size = study.seed, study.training.batch_size
+        self._seed, self._batch_size = study.seed, study.training.samples_per_step
         self._cases = {case.digest: case for case in cases}
         self._plan = PatchPlan(study.patches.size, study.patches.foreground)
         self._order = EpochOrder(study.seed, self._cases, study.patches.per_case)

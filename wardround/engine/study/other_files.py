@@ -13,7 +13,8 @@ FILES: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "study.yaml": {
             "": "schema study task modality inputs classes rest targets preprocessing augmentation patches model "
             "training validation inference seed",
-            "training": "loss optimizer schedule epochs steps batch_size precision gradient_clip",
+            "training": "loss optimizer schedule epochs steps batch_size precision gradient_clip "
+            "gradient_clip_mode accumulate ema validate_every patience",
             "patches": "size per_case foreground padding",
             "validation": "outer_folds inner_folds metrics select",
             "inference": "overlap blend mirror batch_size",

@@ -15,6 +15,7 @@ from wardround.engine.study.part_names import LossUse, MetricUse, OptimizerUse, 
 
 LONGEST_SIDE = 1024
 """Voxels of a patch along an axis, at most."""
+ClipMode = Literal["norm", "value", "adaptive"]
 _Side = Annotated[int, Field(ge=4, le=LONGEST_SIDE)]
 
 
@@ -34,7 +35,16 @@ class Patches(Section):
 
 
 class Training(Section):
-    """How the model learns. `steps`, where given, replaces `epochs`; in a federation the horizon replaces both."""
+    """How the model learns. `steps`, where given, replaces `epochs`; in a federation the horizon replaces both.
+
+    accumulate: so many batches make one step, whose gradient is that of all their samples together: what a norm layer
+    or a loss takes over a batch, it takes over each. gradient_clip: the most that the gradients may be, by
+    gradient_clip_mode: the `norm` of all together, the `value` of each, or `adaptive`, each unit's norm in relation to
+    that of its weights (Brock et al. 2021). ema: what is kept of an exponential moving average of the weights at each
+    step, less at first, which is then what is validated and saved. validate_every: epochs between two validations;
+    without it validation takes about a fifth of a run. patience: epochs without a better validation after which a run
+    ends. Those last two are for a hospital's own runs: a federation's rounds take their place, and it refuses `ema`.
+    """
 
     loss: LossUse
     optimizer: OptimizerUse = Field(default="adamw", validate_default=True)
@@ -44,13 +54,29 @@ class Training(Section):
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 2
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     gradient_clip: Annotated[float, Field(gt=0)] | None = None
+    gradient_clip_mode: Annotated[ClipMode, Added("0.4.0")] = "norm"
+    accumulate: Annotated[int, Added("0.4.0"), Field(ge=1, le=4096)] = 1
+    ema: Annotated[Annotated[float, Field(gt=0, lt=1)] | None, Added("0.4.0"), Field(examples=[0.999])] = None
+    validate_every: Annotated[Annotated[int, Field(ge=1)] | None, Added("0.4.0"), Field(examples=[5])] = None
+    patience: Annotated[Annotated[int, Field(ge=1)] | None, Added("0.4.0"), Field(examples=[50])] = None
+
+    @property
+    def samples_per_step(self) -> int:
+        """Samples that a step learns from."""
+        return self.batch_size * self.accumulate
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        flaws = [*self._unheard_schedule()]
+        flaws = [*self._unheard_schedule(), *self._idle_mode()]
         if flaws:
             raise flawed("Training", flaws)
         return self
+
+    def _idle_mode(self) -> Iterator[Flaw]:
+        if self.gradient_clip is None and self.gradient_clip_mode != "norm":
+            what, remedy = "there is no bound to clip gradients to", "Write for example `gradient_clip: 1` beside it"
+            got = f"`{self.gradient_clip_mode}` alone"
+            yield Flaw(("gradient_clip_mode",), what, got, "a `gradient_clip`", remedy=remedy)
 
     def _unheard_schedule(self) -> Iterator[Flaw]:
         """A schedule beside an optimiser that finds its own steps would change nothing, without a word."""
