@@ -15,7 +15,7 @@ def of_own_runs(study: Study) -> Iterator[Problem]:
     training = study.training
     if training.ema is not None:
         yield Problem(
-            "the moving average of weights is kept at one hospital, and is not what a federation averages and hands out",
+            "the moving average of weights is kept at one hospital, and is not what a federation hands out",
             where="training.ema",
             got=f"{training.ema:g}",
             expected="no `ema` in a federation: its rounds take the mean of the weights themselves",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -20,9 +20,10 @@ from wardround.engine.parts.networks import NetworkParameters, network_of
 from wardround.engine.parts.preprocessing import StepParameters, step_of
 from wardround.engine.parts.setting import Setting
 from wardround.engine.study.consistency import inconsistencies
+from wardround.engine.study.drawing import drawing_flaws
 from wardround.engine.study.expectations import flow
-from wardround.engine.study.labels import ClassValues, Rest, Values, classes_instead, shared_values
-from wardround.engine.study.located_problems import WRONG_VALUE, flawed, written
+from wardround.engine.study.labels import BACKGROUND, ClassValues, Rest, Values, classes_instead, shared_values
+from wardround.engine.study.located_problems import WRONG_VALUE, Flaw, flawed, written
 from wardround.engine.study.part_names import (
     Answer,
     AugmentationUse,
@@ -202,7 +203,11 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        flaws = (*self.truth.flaws(self), *inconsistencies(self.parts, self.setting))
+        flaws = (*self.truth.flaws(self), *inconsistencies(self.parts, self.setting), *self._of_drawing())
         if flaws:
             raise flawed("Study", flaws)
         return self
+
+    def _of_drawing(self) -> Iterator[Flaw]:
+        named = [name for name in self.class_names if name != BACKGROUND]
+        yield from drawing_flaws(self.patches, self.truth, named)

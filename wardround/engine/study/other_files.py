@@ -15,7 +15,7 @@ FILES: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "training validation inference seed",
             "training": "loss optimizer schedule epochs steps batch_size precision gradient_clip "
             "gradient_clip_mode accumulate ema validate_every patience",
-            "patches": "size per_case foreground padding",
+            "patches": "size per_case foreground padding class_weights balance",
             "validation": "outer_folds inner_folds metrics select",
             "inference": "overlap blend mirror batch_size",
         },

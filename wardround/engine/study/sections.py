@@ -25,13 +25,20 @@ class Patches(Section):
     size: voxels per axis. per_case: patches of one case in an epoch. foreground: fraction of patches centred on a
     foreground voxel (its class drawn evenly among those present). padding: the value of what lies outside a case, after
     preprocessing: where it is smaller than a patch, in training and prediction, and where `spatial` looks beyond a
-    patch. `minimum` takes the least value of each channel of the case. In masks background lies there.
+    patch. `minimum` takes the least value of each channel of the case. In masks background lies there. class_weights:
+    how often a foreground voxel is of each class, in relation to the others that the case has; 1 where nothing is said,
+    never for 0. balance: cases of rare classes give more patches, so that an epoch has as many of each class; of a
+    classification.
     """
 
     size: tuple[_Side, ...] = Field(min_length=2, max_length=3, examples=[(64, 64, 64)])
     per_case: Annotated[int, Field(ge=1, le=1000)] = 1
     foreground: Annotated[float, Field(ge=0, le=1)] = 0.5
     padding: Annotated[float | Literal["minimum"], Added("0.2.0"), Field(examples=[-1.0])] = 0.0
+    class_weights: Annotated[
+        dict[str, Annotated[float, Field(ge=0)]], Added("0.4.0"), Field(examples=[{"tumour": 2.0}])
+    ] = Field(default_factory=dict)
+    balance: Annotated[bool, Added("0.4.0")] = False
 
 
 class Training(Section):
