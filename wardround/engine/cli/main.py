@@ -38,6 +38,9 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "export": "wardround.engine.cli.export:export",
         "preview": "wardround.engine.cli.preview:preview",
         "store": "wardround.engine.cli.store:store",
+        "env": "wardround.engine.cli.env:env",
+        "find": "wardround.engine.cli.find:find",
+        "profile": "wardround.engine.cli.profile:profile",
         "new-part": "wardround.engine.cli.new_part:new_part",
     }
 )
