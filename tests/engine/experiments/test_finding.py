@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def test_rates_rise_by_the_same_factor_and_the_same_is_found_again(bench: Workbe
     assert first == second
     rates = [each.rate for each in first.tried]
     assert rates[0] == pytest.approx(finding.LOWEST)
-    factors = {round(after / before, 6) for before, after in zip(rates, rates[1:], strict=False)}
+    factors = {round(after / before, 6) for before, after in pairwise(rates)}
     assert len(factors) == 1
     assert seen == [*range(1, len(rates) + 1)]
     assert first.best in rates

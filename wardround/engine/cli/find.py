@@ -37,9 +37,8 @@ def learning_rate(
     """
     from wardround.engine.basics.progress import progress
 
-    with throw_away(
-        study, manifest, work, device, threads, within("--steps", steps, _LEAST_STEPS, _MOST_STEPS)
-    ) as bench:
+    wrong = within("--steps", steps, _LEAST_STEPS, _MOST_STEPS)
+    with throw_away(study, manifest, work, device, threads, wrong) as bench:
         from wardround.engine.experiments.finding import find_learning_rate
 
         with progress("Trying learning rates", steps) as shown:
