@@ -25,4 +25,5 @@ def trace_steps(workbench: Workbench, steps: int, out: Path) -> str:
         recorded.export_chrome_trace(str(Path(folder) / "trace.json"))
         write_atomic(out, (Path(folder) / "trace.json").read_bytes())
     by = "self_cuda_time_total" if is_cuda else "self_cpu_time_total"
-    return recorded.key_averages().table(sort_by=by, row_limit=_ROWS, max_name_column_width=40)
+    table: str = recorded.key_averages().table(sort_by=by, row_limit=_ROWS, max_name_column_width=40)
+    return table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from wardround.engine.basics.flaws import Flaw, written
 from wardround.engine.study.sections import Patches
@@ -13,7 +14,7 @@ _OF_ONE_CLASS = "category"
 """The tensor of truth of cases of which each is of one class."""
 
 
-def drawing_flaws(patches: Patches, truth: KindOfTruth[object], classes: Sequence[str]) -> Iterator[Flaw]:
+def drawing_flaws(patches: Patches, truth: KindOfTruth[Any], classes: Sequence[str]) -> Iterator[Flaw]:
     """Keys that would change nothing, and classes that the study has not. `classes` are those of its foreground."""
     if patches.balance and truth.name != _OF_ONE_CLASS:
         what = "cases can be balanced where each is of one class"

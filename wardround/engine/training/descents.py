@@ -38,7 +38,7 @@ class _Descent(Optimizer):
         return loss
 
     def _kept(self, weight: Tensor) -> State:
-        state = self.state[weight]
+        state: State = self.state[weight]
         if not state:
             state["step"] = torch.zeros(())
             state.update(self._begin(weight))

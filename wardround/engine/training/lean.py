@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch.optim import Optimizer
@@ -26,5 +26,5 @@ def lean(kind: Kind) -> Kind:
         return step(self, closure)
 
     members: dict[str, Any] = {name: inspect.unwrap(getattr(kind, name)) for name in _PLAIN}
-    made: Any = type(kind.__name__, (kind,), {**members, "step": plain_step, "__doc__": kind.__doc__})
-    return made
+    members.update(step=plain_step, __doc__=kind.__doc__)
+    return cast(Kind, type(kind.__name__, (kind,), members))

@@ -48,11 +48,9 @@ def groups_of(parameters: DecayingParameters, weights: Iterable[nn.Parameter]) -
     if parameters.decay_biases:
         return weights
     kept = [*weights]
-    groups = [
-        {"params": [weight for weight in kept if weight.ndim > 1]},
-        {"params": [weight for weight in kept if weight.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return [group for group in groups if group["params"]]
+    decayed, spared = ([weight for weight in kept if (weight.ndim > 1) is many] for many in (True, False))
+    groups = [{"params": decayed}] if decayed else []
+    return [*groups, {"params": spared, "weight_decay": 0.0}] if spared else groups
 
 
 _ADAMW, _ADAM, _SGD = lean(optim.AdamW), lean(optim.Adam), lean(optim.SGD)
@@ -61,7 +59,7 @@ _RMSPROP, _ADAGRAD, _ADADELTA = lean(optim.RMSprop), lean(optim.Adagrad), lean(o
 _ASGD, _RPROP = lean(optim.ASGD), lean(optim.Rprop)
 
 
-def _common(parameters: DecayingParameters) -> dict[str, float]:
+def _common(parameters: DecayingParameters) -> dict[str, Any]:
     """What every optimiser with weight decay is told; the learning rate is the one before the schedule's factor."""
     return {"lr": parameters.learning_rate, "weight_decay": parameters.weight_decay}
 

@@ -76,6 +76,7 @@ class Environment(Closed):
 def look_around(device: torch.device) -> Environment:
     """Time convolutions on a device, and say what there is. Takes a second or two."""
     cuda: Any = torch.cuda
+    backends: Any = torch.backends
     devices = [cuda.get_device_properties(number) for number in range(torch.cuda.device_count())]
     return Environment(
         machine=this_machine(device, "fp32"),
@@ -83,7 +84,7 @@ def look_around(device: torch.device) -> Environment:
         packages={name: found for name in _PACKAGES if (found := _version(name))},
         cores=_cores(),
         memory=available_bytes(),
-        onednn=torch.backends.mkldnn.is_available(),
+        onednn=backends.mkldnn.is_available(),
         cuda=torch.version.cuda or "",
         devices=tuple(f"{each.name}, {each.total_memory / 2**30:.0f} GB" for each in devices),
         timings=tuple(_timings(device)),
