@@ -39,6 +39,9 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "preview": "wardround.engine.cli.preview:preview",
         "dicom": "wardround.engine.cli.dicom:dicom",
         "store": "wardround.engine.cli.store:store",
+        "env": "wardround.engine.cli.env:env",
+        "find": "wardround.engine.cli.find:find",
+        "profile": "wardround.engine.cli.profile:profile",
         "new-part": "wardround.engine.cli.new_part:new_part",
         "import-nnunet": "wardround.engine.cli.import_nnunet:import_nnunet",
     }

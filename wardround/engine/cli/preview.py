@@ -95,7 +95,7 @@ def _draw(study: Study, manifest: Path, work: Path | None, count: int) -> tuple[
     from wardround.engine.store import CaseStore
 
     survey, sites = Survey.of(study, manifest, device="cpu"), origins(manifest)
-    single = study.model_copy(update={"training": study.training.model_copy(update={"batch_size": 1})})
+    single = study.model_copy(update={"training": study.training.model_copy(update={"batch_size": 1, "accumulate": 1})})
     augment = Augmentation(study)
     cases = choose_cases(survey.split.train, survey.inspection.grids, sites, study.seed, count)
     with tempfile.TemporaryDirectory(prefix="wardround-") as folder:

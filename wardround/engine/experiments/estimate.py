@@ -21,10 +21,12 @@ from wardround.engine.inspection.shapes import preprocessed_grid
 from wardround.engine.preprocessing import Pipeline, Sample
 from wardround.engine.preprocessing.fitting import before_fitting, fit_to, fitted_places
 from wardround.engine.sampling import PatchSource
+from wardround.engine.sampling.order import samples_per_epoch
 from wardround.engine.store import CaseStore
 from wardround.engine.store.case import StoredCase
 from wardround.engine.store.entries import foreground_of
 from wardround.engine.study import Study
+from wardround.engine.targets import target_of
 from wardround.engine.training import Learner
 
 _TIMED_STEPS = 3
@@ -144,7 +146,9 @@ def _as_if_fitted(study: Study, unfitted: StoredCase) -> StoredCase:
 
 def _length(survey: Survey, stored: StoredCase) -> RunLength:
     study = survey.study
-    steps_per_epoch = math.ceil(len(survey.split.train) * study.patches.per_case / study.training.batch_size)
+    target = target_of(study)
+    samples = samples_per_epoch(study, [target.told(study, case.value).category for case in survey.split.train])
+    steps_per_epoch = math.ceil(samples / study.training.samples_per_step)
     native = (survey.inspection.grids[case.subject] for case in survey.split.validation)
     grids = (preprocessed_grid(study, grid) or stored.geometry for grid in native)
     return run_length(study, steps_per_epoch, [grid.shape for grid in grids])

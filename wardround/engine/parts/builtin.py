@@ -18,7 +18,7 @@ FAMILIES = (
     *(networks.unet, networks.resnet),
     *(losses.classic, losses.overlap, losses.entropy, losses.surface, losses.numbers),
     *(metrics.segmentation, metrics.lesions, metrics.rates, metrics.classification, metrics.numbers),
-    *(optimization.optimizers, optimization.schedules),
+    *(optimization.optimizers, optimization.recent, optimization.schedules),
     *(tasks.segmentation, tasks.classification, tasks.regression),
 )
 """The modules with the rows of Wardround's own parts."""

@@ -13,7 +13,7 @@ from wardround.engine.basics.randomness import stream
 from wardround.engine.imaging.readable import copy_region
 from wardround.engine.sampling.batch import Batch, SampleKey, Surroundings
 from wardround.engine.sampling.memory import BatchMemory
-from wardround.engine.sampling.order import EpochOrder
+from wardround.engine.sampling.order import EpochOrder, groups_of
 from wardround.engine.sampling.padding import padding_of
 from wardround.engine.sampling.patches import PatchPlan
 from wardround.engine.store.case import StoredCase
@@ -33,10 +33,10 @@ class PatchSource:
         if not cases:
             raise InputError.one("there is no case to take patches from")
         self._study, self._known = study, dict[str, Surroundings]()
-        self._seed, self._batch_size = study.seed, study.training.batch_size
+        self._seed, self._batch_size = study.seed, study.training.samples_per_step
         self._cases = {case.digest: case for case in cases}
-        self._plan = PatchPlan(study.patches.size, study.patches.foreground)
-        self._order = EpochOrder(study.seed, self._cases, study.patches.per_case)
+        self._plan = PatchPlan.of(study)
+        self._order = EpochOrder(study.seed, groups_of(study, cases), study.patches.per_case)
         self._target = target_of(study)
         self._forms, size = self._target.forms(study), study.patches.size
         self._images = BatchMemory((self._batch_size, len(study.inputs), *size), torch.float32)

@@ -20,8 +20,9 @@ from wardround.engine.parts.networks import NetworkParameters, network_of
 from wardround.engine.parts.preprocessing import StepParameters, step_of
 from wardround.engine.parts.setting import Setting
 from wardround.engine.study.consistency import inconsistencies
+from wardround.engine.study.drawing import drawing_flaws
 from wardround.engine.study.expectations import flow
-from wardround.engine.study.labels import ClassValues, Rest, Values, classes_instead, listed, shared_values
+from wardround.engine.study.labels import BACKGROUND, ClassValues, Rest, Values, classes_instead, listed, shared_values
 from wardround.engine.study.located_problems import WRONG_VALUE, Flaw, flawed, written
 from wardround.engine.study.part_names import (
     Answer,
@@ -230,10 +231,14 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        flaws = (*self._truth_flaws(), *inconsistencies(self.parts, self.setting))
+        flaws = (*self._truth_flaws(), *inconsistencies(self.parts, self.setting), *self._of_drawing())
         if flaws:
             raise flawed("Study", flaws)
         return self
+
+    def _of_drawing(self) -> Iterator[Flaw]:
+        named = [name for name in self.class_names if name != BACKGROUND]
+        yield from drawing_flaws(self.patches, self.truth, named)
 
     def _truth_flaws(self) -> Iterator[Flaw]:
         yield from self.truth.flaws(self)

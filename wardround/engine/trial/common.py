@@ -16,7 +16,7 @@ from wardround.engine.study import Study
 from wardround.engine.targets import target_of
 from wardround.engine.tasks import build_task
 from wardround.engine.trial.attempt import Attempts
-from wardround.engine.trial.descent import require_factors, require_step
+from wardround.engine.trial.descent import require_factors, require_resumable, require_step
 from wardround.engine.trial.example import studies_with
 from wardround.engine.trial.losses import try_loss
 from wardround.engine.trial.material import Sizes, batch_of
@@ -128,7 +128,9 @@ def _metric(study: Study, attempts: Attempts) -> None:
 
 
 def _optimizer(study: Study, attempts: Attempts) -> None:
+    """It steps, and goes on from its state as if it had never stopped."""
     require_step(study, [])
+    require_resumable(study)
 
 
 def _schedule(study: Study, attempts: Attempts) -> None:

@@ -55,7 +55,7 @@ def _content(part: Part, axes: int) -> dict[str, Any]:
         "training": {
             "loss": named[Kind.LOSS],
             "optimizer": use if part.kind is Kind.OPTIMIZER else "adamw",
-            "schedule": use if part.kind is Kind.SCHEDULE else "cosine",
+            "schedule": use if part.kind is Kind.SCHEDULE else "constant",
         },
         "validation": {"metrics": (metric,), "select": metric["name"]},
     }
