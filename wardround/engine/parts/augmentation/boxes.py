@@ -11,7 +11,7 @@ from wardround.engine.parts.augmentation.transform import TransformParameters
 from wardround.engine.parts.numbers import Probability
 from wardround.engine.parts.part import Kind, Part
 
-_Half = Annotated[float, Field(gt=0, le=0.5)]
+_Half = Annotated[float, Field(gt=0, le=0.5, examples=[0.1])]
 
 
 class Cutout(TransformParameters):
