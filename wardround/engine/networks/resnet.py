@@ -11,14 +11,20 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from wardround.engine.networks.layers import convolution, initialise, norm
+from wardround.engine.networks.layers import MAX_POOLS, MEAN_POOLS, convolution, initialise, norm
 from wardround.engine.parts.networks import ResNet
 
-STAGES = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
-BOTTLENECK_DEPTHS = frozenset({50})
+STAGES = {
+    10: (1, 1, 1, 1),
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+    200: (3, 24, 36, 3),
+}
+BOTTLENECK_DEPTHS = frozenset({50, 101, 152, 200})
 EXPANSION = 4
-MAX_POOLS = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
-MEAN_POOLS = {2: nn.AdaptiveAvgPool2d, 3: nn.AdaptiveAvgPool3d}
 
 
 class ResidualUnit(nn.Module):

@@ -10,7 +10,7 @@ import torch
 from wardround.engine.augmentation import Augmentation, GeometricTransform, IntensityTransform
 from wardround.engine.basics.problems import Problem
 from wardround.engine.metrics import build_metrics, mask_scores
-from wardround.engine.networks import build_network, logits_of
+from wardround.engine.networks import build_network, outputs_of
 from wardround.engine.parts import STUDY_KINDS, BreachError, Kind, Part
 from wardround.engine.study import Study
 from wardround.engine.targets import target_of
@@ -20,7 +20,7 @@ from wardround.engine.trial.descent import require_factors, require_step
 from wardround.engine.trial.example import studies_with
 from wardround.engine.trial.losses import try_loss
 from wardround.engine.trial.material import Sizes, batch_of
-from wardround.engine.trial.networks import slim, try_network
+from wardround.engine.trial.networks import as_tuple, slim, try_network
 from wardround.engine.trial.rows import require_row
 from wardround.engine.trial.scores import made_up_masks, try_metrics
 from wardround.engine.trial.steps import require_other_channels_kept, try_odd_cases, try_steps
@@ -100,8 +100,8 @@ def _network(study: Study, attempts: Attempts) -> None:
     if any(not torch.equal(tensor, second[name]) for name, tensor in first.items()):
         raise BreachError("other weights for the same seed", "weights that are drawn from torch's generator alone")
     network.train()
-    outputs = logits_of(study, network, batch_of(study, sizes.small, 2).image)
-    torch.autograd.backward((outputs * torch.randn_like(outputs)).sum())
+    outputs = as_tuple(outputs_of(study, network, batch_of(study, sizes.small, 2).image))
+    torch.autograd.backward([(each * torch.randn_like(each)).sum() for each in outputs])
     idle = [name for name, weight in network.named_parameters() if weight.requires_grad and weight.grad is None]
     if idle:
         raise BreachError(f"no gradient of {idle[0]}", "a gradient of every weight")
