@@ -87,6 +87,13 @@ class Residual(nn.Module):
         return cast(Tensor, self.activation(self.path(features) + self.shortcut(features)))
 
 
+def residual(parameters: NetworkParameters, inputs: int, outputs: int) -> Residual:
+    """Two convolutions beside a shortcut, which is projected where the channels change."""
+    path = nn.Sequential(activated(parameters, inputs, outputs), normed(parameters, outputs, outputs))
+    shortcut = nn.Identity() if inputs == outputs else normed(parameters, inputs, outputs, width=1)
+    return Residual(path, shortcut, leaky())
+
+
 class Branches(nn.Module):
     """Several layers beside each other whose features are joined (Szegedy et al. 2015)."""
 
@@ -100,29 +107,69 @@ class Branches(nn.Module):
 
 
 class Linear(nn.Module):
-    """Linear interpolation to a grid that is `factor` times as fine, as `interpolate` without aligned corners.
+    """Linear interpolation to a grid that is finer by a whole factor along each axis, corners not aligned.
 
     Made of slices and sums, whose gradient is the same every time on every device; torch's own is not on CUDA.
     """
 
-    def __init__(self, dimensions: int, factor: int = 2) -> None:
+    def __init__(self, factors: Sequence[int]) -> None:
         super().__init__()
-        self.axes, self.factor = tuple(range(2, dimensions + 2)), factor
+        self.factors = tuple(factors)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(samples, channels, *grid) to (samples, channels, *factor grid)."""
-        for axis in self.axes:
-            features = self._along(features, axis)
+        """(samples, channels, *grid) to (samples, channels, *finer grid)."""
+        for axis, factor in enumerate(self.factors, start=2):
+            if factor > 1:
+                features = _interpolated(features, axis, factor)
         return features
 
-    def _along(self, features: Tensor, axis: int) -> Tensor:
-        size = features.shape[axis]
-        first, last = features.narrow(axis, 0, 1), features.narrow(axis, size - 1, 1)
-        before = torch.cat([first, features.narrow(axis, 0, size - 1)], dim=axis)
-        after = torch.cat([features.narrow(axis, 1, size - 1), last], dim=axis)
-        offsets = ((place + 0.5) / self.factor - 0.5 for place in range(self.factor))
-        parts = [(1 - abs(offset)) * features + abs(offset) * (before if offset < 0 else after) for offset in offsets]
-        return torch.stack(parts, dim=axis + 1).flatten(axis, axis + 1)
+
+class Smoothed(nn.Module):
+    """The mean of each voxel and its neighbours, 3 along each axis; those at the edge are their own neighbours.
+
+    Like `Linear` the same every time on every device.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The same shape."""
+        for axis in range(2, features.ndim):
+            before, after = _neighbours(features, axis)
+            features = (before + features + after) / 3
+        return features
+
+
+class Pooled(nn.Module):
+    """The greatest or the mean of each block of voxels; what is left over at the end of an axis is left out.
+
+    Like `Linear` the same every time on every device.
+    """
+
+    def __init__(self, factors: Sequence[int], reduce: Callable[[Tensor, int], Tensor]) -> None:
+        super().__init__()
+        self.factors, self.reduce = tuple(factors), reduce
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(samples, channels, *grid) to (samples, channels, *grid / factors)."""
+        for axis, factor in enumerate(self.factors, start=2):
+            whole = features.shape[axis] // factor
+            blocks = features.narrow(axis, 0, whole * factor).unflatten(axis, (whole, factor))
+            features = self.reduce(blocks, axis + 1)
+        return features
+
+
+def _neighbours(features: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """What stands before and after each voxel along an axis; at an end, the voxel itself."""
+    size = features.shape[axis]
+    first, last = features.narrow(axis, 0, 1), features.narrow(axis, size - 1, 1)
+    before = torch.cat([first, features.narrow(axis, 0, size - 1)], dim=axis)
+    return before, torch.cat([features.narrow(axis, 1, size - 1), last], dim=axis)
+
+
+def _interpolated(features: Tensor, axis: int, factor: int) -> Tensor:
+    before, after = _neighbours(features, axis)
+    offsets = ((place + 0.5) / factor - 0.5 for place in range(factor))
+    parts = [(1 - abs(offset)) * features + abs(offset) * (before if offset < 0 else after) for offset in offsets]
+    return torch.stack(parts, dim=axis + 1).flatten(axis, axis + 1)
 
 
 class DropPath(nn.Module):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from wardround.engine.networks.blocks import activated, dropout, pooled_head
-from wardround.engine.networks.layers import AVERAGE_POOLS, MAX_POOLS, convolution, initialise, norm
+from wardround.engine.networks.blocks import Pooled, activated, dropout, pooled_head
+from wardround.engine.networks.layers import MAX_POOLS, convolution, initialise, norm
 from wardround.engine.parts.networks import DenseNet
 
 LAYERS = {121: (6, 12, 24, 16), 169: (6, 12, 32, 32), 201: (6, 12, 48, 32), 264: (6, 12, 64, 48)}
@@ -58,4 +58,4 @@ def _before(parameters: DenseNet, channels: int) -> nn.Module:
 def _transition(parameters: DenseNet, channels: int) -> nn.Module:
     dimensions = parameters.dimensions
     narrower = convolution(dimensions, channels, channels // 2, width=1)
-    return nn.Sequential(_before(parameters, channels), narrower, AVERAGE_POOLS[dimensions](2))
+    return nn.Sequential(_before(parameters, channels), narrower, Pooled((2,) * dimensions, torch.mean))

@@ -27,7 +27,6 @@ NORMS: Mapping[tuple[str, int], type[nn.Module]] = {
     ("layer", 3): nn.LayerNorm,
 }
 MAX_POOLS: Mapping[int, type[nn.MaxPool2d] | type[nn.MaxPool3d]] = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
-AVERAGE_POOLS: Mapping[int, type[nn.AvgPool2d] | type[nn.AvgPool3d]] = {2: nn.AvgPool2d, 3: nn.AvgPool3d}
 MEAN_POOLS: Mapping[int, type[nn.AdaptiveAvgPool2d] | type[nn.AdaptiveAvgPool3d]] = {
     2: nn.AdaptiveAvgPool2d,
     3: nn.AdaptiveAvgPool3d,

@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from wardround.engine.networks.blocks import (
     Branches,
     EncoderDecoder,
+    Pooled,
     Residual,
+    Smoothed,
     activated,
     dropout,
     leaky,
@@ -21,7 +23,7 @@ from wardround.engine.networks.blocks import (
     pointwise,
     upwards,
 )
-from wardround.engine.networks.layers import AVERAGE_POOLS, LEAK, Sides, initialise
+from wardround.engine.networks.layers import LEAK, Sides, initialise
 from wardround.engine.parts.networks import AttentionUNet, InceptionUNet, ResidualEncoder, ResUNet, UNet
 from wardround.engine.parts.networks.levels import LevelledParameters
 
@@ -133,11 +135,11 @@ class _Blocks:
 
     def concatenated(self, level: int, below: int, here: int) -> nn.Module:
         """Up, beside the skipped features, and two convolutions."""
-        return Decoder(self.up(level, below, here), _concatenated, self._twice(level, 2 * here, here, 1))
+        return Decoder(self.up(level, below, here), concatenated, self._twice(level, 2 * here, here, 1))
 
     def lightly_concatenated(self, level: int, below: int, here: int) -> nn.Module:
         """Up, beside the skipped features, and one convolution."""
-        return Decoder(self.up(level, below, here), _concatenated, self._activated(level, 2 * here, here, 1))
+        return Decoder(self.up(level, below, here), concatenated, self._activated(level, 2 * here, here, 1))
 
     def gated(self, level: int, below: int, here: int) -> nn.Module:
         """Up, beside the skipped features as a gate lets them through, and two convolutions."""
@@ -156,12 +158,13 @@ class _Blocks:
         path = normed(self.of, here, here, width=self.of.width_of(level))
         return Decoder(self.up(level, below, here), torch.add, ResidualBlock(self.of, path, nn.Identity()))
 
-    def pooled_residual(self, level: int, inputs: int, outputs: int, stride: Sides) -> nn.Module:
+    def pooled_residual(self, level: int, inputs: int, outputs: int, stride: tuple[int, ...]) -> nn.Module:
         """Two convolutions beside a shortcut, which is averaged where the grid changes (He et al. 2019, ResNet-D)."""
-        pools = AVERAGE_POOLS[self.of.dimensions]
-        shortcut = [] if stride == 1 else [pools(stride, stride)]  # type: ignore[arg-type]
+        shortcut = [Pooled(stride, torch.mean)] if max(stride) > 1 else []
         projected = [normed(self.of, inputs, outputs, width=1)] if inputs != outputs else []
-        return ResidualBlock(self.of, self._path(level, inputs, outputs, stride), nn.Sequential(*shortcut, *projected))
+        return ResidualBlock(
+            self.of, self._path(level, inputs, outputs, tuple(stride)), nn.Sequential(*shortcut, *projected)
+        )
 
     def up(self, level: int, below: int, here: int) -> nn.Module:
         """The grid of a level from that of the level below."""
@@ -203,13 +206,13 @@ def build_attention_unet(parameters: AttentionUNet, inputs: int, outputs: int) -
 
 def build_residual_encoder(parameters: ResidualEncoder, inputs: int, outputs: int) -> nn.Module:
     """nnU-Net's residual encoder (Isensee et al. 2024) and its decoder of one convolution a level."""
-    blocks = _Blocks(parameters)
+    blocks, kept = _Blocks(parameters), parameters.steps[0]
 
     def encode(level: int, before: int, width: int) -> nn.Module:
         stem = [activated(parameters, before, width, width=parameters.width_of(level))] if level == 0 else []
-        first = blocks.pooled_residual(level, width if stem else before, width, _uniform(parameters.steps[level]))
+        first = blocks.pooled_residual(level, width if stem else before, width, parameters.steps[level])
         count = parameters.blocks_by_level[level] - 1
-        return nn.Sequential(*stem, first, *(blocks.pooled_residual(level, width, width, 1) for _ in range(count)))
+        return nn.Sequential(*stem, first, *(blocks.pooled_residual(level, width, width, kept) for _ in range(count)))
 
     return UNetwork(parameters, Style(encode, blocks.lightly_concatenated), inputs, outputs)
 
@@ -225,7 +228,7 @@ def build_inception_unet(parameters: InceptionUNet, inputs: int, outputs: int) -
 
     def decode(level: int, below: int, here: int) -> nn.Module:
         up = upwards(dimensions, below, here, parameters.steps[level + 1])
-        return Decoder(up, _concatenated, _inception(parameters, 2 * here, here))
+        return Decoder(up, concatenated, _inception(parameters, 2 * here, here))
 
     return UNetwork(parameters, Style(encode, decode), inputs, outputs)
 
@@ -234,7 +237,6 @@ def _inception(parameters: InceptionUNet, inputs: int, outputs: int) -> nn.Modul
     """Windows of 1, 3 and 5 voxels and a mean over 3, with a quarter of the outputs each; the first has the rest."""
     part, dimensions = outputs // 4, parameters.dimensions
     narrow = outputs - 3 * part
-    mean = AVERAGE_POOLS[dimensions](3, stride=1, padding=1, count_include_pad=False)
 
     def after(first: int, *widths: int) -> nn.Module:
         return nn.Sequential(
@@ -242,14 +244,10 @@ def _inception(parameters: InceptionUNet, inputs: int, outputs: int) -> nn.Modul
             *(activated(parameters, first, first, width=width) for width in widths),
         )
 
-    branches = [after(narrow), after(part, 3), after(part, 3, 3), nn.Sequential(mean, after(part))]
+    branches = [after(narrow), after(part, 3), after(part, 3, 3), nn.Sequential(Smoothed(), after(part))]
     return nn.Sequential(Branches(branches), dropout(dimensions, parameters.dropout))
 
 
-def _uniform(stride: tuple[int, ...]) -> Sides:
-    """1 for a stride of ones, which leaves the grid as it is."""
-    return 1 if max(stride) == 1 else stride
-
-
-def _concatenated(first: Tensor, second: Tensor) -> Tensor:
+def concatenated(first: Tensor, second: Tensor) -> Tensor:
+    """Two tensors of one grid as one with the channels of both."""
     return torch.cat([first, second], dim=1)

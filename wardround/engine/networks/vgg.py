@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 from torch import nn
 
-from wardround.engine.networks.blocks import activated, normed, pooled_head
-from wardround.engine.networks.layers import MAX_POOLS, initialise
+from wardround.engine.networks.blocks import Pooled, activated, normed, pooled_head
+from wardround.engine.networks.layers import initialise
 from wardround.engine.parts.networks import SFCN, VGG
 
 CONVOLUTIONS_BY_STAGE = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
@@ -23,7 +24,7 @@ def build_vgg(parameters: VGG, inputs: int, outputs: int) -> nn.Module:
     for (before, width), count in stages:
         channels = pairwise([before, *(width for _ in range(count))])
         layers.extend(activated(parameters, first, second, activation=nn.ReLU) for first, second in channels)
-        layers.append(MAX_POOLS[parameters.dimensions](2))
+        layers.append(_halved(parameters))
     head = pooled_head(parameters.dimensions, widths[-1], outputs, parameters.dropout)
     network = nn.Sequential(*layers, *head)
     initialise(network, slope=0.0)
@@ -35,9 +36,13 @@ def build_sfcn(parameters: SFCN, inputs: int, outputs: int) -> nn.Module:
     widths = [parameters.filters * factor for factor in WIDENING]
     layers: list[nn.Module] = []
     for before, width in pairwise([inputs, *widths]):
-        layers.extend([normed(parameters, before, width), MAX_POOLS[parameters.dimensions](2), nn.ReLU()])
+        layers.extend([normed(parameters, before, width), _halved(parameters), nn.ReLU()])
     last = 2 * parameters.filters
     layers.append(activated(parameters, widths[-1], last, width=1, activation=nn.ReLU))
     network = nn.Sequential(*layers, *pooled_head(parameters.dimensions, last, outputs, parameters.dropout))
     initialise(network, slope=0.0)
     return network
+
+
+def _halved(parameters: VGG | SFCN) -> nn.Module:
+    return Pooled((2,) * parameters.dimensions, torch.amax)

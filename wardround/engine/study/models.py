@@ -92,6 +92,16 @@ class Study(Section):
         """How many voxels along each axis become one on the network's coarsest grid; 1 where that is not known."""
         return self._factors(lambda network: network.reductions)
 
+    @property
+    def least_side(self) -> int:
+        """What every side of a patch must have at least, so that the network leaves something of it."""
+
+        def answered(parameters: Parameters) -> int:
+            network = network_of(parameters)
+            return 1 if network is None else network.least_side
+
+        return self.model.ask(Kind.NETWORK, answered)
+
     def _factors(self, question: Callable[[NetworkParameters], tuple[int, ...]]) -> tuple[int, ...]:
         """What the network answers of each axis; 1 where it says nothing of itself."""
 

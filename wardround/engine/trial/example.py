@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import product
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from wardround.engine.parts import BreachError, Kind, Part, builtin_and_plugins
 from wardround.engine.parts.answers import answers_of
@@ -67,8 +68,14 @@ def _network(part: Part, named: Mapping[Kind, Mapping[str, Any]]) -> Part:
 
 def _common(network: Part, axes: int) -> dict[str, Any]:
     """What a network is told beside what it must be given, where it can be told that."""
-    told = {"dimensions": axes, "norm": "group"}
-    return {key: value for key, value in told.items() if key in network.parameters.model_fields}
+    told: dict[str, Any] = {"dimensions": axes, "norm": "group"}
+    fields = network.parameters.model_fields
+    return {key: value for key, value in told.items() if key in fields and value in _choices(fields[key])}
+
+
+def _choices(field: FieldInfo) -> tuple[Any, ...]:
+    """What a field of several words or numbers takes."""
+    return get_args(field.annotation)
 
 
 def _sides_of(part: Part, axes: int) -> tuple[int, ...]:

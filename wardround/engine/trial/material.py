@@ -41,8 +41,9 @@ class Sizes:
         factors = [side / reduction for side, reduction in zip(patch, reductions, strict=True)]
         if max(reductions) > 1 and all(factor.is_integer() for factor in factors):
             widest = factors.index(max(factors))
-            small = (reduction * (2 if axis == widest else 1) for axis, reduction in enumerate(reductions))
-            return cls(patch, tuple(min(side, least) for side, least in zip(patch, small, strict=True)))
+            small = [reduction * (2 if axis == widest else 1) for axis, reduction in enumerate(reductions)]
+            least = study.least_side
+            return cls(patch, tuple(min(side, max(few, least)) for side, few in zip(patch, small, strict=True)))
         least = _SIDES[study.dimensions]
         return cls(patch, tuple(side if side < 2 * least else least + side % least for side in patch))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -81,6 +81,10 @@ class LevelledParameters(NetworkParameters):
         grids = accumulate(self.steps[:count], lambda above, step: tuple(map(math.prod, zip(above, step, strict=True))))
         return tuple(grids)
 
+    def slimmed(self) -> Self:
+        """With few feature maps at every level."""
+        return super().slimmed().model_copy(update={"most_filters": 2 * self.few_filters})
+
     def flaws(self, setting: Setting) -> Iterator[Flaw]:
         """Strides that do not fit levels and axes; deep supervision of one grid; and a patch that does not fit."""
         found = [*self._misshapen(setting)]
@@ -108,3 +112,26 @@ class LevelledParameters(NetworkParameters):
                 expected,
                 remedy=remedy,
             )
+
+
+class BlocksParameters(LevelledParameters):
+    """Base of those whose encoder has several blocks a level.
+
+    blocks: how many at each level; unless told, those of the paper, and as many as at its last level further down.
+    """
+
+    usual_blocks: ClassVar[tuple[int, ...]] = (1,)
+    blocks: Annotated[tuple[Annotated[int, Field(ge=1, le=32)], ...], Field(max_length=9)] = ()
+
+    @property
+    def blocks_by_level(self) -> tuple[int, ...]:
+        """Blocks of each level."""
+        further = (self.usual_blocks[-1] for _ in range(self.levels))
+        return self.blocks or (*self.usual_blocks, *further)[: self.levels]
+
+    def _misshapen(self, setting: Setting) -> Iterator[Flaw]:
+        yield from super()._misshapen(setting)
+        if self.blocks and len(self.blocks) != self.levels:
+            what, expected = "`blocks` does not fit `levels`", f"{self.levels} numbers, one for each level"
+            remedy = "Write a number for each level, or take the line out"
+            yield Flaw((*setting.place, "blocks"), what, written(self.blocks), expected, remedy=remedy)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from wardround.engine.basics.closed import Added
-from wardround.engine.basics.flaws import Flaw, written
-from wardround.engine.parts.networks.levels import Kernel, LevelledParameters
+from wardround.engine.basics.flaws import Flaw
+from wardround.engine.parts.networks.levels import BlocksParameters, Kernel, LevelledParameters
+from wardround.engine.parts.networks.network import Norm
 from wardround.engine.parts.part import Kind, Part
 from wardround.engine.parts.setting import Setting
-
-_RESIDUAL_BLOCKS = (1, 3, 4, 6)
 
 
 class UNet(LevelledParameters):
@@ -53,30 +52,32 @@ class InceptionUNet(LevelledParameters):
     filters: Annotated[int, Field(ge=4, le=512)] = 16
 
 
-class ResidualEncoder(UNet):
+class ResidualEncoder(BlocksParameters, UNet):
     """U-Net with a deep encoder of residual blocks (nnU-Net ResEnc, Isensee et al. 2024).
 
     blocks: residual blocks of each level; unless told, 1, 3, 4, and 6 from the fourth level on, which with six levels
-    of volumes is ResEnc M and L; they differ in the patch and the batch. The decoder has one convolution a level.
+    of volumes is ResEnc M and L; these two differ in patch and batch. The decoder has one convolution a level.
     """
 
+    usual_blocks: ClassVar[tuple[int, ...]] = (1, 3, 4, 6)
     filters: Annotated[int, Field(ge=2, le=512)] = 32
     levels: Annotated[int, Field(ge=2, le=9)] = 6
     most_filters: Annotated[int | None, Field(ge=4, le=4096)] = 320
-    blocks: Annotated[tuple[Annotated[int, Field(ge=1, le=32)], ...], Field(max_length=9)] = ()
 
-    @property
-    def blocks_by_level(self) -> tuple[int, ...]:
-        """Residual blocks of each level."""
-        last = _RESIDUAL_BLOCKS[-1]
-        return self.blocks or (*_RESIDUAL_BLOCKS, *(last for _ in range(self.levels)))[: self.levels]
 
-    def _misshapen(self, setting: Setting) -> Iterator[Flaw]:
-        yield from super()._misshapen(setting)
-        if self.blocks and len(self.blocks) != self.levels:
-            what, expected = "`blocks` does not fit `levels`", f"{self.levels} numbers, one for each level"
-            remedy = "Write a number for each level, or take the line out"
-            yield Flaw((*setting.place, "blocks"), what, written(self.blocks), expected, remedy=remedy)
+class SegResNet(BlocksParameters):
+    """Residual encoder with a light decoder by linear interpolation (Myronenko 2018), norms before convolutions.
+
+    blocks: residual blocks of each level of the encoder; unless told, 1, 2, 2, and 4 from the fourth level on.
+    """
+
+    usual_blocks: ClassVar[tuple[int, ...]] = (1, 2, 2, 4)
+    filters: Annotated[int, Field(ge=2, le=512)] = 32
+    norm: Norm = "group"
+
+
+class FCN(LevelledParameters):
+    """Fully convolutional network (Long et al. 2015): no decoder but sums of each level's scores, interpolated."""
 
 
 _HOME = "wardround.engine.networks.unet"
@@ -90,4 +91,6 @@ PARTS = (
     Part(Kind.NETWORK, "residual_encoder", ResidualEncoder, f"{_HOME}:build_residual_encoder", _TASKS),
     Part(Kind.NETWORK, "attention_unet", AttentionUNet, f"{_HOME}:build_attention_unet", _TASKS),
     Part(Kind.NETWORK, "inception_unet", InceptionUNet, f"{_HOME}:build_inception_unet", _TASKS, gandlf=("uinc",)),
+    Part(Kind.NETWORK, "segresnet", SegResNet, "wardround.engine.networks.segresnet:build_segresnet", _TASKS),
+    Part(Kind.NETWORK, "fcn", FCN, "wardround.engine.networks.fcn:build_fcn", _TASKS, gandlf=("fcn",)),
 )
