@@ -123,6 +123,11 @@ class BlocksParameters(LevelledParameters):
     usual_blocks: ClassVar[tuple[int, ...]] = (1,)
     blocks: Annotated[tuple[Annotated[int, Field(ge=1, le=32)], ...], Field(max_length=9)] = ()
 
+    def slimmed(self) -> Self:
+        """With few blocks too."""
+        few = tuple(min(2, blocks) for blocks in self.blocks_by_level)
+        return super().slimmed().model_copy(update={"blocks": few})
+
     @property
     def blocks_by_level(self) -> tuple[int, ...]:
         """Blocks of each level."""
