@@ -10,7 +10,6 @@ import torch
 from wardround.engine.augmentation import Augmentation, GeometricTransform, IntensityTransform
 from wardround.engine.basics.problems import Problem
 from wardround.engine.metrics import build_metrics, mask_scores
-from wardround.engine.networks import build_network
 from wardround.engine.parts import STUDY_KINDS, BreachError, Kind, Part
 from wardround.engine.study import Study
 from wardround.engine.targets import target_of
@@ -108,9 +107,9 @@ def _network(study: Study, attempts: Attempts) -> None:
     require_kept_weights(study, network, sizes)
     require_every_norm(study)
     for variant in variants_of(study):
-        try_network(variant, Sizes.of(variant), attempts)
-        if not attempts.problems:
-            require_gradients(variant, build_network(variant), Sizes.of(variant))
+        tried = try_network(variant, Sizes.of(variant), attempts)
+        if tried is not None and not attempts.problems:
+            require_gradients(variant, tried, Sizes.of(variant))
 
 
 def _loss(study: Study, attempts: Attempts) -> None:

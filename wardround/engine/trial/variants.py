@@ -17,13 +17,14 @@ from wardround.engine.tasks.task import frozen
 from wardround.engine.trial.material import Sizes, batch_of
 from wardround.engine.trial.networks import as_tuple
 
-_VARIANCE = {"batch", "instance"}
+_NEEDS_MOST = ("instance", "batch", "group", "layer")
+"""Norms by how many voxels they need."""
 
 
 def variants_of(study: Study) -> Iterator[Study]:
     """The study with other values of the keys that its network shares with others, as far as it takes them.
 
-    Of flat images with each norm that has a variance; of the same axes with deep supervision.
+    Of flat images with the norm that needs most voxels; of the same axes with deep supervision.
     """
     network = network_of(study.model.parameters)
     if network is None:
@@ -32,9 +33,7 @@ def variants_of(study: Study) -> Iterator[Study]:
         first, second, _ = study.patches.size
         size = (2 * first, second)  # for a norm that needs two voxels of the coarsest grid
         flat = study.model_copy(update={"patches": study.patches.model_copy(update={"size": size})})
-        norms = [each for each in _choices(network, "norm") if each in _VARIANCE] or [network.norm]
-        for norm in norms:
-            yield _with(flat, dimensions=2, norm=norm)
+        yield _with(flat, dimensions=2, norm=min(_choices(network, "norm"), key=_NEEDS_MOST.index))
     if "deep_supervision" in type(network).model_fields:
         yield _with(study, deep_supervision=True)
 
@@ -73,8 +72,7 @@ def require_every_norm(study: Study) -> None:
         return
     for dimensions in _choices(network, "dimensions"):
         for norm in _choices(network, "norm"):
-            with torch.device("meta"):  # only the layers are looked at
-                build_network(_with(study, dimensions=dimensions, norm=norm))
+            build_network(_with(study, dimensions=dimensions, norm=norm))
 
 
 def _choices(network: NetworkParameters, key: str) -> tuple[Any, ...]:

@@ -79,19 +79,18 @@ class NetworkParameters(Parameters):
 
     def flaws(self, setting: Setting) -> Iterator[Flaw]:
         """A patch that cannot be divided, or of which too little is left."""
-        if len(setting.patch) != self.dimensions:
-            return  # told of the patch
         yield from self._indivisible(setting)
         yield from self._too_small(setting)
         yield from self._without_variance(setting)
 
     def _indivisible(self, setting: Setting) -> Iterator[Flaw]:
         size = setting.patch
-        if any(side % divisor for side, divisor in zip(size, self.divisors, strict=True)):
-            fitting = [-(-side // divisor) * divisor for side, divisor in zip(size, self.divisors, strict=True)]
+        divisors = self.divisors if len(size) == self.dimensions else (self.divisor,) * len(size)
+        if any(side % divisor for side, divisor in zip(size, divisors, strict=True)):
+            fitting = [-(-side // divisor) * divisor for side, divisor in zip(size, divisors, strict=True)]
             what, other = "the network cannot divide this patch evenly", self.smaller_divisor
             remedy = f"Write for example `size: {fitting}`" + (f", or {other} in `model`" if other else "")
-            expected = f"multiples of {_by_axis(self.divisors)}, such as {fitting}"
+            expected = f"multiples of {_by_axis(divisors)}, such as {fitting}"
             yield Flaw(("patches", "size"), what, written(size), expected, remedy=remedy)
 
     def _too_small(self, setting: Setting) -> Iterator[Flaw]:
@@ -107,7 +106,8 @@ class NetworkParameters(Parameters):
         if self.norm not in ("instance", "batch"):
             return
         samples = setting.batch_size if self.norm == "batch" else 1
-        if samples == 1 and all(side <= least for side, least in zip(setting.patch, self.reductions, strict=True)):
+        sides = zip(setting.patch, self.reductions, strict=False)  # a patch of other axes is told by itself
+        if samples == 1 and all(side <= reduction for side, reduction in sides):
             what = f"the network shrinks this patch to one voxel, of which {self.norm} norm has no variance"
             expected = f"a side longer than {_by_axis(self.reductions)}, or `norm: group`"
             remedy = "Make the patch larger, or write `norm: group` in `model`"
