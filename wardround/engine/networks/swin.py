@@ -161,7 +161,8 @@ def _joined(parts: Tensor, windows: Sequence[int], grid: Sequence[int]) -> Tenso
     counts = [side // window for side, window in zip(grid, windows, strict=True)]
     axes = len(grid)
     order = (0, *(each for axis in range(1, axes + 1) for each in (axis, axis + axes)), 2 * axes + 1)
-    return parts.reshape(len(parts), *counts, *windows, parts.shape[-1]).permute(order).reshape(len(parts), *grid, -1)
+    samples, width = parts.shape[0], parts.shape[-1]  # `len` would make a constant of it in an exported program
+    return parts.reshape(samples, *counts, *windows, width).permute(order).reshape(samples, *grid, width)
 
 
 def _apart(
