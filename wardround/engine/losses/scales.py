@@ -38,7 +38,9 @@ def coarser(batch: Batch, factors: Sequence[int]) -> Batch:
         if tensor.ndim <= len(grid) or tensor.shape[-len(grid) :] != grid:
             return tensor
         # As `interpolate(mode="nearest-exact")`, which takes no whole numbers.
-        return tensor[(..., *(slice(factor // 2, None, factor) for factor in factors))]
+        for axis, factor in enumerate(factors, start=tensor.ndim - len(grid)):
+            tensor = tensor[(slice(None),) * axis + (slice(factor // 2, None, factor),)]
+        return tensor
 
     around = tuple(
         replace(each, spacing=tuple(step * factor for step, factor in zip(each.spacing, factors, strict=True)))

@@ -152,7 +152,7 @@ class Pooled(nn.Module):
         """(samples, channels, *grid) to (samples, channels, *grid / factors)."""
         for axis, factor in enumerate(self.factors, start=2):
             whole = features.shape[axis] // factor
-            blocks = features.narrow(axis, 0, whole * factor).unflatten(axis, (whole, factor))
+            blocks = torch.unflatten(features.narrow(axis, 0, whole * factor), axis, (whole, factor))
             features = self.reduce(blocks, axis + 1)
         return features
 

@@ -64,7 +64,8 @@ class WindowedBlock(nn.Module):
         index = torch.zeros_like(between[..., 0])
         for axis in range(len(windows)):
             index = index * (2 * self.window - 1) + between[..., axis]
-        return self.places[index.flatten()].unflatten(0, tuple(index.shape)).permute(2, 0, 1).unsqueeze(0)
+        table = torch.unflatten(self.places[index.flatten()], 0, tuple(index.shape))
+        return table.permute(2, 0, 1).unsqueeze(0)
 
 
 class Merging(nn.Module):
@@ -79,7 +80,8 @@ class Merging(nn.Module):
         """(samples, *grid, width) to (samples, *grid / 2, 2 width); sides are even."""
         grid = tokens.shape[1:-1]
         joined = _parted(tokens, [2] * len(grid)).flatten(2)
-        return cast(Tensor, self.narrowed(self.norm(joined))).unflatten(1, tuple(side // 2 for side in grid))
+        merged = cast(Tensor, self.narrowed(self.norm(joined)))
+        return torch.unflatten(merged, 1, tuple(side // 2 for side in grid))
 
 
 class SwinUNETRNetwork(EncoderDecoder):
@@ -115,7 +117,8 @@ class SwinUNETRNetwork(EncoderDecoder):
             tokens = stage(tokens)
             grids.append(_plain(tokens))
         beside = [self.finest(image), *(skip(each) for skip, each in zip(self.skips, grids, strict=False))]
-        features, found = self.coarsest(grids[-1]), []
+        features: Tensor = self.coarsest(grids[-1])
+        found: list[Tensor] = []
         for decoder, skipped in zip(reversed(self.decoders), reversed(beside), strict=True):
             features = decoder(features, skipped)
             found.insert(0, features)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from wardround.engine.networks.blocks import EncoderDecoder, activated, dropout, pointwise, residual, upwards
@@ -48,7 +49,8 @@ class UNETRNetwork(EncoderDecoder):
             after.append(seen)
         coarsest = _on_grid(self.norm(seen), grid)
         lifted = (lift(_on_grid(each, grid)) for lift, each in zip(self.skips, after, strict=False))
-        skipped, found, features = [self.finest(image), *lifted], [], coarsest
+        skipped, features = [self.finest(image), *lifted], coarsest
+        found: list[Tensor] = []
         for decoder, beside in zip(reversed(self.decoders), reversed(skipped), strict=True):
             features = decoder(features, beside)
             found.insert(0, features)
@@ -80,7 +82,7 @@ def _decoder(parameters: UNETR, below: int, here: int) -> nn.Module:
 
 def _on_grid(tokens: Tensor, grid: Sequence[int]) -> Tensor:
     """(samples, tokens, width) as (samples, width, *grid)."""
-    return tokens.transpose(1, 2).unflatten(2, tuple(grid))
+    return torch.unflatten(tokens.transpose(1, 2), 2, tuple(grid))
 
 
 class GridTransformer(nn.Module):
