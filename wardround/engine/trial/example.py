@@ -70,12 +70,12 @@ def _common(network: Part, axes: int) -> dict[str, Any]:
     """What a network is told beside what it must be given, where it can be told that."""
     told: dict[str, Any] = {"dimensions": axes, "norm": "group"}
     fields = network.parameters.model_fields
-    return {key: value for key, value in told.items() if key in fields and value in _choices(fields[key])}
+    return {key: value for key, value in told.items() if key in fields and value in choices_of(fields[key], value)}
 
 
-def _choices(field: FieldInfo) -> tuple[Any, ...]:
-    """What a field of several words or numbers takes."""
-    return get_args(field.annotation)
+def choices_of(field: FieldInfo, usual: Any) -> tuple[Any, ...]:
+    """The words or numbers that a field takes; where its type lists none, the usual one."""
+    return get_args(field.annotation) or (usual,)
 
 
 def _sides_of(part: Part, axes: int) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from safetensors.torch import load, save
@@ -14,6 +14,7 @@ from wardround.engine.parts import BreachError
 from wardround.engine.parts.networks import NetworkParameters, network_of
 from wardround.engine.study import Study
 from wardround.engine.tasks.task import frozen
+from wardround.engine.trial.example import choices_of
 from wardround.engine.trial.material import Sizes, batch_of
 from wardround.engine.trial.networks import as_tuple
 
@@ -76,7 +77,7 @@ def require_every_norm(study: Study) -> None:
 
 
 def _choices(network: NetworkParameters, key: str) -> tuple[Any, ...]:
-    return get_args(type(network).model_fields[key].annotation)
+    return choices_of(type(network).model_fields[key], getattr(network, key))
 
 
 def _with(study: Study, **changes: Any) -> Study:
