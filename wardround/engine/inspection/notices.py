@@ -169,8 +169,8 @@ def _larger_than_patch(study: Study, cohort: Cohort, facts: Mapping[str, CaseFac
         size, largest = list(study.patches.size), _largest(shapes)
         what = f"{len(large)} of {len(facts)} cases are larger than the patch of {_sides(size)}"
         what += ": training sees some part of each, and predictions are made from its middle alone"
-        step = study.divisor
-        whole = [-(-max(asked, side) // step) * step for asked, side in zip(size, largest, strict=True)]
+        steps = zip(size, largest, study.divisors, strict=True)
+        whole = [-(-max(asked, side) // step) * step for asked, side, step in steps]
         remedy = f"To show whole images, add `resize: {{size: {size}}}` to the preprocessing"
         if max(whole) <= LONGEST_SIDE:
             remedy += f", or write `patches: {{size: {whole}}}`, which takes more memory"
@@ -203,9 +203,8 @@ def _is_cropped(study: Study, shape: Sequence[int]) -> bool:
 
 def _fitting(study: Study, largest: Sequence[int]) -> list[int]:
     """A patch that is no larger than the largest case needs, in steps by which the network can divide it."""
-    step = study.divisor
-    sides = zip(study.patches.size, largest, strict=True)
-    return [min(asked, max(step, 4, -(-side // step) * step)) for asked, side in sides]
+    sides = zip(study.patches.size, largest, study.divisors, strict=True)
+    return [min(asked, max(step, 4, -(-side // step) * step)) for asked, side, step in sides]
 
 
 def _padding(study: Study) -> str:

@@ -15,7 +15,7 @@ FAMILIES = (
     *preprocessing.FAMILIES,
     *(augmentation.spatial, augmentation.intensity, augmentation.filtering),
     *(augmentation.artefacts, augmentation.boxes, augmentation.colour),
-    *(networks.unet, networks.resnet),
+    *(networks.unet, networks.encoders, networks.transformers, networks.resnet, networks.classifiers),
     *(losses.classic, losses.overlap, losses.entropy, losses.surface, losses.numbers),
     *(metrics.segmentation, metrics.lesions, metrics.rates, metrics.classification, metrics.numbers),
     *(optimization.optimizers, optimization.recent, optimization.schedules),

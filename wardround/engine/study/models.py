@@ -14,7 +14,7 @@ from pydantic import (
 
 from wardround.engine.basics.canonical import digest_of
 from wardround.engine.basics.closed import Added, Section, unfit
-from wardround.engine.parts import Kind, Parameters
+from wardround.engine.parts import BreachError, Kind, Parameters
 from wardround.engine.parts.augmentation import transform_of
 from wardround.engine.parts.networks import NetworkParameters, network_of
 from wardround.engine.parts.preprocessing import StepParameters, step_of
@@ -37,11 +37,6 @@ from wardround.engine.study.truths import KindOfTruth, TaskName, likely_truth, t
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._&+-]{0,63}$")]
 PositiveInt = Annotated[int, Field(ge=1)]
-
-
-def _network(parameters: Parameters) -> NetworkParameters:
-    """The answers of a network; the usual ones where it gives none."""
-    return network_of(parameters) or NetworkParameters()
 
 
 class Study(Section):
@@ -89,14 +84,36 @@ class Study(Section):
         return len(self.patches.size) if network is None else network.dimensions
 
     @property
-    def divisor(self) -> int:
-        """What every side of a patch must be a multiple of."""
-        return self.model.ask(Kind.NETWORK, lambda parameters: _network(parameters).divisor)
+    def divisors(self) -> tuple[int, ...]:
+        """What each side of a patch must be a multiple of."""
+        return self._factors(lambda network: network.divisors)
 
     @property
-    def reduction(self) -> int:
+    def reductions(self) -> tuple[int, ...]:
         """How many voxels along each axis become one on the network's coarsest grid; 1 where that is not known."""
-        return self.model.ask(Kind.NETWORK, lambda parameters: _network(parameters).reduction)
+        return self._factors(lambda network: network.reductions)
+
+    @property
+    def least_side(self) -> int:
+        """What every side of a patch must have at least, so that the network leaves something of it."""
+
+        def answered(parameters: Parameters) -> int:
+            network = network_of(parameters)
+            return 1 if network is None else network.least_side
+
+        return self.model.ask(Kind.NETWORK, answered)
+
+    def _factors(self, question: Callable[[NetworkParameters], tuple[int, ...]]) -> tuple[int, ...]:
+        """What the network answers of each axis; 1 where it says nothing of itself."""
+
+        def answered(parameters: Parameters) -> tuple[int, ...]:
+            network = network_of(parameters)
+            found = (1,) * self.dimensions if network is None else question(network)
+            if len(found) != self.dimensions:
+                raise BreachError(f"{found} of its axes", f"a number for each of {self.dimensions} axes")
+            return found
+
+        return self.model.ask(Kind.NETWORK, answered)
 
     @property
     def flipped_axes(self) -> tuple[int, ...]:

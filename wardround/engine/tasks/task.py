@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,9 +15,9 @@ from torch import Tensor, nn
 from wardround.engine.basics.progress import SILENT, Progress
 from wardround.engine.inference import Painter, Predictor, mirrored
 from wardround.engine.inference.activation import ACTIVATIONS
-from wardround.engine.losses import build_loss, losses_of
+from wardround.engine.losses import build_loss, losses_of, supervised
 from wardround.engine.metrics import Evaluation
-from wardround.engine.networks import build_network, logits_of
+from wardround.engine.networks import Outputs, build_network, logits_of, outputs_of
 from wardround.engine.networks.precision import autocast, plain_fp32, resolve_precision
 from wardround.engine.preprocessing.fitted import EMPTY, FittedState
 from wardround.engine.sampling.batch import Batch
@@ -68,12 +69,17 @@ class Task(ABC):
         """The study's network with its initial weights, on the CPU."""
         return build_network(self.study)
 
-    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """(samples,) float32 losses of the network's outputs for a batch on the same device."""
-        return losses_of(self.study, self._loss, outputs, batch)
+    def losses(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """(samples,) float32 losses of the network's outputs for a batch on the same device; of outputs on several
+        grids, their weighted mean (`losses.supervised`)."""
+        return supervised(partial(losses_of, self.study, self._loss), outputs, batch)
+
+    def outputs(self, network: nn.Module, images: Tensor) -> Outputs:
+        """What a network of the study says of images on its device: in training it may say it on several grids."""
+        return outputs_of(self.study, network, images)
 
     def logits(self, network: nn.Module, images: Tensor) -> Tensor:
-        """The outputs of a network of the study for images on its device."""
+        """The outputs of a network of the study for images on its device, on their own grid alone."""
         return logits_of(self.study, network, images)
 
     @abstractmethod

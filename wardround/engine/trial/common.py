@@ -10,7 +10,6 @@ import torch
 from wardround.engine.augmentation import Augmentation, GeometricTransform, IntensityTransform
 from wardround.engine.basics.problems import Problem
 from wardround.engine.metrics import build_metrics, mask_scores
-from wardround.engine.networks import build_network, logits_of
 from wardround.engine.parts import STUDY_KINDS, BreachError, Kind, Part
 from wardround.engine.study import Study
 from wardround.engine.targets import target_of
@@ -26,6 +25,13 @@ from wardround.engine.trial.scores import made_up_masks, try_metrics
 from wardround.engine.trial.steps import require_other_channels_kept, try_odd_cases, try_steps
 from wardround.engine.trial.tasks import try_task
 from wardround.engine.trial.transforms import require_one_geometry, try_transforms, with_draws
+from wardround.engine.trial.variants import (
+    require_every_norm,
+    require_gradients,
+    require_kept_weights,
+    require_same_weights,
+    variants_of,
+)
 
 _SIDE, _SAMPLES = 12, 3
 _CLOSE = 1e-5
@@ -91,20 +97,19 @@ def _transform(study: Study, attempts: Attempts) -> None:
 
 
 def _network(study: Study, attempts: Attempts) -> None:
-    """The same seed gives the same weights, and every weight gets a gradient."""
+    """What holds of a network in volumes and in flat images, with each norm, and with deep supervision if it has it."""
     study, sizes = slim(study), Sizes.of(study)
     network = try_network(study, sizes, attempts)
     if network is None or attempts.problems:
         return
-    first, second = (build_network(study).state_dict() for _ in range(2))
-    if any(not torch.equal(tensor, second[name]) for name, tensor in first.items()):
-        raise BreachError("other weights for the same seed", "weights that are drawn from torch's generator alone")
-    network.train()
-    outputs = logits_of(study, network, batch_of(study, sizes.small, 2).image)
-    torch.autograd.backward((outputs * torch.randn_like(outputs)).sum())
-    idle = [name for name, weight in network.named_parameters() if weight.requires_grad and weight.grad is None]
-    if idle:
-        raise BreachError(f"no gradient of {idle[0]}", "a gradient of every weight")
+    require_same_weights(study)
+    require_gradients(study, network, sizes)
+    require_kept_weights(study, network, sizes)
+    require_every_norm(study)
+    for variant in variants_of(study):
+        tried = try_network(variant, Sizes.of(variant), attempts)
+        if tried is not None and not attempts.problems:
+            require_gradients(variant, tried, Sizes.of(variant))
 
 
 def _loss(study: Study, attempts: Attempts) -> None:

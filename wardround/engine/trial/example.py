@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import product
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from wardround.engine.parts import BreachError, Kind, Part, builtin_and_plugins
 from wardround.engine.parts.answers import answers_of
@@ -50,7 +51,7 @@ def _content(part: Part, axes: int) -> dict[str, Any]:
         **({"classes": {"one": truth.first_value, "two": truth.first_value + 1}} if truth.has_classes else {}),
         "preprocessing": (use,) if part.kind is Kind.PREPROCESSING else (),
         "augmentation": (use,) if part.kind is Kind.AUGMENTATION else (),
-        "patches": {"size": (_side_of(part, axes),) * axes},
+        "patches": {"size": _sides_of(part, axes)},
         "model": {**_common(_network(part, named), axes), **named[Kind.NETWORK]},
         "training": {
             "loss": named[Kind.LOSS],
@@ -67,18 +68,25 @@ def _network(part: Part, named: Mapping[Kind, Mapping[str, Any]]) -> Part:
 
 def _common(network: Part, axes: int) -> dict[str, Any]:
     """What a network is told beside what it must be given, where it can be told that."""
-    told = {"dimensions": axes, "norm": "group"}
-    return {key: value for key, value in told.items() if key in network.parameters.model_fields}
+    told: dict[str, Any] = {"dimensions": axes, "norm": "group"}
+    fields = network.parameters.model_fields
+    return {key: value for key, value in told.items() if key in fields and value in choices_of(fields[key], value)}
 
 
-def _side_of(part: Part, axes: int) -> int:
-    """The side of a small patch, which a network must be able to divide."""
+def choices_of(field: FieldInfo, usual: Any) -> tuple[Any, ...]:
+    """The words or numbers that a field takes; where its type lists none, the usual one."""
+    return get_args(field.annotation) or (usual,)
+
+
+def _sides_of(part: Part, axes: int) -> tuple[int, ...]:
+    """The sides of a small patch, which a network must be able to divide."""
     if part.kind is not Kind.NETWORK:
-        return _SIDE
+        return (_SIDE,) * axes
     given = {**example_of(part.parameters), **_common(part, axes)}
     network = network_of(answers_of(part.parameters.model_validate(given), part.owner))
-    divisor = 1 if network is None else network.divisor
-    return -(-_SIDE // divisor) * divisor
+    divisors = (1,) * axes if network is None else network.divisors
+    side = _SIDE if network is None else max(_SIDE, network.least_side)
+    return tuple(-(-side // divisor) * divisor for divisor in divisors)
 
 
 def _task_of(part: Part) -> str:

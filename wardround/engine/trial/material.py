@@ -37,9 +37,13 @@ class Sizes:
     @classmethod
     def of(cls, study: Study) -> Sizes:
         """A network that says by how much it reduces a grid gets two voxels of its coarsest one: a norm needs two."""
-        reduction, patch = study.reduction, study.patches.size
-        if reduction > 1 and all(side % reduction == 0 for side in patch):
-            return cls(patch, (min(patch[0], 2 * reduction), *(min(side, reduction) for side in patch[1:])))
+        reductions, patch = study.reductions, study.patches.size
+        factors = [side / reduction for side, reduction in zip(patch, reductions, strict=True)]
+        if max(reductions) > 1 and all(factor.is_integer() for factor in factors):
+            widest = factors.index(max(factors))
+            small = [reduction * (2 if axis == widest else 1) for axis, reduction in enumerate(reductions)]
+            least = study.least_side
+            return cls(patch, tuple(min(side, max(few, least)) for side, few in zip(patch, small, strict=True)))
         least = _SIDES[study.dimensions]
         return cls(patch, tuple(side if side < 2 * least else least + side % least for side in patch))
 
