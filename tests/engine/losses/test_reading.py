@@ -15,7 +15,7 @@ from torch import Tensor
 from wardround.engine.losses import ByCase
 from wardround.engine.losses.reading import read
 from wardround.engine.parts import Kind, Parameters, builtin_and_plugins
-from wardround.engine.parts.losses import CrossEntropy, Dice, DiceCE, Focal, loss_of
+from wardround.engine.parts.losses import CrossEntropy, DiceCE, Focal, SoftDice, loss_of
 from wardround.engine.sampling import Batch, Surroundings
 
 DENSE = [part for part in builtin_and_plugins().parts(Kind.LOSS) if part.serves("segmentation") and not part.package]
@@ -191,9 +191,9 @@ def test_categories_and_labels_agree_where_there_are_two_classes_told_apart_by_o
 
 
 def test_a_loss_over_the_batch_says_so() -> None:
-    assert all(loss_of(each).by_sample for each in (DiceCE(), Dice(), Focal(), CrossEntropy()))
+    assert all(loss_of(each).by_sample for each in (DiceCE(), SoftDice(), Focal(), CrossEntropy()))
     assert not loss_of(DiceCE(batch=True)).by_sample
-    assert not loss_of(Dice(batch=True)).by_sample
+    assert not loss_of(SoftDice(batch=True)).by_sample
     assert loss_of(Parameters()).by_sample, "of a package, whose losses are all held to it"
 
 

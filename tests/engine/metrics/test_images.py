@@ -7,7 +7,7 @@ import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from wardround.engine.metrics.images import NCCMetric, PSNRMetric, SSIMMetric
-from wardround.engine.parts.metrics.images import NCC, PARTS, PSNR, SSIM
+from wardround.engine.parts.metrics.images import NCC, PARTS, PSNR, StructuralSimilarity
 
 RANDOM = np.random.default_rng(0)
 TRUTH = RANDOM.random((2, 14, 13, 12)).astype(np.float32) * 4
@@ -18,7 +18,7 @@ SPACING = (1.0, 1.0, 1.0)
 
 @pytest.mark.parametrize("data_range", [None, 4.0])
 def test_scores_are_scikit_images(data_range: float | None) -> None:
-    ssim = SSIMMetric(SSIM(data_range=data_range)).scores(FOUND, TRUTH, SPACING, NAMES)
+    ssim = SSIMMetric(StructuralSimilarity(data_range=data_range)).scores(FOUND, TRUTH, SPACING, NAMES)
     psnr = PSNRMetric(PSNR(data_range=data_range)).scores(FOUND, TRUTH, SPACING, NAMES)
     ncc = NCCMetric(NCC()).scores(FOUND, TRUTH, SPACING, NAMES)
     for name, one, other in zip(NAMES, FOUND.astype(np.float64), TRUTH.astype(np.float64), strict=True):
@@ -46,10 +46,10 @@ def test_the_truth_scores_best_within_the_bounds() -> None:
 def test_what_is_not_defined_is_left_out() -> None:
     flat = np.ones((1, 12, 12), np.float32)
     other = RANDOM.random((1, 12, 12))
-    assert SSIMMetric(SSIM()).scores(other, flat, SPACING[:2], NAMES[:1]) == {}
+    assert SSIMMetric(StructuralSimilarity()).scores(other, flat, SPACING[:2], NAMES[:1]) == {}
     assert PSNRMetric(PSNR()).scores(other, flat, SPACING[:2], NAMES[:1]) == {}
     assert NCCMetric(NCC()).scores(other, flat, SPACING[:2], NAMES[:1]) == {}
-    assert SSIMMetric(SSIM()).scores(other[:, :10], other[:, :10], SPACING[:2], NAMES[:1]) == {}
+    assert SSIMMetric(StructuralSimilarity()).scores(other[:, :10], other[:, :10], SPACING[:2], NAMES[:1]) == {}
     assert {*PSNRMetric(PSNR(data_range=1.0)).scores(other, flat, SPACING[:2], NAMES[:1])} == {"psnr", "psnr.t1"}
     with pytest.raises(ValueError, match="a prediction of shape"):
         NCCMetric(NCC()).scores(other, flat[:, 1:], SPACING[:2], NAMES[:1])

@@ -177,7 +177,7 @@ def test_every_problem_of_a_file_comes_at_once(tmp_path: Path) -> None:
         "study.yaml:10, model.filers: unknown key 'filers'",
         "Did you mean 'filters'",
         "study.yaml:11, training.loss: unknown loss 'dice_cee'",
-        "Did you mean 'dice_ce'?",
+        "Did you mean 'dice_ce'",
         "study.yaml:11, training.epochs: this value cannot be used (got true; expected a whole number from 1 to",
         "study.yaml:12, validation.select: 'dicee' is not one of the study's metrics",
         "Did you mean 'dice'?",

@@ -14,7 +14,7 @@ from torch import Tensor
 from wardround.engine.losses.added import AddedByCase
 from wardround.engine.losses.bycase import Piece, Tally
 from wardround.engine.losses.means import MeanLoss
-from wardround.engine.losses.overlap import SoftDice
+from wardround.engine.losses.overlap import SoftDiceTerm
 from wardround.engine.losses.reading import Reading, one_hot
 from wardround.engine.parts.losses import CrossEntropy, DiceCE
 
@@ -97,7 +97,7 @@ class DiceCELoss(AddedByCase):
     """
 
     def __init__(self, parameters: DiceCE) -> None:
-        dice = SoftDice(parameters.smooth, parameters.include_background, whole_batch=parameters.batch)
+        dice = SoftDiceTerm(parameters.smooth, parameters.include_background, whole_batch=parameters.batch)
         weights = parameters.dice_weight, parameters.ce_weight
         super().__init__(dice, CrossEntropyLoss(CrossEntropy()), weights)
 

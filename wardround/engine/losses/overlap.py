@@ -12,12 +12,12 @@ from torch import Tensor
 from wardround.engine.losses.sums import Sums, SumsLoss
 from wardround.engine.parts.losses.overlap import (
     MCC,
-    Dice,
     DiceLog,
     FocalTversky,
     GeneralizedDice,
-    Jaccard,
     MCCLog,
+    SoftDice,
+    SoftJaccard,
     Tversky,
 )
 
@@ -25,7 +25,7 @@ _ROOT_FLOOR = 1e-7
 """Below it a power between 0 and 1 has a slope that no step survives."""
 
 
-class SoftDice(SumsLoss):
+class SoftDiceTerm(SumsLoss):
     """1 - (2 o + s) / (P + T + s), the mean over the classes (Milletari et al. 2016); P sums squares if so set."""
 
     def __init__(
@@ -45,10 +45,10 @@ class SoftDice(SumsLoss):
         return sums.scored(dice, self._include_background)
 
 
-class DiceLoss(SoftDice):
+class DiceLoss(SoftDiceTerm):
     """Soft Dice alone."""
 
-    def __init__(self, parameters: Dice) -> None:
+    def __init__(self, parameters: SoftDice) -> None:
         super().__init__(
             parameters.smooth,
             parameters.include_background,
@@ -57,7 +57,7 @@ class DiceLoss(SoftDice):
         )
 
 
-class DiceLogLoss(SoftDice):
+class DiceLogLoss(SoftDiceTerm):
     """-log of soft Dice, the mean over the classes (Wong et al. 2018): small structures pull harder."""
 
     def __init__(self, parameters: DiceLog) -> None:
@@ -127,7 +127,7 @@ class FocalTverskyLoss(TverskyLoss):
 class JaccardLoss(SumsLoss):
     """1 - (o + s) / (P + T - o + s), the mean over the classes (Rahman & Wang 2016)."""
 
-    def __init__(self, parameters: Jaccard) -> None:
+    def __init__(self, parameters: SoftJaccard) -> None:
         self._parameters = parameters
 
     def of_sums(self, sums: Sums) -> Tensor:

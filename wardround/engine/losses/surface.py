@@ -6,7 +6,7 @@ from torch import Tensor
 
 from wardround.engine.losses.added import AddedLoss
 from wardround.engine.losses.distances import boundary_distances, signed_distances
-from wardround.engine.losses.overlap import SoftDice
+from wardround.engine.losses.overlap import SoftDiceTerm
 from wardround.engine.losses.reading import Reading, ReadLoss
 from wardround.engine.parts.losses.surface import Boundary, Hausdorff
 
@@ -48,7 +48,7 @@ class BoundaryLoss(AddedLoss):
     """Soft Dice plus the boundary loss."""
 
     def __init__(self, parameters: Boundary) -> None:
-        dice = SoftDice(parameters.smooth, parameters.include_background)
+        dice = SoftDiceTerm(parameters.smooth, parameters.include_background)
         term = BoundaryTerm(parameters.include_background)
         super().__init__(dice, term, (parameters.dice_weight, parameters.boundary_weight))
 
@@ -57,7 +57,7 @@ class HausdorffLoss(AddedLoss):
     """Soft Dice plus the Hausdorff loss."""
 
     def __init__(self, parameters: Hausdorff) -> None:
-        dice = SoftDice(parameters.smooth, parameters.include_background)
+        dice = SoftDiceTerm(parameters.smooth, parameters.include_background)
         term = HausdorffTerm(parameters.exponent, parameters.include_background)
         super().__init__(dice, term, (parameters.dice_weight, parameters.hausdorff_weight))
 

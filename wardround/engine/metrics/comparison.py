@@ -205,13 +205,17 @@ class RegionComparison(Comparison):
 
     def scores_by(self, metric: ScoresLabels) -> dict[str, float]:
         """Of each region as a class of its own beside the background."""
-        found: dict[str, float] = {}
+        others: dict[str, float] = {}
+        of_regions: dict[str, float] = {}
         for name, *masks in zip(self.names, self.prediction, self.truth, strict=True):
             prediction, truth = (mask.astype(np.uint8) for mask in masks)
-            scores = metric.scores(prediction, truth, self.spacing, (BACKGROUND, name))
-            found |= {key: value for key, value in scores.items() if key == f"{metric.name}.{name}"}
-        prefix = len(metric.name) + 1
-        return named_scores(metric.name, {key[prefix:]: value for key, value in found.items()})
+            found = dict(metric.scores(prediction, truth, self.spacing, (BACKGROUND, name)))
+            whole = found.pop(metric.name, None)
+            own = found.pop(f"{metric.name}.{name}", whole)
+            others |= found
+            if own is not None:
+                of_regions[name] = own
+        return named_scores(metric.name, of_regions) | others
 
 
 def surface_distances(found: Mask, expected: Mask, spacing: Sequence[float]) -> tuple[Distances, Distances]:

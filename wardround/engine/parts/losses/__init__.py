@@ -4,7 +4,7 @@ from wardround.engine.parts.losses.classic import CrossEntropy, DiceCE
 from wardround.engine.parts.losses.entropy import BCE, KLD, Focal, TopK
 from wardround.engine.parts.losses.loss import LossParameters, loss_of
 from wardround.engine.parts.losses.numbers import L1, MSE, Huber
-from wardround.engine.parts.losses.overlap import Dice, DiceFocal
+from wardround.engine.parts.losses.overlap import DiceFocal, SoftDice
 from wardround.engine.parts.losses.surface import Boundary, Hausdorff
 
 __all__ = [
@@ -14,13 +14,13 @@ __all__ = [
     "MSE",
     "Boundary",
     "CrossEntropy",
-    "Dice",
     "DiceCE",
     "DiceFocal",
     "Focal",
     "Hausdorff",
     "Huber",
     "LossParameters",
+    "SoftDice",
     "TopK",
     "loss_of",
 ]

@@ -14,7 +14,7 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 """Some of it, or all."""
 
 
-class Dice(LossParameters):
+class SoftDice(LossParameters):
     """Soft Dice loss (Milletari et al. 2016); `squared` sums the squares of predictions below the line, as that paper.
 
     `batch` takes it over the voxels of the whole batch: a sample's loss is then not its own.
@@ -84,7 +84,7 @@ class FocalTversky(Tversky):
     exponent: Annotated[float, Field(gt=0, le=5)] = 0.75
 
 
-class Jaccard(LossParameters):
+class SoftJaccard(LossParameters):
     """One minus soft intersection over union (Rahman & Wang 2016)."""
 
     include_background: bool = False
@@ -112,14 +112,14 @@ def _row(name: str, parameters: type[LossParameters], where: str, *gandlf: str) 
 
 
 PARTS = (
-    _row("dice", Dice, "overlap:DiceLoss", "dc"),
+    _row("dice", SoftDice, "overlap:DiceLoss", "dc"),
     _row("dice_log", DiceLog, "overlap:DiceLogLoss", "dc_log"),
     _row("generalized_dice", GeneralizedDice, "overlap:GeneralizedDiceLoss"),
     _row("dice_focal", DiceFocal, "combined:DiceFocalLoss", "dc_focal"),
     _row("dice_topk", DiceTopK, "combined:DiceTopKLoss"),
     _row("tversky", Tversky, "overlap:TverskyLoss", "tversky"),
     _row("focal_tversky", FocalTversky, "overlap:FocalTverskyLoss"),
-    _row("jaccard", Jaccard, "overlap:JaccardLoss"),
+    _row("jaccard", SoftJaccard, "overlap:JaccardLoss"),
     _row("mcc", MCC, "overlap:MCCLoss", "mcc"),
     _row("mcc_log", MCCLog, "overlap:MCCLogLoss", "mcc_log"),
 )

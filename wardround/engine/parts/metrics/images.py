@@ -20,7 +20,7 @@ class Ranged(Parameters):
     data_range: DataRange | None = None
 
 
-class SSIM(Ranged):
+class StructuralSimilarity(Ranged):
     """Structural similarity (Wang et al. 2004), in Gaussian windows with a standard deviation of 1.5 voxels."""
 
 
@@ -36,7 +36,9 @@ _HOME = "wardround.engine.metrics.images"
 _TASKS = frozenset({"synthesis"})
 _CORRELATION = Bounds(-1.0, 1.0)
 PARTS = (
-    Part(Kind.METRIC, "ssim", SSIM, f"{_HOME}:SSIMMetric", _TASKS, bounds=_CORRELATION, gandlf=("ssim",)),
+    Part(
+        Kind.METRIC, "ssim", StructuralSimilarity, f"{_HOME}:SSIMMetric", _TASKS, bounds=_CORRELATION, gandlf=("ssim",)
+    ),
     Part(Kind.METRIC, "psnr", PSNR, f"{_HOME}:PSNRMetric", _TASKS, bounds=Bounds(-1e3, HIGHEST), gandlf=("psnr",)),
     Part(Kind.METRIC, "ncc", NCC, f"{_HOME}:NCCMetric", _TASKS, bounds=_CORRELATION, gandlf=("ncc_mean",)),
 )

@@ -21,7 +21,7 @@ class F1(Parameters):
     """F1 score, the harmonic mean of precision and sensitivity (van Rijsbergen 1979); of voxels it is called `dice`."""
 
 
-class MCC(Parameters):
+class Matthews(Parameters):
     """Matthews' correlation coefficient (Matthews 1975; of several classes of cases Gorodkin 2004), from -1 to 1."""
 
 
@@ -58,5 +58,5 @@ PARTS = (
         gandlf=("precision",),
     ),
     Part(Kind.METRIC, "f1", F1, f"{_HOME}:F1Metric", _CASES, bounds=FRACTION, gandlf=("f1",)),
-    Part(Kind.METRIC, "mcc", MCC, f"{_HOME}:MCCMetric", _BOTH, bounds=_CORRELATION, gandlf=("mcc",)),
+    Part(Kind.METRIC, "mcc", Matthews, f"{_HOME}:MCCMetric", _BOTH, bounds=_CORRELATION, gandlf=("mcc",)),
 )
