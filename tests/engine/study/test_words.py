@@ -15,7 +15,7 @@ from wardround.engine.study.models import Study
 from wardround.engine.study.sections import Inference, Patches, Training, Validation
 
 WHOLE: dict[str, Any] = filled(Study, SEGMENTATION) | {
-    "patches": filled(Patches, SEGMENTATION["patches"]),
+    "patches": filled(Patches, SEGMENTATION["patches"]) | {"class_weights": {"left": 2.0}},
     "training": filled(Training, SEGMENTATION["training"]) | {"steps": 5, "gradient_clip": 1.0},
     "validation": filled(Validation, SEGMENTATION["validation"]),
     "inference": filled(Inference, {}),

@@ -67,6 +67,10 @@ EXAMPLES: Examples = MappingProxyType(
         "store list": ("wardround store list run",),
         "store prune": ('wardround store prune work --keep "200 GB"',),
         "store verify": ("wardround store verify work",),
+        "find": (
+            "wardround find learning-rate study.yaml --manifest data.csv",
+            "wardround find batch-size study.yaml --manifest data.csv --most 32",
+        ),
         "demo": ("wardround demo --out demo-run",),
     }
 )
