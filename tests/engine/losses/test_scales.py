@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -47,11 +49,16 @@ def test_truth_is_that_of_the_nearest_voxel(factors: tuple[int, ...]) -> None:
     assert found.surroundings[0].spacing == expected_mm
 
 
-def test_each_grid_weighs_half_of_the_finer_one() -> None:
+@pytest.mark.parametrize(
+    ("names", "outputs_of_each"), [(("mask",), 3), (("mask", "valid"), 3), (("regions", "valid"), 5)]
+)
+def test_each_grid_weighs_half_of_the_finer_one(names: tuple[str, ...], outputs_of_each: int) -> None:
     batch, loss = _batch(), CrossEntropyLoss(CrossEntropy())
+    batch = replace(batch, truth={name: batch.truth[name] for name in names})
     factors = [(1, 1, 1), (1, 2, 2), (2, 4, 4)]
     outputs = tuple(
-        torch.randn(2, 3, *(side // factor for side, factor in zip(GRID, each, strict=True))) for each in factors
+        torch.randn(2, outputs_of_each, *(side // factor for side, factor in zip(GRID, each, strict=True)))
+        for each in factors
     )
     by_hand = [
         loss(logits, coarser(batch, each)) * weight

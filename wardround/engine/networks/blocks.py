@@ -5,6 +5,7 @@ No block works in place, and none asks for the values of a tensor: so per-sample
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import cast
 
@@ -198,7 +199,7 @@ class ChannelNorm(nn.LayerNorm):
         return super().forward(features.movedim(1, -1)).movedim(-1, 1)
 
 
-class EncoderDecoder(nn.Module):
+class EncoderDecoder(nn.Module, ABC):
     """Base of networks whose decoder has features on several grids, of which the finest is that of the image.
 
     Logits come from the finest; under deep supervision, in training, from the next coarser ones too.
@@ -213,9 +214,9 @@ class EncoderDecoder(nn.Module):
         self.head = pointwise(dimensions, finest, outputs)
         self.coarse_heads = nn.ModuleList(pointwise(dimensions, width, outputs) for width in coarser)
 
+    @abstractmethod
     def features(self, image: Tensor) -> Sequence[Tensor]:
         """The decoder's features (samples, channels, *grid), the finest first."""
-        raise NotImplementedError
 
     def forward(self, image: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Logits (samples, outputs, *grid) of (samples, inputs, *grid); or of several grids, the finest first."""

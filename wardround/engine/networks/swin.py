@@ -25,7 +25,7 @@ GRIDS = 4
 
 
 class WindowedBlock(nn.Module):
-    """Attention within windows, in every second block shifted by half of one; then two linear layers"""
+    """Attention within windows, in every second block shifted by half of one; then two linear layers."""
 
     def __init__(self, parameters: SwinUNETR, width: int, heads: int, *, shifted: bool) -> None:
         super().__init__()

@@ -78,8 +78,7 @@ class LevelledParameters(NetworkParameters):
     def scales(self) -> tuple[tuple[int, ...], ...]:
         """The levels of the decoder but its coarsest, which nnU-Net gives no weight either; two at the least."""
         count = max(2, self.levels - 2) if self.deep_supervision else 1
-        grids = accumulate(self.steps[:count], lambda above, step: tuple(map(math.prod, zip(above, step, strict=True))))
-        return tuple(grids)
+        return tuple(accumulate(self.steps[:count], _multiplied))
 
     def slimmed(self) -> Self:
         """With few feature maps at every level."""
@@ -112,6 +111,10 @@ class LevelledParameters(NetworkParameters):
                 expected,
                 remedy=remedy,
             )
+
+
+def _multiplied(above: tuple[int, ...], step: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(coarser * stride for coarser, stride in zip(above, step, strict=False))
 
 
 class BlocksParameters(LevelledParameters):
