@@ -49,6 +49,15 @@ REGRESSION: dict[str, Any] = {
     "validation": {"outer_folds": 4, "inner_folds": 3, "metrics": ["mae", "pearson"], "select": "mae"},
 }
 
+MULTILABEL: dict[str, Any] = {
+    **REGRESSION,
+    "study": "findings",
+    "task": "multilabel",
+    "targets": ["effusion", "nodule"],
+    "training": {"loss": "bce", "epochs": 2},
+    "validation": {"outer_folds": 4, "inner_folds": 3, "metrics": ["auc", "f1", "accuracy"], "select": "auc"},
+}
+
 
 def changed(base: dict[str, Any], **sections: Any) -> dict[str, Any]:
     """A copy of `base` with whole sections replaced; None removes one."""

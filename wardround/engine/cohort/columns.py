@@ -68,6 +68,11 @@ class Layout:
         """The names of the columns with the truth."""
         return tuple(column.name for column in self.columns)
 
+    @property
+    def free(self) -> frozenset[str]:
+        """The names of those whose cells may be empty."""
+        return frozenset(column.name for column in self.columns if column.may_be_empty)
+
     def files(self, present: Collection[str]) -> tuple[str, ...]:
         """Those columns with the truth that are present and name files."""
         return tuple(column.name for column in self.columns if column.is_file and column.name in present)

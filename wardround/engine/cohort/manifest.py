@@ -231,8 +231,9 @@ class _Cells:
         study, columns = self.reader.layout.study, self.reader.columns.values
         if study is None or not self._has_truth(columns):
             return None
-        cells = {name: self.text(name) for name in columns}
-        if not all(cells.values()):
+        empty = {name for name in columns if not self.row.cells[name] and name in self.reader.layout.free}
+        cells = {name: "" if name in empty else self.text(name) for name in columns}
+        if not all(cells[name] for name in columns if name not in empty):
             return None
         try:
             return target_of(study).value(study, cells)

@@ -15,10 +15,10 @@ FAMILIES = (
     *(preprocessing.geometry, preprocessing.intensity, preprocessing.fitted),
     *(augmentation.spatial, augmentation.intensity),
     *(networks.unet, networks.resnet),
-    *(losses.classic, losses.numbers),
-    *(metrics.segmentation, metrics.classification, metrics.numbers),
+    *(losses.classic, losses.numbers, losses.multilabel),
+    *(metrics.segmentation, metrics.classification, metrics.multilabel, metrics.numbers),
     *(optimization.optimizers, optimization.schedules),
-    *(tasks.segmentation, tasks.classification, tasks.regression),
+    *(tasks.segmentation, tasks.classification, tasks.multilabel, tasks.regression),
 )
 """The modules with the rows of Wardround's own parts."""
 

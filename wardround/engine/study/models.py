@@ -48,8 +48,8 @@ class Study(Section):
     task: what is predicted, by the name of a task that is installed. classes: each name with the value, or the list of
     values, that stands for it in masks or in the table; the first value of a list is the one that predictions are
     written with. rest: what values of a mask that no class names are, an error or background. targets: names of the
-    numbers of a regression, which has no classes; each has a column `ValueToPredict_<name>`. Without any there is one,
-    in `ValueToPredict`.
+    numbers of a regression, or of the labels of a multi-label study, which have no classes; each has a column
+    `ValueToPredict_<name>`. A regression without any has one number, in `ValueToPredict`.
     """
 
     schema_version: Literal[1] = Field(alias="schema")

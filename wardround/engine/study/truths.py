@@ -31,6 +31,7 @@ class KindOfTruth(Protocol[_Study]):
     """What stands for the truth of a case, as far as a study has to know it."""
 
     has_classes: bool
+    needs_targets: bool
     on_grid: bool
     first_value: int
 
@@ -44,7 +45,7 @@ class KindOfTruth(Protocol[_Study]):
         """What a study of sound sections says of its truth that does not fit."""
 
 
-_ASKED = ("has_classes", "on_grid", "first_value", "classes", "outputs", "flaws")
+_ASKED = ("has_classes", "needs_targets", "on_grid", "first_value", "classes", "outputs", "flaws")
 
 
 def truth_of_task(task: str) -> KindOfTruth[Any]:

@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from wardround.engine.basics.flaws import Flaw, flow, written
+from wardround.engine.basics.flaws import Flaw
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.study.models import Study
 from wardround.engine.study.truths import Outputs, ValuesByClass
 from wardround.engine.targets.target import Activation, Column, Columns, Form, Holding, RowTarget, Told
+from wardround.engine.targets.unclassed import ill_named_targets, stray_classes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,19 +58,8 @@ class Numbers(RowTarget):
 
     def flaws(self, study: Study) -> Iterator[Flaw]:
         """No classes, no background, and each name once, as the name of a column can end."""
-        if study.classes:
-            remedy = "Take the line out; `targets: [age]` names the numbers"
-            yield Flaw(("classes",), "a regression has no classes", flow(study.classes), "no `classes`", remedy=remedy)
-        if study.rest != "error":
-            what, got = "a regression has no background", written(study.rest)
-            yield Flaw(("rest",), what, got, "no `rest`", remedy="Take the line out")
-        if len(set(study.targets)) != len(study.targets):
-            what, got = "two targets have the same name", flow(list(study.targets))
-            yield Flaw(("targets",), what, got, "each name once", remedy="Take one of the two out")
-        for place, name in enumerate(study.targets):
-            if name != name.rstrip():
-                what, expected = "the name of a target ends with a blank, which names of columns lose", "no blank there"
-                yield Flaw(("targets", place), what, written(name), expected, remedy=f"Write {flow(name.rstrip())}")
+        yield from stray_classes(study, "a regression", "`targets: [age]` names the numbers")
+        yield from ill_named_targets(study)
 
     def columns(self, study: Study) -> Columns:
         """`ValueToPredict`, or `ValueToPredict_<name>` for each of the study's targets."""

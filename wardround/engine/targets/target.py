@@ -48,12 +48,14 @@ class Column:
         holds: what stands in it, in words.
         also_called: what else people call it, in small letters and digits alone.
         is_file: whether its cells are paths of files.
+        may_be_empty: whether a row without it can still have truth in other columns.
     """
 
     name: str
     holds: str
     also_called: frozenset[str]
     is_file: bool = False
+    may_be_empty: bool = False
 
 
 Columns = Annotated[tuple[Column, ...], Field(min_length=1)]
@@ -66,7 +68,8 @@ class Told:
 
     Attributes:
         category: index of the class in `Study.class_names`.
-        numbers: one for each of `Study.outputs`, in the unit of the table; empty where it tells none.
+        numbers: in the unit of the table, as many and in the order that the kind of truth has them; empty where it
+            tells none.
     """
 
     category: int | None = None
@@ -110,7 +113,7 @@ class Holding(Protocol):
 
     @property
     def numbers(self) -> tuple[float, ...]:
-        """Numbers in the unit of the table."""
+        """As `Told.numbers`."""
 
 
 class Target(ABC):
@@ -122,6 +125,7 @@ class Target(ABC):
         remedy: what to do about a case without truth.
         title: what a summary of a study calls its outputs.
         has_classes: whether a study must name classes.
+        needs_targets: whether a study must name `targets`.
         first_value: the least value that a class may have.
         on_grid: whether each voxel has its own truth, so that a network's outputs have the grid of its inputs.
         written: how predictions are written.
@@ -137,6 +141,7 @@ class Target(ABC):
     remedy: ClassVar[str]
     title: ClassVar[str] = "classes"
     has_classes: ClassVar[bool] = True
+    needs_targets: ClassVar[bool] = False
     first_value: ClassVar[int] = 0
     on_grid: ClassVar[bool] = False
     written: ClassVar[Written] = Written.ROW
@@ -205,6 +210,10 @@ class Target(ABC):
     def classes_in_table(self, study: Study) -> Mapping[int, str]:
         """The classes that a table's rows have, by index."""
         return {}
+
+    def classes_told(self, study: Study, value: str | None) -> Collection[float]:
+        """Which of `classes_in_table` a row with this value has."""
+        return self.contents(study, value) or ()
 
     @abstractmethod
     def perfect_scores(

@@ -47,6 +47,7 @@ def _content(part: Part, axes: int) -> dict[str, Any]:
         "task": task,
         "inputs": ("image",),
         **({"classes": {"one": truth.first_value, "two": truth.first_value + 1}} if truth.has_classes else {}),
+        **({"targets": ("one", "two")} if truth.needs_targets else {}),
         "preprocessing": (use,) if part.kind is Kind.PREPROCESSING else (),
         "augmentation": (use,) if part.kind is Kind.AUGMENTATION else (),
         "patches": {"size": (_side_of(part, axes),) * axes},

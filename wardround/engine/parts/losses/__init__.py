@@ -1,6 +1,7 @@
 """Parameters of the losses. Every loss has a per-sample form: one number per sample of the batch."""
 
 from wardround.engine.parts.losses.classic import CrossEntropy, DiceCE
+from wardround.engine.parts.losses.multilabel import BCE
 from wardround.engine.parts.losses.numbers import L1, MSE, Huber
 
-__all__ = ["L1", "MSE", "CrossEntropy", "DiceCE", "Huber"]
+__all__ = ["BCE", "L1", "MSE", "CrossEntropy", "DiceCE", "Huber"]

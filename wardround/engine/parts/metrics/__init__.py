@@ -1,7 +1,8 @@
 """Parameters of the metrics."""
 
 from wardround.engine.parts.metrics.classification import AUC, Accuracy
+from wardround.engine.parts.metrics.multilabel import F1
 from wardround.engine.parts.metrics.numbers import MAE, R2, MeanSquaredError, Pearson
 from wardround.engine.parts.metrics.segmentation import HD95, NSD, Dice
 
-__all__ = ["AUC", "HD95", "MAE", "NSD", "R2", "Accuracy", "Dice", "MeanSquaredError", "Pearson"]
+__all__ = ["AUC", "F1", "HD95", "MAE", "NSD", "R2", "Accuracy", "Dice", "MeanSquaredError", "Pearson"]

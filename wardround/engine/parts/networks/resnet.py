@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from wardround.engine.parts.networks.network import NetworkParameters, Norm
+from wardround.engine.parts.networks.network import WHOLE_IMAGE_TASKS, NetworkParameters, Norm
 from wardround.engine.parts.part import Kind, Part
 
 
@@ -28,5 +28,4 @@ class ResNet(NetworkParameters):
         return 8 if self.stem == "small" else 32
 
 
-_TASKS = frozenset({"classification", "regression"})
-PARTS = (Part(Kind.NETWORK, "resnet", ResNet, "wardround.engine.networks.resnet:build_resnet", _TASKS),)
+PARTS = (Part(Kind.NETWORK, "resnet", ResNet, "wardround.engine.networks.resnet:build_resnet", WHOLE_IMAGE_TASKS),)
