@@ -231,15 +231,19 @@ class _Cells:
         study, columns = self.reader.layout.study, self.reader.columns.values
         if study is None or not self._has_truth(columns):
             return None
-        empty = {name for name in columns if not self.row.cells[name] and name in self.reader.layout.free}
-        cells = {name: "" if name in empty else self.text(name) for name in columns}
-        if not all(cells[name] for name in columns if name not in empty):
+        cells = {name: self.text(name) for name in columns if not self._is_free(name)}
+        if not all(cells.values()):
             return None
+        cells = {name: cells.get(name, "") for name in columns}
         try:
             return target_of(study).value(study, cells)
         except InputError as error:
             self.findings.extend(replace(problem, where=self._place(problem.where)) for problem in error.problems)
         return None
+
+    def _is_free(self, column: str) -> bool:
+        """Whether a cell is empty, and may be."""
+        return not self.row.cells[column] and column in self.reader.layout.free
 
     def _has_truth(self, columns: Sequence[str]) -> bool:
         """Whether every column of the truth is there, as the header is told otherwise, and one is filled if it need
