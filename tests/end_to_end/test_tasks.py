@@ -12,12 +12,18 @@ from tests.end_to_end.federation import PATIENCE, STUDY, Copy, Template, weights
 from tests.end_to_end.test_fitted import NUMBERS
 from tests.end_to_end.test_rule_two import local_run
 from tests.engine.experiments.test_multilabel import findings_cohort
+from tests.engine.experiments.test_survival import outcome_cohort
 
 pytestmark = [pytest.mark.timeout(3 * PATIENCE), pytest.mark.slow]
 LABELS = NUMBERS.replace("task: regression", "task: multilabel\ntargets: [left, top]")
 LABELS = LABELS.replace("huber", "bce").replace("[mae, pearson], select: mae", "[auc, f1], select: auc")
+OUTCOME = NUMBERS.replace("task: regression", "task: survival").replace("batch_size: 2", "batch_size: 8")
+OUTCOME = OUTCOME.replace("huber", "cox").replace("[mae, pearson], select: mae", "[c_index], select: c_index")
 Cohort = Callable[[Path, int], Path]
-TASKS: tuple[tuple[str, str, Cohort, str], ...] = (("multilabel", LABELS, findings_cohort, "f1"),)
+TASKS: tuple[tuple[str, str, Cohort, str], ...] = (
+    ("multilabel", LABELS, findings_cohort, "f1"),
+    ("survival", OUTCOME, outcome_cohort, "loss"),
+)
 """The name of a task, a study of it, its cohorts, and a score that its sites report."""
 
 

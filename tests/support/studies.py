@@ -58,6 +58,14 @@ MULTILABEL: dict[str, Any] = {
     "validation": {"outer_folds": 4, "inner_folds": 3, "metrics": ["auc", "f1", "accuracy"], "select": "auc"},
 }
 
+SURVIVAL: dict[str, Any] = {
+    **REGRESSION,
+    "study": "outcome",
+    "task": "survival",
+    "training": {"loss": "cox", "epochs": 2, "batch_size": 8},
+    "validation": {"outer_folds": 4, "inner_folds": 3, "metrics": ["c_index"], "select": "c_index"},
+}
+
 
 def changed(base: dict[str, Any], **sections: Any) -> dict[str, Any]:
     """A copy of `base` with whole sections replaced; None removes one."""

@@ -129,7 +129,7 @@ def _channels(names: Iterable[str]) -> tuple[str, ...]:
 
 def is_of_table(name: str) -> bool:
     """Whether a word is the name of a column that tables of cases have."""
-    fixed = {SUBJECT, PATIENT, SPLIT, LABEL, VALUE}
+    fixed = {SUBJECT, PATIENT, SPLIT, LABEL, VALUE, "Time", "Event"}
     return name in fixed or name.startswith(f"{VALUE}_") or _CHANNEL.fullmatch(name) is not None
 
 

@@ -155,7 +155,7 @@ def _table_flaws(study: Study, cohort: Cohort, splits: Mapping[str, Split]) -> l
     """What is wrong with the values of the whole table; or else with those that a model of one of the splits sees."""
     table = cohort.manifest.name
     found = [replace(flaw, where=table) for flaw in _value_flaws(study, cohort.cases)]
-    remedy = "Add cases with other numbers, or take another number of folds in `validation`"
+    remedy = "Add cases with other truths, or take another number of folds in `validation`"
     return found or [
         replace(flaw, where=f"{table}, training set of {name}", remedy=remedy)
         for name, split in splits.items()

@@ -86,6 +86,7 @@ def cohort_notices(
         *_larger_than_patch(study, cohort, facts),
         *padding_notices(study, cohort, {s: fact.padded_amid for s, fact in facts.items() if fact.padded_amid}),
         *_absent_classes(study, cohort, splits),
+        *_of_training_values(study, cohort, splits),
         *selection_notices(study, cohort, splits, truths_of(study, facts)),
         *_flat(cohort, facts),
         *_masks(study, cohort, facts),
@@ -278,6 +279,16 @@ def _sets_without(split: Split, having: Collection[str], name: str) -> Iterator[
     for subset, cases in split.sets.items():
         if cases and not any(case.subject in having for case in cases):
             yield f"{subset} of {name}"
+
+
+def _of_training_values(study: Study, cohort: Cohort, splits: Mapping[str, Split]) -> Iterator[Problem]:
+    """What the kind of truth finds odd in the values of a training set; of several splits the first tells it."""
+    for name, split in splits.items():
+        values = [case.value for case in split.train if case.value is not None]
+        found = [*target_of(study).table_notices(study, values)]
+        if found:
+            yield from (replace(each, where=f"{cohort.manifest.name}, training set of {name}") for each in found)
+            return
 
 
 def _flat(cohort: Cohort, facts: Mapping[str, CaseFacts]) -> Iterator[Problem]:

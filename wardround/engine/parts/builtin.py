@@ -15,10 +15,10 @@ FAMILIES = (
     *(preprocessing.geometry, preprocessing.intensity, preprocessing.fitted),
     *(augmentation.spatial, augmentation.intensity),
     *(networks.unet, networks.resnet),
-    *(losses.classic, losses.numbers, losses.multilabel),
-    *(metrics.segmentation, metrics.classification, metrics.multilabel, metrics.numbers),
+    *(losses.classic, losses.numbers, losses.multilabel, losses.survival),
+    *(metrics.segmentation, metrics.classification, metrics.multilabel, metrics.numbers, metrics.survival),
     *(optimization.optimizers, optimization.schedules),
-    *(tasks.segmentation, tasks.classification, tasks.multilabel, tasks.regression),
+    *(tasks.segmentation, tasks.classification, tasks.multilabel, tasks.regression, tasks.survival),
 )
 """The modules with the rows of Wardround's own parts."""
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 
-from wardround.engine.basics.randomness import stream_key
+from wardround.engine.basics.randomness import stream, stream_key
 from wardround.engine.sampling.batch import SampleKey
 
 
 class EpochOrder:
     """Every epoch holds `per_case` samples of each case, sorted by a pseudo-random key per seed, epoch, case and draw.
 
-    So it is the same whatever the order of the cases, and an epoch needs nothing of the one before.
+    So it is the same whatever the order of the cases, and an epoch needs nothing of the one before. Where cases are of
+    several kinds, those of each kind, sorted so, are spread evenly over the epoch.
     """
 
-    def __init__(self, seed: int, digests: Iterable[str], per_case: int) -> None:
-        self._seed, self._per_case = seed, per_case
-        self._digests = tuple(sorted(digests))
+    def __init__(self, seed: int, kinds: Mapping[str, str], per_case: int) -> None:
+        """`kinds` has the kind of each case by its digest."""
+        self._seed, self._per_case, self._kinds = seed, per_case, kinds
+        self._digests = tuple(sorted(kinds))
         self._recent: tuple[int, tuple[SampleKey, ...]] | None = None
 
     def __len__(self) -> int:
@@ -39,4 +41,18 @@ class EpochOrder:
         first = epoch * self._per_case
         draws = range(first, first + self._per_case)
         ranked = ((stream_key(self._seed, "order", case, draw), case, draw) for case in self._digests for draw in draws)
-        return tuple(SampleKey(case, draw) for _, case, draw in sorted(ranked))
+        samples = [SampleKey(case, draw) for _, case, draw in sorted(ranked)]
+        return tuple(samples) if len({*self._kinds.values()}) < 2 else self._spread(epoch, samples)
+
+    def _spread(self, epoch: int, samples: Sequence[SampleKey]) -> tuple[SampleKey, ...]:
+        """The n-th of a kind's m samples comes at (n + u) / m of the epoch, with a u of the kind and the epoch."""
+        by_kind: dict[str, list[SampleKey]] = {}
+        for sample in samples:
+            by_kind.setdefault(self._kinds[sample.case], []).append(sample)
+        placed = [
+            ((place + shift) / len(members), kind, sample)
+            for kind, members in sorted(by_kind.items())
+            for shift in [stream(self._seed, "spread", kind, epoch).random()]
+            for place, sample in enumerate(members)
+        ]
+        return tuple(sample for *_, sample in sorted(placed, key=lambda each: each[:2]))

@@ -36,8 +36,9 @@ class PatchSource:
         self._seed, self._batch_size = study.seed, study.training.batch_size
         self._cases = {case.digest: case for case in cases}
         self._plan = PatchPlan(study.patches.size, study.patches.foreground)
-        self._order = EpochOrder(study.seed, self._cases, study.patches.per_case)
         self._target = target_of(study)
+        kinds = {digest: self._target.mixed_by(case) for digest, case in self._cases.items()}
+        self._order = EpochOrder(study.seed, kinds, study.patches.per_case)
         self._forms, size = self._target.forms(study), study.patches.size
         self._images = BatchMemory((self._batch_size, len(study.inputs), *size), torch.float32)
         self._truths = {name: self._memory(form) for name, form in self._forms.items()}

@@ -130,6 +130,7 @@ class Target(ABC):
         on_grid: whether each voxel has its own truth, so that a network's outputs have the grid of its inputs.
         written: how predictions are written.
         activation: what turns outputs into a prediction.
+        scores_tell_truths: whether scores of very few cases would tell what the table says of each.
         unread: what only the voxels tell, in words.
         why_undefined: why a case or a cohort may lack a score, in a sentence.
         selectable: with what cases a validation set could select the best model, in words.
@@ -146,6 +147,7 @@ class Target(ABC):
     on_grid: ClassVar[bool] = False
     written: ClassVar[Written] = Written.ROW
     activation: ClassVar[Activation] = Activation.SOFTMAX
+    scores_tell_truths: ClassVar[bool] = False
     unread: ClassVar[tuple[str, ...]] = ("voxels", "intensities")
     why_undefined: ClassVar[str]
     selectable: ClassVar[str]
@@ -194,6 +196,14 @@ class Target(ABC):
     def strata(self, values: Sequence[str | None]) -> list[str]:
         """Those of all cases of a table, for fresh folds: here they may depend on the others."""
         return [self.stratum(value) for value in values]
+
+    def mixed_by(self, case: Holding) -> str:
+        """What batches have the like of: samples of each kind are spread evenly over an epoch. One kind by default."""
+        return ""
+
+    def table_notices(self, study: Study, values: Sequence[str]) -> Iterator[Problem]:
+        """What may surprise of the values that one model is trained on; problems have no place yet."""
+        return iter(())
 
     def table_flaws(self, study: Study, values: Sequence[str]) -> Iterator[Problem]:
         """What is wrong with the values of a whole table, each of which is sound; problems have no place yet."""

@@ -8,6 +8,7 @@ from torch import Tensor
 from wardround.engine.inference.activation import ACTIVATIONS
 from wardround.engine.losses import ByCase, Loss, build_loss, losses_of
 from wardround.engine.parts import BreachError, Kind
+from wardround.engine.parts.losses import loss_of
 from wardround.engine.sampling import Batch
 from wardround.engine.study import Study
 from wardround.engine.targets import target_of
@@ -43,7 +44,7 @@ def _differentiate(study: Study, loss: Loss, batch: Batch) -> None:
     if outputs.grad is None:
         raise BreachError("no gradient", "a gradient by the network's outputs")
     require_finite(outputs.grad, "the gradient")
-    if len(batch.image) > 1:
+    if len(batch.image) > 1 and loss_of(study.training.loss.parameters).by_sample:
         _require_independence(study, loss, given, batch, found.detach())
 
 

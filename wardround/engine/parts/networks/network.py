@@ -15,7 +15,7 @@ Dimensions = Literal[2, 3]
 Factor = Annotated[int, Field(ge=1)]
 """By how much a grid is reduced."""
 Norm = Literal["instance", "batch", "group"]
-WHOLE_IMAGE_TASKS = frozenset({"classification", "multilabel", "regression"})
+WHOLE_IMAGE_TASKS = frozenset({"classification", "multilabel", "regression", "survival"})
 """Those for which a network says a vector of the whole image."""
 
 

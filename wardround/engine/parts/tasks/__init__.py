@@ -4,5 +4,6 @@ from wardround.engine.parts.tasks.classification import Classification
 from wardround.engine.parts.tasks.multilabel import MultiLabel
 from wardround.engine.parts.tasks.regression import Regression
 from wardround.engine.parts.tasks.segmentation import Segmentation
+from wardround.engine.parts.tasks.survival import Survival
 
-__all__ = ["Classification", "MultiLabel", "Regression", "Segmentation"]
+__all__ = ["Classification", "MultiLabel", "Regression", "Segmentation", "Survival"]
