@@ -27,14 +27,14 @@ STUDIES = sorted(CONFIGS.glob("*/study.yaml"))
 def test_every_yaml_file_is_of_a_known_kind() -> None:
     names = {path.name for path in CONFIGS.rglob("*.yaml")}
     assert names == {"study.yaml", "site.yaml", "policy.yaml", "federation.yaml"}
-    ready = {"brain", "ct", "demo", "hippocampus", "nuclei_count", "pneumonia"}
+    ready = {"brain", "ct", "demo", "heart_disease", "hippocampus", "nuclei_count", "pneumonia", "tcga_brca"}
     assert {path.parent.name for path in STUDIES} == ready
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.parent.name)
 def test_studies_are_valid_and_their_networks_can_be_built(path: Path) -> None:
     study = load_study(path)
-    assert sum(tensor.numel() for tensor in build_network(study).parameters()) > 1000
+    assert sum(tensor.numel() for tensor in build_network(study).parameters()) > (1000 if study.inputs else 30)
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*/federation.yaml")), ids=lambda path: path.parent.name)

@@ -110,7 +110,7 @@ def inspect_cohort(
     stored = {name: fact.grid for name, fact in known.items()}
     findings.problems[:] = told_of_files(findings.problems, study, cohort, stored)
     findings.problems[:] = with_owners(findings.problems, cohort, stored)
-    compared = _compare(cohort, known, depth) if splits else Comparison({}, True, {})
+    compared = _compare(cohort, known, depth) if splits and study.inputs else Comparison({}, True, {})
     find_leaks(cohort, splits, compared.contents, findings)
     findings.raise_if_any()
     require_foreground(study, cohort, known, findings)

@@ -13,7 +13,7 @@ from typing import TypeVar
 from wardround.engine.basics.canonical import file_sha256, sha256_hex
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort.models import Case, Cohort
-from wardround.engine.cohort.twins import Content, voxels_digest
+from wardround.engine.cohort.twins import Content, said_by, voxels_digest
 from wardround.engine.imaging.reading import read_image, read_label
 from wardround.engine.inspection.notices import CaseFacts
 
@@ -97,7 +97,7 @@ def _bytes(path: Path) -> str:
 
 def _truth(case: Case) -> str:
     if case.label is None:
-        return case.value or ""
+        return said_by(case)
     try:
         return voxels_digest([read_label(case.label)[0].astype("int64")])
     except (InputError, OSError):

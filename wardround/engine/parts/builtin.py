@@ -14,7 +14,7 @@ ENTRY_POINT_GROUP = "wardround.parts"
 FAMILIES = (
     *(preprocessing.geometry, preprocessing.intensity, preprocessing.fitted),
     *(augmentation.spatial, augmentation.intensity),
-    *(networks.unet, networks.resnet),
+    *(networks.unet, networks.resnet, networks.tabular),
     *(losses.classic, losses.numbers, losses.multilabel, losses.survival),
     *(metrics.segmentation, metrics.classification, metrics.multilabel, metrics.numbers, metrics.survival),
     *(optimization.optimizers, optimization.schedules),

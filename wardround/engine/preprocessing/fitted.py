@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, FiniteFloat, JsonValue, model_validator
 
 from wardround.engine.basics.canonical import canonical_json, digest_of, sha256_hex
-from wardround.engine.basics.closed import Closed
+from wardround.engine.basics.closed import Added, Closed
 from wardround.engine.parts.preprocessing.fitted import FittedParameters
 from wardround.engine.study import Study
 
@@ -56,12 +56,14 @@ class FittedState(Closed):
         cases: how many training cases it was learned from.
         steps: of each fitted step, in order.
         truth: mean and spread of each number to predict; empty for other tasks.
+        columns: mean and spread of each column of numbers that the network is given, in order.
     """
 
     format: Literal[1] = 1
     cases: Annotated[int, Field(ge=0)] = 0
     steps: tuple[StepState, ...] = ()
     truth: tuple[Scale, ...] = ()
+    columns: Annotated[tuple[Scale, ...], Added("0.4.0")] = ()
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -72,7 +74,7 @@ class FittedState(Closed):
     @property
     def is_empty(self) -> bool:
         """Whether nothing was fitted."""
-        return not self.steps and not self.truth
+        return not (self.steps or self.truth or self.columns)
 
     @property
     def digest(self) -> str:

@@ -15,7 +15,9 @@ from wardround.engine.preprocessing.fitted import fitted_places as fitted_places
 from wardround.engine.preprocessing.pipeline import Pipeline
 from wardround.engine.preprocessing.requests import BINS, Ask, AskHistogram, AskKind, AskMoments, CohortSummary, Request
 from wardround.engine.preprocessing.sample import FittableStep, Sample, naming_step
+from wardround.engine.preprocessing.tables import column_scales
 from wardround.engine.study import Study
+from wardround.engine.study.tabular import numbers_of
 from wardround.engine.summaries import Moments
 from wardround.engine.summaries.octaves import is_edge
 from wardround.engine.targets import target_of
@@ -48,15 +50,17 @@ class Expected:
     parts: int
     kind: AskKind
     known: tuple[int, ...]
+    about: str = "truth"
 
     def admits(self, request: Request) -> bool:
         """Whether a request can be this question."""
         return (
             (request.place, request.within, request.parts) == (self.place, self.within, self.parts)
+            and request.about == self.about
             and isinstance(request.ask, self.kind)
             and (not isinstance(request.ask, AskHistogram) or _is_usual(request.ask))
             and tuple(step.place for step in request.state.steps) == self.known
-            and not request.state.truth
+            and not (request.state.truth or request.state.columns)
         )
 
 
@@ -68,7 +72,7 @@ def _is_usual(ask: AskHistogram) -> bool:
 
 def is_fitted(study: Study) -> bool:
     """Whether anything has to be learned of the training cases before a model is."""
-    return bool(fitted_places(study)) or target_of(study).numbers_to_scale(study) > 0
+    return bool(fitted_places(study) or numbers_of(study.columns)) or target_of(study).numbers_to_scale(study) > 0
 
 
 class Fitting:
@@ -80,13 +84,13 @@ class Fitting:
     def __init__(self, study: Study) -> None:
         self._study = study
         self._steps = tuple(_Unfitted.of(study, place) for place in fitted_places(study))
-        self._numbers = target_of(study).numbers_to_scale(study)
+        self._numbers, self._columns = target_of(study).numbers_to_scale(study), numbers_of(study.columns)
 
     @classmethod
     def of_steps(cls, study: Study) -> Self:
-        """For those who look at images alone: nothing is asked of the numbers to predict."""
+        """For those who look at images alone: nothing is asked of numbers in the table."""
         found = cls(study)
-        found._numbers = 0
+        found._numbers, found._columns = 0, ()
         return found
 
     def next_request(self, merged: Sequence[CohortSummary]) -> Request | FittedState:
@@ -110,16 +114,22 @@ class Fitting:
                 outcome = step.next(answers)
             cases = answers[-1].cases if answers else state.cases
             state = FittedState(cases=cases, steps=(*state.steps, StepState(place=step.place, channels=outcome)))
-        if self._numbers:
-            request = Request(place=None, parts=self._numbers, ask=AskMoments())
+        for request in self._of_table:
             if not left:
                 return request
             request.check(left[0])
-            answer = left.pop(0)
-            state = FittedState(cases=answer.cases, steps=state.steps, truth=_scales(self._study, answer))
+            state = _scaled(self._study, state, request, left.pop(0))
         if left:
             raise ValueError("more was answered than was asked")
         return state
+
+    @property
+    def _of_table(self) -> tuple[Request, ...]:
+        """The questions about numbers of the table: those to predict, then the columns."""
+        ask = AskMoments()
+        truth = [Request(place=None, parts=self._numbers, ask=ask)] if self._numbers else []
+        columns = [Request(place=None, parts=len(self._columns), ask=ask, about="columns")] if self._columns else []
+        return *truth, *columns
 
     @property
     def described(self) -> tuple[str, ...]:
@@ -130,7 +140,8 @@ class Fitting:
             for ask in step.step.asks
         )
         names = self._study.outputs[: self._numbers]
-        return *of_steps, *(f"{name}: {AskMoments.words}, over all training cases" for name in names)
+        of_table = (f"{name}: {AskMoments.words}, over all training cases" for name in (*names, *self._columns))
+        return *of_steps, *of_table
 
     @property
     def expected(self) -> tuple[Expected, ...]:
@@ -141,7 +152,8 @@ class Fitting:
             for index, step in enumerate(self._steps)
             for ask in step.step.asks
         )
-        return *of_steps, *([Expected(None, "all", self._numbers, AskMoments, ())] if self._numbers else [])
+        table = (Expected(None, "all", each.parts, AskMoments, (), each.about) for each in self._of_table)
+        return *of_steps, *table
 
 
 def summarise_case(request: Request, sample: Sample) -> CohortSummary:
@@ -181,6 +193,17 @@ def fit_to(study: Study, samples: Sequence[Sample]) -> FittedState:
     return outcome
 
 
+def _scaled(study: Study, state: FittedState, request: Request, answer: CohortSummary) -> FittedState:
+    """The state with what the answer to a question about numbers of the table tells."""
+    of_columns = request.about == "columns"
+    return FittedState(
+        cases=answer.cases,
+        steps=state.steps,
+        truth=state.truth if of_columns else _scales(study, answer),
+        columns=column_scales(study, answer) if of_columns else (),
+    )
+
+
 def _scales(study: Study, answer: CohortSummary) -> tuple[Scale, ...]:
     """Mean and spread of each number to predict. Raises `InputError` for one that is the same in all cases."""
     found = []
@@ -207,6 +230,12 @@ def require_state(study: Study, state: FittedState) -> None:
             "these fitted values do not have the scales of this study's numbers",
             got=f"{len(state.truth)}",
             expected=f"mean and spread of {', '.join(study.outputs)}",
+        )
+    if len(state.columns) != len(numbers_of(study.columns)):
+        raise InputError.one(
+            "these fitted values do not have the scales of this study's columns",
+            got=f"{len(state.columns)}",
+            expected=f"mean and spread of {', '.join(numbers_of(study.columns)) or 'none'}",
         )
     if found != places or not kinds:
         names = [study.preprocessing[place].name for place in places]

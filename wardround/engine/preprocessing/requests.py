@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field, FiniteFloat, model_validator
 
 from wardround.engine.basics.canonical import digest_of
-from wardround.engine.basics.closed import Closed
+from wardround.engine.basics.closed import Added, Closed
 from wardround.engine.parts.preprocessing.fitted import Within
 from wardround.engine.preprocessing.fitted import EMPTY, FittedState
 from wardround.engine.summaries import Histogram, Moments, Octaves, Summary
@@ -139,15 +139,22 @@ class CohortSummary(Closed):
 
     @property
     def least_count(self) -> int:
-        """The fewest cases that stand behind any number of it."""
-        return min(part.cases for part in self.parts)
+        """The fewest cases that stand behind any number of it; a part that tells nothing has none behind it."""
+        return min((part.cases for part in self.parts if part.cases), default=self.cases)
+
+    def withheld(self, least: int, request: Request) -> CohortSummary:
+        """The same without the parts that fewer cases stand behind, which then tell nothing."""
+        nothing = request.nothing().parts
+        parts = (part if part.cases >= least else none for part, none in zip(self.parts, nothing, strict=True))
+        return self.model_copy(update={"parts": tuple(parts)})
 
 
 class Request(Closed):
     """One question to every training case.
 
     Attributes:
-        place: the fitted step that it is for, from 0; None where it is about the numbers to predict.
+        place: the fitted step that it is for, from 0; None where it is about numbers of the table.
+        about: which numbers of the table: those to predict, or the columns that a network is given.
         within: which voxels count.
         parts: how many channels, or numbers to predict, there are.
         ask: what is asked of each.
@@ -159,6 +166,7 @@ class Request(Closed):
     parts: Annotated[int, Field(ge=1)]
     ask: Ask
     state: FittedState = EMPTY
+    about: Annotated[Literal["truth", "columns"], Added("0.4.0")] = "truth"
 
     @model_validator(mode="after")
     def _is_of_its_parts(self) -> Self:

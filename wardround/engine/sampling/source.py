@@ -11,6 +11,7 @@ import torch
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.randomness import stream
 from wardround.engine.imaging.readable import copy_region
+from wardround.engine.preprocessing.tables import as_row
 from wardround.engine.sampling.batch import Batch, SampleKey, Surroundings
 from wardround.engine.sampling.memory import BatchMemory
 from wardround.engine.sampling.order import EpochOrder
@@ -72,7 +73,12 @@ class PatchSource:
                 error.add_note(f"while taking patch {key.draw} of case {key.case}")
                 raise
         surroundings = tuple(self._surroundings(self._cases[key.case]) for key in keys)
-        return Batch(keys, image, truth, surroundings)
+        return Batch(keys, image, truth, surroundings, self._table(keys))
+
+    def _table(self, keys: tuple[SampleKey, ...]) -> torch.Tensor | None:
+        if not self._study.columns:
+            return None
+        return torch.from_numpy(np.stack([as_row(self._cases[key.case].columns) for key in keys]))
 
     def corner(self, key: SampleKey) -> tuple[int, ...]:
         """A patch's first voxel in its case; negative along an axis that is shorter than the patch."""

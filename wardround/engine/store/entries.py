@@ -48,6 +48,7 @@ class Description(Closed):
     target: int | None
     hashes: Annotated[dict[str, str], Added("0.2.0")] = Field(default_factory=dict)
     numbers: Annotated[tuple[float, ...], Added("0.3.0")] = ()
+    columns: Annotated[tuple[float | None, ...], Added("0.4.0")] = ()
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Content:
     sample: Sample
     native: Geometry
     told: Told
+    columns: tuple[float | None, ...] = ()
 
     @property
     def bytes(self) -> int:
@@ -171,6 +173,7 @@ def _describe(content: Content, foreground: dict[int, int], hashes: dict[str, st
         native=content.native,
         target=content.told.category,
         numbers=content.told.numbers,
+        columns=content.columns,
         hashes=hashes,
     )
 

@@ -28,6 +28,7 @@ class MappedCase(StoredCase):
             "native": description.native,
             "target": description.target,
             "numbers": description.numbers,
+            "columns": description.columns,
             "folder": folder,
             "_description": description,
             "_heal": heal,

@@ -31,6 +31,7 @@ from wardround.engine.study.part_names import (
     PreprocessingUse,
 )
 from wardround.engine.study.sections import Inference, Patches, Training, Validation
+from wardround.engine.study.tabular import LARGEST_TABLE, NO_IMAGE, ColumnName, ColumnUse, column_flaws, in_order
 from wardround.engine.study.truths import KindOfTruth, TaskName, likely_truth, truth_of_task
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._&+-]{0,63}$")]
@@ -50,16 +51,21 @@ class Study(Section):
     written with. rest: what values of a mask that no class names are, an error or background. targets: names of the
     numbers of a regression, or of the labels of a multi-label study, which have no classes; each has a column
     `ValueToPredict_<name>`. A regression without any has one number, in `ValueToPredict`.
+    columns: what of the manifest the network is given, beside the images or, with `inputs: []`, alone: each name with
+    `number`, or with the list of its levels.
     """
 
     schema_version: Literal[1] = Field(alias="schema")
     study: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
     task: TaskName
     modality: Literal["radiology"] = "radiology"
-    inputs: tuple[Name, ...] = Field(min_length=1, max_length=64)
+    inputs: tuple[Name, ...] = Field(max_length=64, examples=[["T1w"]])
     classes: dict[Name, ClassValues] = Field(examples=[{"tumour": 1}])
     rest: Annotated[Rest, Added("0.2.0")] = "error"
     targets: Annotated[tuple[Name, ...], Added("0.3.0"), Field(max_length=64, examples=[["age"]])] = ()
+    columns: Annotated[dict[ColumnName, ColumnUse], Added("0.4.0"), Field(max_length=LARGEST_TABLE)] = Field(
+        default_factory=dict, examples=[{"age": "number"}]
+    )
     preprocessing: tuple[PreprocessingUse, ...] = ()
     augmentation: tuple[AugmentationUse, ...] = ()
     patches: Patches
@@ -131,6 +137,7 @@ class Study(Section):
             patch=self.patches.size,
             batch_size=self.training.batch_size,
             masked=self.truth.on_grid,
+            columns=tuple(in_order(self.columns)),
         )
 
     @property
@@ -157,6 +164,13 @@ class Study(Section):
     def values_by_class(self) -> dict[str, tuple[int, ...]]:
         """All values of each class in masks or tables, by its name, in the order of `class_names`."""
         return dict(self.truth.classes(self))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_patches_without_images(cls, content: Any) -> Any:
+        """A study of a table alone need not say what a patch is."""
+        is_table = isinstance(content, Mapping) and content.get("inputs") in ([], ())
+        return {"patches": {"size": NO_IMAGE}, **content} if is_table else content
 
     @model_validator(mode="before")
     @classmethod
@@ -202,7 +216,8 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        flaws = (*self.truth.flaws(self), *inconsistencies(self.parts, self.setting))
+        own = column_flaws(self.columns, self.inputs, on_grid=self.truth.on_grid)
+        flaws = (*self.truth.flaws(self), *own, *inconsistencies(self.parts, self.setting))
         if flaws:
             raise flawed("Study", flaws)
         return self

@@ -24,6 +24,7 @@ from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
 from wardround.engine.study.sections import Inference
 from wardround.engine.targets import target_of
+from wardround.engine.tasks.encoder import TableEncoder
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Task(ABC):
 
     def __init__(self, study: Study, state: FittedState = EMPTY) -> None:
         self.study = study
-        self._loss = build_loss(study)
+        self._loss, self._encoder = build_loss(study), TableEncoder(study, state)
 
     def network(self) -> nn.Module:
         """The study's network with its initial weights, on the CPU."""
@@ -65,9 +66,9 @@ class Task(ABC):
         """(samples,) float32 losses of the network's outputs for a batch on the same device."""
         return losses_of(self.study, self._loss, outputs, batch)
 
-    def logits(self, network: nn.Module, images: Tensor) -> Tensor:
-        """The outputs of a network of the study for images on its device."""
-        return logits_of(self.study, network, images)
+    def logits(self, network: nn.Module, images: Tensor, table: Tensor | None = None) -> Tensor:
+        """The outputs of a network of the study for images on its device, and rows of its columns (`Batch.table`)."""
+        return logits_of(self.study, network, images, None if table is None else self._encoder(table))
 
     @abstractmethod
     def predict(
@@ -102,17 +103,20 @@ class Task(ABC):
         """How many cases an evaluation computes at once."""
         return 1
 
-    def predictor(self, network: nn.Module, device: torch.device, inference: Inference) -> Predictor:
+    def predictor(
+        self, network: nn.Module, device: torch.device, inference: Inference, table: Tensor | None = None
+    ) -> Predictor:
         """Maps images on the CPU to the network's activated outputs, averaged over mirror images if so set.
 
-        The network computes in the study's precision, as it does in training.
+        The network computes in the study's precision, as it does in training. `table` has the rows of all images.
         """
         precision = resolve_precision(self.study.training.precision, device)
+        rows = None if table is None else table.to(device)
         activate = ACTIVATIONS[target_of(self.study).activation].activate
 
         def predict(images: Tensor) -> Tensor:
             with plain_fp32(), autocast(precision, device):
-                outputs = self.logits(network, images.to(device))
+                outputs = self.logits(network, images.to(device), rows)
             return activate(outputs.float())
 
         return mirrored(predict, self.study.flipped_axes) if inference.mirror else predict

@@ -23,6 +23,7 @@ from wardround.engine.metrics import (
 )
 from wardround.engine.parts.losses import loss_of
 from wardround.engine.preprocessing.fitted import EMPTY, FittedState
+from wardround.engine.preprocessing.tables import as_row
 from wardround.engine.sampling.batch import Batch, widened
 from wardround.engine.sampling.padding import padding_of
 from wardround.engine.store.case import StoredCase
@@ -93,7 +94,9 @@ class WholeImageTask(Task):
         whole = np.stack(
             [centred(case.voxels, self.study.patches.size, padding_of(self.study, case.voxels)) for case in cases]
         )
-        return self.in_units(self.predictor(network, device, settings)(torch.from_numpy(whole)).cpu().numpy())
+        table = torch.from_numpy(np.stack([as_row(case.columns) for case in cases])) if self.study.columns else None
+        predict = self.predictor(network, device, settings, table)
+        return self.in_units(predict(torch.from_numpy(whole)).cpu().numpy())
 
     def _scores(self, vector: np.ndarray, case: StoredCase) -> dict[str, float]:
         return case_scores(self.study, self._metrics, vector, self._truth(case))

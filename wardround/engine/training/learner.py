@@ -185,7 +185,7 @@ class Learner:
         self.network.train()
         self._optimizer.zero_grad(set_to_none=True)
         with autocast(self.precision, self.device):
-            loss = self.task.losses(self.task.logits(self.network, batch.image), batch).mean()
+            loss = self.task.losses(self.task.logits(self.network, batch.image, batch.table), batch).mean()
         losses.put(step, batch.keys, loss.detach())
         term = hook.loss_term(self.network)
         with answering(self._differentiated):

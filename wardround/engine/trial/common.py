@@ -19,7 +19,7 @@ from wardround.engine.trial.attempt import Attempts
 from wardround.engine.trial.descent import require_factors, require_step
 from wardround.engine.trial.example import studies_with
 from wardround.engine.trial.losses import try_loss
-from wardround.engine.trial.material import Sizes, batch_of
+from wardround.engine.trial.material import Sizes, batch_of, features_of
 from wardround.engine.trial.networks import slim, try_network
 from wardround.engine.trial.rows import require_row
 from wardround.engine.trial.scores import made_up_masks, try_metrics
@@ -92,7 +92,7 @@ def _network(study: Study, attempts: Attempts) -> None:
     if any(not torch.equal(tensor, second[name]) for name, tensor in first.items()):
         raise BreachError("other weights for the same seed", "weights that are drawn from torch's generator alone")
     network.train()
-    outputs = logits_of(study, network, batch_of(study, sizes.small, 2).image)
+    outputs = logits_of(study, network, batch_of(study, sizes.small, 2).image, features_of(study, 2))
     torch.autograd.backward((outputs * torch.randn_like(outputs)).sum())
     idle = [name for name, weight in network.named_parameters() if weight.requires_grad and weight.grad is None]
     if idle:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from wardround.engine.parts import BreachError, Kind, Part, builtin_and_plugins
 from wardround.engine.parts.answers import answers_of
-from wardround.engine.parts.networks import network_of
+from wardround.engine.parts.networks import TableNetworkParameters, network_of
 from wardround.engine.study import Study
 from wardround.engine.study.located_problems import flaws_of
 from wardround.engine.study.truths import USUAL_TASK, truth_of_task
@@ -45,7 +45,7 @@ def _content(part: Part, axes: int) -> dict[str, Any]:
         "schema": 1,
         "study": "example",
         "task": task,
-        "inputs": ("image",),
+        **_given(part),
         **({"classes": {"one": truth.first_value, "two": truth.first_value + 1}} if truth.has_classes else {}),
         **({"targets": ("one", "two")} if truth.needs_targets else {}),
         "preprocessing": (use,) if part.kind is Kind.PREPROCESSING else (),
@@ -59,6 +59,13 @@ def _content(part: Part, axes: int) -> dict[str, Any]:
         },
         "validation": {"metrics": (metric,), "select": metric["name"]},
     }
+
+
+def _given(part: Part) -> dict[str, Any]:
+    """Images, or the columns of a table for a network that sees these alone."""
+    is_of_table = part.kind is Kind.NETWORK and issubclass(part.parameters, TableNetworkParameters)
+    columns = {"age": "number", "sex": ("female", "male")}
+    return {"inputs": (), "columns": columns} if is_of_table else {"inputs": ("image",)}
 
 
 def _network(part: Part, named: Mapping[Kind, Mapping[str, Any]]) -> Part:
@@ -91,7 +98,8 @@ def _task_of(part: Part) -> str:
 def _usual(kind: Kind, task: str) -> dict[str, Any]:
     """The usual part of a kind, or the first that serves the task."""
     row = builtin_and_plugins().find(Kind.TASK, task)
-    fitting = [each.name for each in builtin_and_plugins().parts(kind) if any(map(each.serves, row.tasks | {row.name}))]
+    serving = (each for each in builtin_and_plugins().parts(kind) if any(map(each.serves, row.tasks | {row.name})))
+    fitting = [each.name for each in serving if not issubclass(each.parameters, TableNetworkParameters)]
     if not fitting:
         raise BreachError(f"the task {task!r}, which no {kind} serves", f"a {kind} for it")
     return {"name": _USUAL[kind] if _USUAL[kind] in fitting else fitting[0]}

@@ -10,7 +10,7 @@ from wardround.engine.parts import BreachError, Kind
 from wardround.engine.study import Study
 from wardround.engine.tasks.task import frozen
 from wardround.engine.trial.attempt import Attempts, require_finite, require_unchanged
-from wardround.engine.trial.material import Sizes, batch_of
+from wardround.engine.trial.material import Sizes, batch_of, features_of
 
 _FEW = 8
 
@@ -50,7 +50,7 @@ def _learn(study: Study, network: nn.Module, shape: tuple[int, ...]) -> None:
     batch = batch_of(study, shape, min(2, study.training.batch_size))
     image = batch.image.clone()
     network.train()
-    outputs = logits_of(study, network, image)
+    outputs = logits_of(study, network, image, features_of(study, len(image)))
     require_unchanged(batch.image, image, "its argument")
     require_finite(outputs.detach(), "outputs")
     if not outputs.requires_grad:
@@ -65,7 +65,7 @@ def _learn(study: Study, network: nn.Module, shape: tuple[int, ...]) -> None:
 def _predict(study: Study, network: nn.Module, shape: tuple[int, ...]) -> None:
     batch = batch_of(study, shape, 1)
     with frozen(network):
-        once, again = (logits_of(study, network, batch.image) for _ in range(2))
+        once, again = (logits_of(study, network, batch.image, features_of(study, 1)) for _ in range(2))
     require_finite(once, "outputs of a prediction")
     if not torch.equal(once, again):
         raise BreachError("other outputs for the same image", "the same: nothing is random or kept in a prediction")
@@ -86,7 +86,9 @@ def _try_whole_patch(study: Study, sizes: Sizes) -> None:
 def _forwards(study: Study, shape: tuple[int, ...], device: torch.device) -> None:
     network = build_network(study).to(device)
     with torch.no_grad():
-        logits_of(study, network, batch_of(study, shape, min(2, study.training.batch_size)).image.to(device))
+        batch = batch_of(study, shape, min(2, study.training.batch_size))
+        table = features_of(study, len(batch.image))
+        logits_of(study, network, batch.image.to(device), None if table is None else table.to(device))
 
 
 def _cannot_be_followed(error: BaseException) -> bool:
