@@ -133,6 +133,7 @@ def test_the_commands_work_throughout_for_every_fold(tmp_path: Path) -> None:
     for words in (
         ("preview", path, "--manifest", manifest, "--out", tmp_path / "a.png"),
         ("export", model, "--out", tmp_path / "given"),
+        ("explain", model, "--manifest", manifest, "--out", tmp_path / "explained", "--device", "cpu"),
     ):
         refused = run_wardround(*words)
         assert refused.code == 2, refused.err

@@ -19,13 +19,12 @@ from wardround.engine.delivery.card import CARD, card_of
 from wardround.engine.delivery.formats import Format, traced
 from wardround.engine.delivery.proof import Proof, example_images, prove, require_equal
 from wardround.engine.experiments.fit import Metrics
-from wardround.engine.experiments.models import BEST, METRICS, STUDY, TrainedModel
+from wardround.engine.experiments.models import BEST, METRICS, STUDY, TrainedModel, require_images_alone
 from wardround.engine.experiments.prediction import in_memory
 from wardround.engine.experiments.states import STATE
 from wardround.engine.preprocessing import read_sample
 from wardround.engine.preprocessing.cases import image_of, naming
 from wardround.engine.store.case import StoredCase
-from wardround.engine.study import Study
 
 PROOFS = "export.json"
 _MODEL = (STUDY, BEST, METRICS, STATE)
@@ -60,7 +59,7 @@ def deliver(
     without a cohort on made-up windows. Raises `InputError`, and writes nothing, if one is not equal, or if `out` has
     files of these names that no export has made.
     """
-    _require_images_alone(model.study)
+    require_images_alone(model.study, "exported")
     made = Made(out, EXPORT)
     made.require_free(names_of(formats), "delivered")
     out.mkdir(parents=True, exist_ok=True)
@@ -74,17 +73,6 @@ def deliver(
             with made.writing(name) as path:
                 (aside / name).replace(path)
     return Delivered(out, tuple(names), proofs)
-
-
-def _require_images_alone(study: Study) -> None:
-    """Raise `InputError` for a network that is given more than an image."""
-    if study.columns:
-        what, got = (
-            "a network that is given columns of a table has no form for other programs",
-            ", ".join(study.columns),
-        )
-        remedy = "Give the model folder away as it is: `wardround predict` takes it on any machine"
-        raise InputError.one(what, where="columns", got=got, expected="images alone", remedy=remedy)
 
 
 def _write_networks(
