@@ -18,21 +18,23 @@ MISSING = frozenset({"", "?", "na", "n/a", "nan", "none", "null", "-"})
 def read_cell(column: NumberColumn | CategoryColumn, cell: str, place: str) -> float | None:
     """A number, the place of a level, or None where the cell is missing and may be. Raises `InputError` otherwise."""
     level = column.place(cell) if isinstance(column, CategoryColumn) else None
-    if level is None and cell.strip().lower() in MISSING:
-        return _missing(column, cell, place)
+    if level is not None:
+        return level
+    if cell.strip().lower() in MISSING:
+        if column.missing == "error":
+            raise _missing(column, cell, place)
+        return None
     if isinstance(column, CategoryColumn):
-        return level if level is not None else _no_level(column, cell, place)
+        raise _no_level(column, cell, place)
     try:
         return number_in(cell, place)
     except InputError as error:
         raise InputError(replace(problem, where=place) for problem in error.problems) from None
 
 
-def _missing(column: NumberColumn | CategoryColumn, cell: str, place: str) -> None:
-    if column.missing != "error":
-        return
+def _missing(column: NumberColumn | CategoryColumn, cell: str, place: str) -> InputError:
     instead = "unknown" if isinstance(column, CategoryColumn) else "mean"
-    raise InputError.one(
+    return InputError.one(
         "the value is missing",
         where=place,
         got=repr(cell) if cell else "nothing",
@@ -41,9 +43,9 @@ def _missing(column: NumberColumn | CategoryColumn, cell: str, place: str) -> No
     )
 
 
-def _no_level(column: CategoryColumn, cell: str, place: str) -> None:
+def _no_level(column: CategoryColumn, cell: str, place: str) -> InputError:
     likely, remedy = did_you_mean(cell, column.levels), "Correct the cell, or add the level in the study's `columns`"
-    raise InputError.one(
+    return InputError.one(
         "the value is none of the column's levels",
         where=place,
         got=repr(cell),

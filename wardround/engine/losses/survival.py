@@ -34,7 +34,7 @@ class CoxLoss:
         places = events.nonzero().reshape(-1)
         if not len(places):
             return risks * 0
-        pieces = [self._of(some, risks, times, events) for some in places.split(_ROWS)]
+        pieces = [self._of(some, risks, times, events) for some in torch.split(places, _ROWS)]
         losses = torch.cat(pieces) * (len(risks) / len(places))
         return torch.zeros_like(risks).index_put((places,), losses)
 

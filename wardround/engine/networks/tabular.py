@@ -27,7 +27,8 @@ class FusedNetwork(nn.Module):
     def forward(self, images: Tensor, table: Tensor) -> Tensor:
         """(samples, outputs) of (samples, channels, *patch) and (samples, features)."""
         seen = self.image_network(images).relu()
-        return self.head(torch.cat([seen, table.to(seen.dtype)], dim=1))
+        outputs: Tensor = self.head(torch.cat([seen, table.to(seen.dtype)], dim=1))
+        return outputs
 
 
 def build_linear(parameters: Linear, features: int, outputs: int) -> nn.Module:

@@ -231,12 +231,7 @@ def require_state(study: Study, state: FittedState) -> None:
             got=f"{len(state.truth)}",
             expected=f"mean and spread of {', '.join(study.outputs)}",
         )
-    if len(state.columns) != len(numbers_of(study.columns)):
-        raise InputError.one(
-            "these fitted values do not have the scales of this study's columns",
-            got=f"{len(state.columns)}",
-            expected=f"mean and spread of {', '.join(numbers_of(study.columns)) or 'none'}",
-        )
+    _require_columns(study, state)
     if found != places or not kinds:
         names = [study.preprocessing[place].name for place in places]
         raise InputError.one(
@@ -244,6 +239,13 @@ def require_state(study: Study, state: FittedState) -> None:
             got=f"values of {len(found)} steps" if found else "no values",
             expected=f"values of {' and '.join(names)} for {', '.join(study.inputs)}" if names else "none",
         )
+
+
+def _require_columns(study: Study, state: FittedState) -> None:
+    names = numbers_of(study.columns)
+    if len(state.columns) != len(names):
+        what, expected = "these fitted values do not have the scales of this study's columns", ", ".join(names)
+        raise InputError.one(what, got=f"{len(state.columns)}", expected=f"mean and spread of {expected or 'none'}")
 
 
 def is_of(study: Study, state: StepState) -> bool:

@@ -33,7 +33,7 @@ def add_pictures(
 ) -> None:
     """Pictures of cases, each under its subject, its role (`worst`) and its scores. For pages that stay at the
     hospital."""
-    if not predictions or not study.inputs:
+    if not predictions:
         return
     scores = {case.subject: case.scores for case in cases}
     shown = [_Shown.of(one, roles.get(one.case.subject, ""), scores, study) for one in predictions]

@@ -10,7 +10,7 @@ from wardround.engine.metrics.classification import area_under_curve
 from wardround.engine.metrics.multilabel import LabelCounts
 from wardround.engine.report.agreement import Pair
 from wardround.engine.report.page import Page, number
-from wardround.engine.report.scores import UNDEFINED
+from wardround.engine.report.words import UNDEFINED
 from wardround.engine.study import Study
 from wardround.engine.targets import Told, row_target_of
 from wardround.engine.targets.labels import THRESHOLD

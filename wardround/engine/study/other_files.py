@@ -11,7 +11,7 @@ from types import MappingProxyType
 FILES: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "study.yaml": {
-            "": "schema study task modality inputs classes rest targets preprocessing augmentation patches model "
+            "": "schema study task modality inputs classes rest targets columns preprocessing augmentation patches model "
             "training validation inference seed",
             "training": "loss optimizer schedule epochs steps batch_size precision gradient_clip",
             "patches": "size per_case foreground padding",
