@@ -10,7 +10,15 @@ from __future__ import annotations
 import subprocess
 import sys
 
-MEASUREMENTS = ("start_up", "loop_efficiency", "patch_supply", "round_overhead", "transfer", "dense_inference")
+MEASUREMENTS = (
+    "start_up",
+    "loop_efficiency",
+    "patch_supply",
+    "augmentation",
+    "round_overhead",
+    "transfer",
+    "dense_inference",
+)
 
 
 def main() -> int:

@@ -24,7 +24,6 @@ OURS = frozenset({"wardround", "tests", "benchmarks", "contrast_parts", "emptyro
 """Packages of the checkout, and those that its tests and benchmarks make."""
 
 NEVER_IMPORTED = {
-    "imagecodecs": "tifffile loads it for compressed TIFF files",
     **dict.fromkeys(("onnx", "onnxscript"), "torch loads them to write ONNX"),
     **dict.fromkeys(("mypy", "ruff"), "a program of its own"),
     **dict.fromkeys(("pytest-cov", "pytest-timeout", "pytest-xdist"), "pytest loads it"),

@@ -27,7 +27,18 @@ STUDIES = sorted(CONFIGS.glob("*/study.yaml"))
 def test_every_yaml_file_is_of_a_known_kind() -> None:
     names = {path.name for path in CONFIGS.rglob("*.yaml")}
     assert names == {"study.yaml", "site.yaml", "policy.yaml", "federation.yaml"}
-    ready = {"brain", "ct", "demo", "heart_disease", "hippocampus", "nuclei_count", "pneumonia", "tcga_brca"}
+    ready = {
+        "brain",
+        "ct",
+        "ct_series",
+        "demo",
+        "heart_disease",
+        "hippocampus",
+        "hippocampus_regions",
+        "nuclei_count",
+        "pneumonia",
+        "tcga_brca",
+    }
     assert {path.parent.name for path in STUDIES} == ready
 
 

@@ -6,15 +6,19 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 import torch
+from pydicom.uid import generate_uid
 
 from benchmarks.tables import brca_rows, heart_rows, manifest_of
 from tests.configs.test_configs import CONFIGS, STUDIES
+from tests.support.dicoms import save
 from tests.support.images import blobs, oblique_geometry, write_table
 from tests.support.shared_data import shared_data
 from wardround.engine.experiments.workbench import Workbench
-from wardround.engine.imaging import Geometry, Image, write_image, write_label
+from wardround.engine.imaging import Geometry, Image, read_label, write_image, write_label
+from wardround.engine.imaging.dicom import segment_writing
 from wardround.engine.imaging.geometry import plain_geometry
 from wardround.engine.study import Study, load_study
 
@@ -100,3 +104,37 @@ def test_a_ready_study_trains(path: Path, tmp_path: Path) -> None:
     assert all(torch.isfinite(tensor).all() for tensor in after.values())
     moved = [name for name, tensor in after.items() if not torch.equal(tensor, before[name])]
     assert {name for name, _ in learner.network.named_parameters()} <= set(moved), "every weight has a gradient"
+
+
+@pytest.mark.shared_data
+def test_the_study_of_series_trains_on_series_and_segmentations(tmp_path: Path) -> None:
+    study = load_study(CONFIGS / "ct_series" / "study.yaml")
+    rows = [(f"case_{number}", *write_patient(tmp_path, number)) for number in range(CASES // 2)]
+    manifest = write_table(tmp_path / "data.csv", ("SubjectID", "Channel_0", "Label"), rows)
+    bench = Workbench.open(study, manifest, tmp_path / "work", device="cpu", threads=1)
+    learner = bench.learner(100)
+    losses: list[float] = []
+    learner.train(bench.source(), 0, STEPS, on_step=lambda record: losses.append(record.loss))
+    assert len(losses) == STEPS
+    assert np.isfinite(losses).all()
+    present = {int(value) for case in bench.stored.values() for value in np.unique(np.asarray(case.label))}
+    assert present == {0, 1, 2, 3}
+
+
+def write_patient(folder: Path, number: int) -> tuple[str, str]:
+    """A real series of three slices with noise of its own, every fourth pixel, and its masks as one segmentation."""
+    real, scan = shared_data() / "dicom_ct_seg", folder / f"scan_{number}"
+    series, visit, random = generate_uid(), generate_uid(), np.random.default_rng(number)
+    for path in sorted((real / "ct-3slice").iterdir()):
+        made = pydicom.dcmread(path)
+        pixels = made.pixel_array[::4, ::4] + random.integers(0, 9, (128, 128))
+        made.SOPInstanceUID, made.SeriesInstanceUID, made.StudyInstanceUID = generate_uid(), series, visit
+        made.Rows, made.Columns, made.PixelSpacing = 128, 128, [4 * each for each in made.PixelSpacing]
+        made.PixelData = pixels.astype(np.int16).tobytes()
+        save(scan / path.name, made)
+    mask = np.zeros((128, 128, 3), np.uint8)
+    for name in ("liver", "spine", "heart"):
+        found = read_label(real / f"{name}_seg.nrrd")[0][::4, ::4]
+        mask = np.where(mask == 0, found, mask).astype(np.uint8)
+    segment_writing.write(folder / f"seg_{number}.dcm", mask, ("liver", "spine", "heart"), scan)
+    return scan.name, f"seg_{number}.dcm"

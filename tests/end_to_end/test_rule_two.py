@@ -8,7 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.federation import HORIZON, PATIENCE, Copy, Strike, Template, weights_digest, worker
+from tests.end_to_end.federation import (
+    HORIZON,
+    PATIENCE,
+    STUDY,
+    Copy,
+    Strike,
+    Template,
+    nine_pictures,
+    weights_digest,
+    worker,
+)
+from wardround.engine.imaging import read_label, write_label
 from wardround.lab.processes import Machine, Program, module_command
 from wardround.site_client.events import Event
 
@@ -61,3 +72,23 @@ def test_a_local_run_that_is_interrupted_learns_the_same(
     finally:
         first.stop()
     assert finished(local_run(lone_template, folder), folder) == lone_undisturbed
+
+
+@pytest.mark.slow
+def test_one_site_learns_of_regions_what_a_local_run_learns(tmp_path: Path, federation_of: Copy) -> None:
+    text = STUDY.replace("classes: {inner: 1, outer: 2}", "regions: {both: [1, 2], inner: 1}\nignore: 255")
+    assert text != STUDY
+    template = Template.prepare(tmp_path / "made" / "federation", sites=("north",), text=text, cohort=partly_marked)
+    federation = federation_of(template)
+    federation.start()
+    assert finished(local_run(template, tmp_path / "run"), tmp_path / "run") == federation.finish()
+
+
+def partly_marked(folder: Path, seed: int) -> Path:
+    """Pictures whose masks are ignored in their first rows; the path of their manifest."""
+    manifest = nine_pictures(folder, seed)
+    for path in sorted((folder / "labels").iterdir()):
+        mask, grid = read_label(path)
+        mask[:6] = 255
+        write_label(path, mask, grid)
+    return manifest

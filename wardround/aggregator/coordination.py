@@ -22,6 +22,7 @@ from wardround.engine.inspection.preflight import Trial, in_file, no_trial
 from wardround.engine.study import Study, load_study
 from wardround.engine.study.documents import Document, load_settings_file, read_document, require_kind, usable_part
 from wardround.federation.identities import CoordinatorKey, Roster
+from wardround.federation.own_runs import of_own_runs
 from wardround.federation.paths import flaw_of_whole
 from wardround.federation.protocol import Continuation, Plan
 
@@ -114,7 +115,7 @@ def load_coordination(path: Path, *, today: datetime.datetime | None = None, tri
     stated, faulty = usable_part(Federation, document, _STAND_INS)
     with findings.gather():
         study = load_study(_study_path(document, home))
-        findings.extend(in_file(_study_path(document, home), trial(study)))
+        findings.extend(in_file(_study_path(document, home), [*trial(study), *of_own_runs(study)]))
     folders = absolute_folders(home, stated.folders)
     looked_at = _named_or_there(folders, faulty)
     roster = _roster(folders, looked_at, findings)

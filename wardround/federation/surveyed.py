@@ -11,11 +11,19 @@ import math
 import numpy as np
 from pydantic import ValidationError
 
-from wardround.engine.preprocessing.fitted import ChannelState, FittedState, Scale, Window, fitted_places
+from wardround.engine.preprocessing.fitted import (
+    ChannelState,
+    FittedState,
+    Scale,
+    Standard,
+    Window,
+    channels_of,
+    fitted_places,
+)
 from wardround.engine.preprocessing.requests import CohortSummary, PartSummary, Request
 from wardround.engine.study import Study
 from wardround.engine.study.tabular import numbers_of
-from wardround.engine.summaries import Histogram, Moments, Octaves
+from wardround.engine.summaries import Histogram, Landmarks, Moments, Octaves
 from wardround.engine.targets import target_of
 from wardround.engine.targets.numbers import LEAST_SPREAD
 from wardround.federation.declared import UndeclaredError
@@ -32,7 +40,9 @@ def check_state(study: Study, state: FittedState) -> None:
     """Raise `UndeclaredError` unless a state is one of this study: of just the steps that it fits, for each channel."""
     if tuple(step.place for step in state.steps) != fitted_places(study):
         raise UndeclaredError("a fitted state that is not of this study's steps")
-    if any(len(step.channels) != len(study.inputs) for step in state.steps):
+    if any(
+        len(step.channels) != len(channels_of(study.preprocessing[step.place], study.inputs)) for step in state.steps
+    ):
         raise UndeclaredError("a fitted state that is not of this study's channels")
     if len(state.truth) != target_of(study).numbers_to_scale(study):
         raise UndeclaredError("a fitted state that is not of this study's numbers")
@@ -53,11 +63,15 @@ def _check_values(study: Study, state: FittedState) -> None:
 
 
 def _check_learned(one: ChannelState) -> None:
-    numbers = (one.low, one.high) if isinstance(one, Window) else (one.mean, one.deviation)
+    numbers = one.landmarks if isinstance(one, Standard) else _ends(one)
     if any(abs(number) > _LARGEST for number in numbers):
         raise UndeclaredError(f"a fitted state with values beyond {_LARGEST:g}")
     if isinstance(one, Scale) and one.deviation < LEAST_SPREAD:
         raise UndeclaredError(f"a fitted state with a deviation below {LEAST_SPREAD:g}")
+
+
+def _ends(one: Window | Scale) -> tuple[float, float]:
+    return (one.low, one.high) if isinstance(one, Window) else (one.mean, one.deviation)
 
 
 def request_from_bytes(content: bytes) -> Request:
@@ -97,7 +111,7 @@ def check_summary(request: Request, summary: CohortSummary, train_cases: int) ->
 
 def _check_part(part: PartSummary) -> None:
     summary = part.summary
-    if isinstance(summary, Histogram | Moments | Octaves) and summary.count > part.cases * _MOST_VALUES:
+    if isinstance(summary, Histogram | Moments | Octaves | Landmarks) and summary.count > part.cases * _MOST_VALUES:
         raise UndeclaredError("statistics of more values than so many cases have")
     if not all(abs(value) <= _LARGEST for value in _magnitudes(summary)):
         raise UndeclaredError(f"statistics of values beyond {_LARGEST:g}")
@@ -110,13 +124,19 @@ def _check_moments(request: Request, part: PartSummary, index: int) -> None:
         return
     if place is None and moments.count != part.cases:
         raise UndeclaredError(f"{moments.count} numbers of {part.cases} cases")
-    limits = request.state.of(place - 1) if place else None
-    window = limits.channels[index] if limits is not None else None
+    window = _learned_before(request, place, index)
     if isinstance(window, Window):
         # Voxels are float32; and steps within nonzero ones leave the others at zero, which need not lie in the window.
         low, high = (float(np.float32(end)) for end in (window.low, window.high))
         if not min(low, 0) <= moments.mean <= max(high, 0):
             raise UndeclaredError("a mean of values that were limited to others")
+
+
+def _learned_before(request: Request, place: int | None, part: int) -> ChannelState | None:
+    """What the step before the one that is asked about has learned of the channel of a part."""
+    limits = request.state.of(place - 1) if place else None
+    channel = request.channels[part] if request.channels else part
+    return None if limits is None else limits.of_channel(channel)
 
 
 def _magnitudes(summary: object) -> tuple[float, ...]:

@@ -202,9 +202,9 @@ def test_colour_pictures_for_three_inputs(tmp_path: Path) -> None:
 
 
 def test_a_format_that_cannot_be_read(hospital: Hospital) -> None:
-    (hospital.folder / "images" / "scan.dcm").write_bytes(b"DICM")
-    hospital.edit("images/case_000.nii.gz", "images/scan.dcm")
-    hospital.refuse("case_000", "this file format is not supported", "got .dcm", "dcm2niix")
+    (hospital.folder / "images" / "scan.npy").write_bytes(b"numbers")
+    hospital.edit("images/case_000.nii.gz", "images/scan.npy")
+    hospital.refuse("case_000", "this file format is not supported", "got .npy", "Arrays carry no geometry")
 
 
 def test_a_file_that_may_not_be_read(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:

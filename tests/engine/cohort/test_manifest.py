@@ -136,7 +136,7 @@ def test_every_problem_comes_at_once_with_line_and_subject(tmp_path: Path) -> No
         "Fill it in, or take the row out of the table.",
         "data.csv:4, SubjectID: the cell is empty (got nothing; expected a SubjectID). "
         "Fill it in, or take the row out of the table.",
-        "data.csv:4, Channel_0: this is a folder (got 'sub folder'; expected an image file). "
+        "data.csv:4, Channel_0: this is a folder without DICOM files (got 'sub folder'; expected an image file). "
         "Put the image itself there, or name it in the manifest.",
         "data.csv:4, Split: unknown set 'trian' (got 'trian'; expected one of train, validation, test). "
         "Did you mean 'train'?",

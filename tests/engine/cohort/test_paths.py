@@ -56,7 +56,7 @@ def test_what_stands_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "link.png").symlink_to("gone.png")
     (tmp_path / "loop.png").symlink_to("loop.png")
     named = {
-        "folder": "this is a folder",
+        "folder": "this is a folder without DICOM files",
         "pipe.png": "this is a pipe, a socket or a device",
         "link.png": "this is a link to 'gone.png', which is not there",
         "loop.png": "this is a link to 'loop.png', which is not there",

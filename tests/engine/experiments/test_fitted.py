@@ -148,11 +148,11 @@ def test_a_fit_that_is_killed_or_finds_damage_comes_to_the_same(
     asked: list[Request] = []
     real = fitting.summarise_case
 
-    def kill(request: Request, sample: Any) -> Any:
+    def kill(request: Request, *others: Any) -> Any:
         asked.append(request)
         if len(asked) == 6:
             raise KeyboardInterrupt
-        return real(request, sample)
+        return real(request, *others)
 
     with monkeypatch.context() as killed:
         killed.setattr(fitting, "summarise_case", kill)

@@ -67,7 +67,7 @@ def test_a_damaged_gzip_stream_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "advice"),
-    [("a.mhd", ".mha"), ("a.dcm", "dcm2niix"), ("a.npy", ".nii.gz"), ("a.xyz", ".nrrd"), ("a", ".png")],
+    [("a.mhd", ".mha"), ("a.dcm", "an empty file of 0 bytes"), ("a.npy", ".nii.gz"), ("a.xyz", ".nrrd"), ("a", ".png")],
 )
 def test_other_formats_are_refused_with_advice(tmp_path: Path, name: str, advice: str) -> None:
     (tmp_path / name).write_bytes(b"")

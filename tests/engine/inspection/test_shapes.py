@@ -27,6 +27,8 @@ def steps(draw: st.DrawFn) -> list[dict[str, Any]]:
         {"orient": axes},
         {"resample": {"spacing": [draw(SPACINGS) for _ in range(3)]}},
         {"resize": {"size": [draw(SIDES) for _ in range(3)]}},
+        {"resample_axis": {"axis": draw(st.integers(0, 2)), "spacing": draw(SPACINGS)}},
+        {"resample_min": {"spacing": draw(st.none() | SPACINGS)}},
         {"clip": {"low": 0, "high": 1}},
         {"rescale": {}},
     ]
@@ -59,9 +61,9 @@ class Crop(Parameters):
 
 
 def test_of_a_step_of_another_package_nothing_is_foretold(monkeypatch: pytest.MonkeyPatch) -> None:
-    part = Part(Kind.PREPROCESSING, "crop", Crop, "x:y")
+    part = Part(Kind.PREPROCESSING, "trim", Crop, "x:y")
     registry = Registry([*builtin_and_plugins().parts(), part])
     monkeypatch.setattr("wardround.engine.study.part_names.builtin_and_plugins", lambda: registry)
-    study = study_of(changed(SEGMENTATION, preprocessing=["crop", "orient"]))
+    study = study_of(changed(SEGMENTATION, preprocessing=["trim", "orient"]))
     grid = Geometry((4, 4, 4), (1.0,) * 3, (0.0,) * 3, tuple(np.eye(3).ravel().tolist()))
     assert preprocessed_grid(study, grid) is None

@@ -12,8 +12,27 @@ from scipy import stats
 from sklearn import metrics as reference
 
 from tests.support.studies import REGRESSION, changed, study_of
-from wardround.engine.metrics.numbers import MAEMetric, MSEMetric, PearsonMetric, R2Metric
+from wardround.engine.metrics.numbers import (
+    AbsoluteBiasMetric,
+    CosineMetric,
+    LimitsOfAgreementMetric,
+    MAEMetric,
+    MedianErrorMetric,
+    MSEMetric,
+    PearsonMetric,
+    R2Metric,
+    RMSEMetric,
+    SpearmanMetric,
+)
 from wardround.engine.parts.metrics import MAE, R2, MeanSquaredError, Pearson
+from wardround.engine.parts.metrics.numbers import (
+    RMSE,
+    AbsoluteBias,
+    Cosine,
+    LimitsOfAgreement,
+    MedianError,
+    Spearman,
+)
 from wardround.federation.declared import Declared, Subsets
 from wardround.federation.protocol import MetricValue
 
@@ -43,6 +62,37 @@ def test_correlation_and_explained_variance_are_scipys_and_scikit_learns() -> No
     assert {*pearson, *r2} == {"pearson", "r2"}
     assert pearson["pearson"].value == pytest.approx(stats.pearsonr(one[:, 0], other[:, 0])[0])
     assert r2["r2"].value == pytest.approx(reference.r2_score(other, one))
+
+
+def test_more_scores_of_numbers_are_scipys_and_scikit_learns() -> None:
+    names = ("age", "weight")
+    differences = FOUND.astype(np.float64) - TRUTH
+    for metric, expected in (
+        (RMSEMetric(RMSE()), reference.root_mean_squared_error(TRUTH, FOUND, multioutput="raw_values")),
+        (MedianErrorMetric(MedianError()), reference.median_absolute_error(TRUTH, FOUND, multioutput="raw_values")),
+        (SpearmanMetric(Spearman()), [stats.spearmanr(FOUND[:, k], TRUTH[:, k])[0] for k in (0, 1)]),
+        (CosineMetric(Cosine()), np.diag(reference.pairwise.cosine_similarity(FOUND.T, TRUTH.T))),
+        (AbsoluteBiasMetric(AbsoluteBias()), np.abs(differences.mean(0))),
+        (LimitsOfAgreementMetric(LimitsOfAgreement()), 1.96 * differences.std(0, ddof=1)),
+    ):
+        found = metric.summarise(FOUND, TRUTH, names)
+        each = [found[f"{metric.name}.{name}"].value for name in names]
+        assert each == pytest.approx(list(expected)), metric.name
+        assert found[metric.name].value == pytest.approx(np.mean(expected))
+        assert found[metric.name].count == 40
+        assert metric.summarise(FOUND[:0], TRUTH[:0], names) == {}
+
+
+def test_ranks_are_shared_among_equals_and_zeros_have_no_direction() -> None:
+    one, other = np.array([[1.0], [2.0], [2.0], [5.0]]), np.array([[1.0], [1.0], [3.0], [9.0]])
+    expected = stats.spearmanr(one[:, 0], other[:, 0])[0]
+    assert SpearmanMetric(Spearman()).summarise(one, other, ("a",))["spearman"].value == pytest.approx(expected)
+    assert CosineMetric(Cosine()).summarise(one, 0 * one, ("a",)) == {}
+    assert SpearmanMetric(Spearman()).summarise(one, 0 * one, ("a",)) == {}
+    assert LimitsOfAgreementMetric(LimitsOfAgreement()).summarise(one[:1], one[:1], ("a",)) == {}
+    assert RMSEMetric(RMSE()).case_scores(one[0], other[0]) == {"rmse": 0.0}
+    assert RMSEMetric(RMSE()).case_scores(one[1], other[1]) == {"rmse": 1.0}
+    assert RMSEMetric(RMSE()).case_scores(np.array([3.0, 0.0]), np.array([0.0, 1.0])) == {"rmse": 2.0}
 
 
 @pytest.mark.parametrize("scale", [1e-150, 1.0, 1e9])
@@ -91,3 +141,17 @@ def test_explained_variance_is_that_of_exact_fractions_and_may_leave_a_hospital(
     if found is not None:
         scores = {"r2": MetricValue(value=found.value, count=found.count)}
         Declared.of(study).check_scores(scores, Subsets(validation=len(pairs)))
+
+
+def test_errors_have_intervals_about_their_means() -> None:
+    for metric in (MAEMetric(MAE()), MSEMetric(MeanSquaredError()), RMSEMetric(RMSE())):
+        several, one = metric.summarise(FOUND, TRUTH, ("a", "b")), metric.summarise(FOUND[:, :1], TRUTH[:, :1], ("a",))
+        assert several[f"{metric.name}.a"].interval == one[metric.name].interval
+        assert (several[metric.name].interval is None) == (metric.name == "rmse")
+        for summary in [*several.values(), *one.values()]:
+            assert summary.interval is None or summary.interval.low < summary.value < summary.interval.high
+    (rmse, mse) = (metric.summarise(FOUND[:, :1], TRUTH[:, :1], ("a",))[metric.name].interval
+                   for metric in (RMSEMetric(RMSE()), MSEMetric(MeanSquaredError())))  # fmt: skip
+    assert rmse is not None
+    assert mse is not None
+    assert (rmse.low**2, rmse.high**2) == pytest.approx((mse.low, mse.high))

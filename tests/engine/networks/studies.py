@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from wardround.engine.parts import Kind, Part, builtin_and_plugins
 from wardround.engine.study import Study
+from wardround.engine.trial.networks import slim
+
+NETWORKS: tuple[Part, ...] = builtin_and_plugins().parts(Kind.NETWORK)
+DETERMINED = ("dropout", "drop_path")
+"""Shares of what is left out at random in training."""
+
+
+def is_dense(name: str) -> bool:
+    """Whether a network of that name says something of each voxel."""
+    return builtin_and_plugins().find(Kind.NETWORK, name).serves("segmentation")
 
 
 def network_study(
@@ -17,7 +28,7 @@ def network_study(
     batch_size: int = 2,
 ) -> Study:
     """A study of three classes (background included) whose patches have 16 voxels a side unless told."""
-    dense = model["name"] != "resnet"
+    dense = is_dense(model["name"])
     classes = {"anterior": 1, "posterior": 2} if dense else {"none": 0, "some": 1, "many": 2}
     metric = "dice" if dense else "accuracy"
     return Study.model_validate(
@@ -34,3 +45,11 @@ def network_study(
             "seed": seed,
         }
     )
+
+
+def slim_study(part: Part, **changes: Any) -> Study:
+    """A study of flat patches of 32 by 64 with a network of few feature maps, which leaves nothing out at random."""
+    fields = part.parameters.model_fields
+    group = {"norm": "group"} if part.parameters.model_fields["norm"].default != "layer" else {}
+    kept = {key: 0 for key in DETERMINED if key in fields}
+    return slim(network_study({"name": part.name, "dimensions": 2, **group, **kept, **changes}, size=[32, 64]))

@@ -60,7 +60,7 @@ def test_a_network_says_what_a_patch_must_be_divisible_by(tmp_path: Path) -> Non
     assert "multiples of 5, such as [20, 20, 20]" in told
     assert "or another network in `model`" in told
     fitting = study_of(changed(SEGMENTATION, model=FIFTHS, patches={"size": [20, 15, 10]}))
-    assert fitting.divisor == 5
+    assert fitting.divisors == (5, 5, 5)
 
 
 def test_a_smaller_patch_is_offered_in_steps_of_what_the_network_divides_by(tmp_path: Path) -> None:

@@ -253,3 +253,16 @@ def test_states_of_steps_stand_in_their_order() -> None:
     step = StepState(place=1, channels=(Window(low=0, high=1),))
     with pytest.raises(ValueError, match="in the order"):
         FittedState(steps=(step, step))
+
+
+def test_voxels_that_do_not_count_are_no_foreground() -> None:
+    study = _study().model_copy(update={"ignore": 255})
+    sample = _samples(1)[0]
+    assert sample.label is not None
+    label = sample.label.copy()
+    label[: len(label) // 2] = study.ignored_class or 0
+    outcome = Fitting(study).next_request([])
+    assert isinstance(outcome, Request)
+    found = summarise_case(outcome, Sample(sample.image, label), study.ignored_class)
+    without = np.where(label == study.ignored_class, 0, label)
+    assert found == summarise_case(outcome, Sample(sample.image, without))

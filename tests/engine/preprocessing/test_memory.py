@@ -30,6 +30,23 @@ STEPS = {
     "z_normalize": "z_normalize",
     "z_normalize nonzero": {"z_normalize": {"within": "nonzero"}},
     "rescale": {"rescale": {"percentiles": [1, 99]}},
+    "rescale source": {"rescale": {"source": [0, 200]}},
+    "resample coarse": {"resample": {"spacing": [1.1, 1.2, 4.0], "coarse_axis": "nearest"}},
+    "crop_foreground": {"crop_foreground": {"above": 150}},
+    "center_crop": {"center_crop": [60, 90, 80]},
+    "pad": {"pad": {"size": [70, 96, 82], "padding": "minimum"}},
+    "z_normalize otsu": {"z_normalize": "otsu"},
+    "z_normalize mean": {"z_normalize": "mean"},
+    "robust_normalize": "robust_normalize",
+    "clip_percentiles": {"clip_percentiles": {"within": "nonzero"}},
+    "threshold": {"threshold": {"low": 50, "high": 150}},
+    "histogram_equalization": "histogram_equalization",
+    "adaptive_histogram_equalization": "adaptive_histogram_equalization",
+    "histogram_matching": {"histogram_matching": {"percentiles": [1, 50, 99], "values": [0, 40, 100]}},
+    "white_stripe": "white_stripe",
+    "normalize_by_value": {"normalize_by_value": {"mean": 100, "deviation": 30}},
+    "median_filter": "median_filter",
+    "gaussian_smooth": "gaussian_smooth",
 }
 
 

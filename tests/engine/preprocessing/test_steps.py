@@ -15,7 +15,16 @@ from tests.support.images import oblique_geometry
 from wardround.engine.basics.problems import InputError
 from wardround.engine.imaging import Geometry, Image, geometry_differences, write_image
 from wardround.engine.imaging.geometry import centre, direction_matrix, plain_geometry
-from wardround.engine.parts.preprocessing import Clip, Orient, Resample, Rescale, Resize, ZNormalize
+from wardround.engine.parts.preprocessing import (
+    Clip,
+    Orient,
+    Resample,
+    ResampleAxis,
+    ResampleMin,
+    Rescale,
+    Resize,
+    ZNormalize,
+)
 from wardround.engine.preprocessing import Sample, to_native
 from wardround.engine.preprocessing import steps as all_steps
 from wardround.engine.preprocessing.orientation import towards
@@ -275,3 +284,60 @@ def test_beyond_the_outermost_voxel_lies_its_own_value() -> None:
     np.testing.assert_allclose(resample_linear(image, source, target), expected, rtol=1e-5)
     np.testing.assert_allclose(resample_held([image[:1].copy()], source, target), expected[:1], rtol=1e-5)
     np.testing.assert_array_equal(resample_nearest(label, source, target), np.pad(label, 2, mode="edge"))
+
+
+def test_one_axis_alone_is_resampled() -> None:
+    before = _sample(geometry=oblique_geometry((12, 14, 10), spacing=(0.7, 0.9, 5.0)))
+    after = all_steps.ResampleAxisStep(ResampleAxis(axis=2, spacing=1.0)).apply(before)
+    assert after.image.geometry.spacing == (0.7, 0.9, 1.0)
+    assert after.image.geometry.shape == (12, 14, 50)
+    oracle = all_steps.ResampleStep(Resample(spacing=(0.7, 0.9, 1.0))).apply(before)
+    np.testing.assert_array_equal(after.image.data, oracle.image.data)
+
+
+@pytest.mark.parametrize(
+    ("spacing", "given", "expected"),
+    [
+        ((0.7, 0.9, 5.0), None, (0.7, 0.7, 0.7)),
+        ((0.7, 0.9, 5.0), 1.0, (0.7, 0.9, 1.0)),
+        ((0.7, 0.9, 5.0), 0.5, (0.5, 0.5, 0.5)),
+        ((1.0, 1.0, 1.0), None, (1.0, 1.0, 1.0)),
+    ],
+)
+def test_the_shortest_side_of_a_case(
+    spacing: tuple[float, ...], given: float | None, expected: tuple[float, ...]
+) -> None:
+    before = _sample(geometry=oblique_geometry((8, 7, 6), spacing=spacing))
+    after = all_steps.ResampleMinStep(ResampleMin(spacing=given)).apply(before)
+    assert after.image.geometry.spacing == pytest.approx(expected)
+    np.testing.assert_allclose(centre(after.image.geometry), centre(before.image.geometry), atol=1e-9)
+    assert after is before or spacing != expected
+
+
+@pytest.mark.parametrize(("old", "new"), [(6.0, 2.0), (2.0, 7.0), (6.0, 6.0)])
+def test_along_a_coarse_axis_each_plane_is_the_nearest_one(old: float, new: float) -> None:
+    """nnU-Net's way: within planes as ever, and none of them is a mixture of two."""
+    grid = oblique_geometry((12, 14, 9), spacing=(1.0, 1.0, old))
+    before = _sample(geometry=grid)
+    step = all_steps.ResampleStep(Resample(spacing=(0.8, 1.3, new), coarse_axis="nearest"))
+    after = step.apply(before)
+    target = after.image.geometry
+    assert target.spacing == (0.8, 1.3, new)
+    within = all_steps.ResampleStep(Resample(spacing=(0.8, 1.3, old))).apply(before).image.data
+    assert target.shape[2] == round(9 * old / new)
+    for index in range(target.shape[2]):
+        place = 4 + (index - (target.shape[2] - 1) / 2) * new / old
+        nearest = {int(np.clip(np.floor(place + shift), 0, 8)) for shift in (0.499, 0.501)}
+        assert any(np.array_equal(after.image.data[..., index], within[..., plane]) for plane in nearest)
+    linear = all_steps.ResampleStep(Resample(spacing=(0.8, 1.3, new))).apply(before)
+    np.testing.assert_array_equal(after.label, linear.label)
+    assert np.array_equal(after.image.data, linear.image.data) is (old == new)
+
+
+def test_without_a_coarse_axis_nothing_changes() -> None:
+    before = _sample(geometry=oblique_geometry((12, 14, 9), spacing=(1.0, 1.0, 2.9)))
+    one, other = (
+        all_steps.ResampleStep(Resample(spacing=(0.8, 1.3, 2.0), coarse_axis=axis)).apply(before)  # type: ignore[arg-type]
+        for axis in ("linear", "nearest")
+    )
+    np.testing.assert_array_equal(one.image.data, other.image.data)

@@ -7,7 +7,9 @@ import re
 import pytest
 
 from tests.support.studies import CLASSIFICATION, SEGMENTATION, changed, study_of
-from wardround.engine.metrics.scores import CaseScores
+from wardround.engine.experiments.casetables import distribution
+from wardround.engine.metrics.intervals import of_mean
+from wardround.engine.metrics.scores import CaseScores, Summary
 from wardround.engine.report import Page, scores
 from wardround.engine.report.units import Length, Units
 
@@ -82,5 +84,22 @@ def test_a_case_with_many_classes_has_a_table_that_can_be_read() -> None:
     scored = {"dice": 0.5} | {f"dice.roi {number}": 0.5 + number / 1000 for number in range(40)}
     scores.add_cases(page, [CaseScores("a", scored), CaseScores("b", scored)], study, MM, "")
     text = page.render()
-    assert text.count("<th ") == 7 + 2
+    assert text.count("<th ") == 8 + 2
     assert "roi 39" in text
+
+
+def test_means_over_cases_have_their_intervals_and_means_over_splits_have_none() -> None:
+    study, page = study_of(SEGMENTATION), Page("intervals")
+    cases = [CaseScores(str(place), {"dice": value}) for place, value in enumerate((0.5, 0.7, 0.9))]
+    scores.add_cases(page, cases, study, MM, "")
+    interval = of_mean([0.5, 0.7, 0.9])
+    assert interval is not None
+    assert f"<td>{interval.low:.4f} to {interval.high:.4f}</td>" in page.render()
+    splits = Page("splits")
+    scores.add_distributions(splits, {"dice": distribution([0.5, 0.7])}, MM, "")
+    assert scores.INTERVAL not in splits.render()
+    cohort = Page("cohort")
+    summary = {"auc": Summary(0.75, 8, interval), "kappa": Summary(0.25, 8)}
+    scores.add_cohort_scores(cohort, summary, [], MM)
+    assert f"<td>{interval.low:.4f} to {interval.high:.4f}</td>" in cohort.render()
+    assert "<td>–</td>" in cohort.render()

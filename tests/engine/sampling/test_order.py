@@ -19,7 +19,7 @@ def _kinds(rare: int, common: int) -> dict[str, str]:
 @given(st.integers(1, 20), st.integers(0, 60), st.integers(1, 3), st.integers(0, 99))
 def test_every_batch_has_its_share_of_each_kind(rare: int, common: int, per_case: int, seed: int) -> None:
     kinds = _kinds(rare, common)
-    order = EpochOrder(seed, kinds, per_case)
+    order = EpochOrder(seed, [[*kinds]], per_case, kinds)
     samples = order.epoch(seed % 4)
     assert Counter(sample.case for sample in samples) == dict.fromkeys(kinds, per_case)
     flags = np.array([kinds[sample.case] == "1" for sample in samples])
@@ -31,16 +31,16 @@ def test_every_batch_has_its_share_of_each_kind(rare: int, common: int, per_case
 
 def test_one_kind_is_in_the_order_of_keys_alone() -> None:
     kinds = _kinds(0, 30)
-    found = EpochOrder(3, kinds, 2).epoch(5)
-    other = EpochOrder(3, dict.fromkeys(kinds, "x"), 2).epoch(5)
+    found = EpochOrder(3, [[*kinds]], 2, kinds).epoch(5)
+    other = EpochOrder(3, [[*kinds]], 2).epoch(5)
     assert found == other
-    assert found == EpochOrder(3, dict(reversed(kinds.items())), 2).epoch(5)
-    assert found != EpochOrder(3, kinds, 2).epoch(6)
+    assert found == EpochOrder(3, [[*kinds][::-1]], 2, kinds).epoch(5)
+    assert found != EpochOrder(3, [[*kinds]], 2, kinds).epoch(6)
 
 
 def test_spread_epochs_differ_and_need_no_history() -> None:
     kinds = _kinds(6, 24)
-    one, other = EpochOrder(3, kinds, 1), EpochOrder(3, dict(reversed(kinds.items())), 1)
+    one, other = EpochOrder(3, [[*kinds]], 1, kinds), EpochOrder(3, [[*kinds][::-1]], 1, kinds)
     assert one.epoch(2) == other.epoch(2)
     assert one.epoch(3) != one.epoch(2)
     assert one.sample(30 * 3 + 4) == one.epoch(3)[4]

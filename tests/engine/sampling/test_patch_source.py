@@ -175,3 +175,18 @@ def test_each_draw_of_a_case_is_a_patch_of_its_own_in_every_epoch() -> None:
     source = PatchSource(_study(per_case=6, batch_size=6, foreground=0.0), CASES[:1])
     corners = [float(patch[0, 0, 0, 0]) for step in range(3) for patch in source.batch(step).image]
     assert len(set(corners)) >= 16
+
+
+def test_no_patch_is_of_ignored_voxels_alone() -> None:
+    label = np.full((40, 40, 40), 3, np.uint8)
+    label[17], label[17, 3:6, 3:6] = 0, 1
+    grid = plain_geometry(label.shape)
+    coordinates = foreground_of(label, "c", ignored=3)
+    case = StoredCase("c", label[None].astype(np.float32), label, coordinates, grid, grid, None, Path())
+    assert case.classes == {1}
+    random = np.random.default_rng(0)
+    for foreground in (0.0, 0.5):
+        plan = PatchPlan((8, 8, 8), foreground)
+        corners = [plan.corner(case, random) for _ in range(300)]
+        assert all((label[tuple(slice(at, at + 8) for at in corner)] != 3).any() for corner in corners)
+        assert len(set(corners)) > 100

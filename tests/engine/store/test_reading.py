@@ -13,9 +13,9 @@ from tests.support.studies import CLASSIFICATION, SEGMENTATION, study_of
 from wardround.engine.basics.canonical import file_sha256
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import Case, Truth, read_manifest
-from wardround.engine.imaging import read_image, read_label, write_image, write_label
+from wardround.engine.imaging import holding, read_image, read_label, write_image, write_label
 from wardround.engine.imaging.sources import HeldSource, Source
-from wardround.engine.store import CaseStore, reading
+from wardround.engine.store import CaseStore
 from wardround.engine.store.digests import DigestIndex
 from wardround.engine.store.reading import Reading
 from wardround.engine.study import Study
@@ -61,7 +61,7 @@ def test_a_file_may_vanish_once_it_has_been_read(
 ) -> None:
     case = rewritten(a_case(tmp_path / "data", study), suffix)
     expected = CaseStore(tmp_path / "before").open_case(study, case)
-    monkeypatch.setattr(reading, "HeldSource", Vanishing)
+    monkeypatch.setattr(holding, "HeldSource", Vanishing)
     stored = CaseStore(tmp_path / "store").open_case(study, case)
     assert not any(path.exists() for path in case.files)
     assert stored.digest == expected.digest

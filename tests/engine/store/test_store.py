@@ -113,6 +113,32 @@ def test_coordinates_of_a_mask_of_several_blocks_are_those_of_numpy() -> None:
         np.testing.assert_array_equal(found[index], np.argwhere(label == index))
 
 
+def test_voxels_that_count_are_listed_where_some_do_not() -> None:
+    label = np.random.default_rng(0).integers(0, 4, (9, 8, 7)).astype(np.uint8)
+    found = foreground_of(label, "ab", ignored=3)
+    assert list(found) == [0, 1, 2]
+    np.testing.assert_array_equal(found[0], np.argwhere(label != 3))
+    np.testing.assert_array_equal(found[2], np.argwhere(label == 2))
+    label[label == 3] = 0
+    assert list(foreground_of(label, "ab", ignored=3)) == [1, 2], "where all count nothing is listed for it"
+    assert foreground_of(np.full((4, 4), 3, np.uint8), "ab", ignored=3) == {}
+
+
+def test_what_is_ignored_is_another_entry(cases: CaseStore, cohort: Cohort) -> None:
+    case = cohort.cases[0]
+    first, second = (
+        cases.open_case(study_of(SEGMENTATION | {"classes": {"left": 1}, "rest": "background", "ignore": ignore}), case)
+        for ignore in (None, 2)
+    )
+    assert first.label is not None
+    assert second.label is not None
+    assert first.folder != second.folder
+    assert sorted(np.unique(second.label)) == [0, 1, 2]
+    assert second.classes == first.classes == {1}
+    assert 0 in second.foreground
+    assert 0 not in first.foreground
+
+
 def test_other_preprocessing_is_another_entry_and_other_training_is_not(cases: CaseStore, cohort: Cohort) -> None:
     case = cohort.cases[0]
     first = cases.open_case(STUDY, case)

@@ -77,12 +77,12 @@ def told(text: str) -> list[Problem]:
         (
             STUDY + "spacing: [1, 1, 1]\n",
             ":18, spacing",
-            "`spacing` belongs to the preprocessing `resample`; move it there",
+            "`spacing` belongs to the preprocessing `resample` or the preprocessing `resample_axis`",
         ),
         (
             STUDY.replace("levels: 3}", "depth: 3}"),
             ":10, model.depth",
-            "the network `resnet`; take it out, or use that network",
+            "`resnet`",
         ),
         (STUDY + "lr: 1e-3\n", ":18, lr", "Did you mean `learning_rate`? It belongs to the optimizer `adamw`"),
         (STUDY + "max_epochs: 2\n", ":18, max_epochs", "Did you mean `epochs`? It belongs to `training`"),

@@ -168,14 +168,14 @@ def test_every_problem_of_a_file_comes_at_once(tmp_path: Path) -> None:
     found = "\n".join(problems(tmp_path, text))
     for expected in (
         "study.yaml:4, inputs: two inputs have the same name (got [T1w, T1w]; expected a name of its own for each",
-        "study.yaml:7, preprocessing.0: unknown preprocessing 'orientt' (got `orientt`; expected one of clip",
+        "study.yaml:7, preprocessing.0: unknown preprocessing 'orientt' (got `orientt`; expected one of adaptive_",
         "Did you mean 'orient'?",
         "study.yaml:8, preprocessing.1.resample.spacing: a required key is missing (got no `spacing`; expected a list",
         "study.yaml:8, preprocessing.1.resample.spcing: unknown key 'spcing'",
         "Did you mean 'spacing'?",
-        "study.yaml:10, model.levels: this value cannot be used (got 'many'; expected a whole number from 2 to 7).",
+        "study.yaml:10, model.levels: this value cannot be used (got 'many'; expected a whole number from 2 to 9).",
         "study.yaml:10, model.filers: unknown key 'filers'",
-        "Did you mean 'filters'?",
+        "Did you mean 'filters'",
         "study.yaml:11, training.loss: unknown loss 'dice_cee'",
         "Did you mean 'dice_ce'?",
         "study.yaml:11, training.epochs: this value cannot be used (got true; expected a whole number from 1 to",

@@ -15,6 +15,15 @@ from wardround.engine.training import Learner
 learner = Learner.create(tiny_study(training={"gradient_clip": 1.0}), 4, device="cpu")
 learner.train(DiscBatches(learner.study), 0, 2)
 learner.load_optimizer_state(learner.optimizer_state())
+import torch
+from wardround.engine.parts import Kind, builtin_and_plugins
+for row in builtin_and_plugins().parts(Kind.OPTIMIZER):
+    weight = torch.nn.Parameter(torch.ones(2, 2))
+    optimizer = row.make(row.parameters(), [weight])
+    weight.grad = torch.ones(2, 2)
+    optimizer.step()
+    optimizer.zero_grad()
+    optimizer.load_state_dict(optimizer.state_dict())
 assert "torch" in sys.modules
 print(*sys.modules)
 """

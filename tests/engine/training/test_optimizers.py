@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 from torch.optim import Optimizer
 
+from tests.engine.training.fakes import tiny_study
 from wardround.engine.basics.problems import InputError
-from wardround.engine.parts.optimization import SGD, AdamW
+from wardround.engine.parts import Kind, Parameters, Part, builtin_and_plugins
+from wardround.engine.parts.optimization import (
+    ASGD,
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    NAdam,
+    RAdam,
+    RMSprop,
+    Rprop,
+)
 from wardround.engine.training.optimizers import build_adamw, build_sgd, optimizer_tensors, restore_optimizer
 
 
@@ -108,3 +126,140 @@ def test_sgd_is_torchs_own_bit_for_bit_and_its_state_goes_through_bytes(momentum
     _steps(theirs, reference, 2, seed=2)
     assert torch.equal(resumed.weight, theirs.weight)
     assert torch.equal(resumed.bias, theirs.bias)
+
+
+TORCHS: list[tuple[Parameters, Callable[..., Optimizer], dict[str, Any]]] = [
+    (
+        AdamW(learning_rate=0.1, weight_decay=0.2, epsilon=1e-3, amsgrad=True),
+        torch.optim.AdamW,
+        {"weight_decay": 0.2, "eps": 1e-3, "amsgrad": True, "fused": True},
+    ),
+    (
+        Adam(learning_rate=0.1, weight_decay=0.2, betas=(0.5, 0.9), amsgrad=True),
+        torch.optim.Adam,
+        {"weight_decay": 0.2, "betas": (0.5, 0.9), "amsgrad": True, "fused": True},
+    ),
+    (
+        SGD(learning_rate=0.1, momentum=0.9, nesterov=True, weight_decay=0.2),
+        torch.optim.SGD,
+        {"momentum": 0.9, "nesterov": True, "weight_decay": 0.2},
+    ),
+    (
+        Adamax(learning_rate=0.1, betas=(0.5, 0.9), weight_decay=0.2),
+        torch.optim.Adamax,
+        {"betas": (0.5, 0.9), "weight_decay": 0.2},
+    ),
+    (
+        NAdam(learning_rate=0.1, weight_decay=0.2, momentum_decay=0.1),
+        torch.optim.NAdam,
+        {"weight_decay": 0.2, "momentum_decay": 0.1},
+    ),
+    (RAdam(learning_rate=0.1, weight_decay=0.2), torch.optim.RAdam, {"weight_decay": 0.2}),
+    (
+        RMSprop(learning_rate=0.1, smoothing=0.5, momentum=0.5, centered=True, weight_decay=0.2),
+        torch.optim.RMSprop,
+        {"alpha": 0.5, "momentum": 0.5, "centered": True, "weight_decay": 0.2},
+    ),
+    (
+        Adagrad(learning_rate=0.1, epsilon=0.1, weight_decay=0.2),
+        torch.optim.Adagrad,
+        {"eps": 0.1, "weight_decay": 0.2},
+    ),
+    (
+        Adadelta(learning_rate=0.1, rho=0.5, weight_decay=0.2),
+        torch.optim.Adadelta,
+        {"rho": 0.5, "weight_decay": 0.2},
+    ),
+    (
+        ASGD(learning_rate=0.1, shrink=0.5, power=0.5, weight_decay=0.2),
+        torch.optim.ASGD,
+        {"lambd": 0.5, "alpha": 0.5, "weight_decay": 0.2},
+    ),
+    (
+        Rprop(learning_rate=0.1, factors=(0.3, 1.5), steps=(0.01, 1.0)),
+        torch.optim.Rprop,
+        {"etas": (0.3, 1.5), "step_sizes": (0.01, 1.0)},
+    ),
+]
+
+
+def _built(settings: Parameters, network: nn.Module) -> Optimizer:
+    rows = builtin_and_plugins().parts(Kind.OPTIMIZER)
+    made: Optimizer = next(row for row in rows if row.parameters is type(settings)).make(settings, network.parameters())
+    return made
+
+
+@pytest.mark.parametrize(("settings", "kind", "named"), TORCHS, ids=lambda each: getattr(each, "__name__", ""))
+def test_each_of_torchs_is_torchs_own_bit_for_bit(
+    settings: Parameters, kind: Callable[..., Optimizer], named: dict[str, Any]
+) -> None:
+    ours, theirs = _network(), _network()
+    _steps(ours, _built(settings, ours), 6, seed=1)
+    _steps(theirs, kind(theirs.parameters(), lr=0.1, **named), 6, seed=1)
+    assert torch.equal(ours.weight, theirs.weight)
+    assert torch.equal(ours.bias, theirs.bias)
+
+
+def test_every_optimiser_of_torch_is_held_against_torchs() -> None:
+    rows = builtin_and_plugins().parts(Kind.OPTIMIZER)
+    assert {type(settings) for settings, _, _ in TORCHS} == {
+        row.parameters for row in rows if row.implementation.startswith("wardround.engine.training.optimizers:")
+    }
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in builtin_and_plugins().parts(Kind.OPTIMIZER) if row.name != "rprop"], ids=lambda row: row.name
+)
+def test_biases_and_norms_are_left_alone_by_weight_decay_if_asked(row: Part) -> None:
+    """With gradients of zero nothing but weight decay moves a weight."""
+    moved = {}
+    for everywhere in (True, False):
+        network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+        nn.init.ones_(network[0].bias)
+        alone = {"shrink": 0} if row.name == "asgd" else {}
+        parameters = row.parameters.model_validate({"weight_decay": 0.1, "decay_biases": everywhere, **alone})
+        optimizer = row.make(parameters, network.parameters())
+        before = [weight.detach().clone() for weight in network.parameters()]
+        for _ in range(3):
+            for weight in network.parameters():
+                weight.grad = torch.zeros_like(weight)
+            optimizer.step()
+        changed = [not torch.equal(weight, old) for weight, old in zip(network.parameters(), before, strict=True)]
+        moved[everywhere] = dict(zip(("kernel", "bias", "scale", "shift"), changed, strict=True))
+    assert moved[True]["kernel"]
+    assert moved[False]["kernel"]
+    assert not any(moved[False][name] for name in ("bias", "scale"))
+    assert all(moved[True][name] for name in ("bias", "scale"))
+
+
+def test_the_state_of_two_groups_is_carried_in_their_own_order() -> None:
+    network = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1))
+    optimizer = _built(AdamW(decay_biases=False), network)
+    for weight in network.parameters():
+        weight.grad = torch.ones_like(weight)
+    optimizer.step()
+    tensors = optimizer_tensors(optimizer)
+    restore_optimizer(_built(AdamW(decay_biases=False), network), tensors)
+    with pytest.raises(InputError, match="does not fit the model"):
+        restore_optimizer(_built(AdamW(), network), tensors)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "said"),
+    [
+        ({"name": "sgd", "nesterov": True}, "nesterov looks ahead along the momentum"),
+        ({"name": "rprop", "learning_rate": 1e-7}, "the first step does not lie within `steps`"),
+        ({"name": "rprop", "steps": [1, 0.1]}, "the first step does not lie within `steps`"),
+        ({"name": "lion", "betas": [0.9]}, "betas"),
+        ({"name": "adam", "epsilon": 0}, "epsilon"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(optimizer: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        tiny_study(training={"optimizer": optimizer, "schedule": "constant"})
+
+
+def test_a_schedule_that_changes_nothing_is_refused() -> None:
+    with pytest.raises(ValidationError, match="finds its own steps, whatever a schedule says"):
+        tiny_study(training={"optimizer": "rprop", "schedule": "poly"})
+    assert tiny_study(training={"optimizer": "rprop", "schedule": "constant"}).training.optimizer.name == "rprop"

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
-from torch import Tensor
-
+from wardround.engine.augmentation.on_grid import ON_GRID, OnGrid
 from wardround.engine.augmentation.transform import Drawn, InSpace, Transform
 from wardround.engine.basics.randomness import stream
-from wardround.engine.parts import BreachError, Kind, answering
+from wardround.engine.parts import Kind, answering
 from wardround.engine.sampling.batch import Batch, SampleKey
 from wardround.engine.study import Study
+from wardround.engine.targets import target_of
 
 Draws = tuple[tuple[Drawn | None, ...], ...]
 """Parameters by transform, then by sample."""
@@ -27,6 +26,7 @@ class Augmentation:
 
     def __init__(self, study: Study) -> None:
         self._seed, self._dimensions = study.seed, study.dimensions
+        self._on_grid = ON_GRID | {name for name, form in target_of(study).forms(study).items() if form.on_grid}
         parts = [use.part(Kind.AUGMENTATION) for use in study.augmentation]
         self._owners = tuple(part.owner for part in parts)
         self._transforms: tuple[Transform[Any], ...] = tuple(
@@ -42,12 +42,13 @@ class Augmentation:
         return tuple(self._drawn(place, keys) for place in range(len(self._transforms)))
 
     def apply(self, batch: Batch, draws: Draws) -> Batch:
-        """The second phase: a pure function of batch and parameters."""
-        image, label = batch.image, batch.label
+        """The second phase: a pure function of batch and parameters. All truth on the grid follows the image."""
+        on_grid = OnGrid(batch, self._on_grid)
         for owner, transform, drawn in zip(self._owners, self._transforms, draws, strict=True):
-            with answering(owner):
-                image, label = _kept(transform.apply(image, label, _placed(transform, drawn, batch)), image, label)
-        return replace(batch, image=image, truth=batch.truth if label is None else {**batch.truth, "mask": label})
+            if any(each is not None for each in drawn):
+                with answering(owner):
+                    on_grid.undergo(transform, _placed(transform, drawn, batch))
+        return on_grid.batch
 
     def _drawn(self, place: int, keys: Sequence[SampleKey]) -> tuple[Drawn | None, ...]:
         with answering(self._owners[place]):
@@ -62,19 +63,3 @@ def _placed(transform: Transform[Any], drawn: Sequence[Drawn | None], batch: Bat
         return drawn
     pairs = zip(drawn, batch.surroundings, strict=True)
     return [None if each is None else transform.placed(each, surroundings) for each, surroundings in pairs]
-
-
-def _kept(found: object, image: Tensor, label: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """What a transform gave, if forms and types are still those of `image` and `label`."""
-    expected = f"an image {_form(image)} and a label {_form(label)}"
-    if not isinstance(found, tuple) or len(found) != 2:
-        raise BreachError(f"a {type(found).__name__}", expected)
-    if (_form(found[0]), _form(found[1])) != (_form(image), _form(label)):
-        raise BreachError(f"an image {_form(found[0])} and a label {_form(found[1])}", expected)
-    return found
-
-
-def _form(tensor: object) -> str:
-    if not isinstance(tensor, Tensor):
-        return "None" if tensor is None else f"that is a {type(tensor).__name__}"
-    return f"of {str(tensor.dtype).removeprefix('torch.')} and shape {tuple(tensor.shape)}"

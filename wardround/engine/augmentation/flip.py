@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from wardround.engine.augmentation.transform import Drawn, active
+from wardround.engine.augmentation.transform import Drawn, GeometricTransform, Permutation
 from wardround.engine.parts.augmentation import Flip
 
 
@@ -19,7 +18,7 @@ class FlipDrawn(Drawn):
     axes: tuple[int, ...]
 
 
-class FlipTransform:
+class FlipTransform(GeometricTransform[FlipDrawn]):
     """Mirror each of the named axes independently."""
 
     def __init__(self, parameters: Flip) -> None:
@@ -33,16 +32,7 @@ class FlipTransform:
         )
         return FlipDrawn(axes) if axes else None
 
-    def apply(
-        self, image: torch.Tensor, label: torch.Tensor | None, drawn: Sequence[FlipDrawn | None]
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """The batch with the drawn samples mirrored, the label with the image."""
-        flipping = active(drawn)
-        if not flipping:
-            return image, label
-        flipped, flipped_label = image.clone(), None if label is None else label.clone()
-        for place, parameters in flipping:
-            flipped[place] = image[place].flip([axis + 1 for axis in parameters.axes])
-            if label is not None and flipped_label is not None:
-                flipped_label[place] = label[place].flip(parameters.axes)
-        return flipped, flipped_label
+    def motion(self, drawn: FlipDrawn, shape: tuple[int, ...], device: torch.device) -> Permutation:
+        """The drawn axes run the other way."""
+        axes = [axis + 1 for axis in drawn.axes]
+        return Permutation(lambda volumes: volumes.flip(axes))

@@ -9,15 +9,15 @@ per axis.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 import torch
-import torch.nn.functional as functional
 
-from wardround.engine.augmentation.transform import Drawn, active
+from wardround.engine.augmentation.along import along
+from wardround.engine.augmentation.resampling import Resampling
+from wardround.engine.augmentation.transform import Drawn, GeometricTransform
 from wardround.engine.parts.augmentation import Spatial
 from wardround.engine.sampling.batch import Surroundings
 
@@ -36,6 +36,8 @@ class SpatialDrawn(Drawn):
         seed: what the displacements grow from.
         spacing: mm along each axis of the patch; empty where voxels are cubes, or count as that.
         padding: per channel what lies outside the patch; empty for 0.
+        translation: mm along each axis by which content moves; empty for none.
+        shear: degrees by which axes lean, for each pair of axes; empty for none.
     """
 
     angles: tuple[float, ...]
@@ -44,9 +46,11 @@ class SpatialDrawn(Drawn):
     seed: int
     spacing: tuple[float, ...] = ()
     padding: tuple[float, ...] = ()
+    translation: tuple[float, ...] = ()
+    shear: tuple[float, ...] = ()
 
 
-class SpatialTransform:
+class SpatialTransform(GeometricTransform[SpatialDrawn]):
     """Rotate and scale about the middle of the patch, in mm, and deform, in voxels, with one interpolation.
 
     Linear for the image, nearest neighbour for the label, over the same positions. What lies outside the patch is the
@@ -64,73 +68,69 @@ class SpatialTransform:
         angles = random.uniform(-given.rotation, given.rotation, 3 if dimensions == 3 else 1)
         scale = float(random.uniform(*given.scale))
         seed = int(random.integers(2**63 - 1))
-        still = given.elastic == 0 and scale == 1 and not angles.any()
-        return (
-            None
-            if chance >= given.probability or still
-            else SpatialDrawn(tuple(angles.tolist()), scale, given.elastic, seed)
-        )
+        # What joined later is drawn later, so that studies without it draw what they always did.
+        moved = _within(random, given.translation, dimensions)
+        leaning = _within(random, given.shear, 3 if dimensions == 3 else 1)
+        still = given.elastic == 0 and scale == 1 and not angles.any() and not any((*moved, *leaning))
+        if chance >= given.probability or still:
+            return None
+        return SpatialDrawn(tuple(angles.tolist()), scale, given.elastic, seed, translation=moved, shear=leaning)
 
     def placed(self, drawn: SpatialDrawn, surroundings: Surroundings) -> SpatialDrawn:
-        """With the size of the voxels where they are no cubes, and with the padding where it is not 0."""
-        spacing, padding = surroundings.spacing, surroundings.padding
-        are_cubes = max(spacing) <= min(spacing) * _LONGEST_OF_A_CUBE
-        return replace(drawn, spacing=() if are_cubes else spacing, padding=padding if any(padding) else ())
+        """With what matters of its surroundings."""
+        return placed(drawn, surroundings)
 
-    def apply(
-        self, image: torch.Tensor, label: torch.Tensor | None, drawn: Sequence[SpatialDrawn | None]
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """The batch with the drawn samples resampled, one after the other: a field needs three times their memory."""
-        moving = active(drawn)
-        if not moving:
-            return image, label
-        image, label = image.clone(), None if label is None else label.clone()
-        for place, parameters in moving:
-            grid = self._grid(parameters, tuple(image.shape[2:]), image.device)
-            image[place] = _padded_sample(image[place], grid, parameters.padding)
-            if label is not None:
-                label[place] = _sample(label[place][None].float(), grid, "nearest")[0].to(label.dtype)
-        return image, label
-
-    def _grid(self, drawn: SpatialDrawn, shape: tuple[int, ...], device: torch.device) -> torch.Tensor:
-        """Where each voxel of the outcome is taken from, as `grid_sample` wants it: shape (1, *shape, dimensions)."""
-        spacing = self._parameters.control_spacing if drawn.elastic > 0 else None
-        lattices = [_lattice(side, spacing) for side in shape]
-        positions = _positions(drawn, [points for points, _ in lattices], shape)
-        field = torch.from_numpy(positions.astype(np.float32)).to(device)
-        for axis, (_, weights) in reversed([*enumerate(lattices)]):  # so that the last product, the large one, is wide
-            field = _along(field, axis + 1, torch.from_numpy(weights).to(device))
-        return field.movedim(0, -1)[None]
+    def motion(self, drawn: SpatialDrawn, shape: tuple[int, ...], device: torch.device) -> Resampling:
+        """One resampling, of which the field takes three times the memory of a channel."""
+        return resampling(drawn, shape, device, self._parameters.control_spacing)
 
 
-def _padded_sample(channels: torch.Tensor, grid: torch.Tensor, padding: tuple[float, ...]) -> torch.Tensor:
-    if not padding:
-        return _sample(channels, grid, "bilinear")
-    outside = torch.tensor(padding, dtype=channels.dtype, device=channels.device)
-    outside = outside.reshape(-1, *(1,) * (channels.ndim - 1))
-    return _sample(channels - outside, grid, "bilinear") + outside
+def placed(drawn: SpatialDrawn, surroundings: Surroundings) -> SpatialDrawn:
+    """With the size of the voxels where they are no cubes or content is shifted, and with a padding that is not 0."""
+    spacing, padding = surroundings.spacing, surroundings.padding
+    are_cubes = max(spacing) <= min(spacing) * _LONGEST_OF_A_CUBE
+    matters = not are_cubes or bool(drawn.translation)
+    return replace(drawn, spacing=spacing if matters else (), padding=padding if any(padding) else ())
 
 
-def _sample(channels: torch.Tensor, grid: torch.Tensor, mode: str) -> torch.Tensor:
-    return functional.grid_sample(channels[None], grid, mode=mode, padding_mode="zeros", align_corners=True)[0]
+def resampling(
+    drawn: SpatialDrawn, shape: tuple[int, ...], device: torch.device, control_spacing: int = 8
+) -> Resampling:
+    """The motion of a sample whose axes in space have these lengths."""
+    lattices = [_lattice(side, control_spacing if drawn.elastic > 0 else None) for side in shape]
+    field = torch.from_numpy(_positions(drawn, [points for points, _ in lattices], shape).astype(np.float32)).to(device)
+    for axis, (_, weights) in reversed([*enumerate(lattices)]):  # so that the last product, the large one, is wide
+        field = along(field, axis, weights)
+    return Resampling(field, drawn.padding)
+
+
+def _within(random: np.random.Generator, most: float, count: int) -> tuple[float, ...]:
+    """Numbers between -most and most; none are drawn where that is 0."""
+    return tuple(random.uniform(-most, most, count).tolist()) if most else ()
 
 
 def _positions(drawn: SpatialDrawn, points: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
-    """Source positions of the lattice points in `grid_sample`'s units (-1 and 1 are the outermost voxel centres), its
-    last axis first: shape (dimensions, *lattice)."""
+    """Where the lattice points are taken from, in voxels counted from the first: shape (dimensions, *lattice)."""
     half = (np.asarray(shape) - 1) / 2
     lattice = np.stack(np.meshgrid(*points, indexing="ij"))
     centred = lattice - half.reshape(-1, *(1,) * len(shape))
+    if drawn.translation:
+        voxels = np.asarray(drawn.translation) / (drawn.spacing or 1.0)
+        centred -= voxels.reshape(-1, *(1,) * len(shape))
     source = np.tensordot(_backwards(drawn), centred, axes=1)
     if drawn.elastic > 0:
         source += drawn.elastic * np.random.Generator(np.random.Philox(key=drawn.seed)).standard_normal(source.shape)
-    return (source / half.reshape(-1, *(1,) * len(shape)))[::-1]
+    source += half.reshape(-1, *(1,) * len(shape))
+    source[np.asarray(shape) == 1] = 0  # an axis of one voxel has no depth to leave
+    return source
 
 
 def _backwards(drawn: SpatialDrawn) -> np.ndarray:
     """From a place in the outcome to where it is taken from, in voxels about the middle. A rotation turns in mm: among
     voxels that are no cubes it is one between their sizes."""
     turn = _rotation(drawn.angles).T / drawn.scale
+    if drawn.shear:
+        turn = np.linalg.inv(_leaning(drawn.shear, len(turn))) @ turn
     if not drawn.spacing:
         return turn
     spacing = np.asarray(drawn.spacing)
@@ -150,24 +150,24 @@ def _rotation(angles: tuple[float, ...]) -> np.ndarray:
     return matrix
 
 
+def _leaning(shear: tuple[float, ...], dimensions: int) -> np.ndarray:
+    """The matrix by which each axis leans towards those before it. With a rotation behind it, and scaling, it is any
+    linear map that turns nothing inside out."""
+    matrix = np.eye(dimensions)
+    matrix[np.triu_indices(dimensions, 1)] = np.tan(np.radians(shear))
+    return matrix
+
+
 @lru_cache(maxsize=64)
 def _lattice(side: int, spacing: int | None) -> tuple[np.ndarray, np.ndarray]:
     """Positions of the control points along an axis of `side` voxels, and the float32 weights, of shape
     (side, points), by which voxels mix them: cubic B-splines, or a straight line between two points without spacing."""
     voxels = np.arange(side, dtype=np.float64)
     if spacing is None:
-        share = voxels / (side - 1)
+        share = voxels / max(1, side - 1)
         return np.array([0.0, side - 1.0]), np.stack([1 - share, share], axis=1).astype(np.float32)
     points = np.arange(-1, math.ceil((side - 1) / spacing) + 2, dtype=np.float64)
     distance = np.abs(voxels[:, None] / spacing - points)
     near = 2 / 3 - distance**2 + distance**3 / 2
     far = np.clip(2 - distance, 0, None) ** 3 / 6
     return points * spacing, np.where(distance < 1, near, far).astype(np.float32)
-
-
-def _along(field: torch.Tensor, axis: int, weights: torch.Tensor) -> torch.Tensor:
-    """`field` with one axis of lattice points turned into voxels, by a matrix product."""
-    shape = field.shape
-    flat = field.reshape(math.prod(shape[:axis]), shape[axis], -1)
-    mixed = torch.matmul(weights, flat)
-    return mixed.reshape(*shape[:axis], weights.shape[0], *shape[axis + 1 :])

@@ -74,7 +74,8 @@ def memory_or_device_problem(error: BaseException) -> Problem | None:
             got=said,
             remedy="End what else uses it, or choose another --device, and run the same command again: what is "
             "finished is kept, and a training goes on from its checkpoint. A study with smaller patches or a smaller "
-            "training.batch_size needs less, and is another run in another folder",
+            "training.batch_size needs less, and is another run in another folder; `training.accumulate: 2` with half "
+            "the batch_size makes the same steps",
         )
     if is_of_the_device(error):
         return Problem(

@@ -2,14 +2,19 @@
 
 Times alone cannot be trusted: `cp -p`, `rsync --times`, `touch -r` and a restored backup bring an old time back, some
 drives keep times in steps of two seconds, and not every file system says when a file's entry was changed.
+
+A folder whose files are one image counts as one file: any of its files that comes, goes or changes makes it another.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+from wardround.engine.basics.places import files_at, folder_place
 
 SAMPLE_BYTES = 16 << 10
 """Of each place that is looked at."""
@@ -42,17 +47,42 @@ class FileState(NamedTuple):
 
 
 def state_of(path: Path) -> FileState:
-    """The state of the file that a path leads to. Raises `OSError`."""
+    """The state of the file that a path leads to, or of all files of a folder. Raises `OSError`."""
+    if folder_place(path) is not None:
+        return _state_of_all(files_at(path))
+    return _state_of_file(path)
+
+
+def _state_of_file(path: Path) -> FileState:
     status = path.stat()
     return FileState(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
+def _state_of_all(files: Sequence[Path]) -> FileState:
+    """Sizes together, the latest times, and in the inode's place a number that names the state of every file."""
+    states = [_state_of_file(file) for file in files]
+    named = repr([(str(file), state) for file, state in zip(files, states, strict=True)])
+    number = int.from_bytes(hashlib.sha256(named.encode("utf-8", "surrogateescape")).digest()[:8], "big") >> 1
+    return FileState(
+        size=sum(state.size for state in states),
+        modified=max((state.modified for state in states), default=0),
+        changed=max((state.changed for state in states), default=0),
+        inode=number,
+    )
 
 
 def sampled_digest(path: Path) -> str:
     """SHA-256 of a file's first and last bytes and of two places between them; of all bytes up to 64 kB.
 
     Where the places lie is a function of the size. The last bytes hold the checksum of a compressed file, so that any
-    change within one is seen. Raises `OSError`.
+    change within one is seen. Of a folder it is the digest of its files' digests. Raises `OSError`.
     """
+    if folder_place(path) is not None:
+        return hashlib.sha256("".join(map(_sampled, files_at(path))).encode()).hexdigest()
+    return _sampled(path)
+
+
+def _sampled(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb", buffering=0) as file:
         for place in _places(os.fstat(file.fileno()).st_size):

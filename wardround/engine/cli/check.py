@@ -119,7 +119,7 @@ def _text(result: Preflight, needs: Needs, store: str, notices: Sequence[Problem
         "study": f"{study.study} ({study.task}{axes}), digest {study.digest}",
         "cases": f"{len(cases)}, {_whose(result)}",
         **_given(study, cases),
-        target.title: target.described(study, Counter(case.value for case in cases)),
+        target.title_of(study): target.described(study, Counter(case.value for case in cases)),
         "sets": _sets(result),
         **(_pictured(result) if study.inputs else {}),
         "parts": _parts(study, depth),

@@ -209,7 +209,12 @@ def _described(evaluation: Evaluation) -> dict[str, JsonValue]:
     return {
         "cases": [{"subject": case.subject, "scores": dict(case.scores)} for case in evaluation.cases],
         "summary": {
-            name: {"value": score.value, "count": score.count, "spread": _spread(spreads, name)}
+            name: {
+                "value": score.value,
+                "count": score.count,
+                "spread": _spread(spreads, name),
+                "interval": None if score.interval is None else [score.interval.low, score.interval.high],
+            }
             for name, score in evaluation.summary.items()
         },
     }

@@ -154,10 +154,12 @@ def _written(model: TrainedModel, found: Explained, method: Method, made: Made) 
 
 def _map_name(case: Case) -> str:
     """The name of a case's map: its subject, and the ending of its first channel; TIFF, which holds any number, for
-    pictures."""
-    from wardround.engine.imaging.formats import format_of, suffix_of
+    pictures, and NIfTI for DICOM."""
+    from wardround.engine.imaging.formats import Format, format_of, suffix_of
 
     source = case.channels[0]
+    if format_of(source) is Format.DICOM:
+        return f"{case.subject}.nii.gz"
     return case.subject + (suffix_of(source) if format_of(source).spatial else ".tif")
 
 

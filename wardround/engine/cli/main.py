@@ -37,8 +37,13 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "explain": "wardround.engine.cli.explain:explain",
         "export": "wardround.engine.cli.export:export",
         "preview": "wardround.engine.cli.preview:preview",
+        "dicom": "wardround.engine.cli.dicom:dicom",
         "store": "wardround.engine.cli.store:store",
+        "env": "wardround.engine.cli.env:env",
+        "find": "wardround.engine.cli.find:find",
+        "profile": "wardround.engine.cli.profile:profile",
         "new-part": "wardround.engine.cli.new_part:new_part",
+        "import-nnunet": "wardround.engine.cli.import_nnunet:import_nnunet",
     }
 )
 
@@ -54,6 +59,10 @@ EXAMPLES: Examples = MappingProxyType(
             "wardround check study.yaml --manifest data.csv --full --json",
         ),
         "parts": ("wardround parts", "wardround parts network"),
+        "dicom": (
+            "wardround dicom export",
+            "wardround dicom export --manifest data.csv",
+        ),
         "store": ("wardround store list run",),
         "store list": ("wardround store list run",),
         "store prune": ('wardround store prune work --keep "200 GB"',),

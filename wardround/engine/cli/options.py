@@ -153,6 +153,20 @@ def require_folder(folder: Path | None, option: str, example: str) -> None:
         )
 
 
+def require_new_file(file: Path, option: str) -> None:
+    """Raise `InputError` where something stands already at the place of a file that is to be written, or where no file
+    can stand."""
+    require_folder(file.parent, option, "folder/file")
+    if file.exists() or file.is_symlink():
+        raise InputError.one(
+            "something of this name is there already",
+            where=option,
+            got=str(file),
+            expected="a new file",
+            remedy=f"Nothing was replaced: name another file with {option}",
+        )
+
+
 @contextmanager
 def _at(option: str) -> Iterator[None]:
     """What is wrong within is wrong with an option."""

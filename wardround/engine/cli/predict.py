@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from wardround.engine.basics.loudness import note
 from wardround.engine.basics.printable import say_json, say_text
-from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.problems import InputError, did_you_mean
 from wardround.engine.cli import options
 from wardround.engine.cli.images import gathered_images, require_images, sound_images
 from wardround.engine.cli.partial import end_with, tell_left_out
@@ -22,6 +22,7 @@ from wardround.engine.cli.telling import described
 if TYPE_CHECKING:
     from wardround.engine.basics.problems import Problem
     from wardround.engine.cohort.folders import Gathered
+    from wardround.engine.experiments.mask_files import MaskFormat
     from wardround.engine.experiments.prediction import Written
 
 
@@ -30,24 +31,29 @@ def predict(
     out: Annotated[Path, typer.Option(help="Folder for the predictions.", show_default=False)],
     manifest: Annotated[Path | None, typer.Option(help="The CSV with one row per case.", show_default=False)] = None,
     folder: Annotated[Path | None, typer.Option(help="Or a folder of images.", show_default=False)] = None,
+    format_: Annotated[
+        str, typer.Option("--format", help="like-image, nifti, nrrd, mha, png, tiff or dicom-seg: of masks.")
+    ] = "like-image",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written, or the problems, as JSON.")] = False,
 ) -> None:
     """Write a mask for every image, on the image's own grid; or one table: of classes and probabilities, or of numbers.
 
-    NIfTI gives NIfTI, PNG gives PNG. All headers are checked before anything is written. A case that cannot be read
-    or predicted is left out and told at the end, the others are written, and the exit code is 2. Masks and values of a
-    table are not needed and not read. The same command may be given again: what it wrote is replaced, and nothing else.
-    Where `--out` has files of these names that it did not write, or that were changed since, it writes nothing.
+    NIfTI gives NIfTI, PNG gives PNG, a DICOM series gives a DICOM-SEG; `--format` gives another. All headers are
+    checked before anything is written. A case that cannot be read or predicted is left out and told at the end, the
+    others are written, and the exit code is 2. Masks and values of a table are not needed and not read. The same
+    command may be given again: what it wrote is replaced, and nothing else. Where `--out` has files of these names that
+    it did not write, or that were changed since, it writes nothing.
 
     \b
     Examples:
       wardround predict run/fold-0/model --folder images --out predictions
-      wardround predict run/fold-0/model --manifest new.csv --out predictions
+      wardround predict run/fold-0/model --manifest new.csv --out predictions --format nifti
     """
     from wardround.engine.basics.progress import progress
     from wardround.engine.experiments import load_model, write_predictions
+    from wardround.engine.experiments.mask_files import require_format
     from wardround.engine.experiments.models import require_model
     from wardround.engine.experiments.prediction import require_free
 
@@ -55,6 +61,7 @@ def predict(
     options.require_all(
         partial(require_model, model),
         partial(require_images, manifest, folder),
+        partial(_format_of, format_),
         partial(options.require_device, device),
         partial(options.take_threads, threads),
         partial(options.require_folder, out, "--out", "predictions"),
@@ -65,11 +72,12 @@ def predict(
     gathered = gathered_images(loaded.study, manifest, folder)
     for notice in gathered.notices:
         note(f"note: {notice.render()}")
-    require_free(loaded.study, gathered.cohort, out)
+    require_format(loaded.study, gathered.cohort, _format_of(format_))
+    require_free(loaded.study, gathered.cohort, out, _format_of(format_))
     cohort, sound = gathered.cohort, sound_images(loaded.study, gathered)
     tell_left_out(sound)
     with progress("Predicting", len(sound.cohort.cases)) as shown:
-        written = write_predictions(loaded, sound.cohort, out, shown)
+        written = write_predictions(loaded, sound.cohort, out, shown, _format_of(format_))
     problems = (*sound.problems, *written.problems)
     oddities = (*sound.oddities, *_like_masks(written, gathered))
     if not written.cases:
@@ -83,6 +91,15 @@ def predict(
         notes = [f"note: {oddity.render()}" for oddity in oddities]
         say_text("\n".join([*notes, _text(written.cases, len(cohort.cases) + gathered.left_out, out)]))
     end_with(problems, as_json=as_json)
+
+
+def _format_of(word: str) -> MaskFormat:
+    from wardround.engine.experiments.mask_files import MaskFormat
+
+    if word not in [*MaskFormat]:
+        remedy, expected = did_you_mean(word, MaskFormat), ", ".join(MaskFormat)
+        raise InputError.one("unknown format", where="--format", got=repr(word), expected=expected, remedy=remedy)
+    return MaskFormat(word)
 
 
 def _like_masks(written: Written, gathered: Gathered) -> list[Problem]:

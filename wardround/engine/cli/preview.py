@@ -102,7 +102,7 @@ def _draw(study: Study, manifest: Path, work: Path | None, count: int) -> tuple[
     from wardround.engine.store import CaseStore
 
     survey, sites = Survey.of(study, manifest, device="cpu"), origins(manifest)
-    single = study.model_copy(update={"training": study.training.model_copy(update={"batch_size": 1})})
+    single = study.model_copy(update={"training": study.training.model_copy(update={"batch_size": 1, "accumulate": 1})})
     augment = Augmentation(study)
     cases = choose_cases(survey.split.train, survey.inspection.grids, sites, study.seed, count)
     with tempfile.TemporaryDirectory(prefix="wardround-") as folder:
@@ -119,5 +119,6 @@ def _absent(study: Study, seen: set[int]) -> list[str]:
     from wardround.engine.targets import target_of
 
     target = target_of(study)
-    classes = {**target.classes_in_masks(study), **target.classes_in_table(study)}
-    return [name for index, name in classes.items() if index not in seen]
+    of_table = {name: frozenset({index}) for index, name in target.classes_in_table(study).items()}
+    shown = {**target.structures(study), **of_table}
+    return [name for name, classes in shown.items() if not classes & seen]

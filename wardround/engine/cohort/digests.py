@@ -15,7 +15,7 @@ def case_digest(case: Case, digest_file: Callable[[Path], str] = file_sha256) ->
     """SHA-256 that names a case by the bytes of its channels and label, in their roles, its value and its columns.
 
     Subject, patient, file names and place in the manifest play no part. `digest_file` may be a cached form of
-    `file_sha256`.
+    `file_sha256`, or one that names a folder by the bytes of a series in it.
     """
     content: dict[str, JsonValue] = {
         "channels": [digest_file(channel) for channel in case.channels],

@@ -8,8 +8,10 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
+from wardround.engine.basics.places import MARK, files_below, folder_place
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.cohort.spelling import difference, names_by_look, written_otherwise
 from wardround.engine.cohort.zeros import AS_TEXT, TAKEN, without_zeros
@@ -19,7 +21,6 @@ _COMPARISONS = 200_000
 
 _CANDIDATES, _OFFERED = 8, 2
 _LOOKED_AT = 20
-_TO_NIFTI = "Convert the DICOM series to one .nii.gz first, for instance with dcm2niix, and name that"
 
 
 class Neighbours:
@@ -111,7 +112,7 @@ def resolve_file(base: Path, cell: str, where: str, neighbours: Neighbours) -> P
     """
     path = _absolute(base, cell)
     try:
-        if path.is_file():
+        if path.is_file() or _is_series(path):
             return path
         found = _other_than_a_file(path)
     except OSError as error:
@@ -123,7 +124,7 @@ def resolve_file(base: Path, cell: str, where: str, neighbours: Neighbours) -> P
     if found is not None:
         remedy = _remedy_for(found)
         raise InputError.one(f"this is {found}", where=where, got=f"'{cell}'", expected="an image file", remedy=remedy)
-    remedy = _unlike_a_path(cell) or _remedy(path, neighbours)
+    remedy = _unlike_a_path(cell) or _unlike_a_series(path) or _remedy(path, neighbours)
     problem = Problem("there is no such file", where, f"'{cell}'", "a file", remedy or _put_back(path.parent))
     raise InputError([problem]) if remedy else MissingFileError(problem, path.parent)
 
@@ -133,23 +134,28 @@ def _put_back(folder: Path) -> str:
 
 
 def _remedy_for(found: str) -> str:
-    if "DICOM" in found:
-        return _TO_NIFTI
     if found.startswith("a link"):
         return "Connect the drive or the share to which it leads; or put the image itself there, and no link"
     return "Put the image itself there, or name it in the manifest"
 
 
+def _is_series(path: Path) -> bool:
+    """Whether a path leads to a folder of DICOM files, or to one of its series behind `#`."""
+    place = folder_place(path)
+    return place is not None and holds_dicom(place.folder)
+
+
 def holds_dicom(folder: Path) -> bool:
-    """Whether one of the first files of a folder is DICOM."""
+    """Whether one of the first files of a folder, or below it, is DICOM."""
     try:
-        files = sorted(item for item in folder.iterdir() if item.is_file())[:_LOOKED_AT]
-        return any(_is_dicom(file) for file in files)
+        return any(map(_is_dicom, islice(files_below(folder), _LOOKED_AT)))
     except OSError:
         return False
 
 
 def _is_dicom(path: Path) -> bool:
+    if path.suffix.lower() == ".dcm":  # whether it is one is told by who reads it
+        return True
     with path.open("rb") as file:
         return file.read(132)[128:] == b"DICM"
 
@@ -167,10 +173,20 @@ def _unlike_a_path(cell: str) -> str:
     return ""
 
 
+def _unlike_a_series(path: Path) -> str:
+    """What to do about a folder with something behind `#` that names no series; empty for any other path."""
+    folder, mark, _ = str(path).rpartition(MARK)
+    if not mark or not _exists(Path(folder)) or not Path(folder).is_dir():
+        return ""
+    return (
+        f"Behind # stands a SeriesNumber or a SeriesInstanceUID; `wardround dicom {folder}` lists those of the folder"
+    )
+
+
 def _other_than_a_file(path: Path) -> str | None:
     """What stands in the place of a file; None if there is nothing."""
-    if path.is_dir():
-        return "a folder of DICOM files" if holds_dicom(path) else "a folder"
+    if folder_place(path) is not None:
+        return "a folder without DICOM files"
     if path.is_symlink() and not path.exists():
         return f"a link to {os.readlink(path)!r}, which is not there"
     return "a pipe, a socket or a device" if path.exists() else None

@@ -116,7 +116,10 @@ def without_images(folder: Path, files: Sequence[Path], own: int) -> InputError:
             "Name the folder of the images themselves",
         )
     elif holds_dicom(folder) or any(holds_dicom(item) for item in folder.iterdir() if item.is_dir()):
-        remedy = "It holds DICOM files: convert each series to .nii.gz first, for instance with dcm2niix"
+        remedy = (
+            f"It holds DICOM files: `wardround dicom {folder} --manifest data.csv` writes a table with a row for each "
+            "series, which is given as `--manifest data.csv`"
+        )
     elif below:
         got, remedy = _below_words(below, got), _where_to_look(below)
     expected = f"files in {', '.join(SUFFIXES)}"

@@ -48,7 +48,7 @@ def _about(model: TrainedModel) -> Iterator[str]:
         {
             "task": f"{study.task}, {study.dimensions}D",
             "inputs, in order": ", ".join(study.inputs),
-            target_of(study).title: ", ".join(study.outputs),
+            target_of(study).title_of(study): ", ".join(study.outputs),
             "preprocessing": ", ".join(steps) or "none",
             "patch": " x ".join(map(str, study.patches.size)),
             "network": f"{study.model.name}, {weights:,} weights",
@@ -96,7 +96,7 @@ def _exported(model: TrainedModel, proofs: list[tuple[Format, Proof]]) -> Iterat
     yield (
         f"The networks take float32 of shape (samples, {len(study.inputs)}, {shape}), preprocessed as "
         f" `study.yaml` says, and give (samples, {len(study.outputs)}, ...): "
-        f"{_MEANING[target_of(study).activation]}. Larger images are cut into windows that overlap by "
+        f"{_MEANING[target_of(study).activation_of(study)]}. Larger images are cut into windows that overlap by "
         f"{study.inference.overlap:g}. Compared with the trained network on the same windows:\n"
     )
     yield "| file | windows | largest difference | told alike | ms a window | trained network |"

@@ -113,7 +113,7 @@ def prove(model: TrainedModel, exported: Runner, cases: Iterable[StoredCase]) ->
 
     The model lies on the CPU.
     """
-    both = SideBySide(model.network, exported, target_of(model.study).activation)
+    both = SideBySide(model.network, exported, target_of(model.study).activation_of(model.study))
     seen = 0
     for case in cases:
         model.task.most_probable(both, case, model.device)

@@ -6,11 +6,12 @@ import csv
 import io
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wardround.engine.basics.files import write_atomic
-from wardround.engine.metrics.scores import CaseScores, Evaluation
+from wardround.engine.metrics.intervals import of_mean
+from wardround.engine.metrics.scores import CaseScores, Evaluation, Interval
 
 CASES = "cases.csv"
 
@@ -19,7 +20,8 @@ CASES = "cases.csv"
 class Distribution:
     """A metric over the cases that define it: their number, mean, standard deviation (n - 1), median and range.
 
-    A single case has no standard deviation: its `spread` is None.
+    A single case has no standard deviation: its `spread` is None. `interval` is the 95 % confidence interval of the
+    mean, where the values are of cases: those of splits, which share cases, have none.
     """
 
     count: int
@@ -28,6 +30,7 @@ class Distribution:
     median: float
     lowest: float
     highest: float
+    interval: Interval | None = None
 
 
 def metric_names(cases: Sequence[CaseScores]) -> tuple[str, ...]:
@@ -38,7 +41,7 @@ def metric_names(cases: Sequence[CaseScores]) -> tuple[str, ...]:
 def distributions(cases: Sequence[CaseScores]) -> dict[str, Distribution]:
     """How each metric is distributed over the cases."""
     values = {name: [case.scores[name] for case in cases if name in case.scores] for name in metric_names(cases)}
-    return {name: distribution(found) for name, found in values.items()}
+    return {name: replace(distribution(found), interval=of_mean(found)) for name, found in values.items()}
 
 
 def distribution(values: Sequence[float]) -> Distribution:

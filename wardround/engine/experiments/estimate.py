@@ -21,10 +21,12 @@ from wardround.engine.inspection.shapes import preprocessed_grid
 from wardround.engine.preprocessing import Pipeline, Sample
 from wardround.engine.preprocessing.fitting import before_fitting, fit_to, fitted_places
 from wardround.engine.sampling import PatchSource
+from wardround.engine.sampling.order import samples_per_epoch
 from wardround.engine.store import CaseStore
 from wardround.engine.store.case import StoredCase
 from wardround.engine.store.entries import foreground_of
 from wardround.engine.study import Study
+from wardround.engine.targets import target_of
 from wardround.engine.training import Learner
 
 _TIMED_STEPS = 3
@@ -122,7 +124,7 @@ def _as_if_fitted(study: Study, unfitted: StoredCase) -> StoredCase:
     places = fitted_places(study)
     if not places:
         return unfitted
-    sample = Sample(Image(unfitted.image, unfitted.geometry), unfitted.label)
+    sample = Sample(Image(unfitted.image, unfitted.geometry), unfitted.label, unfitted.cut_to)
     try:
         pipeline = Pipeline(study, fit_to(study, [sample]))
         ready = pipeline.apply_between(places[0], len(study.preprocessing), [sample])
@@ -132,9 +134,10 @@ def _as_if_fitted(study: Study, unfitted: StoredCase) -> StoredCase:
         digest=unfitted.digest,
         image=ready.image.data,
         label=ready.label,
-        foreground={} if ready.label is None else foreground_of(ready.label, unfitted.digest),
+        foreground={} if ready.label is None else foreground_of(ready.label, unfitted.digest, study.ignored_class),
         geometry=ready.image.geometry,
         native=unfitted.native,
+        cut_to=ready.cut_to,
         target=unfitted.target,
         numbers=unfitted.numbers,
         columns=unfitted.columns,
@@ -144,7 +147,9 @@ def _as_if_fitted(study: Study, unfitted: StoredCase) -> StoredCase:
 
 def _length(survey: Survey, stored: StoredCase) -> RunLength:
     study = survey.study
-    steps_per_epoch = math.ceil(len(survey.split.train) * study.patches.per_case / study.training.batch_size)
+    target = target_of(study)
+    samples = samples_per_epoch(study, [target.told(study, case.value).category for case in survey.split.train])
+    steps_per_epoch = math.ceil(samples / study.training.samples_per_step)
     native = (survey.inspection.grids[case.subject] for case in survey.split.validation)
     grids = (preprocessed_grid(study, grid) or stored.geometry for grid in native)
     return run_length(study, steps_per_epoch, [grid.shape for grid in grids])

@@ -24,12 +24,12 @@ from wardround.engine.basics.sole import sole
 from wardround.engine.experiments.casetables import CASES, write_cases
 from wardround.engine.experiments.claims import RUN, another_run, keep_study
 from wardround.engine.experiments.history import Board, HistoryRow, Memory, defined, write_history
+from wardround.engine.experiments.judging import Judge
 from wardround.engine.experiments.models import BEST, LAST, METRICS, STUDY, other_steps, write_study, write_weights
 from wardround.engine.experiments.run_length import RunLength, run_length
 from wardround.engine.experiments.workbench import SILENT, Subset, Workbench
 from wardround.engine.inference import quick
 from wardround.engine.metrics.scores import Evaluation
-from wardround.engine.parts import Kind
 from wardround.engine.training import (
     CheckpointPlan,
     Halted,
@@ -76,7 +76,8 @@ class Metrics(Closed):
     """`metrics.json` of a model folder: how well its weights do. Names neither subject nor path.
 
     `best_step` is that of the best validation. It is None where the selecting metric was undefined at all of them: then
-    the weights are those of the last step, and `chosen` says so.
+    the weights are those of the last step, and `chosen` says so. `stopped` is the step after which the study's patience
+    ended the run before its `total_steps`; None where all were made.
     """
 
     study: str
@@ -87,6 +88,7 @@ class Metrics(Closed):
     test: Scores | None
     machine: Machine
     chosen: Annotated[str, Added("0.2.0")] = ""
+    stopped: Annotated[int | None, Added("0.4.0")] = None
 
     @property
     def which(self) -> str:
@@ -154,6 +156,8 @@ def _trained(run: _Run, folder: Path, shown: Progress) -> RunResult:
     memory = run.resume()
     with Board(folder / "tensorboard", memory.done) as board:
         for start, stop in run.length.segments(memory.done):
+            if run.judge.is_over(memory, run.length):
+                break
             memory = run.segment(memory, start, stop, shown)
             board.add(memory.rows[-1])
     return run.finish(memory)
@@ -176,9 +180,7 @@ class _Run:
         self._learner: Learner = workbench.learner(self.length.total_steps)
         self._identity = run_identity(workbench, self.length)
         self._pace = Pace()
-        select = workbench.study.validation.select
-        use = next(use for use in workbench.study.validation.metrics if use.name == select)
-        self._select, self._higher_is_better = select, use.part(Kind.METRIC).higher_is_better
+        self.judge = Judge(workbench.study)
 
     def claim(self) -> None:
         """Write the run's record, or check that the folder holds this very run."""
@@ -217,11 +219,13 @@ class _Run:
     def segment(self, memory: Memory, start: int, stop: int, shown: Progress) -> Memory:
         """Train from `start` to `stop`, validate, keep the best weights, and save."""
         began = time.perf_counter()
+        self._learner.rate_scale = self.judge.rate_scale(memory)
         loss = self._train(memory, start, stop, shown)
         trained = time.perf_counter()
         shown.advance(stop, f"loss {loss:.4f}, validating")
         settings = quick(self._workbench.study.inference)
-        evaluation = self._workbench.evaluate(self._learner, "validation", inference=settings)
+        with self._learner.averaged():
+            evaluation = self._workbench.evaluate(self._learner, "validation", inference=settings)
         seconds = trained - began, time.perf_counter() - trained
         _LOG.debug("up to step %d: %.1f s of training, %.1f s of validation", stop, *seconds)
         row = HistoryRow(
@@ -232,10 +236,9 @@ class _Run:
             seconds=time.perf_counter() - began,
             metrics=defined(evaluation),
         )
-        score = row.metrics.get(self._select)
-        after = memory.followed_by(row, score, higher_is_better=self._higher_is_better)
+        after = self.judge.after(memory, row)
         if after.best == stop:
-            self._write(BEST, stop)
+            self._write_weights(BEST, stop)
         plan = self._plan(after)
         if plan.pace.affordable:
             self._learner.save(plan, Position(identity=self._identity, step=stop, note=plan.note))
@@ -245,9 +248,9 @@ class _Run:
     def finish(self, memory: Memory) -> RunResult:
         """Write the model folder, score the chosen weights once on the test set, and remove the checkpoint."""
         write_study(self._folder / "model" / STUDY, self._workbench.study)
-        self._write(LAST, self.length.total_steps)
+        self._write_weights(LAST, memory.done)
         if memory.best is None:
-            self._write(BEST, self.length.total_steps)
+            self._write_weights(BEST, memory.done)
         best = read_tensors(self._folder / "model" / BEST)
         self._learner.load_weights(best.tensors)
         evaluations: dict[str, Evaluation] = {
@@ -263,7 +266,8 @@ class _Run:
             machine=self._machine(),
             chosen=""
             if memory.best is not None
-            else f"the last weights: {self._select} was undefined at every validation",
+            else f"the last weights: {self.judge.metric} was undefined at every validation",
+            stopped=memory.done if memory.done < self.length.total_steps else None,
         )
         write_history(self._folder, memory.rows)
         write_cases(self._folder / CASES, evaluations)
@@ -286,9 +290,11 @@ class _Run:
     def _scored(self) -> tuple[Subset, ...]:
         return ("validation", "test") if self._workbench.test_cases else ("validation",)
 
-    def _write(self, name: str, step: int) -> None:
+    def _write_weights(self, name: str, step: int) -> None:
         bench = self._workbench
-        write_weights(self._folder / "model" / name, bench.study, self._learner.weights(), step, bench.state)
+        with self._learner.averaged():
+            weights = self._learner.weights()
+        write_weights(self._folder / "model" / name, bench.study, weights, step, bench.state)
 
     def _plan(self, memory: Memory) -> CheckpointPlan:
         note = memory.model_dump(mode="json")

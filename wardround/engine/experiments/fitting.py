@@ -77,7 +77,7 @@ def _of_numbers(pipeline: Pipeline, request: Request, stored: StoredCase) -> Coh
 def _of_voxels(pipeline: Pipeline, request: Request, stored: StoredCase) -> CohortSummary:
     first, place = fitted_places(pipeline.study)[0], request.place or 0
     sample = Sample(Image(stored.image, stored.geometry), stored.label)
-    return summarise_case(request, pipeline.apply_between(first, place, [sample]))
+    return summarise_case(request, pipeline.apply_between(first, place, [sample]), pipeline.study.ignored_class)
 
 
 def _place_of(store: Path, pipeline: Pipeline, request: Request, rows: Sequence[StoredRow]) -> Path:

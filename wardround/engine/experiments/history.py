@@ -56,6 +56,10 @@ class Memory(Closed):
             return Memory(rows=rows, best_step=row.step, best_score=score)
         return Memory(rows=rows, best_step=self.best, best_score=self.best_score)
 
+    def scores(self, metric: str) -> tuple[float, ...]:
+        """What validations had of a metric, in order, without those at which it was undefined."""
+        return tuple(row.metrics[metric] for row in self.rows if metric in row.metrics)
+
     @property
     def best(self) -> int | None:
         """The step of the best validation; None while none had a score, whatever an earlier release wrote down then."""

@@ -15,6 +15,7 @@ from wardround.engine.basics.reading import require_folder
 from wardround.engine.cohort import Case, Cohort
 from wardround.engine.cohort.filenames import names_a_file, no_name_of_a_file
 from wardround.engine.cohort.zeros import AS_TEXT, TAKEN, with_zeros
+from wardround.engine.experiments.mask_files import MaskFormat, mask_name, possible_names, write_mask
 from wardround.engine.experiments.models import TrainedModel
 from wardround.engine.experiments.results import (
     PREDICTION,
@@ -25,35 +26,32 @@ from wardround.engine.experiments.results import (
     require_one,
     truth_of,
 )
-from wardround.engine.imaging import write_label
-from wardround.engine.imaging.formats import suffix_of
 from wardround.engine.imaging.image import Geometry
-from wardround.engine.inference import ClassVolumes
+from wardround.engine.inference import ClassVolumes, Painter
 from wardround.engine.metrics import CaseScores, Summary, build_metrics, mask_scores, summarise
 from wardround.engine.preprocessing import Sample, only_rearranged, read_sample, to_native
 from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
+from wardround.engine.study.regions import Regions
 from wardround.engine.tasks import SegmentationTask
 
 _SHOWN_NAMES = 3
-# JPEG would change a mask's values.
-_MASK_SUFFIX = {".jpg": ".png", ".jpeg": ".png"}
 
 
 class MaskResults:
     """Masks of a study's classes."""
 
-    def __init__(self, study: Study) -> None:
-        self._study = study
+    def __init__(self, study: Study, format_: MaskFormat = MaskFormat.LIKE_IMAGE) -> None:
+        self._study, self._format = study, format_
 
     def nameless(self, cohort: Cohort) -> Mapping[str, Problem]:
         """Subjects that cannot name the file of their mask."""
-        return unnameable(cohort)
+        return unnameable(cohort, self._format)
 
     def names(self, cohort: Cohort) -> list[str]:
         """A file for each case."""
-        nameless = unnameable(cohort)
-        return [mask_name(case) for case in cohort.cases if case.subject not in nameless]
+        nameless = unnameable(cohort, self._format)
+        return [mask_name(case, self._format) for case in cohort.cases if case.subject not in nameless]
 
     def of_model(self, model: TrainedModel, case: Case, stored: StoredCase, sample: Sample) -> CasePrediction:
         """The most probable class of each native voxel."""
@@ -61,7 +59,7 @@ class MaskResults:
 
     def writer(self, made: Made) -> MaskWriter:
         """Writes each mask at once."""
-        return MaskWriter(self._study, made)
+        return MaskWriter(self._study, made, self._format)
 
     def reader(self, cohort: Cohort, folder: Path) -> Predictor:
         """Masks of the names that `mask_name` gives."""
@@ -75,13 +73,15 @@ class MaskResults:
 class MaskWriter:
     """Writes masks with the values that the study gives its classes."""
 
-    def __init__(self, study: Study, made: Made) -> None:
-        self._study, self._made = study, made
+    def __init__(self, study: Study, made: Made, format_: MaskFormat) -> None:
+        self._study, self._made, self._format = study, made, format_
         self._files: list[Path] = []
 
     def add(self, prediction: CasePrediction) -> None:
         """Write a mask."""
-        self._files.append(_write_mask(self._study, prediction, self._made))
+        assert prediction.labels is not None
+        grid = prediction.sample.image.geometry
+        self._files.append(write_mask(self._study, prediction.case, prediction.labels, grid, self._made, self._format))
 
     def finish(self) -> tuple[Path, ...]:
         """Nothing is left."""
@@ -111,18 +111,36 @@ def _native_labels(model: TrainedModel, stored: StoredCase) -> np.ndarray:
     in memory one class at a time where they are big; to another order of axes labels can be brought as they are."""
     if only_rearranged(stored.geometry, stored.native):
         labels = model.task.most_probable(model.network, stored, model.device)
-        return to_native(labels, stored.geometry, stored.native, "label")
+        return to_native(labels, stored.geometry, stored.native, "label", stored.cut_to)
     assert isinstance(model.task, SegmentationTask)
     with model.task.by_class(model.network, stored, model.device) as volumes:
-        return native_labels(volumes, stored.geometry, stored.native)
+        if model.study.overlaps is not None:
+            return native_regions(volumes, model.study.overlaps, stored.geometry, stored.native, stored.cut_to)
+        return native_labels(volumes, stored.geometry, stored.native, stored.cut_to)
 
 
-def native_labels(probabilities: ClassVolumes, stored: Geometry, native: Geometry) -> np.ndarray:
-    """The most probable class per native voxel; probabilities are resampled, one class at a time to bound memory."""
-    best = to_native(probabilities.volume(0)[None], stored, native, "probabilities")[0]
+def native_regions(
+    probabilities: ClassVolumes, regions: Regions, stored: Geometry, native: Geometry, cut_to: Sequence[Geometry] = ()
+) -> np.ndarray:
+    """The class per native voxel that lies in the regions found there, whose probabilities are resampled one at a
+    time. What lies outside of a grid of `cut_to` is in no region."""
+    painter, places = Painter(regions), range(probabilities.classes)
+    volumes = (probabilities.volume(place)[None] for place in places)
+    resampled = (to_native(volume, stored, native, "probabilities", cut_to)[0] for volume in volumes)
+    return painter.labels(painter.codes(resampled))
+
+
+def native_labels(
+    probabilities: ClassVolumes, stored: Geometry, native: Geometry, cut_to: Sequence[Geometry] = ()
+) -> np.ndarray:
+    """The most probable class per native voxel; probabilities are resampled, one class at a time to bound memory.
+
+    What lies outside of a grid of `cut_to` is background.
+    """
+    best = to_native(probabilities.volume(0)[None], stored, native, "probabilities", cut_to)[0]
     labels = np.zeros(best.shape, dtype=np.uint8 if probabilities.classes <= 256 else np.uint16)
     for index in range(1, probabilities.classes):
-        values = to_native(probabilities.volume(index)[None], stored, native, "probabilities")[0]
+        values = to_native(probabilities.volume(index)[None], stored, native, "probabilities", cut_to)[0]
         higher = values > best
         labels[higher] = index
         np.copyto(best, values, where=higher)
@@ -130,13 +148,7 @@ def native_labels(probabilities: ClassVolumes, stored: Geometry, native: Geometr
     return labels
 
 
-def mask_name(case: Case) -> str:
-    """The name of a case's predicted mask: its subject, and the ending of its first channel (PNG for JPEG)."""
-    suffix = suffix_of(case.channels[0])
-    return case.subject + _MASK_SUFFIX.get(suffix, suffix)
-
-
-def unnameable(cohort: Cohort) -> dict[str, Problem]:
+def unnameable(cohort: Cohort, format_: MaskFormat = MaskFormat.LIKE_IMAGE) -> dict[str, Problem]:
     """What is wrong with each subject that cannot name the file of its mask, or whose file another one has (case
     ignored)."""
     found: dict[str, Problem] = {}
@@ -146,7 +158,7 @@ def unnameable(cohort: Cohort) -> dict[str, Problem]:
         if not names_a_file(case.subject):
             found[case.subject] = no_name_of_a_file(case.subject, where)
             continue
-        other = taken.setdefault(mask_name(case).lower(), case.subject)
+        other = taken.setdefault(mask_name(case, format_).lower(), case.subject)
         if other != case.subject:
             found[case.subject] = Problem(
                 "two subjects would share a file",
@@ -158,16 +170,6 @@ def unnameable(cohort: Cohort) -> dict[str, Problem]:
     return found
 
 
-def _write_mask(study: Study, prediction: CasePrediction, made: Made) -> Path:
-    assert prediction.labels is not None
-    name = mask_name(prediction.case)
-    values = np.asarray(study.class_values, dtype=np.uint16)
-    geometry, image = prediction.sample.image.geometry, prediction.case.channels[0]
-    with made.writing(name) as path:
-        write_label(path, values[prediction.labels], geometry, like=image)
-    return made.folder / name
-
-
 def _mask_predictor(study: Study, cohort: Cohort, folder: Path) -> Predictor:
     require_folder(folder, "the folder that `wardround predict` wrote", "Name the folder itself")
     nameless = unnameable(cohort)
@@ -175,6 +177,9 @@ def _mask_predictor(study: Study, cohort: Cohort, folder: Path) -> Predictor:
     if not nameable.cases:
         raise InputError(nameless.values())
     _require_masks(nameable, folder)
+
+    # No prediction says of a voxel that it does not count.
+    of_predictions = study.model_copy(update={"ignore": None})
 
     def read(case: Case) -> CasePrediction:
         if case.subject in nameless:
@@ -184,7 +189,7 @@ def _mask_predictor(study: Study, cohort: Cohort, folder: Path) -> Predictor:
         with gathered() as findings:
             with findings.gather():
                 as_truth = replace(case, label=_predicted_mask(case, folder))
-                predicted = read_sample(study, as_truth, mask_word=PREDICTION).label
+                predicted = read_sample(of_predictions, as_truth, mask_word=PREDICTION).label
             with findings.gather():
                 sample = read_sample(study, case, mask_word=TRUTH)
         return CasePrediction(case, predicted, None, sample)
@@ -215,9 +220,10 @@ def _shown_names(folder: Path) -> str:
 
 
 def _predicted_mask(case: Case, folder: Path) -> Path:
+    found = next((folder / each for each in possible_names(case) if (folder / each).is_file()), None)
+    if found is not None:
+        return found
     name = mask_name(case)
-    if (folder / name).is_file():
-        return folder / name
     others = sorted(path.name for path in folder.glob(f"{escape(case.subject)}.*"))
     numbered = with_zeros(name, (path.name for path in sorted(folder.glob(f"0*{escape(name)}"))))
     remedy = f"Save {others[0]} as {name}" if others else "Predict it, or leave the case out of the table"

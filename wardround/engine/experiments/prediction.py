@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from wardround.engine.basics.made import PREDICT, Made
 from wardround.engine.basics.problems import Findings, Problem
 from wardround.engine.basics.progress import Progress
 from wardround.engine.cohort import Case, Cohort
+from wardround.engine.experiments.mask_files import MaskFormat, require_format
 from wardround.engine.experiments.masklike import looks_like_mask
 from wardround.engine.experiments.masks import MaskResults
 from wardround.engine.experiments.models import TrainedModel
@@ -22,8 +22,6 @@ from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
 from wardround.engine.targets import Written as How
 from wardround.engine.targets import target_of
-
-_RESULTS: Mapping[How, Callable[[Study], Results]] = {How.FILE: MaskResults, How.ROW: TableResults}
 
 
 @dataclass(frozen=True)
@@ -49,9 +47,11 @@ def predict_case(model: TrainedModel, case: Case, truth: Study | None = None) ->
     return results_of(model.study).of_model(model, case, stored, sample)
 
 
-def results_of(study: Study) -> Results:
-    """How predictions of a study are made, written, found again and scored."""
-    return _RESULTS[target_of(study).written](study)
+def results_of(study: Study, format_: MaskFormat = MaskFormat.LIKE_IMAGE) -> Results:
+    """How predictions of a study are made, written, found again and scored; `format_` is that of masks."""
+    if target_of(study).written is How.FILE:
+        return MaskResults(study, format_)
+    return TableResults(study)
 
 
 def in_memory(pipeline: Pipeline, case: Case, sample: Sample) -> StoredCase:
@@ -64,6 +64,7 @@ def in_memory(pipeline: Pipeline, case: Case, sample: Sample) -> StoredCase:
         foreground={},
         geometry=ready.image.geometry,
         native=sample.image.geometry,
+        cut_to=ready.cut_to,
         target=told.category,
         folder=Path(),
         numbers=told.numbers,
@@ -71,13 +72,20 @@ def in_memory(pipeline: Pipeline, case: Case, sample: Sample) -> StoredCase:
     )
 
 
-def write_predictions(model: TrainedModel, cohort: Cohort, folder: Path, shown: Progress = SILENT) -> Written:
+def write_predictions(
+    model: TrainedModel,
+    cohort: Cohort,
+    folder: Path,
+    shown: Progress = SILENT,
+    format_: MaskFormat = MaskFormat.LIKE_IMAGE,
+) -> Written:
     """Predict every case into `folder`: one mask per case, or one table.
 
     A case whose voxels cannot be read, or whose subject cannot name its mask, is left out and told at the end; the
     others are written. Raises `InputError` before any work if that would replace what no prediction has written.
     """
-    made, results = require_free(model.study, cohort, folder), results_of(model.study)
+    require_format(model.study, cohort, format_)
+    made, results = require_free(model.study, cohort, folder, format_), results_of(model.study, format_)
     nameless, writer = results.nameless(cohort), results.writer(made)
     findings = Findings([*nameless.values()])
     like_masks: list[str] = []
@@ -95,8 +103,8 @@ def write_predictions(model: TrainedModel, cohort: Cohort, folder: Path, shown: 
     return Written(writer.finish(), predicted, tuple(findings.problems), tuple(like_masks))
 
 
-def require_free(study: Study, cohort: Cohort, folder: Path) -> Made:
+def require_free(study: Study, cohort: Cohort, folder: Path, format_: MaskFormat = MaskFormat.LIKE_IMAGE) -> Made:
     """What predictions may write into `folder`. Raises `InputError` where they would replace somebody's own files."""
     made = Made(folder, PREDICT)
-    made.require_free(results_of(study).names(cohort), "predictions")
+    made.require_free(results_of(study, format_).names(cohort), "predictions")
     return made

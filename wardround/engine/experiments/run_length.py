@@ -48,10 +48,12 @@ def run_length(study: Study, steps_per_epoch: int, validation: Sequence[Shape]) 
 
     `validation` has the shape of each validation case once it is preprocessed. The cost is counted in forward passes of
     a patch, not measured: the best model must not depend on the clock. A run validates five times at least, however
-    dear that is.
+    dear that is. What the study says of it itself holds in any case.
     """
     total = study.training.steps or study.training.epochs * steps_per_epoch
-    epoch = steps_per_epoch * study.training.batch_size * _PASSES_PER_STEP
+    if study.training.validate_every is not None:
+        return RunLength(total, steps_per_epoch, min(study.training.validate_every * steps_per_epoch, total))
+    epoch = steps_per_epoch * study.training.samples_per_step * _PASSES_PER_STEP
     cost = sum(_windows(study, shape) for shape in validation)
     epochs = math.ceil(cost / epoch * (1 - _VALIDATION_SHARE) / _VALIDATION_SHARE)
     every = min(max(1, epochs) * steps_per_epoch, math.ceil(total / _FEWEST_VALIDATIONS))

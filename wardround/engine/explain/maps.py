@@ -59,7 +59,7 @@ def explain_case(model: TrainedModel, case: Case, method: Method, output: str = 
     question = _question(model, stored, index, method, layer)
     dense = target_of(model.study).on_grid
     values = _by_windows(model, stored, method, question) if dense else _as_one(model, stored, method, question)
-    native = to_native(values[None], stored.geometry, stored.native, "probabilities")[0]
+    native = to_native(values[None], stored.geometry, stored.native, "probabilities", stored.cut_to)[0]
     return Explained(case, sample, native, model.study.outputs[index], question.layer)
 
 
@@ -68,7 +68,7 @@ def _index(model: TrainedModel, case: StoredCase, output: str) -> int:
     if output:
         return names.index(output)
     if target.on_grid:
-        return min(1, len(names) - 1)
+        return 0 if model.study.regions else min(1, len(names) - 1)
     if not target.has_classes:
         return 0
     return int(model.task.predict(model.network, case, model.device).labels)
@@ -78,7 +78,7 @@ def _question(model: TrainedModel, case: StoredCase, index: int, method: Method,
     empty = torch.tensor(padding_of(model.study, case.voxels) or (0.0,) * len(model.study.inputs))
     example = torch.from_numpy(_patch(model, case)).to(model.device)
     found = layer_of(model.network, example, layer) if method.has_layer else ""
-    aim = Aim(index, target_of(model.study).activation)
+    aim = Aim(index, target_of(model.study).activation_of(model.study))
     return Question(model.network, aim, found, empty.float().to(model.device))
 
 

@@ -5,6 +5,7 @@ from wardround.engine.imaging.header import Header
 from wardround.engine.imaging.image import Geometry, Image
 from wardround.engine.imaging.readable import ArrayReadable, Readable
 from wardround.engine.imaging.reading import (
+    label_grid,
     open_image,
     read_header,
     read_image,
@@ -20,6 +21,7 @@ __all__ = [
     "Image",
     "Readable",
     "geometry_differences",
+    "label_grid",
     "open_image",
     "read_header",
     "read_image",

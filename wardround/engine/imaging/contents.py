@@ -15,7 +15,6 @@ _START = 540
 _BLOCK = 1 << 20
 _LEAST = 348
 """Bytes of the shortest header of a NIfTI: of less nobody can say that it is something else."""
-_DICOM = "Convert DICOM series to .nii.gz first, for instance with dcm2niix"
 _EXPORT = "Export the image again, for instance as .nii.gz or .png"
 _FETCH = "Fetch the file itself, for instance with `git lfs pull`"
 
@@ -41,7 +40,7 @@ class _Kind:
 
 _MAGIC: tuple[tuple[int, bytes, _Kind], ...] = (
     # First, because what stands before these letters is free: slides in DICOM begin as a TIFF.
-    (128, b"DICM", _Kind("a DICOM file", remedy=_DICOM)),
+    (128, b"DICM", _Kind("a DICOM file", ".dcm")),
     (0, b"\x89PNG\r\n\x1a\n", _Kind("a PNG image", ".png")),
     (0, b"\xff\xd8\xff", _Kind("a JPEG image", ".jpg")),
     *((0, magic, _Kind("a TIFF image", ".tif")) for magic in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
@@ -74,7 +73,8 @@ _PAIR = _Kind(
 
 
 def require_announced(source: Source) -> Format:
-    """The format that a file's name announces, which must exist. PNG and JPEG may take each other's name.
+    """The format that a file's name announces, which must exist. PNG and JPEG may take each other's name, and a DICOM
+    file may have an ending that is none, as those of scanners have.
 
     Raises `InputError` with what it is where it is plainly something else.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from pathlib import Path
 
+from wardround.engine.basics.places import folder_place
 from wardround.engine.basics.problems import InputError
 
 
@@ -17,13 +18,15 @@ class Format(Enum):
     PNG = (".png",)
     JPEG = (".jpg", ".jpeg")
     TIFF = (".tif", ".tiff")
+    DICOM = (".dcm", ".dicom", ".ima")
 
     @property
     def spatial(self) -> bool:
         """Whether files of this format carry spacing, origin and direction."""
-        return self in (Format.NIFTI, Format.NRRD, Format.META)
+        return self in (Format.NIFTI, Format.NRRD, Format.META, Format.DICOM)
 
 
+_PREAMBLE, _MAGIC = 128, b"DICM"
 _BY_SUFFIX = {suffix: format_ for format_ in Format for suffix in format_.value}
 _DETACHED = "Its voxels lie in a second file, which a digest would miss. Convert it to .nii.gz, .nrrd or .mha"
 _SLIDE = "Whole slides are not read yet. Export regions of it as .tif or .png"
@@ -32,7 +35,6 @@ ADVICE = {
     ".nhdr": _DETACHED,
     ".hdr": _DETACHED,
     ".img": _DETACHED,
-    ".dcm": "Convert DICOM series to .nii.gz first, for instance with dcm2niix",
     ".npy": "Arrays carry no geometry. Save the image as .nii.gz or .png",
     ".npz": "Arrays carry no geometry. Save the image as .nii.gz or .png",
     **dict.fromkeys((".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".svslide"), _SLIDE),
@@ -47,10 +49,15 @@ def suffix_of(path: Path) -> str:
 
 
 def format_of(path: Path) -> Format:
-    """The format that a file's name announces. Raises `InputError` for one that cannot be read."""
+    """The format that a file's name announces; DICOM for a folder, and for a file of no known ending that is DICOM.
+
+    Raises `InputError` for one that cannot be read.
+    """
     suffix = suffix_of(path)
-    if suffix in _BY_SUFFIX:
+    if suffix in _BY_SUFFIX and not path.is_dir():
         return _BY_SUFFIX[suffix]
+    if suffix not in ADVICE and is_dicom(path):
+        return Format.DICOM
     raise InputError.one(
         "this file format is not supported",
         where=str(path),
@@ -58,6 +65,19 @@ def format_of(path: Path) -> Format:
         expected=", ".join(_BY_SUFFIX),
         remedy=ADVICE.get(suffix, "Export the image again, for instance as .nii.gz or .png"),
     )
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a path leads to a folder, one of its series, or a file that is DICOM by its name or its first bytes."""
+    if suffix_of(path) in Format.DICOM.value:
+        return True
+    try:
+        if folder_place(path) is not None:
+            return True
+        with path.open("rb") as file:
+            return file.read(_PREAMBLE + len(_MAGIC))[_PREAMBLE:] == _MAGIC
+    except OSError:
+        return False
 
 
 def unreadable(path: Path, reason: str, remedy: str = "") -> InputError:

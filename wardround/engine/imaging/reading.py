@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.places import folder_place
+from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.imaging.contents import require_announced
-from wardround.engine.imaging.formats import Format, format_of
+from wardround.engine.imaging.formats import Format, format_of, is_dicom
 from wardround.engine.imaging.header import Header
-from wardround.engine.imaging.image import Geometry, Image, Role
+from wardround.engine.imaging.image import Geometry, Image, Remark, Role
 from wardround.engine.imaging.readable import ArrayReadable, Readable
-from wardround.engine.imaging.sources import Source
+from wardround.engine.imaging.sources import HeldFolder, Source
 
 
 def read_header(path: Path) -> Header:
@@ -24,17 +25,43 @@ def read_header(path: Path) -> Header:
     return _header(Source(path), Role.IMAGE)
 
 
-def read_label_header(path: Path) -> Header:
-    """`read_header` of a mask, of which a palette's colours and a colour profile say nothing."""
-    return _header(Source(path), Role.MASK)
+def read_label_header(path: Path, onto: Geometry | None = None) -> Header:
+    """`read_header` of a mask, of which a palette's colours and a colour profile say nothing.
+
+    `onto` is the grid of its image, onto which a DICOM-SEG is laid.
+    """
+    return _header(Source(path), Role.MASK, onto)
 
 
-def _header(source: Source, role: Role) -> Header:
+def label_grid(label: Path, image: Path) -> Geometry | None:
+    """The grid of an image onto which its mask is laid; None for a mask that is no DICOM, and has a grid of its own.
+
+    Raises `InputError` for an image whose header cannot be read.
+    """
+    return read_header(image).geometry if is_dicom(label) else None
+
+
+def drawn_on(label: Path, image: Path) -> Problem | Remark | None:
+    """What a DICOM-SEG says against having been drawn on this series; None where it fits, and for all other files.
+
+    Raises `InputError` for a file that cannot be read.
+    """
+    if not (is_dicom(label) and is_dicom(image)):
+        return None
+    from wardround.engine.imaging.dicom import segments
+
+    found = segments.segmentation_at(Source(label))
+    return None if found is None else segments.drawn_on(found, Source(image))
+
+
+def _header(source: Source, role: Role, onto: Geometry | None = None) -> Header:
     format_ = _existing(source)
     if format_ is Format.NIFTI:
         from wardround.engine.imaging import nifti
 
         return nifti.header(source)
+    if format_ is Format.DICOM:
+        return _dicom_header(source, role, onto)
     if format_.spatial:
         from wardround.engine.imaging import volumes
 
@@ -46,17 +73,28 @@ def _header(source: Source, role: Role) -> Header:
 
 def read_image(file: Path | Source) -> Image:
     """All voxels as float32, shape (channels, *spatial). Raises `InputError` for a damaged or unsupported file."""
-    return Image(*_voxels(_source(file), _single_precision, Role.IMAGE))
+    source = _source(file)
+    if _existing(source) is Format.DICOM:  # which are single precision as they come, and need no copy
+        from wardround.engine.imaging.dicom import reader
+
+        return Image(*reader.voxels(source, Role.IMAGE))
+    return Image(*_voxels(source, _single_precision, Role.IMAGE))
 
 
 def open_image(file: Path | Source) -> Readable:
     """`read_image` by regions, float32: the header is read now, and voxels when they are asked for.
 
-    Of an uncompressed NIfTI file each region is read by itself. Any other file is read whole with its first region, and
-    held. Raises `InputError` for a header that is damaged; what is returned raises it for voxels that are.
+    Of an uncompressed NIfTI file each region is read by itself, of a DICOM series its slices. Any other file is read
+    whole with its first region, and held. Raises `InputError` for a header that is damaged; what is returned raises it
+    for voxels that are.
     """
     source = _source(file)
-    if _existing(source) is Format.NIFTI:
+    format_ = _existing(source)
+    if format_ is Format.DICOM:
+        from wardround.engine.imaging.dicom import reader
+
+        return reader.DicomReadable(source)
+    if format_ is Format.NIFTI:
         from wardround.engine.imaging import nifti
 
         if nifti.can_be_read_by_region(source):
@@ -67,8 +105,10 @@ def open_image(file: Path | Source) -> Readable:
     return ArrayReadable(shape, header.geometry, np.dtype(np.float32), load)
 
 
-def read_label(file: Path | Source) -> tuple[np.ndarray, Geometry]:
+def read_label(file: Path | Source, onto: Geometry | None = None) -> tuple[np.ndarray, Geometry]:
     """A mask's voxels as integers, shape (*spatial), and its grid.
+
+    `onto` is the grid of its image, onto which a DICOM-SEG is laid: it has frames only where it has a segment.
 
     Files of a floating type are accepted when every voxel holds a whole number, and files of three colours when these
     are equal in every voxel. Raises `InputError` otherwise.
@@ -86,7 +126,28 @@ def read_label(file: Path | Source) -> tuple[np.ndarray, Geometry]:
             )
         return _whole_numbers(path, voxels[0])
 
+    if _existing(source) is Format.DICOM:
+        return _dicom_label(source, convert, onto)
     return _voxels(source, convert, Role.MASK)
+
+
+def _dicom_header(source: Source, role: Role, onto: Geometry | None) -> Header:
+    from wardround.engine.imaging.dicom import reader, segments
+
+    found = segments.segmentation_at(source) if role is Role.MASK else None
+    return reader.header(source, role) if found is None else segments.header(found, onto)
+
+
+def _dicom_label(
+    source: Source, convert: Callable[[np.ndarray], np.ndarray], onto: Geometry | None
+) -> tuple[np.ndarray, Geometry]:
+    from wardround.engine.imaging.dicom import reader, segments
+
+    found = segments.segmentation_at(source)
+    if found is not None:
+        return segments.voxels(source, found, onto)
+    voxels, geometry = reader.voxels(source, Role.MASK)
+    return convert(voxels), geometry
 
 
 def _is_grey(colours: np.ndarray) -> bool:
@@ -204,6 +265,8 @@ def _voxels(source: Source, convert: Callable[[np.ndarray], np.ndarray], role: R
 
 def _existing(source: Source) -> Format:
     """The file's format. Raises `InputError` where there is no such file, or no such format."""
+    if isinstance(source, HeldFolder) or folder_place(source.path) is not None:
+        return Format.DICOM
     if not source.place.is_file():
         format_of(source.path)
         raise InputError.one("there is no such file", where=str(source.path))

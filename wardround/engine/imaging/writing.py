@@ -22,6 +22,9 @@ def write_image(path: Path, image: Image, like: Path | None = None) -> None:
     if image.data.shape[1:] != image.geometry.shape:
         raise ValueError(f"data of shape {image.data.shape} on a grid of shape {image.geometry.shape}")
     format_ = format_of(path)
+    if format_ is Format.DICOM:
+        remedy = "Write it as .nii.gz, or a mask as a segmentation of its series"
+        raise InputError.one("images are not written as DICOM", where=str(path), remedy=remedy)
     if format_ is Format.NIFTI:
         _write_nifti(path, image, like)
     elif format_.spatial:

@@ -12,6 +12,9 @@ from typing import Protocol
 import numpy as np
 from torch import Tensor
 
+from wardround.engine.inference.painting import Painter
+from wardround.engine.study.regions import Regions
+
 Slab = tuple[int, Tensor]
 """The number of the first plane, and planes: float32 (planes, *others, classes) on the CPU."""
 
@@ -37,6 +40,23 @@ class LabelSink:
         """Reduce planes to labels, one plane after the other: the indices of a plane take eight bytes a voxel."""
         for plane, probabilities in zip(self.labels[first : first + len(planes)], planes, strict=True):
             plane[...] = probabilities.argmax(dim=-1).numpy()
+
+
+class RegionSink:
+    """Keeps the class of each voxel that lies in the regions which are found there (`Painter`).
+
+    Attributes:
+        labels: (*shape) class indices, uint8 where they fit and else uint16.
+    """
+
+    def __init__(self, regions: Regions, shape: Sequence[int]) -> None:
+        self._painter = Painter(regions)
+        self.labels = np.empty(tuple(shape), dtype=np.uint8 if len(regions.classes) <= 256 else np.uint16)
+
+    def put(self, first: int, planes: Tensor) -> None:
+        """Reduce planes to labels, one plane after the other."""
+        for plane, probabilities in zip(self.labels[first : first + len(planes)], planes.numpy(), strict=True):
+            plane[...] = self._painter.labels(self._painter.codes(np.moveaxis(probabilities, -1, 0)))
 
 
 class ProbabilitySink:

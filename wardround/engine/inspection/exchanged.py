@@ -10,7 +10,7 @@ from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.imaging.geometry import geometry_differences
 from wardround.engine.imaging.image import Geometry
-from wardround.engine.imaging.reading import read_header, read_label_header
+from wardround.engine.imaging.reading import label_grid, read_header, read_label_header
 
 ASTRAY = "the grid differs from that of Channel_0"
 _LOOKED_AT = 100
@@ -71,7 +71,11 @@ def _with_owner(problem: Problem, owners: Sequence[str]) -> Problem:
 
 def _owners(case: Case, grids: Mapping[str, Geometry], by_shape: Mapping[tuple[int, ...], list[str]]) -> Iterator[str]:
     try:
-        own = None if case.label is None else read_label_header(case.label).geometry
+        own = (
+            None
+            if case.label is None
+            else read_label_header(case.label, label_grid(case.label, case.channels[0])).geometry
+        )
     except (InputError, OSError):  # told of already
         return
     for subject in by_shape.get(own.shape, ()) if own is not None else ():

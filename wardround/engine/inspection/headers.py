@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +16,7 @@ from wardround.engine.imaging.geometry import file_differences, only_rounded, pl
 from wardround.engine.imaging.header import Header
 from wardround.engine.imaging.image import Geometry, Remark
 from wardround.engine.imaging.lossy import lossy_kind
-from wardround.engine.imaging.reading import read_header, read_label, read_label_header
+from wardround.engine.imaging.reading import drawn_on, read_header, read_label, read_label_header
 from wardround.engine.inspection.exchanged import ASTRAY
 from wardround.engine.inspection.inputs import ONE_OF_SEVERAL
 from wardround.engine.inspection.layers import layered
@@ -49,11 +51,26 @@ def inspect_headers(study: Study, cohort: Cohort, case: Case, findings: Findings
         return None
     findings.extend(foreign_spacings(study, first.geometry, cohort.place(case, "")))
     if case.label is not None:
-        where = cohort.place(case, "Label")
-        channels.append((where, _mask_header(study, where, case.label, findings)))
+        channels.append(_mask(study, cohort.place(case, "Label"), case, case.label, first, findings))
     _check_grids(study, first, channels[1:], findings)
     present = [header for _, header in channels if header is not None]
     return CaseFacts(first.geometry, channels=max(first.channels, len(files)), remarks=_remarks(first, present))
+
+
+def _mask(
+    study: Study, where: str, case: Case, label: Path, first: Header, findings: Findings
+) -> tuple[str, Header | None]:
+    """The place of a mask and its header; None where it cannot be read, or was drawn on another scan."""
+    drawn = None
+    with Findings().gather(), contextlib.suppress(OSError):  # what cannot be read is told of by its reader
+        drawn = drawn_on(label, case.channels[0])
+    if isinstance(drawn, Problem):
+        findings.extend([_within(where, label, drawn)])
+        return where, None
+    mask = _mask_header(study, where, label, first.geometry, findings)
+    if mask is not None and drawn is not None:
+        mask = replace(mask, remarks=(*mask.remarks, drawn))
+    return where, mask
 
 
 def _check_grids(study: Study, first: Header, others: Iterable[tuple[str, Header | None]], findings: Findings) -> None:
@@ -76,7 +93,9 @@ def _remarks(first: Header, headers: Iterable[Header]) -> tuple[Remark, ...]:
     return *own, *(Remark(_ROUNDED, words, _COPY_SPACING) for words in rounded if words)
 
 
-def _mask_header(study: Study, where: str, path: Path, findings: Findings) -> Header | None:
+def _mask_header(study: Study, where: str, path: Path, grid: Geometry, findings: Findings) -> Header | None:
+    """The header of the mask of an image that lies on `grid`; None where it cannot be read."""
+    read = partial(_read_mask_header, grid)
     lossy = lossy_kind(path)
     if lossy:
         findings.add(
@@ -87,8 +106,8 @@ def _mask_header(study: Study, where: str, path: Path, findings: Findings) -> He
             remedy="Export the mask anew as .png or .nii.gz from the program in which it was drawn; converting the "
             "JPEG does not bring the numbers back",
         )
-        return attempt(_read_mask_header, where, path, Findings())
-    mask = attempt(_read_mask_header, where, path, findings)
+        return attempt(read, where, path, Findings())
+    mask = attempt(read, where, path, findings)
     if mask is not None and mask.channels != 1 and not _is_grey(mask, path):
         findings.extend([layered(study, f"{where} ({path.name})", path, mask)])
     return mask
@@ -99,9 +118,9 @@ def _is_grey(mask: Header, path: Path) -> bool:
     return mask.channels == 3 and attempt(read_label, "", path, Findings()) is not None
 
 
-def _read_mask_header(path: Path) -> Header:
+def _read_mask_header(grid: Geometry, path: Path) -> Header:
     with called("mask"):
-        return read_label_header(path)
+        return read_label_header(path, grid)
 
 
 def attempt(read: Callable[[Path], Read], where: str, path: Path, findings: Findings) -> Read | None:

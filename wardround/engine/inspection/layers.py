@@ -25,6 +25,8 @@ def layered(study: Study, where: str, path: Path, mask: Header) -> Problem:
 
 def _doubt(study: Study, count: int) -> str:
     """What several volumes may be: one for each class, with the background or without, or something else."""
+    if study.regions and count == len(study.outputs):
+        return "Is it one volume for each region?"
     if count == len(study.class_names):
         return "Is it one volume for each class and one for the background?"
     if count == len(study.class_names) - 1:

@@ -14,6 +14,7 @@ from wardround.engine.cohort.zeros import AS_TEXT, TAKEN, lost_zeros
 from wardround.engine.imaging.image import Geometry, Remark
 from wardround.engine.inspection.padding import Range, is_padded, padding_notices
 from wardround.engine.inspection.patients import patient_notices
+from wardround.engine.inspection.regions import ignored_voxels, separate_regions
 from wardround.engine.inspection.selection import selection_notices
 from wardround.engine.inspection.shapes import preprocessed_grid
 from wardround.engine.inspection.unseen import unseen_classes
@@ -38,6 +39,7 @@ class CaseFacts:
         channels: how many it has in all its files.
         content: digests of its voxels; None where they were not read.
         remarks: oddities of its files' headers.
+        ignored: how many voxels of its mask the study ignores; 0 where it was not read.
         padded_amid: the values of a channel amid which its padding lies; None where it does not, or was not looked for.
     """
 
@@ -48,6 +50,7 @@ class CaseFacts:
     content: Content | None = None
     remarks: tuple[Remark, ...] = ()
     padded_amid: Range | None = None
+    ignored: int = 0
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -79,6 +82,7 @@ def cohort_notices(
     """Everything worth knowing of a cohort whose cases are `facts`, by subject, and that is split in these ways."""
     return (
         *_unlearnt_mirroring(study),
+        *separate_regions(study),
         *patient_notices(cohort),
         *_without_file_names(study, cohort),
         *_lost_zeros(cohort),
@@ -90,6 +94,7 @@ def cohort_notices(
         *selection_notices(study, cohort, splits, truths_of(study, facts)),
         *_flat(cohort, facts),
         *_masks(study, cohort, facts),
+        *ignored_voxels(study, cohort, facts.values()),
         *unseen_classes(study, cohort, splits, truths_of(study, facts)),
     )
 
@@ -165,8 +170,8 @@ def _larger_than_patch(study: Study, cohort: Cohort, facts: Mapping[str, CaseFac
         size, largest = list(study.patches.size), _largest(shapes)
         what = f"{len(large)} of {len(facts)} cases are larger than the patch of {_sides(size)}"
         what += ": training sees some part of each, and predictions are made from its middle alone"
-        step = study.divisor
-        whole = [-(-max(asked, side) // step) * step for asked, side in zip(size, largest, strict=True)]
+        steps = zip(size, largest, study.divisors, strict=True)
+        whole = [-(-max(asked, side) // step) * step for asked, side, step in steps]
         remedy = f"To show whole images, add `resize: {{size: {size}}}` to the preprocessing"
         if max(whole) <= LONGEST_SIDE:
             remedy += f", or write `patches: {{size: {whole}}}`, which takes more memory"
@@ -199,9 +204,8 @@ def _is_cropped(study: Study, shape: Sequence[int]) -> bool:
 
 def _fitting(study: Study, largest: Sequence[int]) -> list[int]:
     """A patch that is no larger than the largest case needs, in steps by which the network can divide it."""
-    step = study.divisor
-    sides = zip(study.patches.size, largest, strict=True)
-    return [min(asked, max(step, 4, -(-side // step) * step)) for asked, side in sides]
+    sides = zip(study.patches.size, largest, study.divisors, strict=True)
+    return [min(asked, max(step, 4, -(-side // step) * step)) for asked, side, step in sides]
 
 
 def _padding(study: Study) -> str:
@@ -329,7 +333,7 @@ def _rest(
     """What counts as background because no class names it, so that nobody loses a structure without a word."""
     having: dict[int, list[str]] = defaultdict(list)
     for subject, values in masks.items():
-        for value in values - named:
+        for value in values - named - {*study.ignored_values}:
             having[value].append(subject)
     for value in sorted(having)[:_SHOWN_VALUES] if study.rest == "background" else ():
         count = f"{len(having[value])} of {len(masks)} masks"

@@ -16,7 +16,7 @@ from wardround.engine.basics.sizes import BLOCK_BYTES, on_disk, shown_size
 from wardround.engine.cohort import Case
 from wardround.engine.imaging.image import Geometry
 from wardround.engine.imaging.reading import read_header
-from wardround.engine.inspection.shapes import preprocessed_grid
+from wardround.engine.inspection.shapes import largest_grid
 from wardround.engine.preprocessing.fitting import fitted_places
 from wardround.engine.study import Study
 from wardround.engine.targets import target_of
@@ -138,5 +138,5 @@ def stored_bytes(study: Study, grid: Geometry) -> int:
 
 
 def _stored_voxels(study: Study, grid: Geometry) -> int:
-    after = preprocessed_grid(study, grid)
+    after = largest_grid(study, grid)
     return _UNKNOWN_GROWTH * math.prod(grid.shape) if after is None else math.prod(after.shape)

@@ -94,10 +94,11 @@ def _missing_classes(
     study: Study, cohort: Cohort, told: Mapping[str, Sequence[Collection[float]]], had: frozenset[float]
 ) -> Iterator[Problem]:
     """Classes of a segmentation that some masks have, but none of a validation set: they are not chosen by."""
-    for index, name in target_of(study).classes_in_masks(study).items():
-        without = [place for place, found in told.items() if not any(index in present for present in found)]
-        if without and index in had:
-            what = f"no mask of {_validation(without)} has the class {name!r}: weights are chosen without it"
+    word = "region" if study.regions else "class"
+    for name, classes in target_of(study).structures(study).items():
+        without = [place for place, found in told.items() if not any(classes & {*present} for present in found)]
+        if without and classes & had:
+            what = f"no mask of {_validation(without)} has the {word} {name!r}: weights are chosen without it"
             yield Problem(what, where=cohort.manifest.name)
 
 

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.cohort.models import Case, Cohort
-from wardround.engine.imaging.reading import read_label
+from wardround.engine.imaging.reading import label_grid, read_label
 from wardround.engine.inspection.exchanged import ASTRAY
 from wardround.engine.inspection.notices import CaseFacts
 from wardround.engine.preprocessing.labels import classes_of, value_counts
@@ -68,7 +67,7 @@ def _groups(cases: Iterable[Case], key: Callable[[Case], Hashable]) -> list[list
 def _wrongly_shared(study: Study, cohort: Cohort) -> list[list[Case]]:
     groups = _groups(cohort.cases, lambda case: case.label and case.label.resolve())
     several = [cases for cases in groups if _of_several(cases)][:_LOOKED_AT]
-    return [cases for cases in several if _marks(study, cases[0].label)]
+    return [cases for cases in several if _marks(study, cases[0])]
 
 
 def _of_several(cases: Sequence[Case]) -> bool:
@@ -76,13 +75,18 @@ def _of_several(cases: Sequence[Case]) -> bool:
     return len({case.patient for case in cases}) > 1 and len({case.channels for case in cases}) > 1
 
 
-def _marks(study: Study, mask: Path | None) -> bool:
+def _marks(study: Study, case: Case) -> bool:
     """Whether a mask has a voxel of a class; a file that cannot be read is not known to have none."""
+    mask = case.label
     try:
-        found = {} if mask is None else value_counts(read_label(mask)[0])
+        found = {} if mask is None else value_counts(read_label(mask, label_grid(mask, case.channels[0]))[0])
     except (InputError, OSError):  # told of elsewhere
         return True
-    return bool(found.keys() - {0}) if study.rest == "error" else bool(found.keys() & classes_of(study).keys() - {0})
+    return (
+        bool(found.keys() - {0, *study.ignored_values})
+        if study.rest == "error"
+        else bool(found.keys() & classes_of(study).keys() - {0})
+    )
 
 
 def _has_shape(study: Study, facts: CaseFacts | None) -> bool:

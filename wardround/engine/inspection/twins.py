@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from wardround.engine.basics.canonical import file_sha256, sha256_hex
+from wardround.engine.basics.canonical import sha256_hex
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.cohort.twins import Content, said_by, voxels_digest
-from wardround.engine.imaging.reading import read_image, read_label
+from wardround.engine.imaging.holding import read_digest, read_files, read_size
+from wardround.engine.imaging.reading import label_grid, read_image, read_label
 from wardround.engine.inspection.notices import CaseFacts
 
 VOXELS_READ = 1 << 24
@@ -73,25 +74,30 @@ def _copies(cases: Sequence[Case]) -> dict[str, str]:
 
 def _size(path: Path) -> int:
     try:
-        return path.stat().st_size
-    except OSError:
+        return read_size(path)
+    except (InputError, OSError):
         return -1
 
 
 def _edges(path: Path) -> str:
+    """A digest of the first and last bytes; of a series, of those of all its files, in any order."""
     try:
-        with path.open("rb") as file:
-            start = file.read(_EDGE)
-            file.seek(-min(_EDGE, _size(path)), os.SEEK_END)
-            return hashlib.sha256(start + file.read()).hexdigest()
-    except OSError:
+        return sha256_hex("".join(sorted(map(_edges_of, read_files(path)))).encode())
+    except (InputError, OSError):
         return str(path)
+
+
+def _edges_of(file: Path) -> str:
+    with file.open("rb") as stream:
+        start = stream.read(_EDGE)
+        stream.seek(-min(_EDGE, file.stat().st_size), os.SEEK_END)
+        return hashlib.sha256(start + stream.read()).hexdigest()
 
 
 def _bytes(path: Path) -> str:
     try:
-        return file_sha256(path)
-    except OSError:
+        return read_digest(path)
+    except (InputError, OSError):
         return str(path)
 
 
@@ -99,6 +105,7 @@ def _truth(case: Case) -> str:
     if case.label is None:
         return said_by(case)
     try:
-        return voxels_digest([read_label(case.label)[0].astype("int64")])
+        grid = label_grid(case.label, case.channels[0])
+        return voxels_digest([read_label(case.label, grid)[0].astype("int64")])
     except (InputError, OSError):
         return str(case.label)

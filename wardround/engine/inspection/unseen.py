@@ -25,19 +25,20 @@ def unseen_classes(study: Study, cohort: Cohort, splits: Mapping[str, Split], tr
     if not truths:
         return
     had = frozenset(index for found in truths.values() for index in found)
-    for index, name in target_of(study).classes_in_masks(study).items():
-        without = [place for place, split in splits.items() if not _is_taught(index, split, truths)]
-        if index not in had:
+    word, values = ("region", study.regions) if study.regions else ("class", study.classes)
+    for name, classes in target_of(study).structures(study).items():
+        without = [place for place, split in splits.items() if not _is_taught(classes, split, truths)]
+        if not classes & had:
             yield Problem(
-                f"no mask has the class {name!r} ({spoken(study.classes[name])})",
+                f"no mask has the {word} {name!r} ({spoken(values[name])})",
                 where=cohort.manifest.name,
                 remedy=f"It can be neither learned nor scored here: {_SCORED}. Look whether the study gives it the "
                 "right value",
             )
         elif without:
             yield Problem(
-                f"no mask of the training set{_of(without)} has the class {name!r}: it cannot be learned there, but is "
-                "scored where another mask has it",
+                f"no mask of the training set{_of(without)} has the {word} {name!r}: it cannot be learned there, but "
+                "is scored where another mask has it",
                 where=cohort.manifest.name,
             )
 
@@ -58,9 +59,9 @@ def unfittable(study: Study, cohort: Cohort, splits: Mapping[str, Split], truths
         )
 
 
-def _is_taught(index: int, split: Split, truths: Truths) -> bool:
-    """Whether a training mask has the class, or is not known yet."""
-    return any(index in truths.get(case.subject, (index,)) for case in split.train)
+def _is_taught(classes: frozenset[int], split: Split, truths: Truths) -> bool:
+    """Whether a training mask has one of these classes, or is not known yet."""
+    return any(classes & {*truths.get(case.subject, classes)} for case in split.train)
 
 
 def _of(names: list[str]) -> str:

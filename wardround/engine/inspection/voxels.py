@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,12 @@ from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.cohort.twins import Content, said_by, voxels_digest
 from wardround.engine.imaging.image import Geometry, Image
-from wardround.engine.imaging.reading import read_image, read_label
+from wardround.engine.imaging.reading import label_grid, read_image, read_label
 from wardround.engine.imaging.sources import Source
 from wardround.engine.inspection.headers import attempt, inspect_headers
 from wardround.engine.inspection.notices import CaseFacts
 from wardround.engine.inspection.padding import amid
+from wardround.engine.parts.preprocessing.step import Contrast
 from wardround.engine.preprocessing import Pipeline, Sample
 from wardround.engine.preprocessing.cases import called, count_broken
 from wardround.engine.preprocessing.exchange import FEW, copied, exchanged, exchanged_files
@@ -27,10 +29,11 @@ from wardround.engine.study.models import Study
 
 @dataclass(frozen=True)
 class _Mask:
-    """A mask as it is in its file, and the values that occur in it."""
+    """A mask as it is in its file, the values that occur in it, and how many of its voxels the study ignores."""
 
     voxels: np.ndarray
     values: frozenset[int]
+    ignored: int
 
 
 def inspect_voxels(study: Study, cohort: Cohort, case: Case, findings: Findings) -> CaseFacts | None:
@@ -60,12 +63,14 @@ def _inspect(study: Study, cohort: Cohort, case: Case, findings: Findings) -> tu
     if facts is None or headers.problems:
         return None, []
     read = [(where, path, attempt(read_image, where, path, findings)) for where, path in _channels(cohort, case)]
-    flat = [_is_flat_file(study, f"{where} ({path.name})", image, findings) for where, path, image in read if image]
+    flat = [_is_flat_file(study, file, findings) for file in _files(study, read)]
     images = [image for _, _, image in read if image is not None]
     mask = None if case.label is None else _label(study, cohort, case, case.label, images, findings)
     content = _content(case, images, mask) if len(images) == len(read) else None
     present = None if mask is None else mask.values
-    return replace(facts, has_flat_channel=any(flat), mask_values=present, content=content), images
+    ignored = 0 if mask is None else mask.ignored
+    facts = replace(facts, has_flat_channel=any(flat), mask_values=present, content=content, ignored=ignored)
+    return facts, images
 
 
 def _content(case: Case, images: Sequence[Image], mask: _Mask | None) -> Content:
@@ -92,19 +97,34 @@ def _channels(cohort: Cohort, case: Case) -> list[tuple[str, Path]]:
     return [(cohort.place(case, f"Channel_{index}"), path) for index, path in enumerate(case.channels)]
 
 
-def _is_flat_file(study: Study, place: str, image: Image, findings: Findings) -> bool:
+@dataclass(frozen=True)
+class _File:
+    """An image of a case, where the table names it, and the names of the inputs that it gives."""
+
+    place: str
+    image: Image
+    inputs: tuple[str, ...]
+
+
+def _files(study: Study, read: Sequence[tuple[str, Path, Image | None]]) -> Iterator[_File]:
+    """Those that could be read."""
+    for place, (where, path, image) in enumerate(read):
+        if image is not None:
+            yield _File(f"{where} ({path.name})", image, study.inputs if len(read) == 1 else study.inputs[place:][:1])
+
+
+def _is_flat_file(study: Study, file: _File, findings: Findings) -> bool:
     """Check one file; whether a channel of it has equal voxels only, which no study can normalise."""
-    broken = ~np.isfinite(image.data)
+    broken = ~np.isfinite(file.image.data)
     if broken.any():
-        _report_broken(broken, place, findings)
+        _report_broken(broken, file.place, findings)
         return False
-    flat = any(_is_flat(study, channel) for channel in image.data)
-    if flat and _normalises(study):
+    flat = [name for name, values in zip(file.inputs, file.image.data, strict=False) if _is_flat(study, name, values)]
+    if any(_contrasts(study, name) for name in flat):
         what = "the image has no contrast, so it cannot be normalised"
-        findings.add(
-            what, where=place, got="voxels that are all equal", remedy="Leave the case out, or export it again"
-        )
-    return flat
+        got = "voxels that are all equal"
+        findings.add(what, where=file.place, got=got, remedy="Leave the case out, or export it again")
+    return bool(flat)
 
 
 def _report_broken(broken: np.ndarray, where: str, findings: Findings) -> None:
@@ -117,15 +137,16 @@ def _report_broken(broken: np.ndarray, where: str, findings: Findings) -> None:
     )
 
 
-def _normalises(study: Study) -> bool:
-    return any(study.steps(lambda step: step.needs_contrast))
+def _contrasts(study: Study, name: str) -> list[Contrast]:
+    """Among which voxels of an input the study's steps need values that differ."""
+    asked = study.steps(lambda step: step.needs_contrast if step.reaches(name) else None)
+    return [contrast for contrast in asked if contrast is not None]
 
 
-def _is_flat(study: Study, channel: np.ndarray) -> bool:
+def _is_flat(study: Study, name: str, values: np.ndarray) -> bool:
     """Whether all voxels are equal, or all those that are not zero where the study normalises within these."""
-    if "nonzero" in study.steps(lambda step: step.needs_contrast):
-        channel = channel[channel != 0]
-    return channel.size == 0 or bool(channel.min() == channel.max())
+    chosen = values[values != 0] if "nonzero" in _contrasts(study, name) else values
+    return chosen.size == 0 or bool(chosen.min() == chosen.max())
 
 
 def _label(
@@ -133,8 +154,10 @@ def _label(
 ) -> _Mask | None:
     """Check one mask; None where it cannot be read, or stands in the place of an image."""
     where, own = cohort.place(case, "Label"), Findings()
-    read = attempt(_read_mask, where, path, own)
-    mask = None if read is None else _Mask(read[0], frozenset(found := value_counts(read[0])))
+    read = attempt(partial(_read_mask, case.channels[0]), where, path, own)
+    found = {} if read is None else value_counts(read[0])
+    ignored = sum(found.get(value, 0) for value in study.ignored_values)
+    mask = None if read is None else _Mask(read[0], frozenset(found), ignored)
     problem = None if mask is None else label_problem(study, case.subject, f"{where} ({path.name})", found)
     mixed_up = _mixed_up(study, case, path, images, mask)
     findings.extend([mixed_up] if mixed_up is not None else [*own.problems, *([] if problem is None else [problem])])
@@ -147,10 +170,10 @@ def _mixed_up(study: Study, case: Case, path: Path, images: Sequence[Image], mas
         return None
     if mask is None:
         return exchanged_files(case, channels, Source(path))
-    is_like_an_image = len(mask.values - classes_of(study).keys()) > FEW and study.rest == "error"
+    is_like_an_image = len(mask.values - {*classes_of(study), *study.ignored_values}) > FEW and study.rest == "error"
     return (exchanged if is_like_an_image else copied)(case, channels, mask.voxels)
 
 
-def _read_mask(path: Path) -> tuple[np.ndarray, Geometry]:
+def _read_mask(image: Path, path: Path) -> tuple[np.ndarray, Geometry]:
     with called("mask"):
-        return read_label(path)
+        return read_label(path, label_grid(path, image))

@@ -7,6 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from wardround.engine.losses.derived import derived
 from wardround.engine.parts import BreachError, Kind, answering
 from wardround.engine.sampling.batch import Batch
 from wardround.engine.study import Study
@@ -34,9 +35,10 @@ def _single(truth: Tensor) -> Tensor:
 
 def losses_of(study: Study, loss: Loss, outputs: Tensor, batch: Batch) -> Tensor:
     """The study's loss of outputs, one number per sample. A loss that fails, or gives something else, is told as its
-    package's."""
+    package's. Regions and voxels to ignore are read from the batch's mask here (`derived`)."""
+    learnt = derived(study, batch).with_truth(_single)
     with answering(study.training.loss.part(Kind.LOSS).owner):
-        found: object = loss(outputs, batch.with_truth(_single))
+        found: object = loss(outputs, learnt)
         expected = f"one number per sample, in a tensor of shape ({len(outputs)},)"
         if not isinstance(found, Tensor):
             raise BreachError(f"a {type(found).__name__}", expected)

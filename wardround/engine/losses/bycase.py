@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from wardround.engine.parts.losses import CrossEntropy, DiceCE
+from wardround.engine.losses.reading import Reading, one_hot
 
 
 class CaseLoss(Protocol):
     """Takes a case's voxels in pieces, then says its loss."""
 
     def add(self, probabilities: Tensor, truth: Tensor) -> None:
-        """Some voxels: (voxels, classes) float32 probabilities and (voxels,) int64 classes, on the CPU."""
+        """Some voxels, of those that count: (voxels, outputs) float32 probabilities beside (voxels,) int64 classes; or
+        beside (voxels, outputs) that are 1 where a voxel lies in a region, else 0. On the CPU."""
 
     def value(self) -> float:
-        """The loss of all that was added: the study's loss of the logarithms of the probabilities."""
+        """The loss of all that was added: the study's loss of the outputs that give these probabilities."""
 
 
 @runtime_checkable
@@ -28,69 +31,66 @@ class ByCase(Protocol):
         """Begin a case."""
 
 
-class CaseCrossEntropy:
-    """Cross-entropy from sums over voxels.
+@dataclass(frozen=True)
+class Piece:
+    """Some voxels of a case.
 
-    The softmax of the logarithms of p is p / sum(p), so no exponential is needed, and one logarithm per voxel where
-    labels are not smoothed.
+    Attributes:
+        shares: (voxels, outputs) float32 probabilities of which a logarithm can be taken; of classes they sum to one.
+        truth: (voxels,) int64 classes, or (voxels, outputs) regions, 0 or 1.
     """
 
-    def __init__(self, parameters: CrossEntropy) -> None:
-        self._smoothing, weights = parameters.label_smoothing, parameters.class_weights
-        self._weights = None if weights is None else torch.tensor(weights)
-        self._sum, self._voxels = 0.0, 0
+    shares: Tensor
+    truth: Tensor
 
-    def add(self, probabilities: Tensor, truth: Tensor) -> None:
-        """Sum over some voxels."""
-        shares = normalised(probabilities)
-        chosen = -shares.gather(1, truth.unsqueeze(1)).squeeze(1).log()
-        if self._weights is not None:
-            chosen *= self._weights[truth]
-        total = (1 - self._smoothing) * _sum(chosen)
-        if self._smoothing:
-            every = -shares.log()
-            weighted = every if self._weights is None else every * self._weights
-            total += self._smoothing / shares.shape[1] * _sum(weighted)
-        self._sum, self._voxels = self._sum + total, self._voxels + len(truth)
+    @classmethod
+    def of(cls, probabilities: Tensor, truth: Tensor) -> Piece:
+        """From what `CaseLoss.add` is given."""
+        if truth.ndim == 1:
+            return cls(normalised(probabilities), truth)
+        kind = torch.finfo(torch.float32)
+        return cls(probabilities.clamp(kind.tiny, 1 - kind.eps / 2), truth.float())
 
-    def value(self) -> float:
-        """The mean over the voxels."""
-        return self._sum / self._voxels
+    @property
+    def exclusive(self) -> bool:
+        """Whether the truth is one class for each voxel."""
+        return self.truth.ndim == 1
+
+    def reading(self) -> Reading:
+        """The voxels as a batch of one sample, for a loss that is a mean over them."""
+        outputs = (self.shares.log() if self.exclusive else self.shares.logit()).T.unsqueeze(0)
+        target = one_hot(self.truth[None], outputs.shape[1]) if self.exclusive else self.truth.T.unsqueeze(0)
+        return Reading(outputs, target, None, self.exclusive, self.exclusive, (len(self.truth),), ((1.0,),))
 
 
-class CaseDiceCE:
-    """Soft Dice with cross-entropy from sums per class."""
+class Tally(Protocol):
+    """Sums over a case's voxels from which one term of a loss follows."""
 
-    def __init__(self, parameters: DiceCE) -> None:
-        self._parameters = parameters
-        self._entropy, self._voxels = 0.0, 0
-        self._overlap: Tensor | float = 0.0
-        self._total: Tensor | float = 0.0
-
-    def add(self, probabilities: Tensor, truth: Tensor) -> None:
-        """Sums over some voxels: of the probabilities of each class, and of those where the class is the truth."""
-        shares, classes = normalised(probabilities), probabilities.shape[1]
-        chosen = shares.gather(1, truth.unsqueeze(1)).squeeze(1)
-        self._overlap = self._overlap + torch.bincount(truth, chosen.double(), minlength=classes)
-        predicted = shares.sum(dim=0, dtype=torch.float64)
-        self._total = self._total + predicted + torch.bincount(truth, minlength=classes)
-        self._entropy -= _sum(chosen.log())
-        self._voxels += len(truth)
+    def take(self, piece: Piece) -> None:
+        """Add some voxels."""
 
     def value(self) -> float:
-        """One minus the mean Dice of the scored classes, and the mean cross-entropy, each with its weight."""
-        parameters = self._parameters
-        dice = (2 * self._overlap + parameters.smooth) / (self._total + parameters.smooth)
-        scored = torch.as_tensor(dice if parameters.include_background else torch.as_tensor(dice)[1:])
-        entropy = self._entropy / self._voxels
-        return parameters.dice_weight * (1 - float(scored.mean())) + parameters.ce_weight * entropy
+        """The term of all that was added; 0 of no voxel."""
+
+
+class CaseOf:
+    """A case's loss from terms, each with its weight."""
+
+    def __init__(self, *tallies: Tally, weights: Sequence[float] = (1.0,)) -> None:
+        self._terms = tuple(zip(weights, tallies, strict=True))
+
+    def add(self, probabilities: Tensor, truth: Tensor) -> None:
+        """Some voxels, as `CaseLoss.add` says."""
+        piece = Piece.of(probabilities, truth)
+        for _, tally in self._terms:
+            tally.take(piece)
+
+    def value(self) -> float:
+        """The weighted sum of the terms."""
+        return sum(weight * tally.value() for weight, tally in self._terms)
 
 
 def normalised(probabilities: Tensor) -> Tensor:
     """(voxels, classes) that sum to one, none of them zero: blended windows leave rounding errors."""
     raised = probabilities.clamp_min(torch.finfo(torch.float32).tiny)
     return raised / raised.sum(dim=1, keepdim=True)
-
-
-def _sum(values: Tensor) -> float:
-    return float(values.sum(dtype=torch.float64))

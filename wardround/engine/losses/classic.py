@@ -11,16 +11,23 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from wardround.engine.losses.bycase import CaseCrossEntropy, CaseDiceCE
+from wardround.engine.losses.added import AddedByCase
+from wardround.engine.losses.bycase import Piece, Tally
+from wardround.engine.losses.means import MeanLoss
+from wardround.engine.losses.overlap import SoftDice
+from wardround.engine.losses.reading import Reading, one_hot
 from wardround.engine.parts.losses import CrossEntropy, DiceCE
-from wardround.engine.sampling.batch import Batch
+
+__all__ = ["CrossEntropyLoss", "DiceCELoss", "one_hot"]
 
 
-class CrossEntropyLoss:
-    """Cross-entropy -sum_k w_k q_k log p_k of softmax p, the mean over a sample's voxels, or the sample's own.
+class CrossEntropyLoss(MeanLoss):
+    """Cross-entropy, the mean over a sample's voxels, or the sample's own.
 
-    q is the one-hot truth, mixed with the uniform distribution by `label_smoothing` (Szegedy et al. 2016); w are the
-    class weights. The mean is not divided by the sum of weights, so that a sample's loss never depends on the others.
+    Of classes -sum_k w_k q_k log p_k of softmax p: q is the one-hot truth, mixed with the uniform distribution by
+    `label_smoothing` (Szegedy et al. 2016); w are the class weights. Of regions and labels the mean over them of
+    -w_k (q_k log p_k + (1 - q_k) log(1 - p_k)) of sigmoid p, with q mixed with a half. The mean is not divided by the
+    sum of weights, so that a sample's loss never depends on the others.
     """
 
     def __init__(self, parameters: CrossEntropy) -> None:
@@ -28,80 +35,85 @@ class CrossEntropyLoss:
         self._smoothing = parameters.label_smoothing
         self._weights = parameters.class_weights
 
-    def __call__(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """(samples,) float32 of logits (samples, classes, *grid) or (samples, classes)."""
-        with _full_precision(outputs):
-            logits = _flat(outputs)
-            classes = logits.shape[1]
-            target = one_hot(_truth(outputs, batch), classes) * (1 - self._smoothing) + self._smoothing / classes
-            if self._weights is not None:
-                target = target * _on(logits.device, self._weights)
-            return _cross_entropy(logits, target)
+    def at_voxels(self, reading: Reading) -> Tensor:
+        """(samples, 1 or outputs, voxels)."""
+        target = smoothed(reading, self._smoothing)
+        if not reading.exclusive:
+            return self._weighted(-(target * reading.logarithms() + (1 - target) * reading.complements()))
+        return -(reading.logarithms() * self._weighted(target)).sum(dim=1, keepdim=True)
 
-    def of_case(self) -> CaseCrossEntropy:
-        """The same loss of one case, piece by piece."""
-        return CaseCrossEntropy(self._parameters)
+    def tally(self) -> Tally:
+        """Begin a case."""
+        return CaseCrossEntropy(self, self._parameters)
+
+    def _weighted(self, values: Tensor) -> Tensor:
+        return values if self._weights is None else values * on_device(values.device, self._weights)
 
 
-class DiceCELoss:
+class CaseCrossEntropy:
+    """Cross-entropy from sums over voxels.
+
+    The softmax of the logarithms of p is p / sum(p), so no exponential is needed, and one logarithm per voxel where
+    labels are not smoothed.
+    """
+
+    def __init__(self, loss: CrossEntropyLoss, parameters: CrossEntropy) -> None:
+        self._loss, self._smoothing, weights = loss, parameters.label_smoothing, parameters.class_weights
+        self._weights = None if weights is None else torch.tensor(weights)
+        self._sum, self._voxels = 0.0, 0
+
+    def take(self, piece: Piece) -> None:
+        """Sum over some voxels."""
+        total = self._of_classes(piece) if piece.exclusive else self._of_regions(piece)
+        self._sum, self._voxels = self._sum + total, self._voxels + len(piece.truth)
+
+    def value(self) -> float:
+        """The mean over the voxels; 0 of none."""
+        return self._sum / max(self._voxels, 1)
+
+    def _of_regions(self, piece: Piece) -> float:
+        return float(self._loss.of(piece.reading())) * len(piece.truth)
+
+    def _of_classes(self, piece: Piece) -> float:
+        shares, truth = piece.shares, piece.truth
+        chosen = -shares.gather(1, truth.unsqueeze(1)).squeeze(1).log()
+        if self._weights is not None:
+            chosen *= self._weights[truth]
+        total = (1 - self._smoothing) * _sum(chosen)
+        if self._smoothing:
+            every = -shares.log()
+            weighted = every if self._weights is None else every * self._weights
+            total += self._smoothing / shares.shape[1] * _sum(weighted)
+        return total
+
+
+class DiceCELoss(AddedByCase):
     """Soft Dice loss plus cross-entropy (Isensee et al. 2021), each with its weight.
 
     Dice of one sample and class: (2 sum(p q) + s) / (sum(p) + sum(q) + s) over the sample's voxels, with softmax p and
     one-hot truth q; the loss is one minus its mean over the foreground classes (and the background, if included). A
-    class that a sample lacks counts with q = 0.
+    class that a sample lacks counts with q = 0. With `batch` the sums are over the voxels of all samples. Of regions
+    that may overlap p is the sigmoid, and cross-entropy is the binary one, its mean over the regions.
     """
 
     def __init__(self, parameters: DiceCE) -> None:
-        self._parameters = parameters
-
-    def __call__(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """(samples,) float32 of logits (samples, classes, *grid)."""
-        parameters = self._parameters
-        with _full_precision(outputs):
-            logits = _flat(outputs)
-            target = one_hot(_truth(outputs, batch), logits.shape[1])
-            dice = _soft_dice(logits.softmax(dim=1), target, parameters.smooth)
-            scored = dice if parameters.include_background else dice[:, 1:]
-            dice_loss = 1 - scored.mean(dim=1)
-            return parameters.dice_weight * dice_loss + parameters.ce_weight * _cross_entropy(logits, target)
-
-    def of_case(self) -> CaseDiceCE:
-        """The same loss of one case, piece by piece."""
-        return CaseDiceCE(self._parameters)
+        dice = SoftDice(parameters.smooth, parameters.include_background, whole_batch=parameters.batch)
+        weights = parameters.dice_weight, parameters.ce_weight
+        super().__init__(dice, CrossEntropyLoss(CrossEntropy()), weights)
 
 
-def one_hot(truth: Tensor, classes: int) -> Tensor:
-    """(samples, classes, voxels) float32 of class indices (samples, *grid); a target without a grid is one voxel."""
-    indices = torch.arange(classes, device=truth.device).unsqueeze(-1)
-    return (truth.reshape(len(truth), 1, -1) == indices).float()
+def smoothed(reading: Reading, smoothing: float) -> Tensor:
+    """The target, mixed with what would be true of every voxel alike: each class to the same part, or each region to a
+    half."""
+    even = reading.target.shape[1] if reading.exclusive else 2
+    return reading.target * (1 - smoothing) + smoothing / even
 
 
 @lru_cache(maxsize=16)
-def _on(device: torch.device, weights: tuple[float, ...]) -> Tensor:
+def on_device(device: torch.device, weights: tuple[float, ...]) -> Tensor:
     """(classes, 1) weights, moved to a device once: a copy in every step would wait for the step before."""
     return torch.tensor(weights, device=device).unsqueeze(-1)
 
 
-def _truth(outputs: Tensor, batch: Batch) -> Tensor:
-    """The truth that fits the outputs: masks for dense ones, categories for vectors."""
-    name = "mask" if outputs.ndim > 2 else "category"
-    if name not in batch.truth:
-        raise ValueError(f"outputs of shape {tuple(outputs.shape)} need a batch with a {name}")
-    return batch.truth[name]
-
-
-def _flat(outputs: Tensor) -> Tensor:
-    return outputs.float().reshape(*outputs.shape[:2], -1)
-
-
-def _full_precision(outputs: Tensor) -> torch.autocast:
-    return torch.autocast(outputs.device.type, enabled=False)
-
-
-def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    return -(logits.log_softmax(dim=1) * target).sum(dim=1).mean(dim=1)
-
-
-def _soft_dice(probabilities: Tensor, target: Tensor, smooth: float) -> Tensor:
-    overlap, total = (probabilities * target).sum(dim=2), (probabilities + target).sum(dim=2)
-    return (2 * overlap + smooth) / (total + smooth)
+def _sum(values: Tensor) -> float:
+    return float(values.sum(dtype=torch.float64))

@@ -8,15 +8,17 @@ from wardround.engine.metrics.build import (
     build_metrics,
     case_scores,
     cohort_scores,
+    comparison_scores,
     mask_scores,
 )
-from wardround.engine.metrics.scores import CaseScores, Evaluation, Summary, merge
+from wardround.engine.metrics.scores import CaseScores, Evaluation, Interval, Summary, merge
 from wardround.engine.metrics.summaries import summarise
 
 __all__ = [
     "CaseScores",
     "ClassificationMetric",
     "Evaluation",
+    "Interval",
     "Metric",
     "SegmentationMetric",
     "Summary",
@@ -24,6 +26,7 @@ __all__ = [
     "build_metrics",
     "case_scores",
     "cohort_scores",
+    "comparison_scores",
     "mask_scores",
     "merge",
     "summarise",

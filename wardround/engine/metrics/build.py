@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
-from typing import Any, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast, runtime_checkable
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from wardround.engine.metrics.scores import Summary
 from wardround.engine.parts import BreachError, Kind, answering
 from wardround.engine.study import Study
 from wardround.engine.study.part_names import PartUse
+
+if TYPE_CHECKING:
+    from wardround.engine.metrics.comparison import Comparison
 
 
 class SegmentationMetric(Protocol):
@@ -32,6 +35,16 @@ class SegmentationMetric(Protocol):
 
         Undefined classes are left out, and so is the mean if no class is defined.
         """
+        ...
+
+
+@runtime_checkable
+class ComparesMasks(Protocol):
+    """A `SegmentationMetric` that can take masks which are compared already: it shares work with the others, and knows
+    regions that overlap."""
+
+    def compare(self, comparison: Comparison) -> dict[str, float]:
+        """What `SegmentationMetric.scores` gives."""
         ...
 
 
@@ -86,10 +99,33 @@ def _built(use: PartUse) -> Metric:
 def mask_scores(
     study: Study, metrics: Sequence[Metric], prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[float]
 ) -> dict[str, float]:
-    """All scores of one case's label map by the study's metrics. One that fails is told as its package's."""
+    """All scores of one case's label map by the study's metrics. One that fails is told as its package's.
+
+    Of regions that overlap each is scored by itself. Voxels that the study ignores do not count.
+    """
+    return comparison_scores(study, metrics, _comparison(study, prediction, truth, spacing))
+
+
+def _comparison(study: Study, prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[float]) -> Comparison:
+    from wardround.engine.metrics.comparison import LabelComparison, RegionComparison  # it loads scipy
+
+    valid = None if study.ignored_class is None else truth != study.ignored_class
+    if study.overlaps is None:
+        return LabelComparison(prediction, truth, spacing, study.class_names, valid)
+    if valid is not None:
+        truth = np.where(valid, truth, 0)
+    tables = [table.astype(bool) for table in study.overlaps.tables().values()]
+    found, expected = (np.stack([table[labels] for table in tables]) for labels in (prediction, truth))
+    return RegionComparison(found, expected, spacing, study.overlaps.names, valid)
+
+
+def comparison_scores(study: Study, metrics: Sequence[Metric], comparison: Comparison) -> dict[str, float]:
+    """What several metrics need is found once, for those that take a comparison."""
 
     def score(metric: Metric) -> object:
-        return cast(SegmentationMetric, metric).scores(prediction, truth, spacing, study.class_names)
+        if isinstance(metric, ComparesMasks):
+            return metric.compare(comparison)
+        return comparison.scores_by(cast(SegmentationMetric, metric))
 
     return cast(dict[str, float], _scores(study, metrics, score, Real))
 

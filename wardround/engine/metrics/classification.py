@@ -1,88 +1,102 @@
-"""Metrics of class probabilities, and of those of labels that do not exclude one another. Imports no torch."""
+"""Metrics of class probabilities: what is right, and how cases are ranked. Imports no torch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from wardround.engine.metrics.multilabel import accuracy_of_case, accuracy_of_labels, by_label
+from wardround.engine.metrics.intervals import of_area, of_proportion
 from wardround.engine.metrics.scores import Summary
-from wardround.engine.metrics.summaries import named_scores
-from wardround.engine.parts.metrics import AUC, Accuracy
+from wardround.engine.metrics.vectors import LEAST, CohortMetric, by_class, by_label, summed_up
 from wardround.engine.summaries import Confusion
 
 
-class AccuracyMetric:
-    """Fraction of cases whose most probable class is the true one; of equally probable classes the first counts.
-
-    Of several labels it is the fraction that is right at the threshold 0.5, also as `accuracy.<label>`.
-    """
+class AccuracyMetric(CohortMetric):
+    """Fraction of cases whose most probable class is the true one; of equally probable classes the first counts. Of
+    labels the fraction that is right, of each and the mean over them."""
 
     name = "accuracy"
 
-    def __init__(self, parameters: Accuracy) -> None:
-        self._parameters = parameters
+    def case_scores(self, vector: np.ndarray, truth: Any) -> dict[str, float]:
+        """`accuracy`: 1 if the case is right, else 0; of labels the part of the known ones that is right."""
+        known = np.asarray(truth, dtype=np.float64)
+        if not known.ndim:
+            return {self.name: float(np.argmax(vector) == truth)}
+        right = (vector >= LEAST) == (known == 1)
+        told = ~np.isnan(known)
+        return {self.name: float(right[told].mean())} if told.any() else {}
 
-    def case_scores(self, probabilities: np.ndarray, target: int | np.ndarray) -> dict[str, float]:
-        """`accuracy`: 1 if the case is right, else 0; of labels the fraction that is right."""
-        if np.ndim(target):
-            right = accuracy_of_case(probabilities, np.asarray(target))
-            return {} if right is None else {self.name: right}
-        return {self.name: float(np.argmax(probabilities) == target)}
+    def of_classes(self, vectors: np.ndarray, truths: np.ndarray, names: Sequence[str]) -> Mapping[str, Summary]:
+        """`accuracy` over the cases, with Wilson's interval."""
+        found = Confusion.of(truths, np.argmax(vectors, axis=1), len(names))
+        interval = of_proportion(found.correct, found.total)
+        return {self.name: Summary(found.correct / found.total, found.total, interval)}
 
-    def summarise(
-        self, probabilities: np.ndarray, targets: np.ndarray, class_names: Sequence[str]
-    ) -> Mapping[str, Summary]:
-        """`accuracy` over the cases."""
-        if not len(targets):
-            return {}
-        if targets.ndim == 2:
-            return accuracy_of_labels(self.name, probabilities, targets, class_names)
-        found = Confusion.of(targets, np.argmax(probabilities, axis=1), len(class_names))
-        return {self.name: Summary(found.correct / found.total, found.total)}
+    def of_labels(self, vectors: np.ndarray, truths: np.ndarray, names: Sequence[str]) -> Mapping[str, Summary]:
+        """`accuracy`, the mean over the labels, and `accuracy.<label>`."""
+        found = {}
+        for name, some, known in by_label(vectors, truths, names):
+            right = int(((some >= LEAST) == known).sum())
+            found[name] = Summary(right / len(known), len(known), of_proportion(right, len(known)))
+        return summed_up(self.name, found, names, len(truths), second_of_two=False)
 
 
-class AUCMetric:
-    """Area under the ROC curve (Hanley & McNeil 1982): a cohort's score, undefined for a single case.
+class RankingMetric(CohortMetric):
+    """A score of how well the probability of a class tells cases of it from others.
 
     With two classes it is that of the second; with more, the mean of each class against the rest, over the classes that
-    some cases have and others lack (also as `auc.<class>`); so too of labels that do not exclude one another. Merged
-    across hospitals it is the mean of their curves' areas weighted by cases, not the area of the pooled curve.
+    some cases have and others lack (also as `<metric>.<class>`); of labels the mean over them. Merged across hospitals
+    it is the mean of theirs weighted by cases, not that of all cases together.
     """
+
+    def of_classes(self, vectors: np.ndarray, truths: np.ndarray, names: Sequence[str]) -> Mapping[str, Summary]:
+        """Of the second of two classes alone; else the mean and each class's."""
+        if len(names) == 2:
+            second = self._summary(vectors[:, 1], truths == 1)
+            return {} if second is None else {self.name: second}
+        return self._all(by_class(vectors, truths, names), names, len(truths))
+
+    def of_labels(self, vectors: np.ndarray, truths: np.ndarray, names: Sequence[str]) -> Mapping[str, Summary]:
+        """The mean and each label's."""
+        return self._all(by_label(vectors, truths, names), names, len(truths))
+
+    def _all(
+        self, pairs: Iterable[tuple[str, np.ndarray, np.ndarray]], names: Sequence[str], cases: int
+    ) -> Mapping[str, Summary]:
+        found = {name: self._summary(some, known) for name, some, known in pairs}
+        defined = {name: each for name, each in found.items() if each is not None}
+        return summed_up(self.name, defined, names, cases, second_of_two=False)
+
+    def _summary(self, scores: np.ndarray, positive: np.ndarray) -> Summary | None:
+        return self.summary(scores, positive) if positive.any() and not positive.all() else None
+
+    @abstractmethod
+    def summary(self, scores: np.ndarray, positive: np.ndarray) -> Summary:
+        """Of scores (cases,), where some cases are positive and others not."""
+
+
+class AUCMetric(RankingMetric):
+    """Area under the ROC curve (Hanley & McNeil 1982)."""
 
     name = "auc"
 
-    def __init__(self, parameters: AUC) -> None:
-        self._parameters = parameters
+    def summary(self, scores: np.ndarray, positive: np.ndarray) -> Summary:
+        """With DeLong's interval."""
+        from sklearn.metrics import roc_auc_score
 
-    def case_scores(self, probabilities: np.ndarray, target: int | np.ndarray) -> dict[str, float]:
-        """Nothing: one case has no curve."""
-        return {}
-
-    def summarise(
-        self, probabilities: np.ndarray, targets: np.ndarray, class_names: Sequence[str]
-    ) -> Mapping[str, Summary]:
-        """`auc`, and `auc.<class>` with more than two classes; empty where all cases have one class."""
-        if targets.ndim == 2:
-            return by_label(self.name, area_under_curve, probabilities, targets, class_names)
-        if len(class_names) == 2:
-            second = _area(probabilities[:, 1], targets == 1)
-            return {} if second is None else {self.name: Summary(second, len(targets))}
-        areas = {name: _area(probabilities[:, index], targets == index) for index, name in enumerate(class_names)}
-        defined = {name: area for name, area in areas.items() if area is not None}
-        return {name: Summary(value, len(targets)) for name, value in named_scores(self.name, defined).items()}
+        return Summary(float(roc_auc_score(positive, scores)), len(positive), of_area(scores, positive))
 
 
-def area_under_curve(scores: np.ndarray, truths: np.ndarray) -> float | None:
-    """Of one label, over the cases of which it is known; None where all or none of them have it."""
-    known = ~np.isnan(truths)
-    return _area(scores[known], truths[known] == 1)
+class AveragePrecisionMetric(RankingMetric):
+    """sum_n (R_n - R_{n-1}) P_n over thresholds n, of recall R and precision P, without interpolation."""
 
+    name = "average_precision"
 
-def _area(scores: np.ndarray, positive: np.ndarray) -> float | None:
-    from sklearn.metrics import roc_auc_score
+    def summary(self, scores: np.ndarray, positive: np.ndarray) -> Summary:
+        """Over all cases."""
+        from sklearn.metrics import average_precision_score
 
-    if positive.all() or not positive.any():
-        return None
-    return float(roc_auc_score(positive, scores))
+        return Summary(float(average_precision_score(positive, scores)), len(positive))

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Where a score lies with 95 % confidence, as far as the cases are a sample of those to come."""
+
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A metric over `count` cases. Summaries of disjoint cohorts merge by their weighted mean."""
+    """A metric over `count` cases. Summaries of disjoint cohorts merge by their weighted mean.
+
+    `interval` is its 95 % confidence interval, where one is known. It stays where the cases are: no message has it, and
+    summaries that are merged lose it.
+    """
 
     value: float
     count: int
+    interval: Interval | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -1,50 +1,122 @@
-"""Overlap and surface metrics of label maps, per class. Imports no torch.
-
-A class's surface is the set of its voxels with a face neighbour outside it; what lies beyond the image is outside.
-Distances run between voxel centres, in mm.
+"""Overlap and surface metrics of masks, per class. Imports no torch.
 
 Where neither truth nor prediction has a class, its score is undefined and left out. Where only one has it, every metric
-gives its worst value (for `hd95` the diagonal of the image): leaving such cases out would reward a network that misses.
+gives its worst value (for distances the diagonal of the image), save `specificity` and `volume_error`, which are
+defined then, and `mcc`, which is 0: leaving such cases out would reward a network that misses.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
-from scipy import ndimage
 
-from wardround.engine.basics.blocks import blocks, counts
+from wardround.engine.metrics.comparison import Comparison, LabelComparison, Overlap, surface, surface_distances
 from wardround.engine.metrics.summaries import named_scores
-from wardround.engine.parts.metrics import HD95, NSD, Dice
+from wardround.engine.parts import Parameters
+from wardround.engine.parts.metrics.segmentation import NSD
 
-Mask = npt.NDArray[np.bool_]
-Distances = npt.NDArray[np.float64]
-Box = tuple[slice, ...]
+__all__ = ["ComparedMetric", "DiceMetric", "HD95Metric", "NSDMetric", "surface", "surface_distances"]
 
 
-class DiceMetric:
-    """Dice similarity coefficient 2 |A and B| / (|A| + |B|) per class (Dice 1945)."""
+_CENTIMETRE = 10.0
+"""In mm."""
 
-    name = "dice"
 
-    def __init__(self, parameters: Dice) -> None:
+class ComparedMetric(ABC):
+    """A metric of masks, one class after the other."""
+
+    name: ClassVar[str]
+
+    def __init__(self, parameters: Parameters) -> None:
         self._parameters = parameters
 
     def scores(
         self, prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[float], class_names: Sequence[str]
     ) -> dict[str, float]:
-        """`dice` and `dice.<class>`, in 0 to 1."""
-        _require_one_shape(prediction, truth)
-        found, expected, both = _class_counts(prediction, truth, len(class_names))
-        total = found + expected
-        scores = {name: 2 * int(both[k]) / int(total[k]) for k, name in enumerate(class_names) if k and total[k]}
-        return named_scores(self.name, scores)
+        """The metric and, for each class, `<metric>.<class>`, of label maps."""
+        return self.compare(LabelComparison(prediction, truth, spacing, class_names))
+
+    def compare(self, comparison: Comparison) -> dict[str, float]:
+        """The same of masks that are compared already: of classes, or of regions that overlap."""
+        found = {name: self.score(comparison, name) for name in comparison.present}
+        return named_scores(self.name, {name: value for name, value in found.items() if value is not None})
+
+    @abstractmethod
+    def score(self, comparison: Comparison, name: str) -> float | None:
+        """Of one class that prediction or truth has; None where it is undefined."""
 
 
-class HD95Metric:
+class OverlapMetric(ComparedMetric):
+    """One that follows from numbers of voxels."""
+
+    def score(self, comparison: Comparison, name: str) -> float | None:
+        """From the voxels of the class."""
+        return self.rate(comparison.overlaps[name])
+
+    @abstractmethod
+    def rate(self, overlap: Overlap) -> float | None:
+        """Of a class that prediction or truth has."""
+
+
+class DiceMetric(OverlapMetric):
+    """Dice similarity coefficient 2 |A and B| / (|A| + |B|) per class (Dice 1945), in 0 to 1."""
+
+    name = "dice"
+
+    def rate(self, overlap: Overlap) -> float:
+        """0 where only one has the class."""
+        return 2 * overlap.both / (overlap.found + overlap.expected)
+
+
+class JaccardMetric(OverlapMetric):
+    """Jaccard index |A and B| / |A or B| per class (Jaccard 1901), also called intersection over union; in 0 to 1."""
+
+    name = "jaccard"
+
+    def rate(self, overlap: Overlap) -> float:
+        """0 where only one has the class."""
+        return overlap.both / (overlap.found + overlap.expected - overlap.both)
+
+
+class VolumeSimilarityMetric(OverlapMetric):
+    """1 - ||A| - |B|| / (|A| + |B|) per class (Taha & Hanbury 2015): of sizes alone, wherever they lie; in 0 to 1."""
+
+    name = "volume_similarity"
+
+    def rate(self, overlap: Overlap) -> float:
+        """0 where only one has the class."""
+        return 1 - abs(overlap.found - overlap.expected) / (overlap.found + overlap.expected)
+
+
+class VolumeErrorMetric(ComparedMetric):
+    """Absolute difference of the volumes of prediction and truth per class in cm^3, which are ml; of flat images in
+    cm^2."""
+
+    name = "volume_error"
+
+    def score(self, comparison: Comparison, name: str) -> float:
+        """The whole volume where only one has the class."""
+        overlap = comparison.overlaps[name]
+        return abs(overlap.found - overlap.expected) * math.prod(step / _CENTIMETRE for step in comparison.spacing)
+
+
+class DistanceMetric(ComparedMetric):
+    """One in mm between two surfaces; the diagonal of the image where only one has the class."""
+
+    def score(self, comparison: Comparison, name: str) -> float:
+        """From the distances both ways."""
+        return self.distance(*comparison.distances(name)) if comparison.is_in_both(name) else comparison.diagonal
+
+    @abstractmethod
+    def distance(self, there: np.ndarray, back: np.ndarray) -> float:
+        """From distances of each voxel of one surface to the other surface, and back."""
+
+
+class HD95Metric(DistanceMetric):
     """The larger of the two directed 95th percentiles of surface distances in mm (Huttenlocher et al. 1993).
 
     The 95th percentile stands for the maximum as in Maier-Hein et al. 2024 (Metrics Reloaded).
@@ -52,114 +124,43 @@ class HD95Metric:
 
     name = "hd95"
 
-    def __init__(self, parameters: HD95) -> None:
-        self._parameters = parameters
-
-    def scores(
-        self, prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[float], class_names: Sequence[str]
-    ) -> dict[str, float]:
-        """`hd95` and `hd95.<class>`, in mm."""
-
-        def score(found: Mask, expected: Mask) -> float:
-            if not (found.any() and expected.any()):
-                return _diagonal(truth.shape, spacing)
-            return max(float(np.percentile(side, 95)) for side in surface_distances(found, expected, spacing))
-
-        return _class_scores(self.name, prediction, truth, class_names, score)
+    def distance(self, there: np.ndarray, back: np.ndarray) -> float:
+        """The larger percentile."""
+        return max(float(np.percentile(side, 95)) for side in (there, back))
 
 
-class NSDMetric:
+class HD100Metric(DistanceMetric):
+    """Hausdorff distance: the largest distance in mm from a voxel of one surface to the other (Huttenlocher et al.
+    1993). One voxel that is off decides it."""
+
+    name = "hd100"
+
+    def distance(self, there: np.ndarray, back: np.ndarray) -> float:
+        """The largest."""
+        return float(max(there.max(), back.max()))
+
+
+class ASSDMetric(DistanceMetric):
+    """Average symmetric surface distance in mm: the mean over the voxels of both surfaces (Heimann et al. 2009)."""
+
+    name = "assd"
+
+    def distance(self, there: np.ndarray, back: np.ndarray) -> float:
+        """The mean of both together."""
+        return float((there.sum() + back.sum()) / (there.size + back.size))
+
+
+class NSDMetric(ComparedMetric):
     """Normalised surface Dice (Nikolov et al. 2021): the fraction of both surfaces within a tolerance of the other."""
 
     name = "nsd"
 
     def __init__(self, parameters: NSD) -> None:
+        super().__init__(parameters)
         self._tolerance = parameters.tolerance
 
-    def scores(
-        self, prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[float], class_names: Sequence[str]
-    ) -> dict[str, float]:
-        """`nsd` and `nsd.<class>`, in 0 to 1."""
-
-        def score(found: Mask, expected: Mask) -> float:
-            if not (found.any() and expected.any()):
-                return 0.0
-            both = np.concatenate(surface_distances(found, expected, spacing))
-            return float(np.mean(both <= self._tolerance))
-
-        return _class_scores(self.name, prediction, truth, class_names, score)
-
-
-def surface_distances(found: Mask, expected: Mask, spacing: Sequence[float]) -> tuple[Distances, Distances]:
-    """Distance in mm from each surface voxel of one mask to the nearest of the other, both ways; neither is empty."""
-    first, second = surface(found), surface(expected)
-    return _distances(first, second, spacing), _distances(second, first, spacing)
-
-
-def _distances(start: Mask, target: Mask, spacing: Sequence[float]) -> Distances:
-    """From each voxel of `start` to the nearest of `target`. A distance is computed for these voxels only: a map of
-    distances over the whole box takes five times the memory."""
-    nearest = ndimage.distance_transform_edt(~target, sampling=spacing, return_distances=False, return_indices=True)
-    offsets = (nearest[:, start] - np.stack(np.nonzero(start)).astype(nearest.dtype)).astype(np.float64)
-    offsets *= np.asarray(spacing, dtype=np.float64)[:, None]
-    np.multiply(offsets, offsets, out=offsets)
-    return np.asarray(np.sqrt(np.add.reduce(offsets, axis=0)))
-
-
-def surface(mask: Mask) -> Mask:
-    """The voxels of a mask with a face neighbour outside it, or at the border of the array."""
-    inner: Mask = ndimage.binary_erosion(mask)
-    return mask & ~inner
-
-
-def _class_scores(
-    name: str,
-    prediction: np.ndarray,
-    truth: np.ndarray,
-    class_names: Sequence[str],
-    score: Callable[[Mask, Mask], float],
-) -> dict[str, float]:
-    """Score each class within the box that holds it in truth and prediction: nothing outside it plays a part."""
-    _require_one_shape(prediction, truth)
-    count = len(class_names) - 1
-    boxes = zip(_class_boxes(prediction, count), _class_boxes(truth, count), strict=True)
-    scores = {}
-    for index, both in enumerate(boxes, start=1):
-        box = _union(*both)
-        if box is not None:
-            scores[class_names[index]] = score(prediction[box] == index, truth[box] == index)
-    return named_scores(name, scores)
-
-
-def _require_one_shape(prediction: np.ndarray, truth: np.ndarray) -> None:
-    if prediction.shape != truth.shape:
-        raise ValueError(f"a prediction of shape {prediction.shape} for a truth of shape {truth.shape}")
-
-
-def _class_counts(prediction: np.ndarray, truth: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Voxels of each class in the prediction, in the truth, and in both."""
-    length = 1 + max(classes, int(prediction.max(initial=0)), int(truth.max(initial=0)))
-    both = np.zeros(length, dtype=np.int64)
-    prediction, truth = np.ascontiguousarray(prediction), np.ascontiguousarray(truth)
-    for found, expected in zip(blocks(prediction), blocks(truth), strict=True):
-        both += np.bincount(found[found == expected], minlength=length)
-    return counts(prediction, length), counts(truth, length), both
-
-
-def _class_boxes(labels: np.ndarray, count: int) -> list[Box | None]:
-    """The smallest box around each of the classes 1 to `count`; None for one that is absent."""
-    found: list[Box | None] = ndimage.find_objects(labels, max_label=count)
-    return found
-
-
-def _union(first: Box | None, second: Box | None) -> Box | None:
-    if first is None or second is None:
-        return first or second
-    return tuple(
-        slice(min(one.start, other.start), max(one.stop, other.stop)) for one, other in zip(first, second, strict=True)
-    )
-
-
-def _diagonal(shape: Sequence[int], spacing: Sequence[float]) -> float:
-    """The largest distance in mm that two voxels of an image can have."""
-    return math.hypot(*((size - 1) * step for size, step in zip(shape, spacing, strict=True)))
+    def score(self, comparison: Comparison, name: str) -> float:
+        """0 where only one has the class."""
+        if not comparison.is_in_both(name):
+            return 0.0
+        return float(np.mean(np.concatenate(comparison.distances(name)) <= self._tolerance))

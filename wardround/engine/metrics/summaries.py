@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from wardround.engine.metrics.intervals import of_mean
 from wardround.engine.metrics.scores import CaseScores, Summary
 
 
 def summarise(cases: Sequence[CaseScores]) -> dict[str, Summary]:
-    """Per name the mean over the cases that have a score of it, and their number; in order of first appearance."""
+    """Per name the mean over the cases that have a score of it, their number and the mean's confidence interval; in
+    order of first appearance."""
     names = dict.fromkeys(name for case in cases for name in case.scores)
     return {name: _mean(case.scores[name] for case in cases if name in case.scores) for name in names}
 
@@ -23,4 +25,4 @@ def named_scores(name: str, per_class: Mapping[str, float]) -> dict[str, float]:
 
 def _mean(values: Iterable[float]) -> Summary:
     collected = list(values)
-    return Summary(sum(collected) / len(collected), len(collected))
+    return Summary(sum(collected) / len(collected), len(collected), of_mean(collected))

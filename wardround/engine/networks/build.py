@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +17,8 @@ from wardround.engine.study import Study
 from wardround.engine.study.tabular import width_of
 from wardround.engine.targets import target_of
 
+Outputs = Tensor | tuple[Tensor, ...]
+"""Logits on the grid of the images, or in training on several grids, the finest first."""
 _NORM_BASES = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm, nn.LocalResponseNorm)
 
 
@@ -54,19 +58,44 @@ def _checked(network: object, study: Study) -> nn.Module:
 
 
 def logits_of(study: Study, network: nn.Module, images: Tensor, table: Tensor | None = None) -> Tensor:
-    """The study's network on images, and the features of a table where the study has columns: (samples, outputs, *grid)
+    """The study's network on images, and on features of a table where the study has columns: (samples, outputs, *grid)
     where each voxel has its own truth, or else (samples, outputs). A network that fails, or gives something else, is
     told as its package's."""
+    outputs = outputs_of(study, network, images, table)
+    return outputs if isinstance(outputs, Tensor) else outputs[0]
+
+
+def outputs_of(study: Study, network: nn.Module, images: Tensor, table: Tensor | None = None) -> Outputs:
+    """All that the study's network says of images and table: what `logits_of` gives, or in training under deep
+    supervision a tuple of that and of the same on coarser grids. Errors as there."""
     with answering(study.model.part(Kind.NETWORK).owner):
         given = [each for each in (images if study.inputs else None, table) if each is not None]
         outputs: object = network(*given)
-        expected = (len(images), len(study.outputs), *target_of(study).grid(images.shape[2:]))
-        if not isinstance(outputs, Tensor):
-            raise BreachError(f"a {type(outputs).__name__}", f"a tensor of shape {expected}")
-        if outputs.shape != expected or not outputs.is_floating_point():
-            got = f"{outputs.dtype} of shape {tuple(outputs.shape)}"
-            raise BreachError(got, f"numbers of shape {expected} for images of shape {tuple(images.shape)}")
-        return outputs
+        shapes = [(len(images), len(study.outputs), *grid) for grid in _grids(study, network, images)]
+        found = outputs if len(shapes) > 1 else (outputs,)
+        if not isinstance(found, tuple) or len(found) != len(shapes):
+            raise BreachError(f"a {type(outputs).__name__}", f"a tuple of {len(shapes)} tensors")
+        for tensor, shape in zip(found, shapes, strict=True):
+            _require_logits(tensor, shape, images)
+        return cast(Outputs, outputs)
+
+
+def _grids(study: Study, network: nn.Module, images: Tensor) -> tuple[tuple[int, ...], ...]:
+    """The grids on which the network says something, the finest first."""
+    grid, parameters = target_of(study).grid(images.shape[2:]), network_of(study.model.parameters)
+    if not grid or parameters is None or not network.training:
+        return (grid,)
+    return tuple(
+        tuple(side // factor for side, factor in zip(grid, factors, strict=True)) for factors in parameters.scales
+    )
+
+
+def _require_logits(found: object, shape: tuple[int, ...], images: Tensor) -> None:
+    if not isinstance(found, Tensor):
+        raise BreachError(f"a {type(found).__name__}", f"a tensor of shape {shape}")
+    if found.shape != shape or not found.is_floating_point():
+        got = f"{found.dtype} of shape {tuple(found.shape)}"
+        raise BreachError(got, f"numbers of shape {shape} for images of shape {tuple(images.shape)}")
 
 
 def norm_layers(network: nn.Module) -> dict[str, nn.Module]:
@@ -80,7 +109,8 @@ def check_norms(network: nn.Module, study: Study) -> None:
     if parameters is None:
         return
     expected = NORMS[parameters.norm, parameters.dimensions]
-    others = {name: layer for name, layer in norm_layers(network).items() if not isinstance(layer, expected)}
+    allowed = (expected, nn.LayerNorm) if parameters.has_tokens else expected
+    others = {name: layer for name, layer in norm_layers(network).items() if not isinstance(layer, allowed)}
     if others:
         found = ", ".join(f"{type(layer).__name__} in {name}" for name, layer in others.items())
         raise InputError.one(

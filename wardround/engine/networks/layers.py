@@ -6,6 +6,7 @@ No layer works in place, so that hooks for per-sample gradients (differential pr
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import nn
 
@@ -22,14 +23,31 @@ NORMS: Mapping[tuple[str, int], type[nn.Module]] = {
     ("batch", 3): nn.BatchNorm3d,
     ("group", 2): nn.GroupNorm,
     ("group", 3): nn.GroupNorm,
+    ("layer", 2): nn.LayerNorm,
+    ("layer", 3): nn.LayerNorm,
 }
+MAX_POOLS: Mapping[int, type[nn.MaxPool2d] | type[nn.MaxPool3d]] = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
+MEAN_POOLS: Mapping[int, type[nn.AdaptiveAvgPool2d] | type[nn.AdaptiveAvgPool3d]] = {
+    2: nn.AdaptiveAvgPool2d,
+    3: nn.AdaptiveAvgPool3d,
+}
+Sides = int | tuple[int, ...]
+"""One number for all axes, or one for each."""
 MOST_GROUPS = 8
 LEAK = 0.01
 
 
-def convolution(dimensions: int, inputs: int, outputs: int, *, width: int = 3, stride: int = 1) -> nn.Module:
-    """A convolution without bias (a norm layer follows) that keeps the grid, or divides it by `stride`."""
-    return CONVOLUTIONS[dimensions](inputs, outputs, width, stride=stride, padding=width // 2, bias=False)
+def convolution(
+    dimensions: int, inputs: int, outputs: int, *, width: Sides = 3, stride: Sides = 1, groups: int = 1
+) -> nn.Module:
+    """A convolution without bias (a norm layer follows) that keeps the grid, or divides it by `stride`.
+
+    Widths are odd; both may be one number for all axes, or one for each.
+    """
+    padding = width // 2 if isinstance(width, int) else tuple(side // 2 for side in width)
+    kind: Any = CONVOLUTIONS[dimensions]
+    layer: nn.Module = kind(inputs, outputs, width, stride=stride, padding=padding, groups=groups, bias=False)
+    return layer
 
 
 def group_count(channels: int) -> int:
@@ -49,5 +67,15 @@ def initialise(network: nn.Module, slope: float) -> None:
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d | nn.ConvTranspose3d):
             nn.init.kaiming_normal_(layer.weight, a=slope, nonlinearity="leaky_relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def truncated(network: nn.Module) -> None:
+    """Weights of convolutions and linear layers from a normal of 0.02, cut at two units, and zero biases, as
+    transformers have them (Dosovitskiy et al. 2021)."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d | nn.ConvTranspose3d | nn.Linear):
+            nn.init.trunc_normal_(layer.weight, std=0.02)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)

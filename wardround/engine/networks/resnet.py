@@ -7,56 +7,66 @@ takes twice as long as torch itself.
 
 from __future__ import annotations
 
-from typing import cast
+from itertools import pairwise
 
-from torch import Tensor, nn
+from torch import nn
 
-from wardround.engine.networks.layers import convolution, initialise, norm
+from wardround.engine.networks.blocks import Residual, normed, pooled_head
+from wardround.engine.networks.layers import MAX_POOLS, initialise
 from wardround.engine.parts.networks import ResNet
 
-STAGES = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
-BOTTLENECK_DEPTHS = frozenset({50})
+STAGES = {
+    10: (1, 1, 1, 1),
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+    200: (3, 24, 36, 3),
+}
+BOTTLENECK_DEPTHS = frozenset({50, 101, 152, 200})
 EXPANSION = 4
-MAX_POOLS = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
-MEAN_POOLS = {2: nn.AdaptiveAvgPool2d, 3: nn.AdaptiveAvgPool3d}
-
-
-class ResidualUnit(nn.Module):
-    """A path beside a shortcut: the input itself, or its projection where grid or channels change."""
-
-    def __init__(self, parameters: ResNet, path: nn.Module, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__()
-        self.path = path
-        self.shortcut: nn.Module = nn.Identity()
-        if stride > 1 or inputs != outputs:
-            self.shortcut = _normed(parameters, inputs, outputs, width=1, stride=stride)
-        self.activation = nn.ReLU()
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(samples, inputs, *grid) to (samples, outputs, *grid / stride)."""
-        return cast(Tensor, self.activation(self.path(features) + self.shortcut(features)))
 
 
 def build_resnet(parameters: ResNet, inputs: int, outputs: int) -> nn.Module:
     """A residual network (He et al. 2016): stem, four stages, mean over the grid, linear logits (samples, outputs)."""
-    layers = [_stem(parameters, inputs)]
-    channels = parameters.filters
-    for stage, units in enumerate(STAGES[parameters.depth]):
-        width = parameters.filters * 2**stage
-        for unit in range(units):
-            layers.append(_unit(parameters, channels, width, stride=2 if stage > 0 and unit == 0 else 1))
-            channels = width * _expansion(parameters)
-    pool = MEAN_POOLS[parameters.dimensions](1)
-    network = nn.Sequential(*layers, pool, nn.Flatten(), nn.Linear(channels, outputs))
+    # In this order, in which the weights are drawn.
+    stem, stages = _stem(parameters, inputs), _stages(parameters)
+    head = pooled_head(parameters.dimensions, stage_widths(parameters)[-1], outputs)
+    network = nn.Sequential(stem, *(unit for stage in stages for unit in stage), *head)
     initialise(network, slope=0.0)
     return network
 
 
-def _stem(parameters: ResNet, inputs: int) -> nn.Module:
+def encoder_stages(parameters: ResNet, inputs: int) -> list[nn.Module]:
+    """The network without its head, in parts that halve the grid: the large stem before its pooling, the pooling with
+    the first stage, and the other three. Their weights are in the order of those of `build_resnet`."""
+    convolved, active, pool = _stem(parameters, inputs)
+    first, *others = _stages(parameters)
+    return [nn.Sequential(convolved, active), nn.Sequential(pool, *first), *(nn.Sequential(*units) for units in others)]
+
+
+def stage_widths(parameters: ResNet) -> list[int]:
+    """Channels after each of the four stages."""
+    return [parameters.filters * 2**stage * _expansion(parameters) for stage in range(len(STAGES[parameters.depth]))]
+
+
+def _stages(parameters: ResNet) -> list[list[nn.Module]]:
+    widths = stage_widths(parameters)
+    before = pairwise([parameters.filters, *widths])
+    made = []
+    for stage, ((inputs, outputs), count) in enumerate(zip(before, STAGES[parameters.depth], strict=True)):
+        width, first = parameters.filters * 2**stage, 2 if stage else 1
+        units = [_unit(parameters, inputs, width, first)]
+        made.append([*units, *(_unit(parameters, outputs, width, 1) for _ in range(count - 1))])
+    return made
+
+
+def _stem(parameters: ResNet, inputs: int) -> nn.Sequential:
     if parameters.stem == "small":
-        return nn.Sequential(_normed(parameters, inputs, parameters.filters, width=3, stride=1), nn.ReLU())
+        return nn.Sequential(normed(parameters, inputs, parameters.filters), nn.ReLU())
     return nn.Sequential(
-        _normed(parameters, inputs, parameters.filters, width=7, stride=2),
+        normed(parameters, inputs, parameters.filters, width=7, stride=2),
         nn.ReLU(),
         MAX_POOLS[parameters.dimensions](3, stride=2, padding=1),
     )
@@ -64,30 +74,27 @@ def _stem(parameters: ResNet, inputs: int) -> nn.Module:
 
 def _unit(parameters: ResNet, inputs: int, width: int, stride: int) -> nn.Module:
     outputs = width * _expansion(parameters)
-    path = _bottleneck if parameters.depth in BOTTLENECK_DEPTHS else _basic
-    return ResidualUnit(parameters, path(parameters, inputs, width, stride), inputs, outputs, stride)
+    make = _bottleneck if parameters.depth in BOTTLENECK_DEPTHS else _basic
+    path = make(parameters, inputs, width, stride)
+    is_projected = stride > 1 or inputs != outputs
+    projection = normed(parameters, inputs, outputs, width=1, stride=stride) if is_projected else nn.Identity()
+    return Residual(path, projection, nn.ReLU())
 
 
 def _basic(parameters: ResNet, inputs: int, width: int, stride: int) -> nn.Module:
-    first = _normed(parameters, inputs, width, width=3, stride=stride)
-    return nn.Sequential(first, nn.ReLU(), _normed(parameters, width, width, width=3, stride=1))
+    first = normed(parameters, inputs, width, stride=stride)
+    return nn.Sequential(first, nn.ReLU(), normed(parameters, width, width))
 
 
 def _bottleneck(parameters: ResNet, inputs: int, width: int, stride: int) -> nn.Module:
     return nn.Sequential(
-        _normed(parameters, inputs, width, width=1, stride=1),
+        normed(parameters, inputs, width, width=1),
         nn.ReLU(),
-        _normed(parameters, width, width, width=3, stride=stride),
+        normed(parameters, width, width, stride=stride),
         nn.ReLU(),
-        _normed(parameters, width, width * EXPANSION, width=1, stride=1),
+        normed(parameters, width, width * EXPANSION, width=1),
     )
 
 
 def _expansion(parameters: ResNet) -> int:
     return EXPANSION if parameters.depth in BOTTLENECK_DEPTHS else 1
-
-
-def _normed(parameters: ResNet, inputs: int, outputs: int, *, width: int, stride: int) -> nn.Module:
-    dimensions = parameters.dimensions
-    layer = convolution(dimensions, inputs, outputs, width=width, stride=stride)
-    return nn.Sequential(layer, norm(parameters.norm, dimensions, outputs))

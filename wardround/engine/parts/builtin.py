@@ -12,12 +12,14 @@ from wardround.engine.parts.registry import Registry
 
 ENTRY_POINT_GROUP = "wardround.parts"
 FAMILIES = (
-    *(preprocessing.geometry, preprocessing.intensity, preprocessing.fitted),
-    *(augmentation.spatial, augmentation.intensity),
-    *(networks.unet, networks.resnet, networks.tabular),
-    *(losses.classic, losses.numbers, losses.multilabel, losses.survival),
-    *(metrics.segmentation, metrics.classification, metrics.multilabel, metrics.numbers, metrics.survival),
-    *(optimization.optimizers, optimization.schedules),
+    *preprocessing.FAMILIES,
+    *(augmentation.spatial, augmentation.intensity, augmentation.filtering),
+    *(augmentation.artefacts, augmentation.boxes, augmentation.colour),
+    *(networks.unet, networks.encoders, networks.transformers, networks.resnet, networks.classifiers),
+    *(networks.tabular,),
+    *(losses.classic, losses.overlap, losses.entropy, losses.surface, losses.numbers, losses.survival),
+    *(metrics.segmentation, metrics.lesions, metrics.rates, metrics.classification, metrics.numbers, metrics.survival),
+    *(optimization.optimizers, optimization.recent, optimization.schedules),
     *(tasks.segmentation, tasks.classification, tasks.multilabel, tasks.regression, tasks.survival),
 )
 """The modules with the rows of Wardround's own parts."""

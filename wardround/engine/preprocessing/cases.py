@@ -13,6 +13,7 @@ from wardround.engine.basics.blocks import blocks
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.cohort.models import Case
 from wardround.engine.imaging import read_image, read_label
+from wardround.engine.imaging.formats import is_dicom
 from wardround.engine.imaging.geometry import file_differences, only_rounded, plain_geometry
 from wardround.engine.imaging.image import Geometry, Image
 from wardround.engine.imaging.sources import Source
@@ -87,12 +88,17 @@ def read_sample(
     mask: tuple[np.ndarray, Geometry] | None = None
     images: list[Image] = []
     in_masks = Findings()
-    with in_masks.gather(), naming(case, f"{mask_word} {case.label}"), called(mask_word):
-        # First, while no image is held: a mask in the file may be of a wide type.
-        mask = _read_classes(study, case, source_of)
+    needs_grid = case.label is not None and is_dicom(case.label)
+    if not needs_grid:
+        with in_masks.gather(), naming(case, f"{mask_word} {case.label}"), called(mask_word):
+            # First, while no image is held: a mask in the file may be of a wide type.
+            mask = _read_classes(study, case, source_of)
     for path in case.channels:
         with findings.gather(), naming(case, f"image {path}"):
             images.append(read_image(source_of(path)))
+    if needs_grid and images:
+        with in_masks.gather(), naming(case, f"{mask_word} {case.label}"), called(mask_word):
+            mask = _read_classes(study, case, source_of, images[0].geometry)
     findings.extend(in_masks.problems)
     findings.raise_if_any()
     findings.extend(_channel_problems(study, case, images))
@@ -190,11 +196,13 @@ def count_broken(data: np.ndarray) -> int:
     return sum(int(part.size - np.count_nonzero(np.isfinite(part))) for part in blocks(data))
 
 
-def _read_classes(study: Study, case: Case, source_of: Callable[[Path], Source]) -> tuple[np.ndarray, Geometry] | None:
-    """The mask as indices in `Study.class_names`, uint8 where they fit, and its grid."""
+def _read_classes(
+    study: Study, case: Case, source_of: Callable[[Path], Source], onto: Geometry | None = None
+) -> tuple[np.ndarray, Geometry] | None:
+    """The mask as indices in `Study.class_names`, uint8 where they fit, and its grid; that of its image, if given."""
     if case.label is None or not target_of(study).on_grid:
         return None
-    mask, geometry = read_label(source_of(case.label))
+    mask, geometry = read_label(source_of(case.label), onto)
     return _to_indices(study, case, mask), geometry
 
 

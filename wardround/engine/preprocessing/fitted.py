@@ -5,6 +5,7 @@ A state is data: it is hashed, kept beside a model's weights, and travels. It is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
@@ -12,8 +13,10 @@ from pydantic import Field, FiniteFloat, JsonValue, model_validator
 
 from wardround.engine.basics.canonical import canonical_json, digest_of, sha256_hex
 from wardround.engine.basics.closed import Added, Closed
-from wardround.engine.parts.preprocessing.fitted import FittedParameters
+from wardround.engine.parts import Kind
+from wardround.engine.parts.preprocessing import FittedParameters, step_of
 from wardround.engine.study import Study
+from wardround.engine.study.part_names import PartUse
 
 
 class Window(Closed):
@@ -38,15 +41,38 @@ class Scale(Closed):
     deviation: Annotated[FiniteFloat, Field(gt=0)]
 
 
-ChannelState = Annotated[Window | Scale, Field(discriminator="kind")]
+class Standard(Closed):
+    """The landmarks that those of every image become, of one channel, from 0 to 100."""
+
+    kind: Literal["standard"] = "standard"
+    landmarks: tuple[Annotated[float, Field(ge=0, le=100)], ...] = Field(min_length=2, max_length=101)
+
+    @model_validator(mode="after")
+    def _from_end_to_end(self) -> Self:
+        if self.landmarks[0] != 0 or self.landmarks[-1] != 100 or any(a > b for a, b in pairwise(self.landmarks)):
+            raise ValueError("landmarks grow from 0 to 100")
+        return self
+
+
+ChannelState = Annotated[Window | Scale | Standard, Field(discriminator="kind")]
 """What a fitted step has learned of one channel."""
 
 
 class StepState(Closed):
-    """What one step has learned: its place among the study's steps, from 0, and a state for each channel."""
+    """What one step has learned: its place among the study's steps, from 0, and a state for each channel.
+
+    Of a step that changes some channels alone, `inputs` has the places of these, and `channels` a state for each.
+    """
 
     place: Annotated[int, Field(ge=0)]
     channels: tuple[ChannelState, ...] = Field(min_length=1)
+    inputs: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Added("0.4.0")] = ()
+
+    def of_channel(self, channel: int) -> ChannelState | None:
+        """What it has learned of the channel at a place; None where it does not change that."""
+        if channel in self.inputs:
+            return self.channels[self.inputs.index(channel)]
+        return self.channels[channel] if not self.inputs and channel < len(self.channels) else None
 
 
 class FittedState(Closed):
@@ -98,6 +124,12 @@ class FittedState(Closed):
 
 EMPTY = FittedState()
 """Of a study that fits nothing."""
+
+
+def channels_of(use: PartUse, inputs: Sequence[str]) -> tuple[int, ...]:
+    """The places of the channels that a step changes, in the order of the inputs."""
+    reached = use.ask(Kind.PREPROCESSING, lambda step: [step_of(step).reaches(name) for name in inputs])
+    return tuple(place for place, name in enumerate(reached) if name)
 
 
 def fitted_places(study: Study) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wardround.engine.preprocessing.fitted import ChannelState, FittedState, Window
+from wardround.engine.preprocessing.fitted import ChannelState, FittedState, Standard, StepState, Window, channels_of
 from wardround.engine.study import Study
 
 Row = tuple[str, str, str]
@@ -15,7 +15,7 @@ def fitted_rows(study: Study, state: FittedState) -> list[Row]:
     of_steps = [
         (study.preprocessing[step.place].name, name, _learned(channel))
         for step in state.steps
-        for name, channel in zip(study.inputs, step.channels, strict=True)
+        for name, channel in zip(_names(study, step), step.channels, strict=True)
     ]
     pairs = zip(study.outputs, state.truth, strict=False)
     return [*of_steps, *(("scale of the numbers", name, _learned(scale)) for name, scale in pairs)]
@@ -28,7 +28,14 @@ def fitted_sentence(study: Study, state: FittedState) -> str:
     return f"fitted to {cases}: {learned}"
 
 
+def _names(study: Study, step: StepState) -> list[str]:
+    """Of the channels that a step has learned of."""
+    return [study.inputs[channel] for channel in channels_of(study.preprocessing[step.place], study.inputs)]
+
+
 def _learned(state: ChannelState) -> str:
     if isinstance(state, Window):
         return f"from {state.low:.6g} to {state.high:.6g}"
+    if isinstance(state, Standard):
+        return f"landmarks {', '.join(f'{value:.4g}' for value in state.landmarks)}"
     return f"mean {state.mean:.6g}, standard deviation {state.deviation:.6g}"

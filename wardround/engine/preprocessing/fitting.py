@@ -10,7 +10,7 @@ from typing import Self
 from wardround.engine.basics.problems import InputError
 from wardround.engine.parts import Kind, Part, answering
 from wardround.engine.parts.preprocessing.fitted import FittedParameters, Within
-from wardround.engine.preprocessing.fitted import EMPTY, ChannelState, FittedState, Scale, StepState
+from wardround.engine.preprocessing.fitted import EMPTY, ChannelState, FittedState, Scale, StepState, channels_of
 from wardround.engine.preprocessing.fitted import fitted_places as fitted_places
 from wardround.engine.preprocessing.pipeline import Pipeline
 from wardround.engine.preprocessing.requests import BINS, Ask, AskHistogram, AskKind, AskMoments, CohortSummary, Request
@@ -42,7 +42,7 @@ def before_fitting(study: Study) -> Study:
 class Expected:
     """What is known of a question before anything was answered: all but the ranges and states that follow from answers.
 
-    `known` are the places of the steps that are fitted by then.
+    `known` are the places of the steps that are fitted by then, `channels` as those of a request.
     """
 
     place: int | None
@@ -50,13 +50,14 @@ class Expected:
     parts: int
     kind: AskKind
     known: tuple[int, ...]
+    channels: tuple[int, ...] = ()
     about: str = "truth"
 
     def admits(self, request: Request) -> bool:
         """Whether a request can be this question."""
         return (
             (request.place, request.within, request.parts) == (self.place, self.within, self.parts)
-            and request.about == self.about
+            and (request.channels, request.about) == (self.channels, self.about)
             and isinstance(request.ask, self.kind)
             and (not isinstance(request.ask, AskHistogram) or _is_usual(request.ask))
             and tuple(step.place for step in request.state.steps) == self.known
@@ -105,7 +106,12 @@ class Fitting:
             outcome = step.next(answers)
             while not isinstance(outcome, tuple):
                 request = Request(
-                    place=step.place, within=step.within, parts=len(self._study.inputs), ask=outcome, state=state
+                    place=step.place,
+                    within=step.within,
+                    parts=len(step.inputs),
+                    channels=step.channels,
+                    ask=outcome,
+                    state=state,
                 )
                 if not left:
                     return request
@@ -113,7 +119,8 @@ class Fitting:
                 answers.append(left.pop(0))
                 outcome = step.next(answers)
             cases = answers[-1].cases if answers else state.cases
-            state = FittedState(cases=cases, steps=(*state.steps, StepState(place=step.place, channels=outcome)))
+            learned = StepState(place=step.place, channels=outcome, inputs=step.channels)
+            state = FittedState(cases=cases, steps=(*state.steps, learned))
         for request in self._of_table:
             if not left:
                 return request
@@ -135,7 +142,7 @@ class Fitting:
     def described(self) -> tuple[str, ...]:
         """What the training cases will be asked, in words, before anything has been: one sentence for each question."""
         of_steps = (
-            f"{step.part.name}: {ask.words} of {VOXELS[step.within]} of each channel, over all training cases"
+            f"{step.part.name}: {ask.words} of {VOXELS[step.within]} {_which(step)}, over all training cases"
             for step in self._steps
             for ask in step.step.asks
         )
@@ -146,29 +153,31 @@ class Fitting:
     @property
     def expected(self) -> tuple[Expected, ...]:
         """The questions in order, as far as they are known beforehand: whoever is asked can tell others apart."""
-        places, parts = tuple(step.place for step in self._steps), len(self._study.inputs)
+        places = tuple(step.place for step in self._steps)
         of_steps = (
-            Expected(step.place, step.within, parts, ask, places[:index])
+            Expected(step.place, step.within, len(step.inputs), ask, places[:index], step.channels)
             for index, step in enumerate(self._steps)
             for ask in step.step.asks
         )
-        table = (Expected(None, "all", each.parts, AskMoments, (), each.about) for each in self._of_table)
+        table = (Expected(None, "all", each.parts, AskMoments, (), (), each.about) for each in self._of_table)
         return *of_steps, *table
 
 
-def summarise_case(request: Request, sample: Sample) -> CohortSummary:
-    """The answer of one case to a request, after all steps before the one that is asked for.
+def summarise_case(request: Request, sample: Sample, ignored: int | None = None) -> CohortSummary:
+    """The answer of one case to a request, after all steps before the one that is asked for. `ignored` is the index of
+    voxels that do not count as a class (`Study.ignored_class`).
 
     Raises `InputError` for a case without a mask where voxels of the classes are asked for.
     """
-    label, channels = sample.label, sample.image.data
+    label, data = sample.label, sample.image.data
+    channels = [data[channel] for channel in request.channels or range(len(data))]
     if request.within == "all":
-        return request.answer(list(channels))
+        return request.answer(channels)
     if request.within == "nonzero":
         return request.answer([values[values != 0] for values in channels])
     if label is None:
         raise InputError.one("the case has no mask, so that its foreground is unknown", expected="a mask")
-    chosen = label > 0
+    chosen = label > 0 if ignored is None else (label > 0) & (label != ignored)
     return request.answer([values[chosen] for values in channels])
 
 
@@ -188,7 +197,7 @@ def fit_to(study: Study, samples: Sequence[Sample]) -> FittedState:
         request, pipeline = outcome, Pipeline(study, outcome.state)
         first, place = fitted_places(study)[0], request.place or 0
         ready = (pipeline.apply_between(first, place, [sample]) for sample in samples)
-        answers.append(merged(request, (summarise_case(request, sample) for sample in ready)))
+        answers.append(merged(request, (summarise_case(request, sample, study.ignored_class) for sample in ready)))
         outcome = fitting.next_request(answers)
     return outcome
 
@@ -255,17 +264,27 @@ def is_of(study: Study, state: StepState) -> bool:
     step: FittableStep = part.make(use.parameters)
     with answering(part.owner):
         learns = step.learns
-    return len(state.channels) == len(study.inputs) and all(isinstance(each, learns) for each in state.channels)
+    channels = channels_of(use, study.inputs)
+    some = channels if len(channels) < len(study.inputs) else ()
+    kinds = all(isinstance(each, learns) for each in state.channels)
+    return kinds and state.inputs == some and len(state.channels) == len(channels)
+
+
+def _which(step: _Unfitted) -> str:
+    """Of which channels, in words."""
+    return f"of {', '.join(step.inputs)}" if step.channels else "of each channel"
 
 
 @dataclass(frozen=True)
 class _Unfitted:
-    """One fitted step of a study, before it is fitted."""
+    """One fitted step of a study, before it is fitted. `channels` is empty where it is fitted to all of them, and
+    `inputs` has the names of those that it is fitted to."""
 
     place: int
     within: Within
     part: Part
     step: FittableStep
+    channels: tuple[int, ...]
     inputs: tuple[str, ...]
 
     @classmethod
@@ -273,7 +292,10 @@ class _Unfitted:
         use = study.preprocessing[place]
         assert isinstance(use.parameters, FittedParameters)
         part = use.part(Kind.PREPROCESSING)
-        return cls(place, use.parameters.within, part, part.make(use.parameters), study.inputs)
+        channels = channels_of(use, study.inputs)
+        names = tuple(study.inputs[channel] for channel in channels)
+        some = channels if len(names) < len(study.inputs) else ()
+        return cls(place, use.parameters.within, part, part.make(use.parameters), some, names)
 
     def next(self, answers: Sequence[CohortSummary]) -> Ask | tuple[ChannelState, ...]:
         """What the step asks next, or what it has learned of each channel."""

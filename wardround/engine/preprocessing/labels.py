@@ -55,7 +55,11 @@ def value_counts(mask: np.ndarray) -> dict[int, int]:
 def label_problem(study: Study, subject: str, where: str, found: Mapping[int, int]) -> Problem | None:
     """What keeps a mask with these values from being read with the study's classes; None if nothing does."""
     known = classes_of(study)
-    unnamed = {value: count for value, count in found.items() if value not in known}
+    if found and found.keys() <= {*study.ignored_values}:
+        remedy = "Leave the case out, or give the voxels that were looked at their classes, and 0 where there is none"
+        got = f"only {spoken(study.ignored_values)}"
+        return Problem("every voxel of the mask is ignored", where, got, named_values(study), remedy)
+    unnamed = {value: count for value, count in found.items() if value not in {*known, *study.ignored_values}}
     if unnamed and study.rest == "error":
         told = found if has_no_background(found) else unnamed
         return UnnamedValues(
@@ -77,12 +81,15 @@ def label_problem(study: Study, subject: str, where: str, found: Mapping[int, in
 
 
 def class_indices(study: Study, mask: np.ndarray, found: Mapping[int, int]) -> np.ndarray:
-    """The mask as indices in `Study.class_names`, uint8 where they fit; what no class names is background.
+    """The mask as indices in `Study.class_names`, uint8 where they fit; what no class names is background. What the
+    study ignores has `Study.ignored_class`.
 
     `found` has the mask's values in rising order.
     """
     known, present = classes_of(study), np.asarray([*found])
-    kind = np.uint8 if len(study.class_names) <= 256 else np.uint16
+    if study.ignored_class is not None:
+        known |= dict.fromkeys(study.ignored_values, study.ignored_class)
+    kind = np.uint8 if study.mask_indices <= 256 else np.uint16
     indices = np.empty(mask.shape, dtype=kind)
     classes = np.asarray([known.get(value, 0) for value in found], dtype=kind)
     is_table = bool(len(present)) and present[0] >= 0 and present[-1] <= LARGEST_VALUE
@@ -97,9 +104,16 @@ def class_indices(study: Study, mask: np.ndarray, found: Mapping[int, int]) -> n
     return indices
 
 
+def counted(study: Study, label: np.ndarray) -> np.ndarray:
+    """A mask with background in place of what the study ignores; the same array where it ignores nothing."""
+    ignored = study.ignored_class
+    return label if ignored is None else np.where(label == ignored, np.zeros((), label.dtype), label)
+
+
 def named_values(study: Study) -> str:
-    """`0 (background), 1, 2 or 4 (tumour), 3 (edema)`."""
-    return ", ".join(f"{spoken(values)} ({name})" for name, values in study.values_by_class.items())
+    """`0 (background), 1, 2 or 4 (tumour), 3 (edema), 255 (ignored)`."""
+    ignored = {} if study.ignore is None else {"ignored": study.ignored_values}
+    return ", ".join(f"{spoken(values)} ({name})" for name, values in {**study.values_by_class, **ignored}.items())
 
 
 def together(problems: Iterable[Problem], where: str) -> list[Problem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -12,8 +12,10 @@ from pydantic import JsonValue
 from wardround.engine.basics.problems import InputError
 from wardround.engine.imaging.image import Image
 from wardround.engine.parts import BreachError, Kind, Parameters, Part, answering
-from wardround.engine.parts.preprocessing.fitted import FittedParameters
-from wardround.engine.preprocessing.fitted import EMPTY, FittedState, StepState
+from wardround.engine.parts.preprocessing import FittedParameters, step_of
+from wardround.engine.preprocessing.channels import OfChannels
+from wardround.engine.preprocessing.fitted import EMPTY, FittedState, StepState, channels_of
+from wardround.engine.preprocessing.native import seen_after
 from wardround.engine.preprocessing.sample import FittableStep, Sample, Step, naming_step
 from wardround.engine.study import Study
 from wardround.engine.study.part_names import PartUse
@@ -29,14 +31,20 @@ class Pipeline:
         """A fitted step that `state` says nothing of takes part in all but `apply`, which refuses to run it."""
         self.study, self.state = study, state
         uses = enumerate(study.preprocessing)
-        self._stages = tuple(_Stage.of(use, state.of(place)) for place, use in uses)
+        self._stages = tuple(_Stage.of(use, state.of(place), study) for place, use in uses)
 
     @property
     def signature(self) -> JsonValue:
         """What determines the outcome: each step's name, parameters and version, and the fitted state."""
         steps: list[JsonValue] = [
-            {"name": use.name, "parameters": use.parameters.model_dump(mode="json"), "version": version}
-            for use, version in ((stage.use, stage.step.version) for stage in self._stages)
+            {
+                "name": stage.use.name,
+                "parameters": stage.use.parameters.model_dump(mode="json"),
+                "version": stage.step.version,
+                # Names of inputs are no part of a case: in another study the same name may be another channel's.
+                **({"channels": [*stage.channels]} if len(stage.channels) < len(self.study.inputs) else {}),
+            }
+            for stage in self._stages
         ]
         return {"steps": steps, "state": self.state.steps_digest}
 
@@ -58,37 +66,48 @@ class Pipeline:
 
     def apply_between(self, start: int, stop: int, held: list[Sample]) -> Sample:
         """The only sample of the list, which is emptied, after the steps from the place `start` to before `stop`."""
+        cut_to = held[0].cut_to
         for stage in self._stages[start:stop]:
-            before = _Form.of(held[0])
+            before, grid = _Form.of(held[0]), held[0].image.geometry
             with naming_step(stage.part.name), answering(stage.part.owner):
                 held.append(stage.ready.apply(held.pop()))
                 before.require(held[0])
+            if stage.cuts:
+                cut_to = (*cut_to, seen_after(grid, held[0].image.geometry))
         sample = held.pop()
         data = np.ascontiguousarray(sample.image.data, dtype=np.float32)
         label = None if sample.label is None else np.ascontiguousarray(sample.label)
-        return replace(sample, image=Image(data, sample.image.geometry), label=label)
+        return Sample(Image(data, sample.image.geometry), label, cut_to)
 
 
 @dataclass(frozen=True)
 class _Stage:
-    """One step of a study; where it has to be fitted, `fitted` is what it became by that, if it was."""
+    """One step of a study; where it has to be fitted, `fitted` is what it became by that, if it was.
+
+    `channels` are the places of those that it changes, of `inputs` in all; `cuts` tells whether it cuts voxels off.
+    """
 
     use: PartUse
     part: Part
     step: Step | FittableStep
     fitted: Step | None
+    channels: tuple[int, ...]
+    inputs: int
+    cuts: bool
 
     @classmethod
-    def of(cls, use: PartUse, state: StepState | None) -> _Stage:
+    def of(cls, use: PartUse, state: StepState | None, study: Study) -> _Stage:
         part = use.part(Kind.PREPROCESSING)
         step = _made(part, use.parameters)
+        cuts = use.ask(Kind.PREPROCESSING, lambda parameters: step_of(parameters).cuts)
+        about = channels_of(use, study.inputs), len(study.inputs), cuts
         if not isinstance(use.parameters, FittedParameters):
-            return cls(use, part, step, cast(Step, step))
+            return cls(use, part, step, cast(Step, step), *about)
         fittable = cast(FittableStep, step)
         if state is None:
-            return cls(use, part, fittable, None)
+            return cls(use, part, fittable, None, *about)
         with answering(part.owner):
-            return cls(use, part, fittable, fittable.fitted(state.channels))
+            return cls(use, part, fittable, fittable.fitted(state.channels), *about)
 
     @property
     def ready(self) -> Step:
@@ -99,7 +118,7 @@ class _Stage:
                 expected="values that were fitted to training cases",
                 remedy="`wardround fit` does that first; a model folder holds them",
             )
-        return self.fitted
+        return self.fitted if len(self.channels) == self.inputs else OfChannels(self.fitted, self.channels)
 
 
 def _made(part: Part, parameters: Parameters) -> Step | FittableStep:

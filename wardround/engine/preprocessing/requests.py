@@ -14,9 +14,11 @@ from pydantic import Field, FiniteFloat, model_validator
 
 from wardround.engine.basics.canonical import digest_of
 from wardround.engine.basics.closed import Added, Closed
-from wardround.engine.parts.preprocessing.fitted import Within
+from wardround.engine.basics.problems import InputError
+from wardround.engine.parts.preprocessing.fitted import LANDMARKS, Within
 from wardround.engine.preprocessing.fitted import EMPTY, FittedState
-from wardround.engine.summaries import Histogram, Moments, Octaves, Summary
+from wardround.engine.preprocessing.percentiles import percentiles_of
+from wardround.engine.summaries import Histogram, Landmarks, Moments, Octaves, Summary
 from wardround.engine.summaries.histogram import MOST_BINS
 
 BINS = 4096
@@ -98,8 +100,37 @@ class AskHistogram(Closed):
         return summary.count >= cases and bool(summary.count) == bool(cases)
 
 
-Ask = Annotated[AskOctaves | AskMoments | AskHistogram, Field(discriminator="kind")]
-AskKind = type[AskOctaves] | type[AskMoments] | type[AskHistogram]
+class AskLandmarks(Closed):
+    """Where the percentiles that are landmarks lie between the outermost of them, in each case."""
+
+    words: ClassVar[str] = (
+        f"the sum over cases of where each of {len(LANDMARKS)} percentiles lies on a scale from that of "
+        f"{LANDMARKS[0]:g} to that of {LANDMARKS[-1]:g} per cent"
+    )
+    kind: Literal["landmarks"] = "landmarks"
+
+    def answer(self, values: np.ndarray, part: int) -> Landmarks:
+        """Of the values of one case. Raises `InputError` where they are all alike."""
+        found = np.asarray(percentiles_of(np.array(values, dtype=np.float32).reshape(-1), LANDMARKS))
+        if found[0] == found[-1]:
+            raise InputError.one(
+                "the case has no contrast to find landmarks in",
+                got=f"{values.size:,} voxels, almost all of the value {found[0]:g}",
+                remedy="Write `within: nonzero` if the rest is background, or leave the case out",
+            )
+        return Landmarks.of(found)
+
+    def nothing(self, part: int) -> Landmarks:
+        """Of no case."""
+        return Landmarks.empty(len(LANDMARKS))
+
+    def is_answered_by(self, summary: Summary, cases: int, part: int) -> bool:
+        """Whether a summary of so many cases can be an answer."""
+        return isinstance(summary, Landmarks) and summary.count == cases and len(summary.totals) == len(LANDMARKS)
+
+
+Ask = Annotated[AskOctaves | AskMoments | AskHistogram | AskLandmarks, Field(discriminator="kind")]
+AskKind = type[AskOctaves] | type[AskMoments] | type[AskHistogram] | type[AskLandmarks]
 
 
 class PartSummary(Closed):
@@ -157,6 +188,7 @@ class Request(Closed):
         about: which numbers of the table: those to predict, or the columns that a network is given.
         within: which voxels count.
         parts: how many channels, or numbers to predict, there are.
+        channels: the places of the channels that it is about, where it is about some of them alone.
         ask: what is asked of each.
         state: of the fitted steps before; the question is about what all steps before this one make of a case.
     """
@@ -164,6 +196,7 @@ class Request(Closed):
     place: Annotated[int, Field(ge=0)] | None
     within: Within = "all"
     parts: Annotated[int, Field(ge=1)]
+    channels: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Added("0.4.0")] = ()
     ask: Ask
     state: FittedState = EMPTY
     about: Annotated[Literal["truth", "columns"], Added("0.4.0")] = "truth"
@@ -172,6 +205,8 @@ class Request(Closed):
     def _is_of_its_parts(self) -> Self:
         if isinstance(self.ask, AskHistogram) and len(self.ask.ranges) != self.parts:
             raise ValueError("each channel has a range of its own")
+        if self.channels and len(self.channels) != self.parts:
+            raise ValueError("each channel that it is about is one of its parts")
         return self
 
     @property

@@ -10,6 +10,8 @@ doi:10.1007/978-3-319-24571-3_81; TorchIO does the same). Along the other axes n
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,12 +19,21 @@ import numpy as np
 from wardround.engine.imaging.geometry import centre, direction_matrix
 from wardround.engine.imaging.image import Geometry
 
+_COARSE = 3.0
+"""A side so many times as long as the shortest one is coarse, as nnU-Net has it."""
+
 
 def grid_of(geometry: Geometry, shape: tuple[int, ...], spacing: tuple[float, ...]) -> Geometry:
     """A grid of another shape and spacing with the same axes and the same centre."""
     half = (np.asarray(shape) - 1) / 2 * np.asarray(spacing)
     origin = centre(geometry) - direction_matrix(geometry) @ half
     return Geometry(shape, spacing, tuple(origin.tolist()), geometry.direction)
+
+
+def beginning_at(geometry: Geometry, first: Sequence[int], shape: tuple[int, ...]) -> Geometry:
+    """A grid of the same voxels that begins at another one, and has another shape."""
+    offset = direction_matrix(geometry) @ (np.asarray(first) * np.asarray(geometry.spacing))
+    return replace(geometry, shape=shape, origin=tuple((np.asarray(geometry.origin) + offset).tolist()))
 
 
 def resample_linear(channels: np.ndarray, source: Geometry, target: Geometry) -> np.ndarray:
@@ -45,6 +56,32 @@ def resample_held(held: list[np.ndarray], source: Geometry, target: Geometry) ->
     single = [np.asarray(channels[0], dtype=np.float32)]
     del channels
     return _linear(single, source, target)[None]
+
+
+def resample_between_slices(held: list[np.ndarray], source: Geometry, target: Geometry) -> np.ndarray:
+    """`resample_held`, on a grid of `grid_of`, but for the coarsest axis, where it is coarse: along that each new plane
+    is the nearest old one."""
+    axis = _coarse_axis(source.spacing, target.spacing)
+    if axis is None or (source.shape[axis], source.spacing[axis]) == (target.shape[axis], target.spacing[axis]):
+        return resample_held(held, source, target)
+    shape = _with(target.shape, axis, source.shape[axis])
+    within = grid_of(source, shape, _with(target.spacing, axis, source.spacing[axis]))
+    is_same = (within.shape, within.spacing) == (source.shape, source.spacing)
+    planes = held.pop() if is_same else resample_held(held, source, within)
+    sides = source.shape[axis], source.spacing[axis], target.shape[axis], target.spacing[axis]
+    return np.take(planes, _nearest_indices(*sides), axis=axis + 1)
+
+
+def _coarse_axis(*spacings: tuple[float, ...]) -> int | None:
+    """The longest side of the first spacing whose sides differ so much; None where none do."""
+    for spacing in spacings:
+        if max(spacing) > _COARSE * min(spacing):
+            return spacing.index(max(spacing))
+    return None
+
+
+def _with(values: tuple[Any, ...], place: int, value: Any) -> tuple[Any, ...]:
+    return (*values[:place], value, *values[place + 1 :])
 
 
 def low_pass_deviations(source: Geometry, target: Geometry) -> tuple[float, ...]:

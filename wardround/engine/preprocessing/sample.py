@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from wardround.engine.basics.problems import InputError
-from wardround.engine.imaging.image import Image
+from wardround.engine.imaging.image import Geometry, Image
 from wardround.engine.preprocessing.fitted import ChannelState
 from wardround.engine.preprocessing.requests import Ask, AskKind
 from wardround.engine.summaries import Summary
@@ -23,10 +23,12 @@ class Sample:
     Attributes:
         image: float32 voxels of shape (channels, *spatial) and their grid.
         label: class indices of shape (*spatial) on the same grid, uint8 or uint16; None where there is no mask.
+        cut_to: grids that end where it was cut so far (`native.seen_after`). The pipeline keeps it: steps need not.
     """
 
     image: Image
     label: np.ndarray | None
+    cut_to: tuple[Geometry, ...] = ()
 
 
 class Step(Protocol):

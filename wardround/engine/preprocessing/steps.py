@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 
 import numpy as np
 
-from wardround.engine.basics.blocks import blocks, pairwise_sum
-from wardround.engine.basics.problems import InputError
-from wardround.engine.imaging.image import Image
-from wardround.engine.parts.preprocessing import Clip, Grid, Orient, Resample, Rescale, Resize, ZNormalize
+from wardround.engine.basics.blocks import blocks
+from wardround.engine.imaging.image import Geometry, Image
+from wardround.engine.parts.preprocessing import (
+    Clip,
+    Grid,
+    Orient,
+    Resample,
+    ResampleAxis,
+    ResampleMin,
+    Rescale,
+    Resize,
+    ZNormalize,
+)
 from wardround.engine.preprocessing import orientation
-from wardround.engine.preprocessing.resampling import grid_of, pick_nearest, resample_held
+from wardround.engine.preprocessing.channelwise import (
+    chooser,
+    gathered,
+    moments_of,
+    per_channel,
+    require_contrast,
+    with_data,
+)
+from wardround.engine.preprocessing.percentiles import percentiles_of
+from wardround.engine.preprocessing.resampling import grid_of, pick_nearest, resample_between_slices, resample_held
 from wardround.engine.preprocessing.sample import Sample
+
+Regridding = Resample | ResampleAxis | ResampleMin | Resize
+_ROUNDING = 1e-13
+"""Relative; the least deviation of single-precision values that differ is a multiple of it in any image."""
+Resampler = Callable[[list[np.ndarray], Geometry, Geometry], np.ndarray]
 
 
 class OrientStep:
@@ -49,7 +70,8 @@ class ResampleStep:
         """
         held = [sample]
         del sample
-        return _regridded(held, self._parameters)
+        coarse = self._parameters.coarse_axis == "nearest"
+        return _regridded(held, self._parameters, resample_between_slices if coarse else resample_held)
 
 
 class ResizeStep:
@@ -57,17 +79,25 @@ class ResizeStep:
 
     version = 2
 
-    def __init__(self, parameters: Resize) -> None:
+    def __init__(self, parameters: Resize | ResampleAxis | ResampleMin) -> None:
         self._parameters = parameters
 
     def apply(self, sample: Sample) -> Sample:
         """Linear for the image, after a low-pass filter along axes whose voxels grow; nearest neighbour for the mask.
 
-        Unchanged if the size is already right.
+        Unchanged if the grid is already right.
         """
         held = [sample]
         del sample
         return _regridded(held, self._parameters)
+
+
+class ResampleAxisStep(ResizeStep):
+    """Resample along one axis."""
+
+
+class ResampleMinStep(ResizeStep):
+    """Resample to the shortest side of a case's voxels."""
 
 
 class ClipStep:
@@ -80,7 +110,7 @@ class ClipStep:
 
     def apply(self, sample: Sample) -> Sample:
         """Values below `low` become `low`, those above `high` become `high`."""
-        return _with_data(sample, np.clip(sample.image.data, self._low, self._high))
+        return with_data(sample, np.clip(sample.image.data, self._low, self._high))
 
 
 class ZNormalizeStep:
@@ -93,43 +123,22 @@ class ZNormalizeStep:
     version = 1
 
     def __init__(self, parameters: ZNormalize) -> None:
-        self._nonzero = parameters.within == "nonzero"
+        self._within, self._zeroes = parameters.within, parameters.zeroes
 
     def apply(self, sample: Sample) -> Sample:
         """Raises `InputError` for a channel whose values are all equal."""
-        return _per_channel(sample, self._normalized)
+        return per_channel(sample, self._normalized)
 
     def _normalized(self, values: np.ndarray, out: np.ndarray) -> None:
-        chosen = _nonzero(values, out) if self._nonzero else values.reshape(-1)
-        mean, deviation = _moments(chosen)
-        _require_contrast(deviation, values, chosen.size)
+        is_chosen = chooser(self._within, values)
+        chosen = values.reshape(-1) if is_chosen is None else gathered(values, out, is_chosen)
+        mean, deviation = moments_of(chosen)
+        # The mean of equal values is theirs but for rounding, and so their deviation is not always zero.
+        require_contrast(deviation - _ROUNDING * abs(mean), values, chosen.size, self._within)
         for part, found in zip(blocks(out), blocks(values), strict=True):
             np.divide(found.astype(np.float64) - mean, deviation, out=part, casting="same_kind")
-            if self._nonzero:
-                part[found == 0] = 0
-
-
-def _nonzero(values: np.ndarray, room: np.ndarray) -> np.ndarray:
-    """The values that are not zero, in order, in the memory of `room`, which is as large as `values`."""
-    flat, count = room.reshape(-1), 0
-    for part in blocks(values):
-        found = part[part != 0]
-        flat[count : count + found.size] = found
-        count += found.size
-    return flat[:count]
-
-
-def _moments(chosen: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation, to the bits that numpy gives in float64."""
-    if not chosen.size:
-        return 0.0, 0.0
-    mean = pairwise_sum(lambda first, last: chosen[first:last].astype(np.float64), 0, chosen.size) / chosen.size
-
-    def squares(first: int, last: int) -> np.ndarray:
-        offsets = chosen[first:last].astype(np.float64) - mean
-        return np.multiply(offsets, offsets, out=offsets)
-
-    return mean, math.sqrt(pairwise_sum(squares, 0, chosen.size) / chosen.size)
+            if is_chosen is not None and self._zeroes:
+                part[~is_chosen(found)] = 0
 
 
 class RescaleStep:
@@ -139,37 +148,26 @@ class RescaleStep:
 
     def __init__(self, parameters: Rescale) -> None:
         self._low, self._high = parameters.low, parameters.high
-        self._percentiles = parameters.percentiles
+        self._percentiles, self._source = parameters.percentiles, parameters.source
 
     def apply(self, sample: Sample) -> Sample:
         """Raises `InputError` for a channel in which the two percentiles are equal."""
-        return _per_channel(sample, self._rescaled)
+        return per_channel(sample, self._rescaled)
 
     def _rescaled(self, values: np.ndarray, out: np.ndarray) -> None:
-        out[...] = values  # to be sorted there; it is overwritten below
-        start, end = _percentiles(out.reshape(-1), self._percentiles)
-        _require_contrast(end - start, values, values.size)
+        start, end = self._source or self._ends(values, out)
         for part, found in zip(blocks(out), blocks(values), strict=True):
             unit = (found.astype(np.float64) - start) / (end - start)
             part[...] = np.clip(self._low + unit * (self._high - self._low), self._low, self._high)
 
-
-def _percentiles(values: np.ndarray, wanted: Sequence[float]) -> list[float]:
-    """numpy's percentiles of float32 values as it computes them in float64. Sorts `values`, in part."""
-    last = values.size - 1
-    ranks = [percent / 100 * last for percent in wanted]
-    places = sorted({min(math.floor(rank) + step, last) for rank in ranks for step in (0, 1)})
-    values.partition(places)
-    at = {place: float(values[place]) for place in places}
-    return [_between(at[math.floor(rank)], at[min(math.floor(rank) + 1, last)], rank % 1) for rank in ranks]
+    def _ends(self, values: np.ndarray, room: np.ndarray) -> tuple[float, float]:
+        room[...] = values  # to be sorted there; it is overwritten afterwards
+        start, end = percentiles_of(room.reshape(-1), self._percentiles)
+        require_contrast(end - start, values, values.size)
+        return start, end
 
 
-def _between(low: float, high: float, share: float) -> float:
-    """Linear interpolation as numpy's percentile rounds it."""
-    return high - (high - low) * (1 - share) if share >= 0.5 else low + (high - low) * share
-
-
-def _regridded(held: list[Sample], parameters: Resample | Resize) -> Sample:
+def _regridded(held: list[Sample], parameters: Regridding, resampled: Resampler = resample_held) -> Sample:
     """The only sample of the list on the grid that a step leaves. The list is emptied, so that voxels which nobody else
     holds are gone as soon as they are copied."""
     sample = held.pop()
@@ -181,32 +179,9 @@ def _regridded(held: list[Sample], parameters: Resample | Resize) -> Sample:
     target = grid_of(source, after.shape, after.spacing)
     label = None if sample.label is None else pick_nearest(sample.label, source, target)
     del sample
-    return Sample(Image(resample_held(data, source, target), target), label)
+    return Sample(Image(resampled(data, source, target), target), label)
 
 
 def _laid_out(array: np.ndarray) -> np.ndarray:
     """A copy in C order: a rearranged view would keep the array that it came from alive."""
     return np.array(array, order="C")
-
-
-def _with_data(sample: Sample, data: np.ndarray) -> Sample:
-    return replace(sample, image=Image(data, sample.image.geometry))
-
-
-def _per_channel(sample: Sample, change: Callable[[np.ndarray, np.ndarray], None]) -> Sample:
-    data = np.ascontiguousarray(sample.image.data)
-    out = np.empty(data.shape, dtype=np.float32)
-    for index, (values, into) in enumerate(zip(data, out, strict=True), start=1):
-        try:
-            change(values, into)
-        except InputError as error:
-            where = f"channel {index} of {len(data)}" if len(data) > 1 else ""
-            raise InputError(replace(problem, where=where) for problem in error.problems) from None
-    return _with_data(sample, out)
-
-
-def _require_contrast(spread: float, values: np.ndarray, count: int) -> None:
-    if spread <= 0:
-        value = next((float(part[part != 0][0]) for part in blocks(values) if part.any()), 0.0)
-        got = f"{count:,} voxels of the value {value:g}" if count else "no nonzero voxel"
-        raise InputError.one("a channel without contrast cannot be normalised", got=got, remedy="Leave the case out")

@@ -10,7 +10,8 @@ from collections.abc import Collection
 
 from wardround.engine.study import Study
 from wardround.engine.study.expectations import flow
-from wardround.engine.study.labels import LARGEST_VALUE
+from wardround.engine.study.labels import BACKGROUND, LARGEST_VALUE
+from wardround.engine.study.regions import in_order
 
 SHOWN_VALUES = 8
 """Of more values that no class names nobody wants to make classes."""
@@ -28,7 +29,7 @@ def has_no_background(found: Collection[int]) -> bool:
 
 def ways_out(study: Study, found: Collection[int]) -> str:
     """What to do about masks that have all these values, some of which no class names."""
-    named = {value for values in study.values_by_class.values() for value in values}
+    named = {value for values in study.values_by_class.values() for value in values} | {*study.ignored_values}
     unnamed = sorted({*found} - named)
     if len(unnamed) > MANY:
         return "Is this file the mask, and not an image? Name the mask's file in the column Label"
@@ -39,7 +40,9 @@ def ways_out(study: Study, found: Collection[int]) -> str:
             "Export the mask again from the program in which it was drawn, without blurred edges and with one number "
             f"for each class; or {_AS_BACKGROUND}"
         )
-    return _other_numbers(study, {*found} - {0}) or _of_few(study, unnamed)
+    # The values of regions overlap: to take them for classes under other numbers says nothing.
+    other_numbers = "" if study.regions else _other_numbers(study, {*found} - {0})
+    return other_numbers or _of_few(study, unnamed)
 
 
 def _background(study: Study, found: Collection[int], named: Collection[int]) -> str:
@@ -87,9 +90,10 @@ def _of_few(study: Study, unnamed: Collection[int]) -> str:
     usable = [value for value in unnamed if 0 <= value <= LARGEST_VALUE]
     if not usable:
         return f"{_AS_BACKGROUND[0].upper()}{_AS_BACKGROUND[1:]}, or {_AS_SLIP}"
-    name = study.class_names[1]
-    example = f"`{name}: [{', '.join(map(str, (*study.values_by_class[name], usable[0])))}]`"
+    word, named = ("region", in_order(study.regions)) if study.regions else ("class", study.values_by_class)
+    name = next(name for name in named if name != BACKGROUND)
+    example = f"`{name}: [{', '.join(map(str, (*named[name], usable[0])))}]`"
     return (
-        f"If they are parts of a class, list them there, such as {example} for parts of {name}; or {_AS_BACKGROUND}, "
+        f"If they are parts of a {word}, list them there, such as {example} for parts of {name}; or {_AS_BACKGROUND}, "
         f"or {_AS_SLIP}"
     )

@@ -14,14 +14,18 @@ from wardround.engine.imaging.image import Space
 from wardround.engine.metrics.scores import CaseScores
 from wardround.engine.parts import Kind
 from wardround.engine.preprocessing import told_of
+from wardround.engine.preprocessing.labels import counted
 from wardround.engine.report.page import Page, Panel, number
 from wardround.engine.report.panels import Scene, outline_keys, panel_png
 from wardround.engine.report.units import Units, in_colour
 from wardround.engine.report.views import View, main_view, telling_index, views_of
 from wardround.engine.study import Study
-from wardround.engine.targets import row_target_of
+from wardround.engine.study.labels import BACKGROUND
+from wardround.engine.targets import row_target_of, target_of
 
 _MOST_CLASSES = 6
+_NEITHER: tuple[tuple[float, float] | None, bool] = None, False
+"""A step that does nothing to what is shown has no window, and leaves its intensities what they are."""
 
 
 def add_pictures(
@@ -47,7 +51,7 @@ def add_pictures(
 
 
 def _add_legend(page: Page, study: Study, scenes: Sequence[Scene]) -> None:
-    keys = outline_keys(study.class_names, scenes)
+    keys = outline_keys(outlined_names(study), scenes)
     if keys:
         page.keys(keys)
 
@@ -87,7 +91,7 @@ def case_scenes(prediction: CasePrediction, study: Study) -> Iterator[tuple[str,
         for name, labels in (("truth", prediction.sample.label), ("prediction", prediction.labels))
         if labels is not None
     }
-    guide = next((labels for labels in outlines.values() if labels.any()), None)
+    guide = next((counting for labels in outlines.values() if (counting := counted(study, labels)).any()), None)
     shown = shown_input(study, 0)
     space = read_header(prediction.case.channels[0]).space
     scanned = main_view(image.geometry)
@@ -100,8 +104,21 @@ def case_scenes(prediction: CasePrediction, study: Study) -> Iterator[tuple[str,
             view.edges,
             in_mm=space is not Space.NOTHING,
             window=clip_window(study),
+            structures=outlined_classes(study),
         )
         yield ", ".join(part for part in (view.place(index), shown) if part), scene
+
+
+def outlined_names(study: Study) -> tuple[str, ...]:
+    """The names of what a picture outlines, by its number from 1; that of 0 is of what has no outline."""
+    return study.class_names if study.overlaps is None else (BACKGROUND, *study.overlaps.names)
+
+
+def outlined_classes(study: Study) -> tuple[frozenset[int], ...]:
+    """The classes of each structure that a picture outlines, in order of their numbers; empty where each class is one.
+    Voxels that do not count have no outline."""
+    is_plain = study.overlaps is None and study.ignored_class is None
+    return () if is_plain else tuple(target_of(study).structures(study).values())
 
 
 def plane_image(data: np.ndarray, view: View, index: int, study: Study, channel: int) -> np.ndarray:
@@ -122,7 +139,8 @@ def shown_input(study: Study, channel: int) -> str:
 
 def clip_window(study: Study) -> tuple[float, float] | None:
     """The range that the study limits intensities to before it changes them, as for CT; None without one."""
-    for window, rescales in study.steps(lambda step: (step.window, step.rescales)):
+    shown = study.inputs[0]
+    for window, rescales in study.steps(lambda step: (step.window, step.rescales) if step.reaches(shown) else _NEITHER):
         if window is not None or rescales:
             return window
     return None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from wardround.engine.metrics.classification import area_under_curve
-from wardround.engine.metrics.multilabel import LabelCounts
+from wardround.engine.metrics.classification import AUCMetric
+from wardround.engine.metrics.comparison import Overlap
+from wardround.engine.metrics.rates import F1Metric, SensitivityMetric, SpecificityMetric
+from wardround.engine.metrics.scores import Summary
+from wardround.engine.metrics.vectors import CohortMetric, overlaps
+from wardround.engine.parts import Parameters
 from wardround.engine.report.agreement import Pair
 from wardround.engine.report.page import Page, number
 from wardround.engine.report.words import UNDEFINED
@@ -19,6 +23,7 @@ _COLUMNS = (
     *("label", "positive", "negative", "found", "missed", "false alarms"),
     *("sensitivity", "specificity", "F1", "AUC"),
 )
+_METRICS: tuple[type[CohortMetric], ...] = (SensitivityMetric, SpecificityMetric, F1Metric, AUCMetric)
 
 
 def add_labels(page: Page, study: Study, pairs: Sequence[Pair]) -> None:
@@ -29,19 +34,18 @@ def add_labels(page: Page, study: Study, pairs: Sequence[Pair]) -> None:
         return
     found = np.array([vector for vector, _ in known], dtype=np.float64)
     truths = np.array([target.truth(study, told) for _, told in known], dtype=np.float64)
-    rows = [_row(name, found[:, place], truths[:, place]) for place, name in enumerate(study.outputs)]
+    counts = overlaps(found, truths, study.outputs)
+    scores = [metric(Parameters()).summarise(found, truths, study.outputs) for metric in _METRICS]
+    rows = [_row(name, overlap, scores) for name, overlap in counts.items()]
     caption = f"Each label over the cases of which it is known; it counts as found from a probability of {THRESHOLD:g}."
     page.table(_COLUMNS, rows, caption)
 
 
-def _row(name: str, found: np.ndarray, truths: np.ndarray) -> list[str]:
-    counts = LabelCounts.of(found, truths)
-    whole = (
-        counts.true_positive + counts.false_negative,
-        counts.true_negative + counts.false_positive,
-        counts.true_positive,
-        counts.false_negative,
-        counts.false_positive,
-    )
-    parts = (counts.sensitivity, counts.specificity, counts.f1, area_under_curve(found, truths))
-    return [name, *map(str, whole), *(UNDEFINED if part is None else number(part) for part in parts)]
+def _row(label: str, overlap: Overlap, scores: Sequence[Mapping[str, Summary]]) -> list[str]:
+    counts = (overlap.expected, overlap.all - overlap.expected, overlap.both)
+    wrong = (overlap.false_negatives, overlap.false_positives)
+    named = (f"{metric.name}.{label}" for metric in _METRICS)
+    told = [
+        number(found[name].value) if name in found else UNDEFINED for name, found in zip(named, scores, strict=True)
+    ]
+    return [label, *map(str, (*counts, *wrong)), *told]

@@ -52,6 +52,8 @@ class Scene:
         image: (rows, columns) of numbers, or (rows, columns, 3) of colours from 0 to 1.
         spacing: from row to row and from column to column, in mm where `in_mm`.
         outlines: class indices of (rows, columns) by what they are (`truth`, `prediction`): solid, dashed, dotted.
+        structures: the indices of the classes of each structure that is outlined, in order; without any, each class is
+            one.
         edges: letters of patient directions, if it has any.
         in_mm: whether the spacing is known in mm; a photograph has no scale.
         window: the values of black and white; None to take them from the image.
@@ -67,6 +69,13 @@ class Scene:
     window: tuple[float, float] | None = None
     box: tuple[int, int, int, int] | None = None
     title: str = ""
+    structures: tuple[frozenset[int], ...] = ()
+
+    def drawn(self, labels: Labels) -> dict[int, npt.NDArray[np.bool_]]:
+        """Where each structure lies that these classes show, by its number from 1."""
+        present = {int(index) for index in np.unique(labels)} - {0}
+        known = enumerate(self.structures, start=1) if self.structures else ((each, {each}) for each in sorted(present))
+        return {number: np.isin(labels, [*classes]) for number, classes in known if classes & present}
 
     @property
     def extent(self) -> tuple[float, float]:
@@ -129,7 +138,7 @@ def draw_scene(axes: Any, scene: Scene, font: float = 12) -> None:
         scene.image, cmap="gray", vmin=low, vmax=high, extent=(0, width, height, 0), interpolation="antialiased"
     )
     for dashes, labels in zip(_DASHES, scene.outlines.values(), strict=False):
-        _draw_outlines(axes, labels, scene.spacing, dashes)
+        _draw_outlines(axes, scene.drawn(labels), scene.spacing, dashes)
     if scene.box is not None:
         _draw_box(axes, scene)
     side = _frame(axes, scene)
@@ -166,26 +175,28 @@ def window_of(image: npt.NDArray[Any]) -> tuple[float, float]:
     return low, max(high, low + 1e-6)
 
 
-def outline_keys(class_names: Sequence[str], scenes: Sequence[Scene]) -> list[Key]:
-    """The legend of the classes that scenes outline, by their colours, and of whose outlines they are, by their
-    dashes, where there is more than one."""
-    present = {int(index) for scene in scenes for labels in scene.outlines.values() for index in np.unique(labels)}
-    classes = [Key(class_names[index], Outline(class_colour(index))) for index in sorted(present - {0})]
-    names = list(dict.fromkeys(name for scene in scenes for name in scene.outlines))
-    if not classes or len(names) < 2:
+def outline_keys(names: Sequence[str], scenes: Sequence[Scene]) -> list[Key]:
+    """The legend of the structures that scenes outline, by their colours, and of whose outlines they are, by their
+    dashes, where there is more than one. `names` has that of the background first, then those of structures."""
+    present = {number for scene in scenes for labels in scene.outlines.values() for number in scene.drawn(labels)}
+    classes = [Key(names[number], Outline(class_colour(number))) for number in sorted(present)]
+    sources = list(dict.fromkeys(name for scene in scenes for name in scene.outlines))
+    if not classes or len(sources) < 2:
         return classes
-    dashed = zip(names, _DASHES, ("solid", "dashed", "dotted"), strict=False)
+    dashed = zip(sources, _DASHES, ("solid", "dashed", "dotted"), strict=False)
     return [*classes, *(Key(f"{name} ({word})", Outline("#ffffff", dashes)) for name, dashes, word in dashed)]
 
 
-def _draw_outlines(axes: Any, labels: Labels, spacing: tuple[float, float], dashes: str) -> None:
-    rows, columns = ((np.arange(-1, side + 1) + 0.5) * step for side, step in zip(labels.shape, spacing, strict=True))
-    present = np.unique(labels[labels > 0])
-    width = 1.4 if len(present) <= _MANY else 0.8
-    for index in present:
+def _draw_outlines(
+    axes: Any, structures: Mapping[int, npt.NDArray[np.bool_]], spacing: tuple[float, float], dashes: str
+) -> None:
+    width = 1.4 if len(structures) <= _MANY else 0.8
+    for number, lies in structures.items():
+        sides = zip(lies.shape, spacing, strict=True)
+        rows, columns = ((np.arange(-1, side + 1) + 0.5) * step for side, step in sides)
         # A rim of ground closes the contour of what reaches the border.
-        mask = np.pad((labels == index).astype(np.float32), 1)
-        drawn = axes.contour(columns, rows, mask, levels=[0.5], colors=[class_colour(int(index))], linewidths=width)
+        mask = np.pad(lies.astype(np.float32), 1)
+        drawn = axes.contour(columns, rows, mask, levels=[0.5], colors=[class_colour(number)], linewidths=width)
         if dashes:
             drawn.set_linestyle([(0, [float(length) for length in dashes.split()])])
 

@@ -11,7 +11,8 @@ import numpy as np
 from wardround.engine.cohort import Case
 from wardround.engine.imaging import read_header
 from wardround.engine.imaging.image import Space
-from wardround.engine.report.cases import plane_image, shown_input
+from wardround.engine.preprocessing.labels import counted
+from wardround.engine.report.cases import outlined_classes, outlined_names, plane_image, shown_input
 from wardround.engine.report.colours import Outline
 from wardround.engine.report.lettering import shortened
 from wardround.engine.report.page import Key
@@ -51,14 +52,14 @@ def patch_montage(study: Study, patches: Sequence[Drawn], sites: Mapping[str, st
     for number, patch in enumerate(patches):
         channel = number % len(study.inputs)
         scenes += [_whole(study, patch, channel, sites), _patch(study, patch, channel)]
-    keys = [*outline_keys(study.class_names, scenes), Key("place of the patch", Outline(PATCH))]
+    keys = [*outline_keys(outlined_names(study), scenes), Key("place of the patch", Outline(PATCH))]
     return montage_png(scenes, columns, keys, _NOTE)
 
 
 def _whole(study: Study, patch: Drawn, channel: int, sites: Mapping[str, str]) -> Scene:
     stored, size = patch.stored, study.patches.size
     view = main_view(stored.geometry, patch.space)
-    index = _index(view, patch, size)
+    index = _index(study, view, patch, size)
     named = [_subject(patch), sites.get(patch.case.subject, ""), target_of(study).spoken(study, Told.of(stored))]
     return Scene(
         plane_image(stored.image, view, index, study, channel),
@@ -68,13 +69,14 @@ def _whole(study: Study, patch: Drawn, channel: int, sites: Mapping[str, str]) -
         in_mm=patch.space is not Space.NOTHING,
         box=view.rectangle(patch.corner, size),
         title="\n".join(filter(None, (", ".join(filter(None, named)), view.place(index)))),
+        structures=outlined_classes(study),
     )
 
 
 def _patch(study: Study, patch: Drawn, channel: int) -> Scene:
     view, batch = main_view(patch.stored.geometry, patch.space), patch.batch
     image = batch.image[0].cpu().numpy()
-    label = None if batch.label is None else batch.label[0].cpu().numpy()
+    label = None if batch.label is None else counted(study, batch.label[0].cpu().numpy())
     index = telling_index(view, label) if label is not None else _middle(view, image)
     told = ", ".join(filter(None, (view.name, shown_input(study, channel), f"draw {batch.keys[0].draw}")))
     return Scene(
@@ -85,6 +87,7 @@ def _patch(study: Study, patch: Drawn, channel: int) -> Scene:
         None if study.flipped_axes else view.edges,
         in_mm=patch.space is not Space.NOTHING,
         title=f"patch of {_subject(patch)}\n{told}",
+        structures=outlined_classes(study),
     )
 
 
@@ -92,7 +95,7 @@ def _subject(patch: Drawn) -> str:
     return shortened(patch.case.subject, _LONGEST_SUBJECT)
 
 
-def _index(view: View, patch: Drawn, size: Sequence[int]) -> int:
+def _index(study: Study, view: View, patch: Drawn, size: Sequence[int]) -> int:
     """The plane of the whole image through most of the foreground within the patch."""
     if view.axis is None:
         return 0
@@ -103,7 +106,7 @@ def _index(view: View, patch: Drawn, size: Sequence[int]) -> int:
     first = inside[view.axis].start
     if patch.stored.label is None:
         return int((first + inside[view.axis].stop - 1) // 2)
-    return int(first) + telling_index(view, patch.stored.label[inside])
+    return int(first) + telling_index(view, counted(study, patch.stored.label[inside]))
 
 
 def _middle(view: View, image: np.ndarray) -> int:

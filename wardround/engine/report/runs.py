@@ -222,6 +222,8 @@ def _facts(metrics: Metrics, study: Study, units: Units) -> dict[str, str]:
         else {"best step": f"{metrics.best_step} of {metrics.total_steps}"}
     )
     facts = {}
+    if metrics.stopped is not None:
+        weights["ended"] = f"after step {metrics.stopped}, when training.patience was over"
     for part, scores in (("test", metrics.test), ("validation", metrics.validation)):
         if scores is not None and select in scores.values:
             facts[f"{units.named(select)}, {counted(scores.cases, f'{part} case')}"] = number(scores.values[select])

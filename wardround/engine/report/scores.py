@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from wardround.engine.experiments.casetables import CASES, Distribution, distributions, metric_names
-from wardround.engine.metrics.scores import CaseScores, Summary
+from wardround.engine.metrics.scores import CaseScores, Interval, Summary
 from wardround.engine.parts import Kind
 from wardround.engine.report.figures import spread
 from wardround.engine.report.page import Page, number
@@ -14,6 +14,7 @@ from wardround.engine.report.words import LOSS, UNDEFINED, counted, selecting_fi
 from wardround.engine.study import Study
 from wardround.engine.targets import target_of
 
+INTERVAL = "95 % CI"
 MOST_ROWS = 1_000
 """Cases on a page: a browser has trouble with a hundred thousand, and nobody reads them."""
 _MOST_COLUMNS = 12
@@ -21,13 +22,24 @@ _MOST_COLUMNS = 12
 
 
 def add_distributions(page: Page, scores: Mapping[str, Distribution], units: Units, caption: str) -> None:
-    """A table of distributions, one row per metric."""
-    columns = ["metric", "n", "mean", "spread (SD)", "median", "lowest", "highest"]
+    """A table of distributions, one row per metric; with the means' confidence intervals where there are any."""
+    has_intervals = any(score.interval is not None for score in scores.values())
+    columns = [
+        "metric",
+        "n",
+        "mean",
+        *([INTERVAL] if has_intervals else []),
+        "spread (SD)",
+        "median",
+        "lowest",
+        "highest",
+    ]
     rows = [
         [
             units.named(name),
             str(score.count),
             number(score.mean),
+            *([_between(score.interval)] if has_intervals else []),
             "–" if score.spread is None else number(score.spread),
             *map(number, (score.median, score.lowest, score.highest)),
         ]
@@ -40,12 +52,16 @@ def add_cohort_scores(page: Page, summary: Mapping[str, Summary], cases: Sequenc
     """Scores that only a whole cohort has, such as an area under the curve."""
     known = set(metric_names(cases))
     rows = [
-        [units.named(name), str(score.count), number(score.value)]
+        [units.named(name), str(score.count), number(score.value), _between(score.interval)]
         for name, score in summary.items()
         if name not in known
     ]
     if rows:
-        page.table(["metric of the cohort", "n", "value"], rows)
+        page.table(["metric of the cohort", "n", "value", INTERVAL], rows)
+
+
+def _between(interval: Interval | None) -> str:
+    return "–" if interval is None else f"{number(interval.low)} to {number(interval.high)}"
 
 
 def add_cases(page: Page, cases: Sequence[CaseScores], study: Study, units: Units, caption: str) -> None:

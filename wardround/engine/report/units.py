@@ -12,7 +12,7 @@ from wardround.engine.study import Study
 if TYPE_CHECKING:
     from wardround.engine.cohort import Case
 
-_DISTANCES = ("hd95",)
+_DISTANCES = ("hd95", "hd100", "assd")
 _UNITS = {"seconds": "s"}
 _COLOURS = ({"red", "green", "blue"}, {"r", "g", "b"})
 

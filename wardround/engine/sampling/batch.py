@@ -65,7 +65,13 @@ class Batch:
 
     def one(self, place: int) -> Batch:
         """The sample at a place, as a batch of its own."""
-        only = slice(place, place + 1)
+        return self._part(slice(place, place + 1))
+
+    def pieces(self, samples: int) -> tuple[Batch, ...]:
+        """The batch as batches of so many samples; the last has what is left. Nothing is copied."""
+        return tuple(self._part(slice(start, start + samples)) for start in range(0, len(self.keys), samples))
+
+    def _part(self, only: slice) -> Batch:
         truth = {name: tensor[only] for name, tensor in self.truth.items()}
         table = None if self.table is None else self.table[only]
         return Batch(self.keys[only], self.image[only], truth, self.surroundings[only], table)

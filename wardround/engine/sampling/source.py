@@ -14,7 +14,7 @@ from wardround.engine.imaging.readable import copy_region
 from wardround.engine.preprocessing.tables import as_row
 from wardround.engine.sampling.batch import Batch, SampleKey, Surroundings
 from wardround.engine.sampling.memory import BatchMemory
-from wardround.engine.sampling.order import EpochOrder
+from wardround.engine.sampling.order import EpochOrder, groups_of
 from wardround.engine.sampling.padding import padding_of
 from wardround.engine.sampling.patches import PatchPlan
 from wardround.engine.store.case import StoredCase
@@ -34,12 +34,12 @@ class PatchSource:
         if not cases:
             raise InputError.one("there is no case to take patches from")
         self._study, self._known = study, dict[str, Surroundings]()
-        self._seed, self._batch_size = study.seed, study.training.batch_size
+        self._seed, self._batch_size = study.seed, study.training.samples_per_step
         self._cases = {case.digest: case for case in cases}
-        self._plan = PatchPlan(study.patches.size, study.patches.foreground)
+        self._plan = PatchPlan.of(study)
         self._target = target_of(study)
         kinds = {digest: self._target.mixed_by(case) for digest, case in self._cases.items()}
-        self._order = EpochOrder(study.seed, kinds, study.patches.per_case)
+        self._order = EpochOrder(study.seed, groups_of(study, cases), study.patches.per_case, kinds)
         self._forms, size = self._target.forms(study), study.patches.size
         self._images = BatchMemory((self._batch_size, len(study.inputs), *size), torch.float32)
         self._truths = {name: self._memory(form) for name, form in self._forms.items()}
@@ -85,14 +85,14 @@ class PatchSource:
         return self._plan.corner(self._cases[key.case], stream(self._seed, "patch", key.case, key.draw))
 
     def classes(self, key: SampleKey) -> set[int]:
-        """The classes in a patch before it is augmented: of its voxels but the background, or its case's."""
+        """The classes in a patch before it is augmented: of its voxels that count but the background, or its case's."""
         case, corner = self._cases[key.case], self.corner(key)
         if case.label is None:
             return set() if case.target is None else {case.target}
         inside = tuple(
             slice(max(start, 0), max(start + side, 0)) for start, side in zip(corner, self._plan.size, strict=True)
         )
-        return {int(index) for index in np.unique(case.label[inside])} - {0}
+        return {int(index) for index in np.unique(case.label[inside])} - {0, self._study.ignored_class}
 
     def _memory(self, form: Form) -> BatchMemory:
         shape = self._study.patches.size if form.on_grid else form.shape

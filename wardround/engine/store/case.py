@@ -24,9 +24,11 @@ class StoredCase:
         digest: SHA-256 of the case's source bytes (images, mask, value); names the case in random streams.
         image: float32 memory map of shape (channels, *spatial).
         label: memory map of shape (*spatial) with the index of the class in `Study.class_names`, or None.
-        foreground: per class index, int32 voxel coordinates of shape (n, dimensions), at most 10,000 a class.
+        foreground: per class index, int32 voxel coordinates of shape (n, dimensions), at most 10,000 a class; under 0
+            those of all voxels that count, in a mask where some do not.
         geometry: the grid after preprocessing.
         native: the grid of the file that it came from.
+        cut_to: grids that end where it was cut on its way from there.
         target: index of the class in `Study.class_names` for classification, or None.
         folder: where the arrays lie.
         numbers: one for each of `Study.outputs` where those are numbers, in the unit of the table; empty otherwise.
@@ -44,6 +46,7 @@ class StoredCase:
     folder: Path
     numbers: tuple[float, ...] = ()
     columns: tuple[float | None, ...] = ()
+    cut_to: tuple[Geometry, ...] = ()
 
     @property
     def voxels(self) -> Readable:
@@ -63,6 +66,6 @@ class StoredCase:
     @property
     def classes(self) -> frozenset[int]:
         """The indices of the classes that the mask has, but for the background, without touching it."""
-        return frozenset(self.foreground)
+        return frozenset(self.foreground) - {0}
 
     content: Content = NOTHING

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, ValidationError
@@ -32,7 +33,8 @@ DESCRIPTION = "case.json"
 class Description(Closed):
     """What `case.json` says.
 
-    `foreground` is the number of coordinates of each class index, in the order in which they lie in `foreground.npy`.
+    `foreground` is the number of coordinates of each class index, in the order in which they lie in `foreground.npy`;
+    0 stands for every voxel that counts, in a mask where some do not.
     `hashes` has the SHA-256 of each array's file. An entry without them was stored by release 0.1.0; it counts as not
     whole, because nothing could tell whether it is damaged.
     """
@@ -49,11 +51,12 @@ class Description(Closed):
     hashes: Annotated[dict[str, str], Added("0.2.0")] = Field(default_factory=dict)
     numbers: Annotated[tuple[float, ...], Added("0.3.0")] = ()
     columns: Annotated[tuple[float | None, ...], Added("0.4.0")] = ()
+    cut_to: Annotated[tuple[Geometry, ...], Added("0.4.0")] = ()
 
 
 @dataclass(frozen=True)
 class Content:
-    """What is stored of a case, before it is written."""
+    """What is stored of a case, before it is written; `ignored` is the index of voxels that do not count."""
 
     study: str
     digest: str
@@ -61,6 +64,7 @@ class Content:
     native: Geometry
     told: Told
     columns: tuple[float | None, ...] = ()
+    ignored: int | None = None
 
     @property
     def bytes(self) -> int:
@@ -72,7 +76,7 @@ class Content:
 def write_entry(folder: Path, content: Content) -> None:
     """Write a case into an empty folder, durably."""
     sample = content.sample
-    coordinates = {} if sample.label is None else foreground_of(sample.label, content.digest)
+    coordinates = {} if sample.label is None else foreground_of(sample.label, content.digest, content.ignored)
     arrays = {"image": sample.image.data}
     if sample.label is not None:
         dimensions = sample.label.ndim
@@ -129,23 +133,32 @@ def check_entry(folder: Path, description: Description) -> None:
             raise BrokenArrayError(f"{path.name}: its bytes are not those that were written")
 
 
-def foreground_of(label: np.ndarray, digest: str) -> dict[int, np.ndarray]:
+def foreground_of(label: np.ndarray, digest: str, ignored: int | None = None) -> dict[int, np.ndarray]:
     """Coordinates of each class but 0, int32 of shape (n, dimensions), in the order of the array.
 
-    Of a class with more than 10,000 voxels a random part is kept, drawn from a stream of the case's digest.
+    Of a class with more than 10,000 voxels a random part is kept, drawn from a stream of the case's digest. Voxels of
+    the index `ignored` do not count; where there are some, all voxels that do count stand under 0.
     """
     pieces = list(blocks(np.ascontiguousarray(label)))
     highest = max((int(piece.max()) for piece in pieces), default=0)
     per_piece = np.array([np.bincount(piece, minlength=highest + 1) for piece in pieces]).reshape(-1, highest + 1)
-    found = {}
-    for index in np.flatnonzero(per_piece.sum(axis=0)[1:]) + 1:
-        places = _chosen_places(pieces, per_piece[:, index], digest, int(index))
-        found[int(index)] = np.stack(np.unravel_index(places, label.shape), axis=1).astype(np.int32)
+    found: dict[int, np.ndarray] = {}
+    present = {int(index) for index in np.flatnonzero(per_piece.sum(axis=0))}
+    listed: dict[int, tuple[Callable[[np.ndarray], Any], np.ndarray]]
+    listed = {index: (partial(np.equal, index), per_piece[:, index]) for index in sorted(present - {0, ignored})}
+    if ignored in present and present != {ignored}:
+        counting = per_piece.sum(axis=1) - per_piece[:, ignored]
+        listed = {0: (partial(np.not_equal, ignored), counting), **listed}
+    for index, (chosen, counts) in listed.items():
+        places = _chosen_places(pieces, chosen, counts, digest, index)
+        found[index] = np.stack(np.unravel_index(places, label.shape), axis=1).astype(np.int32)
     return found
 
 
-def _chosen_places(pieces: Sequence[np.ndarray], counts: np.ndarray, digest: str, index: int) -> np.ndarray:
-    """The flat places of a class that are kept, without ever listing all of them."""
+def _chosen_places(
+    pieces: Sequence[np.ndarray], chosen: Callable[[np.ndarray], Any], counts: np.ndarray, digest: str, index: int
+) -> np.ndarray:
+    """The flat places of chosen voxels that are kept, without ever listing all of them."""
     total = int(counts.sum())
     if total <= COORDINATES_PER_CLASS:
         ranks = np.arange(total)
@@ -156,7 +169,7 @@ def _chosen_places(pieces: Sequence[np.ndarray], counts: np.ndarray, digest: str
     for number, (piece, count) in enumerate(zip(pieces, counts, strict=True)):
         wanted = ranks[np.searchsorted(ranks, before) : np.searchsorted(ranks, before + count)] - before
         if len(wanted):
-            places.append(np.flatnonzero(piece == index)[wanted] + number * BLOCK)
+            places.append(np.flatnonzero(chosen(piece))[wanted] + number * BLOCK)
         before += int(count)
     return np.concatenate(places)
 
@@ -171,6 +184,7 @@ def _describe(content: Content, foreground: dict[int, int], hashes: dict[str, st
         foreground=foreground,
         geometry=content.sample.image.geometry,
         native=content.native,
+        cut_to=content.sample.cut_to,
         target=content.told.category,
         numbers=content.told.numbers,
         columns=content.columns,

@@ -26,6 +26,7 @@ class MappedCase(StoredCase):
             "digest": description.digest,
             "geometry": description.geometry,
             "native": description.native,
+            "cut_to": description.cut_to,
             "target": description.target,
             "numbers": description.numbers,
             "columns": description.columns,
@@ -68,7 +69,7 @@ class MappedCase(StoredCase):
     def classes(self) -> frozenset[int]:
         """The indices of the classes that the mask has, without touching it."""
         description: Description = self._description  # type: ignore[attr-defined]
-        return frozenset(description.foreground)
+        return frozenset(description.foreground) - {0}
 
     def _arrays(self) -> Arrays:
         return SHELF.arrays(self.folder, self._load)

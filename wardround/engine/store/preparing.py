@@ -35,7 +35,8 @@ def _class_map(study: Study) -> list[JsonValue]:
     """All that determines which class a mask's values are; a class of one value is that number, as it always was."""
     values = study.values_by_class.values()
     classes: list[JsonValue] = [each[0] if len(each) == 1 else [*each] for each in values]
-    return [*classes, *([] if study.rest == "error" else [study.rest])]
+    ignored: list[JsonValue] = [] if study.ignore is None else [{"ignore": [*study.ignored_values]}]
+    return [*classes, *ignored, *([] if study.rest == "error" else [study.rest])]
 
 
 def content_key(study: Study, digest: str) -> str:
@@ -59,7 +60,8 @@ def prepare(pipeline: Pipeline, case: Case, digest: str, reading: Reading) -> tu
     broken = count_broken(processed.image.data)
     if broken:
         raise InputError.one("preprocessing gave values that are not numbers", where=case.name, got=f"{broken:,}")
-    return Content(study.study, digest, processed, native, told_of(study, case), case.columns), decoded
+    told = told_of(study, case)
+    return Content(study.study, digest, processed, native, told, case.columns, study.ignored_class), decoded
 
 
 def of_table(pipeline: Pipeline, case: Case) -> StoredCase:

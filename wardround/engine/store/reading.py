@@ -6,9 +6,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from wardround.engine.basics.canonical import file_sha256
 from wardround.engine.cohort import Case, case_digest
-from wardround.engine.imaging.sources import HeldSource, Source
+from wardround.engine.imaging.holding import hold, read_digest, read_size
+from wardround.engine.imaging.sources import HeldFolder, HeldSource, Source
 from wardround.engine.store.digests import DigestIndex
 
 
@@ -21,8 +21,8 @@ class Reading:
     def __init__(self, index: DigestIndex, most: int) -> None:
         """`most`: bytes of files that may be held. What does not fit is read again when it is decoded."""
         self._index, self._left = index, most
-        self._held: dict[Path, HeldSource] = {}
-        self._given: list[HeldSource] = []
+        self._held: dict[Path, HeldSource | HeldFolder] = {}
+        self._given: list[HeldSource | HeldFolder] = []
 
     def digest(self, case: Case) -> str:
         """The case's digest."""
@@ -39,11 +39,11 @@ class Reading:
     def _read(self, path: Path) -> str:
         if path in self._held:
             return self._held[path].digest
-        size = path.stat().st_size
+        size = read_size(path)
         if size > self._left:
-            return file_sha256(path)
+            return read_digest(path)
         self._left -= size
-        self._held[path] = source = HeldSource(path)
+        self._held[path] = source = hold(path)
         return source.digest
 
     def __enter__(self) -> Self:

@@ -66,7 +66,8 @@ def _require_fitting(parameters: Parameters, setting: Setting) -> None:
     mirrored = transform_of(parameters).mirrored_axes(setting.dimensions)
     if step.target_spacing is not None and len(step.target_spacing) != len(axes):
         raise BreachError(f"{step.target_spacing} as its `target_spacing`", f"a number for each of {len(axes)} axes")
-    if step.window is not None and step.window[0] >= step.window[1]:
-        raise BreachError(f"{step.window} as its `window`", "its lower end before its upper one")
+    for name, ends in (("window", step.window), ("pixels", step.pixels)):
+        if ends is not None and ends[0] >= ends[1]:
+            raise BreachError(f"{ends} as its `{name}`", "its lower end before its upper one")
     if any(axis not in axes for axis in mirrored):
         raise BreachError(f"{mirrored} as its `mirrored_axes`", f"axes from 0 to {axes[-1]}")

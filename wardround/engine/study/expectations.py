@@ -322,7 +322,7 @@ def _list_example(branch: Node, root: Node) -> Any:
 def _number_example(branch: Node) -> float:
     least, above = branch.get("minimum", branch.get("ge")), branch.get("exclusiveMinimum")
     if branch.get("exclusiveMaximum", 2) <= 1:
-        return float(least or 0)
+        return float(least or 0) if above is None else (above + branch["exclusiveMaximum"]) / 2
     if least is not None:
         return float(max(1, least) if branch.get("maximum", 1) >= 1 else least)
     return 1.0 if above is None else float(above + 1)

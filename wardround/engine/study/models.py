@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -14,15 +14,16 @@ from pydantic import (
 
 from wardround.engine.basics.canonical import digest_of
 from wardround.engine.basics.closed import Added, Section, unfit
-from wardround.engine.parts import Kind, Parameters
+from wardround.engine.parts import BreachError, Kind, Parameters
 from wardround.engine.parts.augmentation import transform_of
 from wardround.engine.parts.networks import NetworkParameters, network_of
 from wardround.engine.parts.preprocessing import StepParameters, step_of
 from wardround.engine.parts.setting import Setting
 from wardround.engine.study.consistency import inconsistencies
+from wardround.engine.study.drawing import drawing_flaws
 from wardround.engine.study.expectations import flow
-from wardround.engine.study.labels import ClassValues, Rest, Values, classes_instead, shared_values
-from wardround.engine.study.located_problems import WRONG_VALUE, flawed, written
+from wardround.engine.study.labels import BACKGROUND, ClassValues, Rest, Values, classes_instead, listed, shared_values
+from wardround.engine.study.located_problems import WRONG_VALUE, Flaw, flawed, written
 from wardround.engine.study.part_names import (
     Answer,
     AugmentationUse,
@@ -30,6 +31,7 @@ from wardround.engine.study.part_names import (
     PlacedUse,
     PreprocessingUse,
 )
+from wardround.engine.study.regions import Regions, regions_over
 from wardround.engine.study.sections import Inference, Patches, Training, Validation
 from wardround.engine.study.tabular import LARGEST_TABLE, NO_IMAGE, ColumnName, ColumnUse, column_flaws, in_order
 from wardround.engine.study.truths import KindOfTruth, TaskName, likely_truth, truth_of_task
@@ -38,21 +40,18 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._&+-]{0,63}$")]
 PositiveInt = Annotated[int, Field(ge=1)]
 
 
-def _network(parameters: Parameters) -> NetworkParameters:
-    """The answers of a network; the usual ones where it gives none."""
-    return network_of(parameters) or NetworkParameters()
-
-
 class Study(Section):
     """A whole study. `digest` is the SHA-256 of its canonical form with all defaults filled in.
 
     task: what is predicted, by the name of a task that is installed. classes: each name with the value, or the list of
     values, that stands for it in masks or in the table; the first value of a list is the one that predictions are
-    written with. rest: what values of a mask that no class names are, an error or background. targets: names of the
-    numbers of a regression, or of the labels of a multi-label study, which have no classes; each has a column
-    `ValueToPredict_<name>`. A regression without any has one number, in `ValueToPredict`.
-    columns: what of the manifest the network is given, beside the images or, with `inputs: []`, alone: each name with
-    `number`, or with the list of its levels.
+    written with. regions: for a segmentation whose structures overlap, each name with all values of a mask that lie in
+    it; then the network says of each region by itself whether a voxel lies in it, and `classes` may be left out. rest:
+    what values of a mask that no class and no region names are, an error or background. ignore: values of a mask whose
+    voxels are neither learned from nor scored. targets: names of the numbers of a regression, or of the labels of a
+    multi-label study, which have no classes; each has a column `ValueToPredict_<name>`. A regression without any has
+    one number, in `ValueToPredict`. columns: what of the manifest the network is given, beside the images or, with
+    `inputs: []`, alone: each name with `number`, or with the list of its levels.
     """
 
     schema_version: Literal[1] = Field(alias="schema")
@@ -61,7 +60,11 @@ class Study(Section):
     modality: Literal["radiology"] = "radiology"
     inputs: tuple[Name, ...] = Field(max_length=64, examples=[["T1w"]])
     classes: dict[Name, ClassValues] = Field(examples=[{"tumour": 1}])
+    regions: Annotated[
+        dict[Name, ClassValues], Added("0.4.0"), Field(max_length=64, examples=[{"whole": [1, 2], "core": 1}])
+    ] = Field(default_factory=dict)
     rest: Annotated[Rest, Added("0.2.0")] = "error"
+    ignore: Annotated[ClassValues | None, Added("0.4.0"), Field(examples=[255])] = None
     targets: Annotated[tuple[Name, ...], Added("0.3.0"), Field(max_length=64, examples=[["age"]])] = ()
     columns: Annotated[dict[ColumnName, ColumnUse], Added("0.4.0"), Field(max_length=LARGEST_TABLE)] = Field(
         default_factory=dict, examples=[{"age": "number"}]
@@ -87,14 +90,36 @@ class Study(Section):
         return len(self.patches.size) if network is None else network.dimensions
 
     @property
-    def divisor(self) -> int:
-        """What every side of a patch must be a multiple of."""
-        return self.model.ask(Kind.NETWORK, lambda parameters: _network(parameters).divisor)
+    def divisors(self) -> tuple[int, ...]:
+        """What each side of a patch must be a multiple of."""
+        return self._factors(lambda network: network.divisors)
 
     @property
-    def reduction(self) -> int:
+    def reductions(self) -> tuple[int, ...]:
         """How many voxels along each axis become one on the network's coarsest grid; 1 where that is not known."""
-        return self.model.ask(Kind.NETWORK, lambda parameters: _network(parameters).reduction)
+        return self._factors(lambda network: network.reductions)
+
+    @property
+    def least_side(self) -> int:
+        """What every side of a patch must have at least, so that the network leaves something of it."""
+
+        def answered(parameters: Parameters) -> int:
+            network = network_of(parameters)
+            return 1 if network is None else network.least_side
+
+        return self.model.ask(Kind.NETWORK, answered)
+
+    def _factors(self, question: Callable[[NetworkParameters], tuple[int, ...]]) -> tuple[int, ...]:
+        """What the network answers of each axis; 1 where it says nothing of itself."""
+
+        def answered(parameters: Parameters) -> tuple[int, ...]:
+            network = network_of(parameters)
+            found = (1,) * self.dimensions if network is None else question(network)
+            if len(found) != self.dimensions:
+                raise BreachError(f"{found} of its axes", f"a number for each of {self.dimensions} axes")
+            return found
+
+        return self.model.ask(Kind.NETWORK, answered)
 
     @property
     def flipped_axes(self) -> tuple[int, ...]:
@@ -133,7 +158,7 @@ class Study(Section):
             task=self.task,
             dimensions=self.dimensions,
             inputs=self.inputs,
-            classes=self.class_names,
+            classes=self.outputs if self.regions or self.truth.needs_targets else self.class_names,
             patch=self.patches.size,
             batch_size=self.training.batch_size,
             masked=self.truth.on_grid,
@@ -165,6 +190,26 @@ class Study(Section):
         """All values of each class in masks or tables, by its name, in the order of `class_names`."""
         return dict(self.truth.classes(self))
 
+    @property
+    def overlaps(self) -> Regions | None:
+        """How its regions lie over the classes of its masks; None where classes are predicted."""
+        return regions_over(self.values_by_class, self.regions) if self.regions else None
+
+    @property
+    def ignored_values(self) -> tuple[int, ...]:
+        """The values of masks whose voxels are neither learned from nor scored."""
+        return () if self.ignore is None else listed(self.ignore)
+
+    @property
+    def ignored_class(self) -> int | None:
+        """The index of such voxels in a mask, behind those of all classes; None where every voxel counts."""
+        return None if self.ignore is None else len(self.class_names)
+
+    @property
+    def mask_indices(self) -> int:
+        """How many indices a mask may have: one for each class, and one for voxels that do not count."""
+        return len(self.class_names) + (self.ignore is not None)
+
     @model_validator(mode="before")
     @classmethod
     def _no_patches_without_images(cls, content: Any) -> Any:
@@ -179,7 +224,8 @@ class Study(Section):
         if not isinstance(content, Mapping):
             return content
         task = content.get("task")
-        return content if isinstance(task, str) and likely_truth(task).has_classes else {"classes": {}, **content}
+        has_classes = isinstance(task, str) and likely_truth(task).has_classes and not content.get("regions")
+        return content if has_classes else {"classes": {}, **content}
 
     @field_validator("classes", mode="before")
     @classmethod
@@ -217,7 +263,24 @@ class Study(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         own = column_flaws(self.columns, self.inputs, on_grid=self.truth.on_grid)
-        flaws = (*self.truth.flaws(self), *own, *inconsistencies(self.parts, self.setting))
+        flaws = (*self._truth_flaws(), *own, *inconsistencies(self.parts, self.setting), *self._of_drawing())
         if flaws:
             raise flawed("Study", flaws)
         return self
+
+    def _of_drawing(self) -> Iterator[Flaw]:
+        named = [name for name in self.class_names if name != BACKGROUND]
+        yield from drawing_flaws(self.patches, self.truth, named)
+
+    def _truth_flaws(self) -> Iterator[Flaw]:
+        yield from self.truth.flaws(self)
+        if not self.truth.has_regions:
+            yield from _stray_of_masks(self)
+
+
+def _stray_of_masks(study: Study) -> Iterator[Flaw]:
+    """A flaw for each key that says something of masks, in a study without masks."""
+    for key, got in (("regions", flow(study.regions)), ("ignore", flow(study.ignore))):
+        if getattr(study, key):
+            what, remedy = f"a {study.task} has no masks, to which `{key}` belongs", "Take the line out"
+            yield Flaw((key,), what, got, f"no `{key}`", remedy=remedy)

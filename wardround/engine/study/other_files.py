@@ -11,10 +11,11 @@ from types import MappingProxyType
 FILES: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "study.yaml": {
-            "": "schema study task modality inputs classes rest targets columns preprocessing augmentation patches model "
-            "training validation inference seed",
-            "training": "loss optimizer schedule epochs steps batch_size precision gradient_clip",
-            "patches": "size per_case foreground padding",
+            "": "schema study task modality inputs classes regions rest ignore targets columns preprocessing "
+            "augmentation patches model training validation inference seed",
+            "training": "loss optimizer schedule epochs steps batch_size precision gradient_clip "
+            "gradient_clip_mode accumulate ema validate_every patience",
+            "patches": "size per_case foreground padding class_weights balance",
             "validation": "outer_folds inner_folds metrics select",
             "inference": "overlap blend mirror batch_size",
         },

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
 
 from wardround.engine.basics.closed import Added, Section
 from wardround.engine.parts import Kind, builtin_and_plugins
+from wardround.engine.parts.optimization import optimizer_of, schedule_of
 from wardround.engine.study.located_problems import Flaw, flawed, flaws_of
 from wardround.engine.study.part_names import LossUse, MetricUse, OptimizerUse, ScheduleUse, likely_parts
 
 LONGEST_SIDE = 1024
 """Voxels of a patch along an axis, at most."""
+ClipMode = Literal["norm", "value", "adaptive"]
 _Side = Annotated[int, Field(ge=4, le=LONGEST_SIDE)]
 
 
@@ -23,17 +25,33 @@ class Patches(Section):
     size: voxels per axis. per_case: patches of one case in an epoch. foreground: fraction of patches centred on a
     foreground voxel (its class drawn evenly among those present). padding: the value of what lies outside a case, after
     preprocessing: where it is smaller than a patch, in training and prediction, and where `spatial` looks beyond a
-    patch. `minimum` takes the least value of each channel of the case. In masks background lies there.
+    patch. `minimum` takes the least value of each channel of the case. In masks background lies there. class_weights:
+    how often a foreground voxel is of each class, in relation to the others that the case has; 1 where nothing is said,
+    never for 0. balance: cases of rare classes give more patches, so that an epoch has as many of each class; of a
+    classification.
     """
 
     size: tuple[_Side, ...] = Field(min_length=2, max_length=3, examples=[(64, 64, 64)])
     per_case: Annotated[int, Field(ge=1, le=1000)] = 1
     foreground: Annotated[float, Field(ge=0, le=1)] = 0.5
     padding: Annotated[float | Literal["minimum"], Added("0.2.0"), Field(examples=[-1.0])] = 0.0
+    class_weights: Annotated[
+        dict[str, Annotated[float, Field(ge=0)]], Added("0.4.0"), Field(examples=[{"tumour": 2.0}])
+    ] = Field(default_factory=dict)
+    balance: Annotated[bool, Added("0.4.0")] = False
 
 
 class Training(Section):
-    """How the model learns. `steps`, where given, replaces `epochs`; in a federation the horizon replaces both."""
+    """How the model learns. `steps`, where given, replaces `epochs`; in a federation the horizon replaces both.
+
+    accumulate: so many batches make one step, whose gradient is that of all their samples together: what a norm layer
+    or a loss takes over a batch, it takes over each. gradient_clip: the most that the gradients may be, by
+    gradient_clip_mode: the `norm` of all together, the `value` of each, or `adaptive`, each unit's norm in relation to
+    that of its weights (Brock et al. 2021). ema: what is kept of an exponential moving average of the weights at each
+    step, less at first, which is then what is validated and saved. validate_every: epochs between two validations;
+    without it validation takes about a fifth of a run. patience: epochs without a better validation after which a run
+    ends. Those last two are for a hospital's own runs: a federation's rounds take their place, and it refuses `ema`.
+    """
 
     loss: LossUse
     optimizer: OptimizerUse = Field(default="adamw", validate_default=True)
@@ -43,6 +61,38 @@ class Training(Section):
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 2
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     gradient_clip: Annotated[float, Field(gt=0)] | None = None
+    gradient_clip_mode: Annotated[ClipMode, Added("0.4.0")] = "norm"
+    accumulate: Annotated[int, Added("0.4.0"), Field(ge=1, le=4096)] = 1
+    ema: Annotated[Annotated[float, Field(gt=0, lt=1)] | None, Added("0.4.0"), Field(examples=[0.999])] = None
+    validate_every: Annotated[Annotated[int, Field(ge=1)] | None, Added("0.4.0"), Field(examples=[5])] = None
+    patience: Annotated[Annotated[int, Field(ge=1)] | None, Added("0.4.0"), Field(examples=[50])] = None
+
+    @property
+    def samples_per_step(self) -> int:
+        """Samples that a step learns from."""
+        return self.batch_size * self.accumulate
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        flaws = [*self._unheard_schedule(), *self._idle_mode()]
+        if flaws:
+            raise flawed("Training", flaws)
+        return self
+
+    def _idle_mode(self) -> Iterator[Flaw]:
+        if self.gradient_clip is None and self.gradient_clip_mode != "norm":
+            what, remedy = "there is no bound to clip gradients to", "Write for example `gradient_clip: 1` beside it"
+            got = f"`{self.gradient_clip_mode}` alone"
+            yield Flaw(("gradient_clip_mode",), what, got, "a `gradient_clip`", remedy=remedy)
+
+    def _unheard_schedule(self) -> Iterator[Flaw]:
+        """A schedule beside an optimiser that finds its own steps would change nothing, without a word."""
+        follows = self.optimizer.ask(Kind.OPTIMIZER, lambda parameters: optimizer_of(parameters).follows_schedule)
+        changes = self.schedule.ask(Kind.SCHEDULE, lambda parameters: schedule_of(parameters).changes_rate)
+        if changes and not follows:
+            what = f"the optimizer {self.optimizer.name!r} finds its own steps, whatever a schedule says"
+            remedy = "Write `schedule: constant`"
+            yield Flaw(("schedule",), what, f"`{self.schedule.name}`", "`constant`", remedy=remedy)
 
 
 def _unmeasured(select: str, names: Sequence[str]) -> Flaw:

@@ -122,7 +122,7 @@ def _stray(flaw: Flaw, written: Written, unknown: Iterable[Flaw]) -> _Stray:
     usual = [name for name in _USUAL.get(flaw.word, ()) if name in flaw.known]
     if usual or _is_near_here(flaw):
         return replace(stray, remedy=f"Did you mean {usual[0]!r}?" if usual else "")
-    remedy = _in_files(flaw.word, here, owners) or _misspelt(flaw, written.model, is_study=here == _STUDY)
+    remedy = _in_files(flaw.word, here, owners) or _misspelt(flaw, written, is_study=here == _STUDY)
     return replace(stray, remedy=remedy)
 
 
@@ -154,11 +154,13 @@ def _owners(key: str) -> list[Part]:
     return [part for part in builtin_and_plugins().parts(*STUDY_KINDS) if key in part.parameters.model_fields]
 
 
-def _misspelt(flaw: Flaw, model: type[BaseModel], *, is_study: bool) -> str:
-    """The key of another section, or of a part, that is written nearly so; empty for none."""
+def _misspelt(flaw: Flaw, written: Written, *, is_study: bool) -> str:
+    """The key of another section, or of a part, that is written nearly so; empty for none. Parts that a study uses come
+    first."""
     usual = _USUAL.get(flaw.word, ())
-    sections = [(f"`{section}`", key) for section, key in _keys_of_sections(model)]
-    parts = [(f"the {part.kind} `{part.name}`", key) for part, key in _parameters()] if is_study else []
+    sections = [(f"`{section}`", key) for section, key in _keys_of_sections(written.model)]
+    found = sorted(_parameters(), key=lambda each: not _used(each[0], written.content)) if is_study else []
+    parts = [(f"the {part.kind} `{part.name}`", key) for part, key in found]
     for fits in (usual.__contains__, lambda key: is_nearly(flaw.word, key)):
         for home, key in (*sections, *parts):
             if fits(key):
@@ -203,6 +205,8 @@ def _of_parts(stray: _Stray, owners: list[Part], beside: list[str], written: Wri
     used = next((part for part in others if _used(part, written.content)), None)
     if used is not None:
         return _of_used(stray, used, beside, written)
+    if _is_near_here(stray.flaw):
+        return ""
     shown = " or ".join(f"the {part.kind} `{part.name}`" for part in others[:_MOST_HOMES])
     return f"`{stray.flaw.word}` belongs to {shown}; move it there"
 

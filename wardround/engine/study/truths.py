@@ -30,8 +30,10 @@ ValuesByClass = Mapping[str, Annotated[tuple[int, ...], Field(min_length=1)]]
 class KindOfTruth(Protocol[_Study]):
     """What stands for the truth of a case, as far as a study has to know it."""
 
+    name: str
     has_classes: bool
     needs_targets: bool
+    has_regions: bool
     on_grid: bool
     first_value: int
 
@@ -45,7 +47,10 @@ class KindOfTruth(Protocol[_Study]):
         """What a study of sound sections says of its truth that does not fit."""
 
 
-_ASKED = ("has_classes", "needs_targets", "on_grid", "first_value", "classes", "outputs", "flaws")
+_ASKED = (
+    *("name", "has_classes", "needs_targets", "has_regions", "on_grid", "first_value"),
+    *("classes", "outputs", "flaws"),
+)
 
 
 def truth_of_task(task: str) -> KindOfTruth[Any]:

@@ -12,10 +12,13 @@ from wardround.engine.summaries.confusion import Confusion
 from wardround.engine.summaries.counts import Counts
 from wardround.engine.summaries.extremes import Extremes
 from wardround.engine.summaries.histogram import Histogram
+from wardround.engine.summaries.landmarks import Landmarks
 from wardround.engine.summaries.moments import Moments
 from wardround.engine.summaries.octaves import Octaves
 
-Summary = Annotated[Counts | Moments | Extremes | Octaves | Histogram | Confusion, Field(discriminator="kind")]
+Summary = Annotated[
+    Counts | Moments | Extremes | Octaves | Histogram | Confusion | Landmarks, Field(discriminator="kind")
+]
 """One of the closed set, told apart by `kind`."""
 
-__all__ = ["Confusion", "Counts", "Extremes", "Histogram", "Moments", "Octaves", "Summary"]
+__all__ = ["Confusion", "Counts", "Extremes", "Histogram", "Landmarks", "Moments", "Octaves", "Summary"]

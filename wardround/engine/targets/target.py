@@ -126,10 +126,11 @@ class Target(ABC):
         title: what a summary of a study calls its outputs.
         has_classes: whether a study must name classes.
         needs_targets: whether a study must name `targets`.
+        has_regions: whether a study may name regions that overlap, and voxels to ignore: whether the truth is a mask.
         first_value: the least value that a class may have.
         on_grid: whether each voxel has its own truth, so that a network's outputs have the grid of its inputs.
         written: how predictions are written.
-        activation: what turns outputs into a prediction.
+        activation: what turns outputs into a prediction, unless `activation_of` answers for a study.
         scores_tell_truths: whether scores of very few cases would tell what the table says of each.
         unread: what only the voxels tell, in words.
         why_undefined: why a case or a cohort may lack a score, in a sentence.
@@ -143,6 +144,7 @@ class Target(ABC):
     title: ClassVar[str] = "classes"
     has_classes: ClassVar[bool] = True
     needs_targets: ClassVar[bool] = False
+    has_regions: ClassVar[bool] = False
     first_value: ClassVar[int] = 0
     on_grid: ClassVar[bool] = False
     written: ClassVar[Written] = Written.ROW
@@ -160,6 +162,14 @@ class Target(ABC):
     def outputs(self, study: Study) -> Outputs:
         """Names of the network's output channels, in order."""
         return tuple(self.classes(study))
+
+    def activation_of(self, study: Study) -> Activation:
+        """What turns the outputs of a study's network into a prediction."""
+        return self.activation
+
+    def title_of(self, study: Study) -> str:
+        """What a summary calls the outputs of a study."""
+        return self.title
 
     @abstractmethod
     def flaws(self, study: Study) -> Iterator[Flaw]:
@@ -216,6 +226,10 @@ class Target(ABC):
     def classes_in_masks(self, study: Study) -> Mapping[int, str]:
         """The classes that masks show, by index."""
         return {}
+
+    def structures(self, study: Study) -> Mapping[str, frozenset[int]]:
+        """What masks show, by name: the indices of the classes of which each structure is made."""
+        return {name: frozenset({index}) for index, name in self.classes_in_masks(study).items()}
 
     def classes_in_table(self, study: Study) -> Mapping[int, str]:
         """The classes that a table's rows have, by index."""

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wardround.engine.networks import Outputs
 from wardround.engine.preprocessing.fitted import EMPTY, FittedState
 from wardround.engine.sampling.batch import Batch
 from wardround.engine.study import Study
@@ -26,7 +27,7 @@ class RegressionTask(WholeImageTask):
         self._mean = np.array([scale.mean for scale in scales] or [0.0], dtype=np.float64)
         self._spread = np.array([scale.deviation for scale in scales] or [1.0], dtype=np.float64)
 
-    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
+    def losses(self, outputs: Outputs, batch: Batch) -> Tensor:
         """(samples,) float32 losses in units of the spread, whatever the unit of the table is."""
         return super().losses(outputs, batch.with_truth(self._scaled))
 

@@ -1,4 +1,4 @@
-"""Segmentation: one class per voxel, by softmax over overlapping windows."""
+"""Segmentation: one class per voxel, or regions that overlap, over windows that overlap."""
 
 from __future__ import annotations
 
@@ -16,22 +16,26 @@ from wardround.engine.inference import (
     ClassVolumes,
     LabelSink,
     ProbabilitySink,
+    RegionSink,
     Sink,
     class_volumes,
     drain,
     predict_windows,
 )
+from wardround.engine.inference.activation import ACTIVATIONS
 from wardround.engine.inspection.selection import undefined_on_background
 from wardround.engine.losses import ByCase
 from wardround.engine.losses.bycase import CaseLoss
+from wardround.engine.losses.derived import counted_voxels
 from wardround.engine.metrics import CaseScores, Evaluation, Summary, build_metrics, mask_scores, summarise
 from wardround.engine.parts import Kind, answering
 from wardround.engine.preprocessing.fitted import EMPTY, FittedState
-from wardround.engine.sampling.batch import Batch
+from wardround.engine.sampling.batch import Batch, Surroundings
 from wardround.engine.sampling.padding import padding_of
 from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
 from wardround.engine.study.sections import Inference
+from wardround.engine.targets import Activation
 from wardround.engine.tasks.task import Prediction, Task, frozen
 
 _PIECE = 1 << 20
@@ -39,7 +43,9 @@ _PIECE = 1 << 20
 
 
 class SegmentationTask(Task):
-    """Probabilities blended over windows of the patch's size; the label is the most probable class.
+    """Probabilities blended over windows of the patch's size; the label is the most probable class, by softmax. Where a
+    study names regions each has a probability of its own, by sigmoid, and the label is the class that lies in those
+    which are found (`inference.Painter`): what is scored is what would be written.
 
     Cases are scored on their preprocessed grid, in its mm. Scores on the grid of the files come from comparing written
     predictions with the masks.
@@ -52,10 +58,10 @@ class SegmentationTask(Task):
     def predict(
         self, network: nn.Module, case: StoredCase, device: torch.device, inference: Inference | None = None
     ) -> Prediction:
-        """(classes, *spatial) probabilities on the preprocessed grid."""
-        sink = ProbabilitySink(len(self.study.class_names), case.geometry.shape)
+        """(classes, *spatial) probabilities on the preprocessed grid, or (regions, *spatial)."""
+        sink = ProbabilitySink(len(self.study.outputs), case.geometry.shape)
         self._predict_into(network, case, device, inference, sink)
-        return Prediction(sink.whole)
+        return Prediction(sink.whole, self.study.overlaps)
 
     def most_probable(
         self, network: nn.Module, case: StoredCase, device: torch.device, inference: Inference | None = None
@@ -69,8 +75,8 @@ class SegmentationTask(Task):
     def by_class(
         self, network: nn.Module, case: StoredCase, device: torch.device, inference: Inference | None = None
     ) -> Iterator[ClassVolumes]:
-        """The probabilities of `predict` one class at a time, while the block runs; big ones lie in a file."""
-        with class_volumes(len(self.study.class_names), case.geometry.shape) as volumes:
+        """The probabilities of `predict` one output at a time, while the block runs; big ones lie in a file."""
+        with class_volumes(len(self.study.outputs), case.geometry.shape) as volumes:
             self._predict_into(network, case, device, inference, volumes)
             yield volumes
 
@@ -83,7 +89,7 @@ class SegmentationTask(Task):
         progress: Progress = SILENT,
         inference: Inference | None = None,
     ) -> Evaluation:
-        """Per case each metric over its classes, and the loss of the blended probabilities.
+        """Per case each metric over its classes or regions, and the loss of the blended probabilities.
 
         In the summary a metric that needs a class in some mask is left out where no mask has any."""
         _require_labels(cases, subjects)
@@ -93,9 +99,14 @@ class SegmentationTask(Task):
             scored.append(CaseScores(subject, score(network, case, device, inference)))
             progress.advance(done, subject)
         summary = summarise(scored)
-        if not any(_truth(case).any() for case in cases):
+        if not any(self._has_class(_truth(case)) for case in cases):
             summary = self._of_empty_masks(summary)
         return Evaluation(tuple(scored), summary)
+
+    def _has_class(self, truth: np.ndarray) -> bool:
+        if self.study.ignored_class is None:
+            return bool(truth.any())
+        return bool(((truth > 0) & (truth != self.study.ignored_class)).any())
 
     def _of_empty_masks(self, summary: Mapping[str, Summary]) -> dict[str, Summary]:
         """What is defined for cases whose masks are all empty. Their Dice would come from the cases alone in which a
@@ -110,7 +121,7 @@ class SegmentationTask(Task):
         owner = self.study.training.loss.part(Kind.LOSS).owner
         sink = self._labels_of(case)
         with answering(owner):
-            loss = _LossSink(self._loss.of_case(), _truth(case), owner)
+            loss = _LossSink(self.study, self._loss.of_case(), _truth(case), owner)
         self._predict_into(network, case, device, inference, sink, loss)
         with answering(owner):
             value = float(loss.of_case.value())
@@ -121,11 +132,16 @@ class SegmentationTask(Task):
     ) -> dict[str, float]:
         """For a loss that needs the whole volume at once: one copy of it, which turns into its logarithms in place."""
         label, sink = _truth(case), self._labels_of(case)
-        kept = ProbabilitySink(len(self.study.class_names), case.geometry.shape)
+        kept = ProbabilitySink(len(self.study.outputs), case.geometry.shape)
         self._predict_into(network, case, device, inference, sink, kept)
-        logits = torch.from_numpy(kept.whole).unsqueeze(0).clamp_min_(torch.finfo(torch.float32).tiny).log_()
+        probabilities = torch.from_numpy(kept.whole).unsqueeze(0)
+        if self.study.overlaps is None:
+            logits = probabilities.clamp_min_(torch.finfo(torch.float32).tiny).log_()
+        else:
+            logits = ACTIVATIONS[Activation.SIGMOID].outputs_of(probabilities)
         truth = torch.from_numpy(label.astype(np.int64)).unsqueeze(0)
-        loss = float(self.losses(logits, Batch((), logits, {"mask": truth})))
+        around = (Surroundings(case.geometry.spacing, ()),)
+        loss = float(self.losses(logits, Batch((), logits, {"mask": truth}, around)))
         return {"loss": loss} | self._measured(sink.labels, label, case)
 
     def _measured(self, labels: np.ndarray, truth: np.ndarray, case: StoredCase) -> dict[str, float]:
@@ -149,21 +165,23 @@ class SegmentationTask(Task):
         sides = zip(case.geometry.shape, self.study.patches.size, strict=True)
         return padding_of(self.study, case.voxels) if any(size < side for size, side in sides) else ()
 
-    def _labels_of(self, case: StoredCase) -> LabelSink:
-        return LabelSink(len(self.study.class_names), case.geometry.shape)
+    def _labels_of(self, case: StoredCase) -> LabelSink | RegionSink:
+        regions, shape = self.study.overlaps, case.geometry.shape
+        return LabelSink(len(self.study.class_names), shape) if regions is None else RegionSink(regions, shape)
 
 
 class _LossSink:
     """Adds a slab's probabilities to the loss of a case whose true classes are known."""
 
-    def __init__(self, of_case: CaseLoss, truth: np.ndarray, owner: Owner) -> None:
-        self.of_case, self._truth, self._owner = of_case, truth, owner
+    def __init__(self, study: Study, of_case: CaseLoss, truth: np.ndarray, owner: Owner) -> None:
+        self.of_case, self._study, self._truth, self._owner = of_case, study, truth, owner
 
     def put(self, first: int, planes: Tensor) -> None:
         """Add planes, a few rows at a time."""
         for probabilities, classes in _pieces(planes, self._truth[first : first + len(planes)]):
+            counted = counted_voxels(self._study, probabilities, classes)
             with answering(self._owner):
-                self.of_case.add(probabilities, classes)
+                self.of_case.add(*counted)
 
 
 def _pieces(planes: Tensor, truth: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:

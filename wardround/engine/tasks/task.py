@@ -6,22 +6,24 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from wardround.engine.basics.progress import SILENT, Progress
-from wardround.engine.inference import Predictor, mirrored
+from wardround.engine.inference import Painter, Predictor, mirrored
 from wardround.engine.inference.activation import ACTIVATIONS
-from wardround.engine.losses import build_loss, losses_of
+from wardround.engine.losses import build_loss, losses_of, supervised
 from wardround.engine.metrics import Evaluation
-from wardround.engine.networks import build_network, logits_of
+from wardround.engine.networks import Outputs, build_network, logits_of, outputs_of
 from wardround.engine.networks.precision import autocast, plain_fp32, resolve_precision
 from wardround.engine.preprocessing.fitted import EMPTY, FittedState
 from wardround.engine.sampling.batch import Batch
 from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
+from wardround.engine.study.regions import Regions
 from wardround.engine.study.sections import Inference
 from wardround.engine.targets import target_of
 from wardround.engine.tasks.encoder import TableEncoder
@@ -34,14 +36,20 @@ class Prediction:
     Attributes:
         values: of each output, (outputs, *spatial) on the preprocessed grid where each voxel has its own truth, or else
             (outputs,): probabilities of classes, float32, or numbers in the unit of the table, float64.
+        regions: how the outputs lie over classes, where they are regions.
     """
 
     values: np.ndarray
+    regions: Regions | None = None
 
     @property
     def labels(self) -> np.ndarray:
-        """The index of the greatest value: of the most probable class, per voxel or of the case."""
-        return np.asarray(np.argmax(self.values, axis=0))
+        """The index of the greatest value: of the most probable class, per voxel or of the case. Where values are those
+        of regions, the class by which a voxel is written (`inference.Painter`)."""
+        if self.regions is None:
+            return np.asarray(np.argmax(self.values, axis=0))
+        painter = Painter(self.regions)
+        return painter.labels(painter.codes(self.values))
 
 
 class Task(ABC):
@@ -62,13 +70,23 @@ class Task(ABC):
         """The study's network with its initial weights, on the CPU."""
         return build_network(self.study)
 
-    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """(samples,) float32 losses of the network's outputs for a batch on the same device."""
-        return losses_of(self.study, self._loss, outputs, batch)
+    def losses(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """(samples,) float32 losses of the network's outputs for a batch on the same device; of outputs on several
+        grids, their weighted mean (`losses.supervised`)."""
+        return supervised(partial(losses_of, self.study, self._loss), outputs, batch)
+
+    def outputs(self, network: nn.Module, images: Tensor, table: Tensor | None = None) -> Outputs:
+        """What a network of the study says of images on its device, and of rows of its columns: in training it may say
+        it on several grids."""
+        return outputs_of(self.study, network, images, self._features(table))
 
     def logits(self, network: nn.Module, images: Tensor, table: Tensor | None = None) -> Tensor:
-        """The outputs of a network of the study for images on its device, and rows of its columns (`Batch.table`)."""
-        return logits_of(self.study, network, images, None if table is None else self._encoder(table))
+        """The outputs of a network of the study for images on its device, on their own grid alone; `table` has rows of
+        its columns (`Batch.table`)."""
+        return logits_of(self.study, network, images, self._features(table))
+
+    def _features(self, table: Tensor | None) -> Tensor | None:
+        return None if table is None else self._encoder(table)
 
     @abstractmethod
     def predict(
@@ -112,7 +130,7 @@ class Task(ABC):
         """
         precision = resolve_precision(self.study.training.precision, device)
         rows = None if table is None else table.to(device)
-        activate = ACTIVATIONS[target_of(self.study).activation].activate
+        activate = ACTIVATIONS[target_of(self.study).activation_of(self.study)].activate
 
         def predict(images: Tensor) -> Tensor:
             with plain_fp32(), autocast(precision, device):

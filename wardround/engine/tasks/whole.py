@@ -113,7 +113,8 @@ class WholeImageTask(Task):
         """(cases,) losses of cases that are taken together."""
         held = [self._target.held(case) for case in cases]
         truth = {name: widened(torch.from_numpy(np.stack([each[name] for each in held]))) for name in held[0]}
-        outputs = ACTIVATIONS[self._target.activation].outputs_of(torch.from_numpy(self.in_outputs(np.stack(found))))
+        pair = ACTIVATIONS[self._target.activation_of(self.study)]
+        outputs = pair.outputs_of(torch.from_numpy(self.in_outputs(np.stack(found))))
         return self.losses(outputs, Batch((), outputs, truth))
 
     def _summary(

@@ -7,7 +7,8 @@ augmentation, its learning rate and its random seed all derive from them. So a l
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 
 import torch
 from pydantic import JsonValue
@@ -23,7 +24,9 @@ from wardround.engine.preprocessing.fitted import EMPTY, FittedState
 from wardround.engine.sampling import Batch, BatchSource
 from wardround.engine.study import Study
 from wardround.engine.tasks import Task, build_task
+from wardround.engine.training.averaging import PREFIX, Average
 from wardround.engine.training.checkpoint import Checkpoint, CheckpointPlan, Position, load_checkpoint, save_checkpoint
+from wardround.engine.training.clipping import clip_gradients
 from wardround.engine.training.feed import Copied, Feed, feed
 from wardround.engine.training.hooks import NO_HOOK, StepHook
 from wardround.engine.training.late import LateLosses, Made, StepRecord, diverged
@@ -51,7 +54,11 @@ def never() -> bool:
 
 
 class Learner:
-    """A network, its optimiser and its schedule over a horizon of `total_steps`."""
+    """A network, its optimiser and its schedule over a horizon of `total_steps`.
+
+    `rate_scale` multiplies every learning rate: what a schedule that follows validations makes of them, which a learner
+    knows nothing of. Whoever trains a stretch sets it.
+    """
 
     def __init__(self, study: Study, task: Task, total_steps: int, device: torch.device, precision: Precision) -> None:
         self.study, self.task, self.total_steps, self.device = study, task, total_steps, device
@@ -62,6 +69,9 @@ class Learner:
         parts = (study.training.loss.part(Kind.LOSS), study.model.part(Kind.NETWORK))
         self._differentiated = next((part for part in parts if part.package), parts[0]).owner
         self._stepping = study.training.optimizer.part(Kind.OPTIMIZER).owner
+        decay = study.training.ema
+        self._average = None if decay is None else Average(self.network, decay)
+        self.rate_scale = 1.0
         self._rates = tuple(float(group["lr"]) for group in self._optimizer.param_groups)
         self._factor = rate_factor(study)
 
@@ -90,7 +100,7 @@ class Learner:
 
     def optimizer_state(self) -> bytes:
         """The optimiser's tensors, step counts included, as safetensors bytes."""
-        return save(optimizer_tensors(self._optimizer))
+        return save(self._state())
 
     def load_optimizer_state(self, content: bytes) -> None:
         """Put back the bytes of `optimizer_state`. Raises `InputError` unless they fit."""
@@ -98,11 +108,18 @@ class Learner:
             tensors = load(content)
         except SafetensorError:
             raise InputError.one("the optimiser's state is not a safetensors file") from None
-        restore_optimizer(self._optimizer, tensors)
+        self._restore_state(tensors)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """What is to be validated and saved has its weights in the network while the block runs: their moving average
+        where the study asks for one, else the weights themselves."""
+        with nullcontext() if self._average is None else self._average.in_place():
+            yield
 
     def learning_rate(self, step: int) -> float:
         """The learning rate of a step (of the first group of parameters)."""
-        return self._rates[0] * self._factor(step, self.total_steps)
+        return self._rates[0] * self._factor(step, self.total_steps) * self.rate_scale
 
     def resume(self, plan: CheckpointPlan) -> Position | None:
         """Load the plan's newest whole checkpoint, if there is one; returns where it stands."""
@@ -115,7 +132,7 @@ class Learner:
     def save(self, plan: CheckpointPlan, position: Position) -> None:
         """Write a checkpoint of the present weights and optimiser, durably."""
         began = plan.pace.clock()
-        checkpoint = Checkpoint(position, self.weights(), optimizer_tensors(self._optimizer))
+        checkpoint = Checkpoint(position, self.weights(), self._state())
         save_checkpoint(plan.path, checkpoint)
         plan.on_saved(position.step)
         plan.pace.saved(began)
@@ -168,34 +185,67 @@ class Learner:
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         self.load_weights(checkpoint.model)
-        restore_optimizer(self._optimizer, checkpoint.optimizer)
+        self._restore_state(checkpoint.optimizer)
+
+    def _state(self) -> dict[str, Tensor]:
+        """All that a step depends on beside the weights, and their average, if there is one."""
+        average = {} if self._average is None else self._average.tensors()
+        return {**optimizer_tensors(self._optimizer), **average}
+
+    def _restore_state(self, tensors: Mapping[str, Tensor]) -> None:
+        average = {name: tensor for name, tensor in tensors.items() if name.startswith(PREFIX)}
+        restore_optimizer(self._optimizer, {name: tensors[name] for name in tensors if name not in average})
+        if self._average is not None:
+            self._average.restore(average)
 
     def _step(self, step: int, batches: Feed[Batch] | Feed[Copied], losses: LateLosses, hook: StepHook) -> Made:
         began = time.perf_counter()
         batch = batches.next()
         waited = time.perf_counter() - began
-        factor = self._factor(step, self.total_steps)
+        factor = self._factor(step, self.total_steps) * self.rate_scale
         for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * factor
         torch.manual_seed(torch_seed(self.study.seed, "step", step))
         self._descend(step, batch, losses, hook)
+        if self._average is not None:
+            self._average.follow(step)
         return Made(step, self._rates[0] * factor, time.perf_counter() - began, waited)
 
     def _descend(self, step: int, batch: Batch, losses: LateLosses, hook: StepHook) -> None:
         self.network.train()
         self._optimizer.zero_grad(set_to_none=True)
-        with autocast(self.precision, self.device):
-            loss = self.task.losses(self.task.logits(self.network, batch.image, batch.table), batch).mean()
-        losses.put(step, batch.keys, loss.detach())
-        term = hook.loss_term(self.network)
-        with answering(self._differentiated):
-            torch.autograd.backward(loss if term is None else loss + term)
-        if self.study.training.gradient_clip is not None:
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.study.training.gradient_clip)
+        self._differentiate(step, batch, losses, hook)
+        clip_gradients(self.study.training, self.network.parameters())
         hook.before_update(self.network)
         with answering(self._stepping):
             self._optimizer.step()
         hook.after_step(self.network)
+
+    def _differentiate(self, step: int, batch: Batch, losses: LateLosses, hook: StepHook) -> None:
+        """The gradient of the mean loss of all samples, batch by batch: the graph of one at a time is held."""
+        *first, last = self._batches(batch)
+        mean: Tensor | None = None
+        for piece in first:
+            loss = self._share(piece, batch)
+            mean = loss.detach() if mean is None else mean + loss.detach()
+            with answering(self._differentiated):
+                torch.autograd.backward(loss)
+        loss = self._share(last, batch)
+        losses.put(step, batch.keys, loss.detach() if mean is None else mean + loss.detach())
+        term = hook.loss_term(self.network)
+        with answering(self._differentiated):
+            torch.autograd.backward(loss if term is None else loss + term)
+
+    def _batches(self, batch: Batch) -> tuple[Batch, ...]:
+        """What the network sees at once of a step's samples."""
+        training = self.study.training
+        return (batch,) if training.accumulate == 1 else batch.pieces(training.batch_size)
+
+    def _share(self, piece: Batch, batch: Batch) -> Tensor:
+        """What a piece adds to the mean loss of a whole batch."""
+        with autocast(self.precision, self.device):
+            loss = self.task.losses(self.task.outputs(self.network, piece.image, piece.table), piece).mean()
+        return loss if piece is batch else loss * (len(piece.keys) / len(batch.keys))
 
     def _check_weights(self, step: int) -> None:
         state = self.network.state_dict()

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.optim import SGD as TorchSGD  # noqa: N811 - a name in capitals, not a constant
-from torch.optim import AdamW as TorchAdamW
+from torch import Tensor, nn, optim
 from torch.optim import Optimizer
 
 from wardround.engine.basics.problems import Findings
 from wardround.engine.parts import BreachError, Kind, answering
-from wardround.engine.parts.optimization import SGD, AdamW
+from wardround.engine.parts.optimization import (
+    ASGD,
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    DecayingParameters,
+    NAdam,
+    RAdam,
+    RMSprop,
+    Rprop,
+)
 from wardround.engine.study import Study
+from wardround.engine.training.lean import lean
 
 
 def build_optimizer(study: Study, weights: Iterable[nn.Parameter]) -> Optimizer:
@@ -29,54 +40,100 @@ def build_optimizer(study: Study, weights: Iterable[nn.Parameter]) -> Optimizer:
         return found
 
 
-_STEP: Callable[..., Any] = inspect.unwrap(TorchAdamW.step)
-_SGD_STEP: Callable[..., Any] = inspect.unwrap(TorchSGD.step)
+def groups_of(parameters: DecayingParameters, weights: Iterable[nn.Parameter]) -> Any:
+    """The weights as an optimiser takes them: one group, or a second one of those that weight decay leaves alone.
 
-
-class _LeanAdamW(TorchAdamW):
-    """torch's AdamW, which does the same without loading torch's compiler.
-
-    The compiler is never used here, but torch's decorators around these methods load it when they are first called:
-    more than a second and 70 MB at the start of every process that trains.
+    Those are the weights of one axis, which are biases and the scales and shifts of norm layers.
     """
+    if parameters.decay_biases:
+        return weights
+    kept = [*weights]
+    decayed, spared = ([weight for weight in kept if (weight.ndim > 1) is many] for many in (True, False))
+    groups = [{"params": decayed}] if decayed else []
+    return [*groups, {"params": spared, "weight_decay": 0.0}] if spared else groups
 
-    add_param_group = inspect.unwrap(TorchAdamW.add_param_group)
-    zero_grad = inspect.unwrap(TorchAdamW.zero_grad)
-    state_dict = inspect.unwrap(TorchAdamW.state_dict)
-    load_state_dict = inspect.unwrap(TorchAdamW.load_state_dict)
 
-    @torch.no_grad()
-    def step(self, closure: Any = None) -> Any:
-        """One step, of which no gradient is taken, as with torch's decorator."""
-        return _STEP(self, closure)
+_ADAMW, _ADAM, _SGD = lean(optim.AdamW), lean(optim.Adam), lean(optim.SGD)
+_ADAMAX, _NADAM, _RADAM = lean(optim.Adamax), lean(optim.NAdam), lean(optim.RAdam)
+_RMSPROP, _ADAGRAD, _ADADELTA = lean(optim.RMSprop), lean(optim.Adagrad), lean(optim.Adadelta)
+_ASGD, _RPROP = lean(optim.ASGD), lean(optim.Rprop)
+
+
+def _common(parameters: DecayingParameters) -> dict[str, Any]:
+    """What every optimiser with weight decay is told; the learning rate is the one before the schedule's factor."""
+    return {"lr": parameters.learning_rate, "weight_decay": parameters.weight_decay}
 
 
 def build_adamw(parameters: AdamW, weights: Iterable[nn.Parameter]) -> Optimizer:
-    """AdamW over `weights`, as one fused kernel; the learning rate is the one before the schedule's factor."""
-    return _LeanAdamW(
-        weights, lr=parameters.learning_rate, betas=parameters.betas, weight_decay=parameters.weight_decay, fused=True
-    )
+    """AdamW over `weights`, as one fused kernel."""
+    betas, eps, amsgrad = parameters.betas, parameters.epsilon, parameters.amsgrad
+    groups = groups_of(parameters, weights)
+    return _ADAMW(groups, **_common(parameters), betas=betas, eps=eps, amsgrad=amsgrad, fused=True)
 
 
-class _LeanSGD(TorchSGD):
-    """torch's SGD, which does the same without loading torch's compiler, as above."""
-
-    add_param_group = inspect.unwrap(TorchSGD.add_param_group)
-    zero_grad = inspect.unwrap(TorchSGD.zero_grad)
-    state_dict = inspect.unwrap(TorchSGD.state_dict)
-    load_state_dict = inspect.unwrap(TorchSGD.load_state_dict)
-
-    @torch.no_grad()
-    def step(self, closure: Any = None) -> Any:
-        """One step, of which no gradient is taken, as with torch's decorator."""
-        return _SGD_STEP(self, closure)
+def build_adam(parameters: Adam, weights: Iterable[nn.Parameter]) -> Optimizer:
+    """Adam over `weights`, as one fused kernel."""
+    betas, eps, amsgrad = parameters.betas, parameters.epsilon, parameters.amsgrad
+    groups = groups_of(parameters, weights)
+    return _ADAM(groups, **_common(parameters), betas=betas, eps=eps, amsgrad=amsgrad, fused=True)
 
 
 def build_sgd(parameters: SGD, weights: Iterable[nn.Parameter]) -> Optimizer:
-    """SGD over `weights`; the learning rate is the one before the schedule's factor."""
-    return _LeanSGD(
-        weights, lr=parameters.learning_rate, momentum=parameters.momentum, weight_decay=parameters.weight_decay
+    """SGD over `weights`."""
+    momentum, nesterov = parameters.momentum, parameters.nesterov
+    return _SGD(groups_of(parameters, weights), **_common(parameters), momentum=momentum, nesterov=nesterov)
+
+
+def build_adamax(parameters: Adamax, weights: Iterable[nn.Parameter]) -> Optimizer:
+    """Adamax over `weights`."""
+    groups = groups_of(parameters, weights)
+    return _ADAMAX(groups, **_common(parameters), betas=parameters.betas, eps=parameters.epsilon)
+
+
+def build_nadam(parameters: NAdam, weights: Iterable[nn.Parameter]) -> Optimizer:
+    """NAdam over `weights`."""
+    betas, eps, decay = parameters.betas, parameters.epsilon, parameters.momentum_decay
+    return _NADAM(groups_of(parameters, weights), **_common(parameters), betas=betas, eps=eps, momentum_decay=decay)
+
+
+def build_radam(parameters: RAdam, weights: Iterable[nn.Parameter]) -> Optimizer:
+    """RAdam over `weights`."""
+    groups = groups_of(parameters, weights)
+    return _RADAM(groups, **_common(parameters), betas=parameters.betas, eps=parameters.epsilon)
+
+
+def build_rmsprop(parameters: RMSprop, weights: Iterable[nn.Parameter]) -> Optimizer:
+    """RMSprop over `weights`."""
+    return _RMSPROP(
+        groups_of(parameters, weights),
+        **_common(parameters),
+        alpha=parameters.smoothing,
+        eps=parameters.epsilon,
+        momentum=parameters.momentum,
+        centered=parameters.centered,
     )
+
+
+def build_adagrad(parameters: Adagrad, weights: Iterable[nn.Parameter]) -> Optimizer:
+    """Adagrad over `weights`."""
+    return _ADAGRAD(groups_of(parameters, weights), **_common(parameters), eps=parameters.epsilon)
+
+
+def build_adadelta(parameters: Adadelta, weights: Iterable[nn.Parameter]) -> Optimizer:
+    """Adadelta over `weights`."""
+    groups = groups_of(parameters, weights)
+    return _ADADELTA(groups, **_common(parameters), rho=parameters.rho, eps=parameters.epsilon)
+
+
+def build_asgd(parameters: ASGD, weights: Iterable[nn.Parameter]) -> Optimizer:
+    """ASGD over `weights`."""
+    groups = groups_of(parameters, weights)
+    return _ASGD(groups, **_common(parameters), lambd=parameters.shrink, alpha=parameters.power)
+
+
+def build_rprop(parameters: Rprop, weights: Iterable[nn.Parameter]) -> Optimizer:
+    """Rprop over `weights`."""
+    return _RPROP(weights, lr=parameters.learning_rate, etas=parameters.factors, step_sizes=parameters.steps)
 
 
 def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:

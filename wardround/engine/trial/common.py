@@ -7,25 +7,31 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-from wardround.engine.augmentation import Augmentation
+from wardround.engine.augmentation import Augmentation, GeometricTransform, IntensityTransform
 from wardround.engine.basics.problems import Problem
 from wardround.engine.metrics import build_metrics, mask_scores
-from wardround.engine.networks import build_network, logits_of
 from wardround.engine.parts import STUDY_KINDS, BreachError, Kind, Part
 from wardround.engine.study import Study
 from wardround.engine.targets import target_of
 from wardround.engine.tasks import build_task
 from wardround.engine.trial.attempt import Attempts
-from wardround.engine.trial.descent import require_factors, require_step
+from wardround.engine.trial.descent import require_factors, require_resumable, require_step
 from wardround.engine.trial.example import studies_with
 from wardround.engine.trial.losses import try_loss
-from wardround.engine.trial.material import Sizes, batch_of, features_of
+from wardround.engine.trial.material import Sizes, batch_of
 from wardround.engine.trial.networks import slim, try_network
 from wardround.engine.trial.rows import require_row
 from wardround.engine.trial.scores import made_up_masks, try_metrics
-from wardround.engine.trial.steps import try_steps
+from wardround.engine.trial.steps import require_other_channels_kept, try_odd_cases, try_steps
 from wardround.engine.trial.tasks import try_task
-from wardround.engine.trial.transforms import try_transforms, with_draws
+from wardround.engine.trial.transforms import require_one_geometry, try_transforms, with_draws
+from wardround.engine.trial.variants import (
+    require_every_norm,
+    require_gradients,
+    require_kept_weights,
+    require_same_weights,
+    variants_of,
+)
 
 _SIDE, _SAMPLES = 12, 3
 _CLOSE = 1e-5
@@ -67,11 +73,14 @@ def _require_callable(part: Part) -> None:
 
 
 def _steps(study: Study, attempts: Attempts) -> None:
+    """Odd cases are refused in words, or come out whole; and some channels may be meant alone."""
     try_steps(study, attempts)
+    try_odd_cases(study, attempts)
+    require_other_channels_kept(study)
 
 
 def _transform(study: Study, attempts: Attempts) -> None:
-    """Each sample of a batch is what it is alone: a batch is only a matter of speed."""
+    """Each sample of a batch is what it is alone: a batch is only a matter of speed. All truth moves together."""
     try_transforms(study, Sizes.of(study), attempts)
     augmentation = Augmentation(study)
     batch = with_draws(augmentation, batch_of(study, (_SIDE,) * study.dimensions, _SAMPLES))
@@ -80,23 +89,27 @@ def _transform(study: Study, attempts: Attempts) -> None:
         alone = augmentation(batch.one(place))
         if not torch.allclose(together.image[place], alone.image[0], atol=_CLOSE, rtol=_CLOSE):
             raise BreachError("a sample that is another one beside others", "what it is alone, as drawn for its key")
+    (use,) = study.augmentation
+    made = use.part(Kind.AUGMENTATION).make(use.parameters)
+    # One that has `apply` alone may mean other things by a label.
+    if together.label is not None and isinstance(made, GeometricTransform | IntensityTransform):
+        require_one_geometry(augmentation, batch)
 
 
 def _network(study: Study, attempts: Attempts) -> None:
-    """The same seed gives the same weights, and every weight gets a gradient."""
+    """What holds of a network in volumes and in flat images, with each norm, and with deep supervision if it has it."""
     study, sizes = slim(study), Sizes.of(study)
     network = try_network(study, sizes, attempts)
     if network is None or attempts.problems:
         return
-    first, second = (build_network(study).state_dict() for _ in range(2))
-    if any(not torch.equal(tensor, second[name]) for name, tensor in first.items()):
-        raise BreachError("other weights for the same seed", "weights that are drawn from torch's generator alone")
-    network.train()
-    outputs = logits_of(study, network, batch_of(study, sizes.small, 2).image, features_of(study, 2))
-    torch.autograd.backward((outputs * torch.randn_like(outputs)).sum())
-    idle = [name for name, weight in network.named_parameters() if weight.requires_grad and weight.grad is None]
-    if idle:
-        raise BreachError(f"no gradient of {idle[0]}", "a gradient of every weight")
+    require_same_weights(study)
+    require_gradients(study, network, sizes)
+    require_kept_weights(study, network, sizes)
+    require_every_norm(study)
+    for variant in variants_of(study):
+        tried = try_network(variant, Sizes.of(variant), attempts)
+        if tried is not None and not attempts.problems:
+            require_gradients(variant, tried, Sizes.of(variant))
 
 
 def _loss(study: Study, attempts: Attempts) -> None:
@@ -120,7 +133,9 @@ def _metric(study: Study, attempts: Attempts) -> None:
 
 
 def _optimizer(study: Study, attempts: Attempts) -> None:
+    """It steps, and goes on from its state as if it had never stopped."""
     require_step(study, [])
+    require_resumable(study)
 
 
 def _schedule(study: Study, attempts: Attempts) -> None:

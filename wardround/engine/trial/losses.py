@@ -7,6 +7,7 @@ from torch import Tensor
 
 from wardround.engine.inference.activation import ACTIVATIONS
 from wardround.engine.losses import ByCase, Loss, build_loss, losses_of
+from wardround.engine.losses.derived import counted_voxels
 from wardround.engine.parts import BreachError, Kind
 from wardround.engine.parts.losses import loss_of
 from wardround.engine.sampling import Batch
@@ -58,15 +59,15 @@ def _require_independence(study: Study, loss: Loss, outputs: Tensor, batch: Batc
 
 def _score_a_case(study: Study, loss: Loss, batch: Batch) -> None:
     """On the logarithms of probabilities, or on what else a validation has."""
-    pair = ACTIVATIONS[target_of(study).activation]
+    pair = ACTIVATIONS[target_of(study).activation_of(study)]
     logits = pair.outputs_of(pair.activate(_outputs(study, batch)))
     with torch.no_grad():
         whole = losses_of(study, loss, logits, Batch((), logits, batch.truth))
     require_finite(whole, "losses of a case")
     if batch.label is None or not isinstance(loss, ByCase):
         return
-    by_case, classes = loss.of_case(), logits.shape[1]
-    by_case.add(logits.exp().movedim(1, -1).reshape(-1, classes), batch.label.reshape(-1))
+    by_case, voxels = loss.of_case(), pair.activate(logits).movedim(1, -1).reshape(-1, logits.shape[1])
+    by_case.add(*counted_voxels(study, voxels, batch.label.reshape(-1)))
     value = float(by_case.value())
     if not abs(value - float(whole)) <= 1e-3 * max(1.0, abs(value)):
         raise BreachError(f"{value:.4g} by piece and {float(whole):.4g} of the whole case", "the same loss both ways")

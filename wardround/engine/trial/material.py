@@ -38,9 +38,13 @@ class Sizes:
     @classmethod
     def of(cls, study: Study) -> Sizes:
         """A network that says by how much it reduces a grid gets two voxels of its coarsest one: a norm needs two."""
-        reduction, patch = study.reduction, study.patches.size
-        if reduction > 1 and all(side % reduction == 0 for side in patch):
-            return cls(patch, (min(patch[0], 2 * reduction), *(min(side, reduction) for side in patch[1:])))
+        reductions, patch = study.reductions, study.patches.size
+        factors = [side / reduction for side, reduction in zip(patch, reductions, strict=True)]
+        if max(reductions) > 1 and all(factor.is_integer() for factor in factors):
+            widest = factors.index(max(factors))
+            small = [reduction * (2 if axis == widest else 1) for axis, reduction in enumerate(reductions)]
+            least = study.least_side
+            return cls(patch, tuple(min(side, max(few, least)) for side, few in zip(patch, small, strict=True)))
         least = _SIDES[study.dimensions]
         return cls(patch, tuple(side if side < 2 * least else least + side % least for side in patch))
 
@@ -58,13 +62,17 @@ def sample_of(study: Study, shape: tuple[int, ...]) -> Sample:
     geometry = Geometry(shape, _spacing(study), (0.0,) * axes, tuple(np.eye(axes).ravel().tolist()))
     if not target_of(study).on_grid:
         return Sample(Image(data, geometry), None)
-    classes = len(study.class_names)
+    classes = study.mask_indices
     label = generator.integers(0, classes, shape).astype(np.uint8 if classes <= 256 else np.uint16)
     return Sample(Image(data, geometry), label)
 
 
 def _range(study: Study) -> tuple[float, float]:
-    """From a little below to a little above what a clipping step leaves; or as a normalised image has it."""
+    """What a step can be given, or from a little below to a little above what a clipping one leaves; or as a
+    normalised image has it."""
+    pixels = next(filter(None, study.steps(lambda step: step.pixels)), None)
+    if pixels is not None:
+        return pixels
     low, high = next(filter(None, study.steps(lambda step: step.window)), (0.0, 0.0))
     margin = (high - low) / 8
     return (low - margin, high + margin) if margin else (-1.0, 2.0)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from wardround.engine.networks import build_network, logits_of
+from wardround.engine.networks import Outputs, build_network, logits_of, outputs_of
 from wardround.engine.parts import BreachError, Kind
+from wardround.engine.parts.networks import network_of
 from wardround.engine.study import Study
 from wardround.engine.tasks.task import frozen
 from wardround.engine.trial.attempt import Attempts, require_finite, require_unchanged
 from wardround.engine.trial.material import Sizes, batch_of, features_of
-
-_FEW = 8
 
 
 def try_network(study: Study, sizes: Sizes, attempts: Attempts) -> nn.Module | None:
@@ -38,24 +37,30 @@ def try_network(study: Study, sizes: Sizes, attempts: Attempts) -> nn.Module | N
 
 def slim(study: Study) -> Study:
     """The study with few filters in a network of Wardround's own: their number changes nothing there but the time."""
-    model = study.model
-    filters = getattr(model.parameters, "filters", 0)
-    if model.part(Kind.NETWORK).package or filters <= _FEW:
+    model, network = study.model, network_of(study.model.parameters)
+    if network is None or model.part(Kind.NETWORK).package:
         return study
-    parameters = model.parameters.model_copy(update={"filters": _FEW})
-    return study.model_copy(update={"model": model.model_copy(update={"parameters": parameters})})
+    return study.model_copy(update={"model": model.model_copy(update={"parameters": network.slimmed()})})
+
+
+def as_tuple(outputs: Outputs) -> tuple[Tensor, ...]:
+    """Outputs on one grid or on several, in the same form."""
+    return (outputs,) if isinstance(outputs, Tensor) else outputs
 
 
 def _learn(study: Study, network: nn.Module, shape: tuple[int, ...]) -> None:
     batch = batch_of(study, shape, min(2, study.training.batch_size))
     image = batch.image.clone()
     network.train()
-    outputs = logits_of(study, network, image, features_of(study, len(image)))
+    outputs = as_tuple(outputs_of(study, network, image, features_of(study, len(image))))
     require_unchanged(batch.image, image, "its argument")
-    require_finite(outputs.detach(), "outputs")
-    if not outputs.requires_grad:
-        raise BreachError("outputs without a gradient", "outputs that can be differentiated by the network's weights")
-    outputs.square().mean().backward()  # type: ignore[no-untyped-call]
+    for each in outputs:
+        require_finite(each.detach(), "outputs")
+        if not each.requires_grad:
+            raise BreachError(
+                "outputs without a gradient", "outputs that can be differentiated by the network's weights"
+            )
+    torch.autograd.backward([each.square().mean() for each in outputs])
     for name, weight in network.named_parameters():
         if weight.grad is not None:
             require_finite(weight.grad, f"the gradient of {name}")
@@ -88,7 +93,7 @@ def _forwards(study: Study, shape: tuple[int, ...], device: torch.device) -> Non
     with torch.no_grad():
         batch = batch_of(study, shape, min(2, study.training.batch_size))
         table = features_of(study, len(batch.image))
-        logits_of(study, network, batch.image.to(device), None if table is None else table.to(device))
+        outputs_of(study, network, batch.image.to(device), None if table is None else table.to(device))
 
 
 def _cannot_be_followed(error: BaseException) -> bool:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from wardround.engine.basics.blame import all_of_parts
 from wardround.engine.basics.problems import InputError
-from wardround.engine.imaging.image import Geometry
-from wardround.engine.inspection.shapes import grid_after
+from wardround.engine.imaging.image import Geometry, Image
+from wardround.engine.inspection.shapes import grid_after, largest_after
 from wardround.engine.parts import BreachError, Kind
+from wardround.engine.parts.preprocessing import IntensityParameters
 from wardround.engine.preprocessing import Pipeline, Sample
 from wardround.engine.preprocessing.fitting import fit_to
 from wardround.engine.study import Study
@@ -38,6 +41,43 @@ def try_steps(study: Study, attempts: Attempts) -> None:
         sample = found or sample_of(study, shape)
 
 
+def try_odd_cases(study: Study, attempts: Attempts) -> None:
+    """Run the study's only step on cases of one value, of nothing but zeros, of nothing but negative values, and on
+    such as are thin: what comes out is whole, and the same each time."""
+    (use,) = study.preprocessing
+    for sample in _odd_cases(study):
+        with attempts.of(use.part(Kind.PREPROCESSING), f"preprocessing.0.{use.name}"):
+            found, again = _run(study, use, sample), _run(study, use, sample)
+            if found is not None and again is not None:
+                require_unchanged(found.image.data, again.image.data, "what it gave for the same case before")
+
+
+def _odd_cases(study: Study) -> Iterator[Sample]:
+    axes = study.dimensions
+    usual = sample_of(study, (9,) * axes)
+    for values in (np.full_like(usual.image.data, 3), np.zeros_like(usual.image.data), -1 - np.abs(usual.image.data)):
+        yield replace(usual, image=Image(values, usual.image.geometry))
+    for thin in range(axes):
+        yield sample_of(study, tuple(1 if axis == thin else 12 for axis in range(axes)))
+    yield sample_of(study, (1,) * axes)
+
+
+def require_other_channels_kept(study: Study) -> None:
+    """Raise `BreachError` unless the study's only step, where it can be told to work on some channels, leaves the
+    others as they are."""
+    (use,) = study.preprocessing
+    if not isinstance(use.parameters, IntensityParameters):
+        return
+    names = (*study.inputs, "another")
+    parameters = use.parameters.model_copy(update={"channels": study.inputs})
+    chosen = use.model_copy(update={"parameters": parameters})
+    told = study.model_copy(update={"inputs": names, "preprocessing": (chosen,)})
+    sample = sample_of(told, (12,) * study.dimensions)
+    found = _run(told, chosen, sample)
+    if found is not None and not np.array_equal(found.image.data[-1], sample.image.data[-1]):
+        raise BreachError("another image of a channel that `channels` does not name", "that channel as it was")
+
+
 def _run(study: Study, use: PartUse, sample: Sample) -> Sample | None:
     """What one step makes of a case; None where it is not run, or says that it cannot work on such a case.
 
@@ -57,8 +97,9 @@ def _run(study: Study, use: PartUse, sample: Sample) -> Sample | None:
     require_unchanged(image, sample.image.data, "its argument's image")
     require_unchanged(label, sample.label, "its argument's mask")
     require_finite(found.image.data, "voxels")
-    _require_classes(found, len(study.class_names))
+    _require_classes(found, study.mask_indices)
     _require_foretold(found, grid)
+    _require_no_larger(found, use, sample)
     return found
 
 
@@ -76,6 +117,13 @@ def _require_foretold(sample: Sample, grid: Geometry | None) -> None:
     if grid is not None and (made.shape != grid.shape or not np.allclose(made.spacing, grid.spacing)):
         told = [f"{each.shape} voxels of {each.spacing} mm" for each in (made, grid)]
         raise BreachError(f"a grid of {told[0]}", f"{told[1]}, as its `grid_after` says")
+
+
+def _require_no_larger(found: Sample, use: PartUse, sample: Sample) -> None:
+    """That the grid is no larger than the parameters say: room is reckoned by it."""
+    made, most = found.image.geometry.shape, largest_after(use, sample.image.geometry)
+    if most is not None and any(side > limit for side, limit in zip(made, most.shape, strict=True)):
+        raise BreachError(f"a grid of {made} voxels", f"{most.shape} at most, as its `largest_after` says")
 
 
 def _require_classes(sample: Sample, classes: int) -> None:

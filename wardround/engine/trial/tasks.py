@@ -33,8 +33,8 @@ def try_task(study: Study, shape: tuple[int, ...], attempts: Attempts) -> None:
 def _require_words(study: Study, target: Target) -> None:
     """That it can say what it needs, and of cases without truth what there is to say of them."""
     outputs, scaled, unknown = len(study.outputs), target.numbers_to_scale(study), (None,) * _SAMPLES
-    if target.activation not in ACTIVATIONS:
-        raise BreachError(f"the activation {target.activation!r}", f"one of {', '.join(ACTIVATIONS)}")
+    if target.activation_of(study) not in ACTIVATIONS:
+        raise BreachError(f"the activation {target.activation_of(study)!r}", f"one of {', '.join(ACTIVATIONS)}")
     if scaled not in (0, outputs):
         raise BreachError(f"{scaled} numbers to scale", f"{outputs}, one for each output, or none")
     strata_of(study, unknown)

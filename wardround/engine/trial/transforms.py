@@ -26,7 +26,7 @@ def try_transforms(study: Study, sizes: Sizes, attempts: Attempts) -> None:
     for place, use in enumerate(study.augmentation):
         with attempts.of(use.part(Kind.AUGMENTATION), f"augmentation.{place}.{use.name}"):
             alone = study.model_copy(update={"augmentation": (use,)})
-            _try(Augmentation(alone), batch_of(study, shape, 2), len(study.class_names))
+            _try(Augmentation(alone), batch_of(study, shape, 2), study.mask_indices)
 
 
 def _try(augmentation: Augmentation, batch: Batch, classes: int) -> None:
@@ -49,6 +49,18 @@ def with_draws(augmentation: Augmentation, batch: Batch) -> Batch:
         if augmentation.draw(keys)[0][0] is not None:
             return replace(batch, keys=keys)
     return batch
+
+
+def require_one_geometry(augmentation: Augmentation, batch: Batch) -> None:
+    """Raise `BreachError` unless regions that are those of a mask's classes still are, once both were augmented."""
+    mask = batch.truth["mask"]
+    classes = range(1, int(mask.max()) + 1)
+    regions = torch.stack([mask == index for index in classes], dim=1).to(torch.uint8)
+    after = augmentation(replace(batch, truth={"mask": mask, "regions": regions, "valid": mask != 1})).truth
+    together = [after["regions"][:, place] == (after["mask"] == index) for place, index in enumerate(classes)]
+    if not all(each.all() for each in (*together, after["valid"] == (after["mask"] != 1))):
+        got = "regions, or voxels that are valid, elsewhere than the mask of the same classes"
+        raise BreachError(got, "one geometry for all truth of a sample")
 
 
 def _require_same(once: Tensor, again: Tensor, what: str) -> None:

@@ -20,6 +20,7 @@ from wardround.engine.study.documents import place_of_key
 from wardround.federation.addresses import is_nobodys
 from wardround.federation.identities import Member, Roster, SiteKeys
 from wardround.federation.invitation import Invitation, SignedInvitation
+from wardround.federation.own_runs import of_own_runs
 from wardround.federation.protocol import Plan, RefusalCode
 from wardround.federation.strategies.named import strategy_of
 from wardround.federation.strategies.protocol import Strategy
@@ -207,8 +208,8 @@ def strategy_in_force(agreement: Agreement) -> Strategy:
 
 
 def check_strategy(agreement: Agreement) -> None:
-    """Raise `InputError` where this site cannot train as the plan's strategy wants it."""
-    problems = agreement.strategy.flaws(agreement.study)
+    """Raise `InputError` where this site cannot train as the plan's strategy wants it, or as any federation can."""
+    problems = [*agreement.strategy.flaws(agreement.study), *of_own_runs(agreement.study)]
     if problems:
         where = f"study {agreement.study.study}"
         raise InputError(replace(problem, where=problem.where or where) for problem in problems)

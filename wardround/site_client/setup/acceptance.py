@@ -20,6 +20,7 @@ from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.preprocessing.fitting import Fitting
 from wardround.engine.study import Study
 from wardround.engine.study.labels import spoken
+from wardround.engine.study.regions import in_order
 from wardround.federation.differences import invitation_differences
 from wardround.federation.identities import SiteKeys, fingerprint
 from wardround.federation.invitation import Invitation, SignedInvitation, load_signed, shown_authority
@@ -214,12 +215,15 @@ def _surveyed(study: Study, plan: Plan, policy: Policy) -> tuple[str, ...]:
 
 
 def _labels(study: Study) -> tuple[str, ...]:
-    """Which values of masks or of the table are one class, where that does not go without saying."""
-    joined = [(name, values) for name, values in study.values_by_class.items() if len(values) > 1]
-    told = [f"{' '.join(name.split())} is {spoken(values)}" for name, values in joined]
+    """Which values of masks or of the table are one class or lie in a region, where that does not go without saying."""
+    joined = {name: values for name, values in study.values_by_class.items() if len(values) > 1}
+    named = in_order(study.regions) or joined
+    told = [f"{' '.join(name.split())} is {spoken(values)}" for name, values in named.items()]
+    if study.ignore is not None:
+        told.append(f"voxels of {spoken(study.ignore)} are neither learned from nor scored")
     if study.rest == "background":
         told.append("every value of a mask that no class names counts as background")
-    return (f"Classes      {'; '.join(told)}",) if told else ()
+    return (f"{'Regions' if study.regions else 'Classes'}      {'; '.join(told)}",) if told else ()
 
 
 def offer_as_json(offer: Offer, costs: Costs) -> dict[str, JsonValue]:

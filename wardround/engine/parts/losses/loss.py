@@ -1,8 +1,23 @@
-"""What a loss answers for."""
+"""What every loss answers for, and the kinds of numbers that losses are told."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field
+
+from wardround.engine.basics.flaws import Flaw, written
+from wardround.engine.parts.numbers import NonNegative
 from wardround.engine.parts.part import Parameters
+from wardround.engine.parts.setting import Setting
+
+Smooth = Annotated[float, Field(gt=0)]
+"""What is added above and below a fraction, so that it is defined where a class is absent: in voxels."""
+Smoothing = Annotated[float, Field(ge=0, lt=1)]
+"""How much of the truth is spread evenly over all classes."""
+Weights = tuple[NonNegative, ...]
+"""One for each output, in the order of the study's classes, the background first where there is one."""
 
 
 class LossParameters(Parameters):
@@ -18,3 +33,13 @@ class LossParameters(Parameters):
 def loss_of(parameters: Parameters) -> LossParameters:
     """The answers of a loss."""
     return parameters if isinstance(parameters, LossParameters) else LossParameters()
+
+
+def misfitting_weights(setting: Setting, key: str, weights: Weights | None) -> Iterator[Flaw]:
+    """A flaw where there is another number of weights than of classes."""
+    names = setting.classes
+    if weights is not None and len(weights) != len(names):
+        expected = f"{len(names)}, one for each of {', '.join(names)}"
+        where, got = (*setting.place, key), written(weights)
+        remedy = f"Write for example `{key}: {[1] * len(names)}`"
+        yield Flaw(where, "the number of weights does not fit the classes", got, expected, remedy=remedy)

@@ -21,14 +21,56 @@ class R2(Parameters):
     """Coefficient of determination: the part of the truths' variance over the cases that predictions explain."""
 
 
+class RMSE(Parameters):
+    """Root of the mean squared error, in the unit of the table; of several numbers each, and their mean."""
+
+
+class MedianError(Parameters):
+    """Median absolute error over the cases, in the unit of the table, which outliers do not move."""
+
+
+class Spearman(Parameters):
+    """Correlation of the ranks of predictions and truths over the cases (Spearman 1904)."""
+
+
+class Cosine(Parameters):
+    """Cosine of the angle between all predictions and all truths of the cases."""
+
+
+class AbsoluteBias(Parameters):
+    """Size of the mean difference of predictions and truths (Bland & Altman 1986), in the unit of the table."""
+
+
+class LimitsOfAgreement(Parameters):
+    """Half the width of the limits of agreement (Bland & Altman 1986): 1.96 standard deviations of differences."""
+
+
 EXPLAINED = Bounds(-1e18, 1.0)
 """Of `r2`: as low as where truths differ by 1e-9 of themselves, and predictions are off by as much as they are."""
 _HOME = "wardround.engine.metrics.numbers"
 _TASKS = frozenset({"regression"})
-_ERROR, _SQUARE = Bounds(0.0, 1e9), Bounds(0.0, 1e18)
+_ERROR, _SQUARE, _CORRELATION = Bounds(0.0, 1e9), Bounds(0.0, 1e18), Bounds(-1.0, 1.0)
+
+
+def _error(name: str, parameters: type[Parameters], where: str, *gandlf: str, bounds: Bounds = _ERROR) -> Part:
+    return Part(Kind.METRIC, name, parameters, f"{_HOME}:{where}", _TASKS, False, bounds, gandlf=gandlf)
+
+
+def _agreement(
+    name: str, parameters: type[Parameters], where: str, *gandlf: str, bounds: Bounds = _CORRELATION
+) -> Part:
+    return Part(Kind.METRIC, name, parameters, f"{_HOME}:{where}", _TASKS, bounds=bounds, gandlf=gandlf)
+
+
 PARTS = (
-    Part(Kind.METRIC, "mae", MAE, f"{_HOME}:MAEMetric", _TASKS, False, _ERROR),
-    Part(Kind.METRIC, "mse", MeanSquaredError, f"{_HOME}:MSEMetric", _TASKS, False, _SQUARE),
-    Part(Kind.METRIC, "pearson", Pearson, f"{_HOME}:PearsonMetric", _TASKS, bounds=Bounds(-1.0, 1.0)),
-    Part(Kind.METRIC, "r2", R2, f"{_HOME}:R2Metric", _TASKS, bounds=EXPLAINED),
+    _error("mae", MAE, "MAEMetric", "mae"),
+    _error("mse", MeanSquaredError, "MSEMetric", "mse", bounds=_SQUARE),
+    _error("rmse", RMSE, "RMSEMetric"),
+    _error("median_error", MedianError, "MedianErrorMetric"),
+    _error("absolute_bias", AbsoluteBias, "AbsoluteBiasMetric"),
+    _error("limits_of_agreement", LimitsOfAgreement, "LimitsOfAgreementMetric"),
+    _agreement("pearson", Pearson, "PearsonMetric", "pearson"),
+    _agreement("spearman", Spearman, "SpearmanMetric", "spearman"),
+    _agreement("cosine", Cosine, "CosineMetric", "cosine"),
+    _agreement("r2", R2, "R2Metric", bounds=EXPLAINED),
 )

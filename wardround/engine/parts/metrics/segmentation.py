@@ -6,15 +6,35 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from wardround.engine.parts.part import FRACTION, MILLIMETRES, Kind, Parameters, Part
+from wardround.engine.parts.part import FRACTION, MILLIMETRES, Bounds, Kind, Parameters, Part
 
 
 class Dice(Parameters):
     """Dice similarity coefficient per class (Dice 1945). Undefined where neither truth nor prediction has the class."""
 
 
+class Jaccard(Parameters):
+    """Jaccard index, or intersection over union, per class (Jaccard 1901)."""
+
+
+class VolumeSimilarity(Parameters):
+    """How alike the volumes of prediction and truth are, wherever they lie, per class (Taha & Hanbury 2015)."""
+
+
+class VolumeError(Parameters):
+    """Absolute difference of the volumes of prediction and truth, in ml (of flat images in cm^2), per class."""
+
+
 class HD95(Parameters):
     """Larger of the two directed 95th percentiles of surface distance in mm (Huttenlocher et al. 1993), per class."""
+
+
+class HD100(Parameters):
+    """Hausdorff distance, the largest between two surfaces in mm (Huttenlocher et al. 1993), per class."""
+
+
+class ASSD(Parameters):
+    """Average symmetric surface distance in mm (Heimann et al. 2009), per class."""
 
 
 class NSD(Parameters):
@@ -26,8 +46,24 @@ class NSD(Parameters):
 
 _HOME = "wardround.engine.metrics.segmentation"
 _TASKS = frozenset({"segmentation"})
+_MILLILITRES = Bounds(0.0, 1e9)
+
+
+def _fraction(name: str, parameters: type[Parameters], where: str, *gandlf: str) -> Part:
+    return Part(Kind.METRIC, name, parameters, f"{_HOME}:{where}", _TASKS, bounds=FRACTION, gandlf=gandlf)
+
+
+def _distance(name: str, parameters: type[Parameters], where: str, *gandlf: str) -> Part:
+    return Part(Kind.METRIC, name, parameters, f"{_HOME}:{where}", _TASKS, False, MILLIMETRES, gandlf=gandlf)
+
+
 PARTS = (
-    Part(Kind.METRIC, "dice", Dice, f"{_HOME}:DiceMetric", _TASKS, bounds=FRACTION),
-    Part(Kind.METRIC, "hd95", HD95, f"{_HOME}:HD95Metric", _TASKS, False, MILLIMETRES),
-    Part(Kind.METRIC, "nsd", NSD, f"{_HOME}:NSDMetric", _TASKS, bounds=FRACTION),
+    _fraction("dice", Dice, "DiceMetric", "dice"),
+    _fraction("jaccard", Jaccard, "JaccardMetric", "jaccard", "iou"),
+    _fraction("volume_similarity", VolumeSimilarity, "VolumeSimilarityMetric"),
+    _fraction("nsd", NSD, "NSDMetric", "nsd"),
+    _distance("hd95", HD95, "HD95Metric", "hd95"),
+    _distance("hd100", HD100, "HD100Metric", "hd100", "hausdorff"),
+    _distance("assd", ASSD, "ASSDMetric"),
+    Part(Kind.METRIC, "volume_error", VolumeError, f"{_HOME}:VolumeErrorMetric", _TASKS, False, _MILLILITRES),
 )

@@ -1,6 +1,66 @@
 """Parameters of optimisers and learning-rate schedules."""
 
-from wardround.engine.parts.optimization.optimizers import SGD, AdamW
-from wardround.engine.parts.optimization.schedules import Constant, Cosine
+from wardround.engine.parts.optimization.optimizer import DecayingParameters, OptimizerParameters, optimizer_of
+from wardround.engine.parts.optimization.optimizers import (
+    ASGD,
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    NAdam,
+    RAdam,
+    RMSprop,
+    Rprop,
+)
+from wardround.engine.parts.optimization.recent import AdEMAMix, Adopt, Lion, NovoGrad
+from wardround.engine.parts.optimization.schedules import (
+    Constant,
+    Cosine,
+    CosineRestarts,
+    Exponential,
+    ExpRange,
+    OneCycle,
+    Poly,
+    ReduceOnPlateau,
+    ScheduleParameters,
+    Step,
+    Triangle,
+    Triangular,
+    schedule_of,
+)
 
-__all__ = ["SGD", "AdamW", "Constant", "Cosine"]
+__all__ = [
+    "ASGD",
+    "SGD",
+    "AdEMAMix",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Adopt",
+    "Constant",
+    "Cosine",
+    "CosineRestarts",
+    "DecayingParameters",
+    "ExpRange",
+    "Exponential",
+    "Lion",
+    "NAdam",
+    "NovoGrad",
+    "OneCycle",
+    "OptimizerParameters",
+    "Poly",
+    "RAdam",
+    "RMSprop",
+    "ReduceOnPlateau",
+    "Rprop",
+    "ScheduleParameters",
+    "Step",
+    "Triangle",
+    "Triangular",
+    "optimizer_of",
+    "schedule_of",
+]

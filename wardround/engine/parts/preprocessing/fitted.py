@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from wardround.engine.basics.flaws import Flaw
 from wardround.engine.parts.part import Kind, Part
-from wardround.engine.parts.preprocessing.intensity import IntensityParameters, backwards
-from wardround.engine.parts.preprocessing.step import StepParameters
+from wardround.engine.parts.preprocessing.intensity import IntensityParameters, Percentile, backwards
+from wardround.engine.parts.preprocessing.step import Contrast, StepParameters
 from wardround.engine.parts.setting import Setting
 
 Within = Literal["all", "nonzero", "foreground"]
-Percentile = Annotated[float, Field(ge=0, le=100)]
+LANDMARKS = (1.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 99.0)
+"""The percentiles that histograms are brought together at."""
 
 
 class FittedParameters(StepParameters):
@@ -69,8 +70,32 @@ class CohortNormalize(FittedParameters, IntensityParameters):
         return True
 
 
+class Nyul(FittedParameters, IntensityParameters):
+    """Bring the histograms of all images to that of the training cases, for each channel (Nyul and Udupa 1999).
+
+    The landmarks are the percentiles 1, 10, 20 and so on to 90, and 99. Of each training case they are brought to a
+    scale from 0 to 100, and their means there are the standard; every image is mapped to it, linearly between its
+    own landmarks, and beyond them as the outermost piece goes (doi:10.1002/(SICI)1522-2594(199912)42:6<1072::AID-MRM11>
+    3.0.CO;2-M). For images whose values mean nothing by themselves, as of magnetic resonance. Landmarks are sought in
+    every image, so that no mask can say where.
+    """
+
+    within: Literal["all", "nonzero"] = "nonzero"
+
+    @property
+    def needs_contrast(self) -> Contrast:
+        """Where landmarks are sought."""
+        return self.within
+
+    @property
+    def rescales(self) -> bool:
+        """It does."""
+        return True
+
+
 _HOME = "wardround.engine.preprocessing.fitted_steps"
 PARTS = (
     Part(Kind.PREPROCESSING, "cohort_clip", CohortClip, f"{_HOME}:CohortClipStep"),
     Part(Kind.PREPROCESSING, "cohort_normalize", CohortNormalize, f"{_HOME}:CohortNormalizeStep"),
+    Part(Kind.PREPROCESSING, "nyul", Nyul, "wardround.engine.preprocessing.nyul:NyulStep"),
 )

@@ -43,9 +43,27 @@ class StepParameters(Parameters):
         """Whether intensities after it no longer mean what they mean in the file."""
         return False
 
+    @property
+    def pixels(self) -> tuple[float, float] | None:
+        """The least and the greatest value that it can be given; None where any will do."""
+        return None
+
+    @property
+    def cuts(self) -> bool:
+        """Whether it cuts voxels off, so that nothing after it knows what lies there."""
+        return False
+
+    def reaches(self, channel: str) -> bool:
+        """Whether it changes the channel of a name."""
+        return True
+
     def grid_after(self, grid: Grid) -> Grid | None:
         """The grid that it leaves, of one that has been turned to `orientation`; None where a header does not tell."""
         return None
+
+    def largest_after(self, grid: Grid) -> Grid | None:
+        """A grid that is at least as large as the one that it leaves; None where a header does not tell."""
+        return self.grid_after(grid)
 
 
 def step_of(parameters: Parameters) -> StepParameters:

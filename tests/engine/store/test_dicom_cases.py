@@ -1,0 +1,189 @@
+"""A series goes into the store as any file does: read once, named by its bytes, known again until one changes."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.dicoms import write_series
+from tests.support.images import write_table
+from tests.support.studies import SEGMENTATION, changed, study_of
+from wardround.engine.basics import filemarks
+from wardround.engine.basics.filemarks import sampled_digest, state_of
+from wardround.engine.basics.places import Place, files_at, folder_place
+from wardround.engine.basics.problems import InputError
+from wardround.engine.cohort import Case, Cohort, Truth, read_manifest
+from wardround.engine.imaging import holding, read_header, read_image, read_label, write_label
+from wardround.engine.imaging.dicom import segment_writing
+from wardround.engine.imaging.holding import hold, read_digest, read_size
+from wardround.engine.imaging.sources import HeldFolder, HeldSource
+from wardround.engine.inspection import Depth, inspect_cohort
+from wardround.engine.inspection.notices import CaseFacts
+from wardround.engine.inspection.twins import copies_of
+from wardround.engine.store import CaseStore
+
+STUDY = study_of(changed(SEGMENTATION, preprocessing=["z_normalize"]))
+
+
+def _values(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 900, (20, 18, 22)).astype(np.int16)
+
+
+def _case(folder: Path, name: str = "one", seed: int = 0) -> Case:
+    """A series, and a segmentation of it."""
+    write_series(folder / name, _values(seed))
+    grid = read_header(folder / name).geometry
+    mask = np.random.default_rng(seed).integers(0, 3, grid.shape).astype(np.uint8)
+    segment_writing.write(folder / f"{name}.dcm", mask, ("left", "right"), folder / name)
+    return Case(name, name, (folder / name,), folder / f"{name}.dcm", None, None, 1)
+
+
+def test_a_manifest_names_folders_and_series_of_them(tmp_path: Path) -> None:
+    _case(tmp_path)
+    write_series(tmp_path / "mixed" / "a", series="1.2.3", SeriesNumber=4)
+    write_series(tmp_path / "mixed" / "b", series="1.2.4", SeriesNumber=5)
+    (tmp_path / "empty").mkdir()
+    rows = [("k1", "one", "one.dcm"), ("k2", "mixed/#1.2.3", "one.dcm"), ("k3", "mixed#5", "one.dcm")]
+    table = write_table(tmp_path / "data.csv", ("SubjectID", "Channel_0", "Label"), rows)
+    cases = read_manifest(table, STUDY, truth=Truth.REQUIRED).cases
+    assert [folder_place(case.channels[0]) for case in cases] == [
+        Place(tmp_path / "one"),
+        Place(tmp_path / "mixed", "1.2.3"),
+        Place(tmp_path / "mixed", "5"),
+    ]
+    bad = [("k1", "empty", "one.dcm"), ("k2", "mixed#first", "one.dcm"), ("k3", "nowhere#4", "one.dcm")]
+    write_table(table, ("SubjectID", "Channel_0", "Label"), bad)
+    with pytest.raises(InputError) as caught:
+        read_manifest(table, STUDY, truth=Truth.REQUIRED)
+    told = [problem.render() for problem in caught.value.problems]
+    assert "this is a folder without DICOM files" in told[0]
+    assert "Behind # stands a SeriesNumber or a SeriesInstanceUID; `wardround dicom" in told[1]
+    assert "there is no such file" in told[2]
+
+
+def test_what_exists_by_its_whole_name_is_that(tmp_path: Path) -> None:
+    (tmp_path / "case").mkdir()
+    (tmp_path / "case#4").write_bytes(b"")
+    assert folder_place(tmp_path / "case#4") is None
+    assert files_at(tmp_path / "case#4") == (tmp_path / "case#4",)
+    assert folder_place(tmp_path / "case#5") == Place(tmp_path / "case", "5")
+
+
+def test_the_digest_of_a_series_is_over_its_bytes_and_not_over_names_or_neighbours(tmp_path: Path) -> None:
+    case = _case(tmp_path)
+    digest = read_digest(case.channels[0])
+    other = tmp_path / "elsewhere"
+    shutil.copytree(tmp_path / "one", other)
+    for number, file in enumerate(sorted(other.iterdir())):
+        file.rename(other / f"slice-{99 - number}.ima")
+    (other / "notes.txt").write_text("nothing of the image")
+    assert read_digest(other) == digest == hold(other).digest
+    changed_file = other / "slice-99.ima"
+    changed_file.write_bytes(changed_file.read_bytes()[:-1] + b"\7")
+    assert read_digest(other) != digest
+
+
+def test_a_held_series_is_what_it_was_and_is_given_back(tmp_path: Path) -> None:
+    folder = _case(tmp_path).channels[0]
+    expected, size = read_image(folder), read_size(folder)
+    source = hold(folder)
+    assert isinstance(source, HeldFolder)
+    assert size == sum(file.stat().st_size for file in folder.iterdir())
+    shutil.rmtree(folder)
+    np.testing.assert_array_equal(read_image(source).data, expected.data)
+    with pytest.raises((OSError, ValueError)):
+        read_image(source)
+
+
+def test_each_file_is_read_once_on_the_way_into_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case, held = _case(tmp_path), list[Path]()
+
+    class Noted(HeldFolder):
+        def _hold(self, file: Path) -> str:
+            held.append(file)
+            digest = super()._hold(file)
+            file.write_bytes(file.read_bytes()[:400])  # what is decoded is what was named
+            return digest
+
+    before = CaseStore(tmp_path / "before").open_case(STUDY, case)
+    monkeypatch.setattr(holding, "HeldFolder", Noted)
+    stored = CaseStore(tmp_path / "store").open_case(STUDY, case)
+    assert len(held) == len({*held}) == 20
+    assert stored.digest == before.digest
+    np.testing.assert_array_equal(stored.image, before.image)
+
+
+def test_a_stored_case_has_the_voxels_and_the_segments(tmp_path: Path) -> None:
+    case = _case(tmp_path)
+    stored = CaseStore(tmp_path / "store").open_case(STUDY, case)
+    grid = read_header(case.channels[0]).geometry
+    assert case.label is not None
+    np.testing.assert_array_equal(np.asarray(stored.label), read_label(case.label, grid)[0])
+    write_label(tmp_path / "same.nii.gz", read_label(case.label, grid)[0], grid)
+    as_nifti = replace(case, label=tmp_path / "same.nii.gz")
+    other = CaseStore(tmp_path / "store").open_case(STUDY, as_nifti)
+    np.testing.assert_array_equal(np.asarray(other.label), np.asarray(stored.label))
+    assert other.content == stored.content
+
+
+def test_a_series_is_known_again_until_a_file_comes_goes_or_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filemarks, "SETTLED_SECONDS", 0)
+    case = _case(tmp_path)
+    store = CaseStore(tmp_path / "store")
+    store.open_case(STUDY, case)
+    monkeypatch.setattr(holding, "HeldFolder", None)  # whoever reads it again fails
+    monkeypatch.setattr(holding, "HeldSource", None)
+    CaseStore(tmp_path / "store").open_case(STUDY, case)
+    folder, file = case.channels[0], case.channels[0] / "IM0003"
+    seen, sample = state_of(folder), sampled_digest(folder)
+    content, times = file.read_bytes(), (file.stat().st_atime_ns, file.stat().st_mtime_ns)
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    filemarks.os.utime(file, ns=times)
+    assert sampled_digest(folder) != sample
+    file.write_bytes(content)
+    (folder / "more").write_bytes(b"x")
+    assert state_of(folder) != seen
+    (folder / "more").unlink()
+    file.unlink()
+    assert state_of(folder) != seen
+
+
+def test_the_same_series_in_two_folders_is_found(tmp_path: Path) -> None:
+    first = replace(_case(tmp_path), label=None)
+    shutil.copytree(tmp_path / "one", tmp_path / "again")
+    (tmp_path / "again" / "notes.txt").write_text("beside")
+    again = replace(first, subject="two", channels=(tmp_path / "again",))
+    other = replace(_case(tmp_path, "three", 1), label=None)
+    cohort = Cohort(tmp_path / "data.csv", (first, again, other))
+    grid = read_header(tmp_path / "one").geometry
+    found = copies_of(cohort, {case.subject: CaseFacts(grid) for case in cohort.cases})
+    assert {*found} == {"one", "two"}
+    assert found["one"].image == found["two"].image
+
+
+def test_a_segmentation_of_another_scan_is_refused_with_its_row(tmp_path: Path) -> None:
+    _case(tmp_path)
+    _case(tmp_path, "two", 1)
+    rows = [("one", "one", "two.dcm"), ("two", "two", "two.dcm")]
+    table = write_table(tmp_path / "data.csv", ("SubjectID", "Channel_0", "Label"), rows)
+    cohort = read_manifest(table, STUDY, truth=Truth.REQUIRED)
+    with pytest.raises(InputError) as caught:
+        inspect_cohort(STUDY, cohort, Depth.HEADERS)
+    problem = caught.value.problems[0]
+    assert problem.what == "the segmentation was drawn on another scan than the image"
+    assert problem.where == "data.csv:2, subject 'one', Label (two.dcm)"
+    inspect_cohort(STUDY, replace(cohort, cases=cohort.cases[1:]), Depth.STEPS)
+
+
+def test_a_held_file_is_still_a_file(tmp_path: Path) -> None:
+    case = _case(tmp_path)
+    assert case.label is not None
+    with HeldSource(case.label) as source:
+        grid = read_header(case.channels[0]).geometry
+        np.testing.assert_array_equal(read_label(source, grid)[0], read_label(case.label, grid)[0])

@@ -1,0 +1,145 @@
+"""`wardround dicom`: the series of a DICOM export, and a manifest of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pydantic import JsonValue
+
+from wardround.engine.basics.printable import say_json, say_text
+from wardround.engine.basics.problems import InputError
+from wardround.engine.cli import options
+from wardround.engine.cli.telling import described
+
+if TYPE_CHECKING:
+    from wardround.engine.imaging.dicom.catalogue import Catalogue, ListedSeries
+
+
+def dicom(
+    folder: Annotated[Path, typer.Argument(help="A folder with DICOM files, in it or below it.", show_default=False)],
+    manifest: Annotated[
+        Path | None, typer.Option(help="Write a CSV with a row for each series that can be read.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the series, or the problems, as JSON.")] = False,
+) -> None:
+    """List the series of a DICOM export: what a manifest calls each, what it holds, and why one cannot be read.
+
+    Headers are read, and no pixels. In the manifest a patient is known by a pseudonym; take out the rows that are not
+    wanted, and add masks or values. Segmentations of the export stand in Label beside the series that they name.
+
+    \b
+    Examples:
+      wardround dicom export
+      wardround dicom export --manifest data.csv
+    """
+    from wardround.engine.basics.files import write_atomic
+    from wardround.engine.basics.places import files_below
+    from wardround.engine.basics.progress import progress
+    from wardround.engine.basics.reading import require_folder
+    from wardround.engine.imaging.dicom.catalogue import require_series, series_in
+
+    require_folder(folder, "a folder with DICOM files", "Name the folder in which the file lies")
+    if manifest is not None:
+        _require_free(manifest)
+    folder = folder.absolute()
+    with progress("Reading headers", sum(1 for _ in files_below(folder))) as shown:
+        found = series_in(folder, shown)
+    require_series(found, folder)
+    if manifest is not None:
+        write_atomic(manifest, _table(found, manifest).encode())
+    if as_json:
+        say_json(_as_json(found, folder))
+        return
+    say_text("\n".join([*_lines(found, folder), *_written(found, manifest)]))
+
+
+def _require_free(manifest: Path) -> None:
+    options.require_folder(manifest.absolute().parent, "--manifest", "data")
+    if manifest.exists():
+        raise InputError.one(
+            "there is a file of this name already",
+            where=str(manifest),
+            remedy="Name another one behind --manifest, or move this one away",
+        )
+
+
+def _readable(found: Catalogue) -> list[ListedSeries]:
+    return [each for each in found.series if not each.problems]
+
+
+def _table(found: Catalogue, manifest: Path) -> str:
+    """The text of a manifest; its paths are relative to it."""
+    base, rows = manifest.absolute().parent, _readable(found)
+    has_masks = any(len(each.segmentations) == 1 for each in rows)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["SubjectID", "PatientID", "Modality", "Channel_0", *(["Label"] if has_masks else [])])
+    for each in rows:
+        mask = os.path.relpath(each.segmentations[0], base) if len(each.segmentations) == 1 else ""
+        cells = [each.subject, each.patient, each.modality, os.path.relpath(each.path, base)]
+        writer.writerow([*cells, *([mask] if has_masks else [])])
+    return text.getvalue()
+
+
+def _written(found: Catalogue, manifest: Path | None) -> list[str]:
+    if manifest is None:
+        return []
+    rows, left = len(_readable(found)), len(found.series) - len(_readable(found))
+    without = f"; {left} that cannot be read {'is' if left == 1 else 'are'} left out" if left else ""
+    several = sum(len(each.segmentations) > 1 for each in _readable(found))
+    unclear = f"; of {several} series with several segmentations, choose one for Label" if several else ""
+    return [f"{rows} rows written: {manifest}{without}{unclear}"]
+
+
+def _lines(found: Catalogue, folder: Path) -> list[str]:
+    lines = [line for each in found.series for line in _told(each, folder)]
+    lines += [f"not an image: {count} x {named}" for named, count in found.others.items()]
+    if found.strangers:
+        lines.append(f"no DICOM: {len(found.strangers)} files, such as {found.strangers[0].relative_to(folder)}")
+    return [*lines, *(f"cannot be read: {problem.render()}" for problem in found.problems)]
+
+
+def _told(each: ListedSeries, folder: Path) -> list[str]:
+    grid = each.grid
+    sizes = "cannot be read"
+    if grid is not None:
+        shape, spacing = (" x ".join(f"{value:g}" for value in values) for values in (grid.shape, grid.spacing))
+        sizes = f"{shape} voxels of {spacing} mm"
+    drawn = f", {len(each.segmentations)} x DICOM-SEG" if each.segmentations else ""
+    counted = "1 file" if each.files == 1 else f"{each.files} files"
+    called = f" '{each.description}'" if each.description else ""
+    place = os.path.relpath(each.path, folder)
+    head = f"{place}: {each.modality or 'no modality'}{called}, {counted}, {sizes}{drawn} ({each.patient})"
+    return [head, *(f"  {problem.render()}" for problem in each.problems)]
+
+
+def _as_json(found: Catalogue, folder: Path) -> JsonValue:
+    series: list[JsonValue] = [
+        {
+            "path": str(each.path),
+            "series": each.series,
+            "number": each.number,
+            "modality": each.modality,
+            "description": each.description,
+            "files": each.files,
+            "patient": each.patient,
+            "shape": None if each.grid is None else list(each.grid.shape),
+            "spacing": None if each.grid is None else list(each.grid.spacing),
+            "channels": each.channels,
+            "segmentations": [str(path) for path in each.segmentations],
+            "problems": described(each.problems),
+        }
+        for each in found.series
+    ]
+    return {
+        "folder": str(folder),
+        "series": series,
+        "others": dict(found.others),
+        "strangers": [str(path) for path in found.strangers],
+        "problems": described(found.problems),
+    }
