@@ -32,10 +32,12 @@ def test_every_yaml_file_is_of_a_known_kind() -> None:
         "ct",
         "ct_series",
         "demo",
+        "heart_disease",
         "hippocampus",
         "hippocampus_regions",
         "nuclei_count",
         "pneumonia",
+        "tcga_brca",
     }
     assert {path.parent.name for path in STUDIES} == ready
 
@@ -43,7 +45,7 @@ def test_every_yaml_file_is_of_a_known_kind() -> None:
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.parent.name)
 def test_studies_are_valid_and_their_networks_can_be_built(path: Path) -> None:
     study = load_study(path)
-    assert sum(tensor.numel() for tensor in build_network(study).parameters()) > 1000
+    assert sum(tensor.numel() for tensor in build_network(study).parameters()) > (1000 if study.inputs else 30)
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*/federation.yaml")), ids=lambda path: path.parent.name)

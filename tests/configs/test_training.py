@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import pytest
 import torch
 from pydicom.uid import generate_uid
 
+from benchmarks.tables import brca_rows, heart_rows, manifest_of
 from tests.configs.test_configs import CONFIGS, STUDIES
 from tests.support.dicoms import save
 from tests.support.images import blobs, oblique_geometry, write_table
@@ -68,7 +69,27 @@ def write_cohort_for(study: Study, folder: Path) -> Path:
     return write_table(folder / "data.csv", ("SubjectID", *channels, column), rows)
 
 
-@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.parent.name)
+PICTURED = [path for path in STUDIES if load_study(path).inputs]
+TABLES: Mapping[str, Callable[[Path], Iterator[dict[str, str]]]] = {"heart_disease": heart_rows, "tcga_brca": brca_rows}
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize("name", TABLES)
+def test_a_ready_study_of_a_table_trains_on_the_table_itself(name: str, tmp_path: Path) -> None:
+    study, rows = load_study(CONFIGS / name / "study.yaml"), TABLES[name](shared_data() / name)
+    bench = Workbench.open(study, manifest_of(rows, tmp_path / "data.csv"), tmp_path / "work", device="cpu", threads=1)
+    assert len(bench.cohort.cases) == {"heart_disease": 920, "tcga_brca": 1088}[name]
+    learner = bench.learner(60)
+    learner.train(bench.source(), 0, 60)
+    summary = bench.evaluate(learner, "validation").summary
+    assert summary[study.validation.select].value > 0.6
+
+
+def test_every_study_is_trained_by_a_test() -> None:
+    assert {path.parent.name for path in STUDIES} == {path.parent.name for path in PICTURED} | {*TABLES}
+
+
+@pytest.mark.parametrize("path", PICTURED, ids=lambda path: path.parent.name)
 def test_a_ready_study_trains(path: Path, tmp_path: Path) -> None:
     study = load_study(path)
     manifest = write_cohort_for(study, tmp_path / "data")

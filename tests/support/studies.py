@@ -49,6 +49,35 @@ REGRESSION: dict[str, Any] = {
     "validation": {"outer_folds": 4, "inner_folds": 3, "metrics": ["mae", "pearson"], "select": "mae"},
 }
 
+MULTILABEL: dict[str, Any] = {
+    **REGRESSION,
+    "study": "findings",
+    "task": "multilabel",
+    "targets": ["effusion", "nodule"],
+    "training": {"loss": "bce", "epochs": 2},
+    "validation": {"outer_folds": 4, "inner_folds": 3, "metrics": ["auc", "f1", "accuracy"], "select": "auc"},
+}
+
+SURVIVAL: dict[str, Any] = {
+    **REGRESSION,
+    "study": "outcome",
+    "task": "survival",
+    "training": {"loss": "cox", "epochs": 2, "batch_size": 8},
+    "validation": {"outer_folds": 4, "inner_folds": 3, "metrics": ["c_index"], "select": "c_index"},
+}
+
+TABLE: dict[str, Any] = {
+    "schema": 1,
+    "study": "table",
+    "task": "classification",
+    "inputs": [],
+    "classes": {"healthy": 0, "ill": 1},
+    "columns": {"age": "number", "sex": ["female", "male"]},
+    "model": "linear",
+    "training": {"loss": "cross_entropy", "epochs": 2, "batch_size": 8},
+    "validation": {"outer_folds": 3, "inner_folds": 2, "metrics": ["accuracy", "auc"], "select": "auc"},
+}
+
 
 def changed(base: dict[str, Any], **sections: Any) -> dict[str, Any]:
     """A copy of `base` with whole sections replaced; None removes one."""

@@ -22,6 +22,7 @@ from wardround.engine.preprocessing.fitted import (
 )
 from wardround.engine.preprocessing.requests import CohortSummary, PartSummary, Request
 from wardround.engine.study import Study
+from wardround.engine.study.tabular import numbers_of
 from wardround.engine.summaries import Histogram, Landmarks, Moments, Octaves
 from wardround.engine.targets import target_of
 from wardround.engine.targets.numbers import LEAST_SPREAD
@@ -45,6 +46,8 @@ def check_state(study: Study, state: FittedState) -> None:
         raise UndeclaredError("a fitted state that is not of this study's channels")
     if len(state.truth) != target_of(study).numbers_to_scale(study):
         raise UndeclaredError("a fitted state that is not of this study's numbers")
+    if len(state.columns) != len(numbers_of(study.columns)):
+        raise UndeclaredError("a fitted state that is not of this study's columns")
     _check_values(study, state)
 
 
@@ -54,8 +57,8 @@ def _check_values(study: Study, state: FittedState) -> None:
 
     if not all(is_of(study, step) for step in state.steps):
         raise UndeclaredError("a fitted state of other kinds than this study's steps learn")
-    learned: list[ChannelState] = [*(channel for step in state.steps for channel in step.channels), *state.truth]
-    for one in learned:
+    of_steps: list[ChannelState] = [channel for step in state.steps for channel in step.channels]
+    for one in (*of_steps, *state.truth, *state.columns):
         _check_learned(one)
 
 

@@ -208,7 +208,12 @@ def test_an_unknown_key_does_not_hide_what_does_not_fit_together(tmp_path: Path)
         ("anterior: 1", "anterior: -1", ":5, classes.anterior", "a whole number from 0 to 65,535"),
         ("[1, 1, 1]", "[1, 1]", ":8, preprocessing.1.resample", "expected 3, as the model has 3 dimensions"),
         ("loss: dice_ce", "loss: {name: cross_entropy, class_weights: [1]}", ":11, training.loss.class_weights", "3,"),
-        ("metrics: [dice,", "metrics: [dice, auc,", ":12, validation.metrics.1", "serves classification only"),
+        (
+            "metrics: [dice,",
+            "metrics: [dice, auc,",
+            ":12, validation.metrics.1",
+            "serves classification, multilabel only",
+        ),
         ("metrics: [dice,", "metrics: [dice, dice,", ":12, validation.metrics.1", "stands twice"),
         ("name: unet,", "name: resnet,", ":10, model.filters", "x"),
         ("study: hipp", "study: Hipp", ":2, study", "Write for example `study: hippocampus`"),

@@ -20,7 +20,8 @@ from wardround.engine.cohort.columns import Layout
 from wardround.engine.cohort.manifest import survey_manifest
 from wardround.engine.study import Study, study_from_bytes, study_to_bytes
 from wardround.engine.targets import Told
-from wardround.engine.targets.numbers import LARGEST, NUMBERS
+from wardround.engine.targets.cells import LARGEST
+from wardround.engine.targets.numbers import NUMBERS
 
 
 def _study(**changes: Any) -> Study:

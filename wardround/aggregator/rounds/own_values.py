@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from wardround.aggregator.rounds.records import OwnValues, SurveyedSite, SurveyResult
 from wardround.engine.preprocessing.requests import CohortSummary, Request
 from wardround.engine.study import Study
+from wardround.engine.study.tabular import numbers_of
 from wardround.engine.summaries import Histogram, Moments, Octaves
 
 _FAR, _MANY = 10.0, 100.0
@@ -38,8 +39,9 @@ def _own(summary: object) -> OwnValues:
 
 
 def names_of(study: Study, request: Request) -> tuple[str, ...]:
-    """What a request asks about: the channels, or the numbers to predict."""
-    return tuple(study.inputs if request.place is not None else study.outputs)[: request.parts]
+    """What a request asks about: the channels, or numbers of the table."""
+    of_table = numbers_of(study.columns) if request.about == "columns" else study.outputs
+    return tuple(study.inputs if request.place is not None else of_table)[: request.parts]
 
 
 def in_words(own: Sequence[OwnValues], names: Sequence[str]) -> str:

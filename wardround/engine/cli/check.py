@@ -18,6 +18,7 @@ from wardround.engine.cli import options
 
 if TYPE_CHECKING:
     from wardround.engine.basics.problems import Problem
+    from wardround.engine.cohort import Case
     from wardround.engine.inspection import Depth, Preflight
     from wardround.engine.inspection.preflight import Trial
     from wardround.engine.inspection.room import Needs
@@ -113,17 +114,17 @@ def _text(result: Preflight, needs: Needs, store: str, notices: Sequence[Problem
 
     study, cases = result.study, result.cohort.cases
     target = target_of(study)
+    axes = f", {study.dimensions}D" if study.inputs else ""
     lines = {
-        "study": f"{study.study} ({study.task}, {study.dimensions}D), digest {study.digest}",
+        "study": f"{study.study} ({study.task}{axes}), digest {study.digest}",
         "cases": f"{len(cases)}, {_whose(result)}",
-        "inputs": ", ".join(study.inputs),
+        **_given(study, cases),
         target.title_of(study): target.described(study, Counter(case.value for case in cases)),
         "sets": _sets(result),
-        "images": _images(result),
-        "patches": f"{_sizes(study.patches.size)}, {study.patches.per_case} per case and epoch",
+        **(_pictured(result) if study.inputs else {}),
         "parts": _parts(study, depth),
         "store": store,
-        "read": _read(target.unread) if depth.value == "headers" else "every voxel, and preprocessed it",
+        "read": _read(study, depth),
     }
     if fitted := _fitted(result):
         lines["fitted"] = fitted
@@ -177,8 +178,14 @@ def _whose(result: Preflight) -> str:
     return "each counted as a patient: there is no PatientID column"
 
 
-def _read(unread: Sequence[str]) -> str:
-    *others, last = unread
+def _read(study: Study, depth: Depth) -> str:
+    from wardround.engine.targets import target_of
+
+    if not study.inputs:
+        return "every row of the table"
+    if depth.value != "headers":
+        return "every voxel, and preprocessed it"
+    *others, last = target_of(study).unread
     return f"headers only. Not looked at: {', '.join(others)} and {last}; `--full` looks at all of them"
 
 
@@ -189,6 +196,19 @@ def _sets(result: Preflight) -> str:
         return f"{', '.join(named)}, by the Split column"
     folds, by = result.study.validation, "patient" if result.cohort.patients.stated else "row"
     return f"{folds.outer_folds} outer x {folds.inner_folds} inner folds, made by {by}"
+
+
+def _given(study: Study, cases: Sequence[Case]) -> dict[str, str]:
+    """What the network is given of each case."""
+    from wardround.engine.cohort.given import described
+
+    inputs = {"inputs": ", ".join(study.inputs)} if study.inputs else {}
+    return inputs | ({"columns": described(study.columns, cases)} if study.columns else {})
+
+
+def _pictured(result: Preflight) -> dict[str, str]:
+    patches = result.study.patches
+    return {"images": _images(result), "patches": f"{_sizes(patches.size)}, {patches.per_case} per case and epoch"}
 
 
 def _images(result: Preflight) -> str:

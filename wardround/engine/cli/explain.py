@@ -64,7 +64,7 @@ def explain(
     from wardround.engine.basics.made import EXPLAIN, Made
     from wardround.engine.basics.progress import progress
     from wardround.engine.experiments import load_model
-    from wardround.engine.experiments.models import require_model
+    from wardround.engine.experiments.models import require_images_alone, require_model
 
     options.require_all(
         partial(require_model, model),
@@ -75,6 +75,7 @@ def explain(
         partial(options.require_folder, out, "--out", "explained"),
     )
     loaded, chosen, made = load_model(model, device=device), _method(method), Made(out, EXPLAIN)
+    require_images_alone(loaded.study, "explained")
     _require_output(loaded, output)
     for notice in loaded.notices:
         note(f"note: {notice.render()}")

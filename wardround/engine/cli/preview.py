@@ -46,6 +46,7 @@ def preview(
         )
     _require_own(out)
     chosen = load_study(study)
+    _require_images(chosen)
     picture, absent = _draw(chosen, manifest, work, count)
     if fitted := [chosen.preprocessing[place].name for place in fitted_places(chosen)]:
         learned = " and ".join(fitted)
@@ -59,6 +60,12 @@ def preview(
         say_json({"file": str(out)})
     else:
         say(f"patches: {out}")
+
+
+def _require_images(study: Study) -> None:
+    if not study.inputs:
+        remedy = "Run `wardround check`: it says what stands in the columns"
+        raise InputError.one("a study without images has no patches to draw", where="inputs", got="[]", remedy=remedy)
 
 
 def _require_own(out: Path) -> None:

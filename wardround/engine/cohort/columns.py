@@ -12,6 +12,7 @@ from pathlib import Path
 from wardround.engine.basics.problems import Findings
 from wardround.engine.cohort.tables import Table
 from wardround.engine.study.models import Study
+from wardround.engine.study.tabular import in_order
 from wardround.engine.targets import Column, target_of
 
 SUBJECT, PATIENT, SPLIT, LABEL, VALUE = "SubjectID", "PatientID", "Split", "Label", "ValueToPredict"
@@ -45,18 +46,20 @@ class Layout:
         columns: those with the truth.
         truth: whether it must be there; where it is not read, there are no `columns`.
         study: what cells are read by; None where it cannot be read itself.
+        given: names of the columns that the network is given.
     """
 
     inputs: tuple[str, ...] | None
     columns: tuple[Column, ...]
     truth: Truth
     study: Study | None
+    given: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, study: Study, truth: Truth) -> Layout:
         """What the study needs."""
         columns = () if truth is Truth.UNREAD else target_of(study).columns(study)
-        return cls(study.inputs, columns, truth, study)
+        return cls(study.inputs, columns, truth, study, tuple(in_order(study.columns)))
 
     @classmethod
     def without_study(cls) -> Layout:
@@ -68,6 +71,11 @@ class Layout:
         """The names of the columns with the truth."""
         return tuple(column.name for column in self.columns)
 
+    @property
+    def free(self) -> frozenset[str]:
+        """The names of those whose cells may be empty."""
+        return frozenset(column.name for column in self.columns if column.may_be_empty)
+
     def files(self, present: Collection[str]) -> tuple[str, ...]:
         """Those columns with the truth that are present and name files."""
         return tuple(column.name for column in self.columns if column.is_file and column.name in present)
@@ -78,7 +86,8 @@ class Layout:
 
     def described(self) -> Mapping[str, Column]:
         """The columns that a table must have, by name."""
-        return {column.name: column for column in (_ID, *self.columns)}
+        given = (Column(name, "what the network is given", frozenset()) for name in self.given)
+        return {column.name: column for column in (_ID, *self.columns, *given)}
 
 
 @dataclass(frozen=True)
@@ -95,12 +104,13 @@ class Columns:
     label: str | None
     values: tuple[str, ...]
     unread: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
 
 
 def find_columns(table: Table, layout: Layout, findings: Findings) -> Columns:
     """The columns that the layout names; missing, surplus and mistyped ones become findings."""
-    required = {SUBJECT, *(layout.truth_names if layout.truth is Truth.REQUIRED else ())}
-    wanted = {SUBJECT, PATIENT, SPLIT, *layout.truth_names}
+    required = {SUBJECT, *layout.given, *(layout.truth_names if layout.truth is Truth.REQUIRED else ())}
+    wanted = {SUBJECT, PATIENT, SPLIT, *layout.given, *layout.truth_names}
     _report_missing(table, layout, required, findings)
     _report_near_misses(table, wanted, required, findings)
     _report_channels(table, layout, findings)
@@ -110,7 +120,8 @@ def find_columns(table: Table, layout: Layout, findings: Findings) -> Columns:
         subject=SUBJECT if SUBJECT in present else None,
         patient=PATIENT if PATIENT in present else None,
         split=SPLIT if SPLIT in present else None,
-        channels=_channels(table.columns),
+        channels=() if layout.inputs == () else _channels(table.columns),
+        given=tuple(name for name in layout.given if name in present),
         label=next(iter(layout.files(present)), None),
         values=layout.cells(present),
         unread=tuple(name for name in table.repeated if name in wanted or _CHANNEL.fullmatch(name)),
@@ -124,7 +135,7 @@ def _channels(names: Iterable[str]) -> tuple[str, ...]:
 
 def is_of_table(name: str) -> bool:
     """Whether a word is the name of a column that tables of cases have."""
-    fixed = {SUBJECT, PATIENT, SPLIT, LABEL, VALUE}
+    fixed = {SUBJECT, PATIENT, SPLIT, LABEL, VALUE, "Time", "Event"}
     return name in fixed or name.startswith(f"{VALUE}_") or _CHANNEL.fullmatch(name) is not None
 
 
@@ -157,6 +168,8 @@ def _report_near_misses(table: Table, wanted: set[str], required: set[str], find
 
 def _report_channels(table: Table, layout: Layout, findings: Findings) -> None:
     found = _channels((*table.columns, *table.repeated))
+    if layout.inputs == () or (layout.inputs is None and not found and not _near_channels(table, layout)):
+        return  # a study without images has none; in its table they are columns like others, which it does not name
     allowed = _allowed_channels(found, layout)
     if found not in allowed:
         expected = ", ".join(allowed[-1])

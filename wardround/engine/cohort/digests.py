@@ -12,17 +12,18 @@ from wardround.engine.cohort.models import Case
 
 
 def case_digest(case: Case, digest_file: Callable[[Path], str] = file_sha256) -> str:
-    """SHA-256 that names a case by the bytes of its channels and label, in their roles, and its value.
+    """SHA-256 that names a case by the bytes of its channels and label, in their roles, its value and its columns.
 
     Subject, patient, file names and place in the manifest play no part. `digest_file` may be a cached form of
     `file_sha256`, or one that names a folder by the bytes of a series in it.
     """
-    content: JsonValue = {
+    content: dict[str, JsonValue] = {
         "channels": [digest_file(channel) for channel in case.channels],
         "label": None if case.label is None else digest_file(case.label),
         "value": case.value,
     }
-    return sha256_hex(canonical_json(content))
+    columns: dict[str, JsonValue] = {"columns": [*case.columns]} if case.columns else {}
+    return sha256_hex(canonical_json({**content, **columns}))
 
 
 def cohort_digest(digests: Iterable[str]) -> str:

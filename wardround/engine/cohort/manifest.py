@@ -17,6 +17,7 @@ from wardround.engine.basics.problems import Findings, InputError, Problem, did_
 from wardround.engine.cohort.absent import Absent, with_one_remedy
 from wardround.engine.cohort.assignment import SETS
 from wardround.engine.cohort.columns import PATIENT, SUBJECT, Columns, Layout, Truth, find_columns
+from wardround.engine.cohort.given import read_cell
 from wardround.engine.cohort.heading import require_heading
 from wardround.engine.cohort.joined import without_later_names
 from wardround.engine.cohort.models import Case, Cohort, Patients, place
@@ -128,6 +129,7 @@ class _Reader:
             split=cells.split(),
             row=row.line,
             table=self.table.path.name,
+            columns=cells.given(),
         )
         cells.require_own_mask(case)
         cells.require_own_channels()
@@ -231,14 +233,30 @@ class _Cells:
         study, columns = self.reader.layout.study, self.reader.columns.values
         if study is None or not self._has_truth(columns):
             return None
-        cells = {name: self.text(name) for name in columns}
+        cells = {name: self.text(name) for name in columns if not self._is_free(name)}
         if not all(cells.values()):
             return None
+        cells = {name: cells.get(name, "") for name in columns}
         try:
             return target_of(study).value(study, cells)
         except InputError as error:
             self.findings.extend(replace(problem, where=self._place(problem.where)) for problem in error.problems)
         return None
+
+    def given(self) -> tuple[float | None, ...]:
+        """What the network is given of the row."""
+        study, columns = self.reader.layout.study, self.reader.columns.given
+        if study is None or columns != self.reader.layout.given:
+            return ()
+        found: list[float | None] = []
+        for name in columns:
+            with self.findings.gather():
+                found.append(read_cell(study.columns[name], self.row.cells[name], self._place(name)))
+        return tuple(found)
+
+    def _is_free(self, column: str) -> bool:
+        """Whether a cell is empty, and may be."""
+        return not self.row.cells[column] and column in self.reader.layout.free
 
     def _has_truth(self, columns: Sequence[str]) -> bool:
         """Whether every column of the truth is there, as the header is told otherwise, and one is filled if it need

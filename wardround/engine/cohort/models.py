@@ -19,6 +19,8 @@ class Case:
             classification the class's number as written in the study (`"1"`); or None.
         split: `train`, `validation`, `test` or None, from the manifest's `Split`.
         row: line of the manifest, counted from 1, for messages; 0 where there is no manifest.
+        columns: what the network is given of the row, in the order of the study's columns: a number, the place of a
+            level, or None where the cell is missing.
         table: the manifest's name, for messages; empty where there is none.
     """
 
@@ -30,6 +32,7 @@ class Case:
     split: str | None
     row: int
     table: str = ""
+    columns: tuple[float | None, ...] = ()
 
     @property
     def name(self) -> str:

@@ -32,7 +32,7 @@ def likely_patients(table: Table, columns: Columns) -> tuple[str, ...]:
 
 
 def _likely_columns(table: Table, columns: Columns) -> Iterable[str]:
-    taken = {columns.subject, columns.split, columns.label, *columns.values, *columns.channels, ""}
+    taken = {columns.subject, columns.split, columns.label, *columns.values, *columns.channels, *columns.given, ""}
     for column in table.columns:
         values = [row.cells[column] for row in table.rows]
         repeats = column not in taken and 1 < len({*values}) < len(values)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wardround.engine.basics.canonical import canonical_json
+from wardround.engine.basics.canonical import canonical_json, sha256_hex
 from wardround.engine.basics.problems import Findings
 from wardround.engine.cohort.models import Case, Cohort, Split
 
@@ -37,6 +37,18 @@ def voxels_digest(channels: Iterable[np.ndarray]) -> str:
         digest.update(canonical_json([*array.shape]))
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
+
+
+def said_by(case: Case) -> str:
+    """What a row says beside its images, if there is no mask: its value, and its columns where the network sees
+    them."""
+    value = case.value or ""
+    return sha256_hex(canonical_json([value, *case.columns])) if case.columns else value
+
+
+def row_content(case: Case) -> Content:
+    """Of a row without images, which repeats none: two patients may well have the same age and findings."""
+    return Content(sha256_hex(canonical_json(["row", case.subject, *case.columns])), said_by(case))
 
 
 def repeated_rows(cohort: Cohort, contents: Contents) -> dict[str, str]:

@@ -19,7 +19,7 @@ from wardround.engine.delivery.card import CARD, card_of
 from wardround.engine.delivery.formats import Format, traced
 from wardround.engine.delivery.proof import Proof, example_images, prove, require_equal
 from wardround.engine.experiments.fit import Metrics
-from wardround.engine.experiments.models import BEST, METRICS, STUDY, TrainedModel
+from wardround.engine.experiments.models import BEST, METRICS, STUDY, TrainedModel, require_images_alone
 from wardround.engine.experiments.prediction import in_memory
 from wardround.engine.experiments.states import STATE
 from wardround.engine.preprocessing import read_sample
@@ -59,6 +59,7 @@ def deliver(
     without a cohort on made-up windows. Raises `InputError`, and writes nothing, if one is not equal, or if `out` has
     files of these names that no export has made.
     """
+    require_images_alone(model.study, "exported")
     made = Made(out, EXPORT)
     made.require_free(names_of(formats), "delivered")
     out.mkdir(parents=True, exist_ok=True)

@@ -91,7 +91,7 @@ def estimate(survey: Survey, work: Path) -> Estimate:
         step_seconds=step,
         prepare_seconds=seconds * share,
         train_seconds=step * length.total_steps + scoring * len(survey.split.validation) * length.validations,
-        store_bytes=int(taken_bytes(unfitted.folder) * share),
+        store_bytes=int(taken_bytes(unfitted.folder) * share) if survey.study.inputs else 0,
         run_bytes=_COPIES_OF_WEIGHTS * sum(tensor.nbytes for tensor in learner.weights().values()),
     )
 
@@ -140,6 +140,7 @@ def _as_if_fitted(study: Study, unfitted: StoredCase) -> StoredCase:
         cut_to=ready.cut_to,
         target=unfitted.target,
         numbers=unfitted.numbers,
+        columns=unfitted.columns,
         folder=unfitted.folder,
     )
 

@@ -19,6 +19,7 @@ from wardround.engine.preprocessing.cases import naming
 from wardround.engine.preprocessing.fitted import FittedState
 from wardround.engine.preprocessing.fitting import Fitting, before_fitting, fitted_places, merged, summarise_case
 from wardround.engine.preprocessing.requests import CohortSummary, Request
+from wardround.engine.preprocessing.tables import told_numbers
 from wardround.engine.store import CaseStore
 from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
@@ -59,15 +60,17 @@ def summarise(study: Study, request: Request, rows: Sequence[StoredRow], store: 
 def _answers(
     pipeline: Pipeline, request: Request, rows: Sequence[StoredRow], shown: Progress
 ) -> Iterator[CohortSummary]:
-    answer = partial(_of_numbers, request) if request.place is None else partial(_of_voxels, pipeline, request)
+    answer = partial(_of_voxels if request.place is not None else _of_numbers, pipeline, request)
     for done, (case, stored) in enumerate(rows, start=1):
         with naming(case):
             yield answer(stored)
         shown.advance(done, case.subject)
 
 
-def _of_numbers(request: Request, stored: StoredCase) -> CohortSummary:
+def _of_numbers(pipeline: Pipeline, request: Request, stored: StoredCase) -> CohortSummary:
     """Nothing of the image is read."""
+    if request.about == "columns":
+        return request.answer(told_numbers(pipeline.study, stored.columns))
     return request.answer([np.array([number], dtype=np.float64) for number in stored.numbers])
 
 
@@ -103,4 +106,5 @@ def prepared_for_a_look(study: Study, cases: Sequence[Case], store: CaseStore) -
 
 def named_step(study: Study, request: Request) -> str:
     """What a request is about, for people."""
-    return "the scale of numbers" if request.place is None else study.preprocessing[request.place].name
+    words = {"truth": "the scale of numbers", "columns": "the scale of columns"}
+    return words[request.about] if request.place is None else study.preprocessing[request.place].name

@@ -206,3 +206,11 @@ def write_weights(
         write_state(path.parent, state)
         header[FITTED] = state.digest
     write_tensors(path, weights, header)
+
+
+def require_images_alone(study: Study, done: str) -> None:
+    """Raise `InputError` for a network that is given more than an image. `done` is what cannot be done with it."""
+    if study.columns:
+        what, got = f"a network that is given columns of a table cannot be {done}", ", ".join(study.columns)
+        remedy = "Give the model folder away as it is: `wardround predict` takes it on any machine"
+        raise InputError.one(what, where="columns", got=got, expected="images alone", remedy=remedy)

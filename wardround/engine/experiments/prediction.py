@@ -68,6 +68,7 @@ def in_memory(pipeline: Pipeline, case: Case, sample: Sample) -> StoredCase:
         target=told.category,
         folder=Path(),
         numbers=told.numbers,
+        columns=case.columns,
     )
 
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.reading import unreadable
 from wardround.engine.cohort.models import Case, Cohort
-from wardround.engine.imaging.geometry import file_differences, only_rounded, rounding_words
+from wardround.engine.imaging.geometry import file_differences, only_rounded, plain_geometry, rounding_words
 from wardround.engine.imaging.header import Header
 from wardround.engine.imaging.image import Geometry, Remark
 from wardround.engine.imaging.lossy import lossy_kind
@@ -39,6 +39,8 @@ _COPY_SPACING = (
 
 def inspect_headers(study: Study, cohort: Cohort, case: Case, findings: Findings) -> CaseFacts | None:
     """Check the headers of a case's channels and mask; None when its first channel cannot be read."""
+    if not study.inputs:
+        return CaseFacts(plain_geometry(study.patches.size), channels=0)
     files = [(cohort.place(case, f"Channel_{index}"), path) for index, path in enumerate(case.channels)]
     channels = [(where, attempt(read_header, where, path, findings)) for where, path in files]
     for where, header in channels:

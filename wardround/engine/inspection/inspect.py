@@ -110,7 +110,7 @@ def inspect_cohort(
     stored = {name: fact.grid for name, fact in known.items()}
     findings.problems[:] = told_of_files(findings.problems, study, cohort, stored)
     findings.problems[:] = with_owners(findings.problems, cohort, stored)
-    compared = _compare(cohort, known, depth) if splits else Comparison({}, True, {})
+    compared = _compare(cohort, known, depth) if splits and study.inputs else Comparison({}, True, {})
     find_leaks(cohort, splits, compared.contents, findings)
     findings.raise_if_any()
     require_foreground(study, cohort, known, findings)
@@ -155,7 +155,7 @@ def _table_flaws(study: Study, cohort: Cohort, splits: Mapping[str, Split]) -> l
     """What is wrong with the values of the whole table; or else with those that a model of one of the splits sees."""
     table = cohort.manifest.name
     found = [replace(flaw, where=table) for flaw in _value_flaws(study, cohort.cases)]
-    remedy = "Add cases with other numbers, or take another number of folds in `validation`"
+    remedy = "Add cases with other truths, or take another number of folds in `validation`"
     return found or [
         replace(flaw, where=f"{table}, training set of {name}", remedy=remedy)
         for name, split in splits.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from wardround.engine.basics.problems import Findings, Problem
@@ -90,6 +90,7 @@ def cohort_notices(
         *_larger_than_patch(study, cohort, facts),
         *padding_notices(study, cohort, {s: fact.padded_amid for s, fact in facts.items() if fact.padded_amid}),
         *_absent_classes(study, cohort, splits),
+        *_of_training_values(study, cohort, splits),
         *selection_notices(study, cohort, splits, truths_of(study, facts)),
         *_flat(cohort, facts),
         *_masks(study, cohort, facts),
@@ -264,22 +265,34 @@ def _repeats(cohort: Cohort, compared: Comparison) -> Iterator[Problem]:
 
 def _absent_classes(study: Study, cohort: Cohort, splits: Mapping[str, Split]) -> Iterator[Problem]:
     """Classes that no case has, or none of those in a set: there they can be neither learned nor scored."""
-    for index, name in target_of(study).classes_in_table(study).items():
-        number = study.class_values[index]
-        patients = sorted({case.patient for case in cohort.cases if case.value == str(number)})
+    target = target_of(study)
+    word = "class" if target.has_classes else target.noun
+    for index, name in target.classes_in_table(study).items():
+        having = {case.subject for case in cohort.cases if index in target.classes_told(study, case.value)}
+        patients = {case.patient for case in cohort.cases if case.subject in having}
         if not patients:
-            yield Problem(f"no case has the class {name!r}", where=cohort.manifest.name)
+            yield Problem(f"no case has the {word} {name!r}", where=cohort.manifest.name)
             continue
-        without = [place for place, split in splits.items() for place in _sets_without(split, str(number), place)]
+        without = [place for place, split in splits.items() for place in _sets_without(split, having, place)]
         if without:
             count = cohort.patients.counted(len(patients))
-            yield _notice(cohort, without, f"the class {name!r}, which {count} have, is missing from some sets")
+            yield _notice(cohort, without, f"the {word} {name!r}, which {count} have, is missing from some sets")
 
 
-def _sets_without(split: Split, value: str, name: str) -> Iterator[str]:
+def _sets_without(split: Split, having: Collection[str], name: str) -> Iterator[str]:
     for subset, cases in split.sets.items():
-        if cases and not any(case.value == value for case in cases):
+        if cases and not any(case.subject in having for case in cases):
             yield f"{subset} of {name}"
+
+
+def _of_training_values(study: Study, cohort: Cohort, splits: Mapping[str, Split]) -> Iterator[Problem]:
+    """What the kind of truth finds odd in the values of a training set; of several splits the first tells it."""
+    for name, split in splits.items():
+        values = [case.value for case in split.train if case.value is not None]
+        found = [*target_of(study).table_notices(study, values)]
+        if found:
+            yield from (replace(each, where=f"{cohort.manifest.name}, training set of {name}") for each in found)
+            return
 
 
 def _flat(cohort: Cohort, facts: Mapping[str, CaseFacts]) -> Iterator[Problem]:

@@ -129,6 +129,8 @@ def room_for(study: Study, case: Case) -> int:
 def stored_bytes(study: Study, grid: Geometry) -> int:
     """Disk that a case takes whose file has this grid: float32 channels and, where there is one, its mask, each with a
     header; a description and a folder. Coordinates of the foreground depend on the mask, and count as one block."""
+    if not study.inputs:
+        return 0  # all of it is in the table
     voxels = _stored_voxels(study, grid)
     arrays = on_disk(_HEADER_BYTES + 4 * len(study.inputs) * voxels) + 2 * BLOCK_BYTES
     truth = target_of(study).bytes_per_voxel(study)

@@ -13,7 +13,7 @@ from typing import TypeVar
 from wardround.engine.basics.canonical import sha256_hex
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort.models import Case, Cohort
-from wardround.engine.cohort.twins import Content, voxels_digest
+from wardround.engine.cohort.twins import Content, said_by, voxels_digest
 from wardround.engine.imaging.holding import read_digest, read_files, read_size
 from wardround.engine.imaging.reading import label_grid, read_image, read_label
 from wardround.engine.inspection.notices import CaseFacts
@@ -103,7 +103,7 @@ def _bytes(path: Path) -> str:
 
 def _truth(case: Case) -> str:
     if case.label is None:
-        return case.value or ""
+        return said_by(case)
     try:
         grid = label_grid(case.label, case.channels[0])
         return voxels_digest([read_label(case.label, grid)[0].astype("int64")])

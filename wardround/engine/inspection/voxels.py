@@ -11,7 +11,7 @@ import numpy as np
 
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.cohort.models import Case, Cohort
-from wardround.engine.cohort.twins import Content, voxels_digest
+from wardround.engine.cohort.twins import Content, said_by, voxels_digest
 from wardround.engine.imaging.image import Geometry, Image
 from wardround.engine.imaging.reading import label_grid, read_image, read_label
 from wardround.engine.imaging.sources import Source
@@ -46,7 +46,7 @@ def inspect_steps(study: Study, cohort: Cohort, case: Case, findings: Findings) 
     fitted: that needs all training cases."""
     own = Findings()
     facts, images = _inspect(study, cohort, case, own)
-    if facts is not None and not own.problems:
+    if facts is not None and images and not own.problems:
         with own.gather():
             ready = _preprocess(study, cohort, case, images)
             facts = replace(facts, padded_amid=None if fitted_places(study) else amid(study, ready))
@@ -56,6 +56,8 @@ def inspect_steps(study: Study, cohort: Cohort, case: Case, findings: Findings) 
 
 def _inspect(study: Study, cohort: Cohort, case: Case, findings: Findings) -> tuple[CaseFacts | None, list[Image]]:
     headers = Findings()
+    if not study.inputs:
+        return inspect_headers(study, cohort, case, headers), []
     facts = inspect_headers(study, cohort, case, headers)
     findings.extend(headers.problems)
     if facts is None or headers.problems:
@@ -73,7 +75,7 @@ def _inspect(study: Study, cohort: Cohort, case: Case, findings: Findings) -> tu
 
 def _content(case: Case, images: Sequence[Image], mask: _Mask | None) -> Content:
     image = voxels_digest(channel for image in images for channel in image.data)
-    return Content(image, (case.value or "") if mask is None else voxels_digest([mask.voxels.astype(np.int64)]))
+    return Content(image, said_by(case) if mask is None else voxels_digest([mask.voxels.astype(np.int64)]))
 
 
 def _preprocess(study: Study, cohort: Cohort, case: Case, images: Sequence[Image]) -> np.ndarray:

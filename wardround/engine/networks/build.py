@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.randomness import torch_seed
 from wardround.engine.networks.layers import NORMS
+from wardround.engine.networks.tabular import SEEN, FusedNetwork
 from wardround.engine.parts import BreachError, Kind, answering
-from wardround.engine.parts.networks import network_of
+from wardround.engine.parts.networks import network_of, sees_table_alone
 from wardround.engine.study import Study
+from wardround.engine.study.tabular import width_of
 from wardround.engine.targets import target_of
 
 Outputs = Tensor | tuple[Tensor, ...]
@@ -23,17 +25,29 @@ _NORM_BASES = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RM
 def build_network(study: Study) -> nn.Module:
     """The study's network on the CPU, in training mode.
 
-    Maps (samples, inputs, *patch) to (samples, outputs, *patch) where each voxel has its own truth, and to
-    (samples, outputs) elsewhere: logits of classes, or numbers. The initial weights are a function of the study's
-    model, its channels and its seed; no random state outside is read or changed. Raises `InputError` if the network has
-    a norm layer other than the one that the study names.
+    Maps images (samples, inputs, *patch), a table (samples, features), or both, to (samples, outputs, *patch) where
+    each voxel has its own truth, and to (samples, outputs) elsewhere: logits of classes, or numbers. The initial
+    weights are a function of the study's model, its channels and its seed; no random state outside is read or changed.
+    Raises `InputError` if the network has a norm layer other than the one that the study names.
     """
     part = study.model.part(Kind.NETWORK)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(torch_seed(study.seed, "network"))
-        network = part.make(study.model.parameters, len(study.inputs), len(study.outputs))
+        network = _built(study)
     with answering(part.owner):
         return _checked(network, study)
+
+
+def _built(study: Study) -> object:
+    """What the part makes; joined by the table where the study has columns beside its images."""
+    part, parameters = study.model.part(Kind.NETWORK), study.model.parameters
+    inputs, features, outputs = len(study.inputs), width_of(study.columns), len(study.outputs)
+    if sees_table_alone(parameters):
+        return part.make(parameters, features, outputs)
+    if not features:
+        return part.make(parameters, inputs, outputs)
+    seeing: object = part.make(parameters, inputs, SEEN)
+    return FusedNetwork(seeing, features, outputs) if isinstance(seeing, nn.Module) else seeing
 
 
 def _checked(network: object, study: Study) -> nn.Module:
@@ -43,18 +57,20 @@ def _checked(network: object, study: Study) -> nn.Module:
     return network
 
 
-def logits_of(study: Study, network: nn.Module, images: Tensor) -> Tensor:
-    """The study's network on images: (samples, outputs, *grid) where each voxel has its own truth, or else
-    (samples, outputs). A network that fails, or gives something else, is told as its package's."""
-    outputs = outputs_of(study, network, images)
+def logits_of(study: Study, network: nn.Module, images: Tensor, table: Tensor | None = None) -> Tensor:
+    """The study's network on images, and on features of a table where the study has columns: (samples, outputs, *grid)
+    where each voxel has its own truth, or else (samples, outputs). A network that fails, or gives something else, is
+    told as its package's."""
+    outputs = outputs_of(study, network, images, table)
     return outputs if isinstance(outputs, Tensor) else outputs[0]
 
 
-def outputs_of(study: Study, network: nn.Module, images: Tensor) -> Outputs:
-    """All that the study's network says of images: what `logits_of` gives, or in training under deep supervision
-    a tuple of that and of the same on coarser grids. Errors as there."""
+def outputs_of(study: Study, network: nn.Module, images: Tensor, table: Tensor | None = None) -> Outputs:
+    """All that the study's network says of images and table: what `logits_of` gives, or in training under deep
+    supervision a tuple of that and of the same on coarser grids. Errors as there."""
     with answering(study.model.part(Kind.NETWORK).owner):
-        outputs: object = network(images)
+        given = [each for each in (images if study.inputs else None, table) if each is not None]
+        outputs: object = network(*given)
         shapes = [(len(images), len(study.outputs), *grid) for grid in _grids(study, network, images)]
         found = outputs if len(shapes) > 1 else (outputs,)
         if not isinstance(found, tuple) or len(found) != len(shapes):

@@ -16,10 +16,11 @@ FAMILIES = (
     *(augmentation.spatial, augmentation.intensity, augmentation.filtering),
     *(augmentation.artefacts, augmentation.boxes, augmentation.colour),
     *(networks.unet, networks.encoders, networks.transformers, networks.resnet, networks.classifiers),
-    *(losses.classic, losses.overlap, losses.entropy, losses.surface, losses.numbers),
-    *(metrics.segmentation, metrics.lesions, metrics.rates, metrics.classification, metrics.numbers),
+    *(networks.tabular,),
+    *(losses.classic, losses.overlap, losses.entropy, losses.surface, losses.numbers, losses.survival),
+    *(metrics.segmentation, metrics.lesions, metrics.rates, metrics.classification, metrics.numbers, metrics.survival),
     *(optimization.optimizers, optimization.recent, optimization.schedules),
-    *(tasks.segmentation, tasks.classification, tasks.regression),
+    *(tasks.segmentation, tasks.classification, tasks.multilabel, tasks.regression, tasks.survival),
 )
 """The modules with the rows of Wardround's own parts."""
 

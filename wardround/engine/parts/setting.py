@@ -20,6 +20,7 @@ class Setting:
         classes: the names of the classes in the order of the network's outputs.
         patch: voxels of a patch along each axis.
         batch_size: samples of a batch in training.
+        columns: the names of the columns of the table that are given to the network.
         masked: whether a mask says of each voxel what it is.
     """
 
@@ -31,3 +32,4 @@ class Setting:
     patch: tuple[int, ...]
     batch_size: int
     masked: bool
+    columns: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.cohort.models import Case
 from wardround.engine.imaging import read_image, read_label
 from wardround.engine.imaging.formats import is_dicom
-from wardround.engine.imaging.geometry import file_differences, only_rounded
+from wardround.engine.imaging.geometry import file_differences, only_rounded, plain_geometry
 from wardround.engine.imaging.image import Geometry, Image
 from wardround.engine.imaging.sources import Source
 from wardround.engine.preprocessing.labels import class_indices, label_problem, value_counts
@@ -82,6 +82,8 @@ def read_sample(
     A file may hold several channels (RGB, a fourth axis) if it is the only one and has as many as the study has inputs.
     A case without a mask, or a study that needs none, gives a sample without a label.
     """
+    if not study.inputs:
+        return without_image(study)
     findings = Findings()
     mask: tuple[np.ndarray, Geometry] | None = None
     images: list[Image] = []
@@ -109,6 +111,12 @@ def read_sample(
     if problems:
         raise InputError(problems)
     return Sample(image, mask[0])
+
+
+def without_image(study: Study) -> Sample:
+    """A case of a study of a table alone: no channels, on the grid of a patch."""
+    size = study.patches.size
+    return Sample(Image(np.empty((0, *size), dtype=np.float32), plain_geometry(size)), None)
 
 
 def _joined(images: list[Image]) -> Image:

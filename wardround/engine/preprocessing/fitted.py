@@ -82,12 +82,14 @@ class FittedState(Closed):
         cases: how many training cases it was learned from.
         steps: of each fitted step, in order.
         truth: mean and spread of each number to predict; empty for other tasks.
+        columns: mean and spread of each column of numbers that the network is given, in order.
     """
 
     format: Literal[1] = 1
     cases: Annotated[int, Field(ge=0)] = 0
     steps: tuple[StepState, ...] = ()
     truth: tuple[Scale, ...] = ()
+    columns: Annotated[tuple[Scale, ...], Added("0.4.0")] = ()
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -98,7 +100,7 @@ class FittedState(Closed):
     @property
     def is_empty(self) -> bool:
         """Whether nothing was fitted."""
-        return not self.steps and not self.truth
+        return not (self.steps or self.truth or self.columns)
 
     @property
     def digest(self) -> str:

@@ -15,7 +15,9 @@ from wardround.engine.preprocessing.fitted import fitted_places as fitted_places
 from wardround.engine.preprocessing.pipeline import Pipeline
 from wardround.engine.preprocessing.requests import BINS, Ask, AskHistogram, AskKind, AskMoments, CohortSummary, Request
 from wardround.engine.preprocessing.sample import FittableStep, Sample, naming_step
+from wardround.engine.preprocessing.tables import column_scales
 from wardround.engine.study import Study
+from wardround.engine.study.tabular import numbers_of
 from wardround.engine.summaries import Moments
 from wardround.engine.summaries.octaves import is_edge
 from wardround.engine.targets import target_of
@@ -49,16 +51,17 @@ class Expected:
     kind: AskKind
     known: tuple[int, ...]
     channels: tuple[int, ...] = ()
+    about: str = "truth"
 
     def admits(self, request: Request) -> bool:
         """Whether a request can be this question."""
         return (
             (request.place, request.within, request.parts) == (self.place, self.within, self.parts)
-            and request.channels == self.channels
+            and (request.channels, request.about) == (self.channels, self.about)
             and isinstance(request.ask, self.kind)
             and (not isinstance(request.ask, AskHistogram) or _is_usual(request.ask))
             and tuple(step.place for step in request.state.steps) == self.known
-            and not request.state.truth
+            and not (request.state.truth or request.state.columns)
         )
 
 
@@ -70,7 +73,7 @@ def _is_usual(ask: AskHistogram) -> bool:
 
 def is_fitted(study: Study) -> bool:
     """Whether anything has to be learned of the training cases before a model is."""
-    return bool(fitted_places(study)) or target_of(study).numbers_to_scale(study) > 0
+    return bool(fitted_places(study) or numbers_of(study.columns)) or target_of(study).numbers_to_scale(study) > 0
 
 
 class Fitting:
@@ -82,13 +85,13 @@ class Fitting:
     def __init__(self, study: Study) -> None:
         self._study = study
         self._steps = tuple(_Unfitted.of(study, place) for place in fitted_places(study))
-        self._numbers = target_of(study).numbers_to_scale(study)
+        self._numbers, self._columns = target_of(study).numbers_to_scale(study), numbers_of(study.columns)
 
     @classmethod
     def of_steps(cls, study: Study) -> Self:
-        """For those who look at images alone: nothing is asked of the numbers to predict."""
+        """For those who look at images alone: nothing is asked of numbers in the table."""
         found = cls(study)
-        found._numbers = 0
+        found._numbers, found._columns = 0, ()
         return found
 
     def next_request(self, merged: Sequence[CohortSummary]) -> Request | FittedState:
@@ -118,16 +121,22 @@ class Fitting:
             cases = answers[-1].cases if answers else state.cases
             learned = StepState(place=step.place, channels=outcome, inputs=step.channels)
             state = FittedState(cases=cases, steps=(*state.steps, learned))
-        if self._numbers:
-            request = Request(place=None, parts=self._numbers, ask=AskMoments())
+        for request in self._of_table:
             if not left:
                 return request
             request.check(left[0])
-            answer = left.pop(0)
-            state = FittedState(cases=answer.cases, steps=state.steps, truth=_scales(self._study, answer))
+            state = _scaled(self._study, state, request, left.pop(0))
         if left:
             raise ValueError("more was answered than was asked")
         return state
+
+    @property
+    def _of_table(self) -> tuple[Request, ...]:
+        """The questions about numbers of the table: those to predict, then the columns."""
+        ask = AskMoments()
+        truth = [Request(place=None, parts=self._numbers, ask=ask)] if self._numbers else []
+        columns = [Request(place=None, parts=len(self._columns), ask=ask, about="columns")] if self._columns else []
+        return *truth, *columns
 
     @property
     def described(self) -> tuple[str, ...]:
@@ -138,7 +147,8 @@ class Fitting:
             for ask in step.step.asks
         )
         names = self._study.outputs[: self._numbers]
-        return *of_steps, *(f"{name}: {AskMoments.words}, over all training cases" for name in names)
+        of_table = (f"{name}: {AskMoments.words}, over all training cases" for name in (*names, *self._columns))
+        return *of_steps, *of_table
 
     @property
     def expected(self) -> tuple[Expected, ...]:
@@ -149,7 +159,8 @@ class Fitting:
             for index, step in enumerate(self._steps)
             for ask in step.step.asks
         )
-        return *of_steps, *([Expected(None, "all", self._numbers, AskMoments, ())] if self._numbers else [])
+        table = (Expected(None, "all", each.parts, AskMoments, (), (), each.about) for each in self._of_table)
+        return *of_steps, *table
 
 
 def summarise_case(request: Request, sample: Sample, ignored: int | None = None) -> CohortSummary:
@@ -191,6 +202,17 @@ def fit_to(study: Study, samples: Sequence[Sample]) -> FittedState:
     return outcome
 
 
+def _scaled(study: Study, state: FittedState, request: Request, answer: CohortSummary) -> FittedState:
+    """The state with what the answer to a question about numbers of the table tells."""
+    of_columns = request.about == "columns"
+    return FittedState(
+        cases=answer.cases,
+        steps=state.steps,
+        truth=state.truth if of_columns else _scales(study, answer),
+        columns=column_scales(study, answer) if of_columns else (),
+    )
+
+
 def _scales(study: Study, answer: CohortSummary) -> tuple[Scale, ...]:
     """Mean and spread of each number to predict. Raises `InputError` for one that is the same in all cases."""
     found = []
@@ -218,6 +240,7 @@ def require_state(study: Study, state: FittedState) -> None:
             got=f"{len(state.truth)}",
             expected=f"mean and spread of {', '.join(study.outputs)}",
         )
+    _require_columns(study, state)
     if found != places or not kinds:
         names = [study.preprocessing[place].name for place in places]
         raise InputError.one(
@@ -225,6 +248,13 @@ def require_state(study: Study, state: FittedState) -> None:
             got=f"values of {len(found)} steps" if found else "no values",
             expected=f"values of {' and '.join(names)} for {', '.join(study.inputs)}" if names else "none",
         )
+
+
+def _require_columns(study: Study, state: FittedState) -> None:
+    names = numbers_of(study.columns)
+    if len(state.columns) != len(names):
+        what, expected = "these fitted values do not have the scales of this study's columns", ", ".join(names)
+        raise InputError.one(what, got=f"{len(state.columns)}", expected=f"mean and spread of {expected or 'none'}")
 
 
 def is_of(study: Study, state: StepState) -> bool:

@@ -170,15 +170,22 @@ class CohortSummary(Closed):
 
     @property
     def least_count(self) -> int:
-        """The fewest cases that stand behind any number of it."""
-        return min(part.cases for part in self.parts)
+        """The fewest cases that stand behind any number of it; a part that tells nothing has none behind it."""
+        return min((part.cases for part in self.parts if part.cases), default=self.cases)
+
+    def withheld(self, least: int, request: Request) -> CohortSummary:
+        """The same without the parts that fewer cases stand behind, which then tell nothing."""
+        nothing = request.nothing().parts
+        parts = (part if part.cases >= least else none for part, none in zip(self.parts, nothing, strict=True))
+        return self.model_copy(update={"parts": tuple(parts)})
 
 
 class Request(Closed):
     """One question to every training case.
 
     Attributes:
-        place: the fitted step that it is for, from 0; None where it is about the numbers to predict.
+        place: the fitted step that it is for, from 0; None where it is about numbers of the table.
+        about: which numbers of the table: those to predict, or the columns that a network is given.
         within: which voxels count.
         parts: how many channels, or numbers to predict, there are.
         channels: the places of the channels that it is about, where it is about some of them alone.
@@ -192,6 +199,7 @@ class Request(Closed):
     channels: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Added("0.4.0")] = ()
     ask: Ask
     state: FittedState = EMPTY
+    about: Annotated[Literal["truth", "columns"], Added("0.4.0")] = "truth"
 
     @model_validator(mode="after")
     def _is_of_its_parts(self) -> Self:

@@ -178,7 +178,8 @@ def write_evaluation_report(
     add_cohort_scores(page, evaluation.summary, evaluation.cases, units)
     add_cases(page, evaluation.cases, study, units, "Spread is the standard deviation over cases.")
     add_of_truth(page, study, pairs)
-    add_pictures(page, predictions, telling_cases(evaluation.cases, study), evaluation.cases, study)
+    shown = predictions if study.inputs else ()
+    add_pictures(page, shown, telling_cases(evaluation.cases, study), evaluation.cases, study)
     return page.save(path)
 
 
@@ -246,6 +247,8 @@ def _pairs(workbench: Workbench, result: RunResult, scored: Sequence[CaseScores]
 
 
 def _predictions(workbench: Workbench, result: RunResult, subjects: Sequence[str]) -> list[CasePrediction]:
+    if not workbench.study.inputs:
+        return []
     model = load_model(result.model, device=str(workbench.device))
     cases = {case.subject: case for case in workbench.cohort.cases}
     return [predict_case(model, cases[subject]) for subject in subjects if subject in cases]

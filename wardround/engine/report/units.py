@@ -44,7 +44,7 @@ class Units:
         """Those of cases, by whether their files have sizes."""
         from wardround.engine.imaging.formats import format_of  # a courier has units too, and reads no image
 
-        sized = {format_of(case.channels[0]).spatial for case in cases}
+        sized = {format_of(case.channels[0]).spatial for case in cases if case.channels}
         if len(sized) != 1:
             return cls.of_study(study)
         return cls(Length.MM if sized == {True} else Length.PIXELS)

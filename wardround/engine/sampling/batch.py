@@ -38,6 +38,8 @@ class Batch:
         image: float32, (samples, channels, *patch).
         truth: by the names of the study's kind of truth (`Target.forms`), each with the samples first. Whole numbers
             are in the narrowest type that holds them until the batch lies where it is learnt from; int64 from there on.
+        table: float64 (samples, columns), in the order of the study's columns: numbers as the table has them, places of
+            levels, NaN where a cell is missing; None where the study has no columns.
         surroundings: one per sample; none where nothing is known of them: then voxels are cubes, and 0 lies outside.
     """
 
@@ -45,6 +47,7 @@ class Batch:
     image: torch.Tensor
     truth: Mapping[str, torch.Tensor]
     surroundings: tuple[Surroundings, ...] = ()
+    table: torch.Tensor | None = None
 
     @property
     def label(self) -> torch.Tensor | None:
@@ -70,7 +73,8 @@ class Batch:
 
     def _part(self, only: slice) -> Batch:
         truth = {name: tensor[only] for name, tensor in self.truth.items()}
-        return Batch(self.keys[only], self.image[only], truth, self.surroundings[only])
+        table = None if self.table is None else self.table[only]
+        return Batch(self.keys[only], self.image[only], truth, self.surroundings[only], table)
 
 
 def widened(tensor: torch.Tensor) -> torch.Tensor:

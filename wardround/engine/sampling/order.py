@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
-from wardround.engine.basics.randomness import stream_key
+from wardround.engine.basics.randomness import stream, stream_key
 from wardround.engine.sampling.batch import SampleKey
 from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
@@ -16,11 +17,19 @@ class EpochOrder:
     """Every epoch holds `per_case` samples of each case, sorted by a pseudo-random key per seed, epoch, case and draw.
 
     So it is the same whatever the order of the cases, and an epoch needs nothing of the one before. Where cases are
-    balanced, each group of them gives as many samples to an epoch as the largest one.
+    balanced, each group of them gives as many samples to an epoch as the largest one. Where they are of several kinds,
+    the samples of each kind, sorted so, are spread evenly over the epoch.
     """
 
-    def __init__(self, seed: int, groups: Iterable[Iterable[str]], per_case: int) -> None:
-        self._seed = seed
+    def __init__(
+        self,
+        seed: int,
+        groups: Iterable[Iterable[str]],
+        per_case: int,
+        kinds: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """`kinds` has the kind of each case by its digest; without any all are of one."""
+        self._seed, self._kinds = seed, kinds
         self._groups = tuple(tuple(sorted(group)) for group in groups)
         self._samples = per_case * max(map(len, self._groups))
         self._recent: tuple[int, tuple[SampleKey, ...]] | None = None
@@ -43,7 +52,21 @@ class EpochOrder:
 
     def _sorted(self, epoch: int) -> tuple[SampleKey, ...]:
         keys = [key for group in self._groups for key in self._drawn(group, epoch)]
-        return tuple(sorted(keys, key=lambda key: (stream_key(self._seed, "order", key.case, key.draw), key.case)))
+        ranked = sorted(keys, key=lambda key: (stream_key(self._seed, "order", key.case, key.draw), key.case))
+        return tuple(ranked) if len({*self._kinds.values()}) < 2 else self._spread(epoch, ranked)
+
+    def _spread(self, epoch: int, samples: Sequence[SampleKey]) -> tuple[SampleKey, ...]:
+        """The n-th of a kind's m samples comes at (n + u) / m of the epoch, with a u of the kind and the epoch."""
+        by_kind: dict[str, list[SampleKey]] = {}
+        for sample in samples:
+            by_kind.setdefault(self._kinds[sample.case], []).append(sample)
+        placed = [
+            ((place + shift) / len(members), kind, sample)
+            for kind, members in sorted(by_kind.items())
+            for shift in [stream(self._seed, "spread", kind, epoch).random()]
+            for place, sample in enumerate(members)
+        ]
+        return tuple(sample for *_, sample in sorted(placed, key=lambda each: each[:2]))
 
     def _drawn(self, group: Sequence[str], epoch: int) -> Iterator[SampleKey]:
         """The samples of a group in an epoch. Where they cannot be shared out evenly, other cases give one more in

@@ -11,6 +11,7 @@ import torch
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.randomness import stream
 from wardround.engine.imaging.readable import copy_region
+from wardround.engine.preprocessing.tables import as_row
 from wardround.engine.sampling.batch import Batch, SampleKey, Surroundings
 from wardround.engine.sampling.memory import BatchMemory
 from wardround.engine.sampling.order import EpochOrder, groups_of
@@ -36,8 +37,9 @@ class PatchSource:
         self._seed, self._batch_size = study.seed, study.training.samples_per_step
         self._cases = {case.digest: case for case in cases}
         self._plan = PatchPlan.of(study)
-        self._order = EpochOrder(study.seed, groups_of(study, cases), study.patches.per_case)
         self._target = target_of(study)
+        kinds = {digest: self._target.mixed_by(case) for digest, case in self._cases.items()}
+        self._order = EpochOrder(study.seed, groups_of(study, cases), study.patches.per_case, kinds)
         self._forms, size = self._target.forms(study), study.patches.size
         self._images = BatchMemory((self._batch_size, len(study.inputs), *size), torch.float32)
         self._truths = {name: self._memory(form) for name, form in self._forms.items()}
@@ -71,7 +73,12 @@ class PatchSource:
                 error.add_note(f"while taking patch {key.draw} of case {key.case}")
                 raise
         surroundings = tuple(self._surroundings(self._cases[key.case]) for key in keys)
-        return Batch(keys, image, truth, surroundings)
+        return Batch(keys, image, truth, surroundings, self._table(keys))
+
+    def _table(self, keys: tuple[SampleKey, ...]) -> torch.Tensor | None:
+        if not self._study.columns:
+            return None
+        return torch.from_numpy(np.stack([as_row(self._cases[key.case].columns) for key in keys]))
 
     def corner(self, key: SampleKey) -> tuple[int, ...]:
         """A patch's first voxel in its case; negative along an axis that is shorter than the patch."""

@@ -32,6 +32,7 @@ class StoredCase:
         target: index of the class in `Study.class_names` for classification, or None.
         folder: where the arrays lie.
         numbers: one for each of `Study.outputs` where those are numbers, in the unit of the table; empty otherwise.
+        columns: what the network is given of its row, as `Case.columns`.
         content: digests of the decoded image and truth; of all rows that say and show the same they are the same.
     """
 
@@ -44,6 +45,7 @@ class StoredCase:
     target: int | None
     folder: Path
     numbers: tuple[float, ...] = ()
+    columns: tuple[float | None, ...] = ()
     cut_to: tuple[Geometry, ...] = ()
 
     @property

@@ -50,6 +50,7 @@ class Description(Closed):
     target: int | None
     hashes: Annotated[dict[str, str], Added("0.2.0")] = Field(default_factory=dict)
     numbers: Annotated[tuple[float, ...], Added("0.3.0")] = ()
+    columns: Annotated[tuple[float | None, ...], Added("0.4.0")] = ()
     cut_to: Annotated[tuple[Geometry, ...], Added("0.4.0")] = ()
 
 
@@ -62,6 +63,7 @@ class Content:
     sample: Sample
     native: Geometry
     told: Told
+    columns: tuple[float | None, ...] = ()
     ignored: int | None = None
 
     @property
@@ -185,6 +187,7 @@ def _describe(content: Content, foreground: dict[int, int], hashes: dict[str, st
         cut_to=content.sample.cut_to,
         target=content.told.category,
         numbers=content.told.numbers,
+        columns=content.columns,
         hashes=hashes,
     )
 

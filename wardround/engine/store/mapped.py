@@ -29,6 +29,7 @@ class MappedCase(StoredCase):
             "cut_to": description.cut_to,
             "target": description.target,
             "numbers": description.numbers,
+            "columns": description.columns,
             "folder": folder,
             "_description": description,
             "_heal": heal,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import JsonValue
 
 from wardround.engine.basics.canonical import canonical_json, sha256_hex
 from wardround.engine.basics.problems import InputError
-from wardround.engine.cohort import Case, twins
+from wardround.engine.cohort import Case, case_digest, twins
 from wardround.engine.preprocessing import Pipeline, Sample, read_sample, told_of
 from wardround.engine.preprocessing.cases import count_broken, naming
+from wardround.engine.store.case import StoredCase
 from wardround.engine.store.entries import FORMAT, Content
 from wardround.engine.store.reading import Reading
 from wardround.engine.study import Study
@@ -43,7 +46,7 @@ def content_key(study: Study, digest: str) -> str:
 
 def content_of(case: Case, sample: Sample) -> twins.Content:
     """Digests of the voxels as they were decoded, and of the mask or the value."""
-    truth = (case.value or "") if sample.label is None else twins.voxels_digest([sample.label])
+    truth = twins.said_by(case) if sample.label is None else twins.voxels_digest([sample.label])
     return twins.Content(twins.voxels_digest(sample.image.data), truth)
 
 
@@ -57,7 +60,27 @@ def prepare(pipeline: Pipeline, case: Case, digest: str, reading: Reading) -> tu
     broken = count_broken(processed.image.data)
     if broken:
         raise InputError.one("preprocessing gave values that are not numbers", where=case.name, got=f"{broken:,}")
-    return Content(study.study, digest, processed, native, told_of(study, case), study.ignored_class), decoded
+    told = told_of(study, case)
+    return Content(study.study, digest, processed, native, told, case.columns, study.ignored_class), decoded
+
+
+def of_table(pipeline: Pipeline, case: Case) -> StoredCase:
+    """A case without images, of which nothing has to be stored: all of it is in its row."""
+    digest, told = case_digest(case), told_of(pipeline.study, case)
+    empty = read_sample(pipeline.study, case).image
+    return StoredCase(
+        digest=digest,
+        image=empty.data,
+        label=None,
+        foreground={},
+        geometry=empty.geometry,
+        native=empty.geometry,
+        target=told.category,
+        folder=Path(storage_key(pipeline, digest)),
+        numbers=told.numbers,
+        columns=case.columns,
+        content=twins.row_content(case),
+    )
 
 
 def sample_of(study: Study, case: Case, reading: Reading) -> Sample:

@@ -37,7 +37,7 @@ from wardround.engine.store.entries import (
 )
 from wardround.engine.store.mapped import MappedCase
 from wardround.engine.store.mapping import BrokenArrayError
-from wardround.engine.store.preparing import content_key, content_of, prepare, sample_of, storage_key
+from wardround.engine.store.preparing import content_key, content_of, of_table, prepare, sample_of, storage_key
 from wardround.engine.store.reading import Reading
 from wardround.engine.store.shelf import SHELF
 from wardround.engine.store.users import Users
@@ -113,6 +113,8 @@ class CaseStore:
         return self._open(Pipeline(study, state), case)
 
     def _open(self, pipeline: Pipeline, case: Case) -> StoredCase:
+        if not pipeline.study.inputs:
+            return of_table(pipeline, case)
         digest = self._index.case_digest(case)
         return (digest and self._find(pipeline, case, digest)) or self._join(pipeline, case)
 

@@ -11,6 +11,7 @@ from wardround.engine.parts import BreachError, Kind, Parameters, builtin_and_pl
 from wardround.engine.parts.answers import require_attributes
 from wardround.engine.parts.augmentation import transform_of
 from wardround.engine.parts.axes import per_axis
+from wardround.engine.parts.networks.tabular import sees_table_alone
 from wardround.engine.parts.preprocessing import step_of
 from wardround.engine.parts.setting import Setting
 from wardround.engine.study.part_names import PlacedUse
@@ -19,6 +20,7 @@ from wardround.engine.study.part_names import PlacedUse
 def inconsistencies(parts: Sequence[PlacedUse], setting: Setting) -> Iterator[Flaw]:
     """Everything in a study of sound sections that does not fit its parts; `setting` is what they may ask of it."""
     yield from _tasks(parts, setting.task)
+    yield from _without_images(parts, setting)
     yield from per_axis(replace(setting, place=("patches", "size")), setting.patch)
     for part in parts:
         # Which package one is of that cannot answer is told at once: the study has no fault that could be told with it.
@@ -35,6 +37,17 @@ def _tasks(parts: Sequence[PlacedUse], task: str) -> Iterator[Flaw]:
             known = [each.name for each in builtin_and_plugins().parts(kind) if any(map(each.serves, lent))]
             what, expected = f"the {kind} {name!r} serves {served} only", f"one for {task}"
             yield Flaw(part.place, what, f"`{name}`", expected, remedy=f"Write one of {', '.join(known)}")
+
+
+def _without_images(parts: Sequence[PlacedUse], setting: Setting) -> Iterator[Flaw]:
+    """Parts that need images, in a study that has a table alone."""
+    for part in parts if setting.columns and not setting.inputs else ():
+        if part.kind is Kind.NETWORK and not sees_table_alone(part.use.parameters):
+            what, remedy = f"the network {part.use.name!r} needs images", "Write `linear` or `dense`, or name `inputs`"
+            yield Flaw(part.place, what, f"`{part.use.name}`", "a network of tables", remedy=remedy)
+        if part.kind in (Kind.PREPROCESSING, Kind.AUGMENTATION):
+            what, remedy = "a study without images has none to change", "Take the step out, or name `inputs`"
+            yield Flaw(part.place, what, f"`{part.use.name}`", f"no `{part.kind}`", remedy=remedy)
 
 
 def _flaws(part: PlacedUse, setting: Setting, parameters: Parameters) -> tuple[Flaw, ...]:

@@ -33,6 +33,7 @@ from wardround.engine.study.part_names import (
 )
 from wardround.engine.study.regions import Regions, regions_over
 from wardround.engine.study.sections import Inference, Patches, Training, Validation
+from wardround.engine.study.tabular import LARGEST_TABLE, NO_IMAGE, ColumnName, ColumnUse, column_flaws, in_order
 from wardround.engine.study.truths import KindOfTruth, TaskName, likely_truth, truth_of_task
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._&+-]{0,63}$")]
@@ -47,15 +48,17 @@ class Study(Section):
     written with. regions: for a segmentation whose structures overlap, each name with all values of a mask that lie in
     it; then the network says of each region by itself whether a voxel lies in it, and `classes` may be left out. rest:
     what values of a mask that no class and no region names are, an error or background. ignore: values of a mask whose
-    voxels are neither learned from nor scored. targets: names of the numbers of a regression, which has no classes;
-    each has a column `ValueToPredict_<name>`. Without any there is one, in `ValueToPredict`.
+    voxels are neither learned from nor scored. targets: names of the numbers of a regression, or of the labels of a
+    multi-label study, which have no classes; each has a column `ValueToPredict_<name>`. A regression without any has
+    one number, in `ValueToPredict`. columns: what of the manifest the network is given, beside the images or, with
+    `inputs: []`, alone: each name with `number`, or with the list of its levels.
     """
 
     schema_version: Literal[1] = Field(alias="schema")
     study: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
     task: TaskName
     modality: Literal["radiology"] = "radiology"
-    inputs: tuple[Name, ...] = Field(min_length=1, max_length=64)
+    inputs: tuple[Name, ...] = Field(max_length=64, examples=[["T1w"]])
     classes: dict[Name, ClassValues] = Field(examples=[{"tumour": 1}])
     regions: Annotated[
         dict[Name, ClassValues], Added("0.4.0"), Field(max_length=64, examples=[{"whole": [1, 2], "core": 1}])
@@ -63,6 +66,9 @@ class Study(Section):
     rest: Annotated[Rest, Added("0.2.0")] = "error"
     ignore: Annotated[ClassValues | None, Added("0.4.0"), Field(examples=[255])] = None
     targets: Annotated[tuple[Name, ...], Added("0.3.0"), Field(max_length=64, examples=[["age"]])] = ()
+    columns: Annotated[dict[ColumnName, ColumnUse], Added("0.4.0"), Field(max_length=LARGEST_TABLE)] = Field(
+        default_factory=dict, examples=[{"age": "number"}]
+    )
     preprocessing: tuple[PreprocessingUse, ...] = ()
     augmentation: tuple[AugmentationUse, ...] = ()
     patches: Patches
@@ -152,10 +158,11 @@ class Study(Section):
             task=self.task,
             dimensions=self.dimensions,
             inputs=self.inputs,
-            classes=self.outputs if self.regions else self.class_names,
+            classes=self.outputs if self.regions or self.truth.needs_targets else self.class_names,
             patch=self.patches.size,
             batch_size=self.training.batch_size,
             masked=self.truth.on_grid,
+            columns=tuple(in_order(self.columns)),
         )
 
     @property
@@ -205,6 +212,13 @@ class Study(Section):
 
     @model_validator(mode="before")
     @classmethod
+    def _no_patches_without_images(cls, content: Any) -> Any:
+        """A study of a table alone need not say what a patch is."""
+        is_table = isinstance(content, Mapping) and content.get("inputs") in ([], ())
+        return {"patches": {"size": NO_IMAGE}, **content} if is_table else content
+
+    @model_validator(mode="before")
+    @classmethod
     def _no_classes_where_none_are(cls, content: Any) -> Any:
         """Only who predicts classes has to name some, which nobody can tell of a study whose task is no word."""
         if not isinstance(content, Mapping):
@@ -248,7 +262,8 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        flaws = (*self._truth_flaws(), *inconsistencies(self.parts, self.setting), *self._of_drawing())
+        own = column_flaws(self.columns, self.inputs, on_grid=self.truth.on_grid)
+        flaws = (*self._truth_flaws(), *own, *inconsistencies(self.parts, self.setting), *self._of_drawing())
         if flaws:
             raise flawed("Study", flaws)
         return self

@@ -11,8 +11,8 @@ from types import MappingProxyType
 FILES: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "study.yaml": {
-            "": "schema study task modality inputs classes regions rest ignore targets preprocessing augmentation "
-            "patches model training validation inference seed",
+            "": "schema study task modality inputs classes regions rest ignore targets columns preprocessing "
+            "augmentation patches model training validation inference seed",
             "training": "loss optimizer schedule epochs steps batch_size precision gradient_clip "
             "gradient_clip_mode accumulate ema validate_every patience",
             "patches": "size per_case foreground padding class_weights balance",

@@ -32,6 +32,7 @@ class KindOfTruth(Protocol[_Study]):
 
     name: str
     has_classes: bool
+    needs_targets: bool
     has_regions: bool
     on_grid: bool
     first_value: int
@@ -46,7 +47,10 @@ class KindOfTruth(Protocol[_Study]):
         """What a study of sound sections says of its truth that does not fit."""
 
 
-_ASKED = ("name", "has_classes", "has_regions", "on_grid", "first_value", "classes", "outputs", "flaws")
+_ASKED = (
+    *("name", "has_classes", "needs_targets", "has_regions", "on_grid", "first_value"),
+    *("classes", "outputs", "flaws"),
+)
 
 
 def truth_of_task(task: str) -> KindOfTruth[Any]:

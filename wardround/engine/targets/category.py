@@ -12,6 +12,7 @@ from wardround.engine.study.located_problems import Flaw, written
 from wardround.engine.study.models import Study
 from wardround.engine.study.truths import ValuesByClass
 from wardround.engine.targets.classes import lacking_classes, stray_targets
+from wardround.engine.targets.probabilities import probabilities
 from wardround.engine.targets.target import Column, Columns, Form, Holding, RowTarget, Told
 
 if TYPE_CHECKING:
@@ -159,16 +160,7 @@ class Category(RowTarget):
 
     def vector(self, study: Study, cells: Sequence[str]) -> np.ndarray:
         """Probabilities, each between 0 and 1."""
-        import numpy as np
-
-        try:
-            values = np.array([float(cell) for cell in cells], dtype=np.float32)
-        except (TypeError, ValueError):
-            expected = f"numbers in {', '.join(self.needed(study))}"
-            raise InputError.one("these are not probabilities", expected=expected) from None
-        if not (np.isfinite(values).all() and (values >= 0).all() and (values <= 1).all()):
-            raise InputError.one("probabilities lie between 0 and 1", got=str(values.tolist()))
-        return values
+        return probabilities(cells, self.needed(study))
 
     def verdict(self, study: Study, vector: np.ndarray, told: Told) -> str:
         """`truth ill, prediction healthy (73%)`."""

@@ -13,7 +13,8 @@ def stray_targets(study: Study) -> Iterator[Flaw]:
     """A flaw where a study names numbers beside its classes."""
     if study.targets:
         what, got = f"a {study.task} has classes and no targets", flow(list(study.targets))
-        yield Flaw(("targets",), what, got, "no `targets`", remedy="Take the line out, or write `task: regression`")
+        remedy = "Take the line out, or write `task: regression` or `task: multilabel`"
+        yield Flaw(("targets",), what, got, "no `targets`", remedy=remedy)
 
 
 def lacking_classes(study: Study, *, least: int, example: Mapping[str, int]) -> Iterator[Flaw]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from wardround.engine.basics.flaws import Flaw, flow, written
-from wardround.engine.basics.problems import InputError, Problem
+from wardround.engine.basics.flaws import Flaw
+from wardround.engine.basics.problems import Problem
 from wardround.engine.study.models import Study
 from wardround.engine.study.truths import Outputs, ValuesByClass
+from wardround.engine.targets.cells import number_in, predicted_in
 from wardround.engine.targets.target import Activation, Column, Columns, Form, Holding, RowTarget, Told
+from wardround.engine.targets.unclassed import ill_named_targets, stray_classes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,13 +21,8 @@ if TYPE_CHECKING:
 VALUE = "ValueToPredict"
 USUAL = "value"
 """The name of a single number that the study does not name."""
-LARGEST = 1e8
-"""Of a number: errors and their squares stay within the ranges of the metrics."""
 LEAST_SPREAD = 1e-12
 """Of the numbers of a column, as their standard deviation: less is no scale that hospitals can agree on."""
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_COMMA = re.compile(r"[+-]?\d+,\d+")
-_WITH_UNIT = re.compile(r"([+-]?\d+(?:[.,]\d+)?)(?:\s+[^\W\d_]\S*|[^\W\d_]+[23]?|\s*[°%]\S*)")
 _BETWEEN = ";"
 _QUARTERS = 4
 _FEWEST = 8
@@ -57,19 +53,8 @@ class Numbers(RowTarget):
 
     def flaws(self, study: Study) -> Iterator[Flaw]:
         """No classes, no background, and each name once, as the name of a column can end."""
-        if study.classes:
-            remedy = "Take the line out; `targets: [age]` names the numbers"
-            yield Flaw(("classes",), "a regression has no classes", flow(study.classes), "no `classes`", remedy=remedy)
-        if study.rest != "error":
-            what, got = "a regression has no background", written(study.rest)
-            yield Flaw(("rest",), what, got, "no `rest`", remedy="Take the line out")
-        if len(set(study.targets)) != len(study.targets):
-            what, got = "two targets have the same name", flow(list(study.targets))
-            yield Flaw(("targets",), what, got, "each name once", remedy="Take one of the two out")
-        for place, name in enumerate(study.targets):
-            if name != name.rstrip():
-                what, expected = "the name of a target ends with a blank, which names of columns lose", "no blank there"
-                yield Flaw(("targets", place), what, written(name), expected, remedy=f"Write {flow(name.rstrip())}")
+        yield from stray_classes(study, "a regression", "`targets: [age]` names the numbers")
+        yield from ill_named_targets(study)
 
     def columns(self, study: Study) -> Columns:
         """`ValueToPredict`, or `ValueToPredict_<name>` for each of the study's targets."""
@@ -80,7 +65,7 @@ class Numbers(RowTarget):
 
     def value(self, study: Study, cells: Mapping[str, str]) -> str:
         """The shortest text of each number, as float64 has it, in the order of the outputs."""
-        return _BETWEEN.join(repr(_read(cells[column], column)) for column in self._columns(study))
+        return _BETWEEN.join(repr(number_in(cells[column], column)) for column in self._columns(study))
 
     def told(self, study: Study, value: str | None) -> Told:
         """The numbers."""
@@ -183,7 +168,7 @@ class Numbers(RowTarget):
         import numpy as np
 
         columns = self.needed(study)
-        return np.array([_predicted(cell, column) for cell, column in zip(cells, columns, strict=True)])
+        return np.array([predicted_in(cell, column) for cell, column in zip(cells, columns, strict=True)])
 
     def verdict(self, study: Study, vector: np.ndarray, told: Told) -> str:
         """`truth 43.2, prediction 45.1`."""
@@ -211,45 +196,6 @@ class Numbers(RowTarget):
 
 def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
-
-
-def _read(cell: str, column: str) -> float:
-    """The number of a cell. Raises `InputError` that says what stands there instead."""
-    if _NUMBER.fullmatch(cell.strip()):
-        number = float(cell)
-        if abs(number) <= LARGEST:
-            return number + 0.0  # not -0.0, which is another text for the same number
-        what, expected = "the number is too large to be learned", f"from -{LARGEST:g} to {LARGEST:g}"
-        remedy = "Write the numbers of this column in a larger unit"
-        raise InputError.one(what, where=column, got=repr(cell), expected=expected, remedy=remedy)
-    raise InputError.one(_what(cell), where=column, got=repr(cell), expected="a number", remedy=_instead(cell))
-
-
-def _predicted(cell: str, column: str) -> float:
-    """The number of a cell with a prediction. Raises `InputError` that says what stands there instead."""
-    number = float(cell) if _NUMBER.fullmatch(cell.strip()) else math.nan
-    if math.isfinite(number):
-        return number
-    remedy = f"Write {cell.replace(',', '.')}" if _COMMA.fullmatch(cell) else "Predict the case again, or leave it out"
-    what, got = f"the prediction in {column} is no number", repr(cell) if cell else "nothing"
-    raise InputError.one(what, got=got, expected="a finite number", remedy=remedy)
-
-
-def _what(cell: str) -> str:
-    if _COMMA.fullmatch(cell):
-        return "the number is written with a comma"
-    if _WITH_UNIT.fullmatch(cell):
-        return "the cell has a unit beside its number"
-    return "the cell is no number"
-
-
-def _instead(cell: str) -> str:
-    if _COMMA.fullmatch(cell):
-        return f"Write {cell.replace(',', '.')}: save the table with points in numbers"
-    unit = _WITH_UNIT.fullmatch(cell)
-    if unit is not None:
-        return f"Write {unit[1].replace(',', '.')} alone, and the same unit in every row"
-    return "Write the number, or leave the row out"
 
 
 NUMBERS = Numbers()

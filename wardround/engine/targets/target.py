@@ -48,12 +48,14 @@ class Column:
         holds: what stands in it, in words.
         also_called: what else people call it, in small letters and digits alone.
         is_file: whether its cells are paths of files.
+        may_be_empty: whether a row without it can still have truth in other columns.
     """
 
     name: str
     holds: str
     also_called: frozenset[str]
     is_file: bool = False
+    may_be_empty: bool = False
 
 
 Columns = Annotated[tuple[Column, ...], Field(min_length=1)]
@@ -66,7 +68,8 @@ class Told:
 
     Attributes:
         category: index of the class in `Study.class_names`.
-        numbers: one for each of `Study.outputs`, in the unit of the table; empty where it tells none.
+        numbers: in the unit of the table, as many and in the order that the kind of truth has them; empty where it
+            tells none.
     """
 
     category: int | None = None
@@ -110,7 +113,7 @@ class Holding(Protocol):
 
     @property
     def numbers(self) -> tuple[float, ...]:
-        """Numbers in the unit of the table."""
+        """As `Told.numbers`."""
 
 
 class Target(ABC):
@@ -122,11 +125,13 @@ class Target(ABC):
         remedy: what to do about a case without truth.
         title: what a summary of a study calls its outputs.
         has_classes: whether a study must name classes.
+        needs_targets: whether a study must name `targets`.
         has_regions: whether a study may name regions that overlap, and voxels to ignore: whether the truth is a mask.
         first_value: the least value that a class may have.
         on_grid: whether each voxel has its own truth, so that a network's outputs have the grid of its inputs.
         written: how predictions are written.
         activation: what turns outputs into a prediction, unless `activation_of` answers for a study.
+        scores_tell_truths: whether scores of very few cases would tell what the table says of each.
         unread: what only the voxels tell, in words.
         why_undefined: why a case or a cohort may lack a score, in a sentence.
         selectable: with what cases a validation set could select the best model, in words.
@@ -138,11 +143,13 @@ class Target(ABC):
     remedy: ClassVar[str]
     title: ClassVar[str] = "classes"
     has_classes: ClassVar[bool] = True
+    needs_targets: ClassVar[bool] = False
     has_regions: ClassVar[bool] = False
     first_value: ClassVar[int] = 0
     on_grid: ClassVar[bool] = False
     written: ClassVar[Written] = Written.ROW
     activation: ClassVar[Activation] = Activation.SOFTMAX
+    scores_tell_truths: ClassVar[bool] = False
     unread: ClassVar[tuple[str, ...]] = ("voxels", "intensities")
     why_undefined: ClassVar[str]
     selectable: ClassVar[str]
@@ -200,6 +207,14 @@ class Target(ABC):
         """Those of all cases of a table, for fresh folds: here they may depend on the others."""
         return [self.stratum(value) for value in values]
 
+    def mixed_by(self, case: Holding) -> str:
+        """What batches have the like of: samples of each kind are spread evenly over an epoch. One kind by default."""
+        return ""
+
+    def table_notices(self, study: Study, values: Sequence[str]) -> Iterator[Problem]:
+        """What may surprise of the values that one model is trained on; problems have no place yet."""
+        return iter(())
+
     def table_flaws(self, study: Study, values: Sequence[str]) -> Iterator[Problem]:
         """What is wrong with the values of a whole table, each of which is sound; problems have no place yet."""
         return iter(())
@@ -219,6 +234,10 @@ class Target(ABC):
     def classes_in_table(self, study: Study) -> Mapping[int, str]:
         """The classes that a table's rows have, by index."""
         return {}
+
+    def classes_told(self, study: Study, value: str | None) -> Collection[float]:
+        """Which of `classes_in_table` a row with this value has."""
+        return self.contents(study, value) or ()
 
     @abstractmethod
     def perfect_scores(

@@ -26,6 +26,7 @@ from wardround.engine.study import Study
 from wardround.engine.study.regions import Regions
 from wardround.engine.study.sections import Inference
 from wardround.engine.targets import target_of
+from wardround.engine.tasks.encoder import TableEncoder
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Task(ABC):
 
     def __init__(self, study: Study, state: FittedState = EMPTY) -> None:
         self.study = study
-        self._loss = build_loss(study)
+        self._loss, self._encoder = build_loss(study), TableEncoder(study, state)
 
     def network(self) -> nn.Module:
         """The study's network with its initial weights, on the CPU."""
@@ -74,13 +75,18 @@ class Task(ABC):
         grids, their weighted mean (`losses.supervised`)."""
         return supervised(partial(losses_of, self.study, self._loss), outputs, batch)
 
-    def outputs(self, network: nn.Module, images: Tensor) -> Outputs:
-        """What a network of the study says of images on its device: in training it may say it on several grids."""
-        return outputs_of(self.study, network, images)
+    def outputs(self, network: nn.Module, images: Tensor, table: Tensor | None = None) -> Outputs:
+        """What a network of the study says of images on its device, and of rows of its columns: in training it may say
+        it on several grids."""
+        return outputs_of(self.study, network, images, self._features(table))
 
-    def logits(self, network: nn.Module, images: Tensor) -> Tensor:
-        """The outputs of a network of the study for images on its device, on their own grid alone."""
-        return logits_of(self.study, network, images)
+    def logits(self, network: nn.Module, images: Tensor, table: Tensor | None = None) -> Tensor:
+        """The outputs of a network of the study for images on its device, on their own grid alone; `table` has rows of
+        its columns (`Batch.table`)."""
+        return logits_of(self.study, network, images, self._features(table))
+
+    def _features(self, table: Tensor | None) -> Tensor | None:
+        return None if table is None else self._encoder(table)
 
     @abstractmethod
     def predict(
@@ -115,17 +121,20 @@ class Task(ABC):
         """How many cases an evaluation computes at once."""
         return 1
 
-    def predictor(self, network: nn.Module, device: torch.device, inference: Inference) -> Predictor:
+    def predictor(
+        self, network: nn.Module, device: torch.device, inference: Inference, table: Tensor | None = None
+    ) -> Predictor:
         """Maps images on the CPU to the network's activated outputs, averaged over mirror images if so set.
 
-        The network computes in the study's precision, as it does in training.
+        The network computes in the study's precision, as it does in training. `table` has the rows of all images.
         """
         precision = resolve_precision(self.study.training.precision, device)
+        rows = None if table is None else table.to(device)
         activate = ACTIVATIONS[target_of(self.study).activation_of(self.study)].activate
 
         def predict(images: Tensor) -> Tensor:
             with plain_fp32(), autocast(precision, device):
-                outputs = self.logits(network, images.to(device))
+                outputs = self.logits(network, images.to(device), rows)
             return activate(outputs.float())
 
         return mirrored(predict, self.study.flipped_axes) if inference.mirror else predict

@@ -21,7 +21,9 @@ from wardround.engine.metrics import (
     cohort_scores,
     summarise,
 )
+from wardround.engine.parts.losses import loss_of
 from wardround.engine.preprocessing.fitted import EMPTY, FittedState
+from wardround.engine.preprocessing.tables import as_row
 from wardround.engine.sampling.batch import Batch, widened
 from wardround.engine.sampling.padding import padding_of
 from wardround.engine.store.case import StoredCase
@@ -69,9 +71,10 @@ class WholeImageTask(Task):
             for first in range(0, len(cases), size):
                 found.extend(self._vectors(network, cases[first : first + size], device, inference))
                 progress.advance(len(found))
+        losses = self._losses(found, cases)
         scored = [
-            CaseScores(subject, self._scores(vector, case))
-            for subject, vector, case in zip(subjects, found, cases, strict=True)
+            CaseScores(subject, {"loss": loss} | self._scores(vector, case))
+            for subject, vector, case, loss in zip(subjects, found, cases, losses, strict=True)
         ]
         return Evaluation(tuple(scored), self._summary(scored, found, cases))
 
@@ -91,13 +94,28 @@ class WholeImageTask(Task):
         whole = np.stack(
             [centred(case.voxels, self.study.patches.size, padding_of(self.study, case.voxels)) for case in cases]
         )
-        return self.in_units(self.predictor(network, device, settings)(torch.from_numpy(whole)).cpu().numpy())
+        table = torch.from_numpy(np.stack([as_row(case.columns) for case in cases])) if self.study.columns else None
+        predict = self.predictor(network, device, settings, table)
+        return self.in_units(predict(torch.from_numpy(whole)).cpu().numpy())
 
     def _scores(self, vector: np.ndarray, case: StoredCase) -> dict[str, float]:
-        truth = {name: widened(_alone(array)) for name, array in self._target.held(case).items()}
-        outputs = ACTIVATIONS[self._target.activation_of(self.study)].outputs_of(_alone(self.in_outputs(vector)))
-        scores = {"loss": float(self.losses(outputs, Batch((), outputs, truth)))}
-        return scores | case_scores(self.study, self._metrics, vector, self._truth(case))
+        return case_scores(self.study, self._metrics, vector, self._truth(case))
+
+    def _losses(self, found: Sequence[np.ndarray], cases: Sequence[StoredCase]) -> list[float]:
+        """The loss of each case: by itself, or, of a loss that compares cases, among all of them."""
+        if not found:
+            return []
+        if loss_of(self.study.training.loss.parameters).by_sample:
+            return [float(self._loss_of([vector], [case])) for vector, case in zip(found, cases, strict=True)]
+        return [float(loss) for loss in self._loss_of(found, cases)]
+
+    def _loss_of(self, found: Sequence[np.ndarray], cases: Sequence[StoredCase]) -> Tensor:
+        """(cases,) losses of cases that are taken together."""
+        held = [self._target.held(case) for case in cases]
+        truth = {name: widened(torch.from_numpy(np.stack([each[name] for each in held]))) for name in held[0]}
+        pair = ACTIVATIONS[self._target.activation_of(self.study)]
+        outputs = pair.outputs_of(torch.from_numpy(self.in_outputs(np.stack(found))))
+        return self.losses(outputs, Batch((), outputs, truth))
 
     def _summary(
         self, scored: Sequence[CaseScores], found: Sequence[np.ndarray], cases: Sequence[StoredCase]
@@ -129,8 +147,3 @@ def centred(image: Readable, size: Sequence[int], outside: Sequence[float] = ())
     corner = [int((length - side) / 2) for length, side in zip(image.shape[1:], size, strict=True)]
     copy_region(image, corner, out, outside)
     return out
-
-
-def _alone(array: np.ndarray) -> Tensor:
-    """An array as a batch of one."""
-    return torch.from_numpy(np.ascontiguousarray(array)).reshape(1, *array.shape)

@@ -117,9 +117,9 @@ def _over(batch: Batch, device: torch.device) -> Batch:
     def copy(tensor: Tensor) -> Tensor:
         return tensor.pin_memory().to(device, non_blocking=True)
 
-    image = copy(batch.image)
-    return replace(batch.with_truth(copy), image=image)
+    image, table = copy(batch.image), None if batch.table is None else copy(batch.table)
+    return replace(batch.with_truth(copy), image=image, table=table)
 
 
 def _tensors(batch: Batch) -> list[Tensor]:
-    return [batch.image, *batch.truth.values()]
+    return [batch.image, *batch.truth.values(), *([] if batch.table is None else [batch.table])]

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from wardround.engine.parts import BreachError, Kind, Part, builtin_and_plugins
 from wardround.engine.parts.answers import answers_of
-from wardround.engine.parts.networks import network_of
+from wardround.engine.parts.networks import TableNetworkParameters, network_of
 from wardround.engine.study import Study
 from wardround.engine.study.located_problems import flaws_of
 from wardround.engine.study.truths import USUAL_TASK, truth_of_task
@@ -29,9 +29,9 @@ def studies_with(part: Part) -> tuple[Study, ...]:
     told which they are. Raises `BreachError` where none can have it.
     """
     found, said = [], ""
-    for inputs, axes in product((("image",), _COLOURS), (3, 2)):
+    for given, axes in product(_given(part), (3, 2)):
         try:
-            found.append(Study.model_validate({**_content(part, axes), "inputs": inputs}))
+            found.append(Study.model_validate({**_content(part, axes), **given}))
         except ValidationError as error:
             said = said or "; ".join(f"{flaw.what} (got {flaw.got})" for flaw in flaws_of(error, Study))
     if not found:
@@ -49,6 +49,7 @@ def _content(part: Part, axes: int) -> dict[str, Any]:
         "study": "example",
         "task": task,
         **({"classes": {"one": truth.first_value, "two": truth.first_value + 1}} if truth.has_classes else {}),
+        **({"targets": ("one", "two")} if truth.needs_targets else {}),
         "preprocessing": (use,) if part.kind is Kind.PREPROCESSING else (),
         "augmentation": (use,) if part.kind is Kind.AUGMENTATION else (),
         "patches": {"size": _sides_of(part, axes)},
@@ -60,6 +61,13 @@ def _content(part: Part, axes: int) -> dict[str, Any]:
         },
         "validation": {"metrics": (metric,), "select": metric["name"]},
     }
+
+
+def _given(part: Part) -> tuple[dict[str, Any], ...]:
+    """Images of one channel, or of three; or the columns of a table for a network that sees these alone."""
+    if part.kind is Kind.NETWORK and issubclass(part.parameters, TableNetworkParameters):
+        return ({"inputs": (), "columns": {"age": "number", "sex": ("female", "male")}},)
+    return ({"inputs": ("image",)}, {"inputs": _COLOURS})
 
 
 def _network(part: Part, named: Mapping[Kind, Mapping[str, Any]]) -> Part:
@@ -99,7 +107,8 @@ def _task_of(part: Part) -> str:
 def _usual(kind: Kind, task: str) -> dict[str, Any]:
     """The usual part of a kind, or the first that serves the task."""
     row = builtin_and_plugins().find(Kind.TASK, task)
-    fitting = [each.name for each in builtin_and_plugins().parts(kind) if any(map(each.serves, row.tasks | {row.name}))]
+    serving = (each for each in builtin_and_plugins().parts(kind) if any(map(each.serves, row.tasks | {row.name})))
+    fitting = [each.name for each in serving if not issubclass(each.parameters, TableNetworkParameters)]
     if not fitting:
         raise BreachError(f"the task {task!r}, which no {kind} serves", f"a {kind} for it")
     return {"name": _USUAL[kind] if _USUAL[kind] in fitting else fitting[0]}

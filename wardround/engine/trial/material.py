@@ -13,6 +13,7 @@ from wardround.engine.preprocessing import Sample
 from wardround.engine.sampling import Batch, SampleKey, Surroundings
 from wardround.engine.sampling.batch import widened
 from wardround.engine.study import Study
+from wardround.engine.study.tabular import width_of
 from wardround.engine.targets import target_of
 
 _SIDES = {2: 64, 3: 32}
@@ -92,6 +93,13 @@ def batch_of(study: Study, shape: tuple[int, ...], samples: int) -> Batch:
     keys = tuple(SampleKey(f"{number:064x}", number) for number in range(samples))
     around = Surroundings((1.0,) * len(shape), (0.0,) * len(study.inputs))
     return Batch(keys, image, truth, (around,) * samples)
+
+
+def features_of(study: Study, samples: int) -> torch.Tensor | None:
+    """Features of a few rows, as a network sees them; None where the study has no columns."""
+    if not study.columns:
+        return None
+    return torch.randn((samples, width_of(study.columns)), generator=torch.Generator().manual_seed(2))
 
 
 def learnt(batch: Batch) -> Batch:

@@ -11,7 +11,7 @@ from wardround.engine.parts.networks import network_of
 from wardround.engine.study import Study
 from wardround.engine.tasks.task import frozen
 from wardround.engine.trial.attempt import Attempts, require_finite, require_unchanged
-from wardround.engine.trial.material import Sizes, batch_of
+from wardround.engine.trial.material import Sizes, batch_of, features_of
 
 
 def try_network(study: Study, sizes: Sizes, attempts: Attempts) -> nn.Module | None:
@@ -52,7 +52,7 @@ def _learn(study: Study, network: nn.Module, shape: tuple[int, ...]) -> None:
     batch = batch_of(study, shape, min(2, study.training.batch_size))
     image = batch.image.clone()
     network.train()
-    outputs = as_tuple(outputs_of(study, network, image))
+    outputs = as_tuple(outputs_of(study, network, image, features_of(study, len(image))))
     require_unchanged(batch.image, image, "its argument")
     for each in outputs:
         require_finite(each.detach(), "outputs")
@@ -70,7 +70,7 @@ def _learn(study: Study, network: nn.Module, shape: tuple[int, ...]) -> None:
 def _predict(study: Study, network: nn.Module, shape: tuple[int, ...]) -> None:
     batch = batch_of(study, shape, 1)
     with frozen(network):
-        once, again = (logits_of(study, network, batch.image) for _ in range(2))
+        once, again = (logits_of(study, network, batch.image, features_of(study, 1)) for _ in range(2))
     require_finite(once, "outputs of a prediction")
     if not torch.equal(once, again):
         raise BreachError("other outputs for the same image", "the same: nothing is random or kept in a prediction")
@@ -91,7 +91,9 @@ def _try_whole_patch(study: Study, sizes: Sizes) -> None:
 def _forwards(study: Study, shape: tuple[int, ...], device: torch.device) -> None:
     network = build_network(study).to(device)
     with torch.no_grad():
-        outputs_of(study, network, batch_of(study, shape, min(2, study.training.batch_size)).image.to(device))
+        batch = batch_of(study, shape, min(2, study.training.batch_size))
+        table = features_of(study, len(batch.image))
+        outputs_of(study, network, batch.image.to(device), None if table is None else table.to(device))
 
 
 def _cannot_be_followed(error: BaseException) -> bool:

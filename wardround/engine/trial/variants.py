@@ -15,7 +15,7 @@ from wardround.engine.parts.networks import NetworkParameters, network_of
 from wardround.engine.study import Study
 from wardround.engine.tasks.task import frozen
 from wardround.engine.trial.example import choices_of
-from wardround.engine.trial.material import Sizes, batch_of
+from wardround.engine.trial.material import Sizes, batch_of, features_of
 from wardround.engine.trial.networks import as_tuple
 
 _NEEDS_MOST = ("instance", "batch", "group", "layer")
@@ -49,7 +49,7 @@ def require_same_weights(study: Study) -> None:
 def require_gradients(study: Study, network: nn.Module, sizes: Sizes) -> None:
     """Every weight gets a gradient. Raises `BreachError`."""
     network.train()
-    outputs = as_tuple(outputs_of(study, network, batch_of(study, sizes.small, 2).image))
+    outputs = as_tuple(outputs_of(study, network, batch_of(study, sizes.small, 2).image, features_of(study, 2)))
     torch.autograd.backward([(each * torch.randn_like(each)).sum() for each in outputs])
     idle = [name for name, weight in network.named_parameters() if weight.requires_grad and weight.grad is None]
     if idle:

@@ -128,10 +128,12 @@ def fewest_scored(policy: Policy, study: Study) -> int:
     """How many cases a score that leaves must be of.
 
     The mean error and the mean squared error of a model that says one number are two equations: over two cases they
-    tell both cases' numbers. So scores of numbers are of as many cases as a model is trained on, or more.
+    tell both cases' numbers. So scores of numbers, and of times, are of as many cases as a model is trained on, or
+    more.
     """
-    least = policy.minimum_validation_cases
-    return max(least, policy.minimum_train_cases) if target_of(study).numbers_to_scale(study) else least
+    least, target = policy.minimum_validation_cases, target_of(study)
+    tells = target.scores_tell_truths or target.numbers_to_scale(study)
+    return max(least, policy.minimum_train_cases) if tells else least
 
 
 _FORBIDS_NOTHING: Mapping[str, Any] = {

@@ -130,6 +130,7 @@ class WarmEngine:
     ) -> None:
         self._bench, self._total_steps, self._pins, self._strategy = bench, total_steps, pins, strategy
         self._manifest, self._work = settings.manifest, settings.work
+        self._fewest = load_policy(settings.policy).minimum_train_cases
         self._opened = _fingerprint(bench, settings.manifest)
         self._made: Learner | None = None
 
@@ -187,7 +188,9 @@ class WarmEngine:
     def summarise(self, request: Request) -> CohortSummary:
         """The answer of all training cases together."""
         with progress("Summarising", len(self._bench.split.train)) as shown:
-            return self._bench.summarise(request, shown)
+            summary = self._bench.summarise(request, shown)
+        # A column that few patients have a value in is told as if none had one: the others need not wait for it.
+        return summary.withheld(self._fewest, request) if request.about == "columns" else summary
 
     @property
     def _learner(self) -> Learner:

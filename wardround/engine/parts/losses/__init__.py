@@ -6,6 +6,7 @@ from wardround.engine.parts.losses.loss import LossParameters, loss_of
 from wardround.engine.parts.losses.numbers import L1, MSE, Huber
 from wardround.engine.parts.losses.overlap import DiceFocal, SoftDice
 from wardround.engine.parts.losses.surface import Boundary, Hausdorff
+from wardround.engine.parts.losses.survival import Cox
 
 __all__ = [
     "BCE",
@@ -13,6 +14,7 @@ __all__ = [
     "L1",
     "MSE",
     "Boundary",
+    "Cox",
     "CrossEntropy",
     "DiceCE",
     "DiceFocal",

@@ -59,9 +59,10 @@ class KLD(LossParameters):
 
 _HOME = "wardround.engine.losses.entropy"
 _BOTH = frozenset({"segmentation", "classification"})
+_ALL = _BOTH | {"multilabel"}
 PARTS = (
-    Part(Kind.LOSS, "bce", BCE, f"{_HOME}:BCELoss", _BOTH),
-    Part(Kind.LOSS, "focal", Focal, f"{_HOME}:FocalLoss", _BOTH, gandlf=("focal",)),
+    Part(Kind.LOSS, "bce", BCE, f"{_HOME}:BCELoss", _ALL),
+    Part(Kind.LOSS, "focal", Focal, f"{_HOME}:FocalLoss", _ALL, gandlf=("focal",)),
     Part(Kind.LOSS, "top_k", TopK, f"{_HOME}:TopKLoss", frozenset({"segmentation"})),
     Part(Kind.LOSS, "kld", KLD, f"{_HOME}:KLDLoss", _BOTH, gandlf=("kld",)),
 )

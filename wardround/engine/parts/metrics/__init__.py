@@ -5,6 +5,7 @@ from wardround.engine.parts.metrics.lesions import LesionDice
 from wardround.engine.parts.metrics.numbers import MAE, R2, MeanSquaredError, Pearson
 from wardround.engine.parts.metrics.rates import Sensitivity
 from wardround.engine.parts.metrics.segmentation import HD95, NSD, Dice
+from wardround.engine.parts.metrics.survival import CIndex
 
 __all__ = [
     "AUC",
@@ -13,6 +14,7 @@ __all__ = [
     "NSD",
     "R2",
     "Accuracy",
+    "CIndex",
     "Dice",
     "LesionDice",
     "MeanSquaredError",

@@ -48,7 +48,7 @@ class ECE(Parameters):
 
 
 _HOME = "wardround.engine.metrics"
-_TASKS = frozenset({"classification"})
+_TASKS = frozenset({"classification", "multilabel"})
 
 
 def _row(

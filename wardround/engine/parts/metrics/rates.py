@@ -26,7 +26,7 @@ class Matthews(Parameters):
 
 
 _HOME = "wardround.engine.metrics.rates"
-_CASES = frozenset({"classification"})
+_CASES = frozenset({"classification", "multilabel"})
 _BOTH = _CASES | {"segmentation"}
 _CORRELATION = Bounds(-1.0, 1.0)
 PARTS = (

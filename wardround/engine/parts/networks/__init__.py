@@ -4,6 +4,7 @@ from wardround.engine.parts.networks.classifiers import SFCN, VGG, ConvNeXt, Den
 from wardround.engine.parts.networks.encoders import MSDNet, ResNetUNet
 from wardround.engine.parts.networks.network import Dimensions, NetworkParameters, Norm, network_of
 from wardround.engine.parts.networks.resnet import ResNet
+from wardround.engine.parts.networks.tabular import Dense, Linear, TableNetworkParameters, sees_table_alone
 from wardround.engine.parts.networks.transformers import UNETR, SwinUNETR, TransUNet, ViT
 from wardround.engine.parts.networks.unet import (
     FCN,
@@ -22,10 +23,12 @@ __all__ = [
     "VGG",
     "AttentionUNet",
     "ConvNeXt",
+    "Dense",
     "DenseNet",
     "Dimensions",
     "EfficientNet",
     "InceptionUNet",
+    "Linear",
     "MSDNet",
     "NetworkParameters",
     "Norm",
@@ -35,8 +38,10 @@ __all__ = [
     "ResidualEncoder",
     "SegResNet",
     "SwinUNETR",
+    "TableNetworkParameters",
     "TransUNet",
     "UNet",
     "ViT",
     "network_of",
+    "sees_table_alone",
 ]

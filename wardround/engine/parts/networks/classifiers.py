@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
-from wardround.engine.parts.networks.network import Dropout, Filters, NetworkParameters, Norm
+from wardround.engine.parts.networks.network import WHOLE_IMAGE_TASKS, Dropout, Filters, NetworkParameters, Norm
 from wardround.engine.parts.part import Kind, Part
 
 
@@ -128,7 +128,7 @@ class SFCN(NetworkParameters):
 
 
 _HOME = "wardround.engine.networks"
-_TASKS = frozenset({"classification", "regression"})
+_TASKS = WHOLE_IMAGE_TASKS
 _VGG = tuple(f"vgg{depth}" for depth in (11, 13, 16, 19))
 _DENSE = tuple(f"densenet{depth}" for depth in (121, 169, 201, 264))
 _EFFICIENT = tuple(f"efficientnetb{number}" for number in range(8))

@@ -19,6 +19,8 @@ Dropout = Annotated[float, Field(ge=0, lt=1)]
 """The share of features that a step of training leaves out."""
 Filters = Annotated[int, Field(ge=4, le=256)]
 """Feature maps."""
+WHOLE_IMAGE_TASKS = frozenset({"classification", "multilabel", "regression", "survival"})
+"""Those for which a network says a vector of the whole image."""
 
 
 class NetworkParameters(Parameters):

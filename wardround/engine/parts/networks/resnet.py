@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from wardround.engine.parts.networks.network import NetworkParameters, Norm
+from wardround.engine.parts.networks.network import WHOLE_IMAGE_TASKS, NetworkParameters, Norm
 from wardround.engine.parts.part import Kind, Part
 
 
@@ -29,5 +29,5 @@ class ResNet(NetworkParameters):
 
 
 _NAMES = tuple(f"resnet{depth}" for depth in (18, 34, 50, 101, 152, 200))
-_TASKS = frozenset({"classification", "regression"})
-PARTS = (Part(Kind.NETWORK, "resnet", ResNet, "wardround.engine.networks.resnet:build_resnet", _TASKS, gandlf=_NAMES),)
+_HOME = "wardround.engine.networks.resnet:build_resnet"
+PARTS = (Part(Kind.NETWORK, "resnet", ResNet, _HOME, WHOLE_IMAGE_TASKS, gandlf=_NAMES),)
