@@ -30,6 +30,10 @@ PATTERNS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "T1w",
         ),
         r"^[A-Za-z0-9][A-Za-z0-9 ._&+-]{0,127}$": ("the name of a metric, such as `dice`", "dice"),
+        r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]{0,126}[^\s\x00-\x1f\x7f])?$": (
+            "the name of a column, at most 128 letters and signs without a blank at either end, such as `age`",
+            "age",
+        ),
         r"^(auto|cpu|cuda(:[0-9]+)?)$": ("auto, cpu, cuda, or cuda:0 and so on", "auto"),
         r"^[RLAPSI]{3}$": ("three of the letters R L A P S I, such as `RAS`", "RAS"),
         r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]{1,253}):[0-9]{1,5}$": (
