@@ -55,9 +55,19 @@ def inspect_steps(study: Study, cohort: Cohort, case: Case, findings: Findings) 
 
 
 def _inspect(study: Study, cohort: Cohort, case: Case, findings: Findings) -> tuple[CaseFacts | None, list[Image]]:
+    inspect = _inspect_files if study.inputs else _inspect_row
+    return inspect(study, cohort, case, findings)
+
+
+def _inspect_row(study: Study, cohort: Cohort, case: Case, findings: Findings) -> tuple[CaseFacts | None, list[Image]]:
+    """Of a study without images there is nothing to read."""
+    return inspect_headers(study, cohort, case, findings), []
+
+
+def _inspect_files(
+    study: Study, cohort: Cohort, case: Case, findings: Findings
+) -> tuple[CaseFacts | None, list[Image]]:
     headers = Findings()
-    if not study.inputs:
-        return inspect_headers(study, cohort, case, headers), []
     facts = inspect_headers(study, cohort, case, headers)
     findings.extend(headers.problems)
     if facts is None or headers.problems:
