@@ -28,6 +28,7 @@ from wardround.engine.experiments.results import (
 )
 from wardround.engine.imaging.image import Geometry
 from wardround.engine.inference import ClassVolumes, Painter
+from wardround.engine.inference.postprocessing import postprocessed
 from wardround.engine.metrics import CaseScores, Summary, build_metrics, mask_scores, summarise
 from wardround.engine.preprocessing import Sample, only_rearranged, read_sample, to_native
 from wardround.engine.store.case import StoredCase
@@ -54,8 +55,9 @@ class MaskResults:
         return [mask_name(case, self._format) for case in cohort.cases if case.subject not in nameless]
 
     def of_model(self, model: TrainedModel, case: Case, stored: StoredCase, sample: Sample) -> CasePrediction:
-        """The most probable class of each native voxel."""
-        return CasePrediction(case, _native_labels(model, stored), None, sample)
+        """The most probable class of each native voxel, after post-processing on the native grid."""
+        labels, spacing = _native_labels(model, stored), sample.image.geometry.spacing
+        return CasePrediction(case, postprocessed(model.study, model.steps, labels, spacing), None, sample)
 
     def writer(self, made: Made) -> MaskWriter:
         """Writes each mask at once."""
