@@ -81,6 +81,7 @@ class SegmentationTask(Task):
         """The probabilities of `predict` one output at a time, while the block runs; big ones lie in a file."""
         with class_volumes(len(self.study.outputs), case.geometry.shape) as volumes:
             self._predict_into(network, case, device, inference, volumes)
+            del case  # with its voxels: others are predicted while the block runs
             yield volumes
 
     def evaluate(
