@@ -14,7 +14,7 @@ from wardround.engine.study.expectations import flow
 from wardround.engine.study.part_names import PartUse
 from wardround.engine.targets import Activation, Written, target_of
 
-_ALIKE = ("task", "dimensions", "inputs", "classes", "regions", "targets")
+_ALIKE = ("task", "dimensions", "inputs", "columns", "classes", "regions", "targets")
 """Keys of which the models of an ensemble must say the same."""
 
 
