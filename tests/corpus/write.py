@@ -105,6 +105,7 @@ def study_with(part: Part) -> Study:
         Kind.METRIC: {"validation": {"metrics": [wanted], "select": part.name}},
         Kind.OPTIMIZER: {"training": {**base["training"], "optimizer": wanted}},
         Kind.SCHEDULE: {"training": {**base["training"], "schedule": wanted}},
+        Kind.POSTPROCESSING: {"inference": {"postprocessing": [wanted]}},
         Kind.TASK: {},
     }
     return study_of(changed(base, **sections[part.kind]))

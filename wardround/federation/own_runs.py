@@ -21,6 +21,15 @@ def of_own_runs(study: Study) -> Iterator[Problem]:
             expected="no `ema` in a federation: its rounds take the mean of the weights themselves",
             remedy="Take the line out of the study",
         )
+    for place in study.inference.undecided:
+        name = study.inference.postprocessing[place].name
+        yield Problem(
+            "whether a step of post-processing helps is found out on the validation cases of one hospital",
+            where=f"inference.postprocessing.{place}.{name}.when",
+            got="helps",
+            expected="`when: always` in a federation",
+            remedy="Take the line out, so that the step is always applied, or take out the step",
+        )
     if training.schedule.ask(Kind.SCHEDULE, lambda parameters: schedule_of(parameters).needs_scores):
         yield Problem(
             f"the schedule {training.schedule.name!r} follows the validations of a whole run, which no site of a "

@@ -7,6 +7,7 @@ import shutil
 import weakref
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,8 +26,9 @@ from tests.support.studies import CLASSIFICATION, study_of
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import Case, Cohort, Truth, folder_cohort, read_manifest
 from wardround.engine.experiments import prediction
+from wardround.engine.experiments.combining import native_labels
 from wardround.engine.experiments.evaluation import evaluate_cohort, folder_predictor, model_predictor
-from wardround.engine.experiments.masks import mask_name, native_labels, unnameable
+from wardround.engine.experiments.masks import mask_name, unnameable
 from wardround.engine.experiments.models import TrainedModel, load_model, write_study, write_weights
 from wardround.engine.experiments.prediction import predict_case, write_predictions
 from wardround.engine.experiments.results import CasePrediction
@@ -63,9 +65,9 @@ def test_a_table_of_many_images_holds_no_image(tmp_path: Path, monkeypatch: pyte
     cohort = read_manifest(write_classification_cohort(tmp_path / "data", cases=6), study, truth=Truth.OPTIONAL)
     images: list[weakref.ref[Sample]] = []
 
-    def watched(model: TrainedModel, case: Case) -> CasePrediction:
+    def watched(model: TrainedModel, case: Case, **more: Any) -> CasePrediction:
         assert sum(image() is not None for image in images) <= 1
-        predicted = predict_case(model, case)
+        predicted = predict_case(model, case, **more)
         images.append(weakref.ref(predicted.sample))
         return predicted
 

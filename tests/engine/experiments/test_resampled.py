@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.engine.tasks.cases import SEGMENTATION, study
-from wardround.engine.experiments import masks
+from wardround.engine.experiments import combining
 from wardround.engine.experiments.models import TrainedModel
 from wardround.engine.imaging.image import Geometry
 from wardround.engine.inference import volumes
@@ -73,7 +73,7 @@ def test_labels_by_planes_are_those_of_the_whole(
     model, case = _model(dimensions, classes), _case(np.random.default_rng(seed), dimensions, shape, other)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(volumes, "HELD", 0 if filed else 1 << 30)
-        found = masks._native_labels(model, case)
+        found = combining.native_labels_of(model, case)
     whole = model.task.predict(model.network, case, CPU).values
     expected = to_native(whole, case.geometry, case.native, "probabilities").argmax(axis=0)
     np.testing.assert_array_equal(found, expected)

@@ -27,6 +27,7 @@ LEAST = {
     Kind.METRIC: 5,
     Kind.OPTIMIZER: 2,
     Kind.SCHEDULE: 2,
+    Kind.POSTPROCESSING: 6,
     Kind.TASK: 2,
 }
 """Rows of each kind that there were when this was written."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +20,7 @@ from wardround.engine.cli.telling import described
 if TYPE_CHECKING:
     from wardround.engine.cohort import Cohort
     from wardround.engine.experiments.casetables import Distribution
+    from wardround.engine.experiments.ensemble import Combine
     from wardround.engine.experiments.evaluation import Scored
     from wardround.engine.experiments.results import CasePrediction, Predictor
     from wardround.engine.inspection import Sound
@@ -36,7 +37,13 @@ _UNKNOWN = (
 def evaluate(
     study: Annotated[Path, typer.Argument(help="The study file; its metrics are computed.", show_default=False)],
     manifest: Annotated[Path, typer.Option(help="The CSV with one row per case.", show_default=False)],
-    model: Annotated[Path | None, typer.Option(help="A model folder.", show_default=False)] = None,
+    model: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A model folder, or a run's; say it again for models that predict together.", show_default=False
+        ),
+    ] = None,
+    combine: Annotated[str, typer.Option(help="mean, majority or staple: how several models become one.")] = "mean",
     predictions: Annotated[
         Path | None, typer.Option(help="Or the folder that `wardround predict` wrote.", show_default=False)
     ] = None,
@@ -58,6 +65,7 @@ def evaluate(
     \b
     Examples:
       wardround evaluate study.yaml --manifest test.csv --model run/fold-0/model --out scores
+      wardround evaluate study.yaml --manifest test.csv --model run --combine majority
       wardround evaluate study.yaml --manifest test.csv --predictions predictions --json
     """
     from wardround.engine.study import load_study
@@ -66,17 +74,20 @@ def evaluate(
         partial(load_study, study),
         partial(options.require_table, manifest),
         partial(_require_scored, model, predictions),
-        partial(_require_alike, study, model),
+        partial(options.combine_of, combine),
+        partial(_require_alike, study, model, combine),
         partial(options.require_device, device),
         partial(options.take_threads, threads),
         partial(options.require_folder, out, "--out", "scores"),
         partial(_require_free, out),
     )
-    chosen = load_study(study)
+    chosen, models = load_study(study), _models(model)
     sound = _sound(chosen, manifest)
     tell_left_out(sound)
-    cohort = _unseen(model, sound.cohort, work)
-    scored = _evaluate(chosen, cohort, _predictor(chosen, cohort, model, predictions, device), out, sound.left_out)
+    cohort = _unseen(models, sound.cohort, work)
+    way = options.combine_of(combine)
+    predictor = _predictor(chosen, cohort, models, way, predictions, device)
+    scored = _evaluate(chosen, cohort, predictor, out, sound.left_out)
     problems = (*sound.problems, *scored.problems)
     if scored.evaluation is None:
         raise InputError(problems)
@@ -110,60 +121,69 @@ def _failed(cohort: Cohort, evaluation: Evaluation, left_out: int) -> int:
     return len(cohort.cases) - len(evaluation.cases) + left_out
 
 
-def _unseen(model: Path | None, cohort: Cohort, work: Path | None) -> Cohort:
-    """The cohort without what the model has learned from or was chosen by, where a record says that."""
+def _unseen(models: Sequence[Path], cohort: Cohort, work: Path | None) -> Cohort:
+    """The cohort without what any of the models has learned from or was chosen by, where a record says that."""
     from wardround.engine.experiments.learned import unseen
 
-    if model is None:
-        return cohort
-    left, used = unseen(model, cohort, work)
-    if used is None:
+    left, uses, unknown = cohort, dict[str, str](), False
+    for model in models:
+        left, used = unseen(model, left, work)
+        unknown = unknown or used is None
+        uses |= used or {}
+    if unknown:
         note(_UNKNOWN)
-        return left
     for use in ("training", "validation"):
-        count = sum(each == use for each in used.values())
+        count = sum(each == use for each in uses.values())
         if count:
             note(f"note: left out {count} of {len(cohort.cases)} cases, which the model has seen in {use}")
     return left
 
 
-def _predictor(study: Study, cohort: Cohort, model: Path | None, predictions: Path | None, device: str) -> Predictor:
-    from wardround.engine.experiments import folder_predictor, load_model, model_predictor
+def _models(named: list[Path] | None) -> tuple[Path, ...]:
+    from wardround.engine.experiments.ensemble import model_folders
+
+    return model_folders(named or ())
+
+
+def _predictor(
+    study: Study, cohort: Cohort, models: Sequence[Path], combine: Combine, predictions: Path | None, device: str
+) -> Predictor:
+    from wardround.engine.experiments import folder_predictor, load_ensemble, model_predictor
 
     if predictions is not None:
         return folder_predictor(study, cohort, predictions)
-    loaded = load_model(model or Path(), device=device)
+    loaded = load_ensemble(models, combine, device=device)
     for notice in loaded.notices:
         note(f"note: {notice.render()}")
     return model_predictor(study, loaded)
 
 
-def _require_scored(model: Path | None, predictions: Path | None) -> None:
-    from wardround.engine.experiments.models import require_model
-
-    if (model is None) == (predictions is None):
-        got = "both" if model is not None else "neither --model nor --predictions"
+def _require_scored(model: list[Path] | None, predictions: Path | None) -> None:
+    if (not model) == (predictions is None):
+        got = "both" if model else "neither --model nor --predictions"
         remedy = "Add `--model run/fold-0/model`, or `--predictions predictions`, and not both"
         what, expected = "what is to be scored?", "either --model or --predictions"
         raise InputError.one(what, got=got, expected=expected, remedy=remedy)
-    if model is not None:
-        require_model(model)
+    _models(model)
 
 
-def _require_alike(study: Path, model: Path | None) -> None:
-    """Before any image is opened: a study and a model that do not fit, each difference with its line. What cannot be
-    read of either is told by those who need it."""
+def _require_alike(study: Path, model: list[Path] | None, combine: str) -> None:
+    """Before any image is opened: a study and a model that do not fit, each difference with its line, and models that
+    do not fit each other. What cannot be read of either is told by those who need it."""
+    from wardround.engine.experiments import ensemble
     from wardround.engine.experiments.evaluation import require_alike
     from wardround.engine.experiments.models import STUDY
     from wardround.engine.inspection.preflight import in_file
     from wardround.engine.study import load_study
 
-    if model is None:
-        return
     try:
-        stated, trained = load_study(study), load_study(model / STUDY)
+        models, way = _models(model), options.combine_of(combine)
+        if not models:
+            return
+        stated, trained = load_study(study), load_study(models[0] / STUDY)
     except InputError:
         return
+    ensemble.require_alike(models, way)
     try:
         require_alike(stated, trained)
     except InputError as error:

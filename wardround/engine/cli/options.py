@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.basics.problems import Findings, InputError, did_you_mean
 from wardround.engine.basics.sizes import parse_size
 
 if TYPE_CHECKING:
     from wardround.engine.cohort import Folds
+    from wardround.engine.experiments.ensemble import Combine
 
 _MOST_STEPS = 10_000_000
 
@@ -104,6 +105,18 @@ def take_threads(threads: int | None) -> None:
 
     with _at("--threads"):
         configure_threads(threads)
+
+
+def combine_of(word: str) -> Combine:
+    """How several models are combined. Raises `InputError` for another word."""
+    from wardround.engine.experiments.ensemble import Combine
+
+    if word not in [*Combine]:
+        remedy, expected = did_you_mean(word, Combine), ", ".join(Combine)
+        raise InputError.one(
+            "unknown way to combine models", where="--combine", got=repr(word), expected=expected, remedy=remedy
+        )
+    return Combine(word)
 
 
 def require_device(device: str) -> None:

@@ -27,13 +27,28 @@ if TYPE_CHECKING:
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="A model folder, as `wardround fit` writes.", show_default=False)],
+    models: Annotated[
+        list[Path],
+        typer.Argument(
+            help="A model folder, as `wardround fit` writes; several, or a run's folder for all its folds, predict "
+            "together.",
+            metavar="MODEL...",
+            show_default=False,
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the predictions.", show_default=False)],
     manifest: Annotated[Path | None, typer.Option(help="The CSV with one row per case.", show_default=False)] = None,
     folder: Annotated[Path | None, typer.Option(help="Or a folder of images.", show_default=False)] = None,
     format_: Annotated[
         str, typer.Option("--format", help="like-image, nifti, nrrd, mha, png, tiff or dicom-seg: of masks.")
     ] = "like-image",
+    combine: Annotated[str, typer.Option(help="mean, majority or staple: how several models become one.")] = "mean",
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Write a map of each class's probability too.")
+    ] = False,
+    uncertainty: Annotated[
+        bool, typer.Option("--uncertainty", help="Write how sure the prediction is: maps, or columns of the table.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written, or the problems, as JSON.")] = False,
@@ -46,27 +61,36 @@ def predict(
     command may be given again: what it wrote is replaced, and nothing else. Where `--out` has files of these names that
     it did not write, or that were changed since, it writes nothing.
 
+    With `--probabilities` there is a folder `probabilities` with one of each class or region, and with `--uncertainty`
+    a folder `uncertainty` with maps of the entropy and, of several models, of the variance of their probabilities.
+
     \b
     Examples:
       wardround predict run/fold-0/model --folder images --out predictions
       wardround predict run/fold-0/model --manifest new.csv --out predictions --format nifti
+      wardround predict run --folder images --out predictions --combine majority --uncertainty
     """
     from wardround.engine.basics.progress import progress
-    from wardround.engine.experiments import load_model, write_predictions
+    from wardround.engine.experiments import load_ensemble, write_predictions
+    from wardround.engine.experiments.ensemble import model_folders, require_alike
+    from wardround.engine.experiments.maps import Extras, require_extras
     from wardround.engine.experiments.mask_files import require_format
-    from wardround.engine.experiments.models import require_model
     from wardround.engine.experiments.prediction import require_free
 
-    _require_in_place(model, manifest, folder, out)
+    if len(models) == 1:
+        _require_in_place(models[0], manifest, folder, out)
     options.require_all(
-        partial(require_model, model),
+        partial(model_folders, models),
         partial(require_images, manifest, folder),
         partial(_format_of, format_),
+        partial(options.combine_of, combine),
         partial(options.require_device, device),
         partial(options.take_threads, threads),
         partial(options.require_folder, out, "--out", "predictions"),
     )
-    loaded = load_model(model, device=device)
+    named, way, extras = model_folders(models), options.combine_of(combine), Extras(probabilities, uncertainty)
+    require_alike(named, way)
+    loaded = load_ensemble(named, way, device=device)
     for notice in loaded.notices:
         note(f"note: {notice.render()}")
     gathered = gathered_images(loaded.study, manifest, folder)
@@ -74,10 +98,11 @@ def predict(
         note(f"note: {notice.render()}")
     require_format(loaded.study, gathered.cohort, _format_of(format_))
     require_free(loaded.study, gathered.cohort, out, _format_of(format_))
+    require_extras(loaded, gathered.cohort, out, extras, _format_of(format_))
     cohort, sound = gathered.cohort, sound_images(loaded.study, gathered)
     tell_left_out(sound)
     with progress("Predicting", len(sound.cohort.cases)) as shown:
-        written = write_predictions(loaded, sound.cohort, out, shown, _format_of(format_))
+        written = write_predictions(loaded, sound.cohort, out, shown, _format_of(format_), extras)
     problems = (*sound.problems, *written.problems)
     oddities = (*sound.oddities, *_like_masks(written, gathered))
     if not written.cases:

@@ -18,6 +18,7 @@ from wardround.engine.cohort import Cohort
 from wardround.engine.delivery.card import CARD, card_of
 from wardround.engine.delivery.formats import Format, traced
 from wardround.engine.delivery.proof import Proof, example_images, prove, require_equal
+from wardround.engine.experiments.chosen_steps import CHOSEN
 from wardround.engine.experiments.fit import Metrics
 from wardround.engine.experiments.models import BEST, METRICS, STUDY, TrainedModel, require_images_alone
 from wardround.engine.experiments.prediction import in_memory
@@ -27,7 +28,7 @@ from wardround.engine.preprocessing.cases import image_of, naming
 from wardround.engine.store.case import StoredCase
 
 PROOFS = "export.json"
-_MODEL = (STUDY, BEST, METRICS, STATE)
+_MODEL = (STUDY, BEST, METRICS, STATE, CHOSEN)
 """The files of a model folder that `predict` and whoever reads it need; what a folder lacks it can do without."""
 
 

@@ -1,6 +1,7 @@
 """The workbench (one hospital's cohort, ready to learn from), fit, folds, prediction, evaluation."""
 
 from wardround.engine.cohort import Folds, chosen_splits
+from wardround.engine.experiments.ensemble import Combine, Ensemble, load_ensemble
 from wardround.engine.experiments.estimate import Estimate, estimate
 from wardround.engine.experiments.evaluation import evaluate_cohort, folder_predictor, model_predictor
 from wardround.engine.experiments.fit import RunResult, fit
@@ -10,6 +11,8 @@ from wardround.engine.experiments.prediction import predict_case, write_predicti
 from wardround.engine.experiments.workbench import Survey, Workbench
 
 __all__ = [
+    "Combine",
+    "Ensemble",
     "Estimate",
     "Folds",
     "Leaderboard",
@@ -23,6 +26,7 @@ __all__ = [
     "fit",
     "fit_splits",
     "folder_predictor",
+    "load_ensemble",
     "load_model",
     "model_predictor",
     "predict_case",

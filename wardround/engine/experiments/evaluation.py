@@ -9,7 +9,7 @@ from pathlib import Path
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.progress import Progress
 from wardround.engine.cohort import Cohort
-from wardround.engine.experiments.models import TrainedModel
+from wardround.engine.experiments.ensemble import Model
 from wardround.engine.experiments.prediction import predict_case, results_of
 from wardround.engine.experiments.results import CasePrediction, Predictor
 from wardround.engine.experiments.workbench import SILENT
@@ -42,8 +42,9 @@ class Scored:
     problems: tuple[Problem, ...]
 
 
-def model_predictor(study: Study, model: TrainedModel) -> Predictor:
-    """Predictions by a model; it must have the study's task, dimensions, inputs and classes (`InputError`).
+def model_predictor(study: Study, model: Model) -> Predictor:
+    """Predictions by a model, or by several together; it must have the study's task, dimensions, inputs and classes
+    (`InputError`).
 
     The truth is read as the study says; so it may have another `rest` than the one that the model was trained with.
     """

@@ -22,6 +22,8 @@ from wardround.engine.basics.releases import later_release
 from wardround.engine.basics.signals import halting
 from wardround.engine.basics.sole import sole
 from wardround.engine.experiments.casetables import CASES, write_cases
+from wardround.engine.experiments.choosing_steps import choose_steps
+from wardround.engine.experiments.chosen_steps import CHOSEN
 from wardround.engine.experiments.claims import RUN, another_run, keep_study
 from wardround.engine.experiments.history import Board, HistoryRow, Memory, defined, write_history
 from wardround.engine.experiments.judging import Judge
@@ -30,6 +32,7 @@ from wardround.engine.experiments.run_length import RunLength, run_length
 from wardround.engine.experiments.workbench import SILENT, Subset, Workbench
 from wardround.engine.inference import quick
 from wardround.engine.metrics.scores import Evaluation
+from wardround.engine.study.sections import Inference
 from wardround.engine.training import (
     CheckpointPlan,
     Halted,
@@ -253,8 +256,9 @@ class _Run:
             self._write_weights(BEST, memory.done)
         best = read_tensors(self._folder / "model" / BEST)
         self._learner.load_weights(best.tensors)
+        settings = self._inference()
         evaluations: dict[str, Evaluation] = {
-            name: self._workbench.evaluate(self._learner, name) for name in self._scored()
+            name: self._workbench.evaluate(self._learner, name, inference=settings) for name in self._scored()
         }
         metrics = Metrics(
             study=self._workbench.study.digest,
@@ -274,6 +278,16 @@ class _Run:
         write_atomic(self._folder / "model" / METRICS, canonical_model(metrics))
         remove_checkpoint(self._folder / _CHECKPOINT)
         return RunResult(self._folder, metrics, memory.rows)
+
+    def _inference(self) -> Inference:
+        """How the chosen weights predict: with the post-processing that helps them on the validation cases."""
+        study, bench, learner = self._workbench.study, self._workbench, self._learner
+        if not study.inference.undecided:
+            return study.inference
+        cases = bench.validation_cases
+        chosen = choose_steps(self.judge, learner.task, learner.network, cases, learner.device)
+        write_atomic(self._folder / "model" / CHOSEN, canonical_model(chosen))
+        return study.inference.model_copy(update={"postprocessing": chosen.kept_of(study)})
 
     def _train(self, memory: Memory, start: int, stop: int, shown: Progress) -> float:
         plan = self._plan(memory)

@@ -7,16 +7,15 @@ from dataclasses import replace
 from glob import escape
 from pathlib import Path
 
-import numpy as np
-
 from wardround.engine.basics.made import Made
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.basics.reading import require_folder
 from wardround.engine.cohort import Case, Cohort
 from wardround.engine.cohort.filenames import names_a_file, no_name_of_a_file
 from wardround.engine.cohort.zeros import AS_TEXT, TAKEN, with_zeros
+from wardround.engine.experiments.combining import Prepared, Watcher, combined_labels
+from wardround.engine.experiments.ensemble import Ensemble
 from wardround.engine.experiments.mask_files import MaskFormat, mask_name, possible_names, write_mask
-from wardround.engine.experiments.models import TrainedModel
 from wardround.engine.experiments.results import (
     PREDICTION,
     TRUTH,
@@ -26,14 +25,10 @@ from wardround.engine.experiments.results import (
     require_one,
     truth_of,
 )
-from wardround.engine.imaging.image import Geometry
-from wardround.engine.inference import ClassVolumes, Painter
+from wardround.engine.inference.postprocessing import postprocessed
 from wardround.engine.metrics import CaseScores, Summary, build_metrics, mask_scores, summarise
-from wardround.engine.preprocessing import Sample, only_rearranged, read_sample, to_native
-from wardround.engine.store.case import StoredCase
+from wardround.engine.preprocessing import Sample, read_sample
 from wardround.engine.study import Study
-from wardround.engine.study.regions import Regions
-from wardround.engine.tasks import SegmentationTask
 
 _SHOWN_NAMES = 3
 
@@ -53,9 +48,12 @@ class MaskResults:
         nameless = unnameable(cohort, self._format)
         return [mask_name(case, self._format) for case in cohort.cases if case.subject not in nameless]
 
-    def of_model(self, model: TrainedModel, case: Case, stored: StoredCase, sample: Sample) -> CasePrediction:
-        """The most probable class of each native voxel."""
-        return CasePrediction(case, _native_labels(model, stored), None, sample)
+    def of_models(
+        self, ensemble: Ensemble, case: Case, prepared: Prepared, sample: Sample, *watchers: Watcher
+    ) -> CasePrediction:
+        """The most probable class of each native voxel, after post-processing on the native grid."""
+        labels, spacing = combined_labels(ensemble, prepared, *watchers), sample.image.geometry.spacing
+        return CasePrediction(case, postprocessed(ensemble.study, ensemble.steps, labels, spacing), None, sample)
 
     def writer(self, made: Made) -> MaskWriter:
         """Writes each mask at once."""
@@ -104,48 +102,6 @@ class MaskScorer:
     def summary(self, scored: Sequence[CaseScores]) -> dict[str, Summary]:
         """Means over the cases."""
         return summarise(scored)
-
-
-def _native_labels(model: TrainedModel, stored: StoredCase) -> np.ndarray:
-    """The most probable class per native voxel. Probabilities are brought to another grid one class at a time, and are
-    in memory one class at a time where they are big; to another order of axes labels can be brought as they are."""
-    if only_rearranged(stored.geometry, stored.native):
-        labels = model.task.most_probable(model.network, stored, model.device)
-        return to_native(labels, stored.geometry, stored.native, "label", stored.cut_to)
-    assert isinstance(model.task, SegmentationTask)
-    with model.task.by_class(model.network, stored, model.device) as volumes:
-        if model.study.overlaps is not None:
-            return native_regions(volumes, model.study.overlaps, stored.geometry, stored.native, stored.cut_to)
-        return native_labels(volumes, stored.geometry, stored.native, stored.cut_to)
-
-
-def native_regions(
-    probabilities: ClassVolumes, regions: Regions, stored: Geometry, native: Geometry, cut_to: Sequence[Geometry] = ()
-) -> np.ndarray:
-    """The class per native voxel that lies in the regions found there, whose probabilities are resampled one at a
-    time. What lies outside of a grid of `cut_to` is in no region."""
-    painter, places = Painter(regions), range(probabilities.classes)
-    volumes = (probabilities.volume(place)[None] for place in places)
-    resampled = (to_native(volume, stored, native, "probabilities", cut_to)[0] for volume in volumes)
-    return painter.labels(painter.codes(resampled))
-
-
-def native_labels(
-    probabilities: ClassVolumes, stored: Geometry, native: Geometry, cut_to: Sequence[Geometry] = ()
-) -> np.ndarray:
-    """The most probable class per native voxel; probabilities are resampled, one class at a time to bound memory.
-
-    What lies outside of a grid of `cut_to` is background.
-    """
-    best = to_native(probabilities.volume(0)[None], stored, native, "probabilities", cut_to)[0]
-    labels = np.zeros(best.shape, dtype=np.uint8 if probabilities.classes <= 256 else np.uint16)
-    for index in range(1, probabilities.classes):
-        values = to_native(probabilities.volume(index)[None], stored, native, "probabilities", cut_to)[0]
-        higher = values > best
-        labels[higher] = index
-        np.copyto(best, values, where=higher)
-        del values, higher
-    return labels
 
 
 def unnameable(cohort: Cohort, format_: MaskFormat = MaskFormat.LIKE_IMAGE) -> dict[str, Problem]:

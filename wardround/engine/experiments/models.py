@@ -2,7 +2,8 @@
 
 `study.yaml` is the study as a person reads it, `model.safetensors` the weights of the best validation (of the last
 step, where no validation had a score to choose by), `last.safetensors` those of the last step, `metrics.json` how well
-it does and on what it was trained. Where preprocessing is fitted, `preprocessing.json` holds what it learned.
+it does and on what it was trained. Where preprocessing is fitted, `preprocessing.json` holds what it learned; where
+post-processing is kept only if it helps, `postprocessing.json` says what did.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ from wardround import __version__
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.basics.reading import remedy_for_missing
 from wardround.engine.basics.releases import LaterReleaseError, is_later
+from wardround.engine.experiments.chosen_steps import kept_steps
 from wardround.engine.experiments.states import FITTED, read_state, write_state
 from wardround.engine.preprocessing import Pipeline, other_versions
 from wardround.engine.preprocessing.fitted import EMPTY, FittedState
 from wardround.engine.study import Study, load_study
+from wardround.engine.study.part_names import PartUse
 from wardround.engine.study.written import write_study as write_study
 from wardround.engine.tasks import Task, build_task
 from wardround.engine.training import read_header, read_tensors, resolve_device, write_tensors
@@ -46,7 +49,8 @@ _WHAT_CHANGED = (
 class TrainedModel:
     """A study and its network with trained weights, in evaluation mode on its device.
 
-    `notices` are what whoever uses it should know, `state` what its preprocessing learned from its training cases.
+    `notices` are what whoever uses it should know, `state` what its preprocessing learned from its training cases,
+    `steps` the post-processing that was decided on.
     """
 
     study: Study
@@ -55,6 +59,7 @@ class TrainedModel:
     device: Any
     notices: tuple[Problem, ...] = ()
     state: FittedState = EMPTY
+    steps: tuple[PartUse, ...] = ()
 
     @cached_property
     def pipeline(self) -> Pipeline:
@@ -151,8 +156,9 @@ def _load(folder: Path, device: str) -> TrainedModel:
     network = task.network()
     put_weights(network, file.tensors)
     place = resolve_device(device)
-    notices = other_steps(study, file.header, folder)
-    return TrainedModel(study, task, network.to(place).eval(), place, notices, state)
+    steps, undecided = kept_steps(study, folder)
+    notices = (*other_steps(study, file.header, folder), *undecided)
+    return TrainedModel(study, task, network.to(place).eval(), place, notices, state, steps)
 
 
 def other_steps(study: Study, header: JsonValue, place: Path) -> tuple[Problem, ...]:

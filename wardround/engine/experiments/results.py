@@ -13,10 +13,10 @@ import numpy as np
 from wardround.engine.basics.made import Made
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.cohort import Case, Cohort
-from wardround.engine.experiments.models import TrainedModel
+from wardround.engine.experiments.combining import Prepared, Watcher
+from wardround.engine.experiments.ensemble import Ensemble
 from wardround.engine.metrics import CaseScores, Summary
 from wardround.engine.preprocessing import Sample
-from wardround.engine.store.case import StoredCase
 
 TRUTH, PREDICTION = "truth", "prediction"
 """What messages call a mask or a value: the one that counts, and the one that is scored."""
@@ -31,12 +31,14 @@ class CasePrediction:
         labels: where each voxel has its own truth, class indices on the grid of the case's file.
         vector: elsewhere, (outputs,): probabilities of classes, or numbers.
         sample: the case as read from its files.
+        each: of vectors, (models, outputs): what each model of an ensemble said.
     """
 
     case: Case
     labels: np.ndarray | None
     vector: np.ndarray | None
     sample: Sample
+    each: np.ndarray | None = None
 
 
 Predictor = Callable[[Case], CasePrediction]
@@ -71,8 +73,11 @@ class Results(Protocol):
     def names(self, cohort: Cohort) -> list[str]:
         """Names of the files that predictions of a cohort may become."""
 
-    def of_model(self, model: TrainedModel, case: Case, stored: StoredCase, sample: Sample) -> CasePrediction:
-        """A model's prediction of a preprocessed case, in the geometry of its files."""
+    def of_models(
+        self, ensemble: Ensemble, case: Case, prepared: Prepared, sample: Sample, *watchers: Watcher
+    ) -> CasePrediction:
+        """What models say together of a case, in the geometry of its files; `prepared` gives it as each one's
+        preprocessing makes it. Of masks every watcher sees what is said of each output."""
 
     def writer(self, made: Made) -> Writer:
         """Writes predictions into a folder of its own files."""

@@ -13,7 +13,9 @@ from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.made import Made
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.cohort import Case, Cohort
-from wardround.engine.experiments.models import TrainedModel
+from wardround.engine.experiments.combining import Prepared, Watcher
+from wardround.engine.experiments.ensemble import Combine, Ensemble
+from wardround.engine.experiments.maps import entropy_of
 from wardround.engine.experiments.results import (
     PREDICTION,
     CasePrediction,
@@ -25,19 +27,50 @@ from wardround.engine.experiments.results import (
 from wardround.engine.metrics import CaseScores, Summary, build_metrics, case_scores, cohort_scores, summarise
 from wardround.engine.preprocessing import Sample, read_sample, told_of
 from wardround.engine.preprocessing.cases import naming
-from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
-from wardround.engine.targets import Told, row_target_of
+from wardround.engine.targets import Activation, Told, row_target_of
 
 TABLE = "predictions.csv"
 _SUBJECT = "SubjectID"
+_HALF = 0.5
+"""What is more probable than not."""
+
+
+Unsure = Callable[[Study, CasePrediction], Mapping[str, float]]
+"""Columns that tell how sure a prediction is, and a case's values; the same columns for all cases."""
+
+
+def nothing(study: Study, prediction: CasePrediction) -> Mapping[str, float]:
+    """No column."""
+    return {}
+
+
+def uncertainty(study: Study, prediction: CasePrediction) -> Mapping[str, float]:
+    """`Entropy` of probabilities in nats, and of several models the standard deviation of what they say of each
+    output, `Spread_<output>`."""
+    assert prediction.vector is not None
+    assert prediction.each is not None
+    activation = row_target_of(study).activation_of(study)
+    has_entropy = activation is not Activation.IDENTITY
+    found = {"Entropy": float(entropy_of(prediction.vector, activation).sum())} if has_entropy else {}
+    if len(prediction.each) > 1:
+        spreads = prediction.each.std(axis=0, dtype=np.float64)
+        found |= {f"Spread_{name}": float(one) for name, one in zip(study.outputs, spreads, strict=True)}
+    return found
+
+
+def voted(study: Study, each: np.ndarray) -> np.ndarray:
+    """(models, outputs): 1 for what a model says, else 0, of probabilities."""
+    if row_target_of(study).activation_of(study) is Activation.SOFTMAX:
+        return np.eye(each.shape[1], dtype=each.dtype)[each.argmax(axis=1)]
+    return (each > _HALF).astype(each.dtype)
 
 
 class TableResults:
     """Rows with what the study's kind of truth says of a vector."""
 
-    def __init__(self, study: Study) -> None:
-        self._study = study
+    def __init__(self, study: Study, unsure: Unsure = nothing) -> None:
+        self._study, self._unsure = study, unsure
 
     def nameless(self, cohort: Cohort) -> Mapping[str, Problem]:
         """Any subject can stand in a cell."""
@@ -47,13 +80,18 @@ class TableResults:
         """One table."""
         return [TABLE]
 
-    def of_model(self, model: TrainedModel, case: Case, stored: StoredCase, sample: Sample) -> CasePrediction:
-        """The vector that the model's task gives."""
-        return CasePrediction(case, None, model.task.predict(model.network, stored, model.device).values, sample)
+    def of_models(
+        self, ensemble: Ensemble, case: Case, prepared: Prepared, sample: Sample, *watchers: Watcher
+    ) -> CasePrediction:
+        """The mean of the vectors that the models' tasks give, or of their votes."""
+        each = np.stack([one.task.predict(one.network, prepared(one), one.device).values for one in ensemble.members])
+        votes = voted(self._study, each) if ensemble.combine is Combine.MAJORITY and len(each) > 1 else each
+        vector = votes.mean(axis=0, dtype=np.float64).astype(each.dtype)
+        return CasePrediction(case, None, vector, sample, each)
 
     def writer(self, made: Made) -> TableWriter:
         """Keeps rows, and writes them at the end."""
-        return TableWriter(self._study, made)
+        return TableWriter(self._study, made, self._unsure)
 
     def reader(self, cohort: Cohort, folder: Path) -> Predictor:
         """The rows of the table in the folder."""
@@ -78,14 +116,18 @@ class TableResults:
 class TableWriter:
     """Writes a table of predictions."""
 
-    def __init__(self, study: Study, made: Made) -> None:
-        self._study, self._target, self._made = study, row_target_of(study), made
+    def __init__(self, study: Study, made: Made, unsure: Unsure) -> None:
+        self._study, self._target, self._made, self._unsure = study, row_target_of(study), made, unsure
+        self._more: tuple[str, ...] = ()
         self._rows: list[tuple[str | int, ...]] = []
 
     def add(self, prediction: CasePrediction) -> None:
         """Keep a row, and nothing of the case's voxels: there may be a hundred thousand."""
         assert prediction.vector is not None
-        self._rows.append((prediction.case.subject, *self._target.row(self._study, prediction.vector)))
+        more = self._unsure(self._study, prediction)
+        self._more = tuple(more)
+        cells = (f"{value:.6g}" for value in more.values())
+        self._rows.append((prediction.case.subject, *self._target.row(self._study, prediction.vector), *cells))
 
     def finish(self) -> tuple[Path, ...]:
         """Write the table, if there is a row."""
@@ -93,7 +135,7 @@ class TableWriter:
             return ()
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow([_SUBJECT, *self._target.header(self._study)])
+        writer.writerow([_SUBJECT, *self._target.header(self._study), *self._more])
         writer.writerows(self._rows)
         with self._made.writing(TABLE) as path:
             write_atomic(path, buffer.getvalue().encode())

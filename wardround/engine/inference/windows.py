@@ -125,8 +125,9 @@ def _flip_grid(outputs: Tensor, axes: tuple[int, ...]) -> Tensor:
 
 
 def quick(inference: Inference) -> Inference:
-    """Lighter settings for validation during training: no mirroring, at most a quarter of overlap."""
-    return inference.model_copy(update={"mirror": False, "overlap": min(inference.overlap, 0.25)})
+    """Lighter settings for validation in training: at most a quarter of overlap, no mirroring or post-processing."""
+    lighter = {"mirror": False, "overlap": min(inference.overlap, 0.25), "postprocessing": ()}
+    return inference.model_copy(update=lighter)
 
 
 def window_starts(size: int, side: int, overlap: float) -> tuple[int, ...]:

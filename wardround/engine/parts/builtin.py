@@ -6,7 +6,16 @@ from functools import cache
 from importlib.metadata import entry_points
 
 from wardround.engine.basics.problems import Findings
-from wardround.engine.parts import augmentation, losses, metrics, networks, optimization, preprocessing, tasks
+from wardround.engine.parts import (
+    augmentation,
+    losses,
+    metrics,
+    networks,
+    optimization,
+    postprocessing,
+    preprocessing,
+    tasks,
+)
 from wardround.engine.parts.installed import rows_of
 from wardround.engine.parts.registry import Registry
 
@@ -20,6 +29,7 @@ FAMILIES = (
     *(losses.classic, losses.overlap, losses.entropy, losses.surface, losses.numbers, losses.survival),
     *(metrics.segmentation, metrics.lesions, metrics.rates, metrics.classification, metrics.numbers, metrics.survival),
     *(optimization.optimizers, optimization.recent, optimization.schedules),
+    *postprocessing.FAMILIES,
     *(tasks.segmentation, tasks.classification, tasks.multilabel, tasks.regression, tasks.survival),
 )
 """The modules with the rows of Wardround's own parts."""

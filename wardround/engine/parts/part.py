@@ -30,6 +30,7 @@ class Kind(StrEnum):
     METRIC = "metric"
     OPTIMIZER = "optimizer"
     SCHEDULE = "schedule"
+    POSTPROCESSING = "postprocessing"
     STRATEGY = "strategy"
     TASK = "task"
 
@@ -44,6 +45,7 @@ _KEYS: Mapping[Kind, str] = {
     Kind.METRIC: "validation.metrics",
     Kind.OPTIMIZER: "training.optimizer",
     Kind.SCHEDULE: "training.schedule",
+    Kind.POSTPROCESSING: "inference.postprocessing",
     Kind.STRATEGY: "strategy",
     Kind.TASK: "task",
 }
@@ -56,6 +58,7 @@ _WORDS: Mapping[Kind, str] = {
     Kind.METRIC: "metric",
     Kind.OPTIMIZER: "optimizer",
     Kind.SCHEDULE: "schedule",
+    Kind.POSTPROCESSING: "postprocessing step",
     Kind.STRATEGY: "strategy",
     Kind.TASK: "task",
 }

@@ -9,6 +9,7 @@ from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort.folds import NamedSplit
 from wardround.engine.experiments.casetables import CASES, Distribution, read_cases
+from wardround.engine.experiments.chosen_steps import read_chosen
 from wardround.engine.experiments.fit import Metrics, RunResult
 from wardround.engine.experiments.folds import LEADERBOARD, Leaderboard, is_leaderboard, scores_of
 from wardround.engine.experiments.history import HistoryRow
@@ -52,7 +53,7 @@ def write_run_report(workbench: Workbench, result: RunResult, name: str) -> Path
     panels = history_panels(result.rows, study.validation.select, units)
     write_atomic(result.folder / CURVES, curves_png(panels))
     page = Page(f"{study.study}: {name}", f"A {study.task} trained on {counted(metrics.train_cases, 'case')}.")
-    page.facts(_facts(metrics, study, units))
+    page.facts(_facts(metrics, study, units) | _post_processing(result))
     _add_fitted(page, workbench)
     page.heading("Learning").figure(
         curves(panels, series={study.validation.select: ALL}),
@@ -228,6 +229,12 @@ def _facts(metrics: Metrics, study: Study, units: Units) -> dict[str, str]:
         if scores is not None and select in scores.values:
             facts[f"{units.named(select)}, {counted(scores.cases, f'{part} case')}"] = number(scores.values[select])
     return facts | weights
+
+
+def _post_processing(result: RunResult) -> dict[str, str]:
+    """Which steps were tried on the validation cases, and what they did to the selecting metric."""
+    chosen = read_chosen(result.model)
+    return {} if chosen is None else {"post-processing, chosen on validation": chosen.spoken}
 
 
 def add_of_truth(page: Page, study: Study, pairs: Sequence[Pair]) -> None:

@@ -139,7 +139,7 @@ class Study(Section):
     def parts(self) -> tuple[PlacedUse, ...]:
         """Every part that it names, in order."""
         steps, transforms = enumerate(self.preprocessing), enumerate(self.augmentation)
-        metrics = enumerate(self.validation.metrics)
+        metrics, after = enumerate(self.validation.metrics), enumerate(self.inference.postprocessing)
         return (
             *(PlacedUse(("preprocessing", n, use.name), Kind.PREPROCESSING, use) for n, use in steps),
             *(PlacedUse(("augmentation", n, use.name), Kind.AUGMENTATION, use) for n, use in transforms),
@@ -148,6 +148,7 @@ class Study(Section):
             PlacedUse(("training", "optimizer"), Kind.OPTIMIZER, self.training.optimizer),
             PlacedUse(("training", "schedule"), Kind.SCHEDULE, self.training.schedule),
             *(PlacedUse(("validation", "metrics", n), Kind.METRIC, use) for n, use in metrics),
+            *(PlacedUse(("inference", "postprocessing", n, use.name), Kind.POSTPROCESSING, use) for n, use in after),
         )
 
     @property

@@ -13,6 +13,7 @@ _HEADS: Mapping[Kind, str] = {
     Kind.PREPROCESSING: "- ",
     Kind.AUGMENTATION: "- ",
     Kind.METRIC: "- ",
+    Kind.POSTPROCESSING: "- ",
     Kind.NETWORK: "model: ",
     Kind.LOSS: "loss: ",
     Kind.OPTIMIZER: "optimizer: ",
@@ -52,7 +53,7 @@ def _one_of(choice: Choice, parts: Mapping[str, Any]) -> str:
 
 
 def _noun(choice: Choice) -> str:
-    return "step" if choice.kind is Kind.PREPROCESSING else "entry"
+    return "step" if choice.kind in (Kind.PREPROCESSING, Kind.POSTPROCESSING) else "entry"
 
 
 def _of_list(choice: Choice, value: Sequence[Any]) -> str:

@@ -10,8 +10,17 @@ from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_va
 from wardround.engine.basics.closed import Added, Section
 from wardround.engine.parts import Kind, builtin_and_plugins
 from wardround.engine.parts.optimization import optimizer_of, schedule_of
+from wardround.engine.parts.postprocessing import mask_step_of
 from wardround.engine.study.located_problems import Flaw, flawed, flaws_of
-from wardround.engine.study.part_names import LossUse, MetricUse, OptimizerUse, ScheduleUse, likely_parts
+from wardround.engine.study.part_names import (
+    LossUse,
+    MetricUse,
+    OptimizerUse,
+    PartUse,
+    PostprocessingUse,
+    ScheduleUse,
+    likely_parts,
+)
 
 LONGEST_SIDE = 1024
 """Voxels of a patch along an axis, at most."""
@@ -179,9 +188,27 @@ class Inference(Section):
     """Dense windows of the patch size, and how overlapping predictions are blended.
 
     With `mirror`, predictions are averaged over the mirror images that training shows: the axes that `flip` names.
+    postprocessing: steps that change the predicted masks, in this order. `predict` and `evaluate` apply them on the
+    grid of the file, `fit` where it scores the chosen weights, on the preprocessed grid; validations during training do
+    not.
     """
 
     overlap: Annotated[float, Field(ge=0, le=0.9)] = 0.5
     blend: Literal["gaussian", "constant"] = "gaussian"
     mirror: bool = False
     batch_size: Annotated[int, Field(ge=1, le=1024)] = 4
+    postprocessing: Annotated[tuple[PostprocessingUse, ...], Added("0.4.0"), Field(examples=[["fill_holes"]])] = ()
+
+    @property
+    def undecided(self) -> tuple[int, ...]:
+        """The places of the steps of post-processing of which the end of a fit finds out whether they help."""
+        return tuple(place for place, use in enumerate(self.postprocessing) if _is_tried(use))
+
+    @property
+    def decided(self) -> tuple[PartUse, ...]:
+        """The steps that are always applied."""
+        return tuple(use for use in self.postprocessing if not _is_tried(use))
+
+
+def _is_tried(use: PartUse) -> bool:
+    return use.ask(Kind.POSTPROCESSING, lambda parameters: mask_step_of(parameters).when) == "helps"

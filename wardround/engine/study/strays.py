@@ -30,6 +30,7 @@ _PLACES: Mapping[Kind, Location] = {
     Kind.PREPROCESSING: ("preprocessing",),
     Kind.AUGMENTATION: ("augmentation",),
     Kind.METRIC: ("validation", "metrics"),
+    Kind.POSTPROCESSING: ("inference", "postprocessing"),
     Kind.TASK: ("task",),
 }
 """Where the parts of each kind stand in a study."""

@@ -23,6 +23,7 @@ from wardround.engine.inference import (
     predict_windows,
 )
 from wardround.engine.inference.activation import ACTIVATIONS
+from wardround.engine.inference.postprocessing import postprocessed
 from wardround.engine.inspection.selection import undefined_on_background
 from wardround.engine.losses import ByCase
 from wardround.engine.losses.bycase import CaseLoss
@@ -34,6 +35,7 @@ from wardround.engine.sampling.batch import Batch, Surroundings
 from wardround.engine.sampling.padding import padding_of
 from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
+from wardround.engine.study.part_names import PartUse
 from wardround.engine.study.sections import Inference
 from wardround.engine.targets import Activation
 from wardround.engine.tasks.task import Prediction, Task, frozen
@@ -66,7 +68,8 @@ class SegmentationTask(Task):
     def most_probable(
         self, network: nn.Module, case: StoredCase, device: torch.device, inference: Inference | None = None
     ) -> np.ndarray:
-        """(*spatial) class indices, uint8 where they fit; probabilities are held for a window's depth only."""
+        """(*spatial) class indices before post-processing, uint8 where they fit; probabilities are held for a window's
+        depth only."""
         sink = self._labels_of(case)
         self._predict_into(network, case, device, inference, sink)
         return sink.labels
@@ -78,6 +81,7 @@ class SegmentationTask(Task):
         """The probabilities of `predict` one output at a time, while the block runs; big ones lie in a file."""
         with class_volumes(len(self.study.outputs), case.geometry.shape) as volumes:
             self._predict_into(network, case, device, inference, volumes)
+            del case  # with its voxels: others are predicted while the block runs
             yield volumes
 
     def evaluate(
@@ -89,7 +93,8 @@ class SegmentationTask(Task):
         progress: Progress = SILENT,
         inference: Inference | None = None,
     ) -> Evaluation:
-        """Per case each metric over its classes or regions, and the loss of the blended probabilities.
+        """Per case each metric over its classes or regions after post-processing, and the loss of the blended
+        probabilities.
 
         In the summary a metric that needs a class in some mask is left out where no mask has any."""
         _require_labels(cases, subjects)
@@ -125,7 +130,7 @@ class SegmentationTask(Task):
         self._predict_into(network, case, device, inference, sink, loss)
         with answering(owner):
             value = float(loss.of_case.value())
-        return {"loss": value} | self._measured(sink.labels, _truth(case), case)
+        return {"loss": value} | self.scores(sink.labels, case, self._steps(inference))
 
     def _score_whole(
         self, network: nn.Module, case: StoredCase, device: torch.device, inference: Inference | None
@@ -142,10 +147,16 @@ class SegmentationTask(Task):
         truth = torch.from_numpy(label.astype(np.int64)).unsqueeze(0)
         around = (Surroundings(case.geometry.spacing, ()),)
         loss = float(self.losses(logits, Batch((), logits, {"mask": truth}, around)))
-        return {"loss": loss} | self._measured(sink.labels, label, case)
+        return {"loss": loss} | self.scores(sink.labels, case, self._steps(inference))
 
-    def _measured(self, labels: np.ndarray, truth: np.ndarray, case: StoredCase) -> dict[str, float]:
-        return mask_scores(self.study, self._metrics, labels, truth, case.geometry.spacing)
+    def scores(self, labels: np.ndarray, case: StoredCase, steps: Sequence[PartUse]) -> dict[str, float]:
+        """The metrics of predicted class indices of a case with a mask, after steps of post-processing."""
+        spacing = case.geometry.spacing
+        changed = postprocessed(self.study, steps, labels, spacing)
+        return mask_scores(self.study, self._metrics, changed, _truth(case), spacing)
+
+    def _steps(self, inference: Inference | None) -> tuple[PartUse, ...]:
+        return (self.study.inference if inference is None else inference).decided
 
     def _predict_into(
         self,

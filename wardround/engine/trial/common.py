@@ -20,6 +20,7 @@ from wardround.engine.trial.example import studies_with
 from wardround.engine.trial.losses import try_loss
 from wardround.engine.trial.material import Sizes, batch_of
 from wardround.engine.trial.networks import slim, try_network
+from wardround.engine.trial.postprocessing import require_settled, try_postprocessing
 from wardround.engine.trial.rows import require_row
 from wardround.engine.trial.scores import made_up_masks, try_metrics
 from wardround.engine.trial.steps import require_other_channels_kept, try_odd_cases, try_steps
@@ -142,6 +143,13 @@ def _schedule(study: Study, attempts: Attempts) -> None:
     require_factors(study)
 
 
+def _postprocessing(study: Study, attempts: Attempts) -> None:
+    """It gives classes of the study, of volumes and of flat images, and changes what has settled no more."""
+    try_postprocessing(study, attempts)
+    if not attempts.problems:
+        require_settled(study)
+
+
 def _task(study: Study, attempts: Attempts) -> None:
     """Its kind of truth is what it says of itself, and it is made from a study."""
     try_task(study, (_SIDE,) * study.dimensions, attempts)
@@ -156,5 +164,6 @@ _CHECKS: Mapping[Kind, Callable[[Study, Attempts], None]] = {
     Kind.METRIC: _metric,
     Kind.OPTIMIZER: _optimizer,
     Kind.SCHEDULE: _schedule,
+    Kind.POSTPROCESSING: _postprocessing,
     Kind.TASK: _task,
 }

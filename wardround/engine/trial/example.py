@@ -60,6 +60,7 @@ def _content(part: Part, axes: int) -> dict[str, Any]:
             "schedule": use if part.kind is Kind.SCHEDULE else "constant",
         },
         "validation": {"metrics": (metric,), "select": metric["name"]},
+        "inference": {"postprocessing": (use,) if part.kind is Kind.POSTPROCESSING else ()},
     }
 
 

@@ -13,6 +13,7 @@ from wardround.engine.trial.descent import try_descent
 from wardround.engine.trial.losses import try_loss
 from wardround.engine.trial.material import Sizes
 from wardround.engine.trial.networks import try_network
+from wardround.engine.trial.postprocessing import try_postprocessing
 from wardround.engine.trial.scores import try_metrics
 from wardround.engine.trial.steps import try_steps
 from wardround.engine.trial.tasks import try_task
@@ -36,4 +37,5 @@ def trial_pass(study: Study) -> tuple[Problem, ...]:
         try_loss(study, sizes, attempts)
         try_descent(study, network, attempts)
         try_metrics(study, attempts)
+        try_postprocessing(study, attempts)
     return tuple(attempts.problems)
