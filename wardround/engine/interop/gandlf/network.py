@@ -28,17 +28,24 @@ _QUIET = ("print_summary", "num_classes", "amp")
 def read_patch(config: Settings, model: Settings, notes: Notes) -> tuple[int, ...]:
     """`patch_size` with as many sides as the images have axes; a third side of 1 is GaNDLF's for a flat image."""
     sides = config.numbers("patch_size")
-    axes = model.whole("dimension", 2 if len(sides) == 2 or (len(sides) == 3 and sides[-1] == 1) else 3)
+    axes = model.whole("dimension", 2 if len(sides) == 2 or _is_flat(sides) else 3)
     if axes not in (2, 3):
         notes.wrong("model.dimension", "images have 2 or 3 axes", axes, "2 or 3")
         return ()
-    sides = sides * axes if len(sides) == 1 else sides
-    sides = sides[:2] if axes == 2 and len(sides) == 3 and sides[-1] == 1 else sides
-    if len(sides) != axes or any(not side.is_integer() or side < 1 for side in sides):
+    sides = sides * axes if len(sides) == 1 else sides[:2] if axes == 2 and _is_flat(sides) else sides
+    if len(sides) != axes or not all(_is_whole(side) for side in sides):
         expected = f"{axes} whole numbers, or one for all"
         notes.wrong("patch_size", f"this is no patch of {axes} axes", config.take("patch_size"), expected)
         return ()
     return tuple(map(int, sides))
+
+
+def _is_whole(side: float) -> bool:
+    return side.is_integer() and side >= 1
+
+
+def _is_flat(sides: Sequence[float]) -> bool:
+    return len(sides) == 3 and sides[-1] == 1
 
 
 def read_model(model: Settings, network: Part, patch: Sequence[int], notes: Notes) -> Use:

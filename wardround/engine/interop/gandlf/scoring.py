@@ -132,17 +132,20 @@ def inference_line(config: Settings, patch: Sequence[int], notes: Notes) -> str:
     """`inference` of the study."""
     own = config.section("inference_mechanism")
     blend, overlap = own.word("grid_aggregator_overlap").lower(), own.number("patch_overlap", 0.0) or 0.0
-    apart = config.word("grid_aggregator_overlap").lower()
-    if apart and apart != (blend or "crop"):
-        text = "beside `inference_mechanism` it is ignored: that has a key of the same name, which counts"
-        notes.there("grid_aggregator_overlap", text)
+    _tell_apart(config.word("grid_aggregator_overlap").lower(), blend, notes)
     if blend not in ("", "crop", "average", "hann"):
         notes.wrong("inference_mechanism.grid_aggregator_overlap", "unknown blend", blend, "crop, average or hann")
     own.tell_unread()
     share = overlap / max(patch)
     if not 0 <= share <= 0.9:
         notes.wrong("inference_mechanism.patch_overlap", "windows cannot overlap by this", overlap, "less than a patch")
-    words = "gaussian" if (blend or apart) == "hann" else "constant"
     if blend in ("", "crop") and overlap:
         notes.here("inference_mechanism", "the rims of windows are averaged, where GaNDLF cuts them off")
+    words = "gaussian" if blend == "hann" else "constant"
     return f"inference: {{overlap: {round(share, 4):g}, blend: {words}}}"
+
+
+def _tell_apart(apart: str, blend: str, notes: Notes) -> None:
+    if apart and apart != (blend or "crop"):
+        text = "beside `inference_mechanism` it is ignored: that has a key of the same name, which counts"
+        notes.there("grid_aggregator_overlap", text)

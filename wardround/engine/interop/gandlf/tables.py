@@ -19,9 +19,13 @@ from wardround.engine.cohort.assignment import SETS
 from wardround.engine.cohort.columns import LABEL, PATIENT, SPLIT, SUBJECT, VALUE
 from wardround.engine.cohort.tables import Table, named_table, read_lines
 
-_CHANNEL = re.compile(r"channel|modality|image")
-_SUBJECT = re.compile(r"subject|patient|pid")
-_MASK = re.compile(r"label|mask|segmentation|ground_?truth")
+_CHANNELS = "Channel"
+_READ_AS = (
+    (re.compile(r"channel|modality|image"), _CHANNELS),
+    (re.compile(r"valuetopredict"), VALUE),
+    (re.compile(r"subject|patient|pid"), SUBJECT),
+    (re.compile(r"label|mask|segmentation|ground_?truth"), LABEL),
+)
 _OWN = frozenset({SUBJECT, PATIENT, SPLIT, LABEL, VALUE})
 
 
@@ -65,18 +69,17 @@ def _names(columns: Sequence[str]) -> dict[str, str]:
         return {name: name for name in columns}
     found, channels = dict[str, str](), 0
     for name in columns:
-        lowered = name.lower()
-        if _CHANNEL.search(lowered):
+        meant = _meant(name.lower())
+        if meant == _CHANNELS:
             found[name], channels = f"Channel_{channels}", channels + 1
-        elif lowered.startswith("valuetopredict"):
-            found[name] = VALUE if VALUE not in found.values() else name
-        elif _SUBJECT.search(lowered):
-            found[name] = SUBJECT if SUBJECT not in found.values() else name
-        elif _MASK.search(lowered) and LABEL not in found.values():
-            found[name] = LABEL
         else:
-            found[name] = name
+            found[name] = name if not meant or meant in found.values() else meant
     return found
+
+
+def _meant(lowered: str) -> str:
+    """What GaNDLF takes a column for; empty for one that it does not read. The first that fits counts."""
+    return next((meant for pattern, meant in _READ_AS if pattern.search(lowered)), "")
 
 
 def _require_alike(read: Mapping[str, Table], names: Mapping[str, Mapping[str, str]]) -> None:

@@ -27,13 +27,11 @@ class Truth:
         task: its name.
         classes: value by name.
         regions: values by name, where structures overlap.
-        count: of the network's outputs.
     """
 
     task: str
     classes: Mapping[str, list[int]]
     regions: Mapping[str, list[int]]
-    count: int
 
     def lines(self) -> Iterator[str]:
         """The keys of the study."""
@@ -57,13 +55,12 @@ def read_truth(model: Settings, network: Part | None, columns: Sequence[str], no
     if task == "regression":
         if len(listed) > 1:
             notes.here("model.class_list", "a regression has no classes; each number has a column of its own")
-        return Truth(task, {}, {}, 1)
-    if task == "segmentation" and layer == "sigmoid" and len(listed) > 1:
+        return Truth(task, {}, {})
+    if layer == "sigmoid":
         notes.here("model.final_layer", "classes shut each other out, so that their probabilities come from a softmax")
     named = _named(listed, task, notes)
     shared = [value for values in named.values() for value in values]
-    overlap = len(set(shared)) < len(shared)
-    return Truth(task, {} if overlap else named, named if overlap else {}, max(2, len(listed)))
+    return Truth(task, {}, named) if len(set(shared)) < len(shared) else Truth(task, named, {})
 
 
 def _task(layer: str, network: Part | None, columns: Sequence[str]) -> str:
@@ -102,18 +99,21 @@ def _named(listed: Sequence[tuple[int, ...]], task: str, notes: Notes) -> dict[s
         notes.wrong("model.class_list", "the classes are missing", None, "a list of numbers, such as [0, 1]")
     if len({*listed}) < len(listed):
         notes.wrong("model.class_list", "a class stands twice", [*map(list, listed)], "each class once")
-    classes = listed
-    if task == "segmentation":
-        classes = [values for values in listed if values != (0,)]
-        if len(classes) == len(listed):
-            notes.here("model.class_list", "0 is not listed, and is the background here all the same")
-        for values in classes:
-            if 0 in values:
-                notes.wrong("model.class_list", "the background is no part of a class", list(values), "1 or more")
+    classes = _foreground(listed, notes) if task == "segmentation" else listed
     if listed and not classes:
         notes.wrong("model.class_list", "there is nothing but background", [0], "a class beside it")
     notes.there("model.class_list", _UNLISTED[task])
     return {f"class {'-'.join(map(str, values))}": list(values) for values in classes}
+
+
+def _foreground(listed: Sequence[tuple[int, ...]], notes: Notes) -> list[tuple[int, ...]]:
+    classes = [values for values in listed if values != (0,)]
+    if len(classes) == len(listed):
+        notes.here("model.class_list", "0 is not listed, and is the background here all the same")
+    for values in classes:
+        if 0 in values:
+            notes.wrong("model.class_list", "the background is no part of a class", list(values), "1 or more")
+    return classes
 
 
 _UNLISTED = {
@@ -125,11 +125,8 @@ _UNLISTED = {
 
 def read_inputs(model: Settings, columns: Sequence[str], notes: Notes) -> tuple[str, ...]:
     """A name for each channel: as many as `num_channels` says, or as the table has columns."""
-    stated = next((model.whole(name) for name in _CHANNELS if name in model), None)
-    model.take(*_CHANNELS)
     tabled = sum(name.lower().startswith("channel") for name in columns)
-    if stated is not None and not 1 <= stated <= _MOST_CHANNELS:
-        notes.wrong("model.num_channels", "this is no number of channels", stated, f"1 to {_MOST_CHANNELS}")
+    stated = _stated(model, notes)
     count = max(1, min(stated or tabled or _USUAL_CHANNELS, _MOST_CHANNELS))
     if tabled > 1 and tabled != count:
         expected = f"{tabled}, one for each column of the table"
@@ -138,6 +135,14 @@ def read_inputs(model: Settings, columns: Sequence[str], notes: Notes) -> tuple[
         whence = "the columns of the table" if tabled else "GaNDLF's default"
         notes.here("model.num_channels", f"it does not say how many channels there are; {count} is {whence}")
     return ("image",) if count == 1 else tuple(f"channel {number}" for number in range(count))
+
+
+def _stated(model: Settings, notes: Notes) -> int | None:
+    stated = next((model.whole(name) for name in _CHANNELS if name in model), None)
+    model.take(*_CHANNELS)
+    if stated is not None and not 1 <= stated <= _MOST_CHANNELS:
+        notes.wrong("model.num_channels", "this is no number of channels", stated, f"1 to {_MOST_CHANNELS}")
+    return stated
 
 
 def read_network(model: Settings, parts: Sequence[Part], notes: Notes) -> Part | None:
