@@ -12,8 +12,14 @@ import pytest
 from tests.architecture.source import Module, modules, place
 
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml"}
+YAML_OF_GANDLF = ("wardround.engine.interop.gandlf.config", "yaml")
+"""GaNDLF's files are read as GaNDLF reads them: by the safe loader, which makes no objects."""
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
-FORBIDDEN_METHODS = {"torch.load", "torch.save", "yaml.load", "os.system", "os.popen"}
+UNSAFE_YAML = {
+    *(f"yaml.{name}" for name in ("load", "load_all", "full_load", "full_load_all", "unsafe_load", "unsafe_load_all")),
+    *(f"yaml.{name}" for name in ("Loader", "CLoader", "FullLoader", "UnsafeLoader", "add_constructor")),
+}
+FORBIDDEN_METHODS = {"torch.load", "torch.save", "os.system", "os.popen", *UNSAFE_YAML}
 SINKS = {
     *("print", "pprint.pprint", "typer.echo", "typer.secho", "click.echo", "click.secho", "os.write"),
     *(
@@ -49,7 +55,7 @@ def test_no_module_that_turns_bytes_into_code() -> None:
         f"{place(module, line)} {name}"
         for module in modules()
         for name, line in module.imports()
-        if name.split(".")[0] in FORBIDDEN_MODULES
+        if name.split(".")[0] in FORBIDDEN_MODULES and (module.name, name.split(".")[0]) != YAML_OF_GANDLF
     ]
     assert not found
 

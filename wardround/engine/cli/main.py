@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "profile": "wardround.engine.cli.profile:profile",
         "new-part": "wardround.engine.cli.new_part:new_part",
         "import-nnunet": "wardround.engine.cli.import_nnunet:import_nnunet",
+        "import-gandlf": "wardround.engine.cli.import_gandlf:import_gandlf",
     }
 )
 

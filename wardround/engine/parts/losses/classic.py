@@ -45,6 +45,8 @@ class CrossEntropy(LossParameters):
 _HOME = "wardround.engine.losses.classic"
 _BOTH = frozenset({"segmentation", "classification"})
 PARTS = (
-    Part(Kind.LOSS, "dice_ce", DiceCE, f"{_HOME}:DiceCELoss", frozenset({"segmentation"}), gandlf=("dcce",)),
+    Part(
+        Kind.LOSS, "dice_ce", DiceCE, f"{_HOME}:DiceCELoss", frozenset({"segmentation"}), gandlf=("dcce", "dcce_logits")
+    ),
     Part(Kind.LOSS, "cross_entropy", CrossEntropy, f"{_HOME}:CrossEntropyLoss", _BOTH, gandlf=("ce", "cel")),
 )

@@ -112,14 +112,14 @@ def _row(name: str, parameters: type[LossParameters], where: str, *gandlf: str) 
 
 
 PARTS = (
-    _row("dice", SoftDice, "overlap:DiceLoss", "dc"),
-    _row("dice_log", DiceLog, "overlap:DiceLogLoss", "dc_log"),
+    _row("dice", SoftDice, "overlap:DiceLoss", "dc", "dice"),
+    _row("dice_log", DiceLog, "overlap:DiceLogLoss", "dc_log", "dclog", "dice_log", "dicelog"),
     _row("generalized_dice", GeneralizedDice, "overlap:GeneralizedDiceLoss"),
     _row("dice_focal", DiceFocal, "combined:DiceFocalLoss", "dc_focal"),
     _row("dice_topk", DiceTopK, "combined:DiceTopKLoss"),
     _row("tversky", Tversky, "overlap:TverskyLoss", "tversky"),
     _row("focal_tversky", FocalTversky, "overlap:FocalTverskyLoss"),
     _row("jaccard", SoftJaccard, "overlap:JaccardLoss"),
-    _row("mcc", MCC, "overlap:MCCLoss", "mcc"),
-    _row("mcc_log", MCCLog, "overlap:MCCLogLoss", "mcc_log"),
+    _row("mcc", MCC, "overlap:MCCLoss", "mcc", "mathews"),
+    _row("mcc_log", MCCLog, "overlap:MCCLogLoss", "mcc_log", "mcclog", "mathews_log"),
 )

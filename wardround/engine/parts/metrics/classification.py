@@ -58,7 +58,7 @@ def _row(
 
 
 PARTS = (
-    _row("accuracy", Accuracy, "classification:AccuracyMetric", FRACTION, "accuracy"),
+    _row("accuracy", Accuracy, "classification:AccuracyMetric", FRACTION, "accuracy", "classification_accuracy"),
     _row("balanced_accuracy", BalancedAccuracy, "rates:BalancedAccuracyMetric", FRACTION, "balanced_accuracy"),
     _row("auc", AUC, "classification:AUCMetric", FRACTION, "auroc"),
     _row("average_precision", AveragePrecision, "classification:AveragePrecisionMetric", FRACTION),

@@ -57,6 +57,6 @@ PARTS = (
         bounds=FRACTION,
         gandlf=("precision",),
     ),
-    Part(Kind.METRIC, "f1", F1, f"{_HOME}:F1Metric", _CASES, bounds=FRACTION, gandlf=("f1",)),
+    Part(Kind.METRIC, "f1", F1, f"{_HOME}:F1Metric", _CASES, bounds=FRACTION, gandlf=("f1", "f1_score")),
     Part(Kind.METRIC, "mcc", Matthews, f"{_HOME}:MCCMetric", _BOTH, bounds=_CORRELATION, gandlf=("mcc",)),
 )

@@ -61,9 +61,9 @@ PARTS = (
     _fraction("dice", Dice, "DiceMetric", "dice"),
     _fraction("jaccard", Jaccard, "JaccardMetric", "jaccard", "iou"),
     _fraction("volume_similarity", VolumeSimilarity, "VolumeSimilarityMetric"),
-    _fraction("nsd", NSD, "NSDMetric", "nsd"),
-    _distance("hd95", HD95, "HD95Metric", "hd95"),
-    _distance("hd100", HD100, "HD100Metric", "hd100", "hausdorff"),
+    _fraction("nsd", NSD, "NSDMetric", "nsd", "normalized_surface_dice", "normalized_sd"),
+    _distance("hd95", HD95, "HD95Metric", "hd95", "hausdorff95"),
+    _distance("hd100", HD100, "HD100Metric", "hd100", "hausdorff", "hausdorff100"),
     _distance("assd", ASSD, "ASSDMetric"),
     Part(Kind.METRIC, "volume_error", VolumeError, f"{_HOME}:VolumeErrorMetric", _TASKS, False, _MILLILITRES),
 )

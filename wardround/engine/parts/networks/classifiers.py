@@ -129,8 +129,10 @@ class SFCN(NetworkParameters):
 
 _HOME = "wardround.engine.networks"
 _TASKS = WHOLE_IMAGE_TASKS
-_VGG = tuple(f"vgg{depth}" for depth in (11, 13, 16, 19))
-_DENSE = tuple(f"densenet{depth}" for depth in (121, 169, 201, 264))
+_DEPTHS = (11, 13, 16, 19)
+_PRETRAINED = tuple(f"imagenet_vgg{depth}{norm}" for depth in _DEPTHS for norm in ("", "_bn"))
+_VGG = ("vgg", *(f"vgg{depth}" for depth in _DEPTHS), *_PRETRAINED)
+_DENSE = ("densenet", *(f"densenet{depth}" for depth in (121, 169, 201, 264)))
 _EFFICIENT = tuple(f"efficientnetb{number}" for number in range(8))
 PARTS = (
     Part(Kind.NETWORK, "vgg", VGG, f"{_HOME}.vgg:build_vgg", _TASKS, gandlf=_VGG),

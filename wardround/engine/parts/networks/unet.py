@@ -83,8 +83,10 @@ class FCN(LevelledParameters):
 _HOME = "wardround.engine.networks.unet"
 _TASKS = frozenset({"segmentation"})
 _SIZES = ("", "light_", "deep_")
-_UNETS = tuple(f"{size}unet{layers}" for size in _SIZES for layers in ("", "_multilayer"))
-_RESUNETS = tuple(f"{size}resunet{layers}" for size in _SIZES for layers in ("", "_multilayer"))
+_RESIDUAL = (*(f"{size}res" for size in (*_SIZES, "light", "deep")), "residual")
+_LAYERS = ("", "_multilayer")
+_UNETS = tuple(f"{size}unet{layers}" for size in (*_SIZES, "light", "deep") for layers in _LAYERS)
+_RESUNETS = tuple(f"{size}unet{layers}" for size in _RESIDUAL for layers in _LAYERS)
 PARTS = (
     Part(Kind.NETWORK, "unet", UNet, f"{_HOME}:build_unet", _TASKS, gandlf=(*_UNETS, "dynunet")),
     Part(Kind.NETWORK, "resunet", ResUNet, f"{_HOME}:build_resunet", _TASKS, gandlf=_RESUNETS),

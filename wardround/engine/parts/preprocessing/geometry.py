@@ -140,10 +140,12 @@ class Resize(StepParameters):
 
 
 _HOME = "wardround.engine.preprocessing.steps"
+_RESAMPLE_MIN = ("resample_min", "resample_minimum")
+_RESIZE = ("resize_image", "resize", "resize_images", "resize_patch")
 PARTS = (
     Part(Kind.PREPROCESSING, "orient", Orient, f"{_HOME}:OrientStep", gandlf=("to_canonical",)),
     Part(Kind.PREPROCESSING, "resample", Resample, f"{_HOME}:ResampleStep", gandlf=("resample",)),
     Part(Kind.PREPROCESSING, "resample_axis", ResampleAxis, f"{_HOME}:ResampleAxisStep"),
-    Part(Kind.PREPROCESSING, "resample_min", ResampleMin, f"{_HOME}:ResampleMinStep", gandlf=("resample_min",)),
-    Part(Kind.PREPROCESSING, "resize", Resize, f"{_HOME}:ResizeStep", gandlf=("resize_image", "resize_patch")),
+    Part(Kind.PREPROCESSING, "resample_min", ResampleMin, f"{_HOME}:ResampleMinStep", gandlf=_RESAMPLE_MIN),
+    Part(Kind.PREPROCESSING, "resize", Resize, f"{_HOME}:ResizeStep", gandlf=_RESIZE),
 )

@@ -221,7 +221,7 @@ _HOME = "wardround.engine.preprocessing.steps"
 _MORE = "wardround.engine.preprocessing.levels"
 _Z_NAMES = ("normalize", "normalize_positive", "normalize_nonZero", "normalize_nonZero_masked")
 PARTS = (
-    Part(Kind.PREPROCESSING, "clip", Clip, f"{_HOME}:ClipStep", gandlf=("clip",)),
+    Part(Kind.PREPROCESSING, "clip", Clip, f"{_HOME}:ClipStep", gandlf=("clip", "clamp")),
     Part(Kind.PREPROCESSING, "clip_percentiles", ClipPercentiles, f"{_MORE}:ClipPercentilesStep"),
     Part(Kind.PREPROCESSING, "threshold", Threshold, f"{_MORE}:ThresholdStep", gandlf=("threshold",)),
     Part(Kind.PREPROCESSING, "z_normalize", ZNormalize, f"{_HOME}:ZNormalizeStep", gandlf=_Z_NAMES),
