@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from wardround.engine.basics.files import write_atomic
+from wardround.engine.basics.loudness import note
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort.folds import NamedSplit
 from wardround.engine.experiments.casetables import CASES, Distribution, read_cases
@@ -43,7 +44,8 @@ _HEAD = 2000
 
 
 def write_run_report(workbench: Workbench, result: RunResult, name: str) -> Path:
-    """Write `curves.png` and `report.html` of a finished run beside its history; returns the page's path.
+    """Write `curves.png` and `report.html` of a finished run beside its history; returns the page's path. What nobody
+    may overlook is also said on the terminal.
 
     The page names subjects: it is for the hospital that it was made at.
     """
@@ -53,6 +55,12 @@ def write_run_report(workbench: Workbench, result: RunResult, name: str) -> Path
     write_atomic(result.folder / CURVES, curves_png(panels))
     page = Page(f"{study.study}: {name}", f"A {study.task} trained on {counted(metrics.train_cases, 'case')}.")
     page.facts(_facts(metrics, study, units))
+    cases = read_cases(result.folder / CASES)
+    scored = cases.get("test") or cases["validation"]
+    pairs = _pairs(workbench, result, scored)
+    for sentence in warnings_of(study, pairs):
+        page.warn(sentence)
+        note(f"warning: {name}: {sentence}")
     _add_fitted(page, workbench)
     page.heading("Learning").figure(
         curves(panels, series={study.validation.select: ALL}),
@@ -60,14 +68,12 @@ def write_run_report(workbench: Workbench, result: RunResult, name: str) -> Path
     )
     for notice in workbench.unseen_classes([NamedSplit(name, workbench.split)]):
         page.text(notice.render())
-    cases = read_cases(result.folder / CASES)
-    for part, scored in cases.items():
+    for part, of_part in cases.items():
         page.heading(f"The {part} cases, by the {metrics.which} weights")
         add_cases(
-            page, scored, study, units, "Scores on the preprocessed grid; spread is the standard deviation over cases."
+            page, of_part, study, units, "Scores on the preprocessed grid; spread is the standard deviation over cases."
         )
-    scored = cases.get("test") or cases["validation"]
-    add_of_truth(page, study, _pairs(workbench, result, scored))
+    add_of_truth(page, study, pairs)
     roles = telling_cases(scored, study)
     add_pictures(page, _predictions(workbench, result, tuple(roles)), roles, scored, study)
     _tell_renamed(page, workbench, tuple(roles))
@@ -175,6 +181,8 @@ def write_evaluation_report(
             if "." not in name
         }
     )
+    for sentence in warnings_of(study, pairs):
+        page.warn(sentence)
     add_cohort_scores(page, evaluation.summary, evaluation.cases, units)
     add_cases(page, evaluation.cases, study, units, "Spread is the standard deviation over cases.")
     add_of_truth(page, study, pairs)
@@ -235,6 +243,12 @@ def add_of_truth(page: Page, study: Study, pairs: Sequence[Pair]) -> None:
     address = target_of(study).report
     if address and pairs:
         loaded(study, address)(page, study, pairs)
+
+
+def warnings_of(study: Study, pairs: Sequence[Pair]) -> list[str]:
+    """What people must be told of predictions that are no good, in sentences, as the study's kind of truth knows it."""
+    address = target_of(study).warnings
+    return list(loaded(study, address)(study, pairs)) if address else []
 
 
 def _pairs(workbench: Workbench, result: RunResult, scored: Sequence[CaseScores]) -> list[Pair]:
