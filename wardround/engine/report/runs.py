@@ -13,6 +13,7 @@ from wardround.engine.experiments.casetables import CASES, Distribution, read_ca
 from wardround.engine.experiments.fit import Metrics, RunResult
 from wardround.engine.experiments.folds import LEADERBOARD, Leaderboard, is_leaderboard, scores_of
 from wardround.engine.experiments.history import HistoryRow
+from wardround.engine.experiments.judging import Judge
 from wardround.engine.experiments.models import load_model
 from wardround.engine.experiments.prediction import predict_case
 from wardround.engine.experiments.results import CasePrediction
@@ -138,12 +139,24 @@ def write_leaderboard_report(study: Study, board: Leaderboard, units: Units, fol
     names = selecting_first(board.scores, study.validation.select)
     scores = {name: board.scores[name] for name in names}
     page.facts(dict(_over_splits(units.named(name), score) for name, score in scores.items() if "." not in name))
-    add_distributions(page, scores, units, "Test scores over the splits; spread is the standard deviation over them.")
+    about = "Test scores over the splits; spread is the standard deviation over them."
+    if any(score.interval for score in scores.values()):
+        about += (
+            " The confidence interval of the mean takes account of cases that training sets share (Nadeau & Bengio)."
+        )
+    add_distributions(page, scores, units, about)
+    select = study.validation.select
     rows = [
-        [name, _step(result.metrics), *(_cell(scores_of(result), metric) for metric in names)]
+        [
+            name,
+            _step(result.metrics),
+            _cell(result.metrics.validation.values, select),
+            *(_cell(scores_of(result), metric) for metric in names),
+        ]
         for name, result in board.results.items()
     ]
-    page.heading("Splits").table(["split", "best step", *map(units.named, names)], rows)
+    columns = ["split", "best step", f"validation {units.named(select)}", *map(units.named, names)]
+    page.heading("Splits").table(columns, rows, _best_in_words(study, board))
     for name, result in board.results.items():
         if result.metrics.chosen:
             page.text(f"{name} has {result.metrics.chosen}.")
@@ -155,6 +168,17 @@ def _over_splits(name: str, score: Distribution) -> tuple[str, str]:
         return f"{name}, 1 split", f"{score.mean:.3f}"
     told = f"{name}, mean ± SD over {counted(score.count, 'split')}"
     return told, f"{score.mean:.3f} ± {score.spread:.3f}"
+
+
+def _best_in_words(study: Study, board: Leaderboard) -> str:
+    """Which split's model is the best by validation: a test set is for judging, not for choosing."""
+    judge = Judge(study)
+    found = {name: result.metrics.validation.values.get(judge.metric) for name, result in board.results.items()}
+    known = {name: value for name, value in found.items() if value is not None}
+    if not known:
+        return ""
+    best = (max if judge.higher_is_better else min)(known, key=known.__getitem__)
+    return f"By its validation cases the model of {best} is the best; test cases are not for choosing."
 
 
 def write_evaluation_report(
