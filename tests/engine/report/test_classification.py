@@ -20,6 +20,7 @@ from wardround.engine.report.classification import add_classification, hardly_fo
 from wardround.engine.report.colours import INK, LINES, Scheme, Series
 from wardround.engine.report.confusion import _STRONGEST
 from wardround.engine.report.figures import _saved, in_both
+from wardround.engine.report.labels import add_labels
 from wardround.engine.report.page import Chart
 from wardround.engine.study import Study
 from wardround.engine.targets import Told
@@ -267,3 +268,15 @@ def _luminance(colour: np.ndarray) -> float:
     parts = colour / 255
     linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
     return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def test_labels_have_curves_calibration_and_the_same_warning(drawn: dict[str, Any]) -> None:
+    changes = {"task": "multilabel", "targets": ["nodule", "effusion"], "training": {"loss": "bce", "epochs": 2}}
+    study = study_of(changed(CLASSIFICATION, classes=None, **changes))
+    vectors = [(0.9, 0.2), (0.2, 0.1), (0.8, 0.4), (0.3, 0.3)]
+    truths = [(1.0, 1.0), (0.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
+    pairs = [(np.array(one, np.float32), Told(numbers=other)) for one, other in zip(vectors, truths, strict=True)]
+    add_labels(Page("labels"), study, pairs)
+    assert hardly_found(study, pairs) == ["no case was taken for 'effusion', of which there are 3"]
+    assert "ROC: nodule AUC 1.0000, effusion AUC 1.0000" in drawn
+    assert [words.partition(":")[0] for words in drawn][2:] == ["Calibration of nodule", "Calibration of effusion"]

@@ -150,9 +150,13 @@ def _interval(
         for each in zip(*((named.split.test, named.split.train) for group in sets for named in group), strict=True)
     )
     interval = of_folds([statistics.fmean(each) for each in known], tested, trained)
-    uses = {use.name: use for use in study.validation.metrics}
-    use = uses.get(metric.partition(".")[0])
-    if interval is None or use is None:
+    return None if interval is None else _within(study, metric, interval)
+
+
+def _within(study: Study, metric: str, interval: Interval) -> Interval:
+    """The interval as far as the metric can be; Student's t knows no bounds."""
+    use = {use.name: use for use in study.validation.metrics}.get(metric.partition(".")[0])
+    if use is None:
         return interval
     bounds = use.part(Kind.METRIC).bounds
     return Interval(max(interval.low, bounds.least), min(interval.high, bounds.most))
