@@ -23,7 +23,8 @@ from wardround.engine.basics.files import checked
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.releases import LaterReleaseError, is_later
 from wardround.engine.cohort.assignment import read_assignment
-from wardround.engine.experiments.learned import LEARNED, unseen
+from wardround.engine.experiments.learned import unseen
+from wardround.engine.experiments.learned_record import LEARNED
 from wardround.engine.experiments.models import load_model, write_weights
 from wardround.engine.networks import build_network
 from wardround.engine.study import study_from_bytes

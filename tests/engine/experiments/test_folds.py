@@ -22,7 +22,8 @@ from wardround.engine.experiments.claims import require_a_runs
 from wardround.engine.experiments.conducting import Order, conduct
 from wardround.engine.experiments.fit import RunResult
 from wardround.engine.experiments.folds import Leaderboard, fit_splits
-from wardround.engine.experiments.learned import LEARNED, unseen
+from wardround.engine.experiments.learned import unseen
+from wardround.engine.experiments.learned_record import LEARNED
 from wardround.engine.experiments.workbench import Survey, Workbench
 from wardround.engine.inspection import Depth, check_manifest
 from wardround.engine.inspection.room import needs_of, present_bytes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,17 @@ from hypothesis import strategies as st
 
 from tests.engine.experiments.cohorts import flat_cohort, flat_study
 from wardround.engine.basics.progress import progress
-from wardround.engine.cohort import Folds, Truth, chosen_splits, read_manifest
+from wardround.engine.cohort import Case, Folds, NamedSplit, Split, Truth, chosen_splits, read_manifest
 from wardround.engine.experiments.casetables import distribution, read_cases, write_cases
-from wardround.engine.experiments.folds import LEADERBOARD, fit_splits
+from wardround.engine.experiments.folds import LEADERBOARD, Leaderboard, _by_test_set, _interval, fit_splits
 from wardround.engine.experiments.history import HistoryRow, Memory
 from wardround.engine.experiments.run_length import RunLength, run_length
 from wardround.engine.experiments.workbench import Workbench
+from wardround.engine.metrics.intervals import of_folds
 from wardround.engine.metrics.scores import CaseScores, Evaluation
+from wardround.engine.report.board import board_json, board_text
+from wardround.engine.report.runs import write_leaderboard_report
+from wardround.engine.report.units import Length, Units
 from wardround.engine.study import Study
 
 
@@ -109,4 +114,51 @@ def test_a_leaderboard_over_folds(tmp_path: Path) -> None:
     assert board.scores["dice"].mean == pytest.approx(statistics.fmean(dice))
     assert board.scores["dice"].spread == pytest.approx(statistics.stdev(dice))
     lines = (tmp_path / "run" / LEADERBOARD).read_text().splitlines()
-    assert [line.split(",")[0] for line in lines] == ["Split", "fold-0", "fold-1", "fold-2", "mean", "spread", "splits"]
+    ends = ["95 % CI from", "95 % CI to"]
+    assert [line.split(",")[0] for line in lines] == [
+        *("Split", "fold-0", "fold-1", "fold-2", "mean", "spread"), *ends, "splits"
+    ]  # fmt: skip
+    interval, expected = board.scores["dice"].interval, of_folds(dice, 4, 4)
+    assert interval is not None
+    assert expected is not None
+    assert (interval.low, interval.high) == (max(0.0, expected.low), min(1.0, expected.high))
+    place = lines[0].split(",").index("dice")
+    assert [float(line.split(",")[place]) for line in lines if line.split(",")[0] in ends] == [*astuple(interval)]
+    assert board_json(board)["scores"]["dice"]["interval"] == [*astuple(interval)]  # type: ignore[call-overload, index]
+    assert f"({interval.low:.4f} to {interval.high:.4f}) over 3 splits" in board_text(board, tmp_path)
+    _says_which_is_best_by_validation(study, board, tmp_path)
+
+
+def _says_which_is_best_by_validation(study: Study, board: Leaderboard, folder: Path) -> None:
+    """Whatever the test sets say."""
+    validated = {name: result.metrics.validation.values["dice"] for name, result in board.results.items()}
+    page = write_leaderboard_report(study, board, Units(Length.PIXELS), folder).read_text()
+    assert f"the model of {max(validated, key=lambda name: validated[name])} is the best" in page
+    assert "validation dice" in page
+
+
+def _named(name: str, test: str, train: str) -> NamedSplit:
+    def cases(letters: str) -> tuple[Case, ...]:
+        return tuple(Case(letter, letter, (Path(letter),), None, None, None, 1) for letter in letters)
+
+    return NamedSplit(name, Split(cases(train), (), cases(test)))
+
+
+def test_inner_folds_count_once_for_their_test_set() -> None:
+    splits = [
+        _named("a0", "ab", "cde"),
+        _named("a1", "ab", "fgh"),
+        _named("b0", "cd", "abe"),
+        _named("b1", "cd", "afg"),
+    ]
+    values, sets = {"a0": 4.0, "a1": 6.0, "b0": 8.0, "b1": 8.0}, _by_test_set(splits)
+    study = flat_study()
+    unbounded = of_folds([5.0, 8.0], 2, 3)
+    assert unbounded is not None
+    assert _interval(study, "hd95", values, sets) == replace(unbounded, low=0.0)
+    assert _interval(study, "hd95", values | {"a0": 5.0, "a1": 5.0}, sets) == _interval(study, "hd95", values, sets)
+    assert _interval(study, "hd95", {"a0": 4.0, "a1": 6.0}, sets) is None  # no fold of b has a score
+    assert _interval(study, "hd95", values, sets[:1]) is None
+    loss = _interval(study, "loss", values, sets)
+    assert loss is not None
+    assert loss.low < 0

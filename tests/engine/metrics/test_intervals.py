@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from wardround.engine.metrics import CaseScores, merge, summarise
-from wardround.engine.metrics.intervals import Interval, of_area, of_mean, of_proportion
+from wardround.engine.metrics.intervals import Interval, of_area, of_folds, of_mean, of_proportion
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 10), (7, 10), (10, 10), (81, 263), (15, 148)])
@@ -35,6 +35,17 @@ def test_means_have_scipys_bootstrap_and_ones_and_zeros_are_a_proportion() -> No
     assert of_mean([0.3]) is None
     assert of_mean([0.3, 0.3]) == Interval(pytest.approx(0.3), pytest.approx(0.3))
     assert of_proportion(0, 0) is None
+
+
+def test_folds_have_students_interval_and_a_wider_one_where_they_learn_from_the_same_cases() -> None:
+    values = [0.81, 0.84, 0.78, 0.86, 0.80]
+    alone, shared = of_folds(values, 0, 80), of_folds(values, 20, 80)
+    assert alone is not None
+    assert shared is not None
+    assert (alone.low, alone.high) == pytest.approx(stats.ttest_1samp(values, 0).confidence_interval(0.95))
+    # By hand: s = 0.0319374, t = 2.776445, sqrt(1/5 + 1/4) = 0.6708204.
+    assert (shared.low, shared.high) == pytest.approx((0.818 - 0.0594829, 0.818 + 0.0594829), abs=2e-6)
+    assert of_folds([0.8], 20, 80) is None
 
 
 def test_an_interval_is_the_same_at_every_call_in_any_order() -> None:

@@ -85,15 +85,18 @@ def evaluate(
     sound = _sound(chosen, manifest)
     tell_left_out(sound)
     cohort = _unseen(models, sound.cohort, work)
+    pairs: list[Pair] = []
     way = options.combine_of(combine)
     predictor = _predictor(chosen, cohort, models, way, predictions, device)
-    scored = _evaluate(chosen, cohort, predictor, out, sound.left_out)
+    scored = _evaluate(chosen, cohort, predictor, out, sound.left_out, pairs)
     problems = (*sound.problems, *scored.problems)
     if scored.evaluation is None:
         raise InputError(problems)
     failed = _failed(cohort, scored.evaluation, sound.left_out)
+    warnings = _warn(chosen, pairs)
     if as_json:
-        told: dict[str, JsonValue] = {"problems": described(problems)} if problems else {}
+        told: dict[str, JsonValue] = {"warnings": warnings} if warnings else {}
+        told |= {"problems": described(problems)} if problems else {}
         say_json({**_described(scored.evaluation), **told})
     else:
         say_text(_text(scored.evaluation, out, failed))
@@ -190,7 +193,20 @@ def _require_alike(study: Path, model: list[Path] | None, combine: str) -> None:
         raise InputError(in_file(study, error.problems)) from None
 
 
-def _evaluate(study: Study, cohort: Cohort, predictor: Predictor, out: Path | None, left_out: int) -> Scored:
+def _warn(study: Study, pairs: list[Pair]) -> list[JsonValue]:
+    """Say what people must be told of predictions that are no good; and return it."""
+    from wardround.engine.report.runs import warnings_of
+
+    found = warnings_of(study, pairs)
+    for sentence in found:
+        note(f"warning: {sentence}")
+    return [*found]
+
+
+def _evaluate(
+    study: Study, cohort: Cohort, predictor: Predictor, out: Path | None, left_out: int, pairs: list[Pair]
+) -> Scored:
+    """Score every case; what was predicted of those with a vector is added to `pairs`."""
     from wardround.engine.basics.made import EVALUATE, Made
     from wardround.engine.basics.progress import progress
     from wardround.engine.experiments.casetables import CASES, write_cases
@@ -199,8 +215,6 @@ def _evaluate(study: Study, cohort: Cohort, predictor: Predictor, out: Path | No
     from wardround.engine.report.runs import REPORT, write_evaluation_report
     from wardround.engine.report.scores import telling_cases
     from wardround.engine.report.units import Units
-
-    pairs: list[Pair] = []
 
     def watch(prediction: CasePrediction, scores: CaseScores) -> None:
         if prediction.vector is not None:

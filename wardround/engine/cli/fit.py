@@ -26,6 +26,9 @@ def fit(
     steps: Annotated[int | None, typer.Option(help="Train so many steps instead of the study's epochs.")] = None,
     work: Annotated[Path | None, typer.Option(help="Where preprocessed cases are kept; default: the run.")] = None,
     store_limit: Annotated[str | None, typer.Option(help="How much disk they may take, such as `200 GB`.")] = None,
+    start_from: Annotated[
+        Path | None, typer.Option(help="A model folder to begin with, in place of random weights.", show_default=False)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result, or the problems, as JSON.")] = False,
 ) -> None:
     """Train, validate and test a model on the cases of a manifest.
@@ -33,12 +36,15 @@ def fit(
     Every voxel is read, once, before anything is learned, and an estimate of time and disk is printed first. What was
     preprocessed before is not read again. Ctrl-C or SIGTERM leaves a checkpoint and exit code 130: the same command
     goes on exactly there, and repeats nothing that is finished.
+    `--start-from` fine-tunes a model: its weights are taken by their names, those of other shapes or classes begin
+    afresh, and its training cases may not be among the test cases.
     `all` runs each outer fold with its first inner fold, `nested` with all of its inner folds.
 
     \b
     Examples:
       wardround fit study.yaml --manifest data.csv --out run
       wardround fit study.yaml --manifest data.csv --out run --folds all --threads 8
+      wardround fit other.yaml --manifest few.csv --out tuned --start-from run/fold-0/model
       wardround predict run/fold-0/model --folder images --out predictions
     """
     from wardround.engine.cli.interrupted import resumable
@@ -53,11 +59,12 @@ def fit(
         partial(options.require_device, device),
         partial(options.take_threads, threads),
         partial(options.size_of, store_limit, "--store-limit"),
+        partial(_require_start, start_from),
         partial(options.require_folder, out, "--out", "run"),
         partial(options.require_folder, work, "--work", "work"),
     )
     with resumable():
-        board = _fit(study, manifest, out, folds, device, threads, steps, work, store_limit)
+        board = _fit(study, manifest, out, folds, device, threads, steps, work, store_limit, start_from)
     if as_json:
         say_json(board_json(board))
     else:
@@ -74,13 +81,21 @@ def _fit(
     steps: int | None,
     work: Path | None,
     store_limit: str | None,
+    start_from: Path | None,
 ) -> Leaderboard:
     from wardround.engine.experiments.conducting import Order, conduct
     from wardround.engine.report.runs import RunPages
 
     limit, wanted = options.size_of(store_limit, "--store-limit"), options.folds_of(folds)
-    order = Order(_study(study, steps), study, manifest, out, work, wanted, device, threads, limit)
+    order = Order(_study(study, steps), study, manifest, out, work, wanted, device, threads, limit, start_from)
     return conduct(order, RunPages())
+
+
+def _require_start(model: Path | None) -> None:
+    from wardround.engine.experiments.models import require_model
+
+    if model is not None:
+        require_model(model)
 
 
 def _study(path: Path, steps: int | None) -> Study:

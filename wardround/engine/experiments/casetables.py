@@ -21,7 +21,7 @@ class Distribution:
     """A metric over the cases that define it: their number, mean, standard deviation (n - 1), median and range.
 
     A single case has no standard deviation: its `spread` is None. `interval` is the 95 % confidence interval of the
-    mean, where the values are of cases: those of splits, which share cases, have none.
+    mean, where one is known.
     """
 
     count: int

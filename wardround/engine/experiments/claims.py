@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wardround.engine.basics.problems import InputError, Problem
-from wardround.engine.experiments.learned import LEARNED
+from wardround.engine.experiments.learned_record import LEARNED
 from wardround.engine.experiments.models import STUDY
 from wardround.engine.study import Study, load_study
 from wardround.engine.study.differences import changed_values
@@ -39,15 +39,20 @@ def require_a_runs(folder: Path) -> None:
         )
 
 
-def another_run(folder: Path, study: Study, *, cohort: bool, steps: tuple[int, int]) -> Problem:
+def another_run(
+    folder: Path, study: Study, *, cohort: bool, steps: tuple[int, int], starts: tuple[str, str] = ("", "")
+) -> Problem:
     """What to say of a folder that holds another run than that of `study`.
 
     `cohort`: whether the cases are the same. `steps`: how many that run has, and how many this one would have.
+    `starts`: digests of the weights that each starts from, empty where they are random.
     """
     kept = _study_of(folder)
     lines = [] if kept is None else [*changed_values((), *(each.model_dump(mode="json") for each in (kept, study)))]
     if not cohort:
         lines.append("the table has other cases, images or masks")
+    if starts[0] != starts[1]:
+        lines.append(f"starts from {_weights(starts[0])} -> {_weights(starts[1])}")
     if not lines and steps[0] != steps[1]:
         lines.append(f"steps {steps[0]} -> {steps[1]}")
     return Problem(
@@ -58,6 +63,10 @@ def another_run(folder: Path, study: Study, *, cohort: bool, steps: tuple[int, i
         remedy="Name another folder with --out for what is new. With what that run had, the same command goes on "
         "there, or shows its scores if it is finished",
     )
+
+
+def _weights(digest: str) -> str:
+    return f"a model's weights ({digest[:12]})" if digest else "random weights"
 
 
 def _study_of(folder: Path) -> Study | None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -23,6 +23,7 @@ from wardround.engine.experiments.claims import require_a_runs
 from wardround.engine.experiments.estimate import Estimate, UnreadableCaseError, estimate
 from wardround.engine.experiments.fit import RunResult
 from wardround.engine.experiments.folds import Leaderboard, fit_splits
+from wardround.engine.experiments.start import Start
 from wardround.engine.experiments.workbench import Survey, Workbench
 from wardround.engine.inspection.preflight import in_file
 from wardround.engine.inspection.room import memory_shortage, needs_of, require_store_room, require_within_limit
@@ -45,6 +46,7 @@ class Order:
         device: auto, cpu, cuda or cuda:N.
         threads: CPU threads; None for all that the machine has.
         store_limit: bytes that preprocessed cases may take.
+        start_from: a model folder whose weights it begins with; None for random ones.
     """
 
     study: Study
@@ -56,6 +58,7 @@ class Order:
     device: str = "auto"
     threads: int | None = None
     store_limit: int | None = None
+    start_from: Path | None = None
 
 
 class Pages(Protocol):
@@ -80,24 +83,29 @@ def conduct(order: Order, pages: Pages) -> Leaderboard:
         InputError: with every problem of the study's parts, the table, the images and the folders.
         Halted: it was told to stop; a checkpoint of the present step is on disk.
     """
-    survey = _survey(order)
+    survey, start = _survey(order)
     _require_usable(order, survey, pages)
     _tell(*survey.inspection.notices, *memory_shortage(needs_of(survey.study, survey.inspection.grids)))
     if not any((order.out / named.name).exists() for named in survey.plan.splits):
         _announce(order, survey)
     workbench = Workbench.fill(survey, order.work or order.out, order.store_limit)
     _look_at_masks(survey, workbench)
+    if start is not None:
+        images = {subject: content.image for subject, content in workbench.contents.items()}
+        start.require_unseen(survey.plan.splits, images)
+        note(*(f"note: {sentence}" for sentence in start.told()))
+        workbench = replace(workbench, start=start)
     write_assignment(order.out / SETS_FILE, workbench.assignment)
     return _fit(order, survey, workbench, pages)
 
 
-def _survey(order: Order) -> Survey:
+def _survey(order: Order) -> tuple[Survey, Start | None]:
     """Try the study's parts, check tables and headers. Voxels are read once, while the store is filled, before the
     first step; of a run that goes on, none: the store knows the files by their content.
 
     Patients that the run's folder knows keep their sets, whatever the table has become.
     """
-    findings, survey = Findings(in_file(order.study_file, trial_pass(order.study))), None
+    findings, survey, start = Findings(in_file(order.study_file, trial_pass(order.study))), None, None
     with findings.gather():
         known = read_assignment(order.out / SETS_FILE)
         survey = Survey.of(
@@ -108,9 +116,11 @@ def _survey(order: Order) -> Survey:
             device=order.device,
             threads=order.threads,
         )
+    with findings.gather():
+        start = None if order.start_from is None else Start.of(order.start_from, order.study)
     if survey is None or findings.problems:
         raise InputError(findings.problems)
-    return survey
+    return survey, start
 
 
 def _require_usable(order: Order, survey: Survey, pages: Pages) -> None:

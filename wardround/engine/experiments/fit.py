@@ -55,7 +55,8 @@ class RunRecord(Closed):
 
     `identity` covers study, cohort, split and steps. The machine is not part of it, but decides the last bits. `steps`
     has the versions of the steps of preprocessing; a record of 0.1.0 has none. `fitted` is the digest of what they
-    learned from the training cases; empty where nothing is fitted.
+    learned from the training cases; empty where nothing is fitted. `start` is the digest of the weights of a model that
+    it began with; empty where they were random.
     """
 
     identity: str
@@ -66,6 +67,7 @@ class RunRecord(Closed):
     machine: Machine
     steps: Annotated[dict[str, int], Added("0.2.0")] = Field(default_factory=dict)
     fitted: Annotated[str, Added("0.3.0")] = ""
+    start: Annotated[str, Added("0.4.0")] = ""
 
 
 class Scores(Closed):
@@ -200,6 +202,7 @@ class _Run:
             machine=self._machine(),
             steps=self._workbench.pipeline.versions,
             fitted=self._workbench.state.digest,
+            start=_start_of(self._workbench),
         )
         write_checked(path, canonical_model(record))
         keep_study(self._folder, self._workbench.study)
@@ -340,7 +343,8 @@ def _require_same(record: RunRecord, workbench: Workbench, folder: Path, length:
     if record.identity != run_identity(workbench, length):
         same = record.cohort == workbench.cohort_digest
         steps = record.total_steps, length.total_steps
-        raise InputError([another_run(folder, workbench.study, cohort=same, steps=steps)])
+        starts = record.start, _start_of(workbench)
+        raise InputError([another_run(folder, workbench.study, cohort=same, steps=steps, starts=starts)])
     if record.fitted != workbench.state.digest:
         raise InputError.one(
             "the training cases give other fitted values than those that this run began with",
@@ -355,11 +359,14 @@ def _require_same(record: RunRecord, workbench: Workbench, folder: Path, length:
 
 
 def run_identity(workbench: Workbench, length: RunLength | RunRecord) -> str:
-    """SHA-256 that names a run by its content: study, cohort, the split's three sets, steps and validations."""
+    """SHA-256 that names a run by its content: study, cohort, the split's three sets, steps and validations, and the
+    weights that it starts from, if there are any."""
     parts = (workbench.split.train, workbench.split.validation, workbench.split.test)
+    start = {} if workbench.start is None else {"start": workbench.start.digest}
     return sha256_hex(
         canonical_json(
             {
+                **start,
                 "study": workbench.study.digest,
                 "cohort": workbench.cohort_digest,
                 "split": [[*sorted(workbench.unfitted[case.subject].digest for case in cases)] for cases in parts],
@@ -367,6 +374,10 @@ def run_identity(workbench: Workbench, length: RunLength | RunRecord) -> str:
             }
         )
     )
+
+
+def _start_of(workbench: Workbench) -> str:
+    return "" if workbench.start is None else workbench.start.digest
 
 
 def _scores(evaluation: Evaluation) -> Scores:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 from wardround.engine.basics.files import write_atomic
@@ -19,8 +20,12 @@ from wardround.engine.experiments.claims import RUN
 from wardround.engine.experiments.fit import RunResult, finished_run, fit, planned_length
 from wardround.engine.experiments.learned import write_learned
 from wardround.engine.experiments.workbench import Workbench
+from wardround.engine.metrics.intervals import of_folds
+from wardround.engine.metrics.scores import Interval
+from wardround.engine.parts import Kind
 from wardround.engine.preprocessing.fitted import FittedState
 from wardround.engine.preprocessing.fitted_words import fitted_sentence
+from wardround.engine.study import Study
 
 LEADERBOARD = "leaderboard.csv"
 ShowProgress = Callable[[str, int], AbstractContextManager[Progress]]
@@ -35,7 +40,8 @@ class Leaderboard:
     Attributes:
         results: each run's result by the split's name.
         scores: how each metric of the test sets (of the validation sets where there is no test set) is distributed
-            over the splits.
+            over the splits. The interval of its mean knows that training sets have cases in common, and that inner
+            folds are tested with the same ones; there is none of a single test set.
     """
 
     results: dict[str, RunResult]
@@ -66,7 +72,7 @@ def fit_splits(
         write_learned(folder / name, bench)  # now it is known that the folder holds this very run
         tell(bench, results[name], name)
         bench.release()
-    board = Leaderboard(results, _across(tuple(results.values())))
+    board = Leaderboard(results, _across(workbench.study, splits, results))
     if len(splits) > 1:
         write_atomic(folder / LEADERBOARD, _csv(board).encode())
     return board
@@ -113,10 +119,47 @@ def scores_of(result: RunResult) -> dict[str, float]:
     return (metrics.test or metrics.validation).values
 
 
-def _across(results: Sequence[RunResult]) -> dict[str, Distribution]:
-    names = dict.fromkeys(name for result in results for name in scores_of(result))
-    found = {name: [scores_of(result)[name] for result in results if name in scores_of(result)] for name in names}
-    return {name: distribution(values) for name, values in found.items()}
+def _across(study: Study, splits: Sequence[NamedSplit], results: Mapping[str, RunResult]) -> dict[str, Distribution]:
+    """How each score is distributed over the splits, with the interval of its mean."""
+    scores, sets = {name: scores_of(result) for name, result in results.items()}, _by_test_set(splits)
+    found = {}
+    for metric in dict.fromkeys(name for each in scores.values() for name in each):
+        values = {name: each[metric] for name, each in scores.items() if metric in each}
+        found[metric] = replace(distribution([*values.values()]), interval=_interval(study, metric, values, sets))
+    return found
+
+
+def _by_test_set(splits: Sequence[NamedSplit]) -> list[tuple[NamedSplit, ...]]:
+    """Splits that are tested with the same cases together, as inner folds are."""
+    found: dict[frozenset[str], list[NamedSplit]] = {}
+    for named in splits:
+        found.setdefault(frozenset(case.subject for case in named.split.test), []).append(named)
+    return [tuple(group) for group in found.values()]
+
+
+def _interval(
+    study: Study, metric: str, values: Mapping[str, float], sets: Sequence[tuple[NamedSplit, ...]]
+) -> Interval | None:
+    """That of the mean over the test sets, of each of which the mean of its splits counts; within what the metric can
+    be. None where a test set has no score, which would weigh the others wrongly."""
+    known = [[values[named.name] for named in group if named.name in values] for group in sets]
+    if not all(known):
+        return None
+    tested, trained = (
+        statistics.fmean(len(cases) for cases in each)
+        for each in zip(*((named.split.test, named.split.train) for group in sets for named in group), strict=True)
+    )
+    interval = of_folds([statistics.fmean(each) for each in known], tested, trained)
+    return None if interval is None else _within(study, metric, interval)
+
+
+def _within(study: Study, metric: str, interval: Interval) -> Interval:
+    """The interval as far as the metric can be; Student's t knows no bounds."""
+    use = {use.name: use for use in study.validation.metrics}.get(metric.partition(".")[0])
+    if use is None:
+        return interval
+    bounds = use.part(Kind.METRIC).bounds
+    return Interval(max(interval.low, bounds.least), min(interval.high, bounds.most))
 
 
 def is_leaderboard(path: Path) -> bool:
@@ -135,5 +178,8 @@ def _csv(board: Leaderboard) -> str:
         writer.writerow([name, *(scores_of(result).get(metric, "") for metric in board.scores)])
     writer.writerow(["mean", *(score.mean for score in board.scores.values())])
     writer.writerow(["spread", *(score.spread for score in board.scores.values())])
+    ends = [("", "") if each.interval is None else astuple(each.interval) for each in board.scores.values()]
+    writer.writerow(["95 % CI from", *(low for low, _ in ends)])
+    writer.writerow(["95 % CI to", *(high for _, high in ends)])
     writer.writerow(["splits", *(score.count for score in board.scores.values())])
     return buffer.getvalue()

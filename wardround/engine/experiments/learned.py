@@ -8,45 +8,18 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
-
-from pydantic import ValidationError
 
 from wardround.engine.basics.canonical import canonical_model
-from wardround.engine.basics.closed import Closed
-from wardround.engine.basics.files import DamagedError, checked, read_checked, read_whole, write_private
+from wardround.engine.basics.files import DamagedError, checked, read_whole, write_private
 from wardround.engine.basics.problems import InputError
-from wardround.engine.basics.releases import LaterReleaseError, later_release
+from wardround.engine.basics.releases import LaterReleaseError
 from wardround.engine.cohort import Case, Cohort
-from wardround.engine.cohort.assignment import patient_digest, subject_digest
 from wardround.engine.cohort.twins import voxels_digest
+from wardround.engine.experiments.learned_record import LEARNED, Learned, Use, names_of, read_learned
 from wardround.engine.experiments.models import STUDY, naming_later_releases
 from wardround.engine.experiments.workbench import Workbench
 from wardround.engine.imaging import read_image
 from wardround.engine.study import Study, load_study
-
-LEARNED = "learned.json"
-Use = Literal["training", "validation"]
-
-
-class Learned(Closed):
-    """How a run used its cases: by digests of patients and rows, and by the digests of their decoded images."""
-
-    format: Literal[1] = 1
-    seed: int
-    names: dict[str, Use]
-    images: dict[str, Use]
-
-    def joined(self, other: Learned) -> Learned:
-        """Both together. What either was trained with was trained with."""
-        return Learned(
-            seed=self.seed, names=_joined(self.names, other.names), images=_joined(self.images, other.images)
-        )
-
-
-def _joined(one: Mapping[str, Use], other: Mapping[str, Use]) -> dict[str, Use]:
-    trained = {key: use for uses in (one, other) for key, use in uses.items() if use == "training"}
-    return {**one, **other, **trained}
 
 
 def write_learned(folder: Path, bench: Workbench) -> None:
@@ -69,7 +42,7 @@ def keep_learned(work: Path, bench: Workbench) -> None:
     """
     path, now = _of_work(work, bench.study), _of_bench(bench)
     try:
-        known = _read(path)
+        known = read_learned(path)
     except LaterReleaseError:
         raise
     except InputError:
@@ -86,7 +59,7 @@ def unseen(model: Path, cohort: Cohort, work: Path | None = None) -> tuple[Cohor
     one every case counts as unseen. Raises `InputError` for a damaged record, for a work folder that has none of this
     model, or if nothing is left.
     """
-    learned = _read(model.absolute().parent / LEARNED) if work is None else _of_site(model, work)
+    learned = read_learned(model.absolute().parent / LEARNED) if work is None else _of_site(model, work)
     if learned is None:
         return cohort, None
     found = {case.subject: _use(learned, case) for case in cohort.cases}
@@ -106,9 +79,10 @@ def _of_bench(bench: Workbench) -> Learned:
     seed, names, images = bench.study.seed, dict[str, Use](), dict[str, Use]()
     for use, cases in uses.items():
         for case in cases:
-            names |= dict.fromkeys(_names(seed, case), use)
+            names |= dict.fromkeys(names_of(seed, case), use)
             images[bench.unfitted[case.subject].content.image] = use
-    return Learned(seed=seed, names=names, images=images)
+    began = () if bench.start is None or bench.start.learned is None else bench.start.learned.all
+    return Learned(seed=seed, names=names, images=images, earlier=began)
 
 
 def _of_work(work: Path, study: Study) -> Path:
@@ -118,7 +92,7 @@ def _of_work(work: Path, study: Study) -> Path:
 def _of_site(model: Path, work: Path) -> Learned:
     with naming_later_releases(model):
         study = load_study(model / STUDY)
-    learned = _read(_of_work(work, study)) if work.is_dir() else None
+    learned = read_learned(_of_work(work, study)) if work.is_dir() else None
     if learned is None:
         raise InputError.one(
             "this work folder holds no record of training this model's study",
@@ -130,29 +104,11 @@ def _of_site(model: Path, work: Path) -> Learned:
 
 
 def _use(learned: Learned, case: Case) -> Use | None:
-    for name in _names(learned.seed, case):
-        if name in learned.names:
-            return learned.names[name]
+    by_name = learned.use_by_name(case)
+    if by_name is not None:
+        return by_name
     try:
         image = voxels_digest(channel for path in case.channels for channel in read_image(path).data)
     except InputError:
         return None  # told when it is scored
-    return learned.images.get(image)
-
-
-def _names(seed: int, case: Case) -> tuple[str, ...]:
-    """A patient is known by its name; a row without a patient by its own."""
-    return tuple(dict.fromkeys((patient_digest(seed, case.patient), subject_digest(seed, case.subject))))
-
-
-def _read(path: Path) -> Learned | None:
-    try:
-        return Learned.model_validate_json(read_checked(path))
-    except FileNotFoundError:
-        return None
-    except (DamagedError, ValidationError) as error:
-        raise later_release(error, path) or InputError.one(
-            "the record of what the model learned from is damaged",
-            where=str(path),
-            remedy="Restore it from a copy. Without it, cases that were trained would count as unseen",
-        ) from None
+    return learned.use_by_image(image)

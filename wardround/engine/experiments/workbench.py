@@ -26,6 +26,7 @@ from wardround.engine.cohort import (
 from wardround.engine.cohort.twins import Contents, find_leaks, repeated_rows, without_repeats
 from wardround.engine.experiments.filling import FittedCases, fill_store
 from wardround.engine.experiments.fitting import StoredRow, fit_state, summarise
+from wardround.engine.experiments.start import Start
 from wardround.engine.inspection import Depth, Inspection, check_manifest
 from wardround.engine.inspection.notices import Comparison, comparison_notices, no_foreground
 from wardround.engine.inspection.padding import amid, is_padded, padding_notices
@@ -107,6 +108,7 @@ class Workbench:
         store: where the cases lie.
         unfitted: each case as it is before the first fitted step, which all splits share; as `stored` where none is.
         state: what the fitted steps have learned from this split's training cases; empty before, or where none is.
+        start: weights that its learners begin with in place of random ones.
     """
 
     study: Study
@@ -118,6 +120,7 @@ class Workbench:
     store: CaseStore
     unfitted: Mapping[str, StoredCase]
     state: FittedState = EMPTY
+    start: Start | None = None
 
     @classmethod
     def open(
@@ -298,13 +301,16 @@ class Workbench:
         return PatchSource(self.study, self.train_cases)
 
     def learner(self, total_steps: int) -> Learner:
-        """A learner with the study's initial weights, over a horizon of `total_steps`.
+        """A learner with the weights of `start`, or the study's initial ones, over a horizon of `total_steps`.
 
         One that the caller has let go of before is gone by then: a device need not have room for two.
         """
         # torch's first optimiser leaves frames in a circle that hold what was being made.
         gc.collect()
-        return Learner.create(self.study, total_steps, device=str(self.device), state=self.state)
+        learner = Learner.create(self.study, total_steps, device=str(self.device), state=self.state)
+        if self.start is not None:
+            learner.load_weights(self.start.weights)
+        return learner
 
     def evaluate(
         self,

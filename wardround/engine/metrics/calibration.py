@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -101,10 +102,30 @@ class ECEMetric(CohortMetric):
         return summed_up(self.name, found, names, len(truths), second_of_two=False)
 
     def _error(self, probabilities: np.ndarray, right: np.ndarray) -> float:
+        return Reliability.of(probabilities, right, self._bins).error
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Probabilities in bins of equal width: of each bin the cases, the sum of their probabilities, and how many of them
+    came true; arrays (bins,)."""
+
+    cases: np.ndarray
+    probability: np.ndarray
+    right: np.ndarray
+
+    @classmethod
+    def of(cls, probabilities: np.ndarray, right: np.ndarray, bins: int) -> Reliability:
+        """Of probabilities (cases,) and whether they came true (cases,); 1 is in the last bin."""
         exact = probabilities.astype(np.float64)
-        places = np.minimum((exact * self._bins).astype(np.int64), self._bins - 1)
-        off = np.bincount(places, weights=right - exact, minlength=self._bins)
-        return float(min(np.abs(off).sum() / len(exact), 1.0))
+        places = np.minimum((exact * bins).astype(np.int64), bins - 1)
+        right_in, sums = (np.bincount(places, weights=each, minlength=bins) for each in (right, exact))
+        return cls(np.bincount(places, minlength=bins), sums, right_in)
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error."""
+        return float(min(np.abs(self.right - self.probability).sum() / self.cases.sum(), 1.0))
 
 
 def _surprise(probabilities: np.ndarray) -> np.ndarray:

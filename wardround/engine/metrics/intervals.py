@@ -61,5 +61,24 @@ def of_area(scores: np.ndarray, positive: np.ndarray) -> Interval | None:
     return Interval(max(0.0, found.low), min(1.0, found.high))
 
 
+def of_folds(values: Sequence[float], tested: float, trained: float) -> Interval | None:
+    """That of a mean over test sets that have no case in common, though their training sets have: Student's t with the
+    variance s^2 (1 / n + tested / trained), which allows for that (Nadeau & Bengio 2003). None of a single one.
+
+    Args:
+        values: a score of each test set.
+        tested: how many cases a test set has.
+        trained: how many cases were learned from for it.
+    """
+    from scipy.stats import t
+
+    if len(values) < _FEWEST:
+        return None
+    found = np.asarray(values, dtype=np.float64)
+    error = float(found.std(ddof=1)) * math.sqrt(1 / len(found) + tested / trained)
+    half = float(t.ppf(0.975, len(found) - 1)) * error
+    return Interval(float(found.mean()) - half, float(found.mean()) + half)
+
+
 def _around(middle: float, error: float) -> Interval:
     return Interval(middle - _NORMAL * error, middle + _NORMAL * error)

@@ -16,7 +16,7 @@ import numpy as np
 
 from wardround.engine.metrics.comparison import Overlap
 from wardround.engine.metrics.intervals import of_proportion
-from wardround.engine.metrics.scores import Summary
+from wardround.engine.metrics.scores import Interval, Summary
 from wardround.engine.metrics.segmentation import OverlapMetric
 from wardround.engine.metrics.vectors import LEAST, CohortMetric, by_label, overlaps, summed_up
 from wardround.engine.parts.metrics.classification import Kappa
@@ -102,9 +102,11 @@ class F1Metric(CountedMetric):
     name = "f1"
 
     def summary(self, overlap: Overlap) -> Summary | None:
-        """Over all cases."""
+        """Over all cases. It rises with TP / (TP + FP + FN), a proportion, whose interval is Wilson's."""
         total = overlap.found + overlap.expected
-        return Summary(2 * overlap.both / total, overlap.all) if total else None
+        shares = of_proportion(overlap.both, total - overlap.both)
+        interval = None if shares is None else Interval(*(2 * each / (1 + each) for each in (shares.low, shares.high)))
+        return Summary(2 * overlap.both / total, overlap.all, interval) if total else None
 
 
 class MCCMetric(OverlapMetric, CohortMetric):

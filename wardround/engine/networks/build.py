@@ -33,15 +33,23 @@ def build_network(study: Study) -> nn.Module:
     part = study.model.part(Kind.NETWORK)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(torch_seed(study.seed, "network"))
-        network = _built(study)
+        network = _built(study, len(study.outputs))
     with answering(part.owner):
         return _checked(network, study)
 
 
-def _built(study: Study) -> object:
+def head_of(study: Study) -> frozenset[str]:
+    """Names of the tensors of a study's network whose shapes depend on how many outputs it has."""
+    own, part = build_network(study).state_dict(), study.model.part(Kind.NETWORK)
+    with torch.random.fork_rng(devices=[]), answering(part.owner):
+        wider = _checked(_built(study, len(study.outputs) + 1), study).state_dict()
+    return frozenset(name for name, tensor in own.items() if name in wider and wider[name].shape != tensor.shape)
+
+
+def _built(study: Study, outputs: int) -> object:
     """What the part makes; joined by the table where the study has columns beside its images."""
     part, parameters = study.model.part(Kind.NETWORK), study.model.parameters
-    inputs, features, outputs = len(study.inputs), width_of(study.columns), len(study.outputs)
+    inputs, features = len(study.inputs), width_of(study.columns)
     if sees_table_alone(parameters):
         return part.make(parameters, features, outputs)
     if not features:

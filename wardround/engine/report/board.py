@@ -18,7 +18,12 @@ def board_json(board: Leaderboard) -> dict[str, JsonValue]:
             for name, result in board.results.items()
         },
         "scores": {
-            name: {"mean": score.mean, "spread": score.spread, "splits": score.count}
+            name: {
+                "mean": score.mean,
+                "spread": score.spread,
+                "splits": score.count,
+                "interval": None if score.interval is None else [score.interval.low, score.interval.high],
+            }
             for name, score in board.scores.items()
         },
     }
@@ -26,7 +31,10 @@ def board_json(board: Leaderboard) -> dict[str, JsonValue]:
 
 def _spread(score: Distribution) -> str:
     """How a mean spreads over the splits in which it is defined; one of them has no spread."""
-    return " in 1 split" if score.spread is None else f" ± {score.spread:.4f} over {score.count} splits"
+    if score.spread is None:
+        return " in 1 split"
+    interval = f" ({score.interval.low:.4f} to {score.interval.high:.4f})" if score.interval else ""
+    return f" ± {score.spread:.4f}{interval} over {score.count} splits"
 
 
 def board_text(board: Leaderboard, out: Path) -> str:
@@ -42,6 +50,8 @@ def board_text(board: Leaderboard, out: Path) -> str:
     models = [str(result.model) for result in board.results.values()]
     results = board.results.values()
     which = " and ".join(sorted({result.metrics.which for result in results}))
-    head = f"{scored} scores of the {which} weights" + (", mean ± standard deviation" if several else "")
+    head = f"{scored} scores of the {which} weights" + (
+        ", mean ± standard deviation (95 % confidence interval of the mean)" if several else ""
+    )
     chosen = [f"{name}: {result.metrics.chosen}" for name, result in board.results.items() if result.metrics.chosen]
     return "\n".join([head, *chosen, *lines, "report:", *reports, *paths, "model:", *models])

@@ -22,8 +22,8 @@ matplotlib.rcParams["text.parse_math"] = False
 matplotlib.rcParams["font.family"] = list(families())
 matplotlib.rcParams["svg.hashsalt"] = "wardround"  # the same data give the same bytes
 Lines = Mapping[str, Sequence[tuple[float, float]]]
-_FONT = 13
-"""Points in a drawing 360 points wide, which a phone shows a little smaller."""
+FONT = 13
+"""Points of letters in a drawing 360 points wide, which a phone shows a little smaller."""
 _LONGEST_NAME = 22
 _MOST_KEYS = 40
 _MOST_BOXES = 30
@@ -154,9 +154,9 @@ def _by_rank(points: Sequence[float]) -> Sequence[float]:
 
 def finish(axes: Any, title: str, x_label: str, ink: str, soft: str) -> None:
     """Title and labels, and every line of the frame in the colours of its ground."""
-    axes.set_title(drawable(title), fontsize=_FONT, color=ink, loc="left")
-    axes.set_xlabel(drawable(x_label), fontsize=_FONT, color=ink)
-    axes.tick_params(labelsize=_FONT - 0.5, colors=soft, labelcolor=ink)
+    axes.set_title(drawable(title), fontsize=FONT, color=ink, loc="left")
+    axes.set_xlabel(drawable(x_label), fontsize=FONT, color=ink)
+    axes.tick_params(labelsize=FONT - 0.5, colors=soft, labelcolor=ink)
     axes.grid(color=soft, alpha=0.25)
     for name, spine in axes.spines.items():
         spine.set_visible(name in ("left", "bottom"))

@@ -1,4 +1,4 @@
-"""How well each label was found: sensitivity, specificity and F1 at the threshold, and the area under its curve."""
+"""How well each label was found: rates at the threshold, what other thresholds would give, and calibration."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from wardround.engine.metrics.scores import Summary
 from wardround.engine.metrics.vectors import CohortMetric, overlaps
 from wardround.engine.parts import Parameters
 from wardround.engine.report.agreement import Pair
+from wardround.engine.report.calibration import add_calibration
+from wardround.engine.report.operating_curves import add_operating_curves
 from wardround.engine.report.page import Page, number
 from wardround.engine.report.words import UNDEFINED
 from wardround.engine.study import Study
@@ -27,7 +29,8 @@ _METRICS: tuple[type[CohortMetric], ...] = (SensitivityMetric, SpecificityMetric
 
 
 def add_labels(page: Page, study: Study, pairs: Sequence[Pair]) -> None:
-    """A table with a row for each label, over the cases of which it is known."""
+    """A table with a row for each label, ROC and precision over recall, and how far probabilities come true: over the
+    cases of which the label is known."""
     target = row_target_of(study)
     known = [(vector, told) for vector, told in pairs if told != Told()]
     if not known:
@@ -39,6 +42,8 @@ def add_labels(page: Page, study: Study, pairs: Sequence[Pair]) -> None:
     rows = [_row(name, overlap, scores) for name, overlap in counts.items()]
     caption = f"Each label over the cases of which it is known; it counts as found from a probability of {THRESHOLD:g}."
     page.table(_COLUMNS, rows, caption)
+    add_operating_curves(page, study.outputs, found, truths)
+    add_calibration(page, study, found, truths)
 
 
 def _row(label: str, overlap: Overlap, scores: Sequence[Mapping[str, Summary]]) -> list[str]:

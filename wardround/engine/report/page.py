@@ -89,6 +89,10 @@ class Page:
         """A paragraph."""
         return self._add(Markup("<p>{}</p>").format(printable(text)))
 
+    def warn(self, text: str) -> Self:
+        """A sentence that nobody may overlook."""
+        return self._piece("warning", text)
+
     def facts(self, facts: Mapping[str, str]) -> Self:
         """Tiles with one figure each: what it is, and its value."""
         return self._piece("facts", facts.items())

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from wardround.engine.basics.files import write_atomic
+from wardround.engine.basics.loudness import note
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort.folds import NamedSplit
 from wardround.engine.experiments.casetables import CASES, Distribution, read_cases
@@ -13,6 +14,7 @@ from wardround.engine.experiments.chosen_steps import read_chosen
 from wardround.engine.experiments.fit import Metrics, RunResult
 from wardround.engine.experiments.folds import LEADERBOARD, Leaderboard, is_leaderboard, scores_of
 from wardround.engine.experiments.history import HistoryRow
+from wardround.engine.experiments.judging import Judge
 from wardround.engine.experiments.models import load_model
 from wardround.engine.experiments.prediction import predict_case
 from wardround.engine.experiments.results import CasePrediction
@@ -44,7 +46,8 @@ _HEAD = 2000
 
 
 def write_run_report(workbench: Workbench, result: RunResult, name: str) -> Path:
-    """Write `curves.png` and `report.html` of a finished run beside its history; returns the page's path.
+    """Write `curves.png` and `report.html` of a finished run beside its history; returns the page's path. What nobody
+    may overlook is also said on the terminal.
 
     The page names subjects: it is for the hospital that it was made at.
     """
@@ -54,6 +57,12 @@ def write_run_report(workbench: Workbench, result: RunResult, name: str) -> Path
     write_atomic(result.folder / CURVES, curves_png(panels))
     page = Page(f"{study.study}: {name}", f"A {study.task} trained on {counted(metrics.train_cases, 'case')}.")
     page.facts(_facts(metrics, study, units) | _post_processing(result))
+    cases = read_cases(result.folder / CASES)
+    scored = cases.get("test") or cases["validation"]
+    pairs = _pairs(workbench, result, scored)
+    for sentence in warnings_of(study, pairs):
+        page.warn(sentence)
+        note(f"warning: {name}: {sentence}")
     _add_fitted(page, workbench)
     page.heading("Learning").figure(
         curves(panels, series={study.validation.select: ALL}),
@@ -61,14 +70,12 @@ def write_run_report(workbench: Workbench, result: RunResult, name: str) -> Path
     )
     for notice in workbench.unseen_classes([NamedSplit(name, workbench.split)]):
         page.text(notice.render())
-    cases = read_cases(result.folder / CASES)
-    for part, scored in cases.items():
+    for part, of_part in cases.items():
         page.heading(f"The {part} cases, by the {metrics.which} weights")
         add_cases(
-            page, scored, study, units, "Scores on the preprocessed grid; spread is the standard deviation over cases."
+            page, of_part, study, units, "Scores on the preprocessed grid; spread is the standard deviation over cases."
         )
-    scored = cases.get("test") or cases["validation"]
-    add_of_truth(page, study, _pairs(workbench, result, scored))
+    add_of_truth(page, study, pairs)
     roles = telling_cases(scored, study)
     add_pictures(page, _predictions(workbench, result, tuple(roles)), roles, scored, study)
     _tell_renamed(page, workbench, tuple(roles))
@@ -133,12 +140,24 @@ def write_leaderboard_report(study: Study, board: Leaderboard, units: Units, fol
     names = selecting_first(board.scores, study.validation.select)
     scores = {name: board.scores[name] for name in names}
     page.facts(dict(_over_splits(units.named(name), score) for name, score in scores.items() if "." not in name))
-    add_distributions(page, scores, units, "Test scores over the splits; spread is the standard deviation over them.")
+    about = "Test scores over the splits; spread is the standard deviation over them."
+    if any(score.interval for score in scores.values()):
+        about += (
+            " The confidence interval of the mean takes account of cases that training sets share (Nadeau & Bengio)."
+        )
+    add_distributions(page, scores, units, about)
+    select = study.validation.select
     rows = [
-        [name, _step(result.metrics), *(_cell(scores_of(result), metric) for metric in names)]
+        [
+            name,
+            _step(result.metrics),
+            _cell(result.metrics.validation.values, select),
+            *(_cell(scores_of(result), metric) for metric in names),
+        ]
         for name, result in board.results.items()
     ]
-    page.heading("Splits").table(["split", "best step", *map(units.named, names)], rows)
+    columns = ["split", "best step", f"validation {units.named(select)}", *map(units.named, names)]
+    page.heading("Splits").table(columns, rows, _best_in_words(study, board))
     for name, result in board.results.items():
         if result.metrics.chosen:
             page.text(f"{name} has {result.metrics.chosen}.")
@@ -150,6 +169,17 @@ def _over_splits(name: str, score: Distribution) -> tuple[str, str]:
         return f"{name}, 1 split", f"{score.mean:.3f}"
     told = f"{name}, mean ± SD over {counted(score.count, 'split')}"
     return told, f"{score.mean:.3f} ± {score.spread:.3f}"
+
+
+def _best_in_words(study: Study, board: Leaderboard) -> str:
+    """Which split's model is the best by validation: a test set is for judging, not for choosing."""
+    judge = Judge(study)
+    found = {name: result.metrics.validation.values.get(judge.metric) for name, result in board.results.items()}
+    known = {name: value for name, value in found.items() if value is not None}
+    if not known:
+        return ""
+    best = (max if judge.higher_is_better else min)(known, key=known.__getitem__)
+    return f"By its validation cases the model of {best} is the best; test cases are not for choosing."
 
 
 def write_evaluation_report(
@@ -176,6 +206,8 @@ def write_evaluation_report(
             if "." not in name
         }
     )
+    for sentence in warnings_of(study, pairs):
+        page.warn(sentence)
     add_cohort_scores(page, evaluation.summary, evaluation.cases, units)
     add_cases(page, evaluation.cases, study, units, "Spread is the standard deviation over cases.")
     add_of_truth(page, study, pairs)
@@ -242,6 +274,12 @@ def add_of_truth(page: Page, study: Study, pairs: Sequence[Pair]) -> None:
     address = target_of(study).report
     if address and pairs:
         loaded(study, address)(page, study, pairs)
+
+
+def warnings_of(study: Study, pairs: Sequence[Pair]) -> list[str]:
+    """What people must be told of predictions that are no good, in sentences, as the study's kind of truth knows it."""
+    address = target_of(study).warnings
+    return list(loaded(study, address)(study, pairs)) if address else []
 
 
 def _pairs(workbench: Workbench, result: RunResult, scored: Sequence[CaseScores]) -> list[Pair]:

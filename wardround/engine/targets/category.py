@@ -35,6 +35,8 @@ class Category(RowTarget):
     remedy = "Give it a ValueToPredict"
     why_undefined = "Undefined: all cases are of one class, or the score is of a whole cohort."
     selectable = "of at least two classes"
+    report = "wardround.engine.report.classification:add_classification"
+    warnings = "wardround.engine.report.classification:hardly_found"
 
     def classes(self, study: Study) -> ValuesByClass:
         """The study's, by their first values."""

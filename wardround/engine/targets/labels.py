@@ -46,6 +46,7 @@ class Labels(RowTarget):
     why_undefined = "Undefined: a label has no positive or no negative case, or the score is of a whole cohort."
     selectable = "with and without each label"
     report = "wardround.engine.report.labels:add_labels"
+    warnings = "wardround.engine.report.classification:hardly_found"
 
     def classes(self, study: Study) -> ValuesByClass:
         """None: labels do not exclude one another."""

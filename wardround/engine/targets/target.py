@@ -136,6 +136,7 @@ class Target(ABC):
         why_undefined: why a case or a cohort may lack a score, in a sentence.
         selectable: with what cases a validation set could select the best model, in words.
         report: `module:attribute` of what a page shows beside scores and pictures; empty for nothing.
+        warnings: `module:attribute` of what people must be told of predictions that are no good; empty for nothing.
     """
 
     name: ClassVar[str]
@@ -154,6 +155,7 @@ class Target(ABC):
     why_undefined: ClassVar[str]
     selectable: ClassVar[str]
     report: ClassVar[str] = ""
+    warnings: ClassVar[str] = ""
 
     @abstractmethod
     def classes(self, study: Study) -> ValuesByClass:
