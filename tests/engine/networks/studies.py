@@ -9,7 +9,10 @@ from wardround.engine.parts import Kind, Part, builtin_and_plugins
 from wardround.engine.study import Study
 from wardround.engine.trial.networks import slim
 
-NETWORKS: tuple[Part, ...] = builtin_and_plugins().parts(Kind.NETWORK)
+NETWORKS: tuple[Part, ...] = tuple(
+    part for part in builtin_and_plugins().parts(Kind.NETWORK) if "norm" in part.parameters.model_fields
+)
+"""Those that look at images."""
 DETERMINED = ("dropout", "drop_path")
 """Shares of what is left out at random in training."""
 
@@ -50,6 +53,6 @@ def network_study(
 def slim_study(part: Part, **changes: Any) -> Study:
     """A study of flat patches of 32 by 64 with a network of few feature maps, which leaves nothing out at random."""
     fields = part.parameters.model_fields
-    group = {"norm": "group"} if part.parameters.model_fields["norm"].default != "layer" else {}
+    group = {"norm": "group"} if fields["norm"].default != "layer" else {}
     kept = {key: 0 for key in DETERMINED if key in fields}
     return slim(network_study({"name": part.name, "dimensions": 2, **group, **kept, **changes}, size=[32, 64]))

@@ -60,9 +60,9 @@ def require_kept_weights(study: Study, network: nn.Module, sizes: Sizes) -> None
     """A network with the weights of a file predicts what the one did that they are of. Raises `BreachError`."""
     other = build_network(study.model_copy(update={"seed": study.seed + 1}))
     other.load_state_dict(load(save(network.state_dict())), strict=True)
-    image = batch_of(study, sizes.small, 1).image
+    image, table = batch_of(study, sizes.small, 1).image, features_of(study, 1)
     with frozen(network), frozen(other):
-        if not torch.equal(logits_of(study, network, image), logits_of(study, other, image)):
+        if not torch.equal(logits_of(study, network, image, table), logits_of(study, other, image, table)):
             raise BreachError("other outputs after its weights were in a file", "all that it has learnt in its weights")
 
 
