@@ -1,0 +1,1 @@
+"""Planning: what a set of cases is like, and the study that follows from it by rules with their reasons."""

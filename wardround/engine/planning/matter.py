@@ -1,0 +1,171 @@
+"""What a study is about, as a manifest or a study that is there already tells it: task, inputs and truth."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wardround.engine.basics.flaws import flow
+from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.cohort import Cohort
+from wardround.engine.cohort.columns import LABEL, VALUE, Layout, Truth
+from wardround.engine.cohort.manifest import survey_manifest
+from wardround.engine.cohort.tables import Table, read_table
+from wardround.engine.planning.fingerprint import ClassPrint, Fingerprint
+from wardround.engine.planning.sizes import usual
+from wardround.engine.planning.wording import Entry
+from wardround.engine.study import Study
+from wardround.engine.targets import Column, target_of
+
+SEGMENTATION, CLASSIFICATION, REGRESSION = "segmentation", "classification", "regression"
+TASKS = (SEGMENTATION, CLASSIFICATION, REGRESSION)
+_MOST_CLASSES = 20
+_MASK = Column(LABEL, "the path of the mask of each row", frozenset({"mask", "seg", "segmentation"}), is_file=True)
+
+
+@dataclass(frozen=True)
+class Matter:
+    """What is learned.
+
+    Attributes:
+        manifest: the table.
+        cohort: its cases.
+        task: one of `TASKS`.
+        values: cells of each column with numbers or classes, by its name.
+        study: which says it all, if there is one.
+        names: of the values of masks, where somebody has named them.
+    """
+
+    manifest: Path
+    cohort: Cohort
+    task: str
+    values: Mapping[str, tuple[str, ...]]
+    study: Study | None = None
+    names: Mapping[int, str] | None = None
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many cases a classification has of each class, as the table writes it."""
+        return Counter(self.values.get(VALUE, ()))
+
+
+def read_matter(
+    manifest: Path, study: Study | None, task: str | None, names: Mapping[int, str] | None = None
+) -> Matter:
+    """What a manifest is about. Raises `InputError` with every problem of the table."""
+    findings = Findings()
+    table = read_table(manifest, findings)
+    findings.raise_if_any()
+    task = (study.task if study else None) or task or _likely(table)
+    if task not in TASKS:
+        got, expected = repr(task), ", ".join(TASKS)
+        raise InputError.one("no study of this task can be planned", where="task", got=got, expected=expected)
+    if study is None:
+        columns = (_MASK,) if task == SEGMENTATION else ()
+        layout = Layout(None, columns, Truth.REQUIRED if columns else Truth.UNREAD, None)
+    else:
+        layout = Layout.of(study, Truth.REQUIRED)
+    survey = survey_manifest(manifest, layout)
+    if survey.problems:
+        raise InputError(survey.problems)
+    values = {} if task == SEGMENTATION else _values(table, manifest, study)
+    return Matter(manifest, survey.cohort, task, values, study, names)
+
+
+def _likely(table: Table) -> str:
+    """Masks make a segmentation, few whole numbers or words a classification, other numbers a regression."""
+    if any(row.cells.get(LABEL) for row in table.rows):
+        return SEGMENTATION
+    columns = [name for name in table.columns if name == VALUE or name.startswith(f"{VALUE}_")]
+    if not columns:
+        raise InputError.one(
+            "the table has no truth to learn",
+            where=f"{table.path.name}, header",
+            got=", ".join(filter(None, table.columns)),
+            expected=f"a column {LABEL} with masks, or {VALUE} with a class or a number",
+            remedy="Add the column, or rename the one that has it",
+        )
+    cells = {row.cells[VALUE] for row in table.rows} if columns == [VALUE] else set()
+    are_classes = bool(cells) and len(cells) <= min(_MOST_CLASSES, len(table.rows) // 2)
+    are_numbers = all(_is_number(cell) for cell in cells)
+    are_whole = all(cell.isdigit() for cell in cells)
+    return CLASSIFICATION if (are_classes and are_whole) or not are_numbers else REGRESSION
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _values(table: Table, manifest: Path, study: Study | None) -> dict[str, tuple[str, ...]]:
+    wanted = [column.name for column in target_of(study).columns(study)] if study else []
+    names = wanted or [name for name in table.columns if name == VALUE or name.startswith(f"{VALUE}_")]
+    lacking = [row.line for row in table.rows if not all(row.cells.get(name) for name in names)]
+    if not names or lacking:
+        got = f"nothing in line {lacking[0]}" if names else "no such column"
+        what = f"{len(lacking)} rows have no truth" if names else "the table has no truth to learn"
+        remedy = "Fill them in, or take the rows out of the table"
+        expected = f"a class or a number in {' and '.join(names) or VALUE}"
+        raise InputError.one(what, where=manifest.name, got=got, expected=expected, remedy=remedy)
+    return {name: tuple(row.cells[name] for row in table.rows) for name in names}
+
+
+def truth_entries(matter: Matter, print_: Fingerprint) -> Iterator[Entry]:
+    """The lines of a study that say what is learned."""
+    if matter.study is not None:
+        yield from _of_study(matter.study)
+    elif matter.task == SEGMENTATION:
+        named = [_class_line(each, print_, matter.names or {}) for each in print_.classes]
+        yield Entry("classes", ("classes:", *named), "The values of the masks; 0 is background. Give them their names")
+    elif matter.task == CLASSIFICATION:
+        yield Entry("classes", ("classes:", *_category_lines(matter.counts)), "As the table has them, and how often")
+    elif [*matter.values] != [VALUE]:
+        yield Entry("targets", (f"targets: {flow([name.removeprefix(f'{VALUE}_') for name in matter.values])}",))
+
+
+def _of_study(study: Study) -> Iterator[Entry]:
+    if study.classes:
+        yield Entry("classes", (f"classes: {flow(study.classes)}",))
+    if study.regions:
+        yield Entry("regions", (f"regions: {flow(study.regions)}",))
+    if study.rest != "error":
+        yield Entry("rest", (f"rest: {study.rest}",))
+    if study.ignore is not None:
+        yield Entry("ignore", (f"ignore: {flow(study.ignore)}",))
+    if study.targets:
+        yield Entry("targets", (f"targets: {flow(list(study.targets))}",))
+
+
+def _class_line(each: ClassPrint, print_: Fingerprint, names: Mapping[int, str]) -> str:
+    unit = "mm3" if print_.is_body else "pixels" if print_.dimensions == 2 else "voxels"
+    name = flow(names.get(each.value, f"class {each.value}"))
+    return (
+        f"  {name}: {each.value}   # in {each.cases} of {print_.cases} cases, "
+        f"half of them above {usual(each.volumes):g} {unit}"
+    )
+
+
+def _category_lines(counts: Mapping[str, int]) -> Iterator[str]:
+    if all(value.isdigit() for value in counts):
+        for value in sorted(counts, key=int):
+            yield f"  class {int(value)}: {int(value)}   # {counts[value]} cases"
+    else:
+        for number, value in enumerate(sorted(counts)):
+            yield f"  {flow(value)}: {number}   # {counts[value]} cases"
+
+
+def input_names(matter: Matter, channels: int, tomography: Sequence[bool]) -> tuple[str, ...]:
+    """Names of the inputs: the study's; or by what is seen of them."""
+    if matter.study is not None:
+        return matter.study.inputs
+    if channels == 1:
+        return ("CT",) if tomography[0] else ("image",)
+    is_one_file = len(matter.cohort.cases[0].channels) == 1
+    if is_one_file and channels == 3:
+        return ("red", "green", "blue")
+    return tuple(f"input {number}" for number in range(channels))
