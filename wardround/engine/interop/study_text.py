@@ -6,30 +6,29 @@ spacing (at most 128 voxels a side, 512 of a flat image), a U-Net, Dice with cro
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 
 from wardround.engine.basics.flaws import flow
 from wardround.engine.interop.description import Description
 from wardround.engine.interop.grids import Grids
+from wardround.engine.planning.training import folds
+from wardround.engine.planning.wording import plain, slug
 
 _LONGEST = {2: 512, 3: 128}
 _DIVISOR = 16
 _MOST_VOXELS = {2: 512 * 512, 3: 128 * 128 * 96}
 _UNTOUCHED, _TO_ONE = frozenset({"nonorm"}), frozenset({"rescale_to_0_1", "rgb_to_0_1", "r", "g", "b"})
-_MOST_NAME = 64
-_FOLDS = 5
 
 
 def study_text(description: Description, grids: Grids, folder: str, cases: int) -> str:
     """The study as a file, which a person can read and change; of so many cases to learn from."""
-    patch, (outer, inner) = _patch(grids), _folds(cases)
+    patch, (outer, inner) = _patch(grids), folds(cases).value
     lines = [
-        f"# Made from dataset.json of {_plain(folder)} by `wardround import-nnunet`. It is an ordinary study: change "
+        f"# Made from dataset.json of {plain(folder)} by `wardround import-nnunet`. It is an ordinary study: change "
         "what you like,",
         "# then ask `wardround check study.yaml --manifest data.csv --full`.",
         "schema: 1",
-        f"study: {_slug(description.name or folder)}",
+        f"study: {slug(description.name or folder, 'imported')}",
         "task: segmentation",
         f"inputs: {flow(list(description.channels))}",
         *_truth(description),
@@ -110,22 +109,8 @@ def _patch(grids: Grids) -> list[int]:
     return sides
 
 
-def _folds(cases: int) -> tuple[int, int]:
-    """Five outer and five inner folds, or as many as there are cases for."""
-    outer = max(2, min(_FOLDS, cases))
-    return outer, max(2, min(_FOLDS, cases - -(-cases // outer)))
-
-
 def _product(sides: list[int]) -> int:
     product = 1
     for side in sides:
         product *= side
     return product
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:_MOST_NAME].strip("-") or "imported"
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^\w.+ -]", "_", name)[:_MOST_NAME]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wardround.engine.basics.flaws import flow
+from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.progress import Progress
 from wardround.engine.cohort import Truth, read_manifest
 from wardround.engine.planning.decision import Budget
@@ -44,6 +45,7 @@ def plan_study(matter: Matter, budget: Budget, shown: Progress, file: Path) -> P
     Raises `InputError` with everything that is wrong with the images, and with the table as this study reads it.
     """
     print_ = read_fingerprint(matter.cohort, shown)
+    _require_structures(matter, print_)
     entries = tuple(_entries(matter, print_, budget))
     cases = f"{print_.cases} cases of {plain(matter.manifest.name)}"
     text = study_of(
@@ -54,6 +56,17 @@ def plan_study(matter: Matter, budget: Budget, shown: Progress, file: Path) -> P
     study = validate_document(Study, parse_document(text, file))
     read_manifest(matter.manifest, study, truth=Truth.REQUIRED)
     return Plan(text, study, print_, entries)
+
+
+def _require_structures(matter: Matter, print_: Fingerprint) -> None:
+    if matter.task == SEGMENTATION and not print_.classes:
+        raise InputError.one(
+            "no mask has a structure",
+            where=matter.manifest.name,
+            got=f"{print_.cases} masks of zeros alone",
+            expected="a number above 0 for each structure",
+            remedy="Are these the right files in the column Label?",
+        )
 
 
 def _entries(matter: Matter, print_: Fingerprint, budget: Budget) -> Iterator[Entry]:

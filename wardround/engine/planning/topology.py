@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _LEAST_SIDE = 4
-_MOST_LEVELS = 9
+_MOST_LEVELS = 7
 _ALIKE = 2.0
 """Voxels that are less than so many times as long as the shortest are treated alike."""
 
