@@ -31,7 +31,8 @@ SMALL = Budget(4_000_000_000, 2000)
 
 
 def planned(manifest: Path, budget: Budget = SMALL, task: str | None = None) -> Plan:
-    return plan_study(read_matter(manifest, None, task), budget, Silent(), manifest.parent / "study.yaml")
+    matter = read_matter(manifest, None, task)
+    return plan_study(matter, read_fingerprint(matter.cohort, Silent()), budget, manifest.parent / "study.yaml")
 
 
 def printed(manifest: Path) -> Fingerprint:

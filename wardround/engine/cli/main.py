@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "check": "wardround.engine.cli.check:check",
         "parts": "wardround.engine.cli.parts:parts",
+        "init": "wardround.engine.cli.init:init",
         "plan": "wardround.engine.cli.plan:plan",
         "fit": "wardround.engine.cli.fit:fit",
         "predict": "wardround.engine.cli.predict:predict",

@@ -49,17 +49,19 @@ def plan(
     from wardround.engine.basics.progress import progress
     from wardround.engine.planning.matter import read_matter
     from wardround.engine.planning.plan import plan_study
+    from wardround.engine.planning.reading import read_fingerprint
 
     options.require_all(
-        lambda: _budget(memory, steps),
+        lambda: budget_of(memory, steps),
         lambda: options.require_table(manifest),
         lambda: None if out is None else options.require_new_file(out, "--out"),
-        lambda: _require_task(task, study),
+        lambda: require_task(task, study),
         lambda: _study(study),
     )
     matter = read_matter(manifest, _study(study), task)
     with progress("Reading images", len(matter.cohort.cases)) as shown:
-        made = plan_study(matter, _budget(memory, steps), shown, out or Path("study.yaml"))
+        print_ = read_fingerprint(matter.cohort, shown)
+    made = plan_study(matter, print_, budget_of(memory, steps), out or Path("study.yaml"))
     if out is not None:
         write_atomic(out, made.text.encode())
     if as_json:
@@ -75,7 +77,8 @@ def plan(
     say(f"next: wardround check {out} --manifest {manifest} --full")
 
 
-def _budget(memory: str, steps: int) -> Budget:
+def budget_of(memory: str, steps: int) -> Budget:
+    """What the options allow. Raises `InputError`."""
     from wardround.engine.planning.decision import Budget
 
     options.require_steps(steps)
@@ -91,7 +94,8 @@ def _budget(memory: str, steps: int) -> Budget:
     return Budget(found, steps)
 
 
-def _require_task(task: str | None, study: Path | None) -> None:
+def require_task(task: str | None, study: Path | None) -> None:
+    """Raise `InputError` for a task that cannot be planned, or one beside a study, which has its own."""
     from wardround.engine.basics.problems import did_you_mean
     from wardround.engine.planning.matter import TASKS
 

@@ -36,6 +36,8 @@ class Matter:
         values: cells of each column with numbers or classes, by its name.
         study: which says it all, if there is one.
         names: of the values of masks, where somebody has named them.
+        inputs: names of the channels, where somebody has named them.
+        title: what the study is called; by default as the table is.
     """
 
     manifest: Path
@@ -44,6 +46,8 @@ class Matter:
     values: Mapping[str, tuple[str, ...]]
     study: Study | None = None
     names: Mapping[int, str] | None = None
+    inputs: tuple[str, ...] = ()
+    title: str = ""
 
     @property
     def counts(self) -> Counter[str]:
@@ -51,10 +55,12 @@ class Matter:
         return Counter(self.values.get(VALUE, ()))
 
 
-def read_matter(
-    manifest: Path, study: Study | None, task: str | None, names: Mapping[int, str] | None = None
-) -> Matter:
-    """What a manifest is about. Raises `InputError` with every problem of the table."""
+def read_matter(manifest: Path, study: Study | None, task: str | None) -> Matter:
+    """What a manifest is about. Raises `InputError` with every problem of the table, and for a study that looks at
+    columns of the table beside images."""
+    if study is not None and study.columns:
+        what, remedy = "a study that looks at columns of the table cannot be planned", "Write it by hand"
+        raise InputError.one(what, where="columns", got=flow(list(study.columns)), remedy=remedy)
     findings = Findings()
     table = read_table(manifest, findings)
     findings.raise_if_any()
@@ -71,7 +77,7 @@ def read_matter(
     if survey.problems:
         raise InputError(survey.problems)
     values = {} if task == SEGMENTATION else _values(table, manifest, study)
-    return Matter(manifest, survey.cohort, task, values, study, names)
+    return Matter(manifest, survey.cohort, task, values, study)
 
 
 def _likely(table: Table) -> str:
@@ -161,6 +167,8 @@ def _category_lines(counts: Mapping[str, int]) -> Iterator[str]:
 
 def input_names(matter: Matter, channels: int, tomography: Sequence[bool]) -> tuple[str, ...]:
     """Names of the inputs: the study's; or by what is seen of them."""
+    if matter.inputs:
+        return matter.inputs
     if matter.study is not None:
         return matter.study.inputs
     if channels == 1:

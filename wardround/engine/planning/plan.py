@@ -8,13 +8,11 @@ from pathlib import Path
 
 from wardround.engine.basics.flaws import flow
 from wardround.engine.basics.problems import InputError
-from wardround.engine.basics.progress import Progress
 from wardround.engine.cohort import Truth, read_manifest
 from wardround.engine.planning.decision import Budget
 from wardround.engine.planning.fingerprint import Fingerprint
 from wardround.engine.planning.intensities import tomographic
 from wardround.engine.planning.matter import SEGMENTATION, Matter, input_names, truth_entries
-from wardround.engine.planning.reading import read_fingerprint
 from wardround.engine.planning.voxels import segmentation_entries
 from wardround.engine.planning.whole import whole_entries
 from wardround.engine.planning.wording import Entry, plain, slug, study_of
@@ -39,12 +37,11 @@ class Plan:
     entries: tuple[Entry, ...]
 
 
-def plan_study(matter: Matter, budget: Budget, shown: Progress, file: Path) -> Plan:
+def plan_study(matter: Matter, print_: Fingerprint, budget: Budget, file: Path) -> Plan:
     """The study for the cases of a manifest, as it will stand in `file`; nothing is written.
 
-    Raises `InputError` with everything that is wrong with the images, and with the table as this study reads it.
+    Raises `InputError` with what is wrong with the table as this study reads it.
     """
-    print_ = read_fingerprint(matter.cohort, shown)
     _require_structures(matter, print_)
     entries = tuple(_entries(matter, print_, budget))
     cases = f"{print_.cases} cases of {plain(matter.manifest.name)}"
@@ -53,7 +50,7 @@ def plan_study(matter: Matter, budget: Budget, shown: Progress, file: Path) -> P
         "`wardround check` with `--full`",
         entries,
     )
-    study = validate_document(Study, parse_document(text, file))
+    study: Study = validate_document(Study, parse_document(text, file))
     read_manifest(matter.manifest, study, truth=Truth.REQUIRED)
     return Plan(text, study, print_, entries)
 
@@ -72,7 +69,7 @@ def _require_structures(matter: Matter, print_: Fingerprint) -> None:
 def _entries(matter: Matter, print_: Fingerprint, budget: Budget) -> Iterator[Entry]:
     kinds = tomographic(print_)
     inputs = input_names(matter, len(print_.channels), kinds.value)
-    name = matter.study.study if matter.study else slug(matter.manifest.stem, "planned")
+    name = matter.study.study if matter.study else slug(matter.title or matter.manifest.stem, "planned")
     yield Entry("study", ("schema: 1", f"study: {name}", f"task: {matter.task}"))
     yield Entry("inputs", (f"inputs: {flow(list(inputs))}",), kinds.reason)
     yield from truth_entries(matter, print_)
