@@ -181,7 +181,7 @@ def _without_truth(folder: Path, has_images: bool) -> InputError:
         "nothing here tells the truth of the images",
         where=str(folder),
         got="images alone",
-        expected="folders `images` and `labels`; masks such as case1_seg.nii.gz beside images; or a folder for each class",
+        expected="folders `images` and `labels`; masks beside images, as case1_seg.nii.gz; or a folder for each class",
         remedy="Tell how names end, as `--channel _t1.nii.gz --label _seg.nii.gz`; or write a table with the columns "
         "SubjectID, Channel_0 and ValueToPredict, and name it instead of the folder",
     )
