@@ -137,7 +137,7 @@ def _mask(case: Case, grid: Geometry, turn: Rearrangement | None) -> np.ndarray 
 
 def _box(data: np.ndarray) -> tuple[int, ...]:
     """Sides of the box of what is not zero in any channel; the whole image where all of it is."""
-    is_there = data.any(axis=0)
+    is_there = np.asarray(data.any(axis=0))
     if not is_there.any():
         return data.shape[1:]
     sides = []
