@@ -65,17 +65,31 @@ def _by_places(folder: Path, findings: Findings) -> list[Found]:
     images, masks = _folder_of(folder, _IMAGES), _folder_of(folder, _MASKS)
     if images and masks:
         return _paired(_numbered(images), _masks_of(masks), folder, findings)
-    here = {stem: path for path in _files(folder) if (stem := stem_of(path.name))}
+    here = _stems(folder)
     marked = like_masks([*here], ())
     if marked:
-        named = {stem[: _cut(stem)]: here[stem] for stem in marked}
-        return _paired({stem: (path,) for stem, path in here.items() if stem not in marked}, named, folder, findings)
+        plain = {stem: (path,) for stem, path in here.items() if stem not in marked}
+        return _paired(plain, {stem[: _cut(stem)]: here[stem] for stem in marked}, folder, findings)
+    return _classed(folder, is_empty=not here)
+
+
+def _classed(folder: Path, *, is_empty: bool) -> list[Found]:
+    """A class for each folder in it. Raises `InputError` where images lie elsewhere too, or there is one class."""
     below = images_below(folder)
-    classes = {place: names for place, names in below.items() if place.parent == folder}
-    if len(classes) > 1 and len(classes) == len(below) and not here:
-        return [Found(f"{place.name}/{stem_of(name)}", (place / name,), None, place.name)
-                for place, names in classes.items() for name in names]  # fmt: skip
-    raise _without_truth(folder, bool(here or below))
+    if not is_empty or len(below) < 2 or any(place.parent != folder for place in below):
+        raise _without_truth(folder, has_images=not is_empty or bool(below))
+    return [each for place, names in below.items() for each in _of_class(place, names)]
+
+
+def _of_class(place: Path, names: Sequence[str]) -> Iterator[Found]:
+    """The images of a folder that is called as their class is."""
+    for name in names:
+        yield Found(f"{place.name}/{stem_of(name)}", (place / name,), None, place.name)
+
+
+def _stems(folder: Path) -> dict[str, Path]:
+    """The images of a folder by their names without the endings of formats."""
+    return {stem: path for path in _files(folder) if (stem := stem_of(path.name))}
 
 
 def _cut(stem: str) -> int:
@@ -94,7 +108,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _numbered(folder: Path) -> dict[str, tuple[Path, ...]]:
     """Images by their names; those whose names end in a number of four digits are channels of one case."""
-    stems = {stem: path for path in _files(folder) if (stem := stem_of(path.name))}
+    stems = _stems(folder)
     matches = {stem: _NUMBERED.fullmatch(stem) for stem in stems}
     if not all(matches.values()):
         return {stem: (path,) for stem, path in stems.items()}
@@ -108,7 +122,7 @@ def _numbered(folder: Path) -> dict[str, tuple[Path, ...]]:
 
 def _masks_of(folder: Path) -> dict[str, Path]:
     """Masks by the names of their images: an ending such as `_seg` is left out where every mask has one."""
-    stems = {stem: path for path in _files(folder) if (stem := stem_of(path.name))}
+    stems = _stems(folder)
     if len(like_masks([*stems], ())) == len(stems):
         return {stem[: _cut(stem)]: path for stem, path in stems.items()}
     return stems
@@ -134,26 +148,40 @@ def _paired(
 
 def _by_endings(folder: Path, channels: Sequence[str], label: str | None, findings: Findings) -> list[Found]:
     endings = (*channels, *([label] if label else []))
-    groups: dict[tuple[Path, str], dict[str, Path]] = defaultdict(dict)
-    for path in sorted(folder.rglob("*")):
-        ending = next((each for each in sorted(endings, key=len, reverse=True) if path.name.endswith(each)), None)
-        if ending and path.is_file():
-            groups[path.parent, path.name.removesuffix(ending).rstrip("_-. ")][ending] = path
+    groups = _grouped(folder, endings)
     if not groups:
         got, remedy = ", ".join(endings), "Write endings of files' names as they are there, such as `_t1.nii.gz`"
         raise InputError.one("no file's name ends so", where=str(folder), got=got, remedy=remedy)
-    names = [start for _, start in groups]
-    found = []
+    names, found = _case_names([*groups]), []
     for (place, start), files in groups.items():
-        # As GaNDLF, whose cases have a folder each: where names are alike, the folder's tells them apart.
-        name = start if start and names.count(start) == 1 else "/".join(filter(None, (place.name, start)))
         lacking = [ending for ending in endings if ending not in files]
         if lacking:
             got, expected = f"no file that ends in {' or '.join(lacking)}", "a file for every ending"
             findings.add("a case lacks a file", where=f"{place / start}*", got=got, expected=expected)
-        else:
-            found.append(Found(name, tuple(files[each] for each in channels), files[label] if label else None))
+            continue
+        mask = files[label] if label else None
+        found.append(Found(names[place, start], tuple(files[each] for each in channels), mask))
     return found
+
+
+def _grouped(folder: Path, endings: Sequence[str]) -> dict[tuple[Path, str], dict[str, Path]]:
+    """Files by ending, of each folder and beginning of a name. Of two endings that fit, the longer one is meant."""
+    groups: dict[tuple[Path, str], dict[str, Path]] = defaultdict(dict)
+    longest_first = sorted(endings, key=len, reverse=True)
+    for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+        ending = next((each for each in longest_first if path.name.endswith(each)), None)
+        if ending:
+            groups[path.parent, path.name.removesuffix(ending).rstrip("_-. ")][ending] = path
+    return groups
+
+
+def _case_names(groups: Sequence[tuple[Path, str]]) -> dict[tuple[Path, str], str]:
+    """As files begin; where several begin alike, as in GaNDLF, whose cases have a folder each, with the folder's."""
+    starts = [start for _, start in groups]
+    return {
+        (place, start): start if start and starts.count(start) == 1 else "/".join(filter(None, (place.name, start)))
+        for place, start in groups
+    }
 
 
 def _require_alike(found: Sequence[Found], folder: Path, findings: Findings) -> None:
@@ -173,7 +201,7 @@ def _require_alike(found: Sequence[Found], folder: Path, findings: Findings) -> 
         findings.add("several cases have one name", where=str(folder), got=_some(twice), remedy=remedy)
 
 
-def _without_truth(folder: Path, has_images: bool) -> InputError:
+def _without_truth(folder: Path, *, has_images: bool) -> InputError:
     files = _files(folder)
     if not has_images or any(map(holds_dicom, (folder, *(place for place in folder.iterdir() if place.is_dir())))):
         return without_images(folder, files, 0)
@@ -193,12 +221,14 @@ def _some(names: Sequence[str]) -> str:
 
 
 def rows_of(found: Sequence[Found]) -> Iterator[tuple[str | Path, ...]]:
-    """The lines of a manifest, its header first; files as paths."""
-    persons, masked = all(case.patient for case in found), all(case.label for case in found)
-    classed = all(case.category for case in found)
-    columns = [f"Channel_{number}" for number in range(len(found[0].channels))]
-    truth = ["Label"] if masked else ["ValueToPredict"] if classed else []
-    yield ("SubjectID", *(["PatientID"] if persons else []), *columns, *truth)
+    """The lines of a manifest, its header first; files as paths. All cases have masks, or classes, or neither."""
+    first, has_persons = found[0], all(case.patient for case in found)
+    columns = [f"Channel_{number}" for number in range(len(first.channels))]
+    truth = ["Label"] if first.label else ["ValueToPredict"] if first.category else []
+    yield ("SubjectID", *(["PatientID"] if has_persons else []), *columns, *truth)
     for case in found:
-        told = [case.label] if masked and case.label else [case.category] if classed else []
-        yield (case.name, *([case.patient] if persons else []), *case.channels, *told)
+        yield (case.name, *([case.patient] if has_persons else []), *case.channels, *_truth_of(case))
+
+
+def _truth_of(case: Found) -> tuple[str | Path, ...]:
+    return tuple(each for each in (case.label, case.category) if each)

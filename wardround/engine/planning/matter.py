@@ -64,40 +64,53 @@ def read_matter(manifest: Path, study: Study | None, task: str | None) -> Matter
     findings = Findings()
     table = read_table(manifest, findings)
     findings.raise_if_any()
-    task = (study.task if study else None) or task or _likely(table)
+    task = study.task if study else task or _likely(table)
     if task not in TASKS:
         got, expected = repr(task), ", ".join(TASKS)
         raise InputError.one("no study of this task can be planned", where="task", got=got, expected=expected)
-    if study is None:
-        columns = (_MASK,) if task == SEGMENTATION else ()
-        layout = Layout(None, columns, Truth.REQUIRED if columns else Truth.UNREAD, None)
-    else:
-        layout = Layout.of(study, Truth.REQUIRED)
-    survey = survey_manifest(manifest, layout)
+    survey = survey_manifest(manifest, _layout(study, task))
     if survey.problems:
         raise InputError(survey.problems)
-    values = {} if task == SEGMENTATION else _values(table, manifest, study)
+    values = {} if task == SEGMENTATION else _values(table, study)
     return Matter(manifest, survey.cohort, task, values, study)
+
+
+def _layout(study: Study | None, task: str) -> Layout:
+    """What of the table is read: what the study asks for, or masks alone."""
+    if study is not None:
+        return Layout.of(study, Truth.REQUIRED)
+    if task == SEGMENTATION:
+        return Layout(None, (_MASK,), Truth.REQUIRED, None)
+    return Layout(None, (), Truth.UNREAD, None)
 
 
 def _likely(table: Table) -> str:
     """Masks make a segmentation, few whole numbers or words a classification, other numbers a regression."""
     if any(row.cells.get(LABEL) for row in table.rows):
         return SEGMENTATION
+    if _truth_columns(table) != [VALUE]:
+        return REGRESSION
+    return CLASSIFICATION if _are_classes([row.cells[VALUE] for row in table.rows]) else REGRESSION
+
+
+def _are_classes(cells: Sequence[str]) -> bool:
+    """Words; or whole numbers of which there are few, each twice at least."""
+    few = len(set(cells)) <= min(_MOST_CLASSES, len(cells) // 2)
+    return not all(map(_is_number, cells)) or (few and all(cell.isdigit() for cell in cells))
+
+
+def _truth_columns(table: Table) -> list[str]:
+    """The columns with classes or numbers. Raises `InputError` where there is none."""
     columns = [name for name in table.columns if name == VALUE or name.startswith(f"{VALUE}_")]
-    if not columns:
-        raise InputError.one(
-            "the table has no truth to learn",
-            where=f"{table.path.name}, header",
-            got=", ".join(filter(None, table.columns)),
-            expected=f"a column {LABEL} with masks, or {VALUE} with a class or a number",
-            remedy="Add the column, or rename the one that has it",
-        )
-    cells = {row.cells[VALUE] for row in table.rows} if columns == [VALUE] else set()
-    are_classes = bool(cells) and len(cells) <= min(_MOST_CLASSES, len(table.rows) // 2)
-    are_numbers = all(_is_number(cell) for cell in cells)
-    are_whole = all(cell.isdigit() for cell in cells)
-    return CLASSIFICATION if (are_classes and are_whole) or not are_numbers else REGRESSION
+    if columns:
+        return columns
+    raise InputError.one(
+        "the table has no truth to learn",
+        where=f"{table.path.name}, header",
+        got=", ".join(filter(None, table.columns)),
+        expected=f"a column {LABEL} with masks, or {VALUE} with a class or a number",
+        remedy="Add the column, or rename the one that has it",
+    )
 
 
 def _is_number(cell: str) -> bool:
@@ -108,16 +121,19 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _values(table: Table, manifest: Path, study: Study | None) -> dict[str, tuple[str, ...]]:
-    wanted = [column.name for column in target_of(study).columns(study)] if study else []
-    names = wanted or [name for name in table.columns if name == VALUE or name.startswith(f"{VALUE}_")]
+def _values(table: Table, study: Study | None) -> dict[str, tuple[str, ...]]:
+    names = _truth_columns(table)
+    if study is not None:
+        names = [column.name for column in target_of(study).columns(study)]
     lacking = [row.line for row in table.rows if not all(row.cells.get(name) for name in names)]
-    if not names or lacking:
-        got = f"nothing in line {lacking[0]}" if names else "no such column"
-        what = f"{len(lacking)} rows have no truth" if names else "the table has no truth to learn"
-        remedy = "Fill them in, or take the rows out of the table"
-        expected = f"a class or a number in {' and '.join(names) or VALUE}"
-        raise InputError.one(what, where=manifest.name, got=got, expected=expected, remedy=remedy)
+    if lacking:
+        raise InputError.one(
+            f"{len(lacking)} rows have no truth",
+            where=table.path.name,
+            got=f"nothing in line {lacking[0]}",
+            expected=f"a class or a number in {' and '.join(names)}",
+            remedy="Fill them in, or take the rows out of the table",
+        )
     return {name: tuple(row.cells[name] for row in table.rows) for name in names}
 
 

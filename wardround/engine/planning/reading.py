@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -46,6 +47,15 @@ class _Seen:
     structures: np.ndarray
     is_whole: bool
     values: dict[int, tuple[int, float]]
+
+    @property
+    def voxels(self) -> int:
+        """All of them."""
+        return math.prod(self.grid.shape)
+
+    def unit(self, *, is_body: bool) -> tuple[float, ...]:
+        """What lengths are measured in along each axis: mm where all cases are of a body, otherwise voxels."""
+        return self.grid.spacing if is_body else (1.0,) * len(self.box)
 
 
 def read_fingerprint(cohort: Cohort, shown: Progress) -> Fingerprint:
@@ -127,12 +137,12 @@ def _mask(case: Case, grid: Geometry, turn: Rearrangement | None) -> np.ndarray 
 
 def _box(data: np.ndarray) -> tuple[int, ...]:
     """Sides of the box of what is not zero in any channel; the whole image where all of it is."""
-    is_there, axes = data.any(axis=0), range(data.ndim - 1)
+    is_there = np.asarray(data.any(axis=0))
     if not is_there.any():
         return data.shape[1:]
     sides = []
-    for axis in axes:
-        found = np.flatnonzero(is_there.any(axis=tuple(other for other in axes if other != axis)))
+    for axis in range(is_there.ndim):
+        found = np.flatnonzero(np.moveaxis(is_there, axis, 0).reshape(is_there.shape[axis], -1).any(axis=1))
         sides.append(int(found[-1] - found[0] + 1))
     return tuple(sides)
 
@@ -159,15 +169,15 @@ def _values(mask: np.ndarray) -> dict[int, tuple[int, float]]:
 
 def _summed(seen: Sequence[_Seen]) -> Fingerprint:
     is_body = all(each.is_body for each in seen)
-    units = [each.grid.spacing if is_body else (1.0,) * len(each.box) for each in seen]
-    extents = [np.multiply(each.box, unit) for each, unit in zip(seen, units, strict=True)]
-    voxels = [int(np.prod(each.grid.shape)) for each in seen]
+    units = [each.unit(is_body=is_body) for each in seen]
+    extents = np.multiply([each.box for each in seen], units)
+    voxels = [each.voxels for each in seen]
     return Fingerprint(
         cases=len(seen),
         is_body=is_body,
         spacings=tuple(sizes_of(along) for along in np.transpose(units)),
         extents=tuple(sizes_of(along) for along in np.transpose(extents)),
-        kept=sizes_of([np.prod(each.box) / count for each, count in zip(seen, voxels, strict=True)]),
+        kept=sizes_of(np.prod([each.box for each in seen], axis=1) / voxels),
         voxels=sum(voxels),
         channels=tuple(_channel(seen, index) for index in range(len(seen[0].everywhere))),
         classes=tuple(_classes(seen, [float(np.prod(unit)) for unit in units])),

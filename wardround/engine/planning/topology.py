@@ -58,7 +58,7 @@ def topology_for(patch: Sequence[int], spacing: Sequence[float]) -> Topology:
     strides: list[tuple[int, ...]] = []
     kernels: list[tuple[int, ...]] = []
     while len(strides) < _MOST_LEVELS - 1 and (halved := _halved(sizes, steps)):
-        kernel = [3 if wide == 3 or step < _ALIKE * min(steps) else 1 for wide, step in zip(kernel, steps, strict=True)]
+        kernel = _widened(kernel, steps)
         strides.append(tuple(2 if axis in halved else 1 for axis in range(len(sizes))))
         kernels.append(tuple(kernel))
         steps = [step * by for step, by in zip(steps, strides[-1], strict=True)]
@@ -66,6 +66,11 @@ def topology_for(patch: Sequence[int], spacing: Sequence[float]) -> Topology:
     if not strides:
         strides, kernels = [(2,) * len(sizes)], [(3,) * len(sizes)]
     return Topology(tuple(strides), (*kernels, (3,) * len(sizes)))
+
+
+def _widened(kernel: Sequence[int], steps: Sequence[float]) -> list[int]:
+    """3 along each axis along which it was so already, or whose voxels are no longer too long."""
+    return [3 if wide == 3 or step < _ALIKE * min(steps) else 1 for wide, step in zip(kernel, steps, strict=True)]
 
 
 def _halved(sizes: Sequence[int], steps: Sequence[float]) -> list[int]:
