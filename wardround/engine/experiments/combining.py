@@ -128,7 +128,8 @@ def staple(masks: Sequence[np.ndarray]) -> np.ndarray:
     import SimpleITK as sitk  # noqa: N813
 
     images = [sitk.GetImageFromArray(mask.astype(np.uint8)) for mask in masks]
-    return np.asarray(sitk.GetArrayFromImage(sitk.STAPLE(images, 1.0)), dtype=np.float32)
+    combined = sitk.STAPLE(images, 1.0)  # type: ignore[no-untyped-call]
+    return np.asarray(sitk.GetArrayFromImage(combined), dtype=np.float32)
 
 
 _WAYS: Mapping[Combine, Callable[[Ensemble, Prepared], AbstractContextManager[Said]]] = MappingProxyType(
@@ -177,7 +178,8 @@ def native_volume(
     """float32 (*native): the probability of one output. Outside of a grid of `cut_to`, which a model has not seen, the
     background is certain."""
     outside = 1.0 if index == 0 and regions is None else 0.0
-    return to_native(probabilities.volume(index)[None], stored, native, "probabilities", cut_to, outside)[0]
+    volume = probabilities.volume(index)[None]
+    return np.asarray(to_native(volume, stored, native, "probabilities", cut_to, outside)[0])
 
 
 def most_probable(volumes: Iterator[np.ndarray], classes: int) -> np.ndarray:

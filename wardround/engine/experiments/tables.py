@@ -62,7 +62,7 @@ def uncertainty(study: Study, prediction: CasePrediction) -> Mapping[str, float]
 def voted(study: Study, each: np.ndarray) -> np.ndarray:
     """(models, outputs): 1 for what a model says, else 0, of probabilities."""
     if row_target_of(study).activation_of(study) is Activation.SOFTMAX:
-        return np.eye(each.shape[1], dtype=each.dtype)[each.argmax(axis=1)]
+        return np.asarray(np.eye(each.shape[1], dtype=each.dtype)[each.argmax(axis=1)])
     return (each > _HALF).astype(each.dtype)
 
 

@@ -164,8 +164,9 @@ def _text(config: Path, sections: _Sections, notes: Notes) -> str:
 
 
 def _comment(sentence: str) -> Iterator[str]:
-    marks = {"initial_indent": "# ", "subsequent_indent": "#   "}
-    yield from textwrap.wrap(printable(sentence), _WIDTH, break_on_hyphens=False, **marks)
+    yield from textwrap.wrap(
+        printable(sentence), _WIDTH, initial_indent="# ", subsequent_indent="#   ", break_on_hyphens=False
+    )
 
 
 def _slug(name: str) -> str:
