@@ -206,9 +206,9 @@ def test_where_no_subject_can_name_a_file_each_is_told(place: Place) -> None:
 
 
 def test_a_prediction_under_another_ending_is_found(place: Place) -> None:
-    place.prediction(1).rename(place.prediction(1).with_suffix(".tif"))
+    place.prediction(1).rename(place.prediction(1).with_suffix(".bmp"))
     (told,) = problems(place.score())
-    assert "got case_001.tif; expected case_001.png" in told
+    assert "got case_001.bmp; expected case_001.png" in told
 
 
 def test_a_prediction_whose_number_has_its_zeros_is_named(place: Place) -> None:

@@ -18,8 +18,8 @@ from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import Case, Split
 from wardround.engine.experiments import Survey, Workbench, estimate
 from wardround.engine.experiments.fit import planned_length
-from wardround.engine.imaging import rasters
-from wardround.engine.store import CaseStore, StoredCase, reading
+from wardround.engine.imaging import holding, rasters
+from wardround.engine.store import CaseStore, StoredCase
 
 
 @pytest.fixture(scope="module")
@@ -112,11 +112,11 @@ def test_resuming_reads_no_voxel_and_a_first_run_decodes_each_file_once(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[tuple[str, Path]] = []
-    decode, hold = rasters.voxels, reading.HeldSource
+    decode, hold = rasters.voxels, holding.HeldSource
     monkeypatch.setattr(
         rasters, "voxels", lambda source, *more: read.append(("decoded", source.path)) or decode(source, *more)
     )
-    monkeypatch.setattr(reading, "HeldSource", lambda path: read.append(("read", path)) or hold(path))
+    monkeypatch.setattr(holding, "HeldSource", lambda path: read.append(("read", path)) or hold(path))
     for path in (place / "data").rglob("*.png"):
         os.utime(path, (1e9, 1e9))
     monkeypatch.setattr(filemarks, "SETTLED_SECONDS", 0)
