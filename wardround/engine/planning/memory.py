@@ -2,9 +2,9 @@
 
 A step holds some `_MAPS` arrays of the size of each level's feature maps, in single precision: outputs of convolutions,
 norms and activations in encoder and decoder, and their gradients. Measured peaks of this project's `unet` on a CPU (two
-steps with AdamW under deep supervision; volumes of up to 64 voxels a side with 16 and 32 feature maps, flat images of 256
-with 16) lie at 16 to 26 of them; the estimate is above these four. Weights are held four times: themselves, gradients
-and two moments.
+steps with AdamW under deep supervision; volumes of up to 64 voxels a side with 16 and 32 feature maps, flat images of
+256 with 16) lie at 16 to 26 of them; the estimate is above these four. Weights are held four times: themselves,
+gradients and two moments.
 """
 
 from __future__ import annotations

@@ -71,7 +71,8 @@ def optimizer(budget: Budget, *, rate: float) -> Decision[str]:
     if budget.is_long:
         entries = "optimizer: {name: sgd, learning_rate: 0.01, momentum: 0.99, nesterov: true, weight_decay: 3e-5}, "
         return Decision(f"{entries}schedule: poly, gradient_clip: 12", "As in nnU-Net, for a long training")
-    reason = f"AdamW, which needs no long run: there are {budget.steps:,} steps; from 20,000 on `plan` takes nnU-Net's SGD"
+    steps = f"{budget.steps:,} steps"
+    reason = f"AdamW, which needs no long run: there are {steps}; from 20,000 on `plan` takes nnU-Net's SGD"
     return Decision(f"optimizer: {{name: adamw, learning_rate: {rate:g}}}, schedule: cosine", reason)
 
 
