@@ -17,8 +17,8 @@ from tests.site_client.asking import ask, ready, until
 from tests.site_client.support import FakeEngine, Site, base_model, working_site
 from wardround.engine.basics.canonical import canonical_model, sha256_hex
 from wardround.engine.basics.files import read_checked
-from wardround.engine.experiments.fit import Metrics, RunRecord
 from wardround.engine.experiments.models import METRICS, load_model, write_study
+from wardround.engine.experiments.run_record import Metrics, RunRecord
 from wardround.engine.study import load_study, study_from_bytes, study_to_bytes
 from wardround.federation.event_log import read_entries
 from wardround.federation.identities import EnrolmentRequest

@@ -22,8 +22,8 @@ from wardround.engine.delivery import package as package_module
 from wardround.engine.delivery.card import card_of
 from wardround.engine.delivery.formats import Format, traced
 from wardround.engine.delivery.proof import example_images, prove, require_equal
-from wardround.engine.experiments.fit import Metrics, Scores
 from wardround.engine.experiments.models import TrainedModel, load_model, write_study, write_weights
+from wardround.engine.experiments.run_record import Metrics, Scores
 from wardround.engine.preprocessing.fitted import EMPTY, FittedState, Scale
 from wardround.engine.study import Study
 from wardround.engine.tasks import build_task

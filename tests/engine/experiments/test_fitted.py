@@ -27,10 +27,11 @@ from wardround.engine.cohort.columns import Truth
 from wardround.engine.cohort.manifest import read_manifest
 from wardround.engine.experiments import fitting
 from wardround.engine.experiments.estimate import estimate
-from wardround.engine.experiments.fit import RunRecord, fit
+from wardround.engine.experiments.fit import fit
 from wardround.engine.experiments.folds import fit_splits
 from wardround.engine.experiments.models import load_model
 from wardround.engine.experiments.prediction import predict_case
+from wardround.engine.experiments.run_record import RunRecord
 from wardround.engine.experiments.states import STATE
 from wardround.engine.experiments.workbench import Survey, Workbench
 from wardround.engine.preprocessing.fitted import FittedState, Scale, Window

@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 
 from tests.engine.experiments.cohorts import flat_cohort, flat_study, halves_cohort, halves_study
 from wardround.engine.cli.main import app
-from wardround.engine.experiments.fit import Metrics
 from wardround.engine.experiments.history import Memory
 from wardround.engine.experiments.models import write_study
+from wardround.engine.experiments.run_record import Metrics
 from wardround.engine.study import Study
 
 FEW = {"optimizer": {"name": "adamw", "learning_rate": 0.02}, "batch_size": 4, "steps": 5}

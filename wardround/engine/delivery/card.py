@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 import wardround
 from wardround.engine.delivery.formats import Format
 from wardround.engine.delivery.proof import Proof
-from wardround.engine.experiments.fit import Metrics
 from wardround.engine.experiments.models import TrainedModel
+from wardround.engine.experiments.run_record import Metrics
 from wardround.engine.targets import Activation, Written, target_of
 
 CARD = "README.md"

@@ -19,9 +19,9 @@ from wardround.engine.delivery.card import CARD, card_of
 from wardround.engine.delivery.formats import Format, traced
 from wardround.engine.delivery.proof import Proof, example_images, prove, require_equal
 from wardround.engine.experiments.chosen_steps import CHOSEN
-from wardround.engine.experiments.fit import Metrics
 from wardround.engine.experiments.models import BEST, METRICS, STUDY, TrainedModel, require_images_alone
 from wardround.engine.experiments.prediction import in_memory
+from wardround.engine.experiments.run_record import Metrics
 from wardround.engine.experiments.states import STATE
 from wardround.engine.preprocessing import read_sample
 from wardround.engine.preprocessing.cases import image_of, naming

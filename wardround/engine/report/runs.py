@@ -11,13 +11,14 @@ from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort.folds import NamedSplit
 from wardround.engine.experiments.casetables import CASES, Distribution, read_cases
 from wardround.engine.experiments.chosen_steps import read_chosen
-from wardround.engine.experiments.fit import Metrics, RunResult
+from wardround.engine.experiments.fit import RunResult
 from wardround.engine.experiments.folds import LEADERBOARD, Leaderboard, is_leaderboard, scores_of
 from wardround.engine.experiments.history import HistoryRow
 from wardround.engine.experiments.judging import Judge
 from wardround.engine.experiments.models import load_model
 from wardround.engine.experiments.prediction import predict_case
 from wardround.engine.experiments.results import CasePrediction
+from wardround.engine.experiments.run_record import Metrics
 from wardround.engine.experiments.workbench import Workbench
 from wardround.engine.metrics.scores import CaseScores, Evaluation
 from wardround.engine.preprocessing.fitted_words import fitted_rows
