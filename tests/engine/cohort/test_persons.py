@@ -87,3 +87,12 @@ def test_a_stated_column_needs_no_guess(tmp_path: Path) -> None:
     patients = read_manifest(manifest, STUDY, truth=Truth.REQUIRED).patients
     assert (patients.stated, patients.likely) == (True, ())
     assert (patients.counted(1), patients.counted(2)) == ("1 patient", "2 patients")
+
+
+def test_truths_that_the_study_does_not_read_are_no_patients(tmp_path: Path) -> None:
+    """A table that serves several studies has volumes beside classes, most of them once and some twice."""
+    named = likely(
+        tmp_path, plain, picture, ValueToPredict_volume=lambda row: 3000 + row // 2, Time=lambda row: 9000 + row // 2
+    )
+    assert named == ""
+    assert "volume" in likely(tmp_path, plain, picture, volume=lambda row: 3000 + row // 2)

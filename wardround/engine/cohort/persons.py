@@ -14,6 +14,8 @@ _NAMES = re.compile(
     r"(?i)(^|[^a-z])(pat|subject|subj|person|proband|individual|case|mrn|pid|uid|pt)([^a-z]|$)"
     r"|patient|participant|(subject|person|case) ?(id|no|nr)|medical.?record|^(ptid|rid|id|name)$"
 )
+_OTHERWISE = re.compile(r"ValueToPredict(_.*)?|Label|(Channel|Target)_\d+|Time|Event")
+"""Columns that hold something else in any manifest, whether or not the study at hand reads them."""
 _WORDS = re.compile(r"[^_\-.\s]+")
 _DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}")
 _SHOWN = 4
@@ -35,7 +37,8 @@ def _likely_columns(table: Table, columns: Columns) -> Iterable[str]:
     taken = {columns.subject, columns.split, columns.label, *columns.values, *columns.channels, *columns.given, ""}
     for column in table.columns:
         values = [row.cells[column] for row in table.rows]
-        repeats = column not in taken and 1 < len({*values}) < len(values)
+        is_free = column not in taken and not _OTHERWISE.fullmatch(column)
+        repeats = is_free and 1 < len({*values}) < len(values)
         if repeats and (_NAMES.search(_spaced(column)) or _repeats_as_patients(values)):
             yield f"the column {column!r} ({len({*values})} different values in {len(values)} rows)"
 
