@@ -80,7 +80,7 @@ class _LeastSquares:
         nn.init.zeros_(layer.weight)
         return layer
 
-    def logits(self, network: nn.Module, image: Tensor) -> Tensor:
+    def outputs(self, network: nn.Module, image: Tensor, table: Tensor | None = None) -> Tensor:
         """What it answers."""
         return network(image[:, :WIDTH])[:, 0]  # type: ignore[no-any-return]
 
