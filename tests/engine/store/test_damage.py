@@ -21,9 +21,9 @@ from wardround.engine.basics.problems import InputError
 from wardround.engine.cli.main import app
 from wardround.engine.cli.runner import run
 from wardround.engine.cohort import Cohort, Truth, read_manifest
-from wardround.engine.imaging import write_label
+from wardround.engine.imaging import holding, write_label
 from wardround.engine.sampling import PatchSource
-from wardround.engine.store import CaseStore, StoredCase, reading
+from wardround.engine.store import CaseStore, StoredCase
 from wardround.engine.store.shelf import SHELF
 
 STUDY = study_of(SEGMENTATION)
@@ -198,8 +198,8 @@ def test_a_cohort_opens_with_few_questions_to_the_index(
         os.utime(path, (1e9, 1e9))
     monkeypatch.setattr(filemarks, "SETTLED_SECONDS", 0)
     root, connections, read = tmp_path / "store", list[object](), list[Path]()
-    connect, held = sqlite3.connect, reading.HeldSource
-    monkeypatch.setattr(reading, "HeldSource", lambda path: read.append(path) or held(path))
+    connect, held = sqlite3.connect, holding.HeldSource
+    monkeypatch.setattr(holding, "HeldSource", lambda path: read.append(path) or held(path))
     CaseStore(root).open_cases(STUDY, cohort.cases)
     assert sorted(read) == sorted(path for case in cohort.cases for path in case.files)
     monkeypatch.setattr(sqlite3, "connect", lambda *a, **k: connections.append(a) or connect(*a, **k))
