@@ -65,6 +65,7 @@ def explain(
     from wardround.engine.basics.progress import progress
     from wardround.engine.experiments import load_model
     from wardround.engine.experiments.models import require_images_alone, require_model
+    from wardround.engine.explain import explain_case
 
     options.require_all(
         partial(require_model, model),
@@ -90,7 +91,7 @@ def explain(
     with progress("Explaining", len(cases)) as watched:
         for done, case in enumerate(cases, start=1):
             with findings.gather():
-                found = _explained(loaded, case, chosen, output, layer)
+                found = explain_case(loaded, case, chosen, output, layer)
                 layers[found.layer] = None
                 shown.append(_written(loaded, found, chosen, made))
             watched.advance(done, case.subject)
@@ -133,12 +134,6 @@ def _named(cohort: Cohort, findings: Findings) -> Iterator[Case]:
     nameless = unnameable(cohort)
     findings.extend(nameless.values())
     yield from (case for case in cohort.cases if case.subject not in nameless)
-
-
-def _explained(model: TrainedModel, case: Case, method: Method, output: str, layer: str) -> Explained:
-    from wardround.engine.explain import explain_case
-
-    return explain_case(model, case, method, output, layer)
 
 
 def _written(model: TrainedModel, found: Explained, method: Method, made: Made) -> Shown:

@@ -89,6 +89,7 @@ def predict(
         partial(options.require_folder, out, "--out", "predictions"),
     )
     named, way, extras = model_folders(models), options.combine_of(combine), Extras(probabilities, uncertainty)
+    form = _format_of(format_)
     require_alike(named, way)
     loaded = load_ensemble(named, way, device=device)
     for notice in loaded.notices:
@@ -96,13 +97,13 @@ def predict(
     gathered = gathered_images(loaded.study, manifest, folder)
     for notice in gathered.notices:
         note(f"note: {notice.render()}")
-    require_format(loaded.study, gathered.cohort, _format_of(format_))
-    require_free(loaded.study, gathered.cohort, out, _format_of(format_))
-    require_extras(loaded, gathered.cohort, out, extras, _format_of(format_))
+    require_format(loaded.study, gathered.cohort, form)
+    require_free(loaded.study, gathered.cohort, out, form)
+    require_extras(loaded, gathered.cohort, out, extras, form)
     cohort, sound = gathered.cohort, sound_images(loaded.study, gathered)
     tell_left_out(sound)
     with progress("Predicting", len(sound.cohort.cases)) as shown:
-        written = write_predictions(loaded, sound.cohort, out, shown, _format_of(format_), extras)
+        written = write_predictions(loaded, sound.cohort, out, shown, form, extras)
     problems = (*sound.problems, *written.problems)
     oddities = (*sound.oddities, *_like_masks(written, gathered))
     if not written.cases:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from wardround.engine.basics.flaws import Flaw
 from wardround.engine.basics.problems import Problem
 from wardround.engine.study.models import Study
-from wardround.engine.study.truths import Outputs, ValuesByClass
-from wardround.engine.targets.cells import number_in, predicted_in
-from wardround.engine.targets.target import Activation, Column, Columns, Form, Holding, RowTarget, Told
+from wardround.engine.study.truths import Outputs
+from wardround.engine.targets.cells import number_in
+from wardround.engine.targets.number_rows import BETWEEN, NumberRows
+from wardround.engine.targets.target import Column, Columns, Form, Told
 from wardround.engine.targets.unclassed import ill_named_targets, stray_classes
 
 if TYPE_CHECKING:
@@ -23,29 +24,22 @@ USUAL = "value"
 """The name of a single number that the study does not name."""
 LEAST_SPREAD = 1e-12
 """Of the numbers of a column, as their standard deviation: less is no scale that hospitals can agree on."""
-_BETWEEN = ";"
 _QUARTERS = 4
 _FEWEST = 8
 """Cases from which folds get the like of small and large numbers."""
 _CALLED = frozenset({"value", "target", "number", "outcome", "y", "age", "score", "volume", "label"})
 
 
-class Numbers(RowTarget):
+class Numbers(NumberRows):
     """Real numbers in the unit of the table; a network learns them in units of the training cases' spread."""
 
     name = "numbers"
     noun = "number"
     remedy = "Give it a ValueToPredict"
     title = "numbers"
-    has_classes = False
-    activation = Activation.IDENTITY
     why_undefined = "Undefined: all cases have the same number, or the score is of a whole cohort."
     selectable = "with different numbers"
     report = "wardround.engine.report.agreement:add_agreement"
-
-    def classes(self, study: Study) -> ValuesByClass:
-        """None."""
-        return {}
 
     def outputs(self, study: Study) -> Outputs:
         """The study's targets, or `value`."""
@@ -65,11 +59,7 @@ class Numbers(RowTarget):
 
     def value(self, study: Study, cells: Mapping[str, str]) -> str:
         """The shortest text of each number, as float64 has it, in the order of the outputs."""
-        return _BETWEEN.join(repr(number_in(cells[column], column)) for column in self._columns(study))
-
-    def told(self, study: Study, value: str | None) -> Told:
-        """The numbers."""
-        return Told() if value is None else Told(numbers=tuple(map(float, value.split(_BETWEEN))))
+        return BETWEEN.join(repr(number_in(cells[column], column)) for column in self._columns(study))
 
     def spoken(self, study: Study, told: Told) -> str:
         """`43.2`, or `age 43.2, weight 71`."""
@@ -83,7 +73,7 @@ class Numbers(RowTarget):
         """The quarter of the cases that a case's first number is in; equal numbers are in one quarter."""
         import numpy as np
 
-        numbers = np.array([float((value or "0").split(_BETWEEN)[0]) for value in values])
+        numbers = np.array([float((value or "0").split(BETWEEN)[0]) for value in values])
         if len(numbers) < _FEWEST:
             return [""] * len(values)
         edges = np.quantile(numbers, np.arange(1, _QUARTERS) / _QUARTERS)
@@ -104,10 +94,6 @@ class Numbers(RowTarget):
                 what, got = f"the numbers in {column} hardly differ", f"a standard deviation of {np.std(numbers):.2g}"
                 remedy = "Write the numbers of this column in a smaller unit"
                 yield Problem(what, "", got, f"{LEAST_SPREAD:g} or more", remedy)
-
-    def contents(self, study: Study, value: str | None) -> Collection[float] | None:
-        """The numbers."""
-        return self.told(study, value).numbers or None
 
     def perfect_scores(
         self, study: Study, metric: Any, truths: Sequence[Collection[float]]
@@ -130,16 +116,6 @@ class Numbers(RowTarget):
         """`numbers`: in the unit of the table."""
         return {self.name: Form("float64", (len(self.outputs(study)),))}
 
-    def is_known(self, case: Holding) -> bool:
-        """Whether it has its numbers."""
-        return bool(case.numbers)
-
-    def held(self, case: Holding) -> Mapping[str, Any]:
-        """The numbers as the table has them."""
-        import numpy as np
-
-        return {self.name: np.asarray(case.numbers, dtype=np.float64)}
-
     def example(self, study: Study, samples: int, shape: Sequence[int]) -> Mapping[str, np.ndarray]:
         """Normally distributed."""
         return {self.name: self.example_results(study, samples)[1]}
@@ -155,31 +131,10 @@ class Numbers(RowTarget):
         """`Prediction`, or `Prediction_<name>` for each of the study's targets."""
         return tuple(f"Prediction_{name}" for name in study.targets) or ("Prediction",)
 
-    def row(self, study: Study, vector: np.ndarray) -> tuple[str | int, ...]:
-        """The shortest text from which each number is read back as it is."""
-        return tuple(map(repr, vector.tolist()))
-
-    def needed(self, study: Study) -> tuple[str, ...]:
-        """All of them."""
-        return self.header(study)
-
-    def vector(self, study: Study, cells: Sequence[str]) -> np.ndarray:
-        """Finite numbers, however large: a model may be far off."""
-        import numpy as np
-
-        columns = self.needed(study)
-        return np.array([predicted_in(cell, column) for cell, column in zip(cells, columns, strict=True)])
-
     def verdict(self, study: Study, vector: np.ndarray, told: Told) -> str:
         """`truth 43.2, prediction 45.1`."""
         known = f"truth {self.spoken(study, told)}, " if told.numbers else ""
         return f"{known}prediction {self._named(study, vector.tolist())}"
-
-    def truth(self, study: Study, told: Told) -> np.ndarray:
-        """The numbers."""
-        import numpy as np
-
-        return np.asarray(told.numbers, dtype=np.float64)
 
     def example_results(self, study: Study, cases: int) -> tuple[np.ndarray, np.ndarray]:
         """Normally distributed, both."""

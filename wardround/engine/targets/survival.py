@@ -10,9 +10,10 @@ from wardround.engine.basics.flaws import Flaw, flow
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.parts.losses import loss_of
 from wardround.engine.study.models import Study
-from wardround.engine.study.truths import Outputs, ValuesByClass
-from wardround.engine.targets.cells import number_in, predicted_in
-from wardround.engine.targets.target import Activation, Column, Columns, Form, Holding, RowTarget, Told
+from wardround.engine.study.truths import Outputs
+from wardround.engine.targets.cells import number_in
+from wardround.engine.targets.number_rows import BETWEEN, NumberRows
+from wardround.engine.targets.target import Column, Columns, Form, Holding, Told
 from wardround.engine.targets.unclassed import stray_classes
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 TIME, EVENT = "Time", "Event"
 RISK = "risk"
-_BETWEEN = ";"
 _SPELT = {"1": 1, "1.0": 1, "0": 0, "0.0": 0}
 _MEANT = {
     1: frozenset({"yes", "y", "true", "t", "dead", "death", "died", "deceased", "event", "relapse", "recurrence"}),
@@ -31,23 +31,17 @@ _FEWEST = 16
 """Cases from which folds get the like of early and late ones, too."""
 
 
-class Survival(RowTarget):
+class Survival(NumberRows):
     """Time until an event, or until nobody looked any more; a prediction is the logarithm of a relative risk."""
 
     name = "survival"
     noun = "time and event"
     remedy = "Give it a Time, and an Event of 1 or 0"
     title = "survival"
-    has_classes = False
     scores_tell_truths = True
-    activation = Activation.IDENTITY
     why_undefined = "Undefined: no event comes before the time of another case, or the score is of a whole cohort."
     selectable = "with events and later times than theirs"
     report = "wardround.engine.report.survival:add_survival"
-
-    def classes(self, study: Study) -> ValuesByClass:
-        """None."""
-        return {}
 
     def outputs(self, study: Study) -> Outputs:
         """The risk alone."""
@@ -89,11 +83,7 @@ class Survival(RowTarget):
         with findings.gather():
             event = _event_in(cells[EVENT])
         findings.raise_if_any()
-        return f"{time!r}{_BETWEEN}{event}"
-
-    def told(self, study: Study, value: str | None) -> Told:
-        """Time and event."""
-        return Told() if value is None else Told(numbers=tuple(map(float, value.split(_BETWEEN))))
+        return f"{time!r}{BETWEEN}{event}"
 
     def spoken(self, study: Study, told: Told) -> str:
         """`event after 538`, or `no event until 538`."""
@@ -104,13 +94,13 @@ class Survival(RowTarget):
 
     def stratum(self, value: str | None) -> str:
         """Whether the event was seen."""
-        return (value or "").partition(_BETWEEN)[2]
+        return (value or "").partition(BETWEEN)[2]
 
     def strata(self, values: Sequence[str | None]) -> list[str]:
         """Whether the event was seen, and the quarter of those alike that a case's time is in."""
         import numpy as np
 
-        times = np.array([float((value or "0").partition(_BETWEEN)[0]) for value in values])
+        times = np.array([float((value or "0").partition(BETWEEN)[0]) for value in values])
         events = np.array([self.stratum(value) for value in values])
         if len(values) < _FEWEST:
             return [str(event) for event in events]
@@ -146,10 +136,6 @@ class Survival(RowTarget):
             what = f"of {len(values)} training cases {events} have an event: many batches of {size} will have none"
             yield Problem(f"{what}, and teach nothing", remedy=f"Write `batch_size: {4 * each}` or more")
 
-    def contents(self, study: Study, value: str | None) -> Collection[float] | None:
-        """Time and event."""
-        return self.told(study, value).numbers or None
-
     def perfect_scores(
         self, study: Study, metric: Any, truths: Sequence[Collection[float]]
     ) -> Iterator[Mapping[str, float]]:
@@ -168,16 +154,6 @@ class Survival(RowTarget):
         """`survival`: time and event."""
         return {self.name: Form("float64", (2,))}
 
-    def is_known(self, case: Holding) -> bool:
-        """Whether it has its time and event."""
-        return bool(case.numbers)
-
-    def held(self, case: Holding) -> Mapping[str, Any]:
-        """Time and event."""
-        import numpy as np
-
-        return {self.name: np.asarray(case.numbers, dtype=np.float64)}
-
     def example(self, study: Study, samples: int, shape: Sequence[int]) -> Mapping[str, np.ndarray]:
         """Different times, with an event in every other case."""
         return {self.name: self.example_results(study, samples)[1]}
@@ -195,31 +171,10 @@ class Survival(RowTarget):
         """The risk."""
         return (f"Prediction_{RISK}",)
 
-    def row(self, study: Study, vector: np.ndarray) -> tuple[str | int, ...]:
-        """The shortest text from which the number is read back as it is."""
-        return tuple(map(repr, vector.tolist()))
-
-    def needed(self, study: Study) -> tuple[str, ...]:
-        """The risk."""
-        return self.header(study)
-
-    def vector(self, study: Study, cells: Sequence[str]) -> np.ndarray:
-        """A finite number, however large."""
-        import numpy as np
-
-        columns = self.needed(study)
-        return np.array([predicted_in(cell, column) for cell, column in zip(cells, columns, strict=True)])
-
     def verdict(self, study: Study, vector: np.ndarray, told: Told) -> str:
         """`event after 538, predicted log risk 1.2`."""
         known = f"{self.spoken(study, told)}, " if told.numbers else ""
         return f"{known}predicted log risk {float(vector[0]):.3g}"
-
-    def truth(self, study: Study, told: Told) -> np.ndarray:
-        """Time and event."""
-        import numpy as np
-
-        return np.asarray(told.numbers, dtype=np.float64)
 
     def example_results(self, study: Study, cases: int) -> tuple[np.ndarray, np.ndarray]:
         """Risks at random; times that differ, with an event in every other case."""
