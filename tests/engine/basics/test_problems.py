@@ -50,7 +50,9 @@ def test_findings_let_other_errors_pass() -> None:
 
 def test_suggestions_name_the_closest_first_and_each_once() -> None:
     assert did_you_mean("lerning_rate", ["epochs", "learning_rate"]) == "Did you mean 'learning_rate'?"
-    assert did_you_mean("dice", ["Dice", "dice_ce"]) == "Did you mean 'Dice' or 'dice_ce'?"
+    assert did_you_mean("weight", ["weighted", "weights"]) == "Did you mean 'weights' or 'weighted'?"
+    assert did_you_mean("dice", ["Dice", "dice_ce"]) == "Did you mean 'Dice'?"
+    assert did_you_mean("filtres", ["filters", "most_filters", "strides"]) == "Did you mean 'filters'?"
     assert did_you_mean("dicee", ["dice", "dice"]) == "Did you mean 'dice'?"
 
 

@@ -37,7 +37,8 @@ def test_the_note_on_padding_names_a_patch_that_would_do(hospital: Hospital) -> 
 def test_a_select_that_is_no_metric_is_told_beside_an_unknown_metric(hospital: Hospital) -> None:
     validation = dict(SEGMENTATION["validation"], metrics=["dice", "IoU"], select="accuracy")
     hospital.study(changed(SEGMENTATION, validation=validation))
-    hospital.refuse("unknown metric 'IoU'", "accuracy, auc for classification; dice, hd95, nsd for segmentation")
+    told = "accuracy, auc, average_precision, balanced_accuracy, brier, ece, f1, kappa, log_loss for classification or"
+    hospital.refuse("unknown metric 'IoU'", told, "lesion_f1, nsd, volume_error, volume_similarity for segmentation")
     hospital.refuse("validation.select: 'accuracy' is not one of the study's metrics", "expected one of dice)")
     hospital.study(changed(SEGMENTATION, validation=dict(validation, select="IoU")))
     assert "validation.select" not in hospital.check().err  # what is wrong with that name is said once

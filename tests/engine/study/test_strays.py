@@ -87,7 +87,7 @@ def told(text: str) -> list[Problem]:
         (STUDY + "lr: 1e-3\n", ":18, lr", "Did you mean `learning_rate`? It belongs to the optimizer `adamw`"),
         (STUDY + "max_epochs: 2\n", ":18, max_epochs", "Did you mean `epochs`? It belongs to `training`"),
         (STUDY + "name: x\n", ":18, name", "Did you mean 'study'?"),
-        (STUDY.replace("  epochs", "  epocs"), ":14, training.epocs", "Did you mean 'epochs' or 'steps'?"),
+        (STUDY.replace("  epochs", "  epocs"), ":14, training.epocs", "Did you mean 'epochs'?"),
         (
             STUDY + "rounds: 2\n",
             ":18, rounds",

@@ -14,6 +14,10 @@ _TAIL = 200
 """Of a text that is cut, what stays of its end: there stands what a system says of a name."""
 _LEAST_SHORTENED = 3
 """Letters of a word that may be short for another one."""
+_LEAST_ALIKE = 0.55
+_BEHIND_THE_BEST = 0.15
+_SUGGESTED = 3
+"""The names that a word may stand for: how much of it each shares, how far behind the closest one, and how many."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +107,11 @@ def closest(word: str, known: Iterable[str]) -> list[str]:
         whole = [name for name in names if name.lower().startswith(word.lower())]
         if len(whole) == 1:
             return whole
-    close = difflib.get_close_matches(word.lower(), [name.lower() for name in names], n=3, cutoff=0.55)
-    return sorted((name for name in names if name.lower() in close), key=lambda name: close.index(name.lower()))
+    likeness = {name: difflib.SequenceMatcher(None, name.lower(), word.lower()).ratio() for name in names}
+    # Beside a name that is nearly the word, one that shares half of its letters by chance would only confuse.
+    least = max(_LEAST_ALIKE, max(likeness.values(), default=0.0) - _BEHIND_THE_BEST)
+    close = [name for name in names if likeness[name] >= least]
+    return sorted(close, key=lambda name: -likeness[name])[:_SUGGESTED]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
