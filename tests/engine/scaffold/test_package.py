@@ -59,6 +59,7 @@ def test_a_study_trains_with_one_of_each_kind(tmp_path: Path, installed: Mapping
         model={"name": "my_network", "dimensions": 3},
         training={"loss": "my_loss", "optimizer": "my_optimizer", "schedule": "my_schedule", "epochs": 1},
         validation={"outer_folds": 2, "inner_folds": 2, "metrics": ["dice", "my_metric"], "select": "my_metric"},
+        inference={"postprocessing": ["my_postprocessing"]},
     )
     study = write_study(tmp_path / "study.yaml", content)
     manifest = write_segmentation_cohort(tmp_path / "data", cases=4)

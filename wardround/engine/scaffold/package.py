@@ -44,6 +44,7 @@ _USES: Mapping[Kind, str] = {
     Kind.METRIC: "validation: {{metrics: [dice, {name}]}}",
     Kind.OPTIMIZER: "training: {{optimizer: {name}}}",
     Kind.SCHEDULE: "training: {{schedule: {name}}}",
+    Kind.POSTPROCESSING: "inference: {{postprocessing: [{name}]}}",
 }
 """Where a study names a part of each kind, beside what else it says there."""
 SCAFFOLDED: tuple[Kind, ...] = tuple(_USES)
