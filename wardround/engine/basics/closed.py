@@ -33,7 +33,8 @@ class Added:
 class Closed(BaseModel):
     """Base of everything that is hashed, sent or kept: frozen, no unknown keys, added keys left out while default."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Most processes use a few of some three hundred models: the validator of each is built when first it is needed.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     @model_serializer(mode="wrap")
     def _without_unused_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
