@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from wardround.engine.losses import ByCase
+from wardround.engine.losses.classic import on_device
 from wardround.engine.losses.reading import read
 from wardround.engine.parts import Kind, Parameters, builtin_and_plugins
 from wardround.engine.parts.losses import CrossEntropy, DiceCE, Focal, SoftDice, loss_of
@@ -230,3 +231,16 @@ def test_weights_count_by_class(name: str, key: str) -> None:
     one, other = (loss(outputs, batch_of(outputs, {"category": category})) for loss in (plain, zero))
     assert other[1] == 0
     assert torch.equal(one[[0, 2]], other[[0, 2]])
+
+
+@pytest.mark.parametrize(("name", "key"), [("cross_entropy", "class_weights"), ("bce", "positive_weights")])
+def test_weights_are_learned_with_after_a_validation_has_used_them_first(name: str, key: str) -> None:
+    on_device.cache_clear()
+    part = builtin_and_plugins().find(Kind.LOSS, name)
+    loss, outputs = part.make(part.parameters(**{key: (1.0, 2.0, 3.0)})), torch.zeros(1, 3, 2, 2, requires_grad=True)
+    batch = Batch((), outputs.detach(), {"regions": torch.ones(1, 3, 2, 2)})
+    with torch.inference_mode():
+        loss(outputs, batch)
+    loss(outputs, batch).sum().backward()
+    assert outputs.grad is not None
+    assert outputs.grad.all()

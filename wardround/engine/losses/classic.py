@@ -112,7 +112,9 @@ def smoothed(reading: Reading, smoothing: float) -> Tensor:
 @lru_cache(maxsize=16)
 def on_device(device: torch.device, weights: tuple[float, ...]) -> Tensor:
     """(classes, 1) weights, moved to a device once: a copy in every step would wait for the step before."""
-    return torch.tensor(weights, device=device).unsqueeze(-1)
+    # What is made while a validation infers could not be learned with afterwards.
+    with torch.inference_mode(False):
+        return torch.tensor(weights, device=device).unsqueeze(-1)
 
 
 def _sum(values: Tensor) -> float:
