@@ -246,6 +246,14 @@ def test_steps_that_most_models_decided_on_are_applied(tmp_path: Path) -> None:
     assert Ensemble((model, fewer)).steps == model.steps[:1]
 
 
+def test_a_step_that_most_models_have_is_applied_whatever_the_others_have(tmp_path: Path) -> None:
+    study = flat_study(inference={"postprocessing": ["fill_holes", "largest_component", "remove_small"]})
+    model = load_model(_folder(study, tmp_path), device="cpu")
+    first, last = replace(model, steps=model.steps[:2]), replace(model, steps=model.steps[2:])
+    assert Ensemble((first, last, last)).steps == model.steps[2:]
+    assert Ensemble((first, last)).steps == ()
+
+
 def test_a_case_is_let_go_of_before_the_next_model_has_its_own(flat: tuple[Any, Cohort]) -> None:
     import weakref
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from wardround.engine.basics.problems import Findings, InputError, Problem
+from wardround.engine.experiments.chosen_steps import always
 from wardround.engine.experiments.models import BEST, STUDY, TrainedModel, load_model, require_model
 from wardround.engine.study import Study, load_study
 from wardround.engine.study.expectations import flow
@@ -53,10 +54,9 @@ class Ensemble:
 
     @property
     def steps(self) -> tuple[PartUse, ...]:
-        """The post-processing of what they say together: the steps that more than half of them decided on."""
-        first = max(self.members, key=lambda member: len(member.steps)).steps
-        half = len(self.members) / 2
-        return tuple(use for use in first if sum(use in member.steps for member in self.members) > half)
+        """The post-processing of what they say together: the study's steps that more than half of them decided on."""
+        named, half = map(always, self.study.inference.postprocessing), len(self.members) / 2
+        return tuple(use for use in named if sum(use in member.steps for member in self.members) > half)
 
 
 Model = TrainedModel | Ensemble
