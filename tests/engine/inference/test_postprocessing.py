@@ -12,6 +12,7 @@ from skimage.measure import label as numbered
 from skimage.morphology import remove_small_objects
 
 from tests.support.studies import SEGMENTATION, changed, study_of
+from wardround.engine.inference import components, structures
 from wardround.engine.inference.postprocessing import postprocessed, require_labels
 from wardround.engine.parts import BreachError
 from wardround.engine.study import Study
@@ -134,6 +135,50 @@ def test_morphology_is_by_a_ball_in_mm(axes: int, radius: float) -> None:
     for operation, wanted in expected.items():
         step = {"morphology": {"operation": operation, "radius": radius}}
         assert np.array_equal(_after(labels, step, spacing=spacing), wanted), operation
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"fill_holes": {"largest": 3.0}},
+        {"largest_component": {"keep": 2}},
+        {"largest_component": {"of": "foreground"}},
+        {"remove_small": {"least": 4.0}},
+        {"keep_touching": {"other": "left", "connectivity": "faces"}},
+        *({"morphology": {"operation": each, "radius": 1.7}} for each in ("opening", "closing", "dilation", "erosion")),
+    ],
+    ids=str,
+)
+def test_the_box_about_a_structure_is_all_that_a_step_has_to_see(
+    step: Any, axes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in range(6):
+        generator = np.random.default_rng(seed)
+        labels = np.zeros((19, 16, 13)[:axes], np.uint8)
+        corners = zip(generator.integers(0, 6, axes), generator.integers(8, 13, axes), strict=True)
+        part = labels[tuple(slice(*ends) for ends in corners)]
+        part[...] = np.where(generator.random(part.shape) < 0.6, generator.integers(1, 3, part.shape), 0)
+        boxed = _after(labels, step, spacing=SPACINGS[axes])
+        with monkeypatch.context() as patched:
+            for module in (structures, components):
+                patched.setattr(module, "box_about", lambda voxels, margins: (slice(None),) * voxels.ndim)
+            assert np.array_equal(boxed, _after(labels, step, spacing=SPACINGS[axes]))
+
+
+def test_a_step_is_shown_no_more_than_it_has_to_see() -> None:
+    labels = np.zeros((40, 40), np.uint8)
+    labels[9:12, 30:39] = 1
+    shown: list[tuple[int, ...]] = []
+
+    def change(voxels: np.ndarray, spacing: Any) -> np.ndarray:
+        shown.append(voxels.shape)
+        return voxels
+
+    (left, _) = structures.structures_of(_study())
+    structures.changed(labels, [left], (1.0, 0.5), change)
+    structures.changed(labels, [left], (1.0, 0.5), change, reach=1.2)
+    assert shown == [(3, 9), (3 + 6, 9 + 4 + 1)]
 
 
 def test_a_structure_grows_into_background_alone() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from wardround.engine.inference.structures import Structure, Voxels, changed, named
+from wardround.engine.inference.structures import Structure, Voxels, box_about, changed, named
 from wardround.engine.parts.postprocessing.components import KeepTouching, LargestComponent, RemoveSmall
 from wardround.engine.parts.postprocessing.mask_step import Connectivity
 
@@ -42,8 +42,9 @@ class LargestKept:
         if self._parameters.of == "each":
             return changed(labels, chosen, spacing, self._largest)
         together = np.isin(labels, sorted(frozenset[int]().union(*(each.indices for each in chosen))))
-        after = labels.copy()
-        after[together & ~self._largest(together, spacing)] = 0
+        after, box = labels.copy(), box_about(together, [0] * labels.ndim)
+        if box is not None:
+            after[box][together[box] & ~self._largest(together[box], spacing)] = 0
         return after
 
     def _largest(self, voxels: Voxels, spacing: Sequence[float]) -> Voxels:
@@ -85,12 +86,19 @@ class TouchingKept:
         (other,) = (each for each in structures if each.name == self._parameters.other)
         around = neighbours(labels.ndim, self._parameters.connectivity)
         reached = np.asarray(ndimage.binary_dilation(other.within(labels), around))
-        chosen = [each for each in named(structures, self._parameters.classes) if each is not other]
+        chosen, after = (
+            [each for each in named(structures, self._parameters.classes) if each is not other],
+            labels.copy(),
+        )
+        for structure in chosen:
+            whole = structure.within(after)
+            box = box_about(whole, [0] * labels.ndim)
+            if box is not None:
+                after[box][whole[box] & ~self._touching(whole[box], reached[box])] = 0
+        return after
 
-        def touching(voxels: Voxels, spacing: Sequence[float]) -> Voxels:
-            numbers, sizes = components(voxels, self._parameters.connectivity)
-            keep = np.zeros(len(sizes), dtype=bool)
-            keep[numbers[reached & voxels]] = True
-            return _kept(numbers, keep)
-
-        return changed(labels, chosen, spacing, touching)
+    def _touching(self, voxels: Voxels, reached: Voxels) -> Voxels:
+        numbers, sizes = components(voxels, self._parameters.connectivity)
+        keep = np.zeros(len(sizes), dtype=bool)
+        keep[numbers[reached & voxels]] = True
+        return _kept(numbers, keep)

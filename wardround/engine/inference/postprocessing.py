@@ -48,7 +48,7 @@ class HoleFilling:
         self._parameters = parameters
 
     def __call__(self, labels: np.ndarray, structures: Sequence[Structure], spacing: Sequence[float]) -> np.ndarray:
-        """Class indices without holes."""
+        """Class indices without holes, all of which lie within the box about a structure."""
         return changed(labels, named(structures, self._parameters.classes), spacing, self._filled)
 
     def _filled(self, voxels: Voxels, spacing: Sequence[float]) -> Voxels:
@@ -77,7 +77,7 @@ class MorphologyStep:
         """Class indices with each structure so changed."""
         chosen, change = named(structures, self._parameters.classes), _OPERATIONS[self._parameters.operation]
         radius = self._parameters.radius
-        return changed(labels, chosen, spacing, lambda voxels, spacing: change(voxels, spacing, radius))
+        return changed(labels, chosen, spacing, lambda voxels, spacing: change(voxels, spacing, radius), radius)
 
 
 _CLOSE = 1e-6

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from wardround.engine.study import Study
 from wardround.engine.targets import target_of
 
 Voxels = npt.NDArray[np.bool_]
 """Which voxels belong to a structure, (*spatial)."""
+Box = tuple[slice, ...]
 Change = Callable[[Voxels, Sequence[float]], Voxels]
 """A structure as it shall be, from what it is and the mm between two voxels along each axis; a new array."""
 
@@ -62,15 +65,31 @@ def named(structures: Sequence[Structure], names: Sequence[str]) -> tuple[Struct
 
 
 def changed(
-    labels: np.ndarray, structures: Sequence[Structure], spacing: Sequence[float], change: Change
+    labels: np.ndarray, structures: Sequence[Structure], spacing: Sequence[float], change: Change, reach: float = 0.0
 ) -> np.ndarray:
     """Class indices after each structure was changed, one after the other: what it loses becomes background, and it
-    gains background alone."""
+    gains background alone.
+
+    A change is given the box about a structure, and as much around it as lies within `reach` mm and one voxel further,
+    which must be all that it looks at: a structure is hardly ever as large as the image.
+    """
     after = labels.copy()
+    margins = [math.ceil(reach / step) + 1 if reach else 0 for step in spacing]
     for structure in structures:
-        before = structure.within(after)
-        if before.any():
+        whole = structure.within(after)
+        box = box_about(whole, margins)
+        if box is not None:
+            before, part = whole[box], after[box]
             wanted = change(before, spacing)
-            after[before & ~wanted] = 0
-            after[wanted & (after == 0) & ~before] = structure.written
+            part[before & ~wanted] = 0
+            part[wanted & (part == 0) & ~before] = structure.written
     return after
+
+
+def box_about(voxels: Voxels, margins: Sequence[int]) -> Box | None:
+    """The smallest box around all voxels, and so many more on each side as far as there are any; None without voxels."""
+    (box,) = ndimage.find_objects(voxels.view(np.uint8), 1)
+    if box is None:
+        return None
+    sides = zip(box, margins, voxels.shape, strict=True)
+    return tuple(slice(max(0, side.start - more), min(size, side.stop + more)) for side, more, size in sides)
