@@ -153,6 +153,7 @@ def test_colours_need_three_channels(name: str) -> None:
     {"blur": {"sigma": [2, 1]}}, {"low_resolution": {"scale": [0, 1]}}, {"low_resolution": {"scale": [0.5, 2]}},
     {"ghosting": {"ghosts": [0, 2]}}, {"swap": {"side": [0.1, 0.7]}}, {"cutout": {"side": [0.3, 0.1]}},
     {"poisson_noise": {"quanta": [0, 10]}}, {"gibbs": {"kept": [0, 0.5]}}, {"contrast": {"factor": [-1, 1]}},
+    {"poisson_noise": {"quanta": [10, 1e20]}}, {"gamma": {"log_gamma": [0, 900]}}, {"gamma": {"log_gamma": [-900, 0]}},
 ])  # fmt: skip
 def test_ranges_without_sense_are_refused(augmentation: Any) -> None:
     assert next(iter(augmentation)) in _flaws(augmentation)

@@ -234,3 +234,9 @@ NORMALIZING = [
 def test_a_channel_of_one_value_is_told_with_its_number(step: Any, value: float) -> None:
     with pytest.raises(InputError, match=r"channel 2 of 2.*(without contrast|no contrast)"):
         _applied(step, _head(), np.full(SHAPE, value, np.float32))
+
+
+def test_histograms_of_more_tiles_than_memory_holds_are_refused() -> None:
+    step = {"adaptive_histogram_equalization": {"tiles": 64, "bins": 4096}}
+    with pytest.raises(ValueError, match="histograms of all tiles"):
+        study_of(changed(SEGMENTATION, preprocessing=[step]))

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from wardround.engine.parts.augmentation.ranges import (
     Counts,
     NonNegativeNumbers,
-    PositiveNumbers,
     PositiveShares,
     Shares,
+    in_order,
 )
 from wardround.engine.parts.augmentation.transform import TransformParameters
 from wardround.engine.parts.numbers import Probability
 from wardround.engine.parts.part import Kind, Part
+
+
+_Quanta = Annotated[float, Field(gt=0, le=1e9)]
+"""No more than can be counted one by one."""
 
 
 class BiasField(TransformParameters):
@@ -98,7 +102,7 @@ class PoissonNoise(TransformParameters):
     least value for none.
     """
 
-    quanta: PositiveNumbers = (100.0, 10000.0)
+    quanta: Annotated[tuple[_Quanta, _Quanta], AfterValidator(in_order)] = (100.0, 10000.0)
     probability: Probability = 0.2
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from wardround.engine.basics.closed import Added, unfit
 from wardround.engine.parts.augmentation.ranges import NonNegativeNumbers, Numbers
 from wardround.engine.parts.augmentation.transform import TransformParameters
 from wardround.engine.parts.numbers import NonNegative, Probability
 from wardround.engine.parts.part import Kind, Part
+
+
+_Logarithm = Annotated[float, Field(ge=-50, le=50)]
+"""Beyond these a power is 0 or infinite."""
 
 
 class Noise(TransformParameters):
@@ -45,7 +49,7 @@ class Gamma(TransformParameters):
     `invert` 1 and 0, with probabilities 0.1 and 0.3.
     """
 
-    log_gamma: tuple[float, float] = (-0.3, 0.3)
+    log_gamma: tuple[_Logarithm, _Logarithm] = (-0.3, 0.3)
     probability: Probability = 0.2
     invert: Annotated[Probability, Added("0.4.0")] = 0.0
     retain: Annotated[Literal["range", "moments"], Added("0.4.0")] = "range"

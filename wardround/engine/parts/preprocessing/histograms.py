@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -10,10 +10,16 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from wardround.engine.basics.closed import unfit
+from wardround.engine.basics.flaws import Flaw
 from wardround.engine.parts.numbers import ProperFraction
 from wardround.engine.parts.part import Kind, Part
 from wardround.engine.parts.preprocessing.intensity import IntensityParameters, Percentile
 from wardround.engine.parts.preprocessing.step import Contrast
+from wardround.engine.parts.setting import Setting
+
+
+_MOST_NUMBERS = 1 << 25
+"""Of all histograms of an image: 128 MB."""
 
 
 def require_growing(key: str, values: Sequence[float]) -> None:
@@ -67,6 +73,14 @@ class AdaptiveHistogramEqualization(HistogramParameters):
     tiles: Annotated[int, Field(ge=1, le=64)] = 8
     clip: Annotated[float, Field(gt=0, le=1)] = 0.01
     bins: Annotated[int, Field(ge=2, le=4096)] = 256
+
+    def flaws(self, setting: Setting) -> Iterator[Flaw]:
+        """Histograms that take more memory than any image."""
+        yield from super().flaws(setting)
+        if self.tiles**setting.dimensions * self.bins > _MOST_NUMBERS:
+            many = f"{self.tiles**setting.dimensions:,} tiles of {self.bins} bins"
+            what, remedy = "the histograms of all tiles would fill the memory", "Write fewer `tiles`, or fewer `bins`"
+            yield Flaw(setting.place, what, many, f"{_MOST_NUMBERS:,} numbers at most", remedy=remedy)
 
 
 class HistogramMatching(HistogramParameters):
