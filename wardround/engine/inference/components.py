@@ -86,14 +86,11 @@ class TouchingKept:
         (other,) = (each for each in structures if each.name == self._parameters.other)
         around = neighbours(labels.ndim, self._parameters.connectivity)
         reached = np.asarray(ndimage.binary_dilation(other.within(labels), around))
-        chosen, after = (
-            [each for each in named(structures, self._parameters.classes) if each is not other],
-            labels.copy(),
-        )
-        for structure in chosen:
+        after = labels.copy()
+        for structure in named(structures, self._parameters.classes):
             whole = structure.within(after)
             box = box_about(whole, [0] * labels.ndim)
-            if box is not None:
+            if box is not None and structure is not other:
                 after[box][whole[box] & ~self._touching(whole[box], reached[box])] = 0
         return after
 

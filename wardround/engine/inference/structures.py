@@ -87,7 +87,7 @@ def changed(
 
 
 def box_about(voxels: Voxels, margins: Sequence[int]) -> Box | None:
-    """The smallest box around all voxels, and so many more on each side as far as there are any; None without voxels."""
+    """The smallest box around all voxels, with so many more on each side as the image has; None without voxels."""
     (box,) = ndimage.find_objects(voxels.view(np.uint8), 1)
     if box is None:
         return None

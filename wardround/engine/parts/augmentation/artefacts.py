@@ -17,7 +17,6 @@ from wardround.engine.parts.augmentation.transform import TransformParameters
 from wardround.engine.parts.numbers import Probability
 from wardround.engine.parts.part import Kind, Part
 
-
 _Quanta = Annotated[float, Field(gt=0, le=1e9)]
 """No more than can be counted one by one."""
 

@@ -12,7 +12,6 @@ from wardround.engine.parts.augmentation.transform import TransformParameters
 from wardround.engine.parts.numbers import NonNegative, Probability
 from wardround.engine.parts.part import Kind, Part
 
-
 _Logarithm = Annotated[float, Field(ge=-50, le=50)]
 """Beyond these a power is 0 or infinite."""
 

@@ -17,7 +17,6 @@ from wardround.engine.parts.preprocessing.intensity import IntensityParameters, 
 from wardround.engine.parts.preprocessing.step import Contrast
 from wardround.engine.parts.setting import Setting
 
-
 _MOST_NUMBERS = 1 << 25
 """Of all histograms of an image: 128 MB."""
 
