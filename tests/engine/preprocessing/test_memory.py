@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import tracemalloc
 from pathlib import Path
 
@@ -90,7 +89,6 @@ def test_no_step_needs_more_than_twelve_bytes_a_voxel(name: str, monkeypatch: py
     pipeline = Pipeline(study_of(changed(SEGMENTATION, preprocessing=[STEPS[name]])))
     random = np.random.default_rng(0)
     pipeline.apply(_sample(random, (8, 8, 8)))  # imports
-    gc.collect()
     tracemalloc.start()
     try:
         held = [_sample(random, SHAPE)]
