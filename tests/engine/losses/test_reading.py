@@ -244,3 +244,18 @@ def test_weights_are_learned_with_after_a_validation_has_used_them_first(name: s
     loss(outputs, batch).sum().backward()
     assert outputs.grad is not None
     assert outputs.grad.all()
+
+
+def test_a_correlation_stays_finite_with_the_least_that_may_be_added() -> None:
+    part = builtin_and_plugins().find(Kind.LOSS, "mcc")
+    with pytest.raises(ValueError, match="smooth"):
+        part.parameters(smooth=1e-20)  # its square would be 0 in float32
+    outputs = torch.zeros(1, 2, 32, 32)
+    outputs[:, 0] = 500
+    outputs.requires_grad_()
+    mask = torch.zeros(1, 32, 32, dtype=torch.long)
+    mask[0, 3, 3] = 1
+    loss = part.make(part.parameters(smooth=1e-6))(outputs, Batch((), outputs.detach(), {"mask": mask}))
+    (gradient,) = torch.autograd.grad(loss.sum(), outputs)
+    assert loss.isfinite().all()
+    assert gradient.isfinite().all()

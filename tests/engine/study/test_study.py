@@ -209,6 +209,12 @@ def test_an_unknown_key_does_not_hide_what_does_not_fit_together(tmp_path: Path)
         ("[1, 1, 1]", "[1, 1]", ":8, preprocessing.1.resample", "expected 3, as the model has 3 dimensions"),
         ("loss: dice_ce", "loss: {name: cross_entropy, class_weights: [1]}", ":11, training.loss.class_weights", "3,"),
         (
+            "loss: dice_ce",
+            "loss: {name: cross_entropy, class_weights: [0, 0, 0]}",
+            ":11, training.loss.class_weights",
+            "a weight above 0",
+        ),
+        (
             "metrics: [dice,",
             "metrics: [dice, auc,",
             ":12, validation.metrics.1",

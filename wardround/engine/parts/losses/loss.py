@@ -36,10 +36,12 @@ def loss_of(parameters: Parameters) -> LossParameters:
 
 
 def misfitting_weights(setting: Setting, key: str, weights: Weights | None) -> Iterator[Flaw]:
-    """A flaw where there is another number of weights than of classes."""
-    names = setting.classes
+    """A flaw where there is another number of weights than of classes, or where all are 0 and nothing is learned."""
+    names, where = setting.classes, (*setting.place, key)
+    remedy = f"Write for example `{key}: {[1] * len(names)}`"
     if weights is not None and len(weights) != len(names):
         expected = f"{len(names)}, one for each of {', '.join(names)}"
-        where, got = (*setting.place, key), written(weights)
-        remedy = f"Write for example `{key}: {[1] * len(names)}`"
-        yield Flaw(where, "the number of weights does not fit the classes", got, expected, remedy=remedy)
+        what = "the number of weights does not fit the classes"
+        yield Flaw(where, what, written(weights), expected, remedy=remedy)
+    elif weights is not None and not any(weights):
+        yield Flaw(where, "no class counts", written(weights), "a weight above 0 for one of them", remedy=remedy)
