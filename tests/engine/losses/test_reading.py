@@ -255,7 +255,7 @@ def test_a_correlation_stays_finite_with_the_least_that_may_be_added() -> None:
     outputs.requires_grad_()
     mask = torch.zeros(1, 32, 32, dtype=torch.long)
     mask[0, 3, 3] = 1
-    loss = part.make(part.parameters(smooth=1e-6))(outputs, Batch((), outputs.detach(), {"mask": mask}))
+    loss = part.make(part.parameters(smooth=1e-12))(outputs, Batch((), outputs.detach(), {"mask": mask}))
     (gradient,) = torch.autograd.grad(loss.sum(), outputs)
     assert loss.isfinite().all()
     assert gradient.isfinite().all()

@@ -96,7 +96,7 @@ class MCC(LossParameters):
     has: true background counts too. A class that is absent costs nothing, so use it beside patches with foreground."""
 
     include_background: bool = False
-    smooth: Annotated[float, Field(ge=1e-6)] = 0.01
+    smooth: Annotated[float, Field(ge=1e-12)] = 0.01
 
 
 class MCCLog(MCC):
