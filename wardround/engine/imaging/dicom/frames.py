@@ -12,6 +12,8 @@ TRAITS = (
     *("AcquisitionNumber", "ImageType", *TIMES),
 )
 """By what images of one place differ, the most telling first."""
+_MOST_FRAMES = 1 << 20
+"""Of an object. A damaged header can say billions, for which no memory would do."""
 _IN_GROUPS = (
     ("TemporalPositionTimeOffset", "TemporalPositionSequence", "TemporalPositionTimeOffset"),
     ("EffectiveEchoTime", "MREchoSequence", "EffectiveEchoTime"),
@@ -57,8 +59,11 @@ class Frame:
 
 
 def frames_of(dataset: Any) -> tuple[Frame, ...]:
-    """The frames of an object: one, or those of its functional groups. Raises `ValueError` where groups are missing."""
+    """The frames of an object: one, or those of its functional groups. Raises `ValueError` where groups are missing,
+    and for a number of frames that no object has."""
     count = int(dataset.get("NumberOfFrames") or 1)
+    if not 1 <= count <= _MOST_FRAMES:
+        raise ValueError(f"{count} frames")
     groups = dataset.get("PerFrameFunctionalGroupsSequence")
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [None])[0]
     if groups is None and shared is None:
