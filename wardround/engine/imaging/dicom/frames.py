@@ -61,9 +61,7 @@ class Frame:
 def frames_of(dataset: Any) -> tuple[Frame, ...]:
     """The frames of an object: one, or those of its functional groups. Raises `ValueError` where groups are missing,
     and for a number of frames that no object has."""
-    count = int(dataset.get("NumberOfFrames") or 1)
-    if not 1 <= count <= _MOST_FRAMES:
-        raise ValueError(f"{count} frames")
+    count = _count(dataset)
     groups = dataset.get("PerFrameFunctionalGroupsSequence")
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [None])[0]
     if groups is None and shared is None:
@@ -71,6 +69,13 @@ def frames_of(dataset: Any) -> tuple[Frame, ...]:
     if groups is not None and len(groups) != count:
         raise ValueError(f"{len(groups)} functional groups for {count} frames")
     return tuple(_grouped(number, None if groups is None else groups[number], shared) for number in range(count))
+
+
+def _count(dataset: Any) -> int:
+    count = int(dataset.get("NumberOfFrames") or 1)
+    if not 1 <= count <= _MOST_FRAMES:
+        raise ValueError(f"{count} frames")
+    return count
 
 
 def _plain(dataset: Any, number: int) -> Frame:
