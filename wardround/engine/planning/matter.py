@@ -182,11 +182,11 @@ def _category_lines(counts: Mapping[str, int]) -> Iterator[str]:
         by_number = Counter[int]()
         for cell, count in counts.items():
             by_number[int(cell)] += count
-        for value in sorted(by_number):
-            yield f"  class {value}: {value}   # {by_number[value]} cases"
+        for number in sorted(by_number):
+            yield f"  class {number}: {number}   # {by_number[number]} cases"
     else:
-        for number, value in enumerate(sorted(counts)):
-            yield f"  {flow(value)}: {number}   # {counts[value]} cases"
+        for place, value in enumerate(sorted(counts)):
+            yield f"  {flow(value)}: {place}   # {counts[value]} cases"
 
 
 def require_names(matter: Matter) -> None:
