@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support.studies import REGRESSION, SEGMENTATION, changed, study_of
-from wardround.engine.preprocessing.fitted import FittedState, Scale, StepState, Window
+from wardround.engine.preprocessing.fitted import FittedState, Scale, Standard, StepState, Window
 from wardround.engine.preprocessing.fitting import Fitting
 from wardround.engine.preprocessing.requests import AskMoments, CohortSummary, PartSummary, Request
 from wardround.engine.summaries import Moments
@@ -49,6 +49,19 @@ def test_what_a_study_fits_is_taken() -> None:
 def test_a_state_that_cases_cannot_give_is_refused(spoiled: FittedState, told: str) -> None:
     with pytest.raises(UndeclaredError, match=told):
         check_state(STUDY, spoiled)
+
+
+def test_landmarks_are_those_that_a_study_learns() -> None:
+    """Others fit no image: a site would fail amid its work, where it has to refuse the task."""
+    study = study_of(changed(SEGMENTATION, preprocessing=["nyul"]))
+    for count, is_known in ((11, True), (2, False), (101, False)):
+        learned = Standard(landmarks=tuple(np.linspace(0, 100, count).tolist()))
+        found = FittedState(cases=9, steps=(StepState(place=0, channels=(learned,)),))
+        if is_known:
+            check_state(study, found)
+        else:
+            with pytest.raises(UndeclaredError, match=f"{count} landmarks, where there are 11"):
+                check_state(study, found)
 
 
 def _answer(request: Request, values: np.ndarray, cases: int) -> CohortSummary:

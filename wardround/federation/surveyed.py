@@ -11,6 +11,7 @@ import math
 import numpy as np
 from pydantic import ValidationError
 
+from wardround.engine.parts.preprocessing.fitted import LANDMARKS
 from wardround.engine.preprocessing.fitted import (
     ChannelState,
     FittedState,
@@ -66,6 +67,8 @@ def _check_learned(one: ChannelState) -> None:
     numbers = one.landmarks if isinstance(one, Standard) else _ends(one)
     if any(abs(number) > _LARGEST for number in numbers):
         raise UndeclaredError(f"a fitted state with values beyond {_LARGEST:g}")
+    if isinstance(one, Standard) and len(one.landmarks) != len(LANDMARKS):
+        raise UndeclaredError(f"a fitted state with {len(one.landmarks)} landmarks, where there are {len(LANDMARKS)}")
     if isinstance(one, Scale) and one.deviation < LEAST_SPREAD:
         raise UndeclaredError(f"a fitted state with a deviation below {LEAST_SPREAD:g}")
 

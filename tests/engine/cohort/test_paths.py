@@ -64,3 +64,16 @@ def test_what_stands_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
     for cell, words in named.items():
         with pytest.raises(paths.InputError, match=words):
             paths.resolve_file(tmp_path, cell, "row 1", paths.Neighbours())
+
+
+def test_a_folder_that_every_row_names_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An export of a thousand patients in one folder is listed once, and not for each of them."""
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "IM1").write_bytes(b"\0" * 128 + b"DICM")
+    looked_at: list[Path] = []
+    look = paths.holds_dicom
+    monkeypatch.setattr(paths, "holds_dicom", lambda folder: looked_at.append(folder) or look(folder))
+    neighbours = paths.Neighbours()
+    for row in range(5):
+        assert paths.resolve_file(tmp_path, f"export#{row}", f"row {row}", neighbours) == tmp_path / f"export#{row}"
+    assert looked_at == [tmp_path / "export"]

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+import wardround
 from tests.engine.experiments.cohorts import flat_cohort, flat_study, halves_study, solid_cohort, solid_study
 from tests.support.commands import run_wardround
 from tests.support.studies import REGRESSION, study_of
@@ -66,6 +67,14 @@ def test_a_network_for_onnx_differs_by_rounding_alone(flat: Path) -> None:
     require_equal(proof, wanted)
     assert proof.difference < 1e-5 < proof.largest
     assert (proof.cases, proof.windows, proof.alike) == (0, 4, 1.0)
+    _require_placeless(flat / wanted.file)
+
+
+def _require_placeless(path: Path) -> None:
+    """Where Python's packages lie is often somebody's home folder: lines of code must not be named by it."""
+    content = path.read_bytes()
+    for module in (torch, wardround):
+        assert str(Path(str(module.__file__)).parent).encode() not in content, path.name
 
 
 @pytest.mark.slow
@@ -145,6 +154,7 @@ def test_nothing_that_is_given_away_names_a_case_or_a_path_or_holds_a_pickle(tmp
         content = path.read_bytes()
         assert b"secret-place" not in content
         assert b"case_0" not in content
+        _require_placeless(path)
     with zipfile.ZipFile(tmp_path / "out" / "network.pt2") as archive:
         for name in archive.namelist():
             assert archive.read(name)[:2] not in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"PK"), name

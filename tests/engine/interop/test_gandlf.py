@@ -187,6 +187,7 @@ def test_what_is_otherwise_is_said(tmp_path: Path, changes: dict[str, Any], key:
         (b"a: 1", "got the keys a"),
         (b"model: [", "this is no YAML"),
         (b"model: !!python/object/apply:os.system ['true']", "this is no YAML"),
+        *((f"model: !!{tag}".encode(), "this is no YAML") for tag in ("bool x", "int ''", "float ''", "timestamp x")),
         (b"\xff\xfe", "not UTF-8"),
         (b"a: &a [1,1,1,1,1,1,1,1,1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\n"
          b"d: &d [*c,*c,*c,*c,*c,*c,*c,*c]\nmodel: [*d,*d,*d,*d,*d,*d,*d]", "no mapping"),

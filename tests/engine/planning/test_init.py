@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 import typer
+from click import termui
+from PIL import Image as Picture
 from typer.testing import CliRunner
 
 from tests.engine.planning.cohorts import body, bricks
@@ -17,6 +20,7 @@ from wardround.engine.cli import init as command
 from wardround.engine.cli.main import app
 from wardround.engine.imaging import Image, write_image, write_label
 from wardround.engine.planning.folders import cases_in
+from wardround.engine.planning.matter import _category_lines
 from wardround.engine.study import load_study
 
 SHAPE = (16, 18, 12)
@@ -167,6 +171,39 @@ def test_a_person_is_asked_for_names(tmp_path: Path, monkeypatch: pytest.MonkeyP
     command.init(tmp_path)
     study = load_study(tmp_path / "study.yaml")
     assert (study.inputs, study.classes) == (("T1w",), {"liver": 1, "class 4": 4})
+
+
+def test_a_name_that_no_study_can_have_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every image has been read by then: a slip of the keyboard must not cost that."""
+    answers = iter(("größe", "T1/w", "CT", "ct", "PET"))
+    monkeypatch.setattr(termui, "visible_prompt_func", lambda _: next(answers))
+    taken = list[str]()
+    assert [command._name("Name of input 1", "image", taken), command._name("Name of input 2", "x", taken)] == taken
+    assert taken == ["CT", "PET"]
+    said = capsys.readouterr()
+    assert "such as groesse" in said.out + said.err
+    assert "'ct' is taken" in said.out + said.err
+
+
+def test_classes_whose_names_no_study_can_have_are_told_where_they_stand(tmp_path: Path) -> None:
+    for number, name in enumerate(("größer", "+", "small") * 2):
+        place = tmp_path / "images" / name
+        place.mkdir(parents=True, exist_ok=True)
+        Picture.fromarray(np.full((20, 20), number * 9, np.uint8)).save(place / f"p{number}.png")
+    with pytest.raises(InputError) as caught:
+        run("init", tmp_path / "images", "--yes")
+    first, second = caught.value.problems
+    assert (first.where, first.got) == ("data.csv, ValueToPredict", "'+' in 2 cases")
+    assert second.remedy.startswith("Write for example 'groesser' in the table, or call the folder so")
+
+
+def test_numbers_of_classes_are_counted_by_their_value() -> None:
+    """`01` is 1, and a superscript is no number, though Unicode calls it a digit."""
+    counts = Counter({"1": 2, "01": 3, "0": 4})
+    assert [*_category_lines(counts)] == ["  class 0: 0   # 4 cases", "  class 1: 1   # 5 cases"]
+    assert next(_category_lines(Counter({"\u00b2": 2, "3": 1}))).startswith('  "3": 0')
 
 
 def test_cases_are_in_the_order_of_their_names(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,19 +12,21 @@ import pytest
 
 from tests.support.dicoms import write_series
 from tests.support.images import write_table
-from tests.support.studies import SEGMENTATION, changed, study_of
+from tests.support.studies import REGRESSION, SEGMENTATION, changed, study_of
 from wardround.engine.basics import filemarks
 from wardround.engine.basics.filemarks import sampled_digest, state_of
 from wardround.engine.basics.places import Place, files_at, folder_place
-from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.cohort import Case, Cohort, Truth, read_manifest
 from wardround.engine.imaging import holding, read_header, read_image, read_label, write_label
-from wardround.engine.imaging.dicom import segment_writing
+from wardround.engine.imaging.dicom import segment_writing, series
+from wardround.engine.imaging.dicom.objects import Instance
 from wardround.engine.imaging.holding import hold, read_digest, read_size
-from wardround.engine.imaging.sources import HeldFolder, HeldSource
-from wardround.engine.inspection import Depth, inspect_cohort
+from wardround.engine.imaging.sources import HeldFolder, HeldSource, Source
+from wardround.engine.inspection import Depth, inspect_cohort, twins
+from wardround.engine.inspection.headers import inspect_headers
 from wardround.engine.inspection.notices import CaseFacts
-from wardround.engine.inspection.twins import copies_of
+from wardround.engine.inspection.twins import contents_of, copies_of
 from wardround.engine.store import CaseStore
 
 STUDY = study_of(changed(SEGMENTATION, preprocessing=["z_normalize"]))
@@ -165,6 +168,32 @@ def test_the_same_series_in_two_folders_is_found(tmp_path: Path) -> None:
     found = copies_of(cohort, {case.subject: CaseFacts(grid) for case in cohort.cases})
     assert {*found} == {"one", "two"}
     assert found["one"].image == found["two"].image
+
+
+def test_a_header_is_read_once_however_many_series_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand scans have some hundred thousand files: whether two are the same needs no second look at their headers
+    where their sizes differ, although all have one shape."""
+    many, read = 18, Counter[Path]()  # more than are remembered
+    for number in range(many):
+        write_series(tmp_path / f"s{number}", _values(0)[:2], ImageComments="x" * 2 * number)
+    rows = [(f"c{number}", f"s{number}", str(number)) for number in range(many)]
+    table = write_table(tmp_path / "data.csv", ("SubjectID", "Channel_0", "ValueToPredict"), rows)
+    look = series.read_instance
+
+    def counted(source: Source, file: Path) -> Instance:
+        read[file] += 1
+        return look(source, file)
+
+    monkeypatch.setattr(series, "read_instance", counted)
+    monkeypatch.setattr(twins, "VOXELS_READ", 0)
+    model = {"name": "resnet", "dimensions": 3, "stem": "small", "norm": "group"}
+    study = study_of(
+        changed(REGRESSION, model=model, patches={"size": [16, 16, 16]}, preprocessing=[], augmentation=[])
+    )
+    cohort = read_manifest(table, study, truth=Truth.REQUIRED)
+    facts = {case.subject: inspect_headers(study, cohort, case, Findings()) for case in cohort.cases}
+    assert contents_of(cohort, {subject: each for subject, each in facts.items() if each is not None}) == ({}, False)
+    assert (len(read), set(read.values())) == (2 * many, {1})
 
 
 def test_a_segmentation_of_another_scan_is_refused_with_its_row(tmp_path: Path) -> None:

@@ -163,3 +163,26 @@ def test_an_index_of_an_earlier_release_is_filled_anew(index: DigestIndex, file:
     with index.batch():
         assert reading(index, file)
     assert not reading(index, file)
+
+
+def test_a_folder_of_many_series_is_looked_at_once_while_a_cohort_opens(
+    index: DigestIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All its files tell whether one of its series has changed, and there may be a thousand of these."""
+    folder, looked = tmp_path / "export", list[str]()
+    folder.mkdir()
+    (folder / "IM1").write_bytes(b"1")
+
+    def counted(path: Path) -> str:
+        looked.append("sample")
+        return sampled_digest(path)
+
+    monkeypatch.setattr(digests, "sampled_digest", counted)
+    series = [tmp_path / f"export#{number}" for number in range(4)]
+    with index.batch():
+        assert [index.file_digest(path, lambda path: path.name) for path in series] == [path.name for path in series]
+    assert looked == ["sample"]
+    assert [index.file_digest(path, lambda _: "read again") for path in series] == [path.name for path in series]
+    (folder / "IM2").write_bytes(b"2")
+    with index.batch():
+        assert {index.file_digest(path, lambda _: "read again") for path in series} == {"read again"}

@@ -33,6 +33,16 @@ def test_levels_that_are_numbers_are_texts_and_equal_by_value() -> None:
     assert [column.place(cell) for cell in ("3.0", "6", " 7 ", "8", "")] == [0, 1, 2, None, None]
 
 
+def test_every_digit_of_a_code_counts() -> None:
+    """10200004 is the liver in SNOMED CT, 10200005 another thing: as short floats both would be 1.02e+07."""
+    codes = (10200004, 10200005, "123456789012345678901234567890123")
+    column = _study(organ={"levels": codes}).columns["organ"]
+    assert isinstance(column, CategoryColumn)
+    assert column.levels == tuple(map(str, codes))
+    assert [column.place(cell) for cell in ("10200004.0", "10200005", "10200006", codes[2])] == [0, 1, None, 2]
+    assert [column.place(cell) for cell in ("nan", "sNaN", "1e999999999", "inf")] == [None] * 4
+
+
 def test_features_lie_in_the_order_of_names() -> None:
     study = _study(b="number", a={"levels": ["x", "y"], "missing": "unknown"}, c={"missing": 0.5})
     assert [*in_order(study.columns)] == ["a", "b", "c"]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.site_client.support import Site, build_site, invitation_for
+from tests.support.studies import TABLE, changed, study_of
 from wardround.engine.cli.runner import ExitCode, run
 from wardround.engine.study import Study, study_to_bytes
 from wardround.federation.identities import EnrolmentRequest, Roster, SiteKeys
@@ -286,6 +287,19 @@ def test_an_offer_says_which_values_are_one_class(tmp_path: Path) -> None:
     offer = _offer(site, plan=plan, study=study)
     rest = "every value of a mask that no class names counts as background"
     assert f"Classes      tumour is 1, 2 or 4; {rest}" in describe_offer(offer)
+
+
+@pytest.mark.parametrize("inputs", [(), ("scan",)])
+def test_an_offer_says_what_of_the_table_the_network_is_given(tmp_path: Path, inputs: tuple[str, ...]) -> None:
+    """Who agrees to it must know that ages or findings are learned from, and not images alone."""
+    site = build_site(tmp_path / "site")
+    images = {"inputs": inputs, **({"model": {"name": "resnet", "dimensions": 2}} if inputs else {})}
+    columns = {"sex": ["f", "m"], "HIV  status": ["0", "1"]}
+    study = study_of(changed(TABLE, columns=columns, patches={"size": [32, 32]}, **images))
+    plan = site.invitation.plan.model_copy(update={"study": study.digest})
+    shown = describe_offer(_offer(site, plan=plan, study=study_to_bytes(study).decode()))
+    assert "Columns      the network is given HIV status, sex" in shown
+    assert any(line.endswith(f"from {inputs[0] if inputs else 'the table'}") for line in shown)
 
 
 @pytest.mark.parametrize("required", [True, False])

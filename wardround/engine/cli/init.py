@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 COMMAND = "wardround init"
 MANIFEST, STUDY = "data.csv", "study.yaml"
+BACKGROUND = "background"
 
 
 def init(
@@ -143,17 +144,34 @@ def _asked(matter: Matter, print_: Fingerprint) -> Matter:
 
     say(f"{print_.cases} cases, a {matter.task}")
     usual = input_names(matter, len(print_.channels), tomographic(print_).value)
-    inputs = tuple(typer.prompt(f"Name of input {number}", default=name) for number, name in enumerate(usual, 1))
+    taken = list[str]()
+    inputs = tuple(_name(f"Name of input {number}", name, taken) for number, name in enumerate(usual, 1))
     return replace(matter, inputs=inputs, names=_names(print_))
 
 
 def _names(print_: Fingerprint) -> Mapping[int, str]:
+    taken = [BACKGROUND]
     return {
-        each.value: typer.prompt(
-            f"Name of the value {each.value}, in {each.cases} cases", default=f"class {each.value}"
-        )
+        each.value: _name(f"Name of the value {each.value}, in {each.cases} cases", f"class {each.value}", taken)
         for each in print_.classes
     }
+
+
+def _name(question: str, usual: str, taken: list[str]) -> str:
+    """A name that a study can have and that is not taken yet; asked for again until it is one."""
+    from wardround.engine.study.names import is_name, plain_name
+
+    def read(word: str) -> str:
+        if not is_name(word):
+            plain = plain_name(word)
+            like = f", such as {plain}" if plain else ""
+            raise typer.BadParameter(f"a name has letters of English, digits, blanks and . _ & + - alone{like}")
+        if word.lower() in map(str.lower, taken):
+            raise typer.BadParameter(f"{word!r} is taken")
+        return word
+
+    taken.append(typer.prompt(question, default=usual, value_proc=read))
+    return taken[-1]
 
 
 def _tell(study: Path, written: Path | None, source: Path, *, as_json: bool) -> None:

@@ -39,7 +39,14 @@ class Neighbours:
         self._missing: dict[Path, int] = {}
         self._looks: dict[Path, dict[str, str]] = {}
         self._bare: dict[Path, dict[str, str]] = {}
+        self._series: dict[Path, bool] = {}
         self._left = _COMPARISONS
+
+    def are_series(self, folder: Path) -> bool:
+        """Whether a folder holds DICOM: looked at once, for every row may name the same export."""
+        if folder not in self._series:
+            self._series[folder] = holds_dicom(folder)
+        return self._series[folder]
 
     def alike(self, path: Path) -> Path | None:
         """The file that a path names but for the case of letters, or the way accents are written."""
@@ -112,7 +119,7 @@ def resolve_file(base: Path, cell: str, where: str, neighbours: Neighbours) -> P
     """
     path = _absolute(base, cell)
     try:
-        if path.is_file() or _is_series(path):
+        if path.is_file() or _is_series(path, neighbours):
             return path
         found = _other_than_a_file(path)
     except OSError as error:
@@ -139,10 +146,10 @@ def _remedy_for(found: str) -> str:
     return "Put the image itself there, or name it in the manifest"
 
 
-def _is_series(path: Path) -> bool:
+def _is_series(path: Path, neighbours: Neighbours) -> bool:
     """Whether a path leads to a folder of DICOM files, or to one of its series behind `#`."""
     place = folder_place(path)
-    return place is not None and holds_dicom(place.folder)
+    return place is not None and neighbours.are_series(place.folder)
 
 
 def holds_dicom(folder: Path) -> bool:

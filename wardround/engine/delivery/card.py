@@ -95,7 +95,7 @@ def _exported(model: TrainedModel, proofs: list[tuple[Format, Proof]]) -> Iterat
     yield "## For other programs\n"
     yield (
         f"The networks take float32 of shape (samples, {len(study.inputs)}, {shape}), preprocessed as "
-        f" `study.yaml` says, and give (samples, {len(study.outputs)}, ...): "
+        f"`study.yaml` says, and give (samples, {len(study.outputs)}, ...): "
         f"{_MEANING[target_of(study).activation_of(study)]}. Larger images are cut into windows that overlap by "
         f"{study.inference.overlap:g}. Compared with the trained network on the same windows:\n"
     )

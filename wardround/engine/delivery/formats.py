@@ -73,7 +73,15 @@ def traced(network: nn.Module, images: torch.Tensor) -> torch.export.ExportedPro
     with _quiet(), torch.no_grad():
         program = torch.export.export(network, (images,), dynamic_shapes=({0: samples},))
     program.example_inputs = None  # they would lie in the file, pickled
+    _forget_places(program)
     return program
+
+
+def _forget_places(program: torch.export.ExportedProgram) -> None:
+    """Without the lines of code that each operation comes from: files would name folders of this machine."""
+    graphs = (module.graph for module in program.graph_module.modules() if isinstance(module, torch.fx.GraphModule))
+    for node in (node for graph in graphs for node in graph.nodes):
+        node.meta.pop("stack_trace", None)
 
 
 def _write_torch(program: torch.export.ExportedProgram, path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from wardround.engine.basics.canonical import file_sha256
 from wardround.engine.basics.places import folder_place
+from wardround.engine.basics.problems import InputError
 from wardround.engine.imaging.sources import HeldFolder, HeldSource, Source, digest_of_files
 
 
@@ -26,6 +27,14 @@ def read_files(path: Path) -> tuple[Path, ...]:
 def read_size(path: Path) -> int:
     """Bytes of the files of an image. Raises as `read_files` does, and `OSError`."""
     return sum(file.stat().st_size for file in read_files(path))
+
+
+def size_or_none(path: Path) -> int:
+    """`read_size`; -1 for an image that cannot be read, which others tell."""
+    try:
+        return read_size(path)
+    except (InputError, OSError):
+        return -1
 
 
 def read_digest(path: Path) -> str:

@@ -14,6 +14,7 @@ from wardround.engine.basics.reading import unreadable
 from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.imaging.geometry import file_differences, only_rounded, plain_geometry, rounding_words
 from wardround.engine.imaging.header import Header
+from wardround.engine.imaging.holding import size_or_none
 from wardround.engine.imaging.image import Geometry, Remark
 from wardround.engine.imaging.lossy import lossy_kind
 from wardround.engine.imaging.reading import drawn_on, read_header, read_label, read_label_header
@@ -54,7 +55,10 @@ def inspect_headers(study: Study, cohort: Cohort, case: Case, findings: Findings
         channels.append(_mask(study, cohort.place(case, "Label"), case, case.label, first, findings))
     _check_grids(study, first, channels[1:], findings)
     present = [header for _, header in channels if header is not None]
-    return CaseFacts(first.geometry, channels=max(first.channels, len(files)), remarks=_remarks(first, present))
+    # Now, while it is known which files make a series: whoever asks later would have to read all its headers again.
+    sizes = tuple(map(size_or_none, case.channels))
+    count = max(first.channels, len(files))
+    return CaseFacts(first.geometry, channels=count, remarks=_remarks(first, present), sizes=sizes)
 
 
 def _mask(

@@ -41,6 +41,7 @@ class CaseFacts:
         remarks: oddities of its files' headers.
         ignored: how many voxels of its mask the study ignores; 0 where it was not read.
         padded_amid: the values of a channel amid which its padding lies; None where it does not, or was not looked for.
+        sizes: bytes of the files of each channel; empty where nobody has looked.
     """
 
     grid: Geometry
@@ -51,6 +52,7 @@ class CaseFacts:
     remarks: tuple[Remark, ...] = ()
     padded_amid: Range | None = None
     ignored: int = 0
+    sizes: tuple[int, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:

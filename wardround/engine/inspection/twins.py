@@ -14,7 +14,7 @@ from wardround.engine.basics.canonical import sha256_hex
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.cohort.twins import Content, said_by, voxels_digest
-from wardround.engine.imaging.holding import read_digest, read_files, read_size
+from wardround.engine.imaging.holding import read_digest, read_files, size_or_none
 from wardround.engine.imaging.reading import label_grid, read_image, read_label
 from wardround.engine.inspection.notices import CaseFacts
 
@@ -38,7 +38,7 @@ def contents_of(cohort: Cohort, facts: Mapping[str, CaseFacts]) -> tuple[dict[st
     alike = _in_groups(cases, lambda case: (len(case.channels), facts[case.subject].shape))
     voxels = sum(math.prod(facts[case.subject].shape) for case in alike)
     decoded = voxels <= VOXELS_READ
-    images = {case.subject: _decoded(case.channels) for case in alike} if decoded else _copies(alike)
+    images = {case.subject: _decoded(case.channels) for case in alike} if decoded else _copies(alike, facts)
     twins = _in_groups([case for case in alike if images.get(case.subject)], lambda case: images[case.subject])
     return {case.subject: Content(images[case.subject], _truth(case)) for case in twins}, decoded or not alike
 
@@ -46,7 +46,7 @@ def contents_of(cohort: Cohort, facts: Mapping[str, CaseFacts]) -> tuple[dict[st
 def copies_of(cohort: Cohort, facts: Mapping[str, CaseFacts]) -> dict[str, Content]:
     """The rows whose images are the same bytes as another's; no truth is read, so none repeats another."""
     cases = [case for case in cohort.cases if case.subject in facts]
-    return {subject: Content(digest, f"not read: {subject}") for subject, digest in _copies(cases).items()}
+    return {subject: Content(digest, f"not read: {subject}") for subject, digest in _copies(cases, facts).items()}
 
 
 def _in_groups(cases: Sequence[Case], key: Callable[[Case], Key]) -> list[Case]:
@@ -65,18 +65,11 @@ def _decoded(paths: Iterable[Path]) -> str:
         return ""
 
 
-def _copies(cases: Sequence[Case]) -> dict[str, str]:
+def _copies(cases: Sequence[Case], facts: Mapping[str, CaseFacts]) -> dict[str, str]:
     """Digests of the files of cases that are the same bytes as another's, as far as size and both ends tell."""
-    alike = _in_groups(cases, lambda case: tuple(map(_size, case.channels)))
+    alike = _in_groups(cases, lambda case: facts[case.subject].sizes or tuple(map(size_or_none, case.channels)))
     close = _in_groups(alike, lambda case: tuple(map(_edges, case.channels)))
     return {case.subject: sha256_hex("".join(map(_bytes, case.channels)).encode()) for case in close}
-
-
-def _size(path: Path) -> int:
-    try:
-        return read_size(path)
-    except (InputError, OSError):
-        return -1
 
 
 def _edges(path: Path) -> str:

@@ -9,6 +9,7 @@ doi:10.1038/s41467-022-30695-9).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from wardround.engine.interop.notebook import FILE, Notebook, shown
 _MOST_BYTES = 64 << 20
 _USUAL_ENDING = ".nii.gz"
 _MOST_CHANNELS = 64
+_IN_A_NAME = re.compile(r"[^/\\\x00-\x1f\x7f]+")
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ class _Reader:
     def ending(self) -> str:
         """The ending that all files have."""
         found = self._content.get("file_ending", _USUAL_ENDING)
-        if not isinstance(found, str) or not found.startswith(".") or "/" in found or "\\" in found:
+        if not isinstance(found, str) or not found.startswith(".") or not _IN_A_NAME.fullmatch(found):
             self._notes.tell("file_ending", "this is no ending of a file", shown(found), "such as `.nii.gz`")
             return _USUAL_ENDING
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -162,7 +163,7 @@ class _Finder:
     def _mask(self, name: str) -> Path | None:
         """The mask of a test case, which few data sets have."""
         path = self._folder / TEST_MASKS / f"{name}{self._ending}"
-        return self._there(path, name, "mask") if path.exists() else None
+        return self._there(path, name, "mask") if _is_there(path) else None
 
     def _there(self, path: Path, name: str, noun: str) -> Path | None:
         """A file that is there, can be read by its ending and lies in the data set; None, and a finding, otherwise."""
@@ -192,4 +193,9 @@ class _Finder:
 
 
 def _is_there(path: Path) -> bool:
-    return path.is_symlink() or path.exists()
+    try:
+        return path.is_symlink() or path.exists()
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return False  # no file can have such a name

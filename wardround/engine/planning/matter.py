@@ -17,6 +17,7 @@ from wardround.engine.planning.fingerprint import ClassPrint, Fingerprint
 from wardround.engine.planning.sizes import usual
 from wardround.engine.planning.wording import Entry
 from wardround.engine.study import Study
+from wardround.engine.study.names import is_name, plain_name
 from wardround.engine.targets import Column, target_of
 
 SEGMENTATION, CLASSIFICATION, REGRESSION = "segmentation", "classification", "regression"
@@ -96,7 +97,11 @@ def _likely(table: Table) -> str:
 def _are_classes(cells: Sequence[str]) -> bool:
     """Words; or whole numbers of which there are few, each twice at least."""
     few = len(set(cells)) <= min(_MOST_CLASSES, len(cells) // 2)
-    return not all(map(_is_number, cells)) or (few and all(cell.isdigit() for cell in cells))
+    return not all(map(_is_number, cells)) or (few and all(map(_is_whole, cells)))
+
+
+def _is_whole(cell: str) -> bool:
+    return cell.isascii() and cell.isdigit()
 
 
 def _truth_columns(table: Table) -> list[str]:
@@ -173,12 +178,32 @@ def _class_line(each: ClassPrint, print_: Fingerprint, names: Mapping[int, str])
 
 
 def _category_lines(counts: Mapping[str, int]) -> Iterator[str]:
-    if all(value.isdigit() for value in counts):
-        for value in sorted(counts, key=int):
-            yield f"  class {int(value)}: {int(value)}   # {counts[value]} cases"
+    if all(map(_is_whole, counts)):
+        by_number = Counter[int]()
+        for cell, count in counts.items():
+            by_number[int(cell)] += count
+        for number in sorted(by_number):
+            yield f"  class {number}: {number}   # {by_number[number]} cases"
     else:
-        for number, value in enumerate(sorted(counts)):
-            yield f"  {flow(value)}: {number}   # {counts[value]} cases"
+        for place, value in enumerate(sorted(counts)):
+            yield f"  {flow(value)}: {place}   # {counts[value]} cases"
+
+
+def require_names(matter: Matter) -> None:
+    """Raise `InputError` for words of the table that no class of a study can be called."""
+    findings, cells = Findings(), matter.counts if matter.study is None and matter.task == CLASSIFICATION else {}
+    for word in () if all(map(_is_whole, cells)) else sorted(cells):
+        if not is_name(word):
+            plain = plain_name(word)
+            findings.add(
+                "a study has no class of this name",
+                where=f"{matter.manifest.name}, {VALUE}",
+                got=f"{word!r} in {cells[word]} cases",
+                expected="at most 64 letters of English, digits, blanks and . _ & + -, a letter or digit first",
+                remedy=f"Write {f'for example {plain!r}' if plain else 'another word'} in the table, or call the "
+                "folder so from which `wardround init` takes it",
+            )
+    findings.raise_if_any()
 
 
 def input_names(matter: Matter, channels: int, tomography: Sequence[bool]) -> tuple[str, ...]:

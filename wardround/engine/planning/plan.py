@@ -12,7 +12,7 @@ from wardround.engine.cohort import Truth, read_manifest
 from wardround.engine.planning.decision import Budget
 from wardround.engine.planning.fingerprint import Fingerprint
 from wardround.engine.planning.intensities import tomographic
-from wardround.engine.planning.matter import SEGMENTATION, Matter, input_names, truth_entries
+from wardround.engine.planning.matter import SEGMENTATION, Matter, input_names, require_names, truth_entries
 from wardround.engine.planning.voxels import segmentation_entries
 from wardround.engine.planning.whole import whole_entries
 from wardround.engine.planning.wording import Entry, plain, slug, study_of
@@ -43,6 +43,7 @@ def plan_study(matter: Matter, print_: Fingerprint, budget: Budget, file: Path) 
     Raises `InputError` with what is wrong with the table as this study reads it.
     """
     _require_structures(matter, print_)
+    require_names(matter)
     entries = tuple(_entries(matter, print_, budget))
     cases = f"{print_.cases} cases of {plain(matter.manifest.name)}"
     text = study_of(

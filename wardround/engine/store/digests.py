@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wardround.engine.basics.filemarks import FileState, sampled_digest, state_of
+from wardround.engine.basics.places import folder_place
 from wardround.engine.cohort import Case, case_digest
 from wardround.engine.cohort.twins import Content
 
@@ -64,16 +65,16 @@ class DigestIndex:
 
     def case_digest(self, case: Case) -> str | None:
         """The case's digest; None where a file of it is new or has changed, and would have to be read."""
-        known = {path: self._known(path, state_of(path)) for path in case.files}
+        known = {path: self._known(path, self._state(path)) for path in case.files}
         return case_digest(case, lambda path: known[path] or "") if all(known.values()) else None
 
     def file_digest(self, path: Path, read: Callable[[Path], str]) -> str:
         """SHA-256 of a file's bytes, as `read` gives it, which is asked only for a file that is new or has changed."""
-        state = state_of(path)
+        state = self._state(path)
         known = self._known(path, state)
         if known is not None:
             return known
-        sample = sampled_digest(path)
+        sample = self._sample(path)
         digest = read(path)
         if state.is_settled(time.time()):
             self._note(_FILE, (str(path), *state, sample, digest))
@@ -92,9 +93,15 @@ class DigestIndex:
 
     def _known(self, path: Path, state: FileState) -> str | None:
         known = self._find(path)
-        if known is None or known.state != state or known.sample != sampled_digest(path):
+        if known is None or known.state != state or known.sample != self._sample(path):
             return None
         return known.digest
+
+    def _state(self, path: Path) -> FileState:
+        return state_of(path) if self._batch is None else self._batch.state(path)
+
+    def _sample(self, path: Path) -> str:
+        return sampled_digest(path) if self._batch is None else self._batch.sample(path)
 
     def _find(self, path: Path) -> _File | None:
         if self._batch is not None:
@@ -156,12 +163,32 @@ class _File(NamedTuple):
 
 
 class _Batch:
-    """The index in memory, and the rows that are not written yet."""
+    """The index in memory, and the rows that are not written yet.
+
+    A folder is looked at once: it may hold the series of many cases, and all of its files tell whether it has changed.
+    What changes meanwhile has another state than was noted, and is read again the next time.
+    """
 
     def __init__(self, files: dict[str, _File], contents: dict[str, Content]) -> None:
         self.files, self.contents = files, contents
         self._rows: list[tuple[str, Values]] = []
+        self._states: dict[Path, FileState] = {}
+        self._samples: dict[Path, str] = {}
         self._lock = threading.Lock()
+
+    def state(self, path: Path) -> FileState:
+        """`state_of` a file or a folder."""
+        place = folder_place(path)
+        if place is None:
+            return state_of(path)
+        return self._states.get(place.folder) or self._states.setdefault(place.folder, state_of(place.folder))
+
+    def sample(self, path: Path) -> str:
+        """`sampled_digest` of a file or a folder."""
+        place = folder_place(path)
+        if place is None:
+            return sampled_digest(path)
+        return self._samples.get(place.folder) or self._samples.setdefault(place.folder, sampled_digest(place.folder))
 
     def add(self, statement: str, values: Values) -> None:
         """Hold a row back."""

@@ -15,9 +15,9 @@ from pydantic import BaseModel
 
 from wardround.engine.basics.flaws import Location as Location
 from wardround.engine.basics.flaws import flow as flow
+from wardround.engine.study.names import NAME
 from wardround.engine.study.nodes import PART_MODELS, Node, branches, child, choices, resolved, schema_of, takes, within
 
-_PLAIN_NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._&+-]{0,63}$"
 PATTERNS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         r"^[a-z0-9][a-z0-9-]{0,63}$": (
@@ -25,7 +25,7 @@ PATTERNS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "hippocampus-1",
         ),
         r"^[a-z0-9][a-z0-9-]{0,31}$": ("lower-case letters, digits and hyphens, at most 32, such as `north`", "north"),
-        _PLAIN_NAME: (
+        NAME: (
             "at most 64 letters, digits, blanks and . _ & + -, a letter or digit first, such as `T1w`",
             "T1w",
         ),
@@ -148,7 +148,7 @@ class Place:
     @property
     def wants_plain_name(self) -> bool:
         """Whether a name of plain letters, digits, blanks and a few signs must stand here."""
-        return any(branch.get("pattern") == _PLAIN_NAME for branch in self.branches)
+        return any(branch.get("pattern") == NAME for branch in self.branches)
 
     @property
     def keys(self) -> tuple[str, ...]:

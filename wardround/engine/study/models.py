@@ -24,6 +24,7 @@ from wardround.engine.study.drawing import drawing_flaws
 from wardround.engine.study.expectations import flow
 from wardround.engine.study.labels import BACKGROUND, ClassValues, Rest, Values, classes_instead, listed, shared_values
 from wardround.engine.study.located_problems import WRONG_VALUE, Flaw, flawed, written
+from wardround.engine.study.names import NAME
 from wardround.engine.study.part_names import (
     Answer,
     AugmentationUse,
@@ -36,7 +37,7 @@ from wardround.engine.study.sections import Inference, Patches, Training, Valida
 from wardround.engine.study.tabular import LARGEST_TABLE, NO_IMAGE, ColumnName, ColumnUse, column_flaws, in_order
 from wardround.engine.study.truths import KindOfTruth, TaskName, likely_truth, truth_of_task
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._&+-]{0,63}$")]
+Name = Annotated[str, Field(pattern=NAME)]
 PositiveInt = Annotated[int, Field(ge=1)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, Tag, field_validator
@@ -56,7 +57,7 @@ class CategoryColumn(Section):
     def _as_texts(cls, levels: Any) -> Any:
         """Levels are often numbers, which YAML reads as such."""
         is_list = isinstance(levels, list | tuple)
-        return tuple(f"{each:g}" if _is_number(each) else each for each in levels) if is_list else levels
+        return tuple(_as_text(each) for each in levels) if is_list else levels
 
     @field_validator("levels")
     @classmethod
@@ -76,16 +77,20 @@ class CategoryColumn(Section):
         return next((place for place, level in enumerate(self.levels) if plain(level) == plain(cell)), None)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _as_text(level: Any) -> Any:
+    if isinstance(level, bool) or not isinstance(level, int | float):
+        return level
+    return str(level) if isinstance(level, int) else f"{level:.15g}"
 
 
-def plain(text: str) -> str:
-    """A level or a cell as it is compared: numbers by their value."""
+def plain(text: str) -> Decimal | str:
+    """A level or a cell as it is compared: numbers by their value, of which every digit counts, as in codes."""
+    word = text.strip()
     try:
-        return f"{float(text):g}"
-    except ValueError:
-        return text.strip()
+        number = Decimal(word)
+    except InvalidOperation:
+        return word
+    return number if number.is_finite() else word
 
 
 def _meant(value: Any) -> Any:

@@ -21,6 +21,7 @@ from wardround.engine.preprocessing.fitting import Fitting
 from wardround.engine.study import Study
 from wardround.engine.study.labels import spoken
 from wardround.engine.study.regions import in_order
+from wardround.engine.study.tabular import in_order as columns_in_order
 from wardround.federation.differences import invitation_differences
 from wardround.federation.identities import SiteKeys, fingerprint
 from wardround.federation.invitation import Invitation, SignedInvitation, load_signed, shown_authority
@@ -44,6 +45,7 @@ from wardround.site_client.setup.shared import sent_down, sent_up, strategy_line
 from wardround.site_client.worker.folds import unfit_table
 
 _NO_COSTS = ("Costs        time, line and disk are reckoned without --yes, or with --json",)
+_TABLE = ("the table",)
 _SEPARATORS = re.compile(r"[\W_]+")
 
 
@@ -177,7 +179,8 @@ def describe_offer(offer: Offer, costs: Costs | None = None) -> tuple[str, ...]:
     others = [name for name in invitation.roster.names if name != offer.settings.name]
     return (
         f"Federation   {invitation.federation}, aggregator at {offer.settings.address or invitation.address}",
-        f"Study        {study.study}: {study.task} of {_words(study.outputs)} from {_words(study.inputs)}",
+        f"Study        {study.study}: {study.task} of {_words(study.outputs)} from {_words(study.inputs or _TABLE)}",
+        *_columns(study),
         *_labels(study),
         f"Model        {study.model.name}, loss {study.training.loss.name}",
         f"Plan         {horizon.rounds} rounds of {horizon.local_steps} steps, combined by {plan.strategy.described}",
@@ -214,6 +217,15 @@ def _surveyed(study: Study, plan: Plan, policy: Policy) -> tuple[str, ...]:
     )
 
 
+def _columns(study: Study) -> tuple[str, ...]:
+    """Which columns of the table the network is given of each patient."""
+    return (
+        (f"Columns      the network is given {_words(tuple(columns_in_order(study.columns)))}",)
+        if study.columns
+        else ()
+    )
+
+
 def _labels(study: Study) -> tuple[str, ...]:
     """Which values of masks or of the table are one class or lie in a region, where that does not go without saying."""
     joined = {name: values for name, values in study.values_by_class.items() if len(values) > 1}
@@ -233,7 +245,13 @@ def offer_as_json(offer: Offer, costs: Costs) -> dict[str, JsonValue]:
     return {
         "federation": invitation.federation,
         "address": offer.settings.address or invitation.address,
-        "study": {"name": study.study, "task": study.task, "digest": plan.study},
+        "study": {
+            "name": study.study,
+            "task": study.task,
+            "inputs": list(study.inputs),
+            "columns": list(columns_in_order(study.columns)),
+            "digest": plan.study,
+        },
         "plan": plan.digest,
         "rounds": plan.horizon.rounds,
         "local_steps": plan.horizon.local_steps,

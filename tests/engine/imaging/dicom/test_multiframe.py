@@ -68,3 +68,10 @@ def test_an_object_with_fewer_groups_than_frames_is_damaged(tmp_path: Path) -> N
     made.PerFrameFunctionalGroupsSequence.pop()
     with pytest.raises(InputError, match="a DICOM header that is damaged"):
         read_header(save(tmp_path / "b.dcm", made))
+
+
+@pytest.mark.parametrize("count", [-1, 999_999_999_999])
+def test_a_number_of_frames_that_no_object_has_is_damage(tmp_path: Path, count: int) -> None:
+    file = save(tmp_path / "a.dcm", dataset(voxels(1)[0], NumberOfFrames=count))
+    with pytest.raises(InputError, match="a DICOM header that is damaged"):
+        read_header(file)

@@ -222,6 +222,28 @@ def test_fractions_are_refused_unless_all_are_whole(tmp_path: Path) -> None:
         read_label(tmp_path / "part.dcm", grid)
 
 
+def test_a_map_of_labels_keeps_numbers_that_it_does_not_list(tmp_path: Path) -> None:
+    """258 is no 2: what a study does with it is told by the study, not by how many bits are left of it."""
+
+    def labelled(made: Any) -> None:
+        groups = [each for each in made.PerFrameFunctionalGroupsSequence if _segment(each) == 1]
+        made.SegmentationType, made.NumberOfFrames, made.PerFrameFunctionalGroupsSequence = (
+            "LABELMAP",
+            len(groups),
+            groups,
+        )
+        made.BitsAllocated, made.BitsStored, made.HighBit = 16, 16, 15
+        made.PixelData = np.full((len(groups), made.Rows, made.Columns), 258, np.uint16).tobytes()
+        made["PixelData"].VR = "OW"
+
+    file = _two(tmp_path, labelled)
+    assert set(np.unique(read_label(file, read_header(tmp_path / "scan").geometry)[0])) == {258}
+
+
+def _segment(group: Any) -> int:
+    return int(group.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
+
+
 def test_contours_are_refused_with_what_to_do(tmp_path: Path) -> None:
     made = dataset(voxels()[0], f"{CT[:-1]}481.3", "RTSTRUCT")
     del made.PixelData, made.Rows, made.Columns

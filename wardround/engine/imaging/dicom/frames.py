@@ -12,6 +12,8 @@ TRAITS = (
     *("AcquisitionNumber", "ImageType", *TIMES),
 )
 """By what images of one place differ, the most telling first."""
+_MOST_FRAMES = 1 << 20
+"""Of an object. A damaged header can say billions, for which no memory would do."""
 _IN_GROUPS = (
     ("TemporalPositionTimeOffset", "TemporalPositionSequence", "TemporalPositionTimeOffset"),
     ("EffectiveEchoTime", "MREchoSequence", "EffectiveEchoTime"),
@@ -57,8 +59,9 @@ class Frame:
 
 
 def frames_of(dataset: Any) -> tuple[Frame, ...]:
-    """The frames of an object: one, or those of its functional groups. Raises `ValueError` where groups are missing."""
-    count = int(dataset.get("NumberOfFrames") or 1)
+    """The frames of an object: one, or those of its functional groups. Raises `ValueError` where groups are missing,
+    and for a number of frames that no object has."""
+    count = _count(dataset)
     groups = dataset.get("PerFrameFunctionalGroupsSequence")
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [None])[0]
     if groups is None and shared is None:
@@ -66,6 +69,13 @@ def frames_of(dataset: Any) -> tuple[Frame, ...]:
     if groups is not None and len(groups) != count:
         raise ValueError(f"{len(groups)} functional groups for {count} frames")
     return tuple(_grouped(number, None if groups is None else groups[number], shared) for number in range(count))
+
+
+def _count(dataset: Any) -> int:
+    count = int(dataset.get("NumberOfFrames") or 1)
+    if not 1 <= count <= _MOST_FRAMES:
+        raise ValueError(f"{count} frames")
+    return count
 
 
 def _plain(dataset: Any, number: int) -> Frame:

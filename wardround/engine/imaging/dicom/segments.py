@@ -88,10 +88,8 @@ def voxels(source: Source, instance: Instance, onto: Geometry | None) -> tuple[n
 
     Raises `InputError` for segments that overlap, and for fractions.
     """
-    _sound(instance)
     plan = _plan(instance, onto)
-    highest = max((each.number for each in instance.segments), default=1)
-    mask = np.zeros(plan.grid.shape, dtype=np.uint8 if highest <= 255 else np.uint16)
+    mask = np.zeros(plan.grid.shape, dtype=_kind(instance))
     overlaps = _Overlaps()
     numbers = [landing.frame.number for landing in plan.landings]
     for landing, stored in zip(plan.landings, stored_frames(source, instance, numbers), strict=True):
@@ -102,6 +100,14 @@ def voxels(source: Source, instance: Instance, onto: Geometry | None) -> tuple[n
     source.release()
     overlaps.refuse(instance)
     return mask, plan.grid
+
+
+def _kind(instance: Instance) -> type[np.unsignedinteger]:
+    """The type of numbers that holds those of all segments; of a map of labels any that is stored, listed or not."""
+    if instance.segmentation == _LABELMAP:
+        return np.uint8 if _sound(instance).allocated <= 8 else np.uint16
+    highest = max((each.number for each in instance.segments), default=1)
+    return np.uint8 if highest <= 255 else np.uint16
 
 
 def drawn_on(instance: Instance, image: Source) -> Problem | Remark | None:

@@ -19,6 +19,8 @@ from wardround.engine.interop.gandlf.notes import Notes
 _MOST_BYTES = 256 << 10
 _MOST_NODES = 20_000
 _NOUN = "configuration of GaNDLF"
+_BY_TAGS = (RecursionError, ValueError, TypeError, LookupError, AttributeError)
+"""What PyYAML raises for a value that is not what its tag says, such as `!!bool x`."""
 _KEYS = frozenset({"model", "patch_size", "loss_function", "metrics"})
 
 
@@ -28,7 +30,7 @@ def read_config(path: Path, notes: Notes) -> Mapping[str, Any]:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         content = None if node is None or _size(node) > _MOST_NODES else yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
+    except (yaml.YAMLError, *_BY_TAGS) as error:
         got, remedy = " ".join(str(error).split()), "GaNDLF cannot read it either: correct the line, or copy it again"
         raise InputError.one("this is no YAML", where=str(path), got=got, remedy=remedy) from None
     if not isinstance(content, dict) or not _KEYS & content.keys():
