@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "parts": "wardround.engine.cli.parts:parts",
         "init": "wardround.engine.cli.init:init",
         "plan": "wardround.engine.cli.plan:plan",
+        "split": "wardround.engine.cli.split:split",
         "fit": "wardround.engine.cli.fit:fit",
         "predict": "wardround.engine.cli.predict:predict",
         "evaluate": "wardround.engine.cli.evaluate:evaluate",
