@@ -33,6 +33,12 @@ def dicom(
         Path | None,
         typer.Option(help="The secret behind the pseudonyms, made if it is not there.", show_default=False),
     ] = None,
+    resample: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write tilted and uneven series, and their masks, as .nii.gz into this folder.", show_default=False
+        ),
+    ] = None,
     descriptions: Annotated[
         bool, typer.Option("--descriptions", help="Show what the scanner's staff wrote of a series.")
     ] = False,
@@ -43,27 +49,33 @@ def dicom(
     Headers are read, and no pixels. In the manifest a patient is known by a pseudonym; take out the rows that are not
     wanted, and add masks or values. Segmentations of the export stand in Label beside the series that they name.
     Pseudonyms are others in every call, unless --key-file names the secret that they are made with. Descriptions of
-    series are free text, which may name people.
+    series are free text, which may name people. --resample makes volumes of series that are refused for their gantry's
+    tilt or for uneven distances, by linear interpolation; the manifest then names these files.
 
     \b
     Examples:
       wardround dicom export
       wardround dicom export --manifest data.csv
       wardround dicom export --manifest data.csv --key-file pseudonyms.key
+      wardround dicom export --manifest data.csv --resample volumes
     """
     from wardround.engine.basics.files import write_atomic
     from wardround.engine.basics.places import files_below
     from wardround.engine.basics.progress import progress
     from wardround.engine.basics.reading import require_folder
+    from wardround.engine.cli.resampled import resampled
     from wardround.engine.imaging.dicom.catalogue import require_series, series_in
 
     require_folder(folder, "a folder with DICOM files", "Name the folder in which the file lies")
+    options.require_folder(resample, "--resample", "volumes")
     if manifest is not None:
         _require_free(manifest)
     key, folder = _key(key_file), folder.absolute()
     with progress("Reading headers", sum(1 for _ in files_below(folder))) as shown:
         found = series_in(folder, key, shown)
     require_series(found, folder)
+    if resample is not None:
+        found = resampled(found, resample)
     if manifest is not None:
         write_atomic(manifest, _table(found, manifest).encode())
     if as_json:
@@ -154,7 +166,8 @@ def _told(each: ListedSeries, folder: Path, description: str) -> list[str]:
     called = f" '{description}'" if description else ""
     place = os.path.relpath(each.path, folder)
     head = f"{place}: {each.modality or 'no modality'}{called}, {counted}, {sizes}{drawn} ({each.patient})"
-    return [head, *(f"  {problem.render()}" for problem in each.problems)]
+    burned = ["  text is burned into the pixels, as a header says: it may name the patient"] if each.burned_in else []
+    return [head, *burned, *(f"  {problem.render()}" for problem in each.problems)]
 
 
 def _as_json(found: Catalogue, folder: Path, *, described_too: bool) -> JsonValue:
@@ -170,6 +183,7 @@ def _as_json(found: Catalogue, folder: Path, *, described_too: bool) -> JsonValu
             "shape": None if each.grid is None else list(each.grid.shape),
             "spacing": None if each.grid is None else list(each.grid.spacing),
             "channels": each.channels,
+            "burned_in": each.burned_in,
             "segmentations": [str(path) for path in each.segmentations],
             "problems": described(each.problems),
         }

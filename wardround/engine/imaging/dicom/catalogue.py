@@ -50,6 +50,7 @@ class ListedSeries:
         channels: values per voxel.
         segmentations: files of the export that were drawn on it.
         problems: why it cannot be read.
+        burned_in: whether a header says that text is burned into the pixels, which may name the patient.
     """
 
     path: Path
@@ -64,6 +65,7 @@ class ListedSeries:
     channels: int
     segmentations: tuple[Path, ...]
     problems: tuple[Problem, ...]
+    burned_in: bool = False
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,7 @@ def _described(
         channels=1 if first.encoding is None else channels_of(first.encoding, Role.IMAGE),
         segmentations=segmentations,
         problems=tuple(findings.problems),
+        burned_in=any(each.burned_in for each in instances),
     )
 
 
