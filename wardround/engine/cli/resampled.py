@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wardround.engine.basics.loudness import note
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.cli.options import require_new_file
-from wardround.engine.imaging import write_image, write_label
-from wardround.engine.imaging.dicom.catalogue import Catalogue, ListedSeries
-from wardround.engine.imaging.dicom.regridding import Regridding, regridding_of, resampled_image, resampled_mask
+
+if TYPE_CHECKING:
+    from wardround.engine.imaging.dicom.catalogue import Catalogue, ListedSeries
+    from wardround.engine.imaging.dicom.regridding import Regridding
 
 REGRIDDED = ("the slices are tilted", "the slices lie at uneven distances")
 """How the problems begin of series that are resampled; every other one stays refused."""
@@ -44,6 +46,9 @@ def _names(each: ListedSeries) -> list[str]:
 
 def _written(each: ListedSeries, folder: Path) -> ListedSeries:
     """The series as the volume that was written of it, with its mask, if it has one."""
+    from wardround.engine.imaging import write_image
+    from wardround.engine.imaging.dicom.regridding import regridding_of, resampled_image
+
     try:
         how = regridding_of(each.path)
         image = resampled_image(how)
@@ -58,6 +63,9 @@ def _written(each: ListedSeries, folder: Path) -> ListedSeries:
 
 
 def _mask(each: ListedSeries, how: Regridding, folder: Path) -> tuple[tuple[Path, ...], tuple[Problem, ...]]:
+    from wardround.engine.imaging import write_label
+    from wardround.engine.imaging.dicom.regridding import resampled_mask
+
     if len(each.segmentations) != 1:
         return (), ()
     try:

@@ -68,9 +68,9 @@ def split(
     if as_json:
         say_json({"files": [{"file": str(file), **sets} for file, sets in zip(files, told, strict=True)]})
         return
-    for file, sets in zip(files, told, strict=True):
+    for file, words_of in zip(files, told, strict=True):
         say(f"wrote {file}")
-        for name, words in sets.items():
+        for name, words in words_of.items():
             say(f"  {name}: {words}")
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from wardround.engine.basics.printable import printable
-from wardround.engine.basics.problems import Findings, InputError, did_you_mean
+from wardround.engine.basics.problems import Findings, InputError, Problem, did_you_mean
 from wardround.engine.basics.randomness import stream_key
 from wardround.engine.cohort.assignment import SETS
 from wardround.engine.cohort.columns import LABEL, SPLIT, VALUE, Columns, Layout, find_columns, header_place
@@ -32,6 +32,8 @@ from wardround.engine.cohort.tables import Row, Table, named_table, read_lines
 _MOST_CLASSES = 10
 """Different numbers of a column up to which each is a class; more are told apart by quarters."""
 _QUARTERS = 4
+_MOST_STRATA = 50
+"""Classes that sets can have alike; what has more is a name or a text."""
 _SHOWN = 5
 TRAIN, VALIDATION, TEST = SETS
 
@@ -78,28 +80,52 @@ def read_divisible(path: Path, by: str | None) -> Divisible:
 
     Raises `InputError` with everything that is wrong: columns, empty cells, sets that it states already.
     """
-    layout, findings, lines = Layout.without_study(), Findings(), read_lines(path)
-    require_heading(path, lines, layout)
-    lines, joined = without_later_names(path, lines)
-    findings.extend(joined)
-    table = named_table(path, lines, findings)
-    if not table.rows and not findings.problems:
-        findings.extend([without_rows(path)])
-    columns = find_columns(table, layout, findings)
-    mix = by if by is not None else VALUE if VALUE in table.columns else ""
+    findings = Findings()
+    table = _table(path, findings)
+    columns = find_columns(table, Layout.without_study(), findings)
     _require_undivided(table, findings)
-    if mix and mix not in table.columns:
-        remedy, got = did_you_mean(mix, table.columns), ", ".join(table.columns)
-        findings.add(f"there is no column {mix!r}", where=header_place(path), got=got, remedy=remedy)
-        mix = ""
+    mix = _mix(table, by, findings)
     groups = columns.patient or columns.subject
     for column in filter(None, dict.fromkeys((columns.subject, groups, mix))):
         _require_filled(table, columns, column, findings)
     findings.raise_if_any()
     assert groups is not None
     told = Patients() if columns.patient else Patients(stated=False, likely=likely_patients(table, columns))
-    strata = strata_of_cells([row.cells[mix] for row in table.rows]) if mix else ("",) * len(table.rows)
-    return Divisible(table, tuple(row.cells[groups] for row in table.rows), strata, mix, told)
+    strata = strata_of_cells(_cells(table, mix)) if mix else ("",) * len(table.rows)
+    if len({*strata}) > _MOST_STRATA:
+        raise InputError([_too_many(table, mix, len({*strata}))])
+    return Divisible(table, _cells(table, groups), strata, mix, told)
+
+
+def _table(path: Path, findings: Findings) -> Table:
+    layout, lines = Layout.without_study(), read_lines(path)
+    require_heading(path, lines, layout)
+    lines, joined = without_later_names(path, lines)
+    findings.extend(joined)
+    table = named_table(path, lines, findings)
+    if not table.rows and not findings.problems:
+        findings.extend([without_rows(path)])
+    return table
+
+
+def _cells(table: Table, column: str) -> tuple[str, ...]:
+    return tuple(row.cells[column] for row in table.rows)
+
+
+def _mix(table: Table, by: str | None, findings: Findings) -> str:
+    """The column whose mix is to be alike; empty for none, and a finding for one that is not there."""
+    if by is None:
+        return VALUE if VALUE in table.columns else ""
+    if by in table.columns:
+        return by
+    remedy, got = did_you_mean(by, table.columns), ", ".join(table.columns)
+    findings.add(f"there is no column {by!r}", where=header_place(table.path), got=got, remedy=remedy)
+    return ""
+
+
+def _too_many(table: Table, column: str, count: int) -> Problem:
+    what, remedy = "this column has too many different values to be alike in all sets", "Name a column of few classes"
+    return Problem(what, f"{table.path.name}, {column}", f"{count}", f"at most {_MOST_STRATA}, or numbers", remedy)
 
 
 def _require_undivided(table: Table, findings: Findings) -> None:
@@ -175,7 +201,7 @@ def _sets(counts: np.ndarray, sizes: Sequence[float]) -> np.ndarray:
     """The set of each group, of those whose share is not 0."""
     wanted = [place for place, size in enumerate(sizes) if size > 0]
     found = balanced_sets(counts, [sizes[place] for place in wanted])
-    return np.asarray(wanted)[found]
+    return np.asarray(np.asarray(wanted)[found])
 
 
 def _beside(counts: np.ndarray, is_test: np.ndarray, shares: Shares) -> np.ndarray:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -228,7 +228,7 @@ def _metrics_of(study: Study) -> str:
     return ", ".join(f"{use['name']} {canonical_json(use['parameters']).decode()}" for use in uses)
 
 
-_MEASURES = {
+_MEASURES: Mapping[str, Callable[[Study], str]] = {
     "tasks": lambda study: str(study.task),
     "outputs": lambda study: ", ".join(study.outputs),
     "metrics": _metrics_of,
@@ -305,17 +305,23 @@ def differing(studies: Sequence[Study]) -> list[dict[str, str]]:
 
 def _flat(path: tuple[str, ...], value: Any) -> Iterator[tuple[str, str]]:
     """Single values, or lists of them, with their paths; parts of a list by their names."""
-    if isinstance(value, Mapping) and value:
-        for key, each in value.items():
-            yield from _flat(path if key == "parameters" else (*path, str(key)), each)
-    elif isinstance(value, list) and any(isinstance(each, Mapping) for each in value):
-        names = Counter[str]()
-        for each in value:
-            name = str(each.get("name")) if isinstance(each, Mapping) else ""
-            names[name] += 1
-            yield from _flat((*path, name if names[name] == 1 else f"{name} {names[name]}"), each)
-    else:
+    items = _items(value)
+    if not items:
         yield ".".join(path), shown(value)
+    for key, each in items:
+        yield from _flat(path if key == "parameters" else (*path, key), each)
+
+
+def _items(value: Any) -> list[tuple[str, Any]]:
+    """What a value holds that has a path of its own, by the last part of that; empty for what is shown as it is."""
+    if isinstance(value, Mapping):
+        return [(str(key), each) for key, each in value.items()]
+    if not (isinstance(value, list) and all(isinstance(each, Mapping) for each in value)):
+        return []
+    names = [str(each.get("name")) for each in value]
+    counts = [names[: place + 1].count(name) for place, name in enumerate(names)]
+    told = [name if count == 1 else f"{name} {count}" for name, count in zip(names, counts, strict=True)]
+    return [*zip(told, value, strict=True)]
 
 
 def _notes(runs: Sequence[FinishedRun], part: str) -> Iterator[str]:

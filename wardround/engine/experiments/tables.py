@@ -232,4 +232,4 @@ def _certain(study: Study, target: RowTarget, cell: str) -> np.ndarray:
     except InputError as error:
         raise InputError(replace(problem, where=_ANSWER) for problem in error.problems) from None
     assert place is not None
-    return np.eye(len(study.outputs), dtype=np.float32)[place]
+    return np.asarray(np.eye(len(study.outputs), dtype=np.float32)[place])

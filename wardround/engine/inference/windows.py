@@ -150,8 +150,9 @@ def _at_scale(predict: Predictor, windows: Tensor, scale: float, divisors: Seque
     outputs = predict(functional.pad(_resampled(windows, size), margins, mode="replicate"))
     if outputs.ndim == 2:
         return outputs
-    inside = (slice(first, first + new) for first, new in zip(before, size, strict=True))
-    return _resampled(outputs[(..., *inside)], window)
+    for axis, (first, new) in enumerate(zip(before, size, strict=True), start=2):
+        outputs = outputs.narrow(axis, first, new)
+    return _resampled(outputs, window)
 
 
 def _resampled(images: Tensor, size: Sequence[int]) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -55,28 +55,42 @@ def _select(comparison: Comparison) -> str:
 
 def write_comparison(comparison: Comparison, path: Path) -> Path:
     """Write the page that compares runs; returns its path."""
-    first, select = comparison.standings[0], _select(comparison)
-    study, units = first.run.study, Units.of_study(first.run.study)
-    lead = f"{counted(len(comparison.standings), 'run')}, each scored with the same {comparison.part} cases."
-    page = Page(f"{len(comparison.standings)} runs compared", f"{lead} {_ORDER}")
+    units = Units.of_study(comparison.standings[0].run.study)
+    count, part = len(comparison.standings), comparison.part
+    lead = f"{counted(count, 'run')}, each scored with the same {part} cases. {_ORDER}"
+    page = Page(f"{count} runs compared", lead)
     for sentence in comparison.notes:
         page.warn(sentence)
+    _add_order(page, comparison, units)
+    _add_differences(page, comparison, units)
+    names = [name for name in comparison.metrics if name != _select(comparison)]
+    if names:
+        scores = [[each.run.name, *(_cell(each, name) for name in names)] for each in comparison.standings]
+        page.heading("Other scores").table(["run", *map(units.named, names)], scores, _ABOUT)
+    return page.save(path)
+
+
+def _add_order(page: Page, comparison: Comparison, units: Units) -> None:
+    """The runs with their settings, the best by validation first."""
+    first, select = comparison.standings[0], _select(comparison)
     settings = [*first.settings]
     columns = ["run", *settings, f"validation {units.named(select)}", units.named(select)]
     rows = [
         [each.run.name, *(each.settings[key] or "–" for key in settings), *_validation(each), _cell(each, select)]
         for each in comparison.standings
     ]
-    page.heading(f"Best by validation: {first.run.name}").table(columns, rows, f"A {study.task}. {_ABOUT}")
-    against = [[each.run.name, _told(each.behind)] for each in comparison.standings[1:] if each.behind is not None]
-    if against:
+    about = f"A {first.run.study.task}. {_ABOUT}"
+    page.heading(f"Best by validation: {first.run.name}").table(columns, rows, about)
+
+
+def _add_differences(page: Page, comparison: Comparison, units: Units) -> None:
+    """How far each run is from the first, where single cases have scores."""
+    first, *others = comparison.standings
+    rows = [[each.run.name, _told(each.behind)] for each in others if each.behind is not None]
+    if rows:
         about = "Case by case, with the 95 % confidence interval of the mean: one that holds 0 tells of no difference."
-        page.heading(f"{units.named(select)} against {first.run.name}").table(["run", "difference"], against, about)
-    names = [name for name in comparison.metrics if name != select]
-    if names:
-        scores = [[each.run.name, *(_cell(each, name) for name in names)] for each in comparison.standings]
-        page.heading("Other scores").table(["run", *map(units.named, names)], scores, _ABOUT)
-    return page.save(path)
+        heading = f"{units.named(_select(comparison))} against {first.run.name}"
+        page.heading(heading).table(["run", "difference"], rows, about)
 
 
 def _validation(standing: Standing) -> list[str]:
@@ -130,6 +144,5 @@ def _described(standing: Standing) -> Iterator[tuple[str, JsonValue]]:
 
 
 def _numbers(score: Distribution) -> JsonValue:
-    interval: Sequence[JsonValue] | None = score.interval and [score.interval.low, score.interval.high]
-    found: dict[str, JsonValue] = {"mean": score.mean, "spread": score.spread, "count": score.count}
-    return {**found, "interval": None if interval is None else [*interval]}
+    interval: JsonValue = None if score.interval is None else [score.interval.low, score.interval.high]
+    return {"mean": score.mean, "spread": score.spread, "count": score.count, "interval": interval}

@@ -204,18 +204,21 @@ def _below(node: Any, axis: Axis, depth: int, base: Study) -> Any:
     """What stands under one of the keys, as a mapping or a list that can be written into."""
     place, is_list = _place(node, axis.keys[depth - 1], axis), isinstance(node, CommentedSeq)
     default = _default(base, axis.keys[:depth])
-    is_part = is_list or isinstance(default, PartUse)
     found = node[place] if is_list else node.get(place)
-    if found is None and not isinstance(default, BaseModel | None):
-        found = default
-    if found is None or (is_part and isinstance(found, str)):
-        found = node[place] = _made(found or getattr(default, "name", None))
-    if is_part and isinstance(found, CommentedMap) and "name" not in found and len(found) == 1:
+    if is_list or isinstance(default, PartUse):
+        found = node[place] = _as_part(found or getattr(default, "name", None))
         found = _parameters(found)
+    elif found is None:
+        found = node[place] = _made(None) if isinstance(default, BaseModel | None) else default
     if not isinstance(found, CommentedMap | CommentedSeq):
         got = f"{'.'.join(axis.keys[:depth])} is {written(found)}"
         raise _no_place(axis, got, "Name a key that has no others below it")
     return found
+
+
+def _as_part(found: Any) -> Any:
+    """A part that may be written as its name alone, with room for parameters."""
+    return _made(found) if isinstance(found, str) else found
 
 
 def _default(base: Study, keys: Sequence[str]) -> Any:
@@ -233,8 +236,10 @@ def _made(part: str | None) -> CommentedMap:
     return made
 
 
-def _parameters(part: CommentedMap) -> Any:
-    """What stands below the name of a part: `unet: {filters: 16}`."""
+def _parameters(part: Any) -> Any:
+    """What stands below the name of a part that is written so: `unet: {filters: 16}`."""
+    if not isinstance(part, CommentedMap) or "name" in part or len(part) != 1:
+        return part
     ((name, found),) = part.items()
     if found is None:
         found = part[name] = _made(None)
