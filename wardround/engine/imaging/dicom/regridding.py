@@ -151,7 +151,7 @@ def _positions(how: Regridding) -> np.ndarray:
     wanted = depths[0] + np.arange(how.grid.shape[2]) * how.grid.spacing[2]
     found = np.interp(wanted, depths, np.arange(len(depths)))
     near = np.rint(found)
-    return np.where(np.abs(found - near) <= _ON_A_SLICE, near, found)
+    return np.asarray(np.where(np.abs(found - near) <= _ON_A_SLICE, near, found))
 
 
 def _moved(how: Regridding, read: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
