@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from wardround.engine.imaging.dicom.catalogue import series_in
 from wardround.engine.inspection import Depth, inspect_cohort
 from wardround.engine.store import CaseStore
 
+KEY = bytes(range(32))
 STUDY = study_of(changed(SEGMENTATION, inputs=["CT"], classes={"liver": 1}, preprocessing=["z_normalize"]))
 
 
@@ -55,7 +57,7 @@ def _with_gap(number: int, made: object) -> None:
 
 
 def test_each_image_is_listed_with_the_cell_that_names_it(export: Path) -> None:
-    found = series_in(export)
+    found = series_in(export, KEY)
     listed = {str(each.path.relative_to(export)): each for each in found.series}
     assert {*listed} == {"p1/study#2", "p1/study#5", "p2", "xray/front", "xray/side", "mr.dcm"}
     assert [each.problems[0].what for each in found.series if each.problems] == ["a slice is missing"]
@@ -71,8 +73,9 @@ def test_each_image_is_listed_with_the_cell_that_names_it(export: Path) -> None:
 
 
 def test_the_list_names_no_patient(export: Path) -> None:
-    outcome = run_wardround("dicom", export)
+    outcome = run_wardround("dicom", export, "--descriptions")
     assert outcome.code == 0
+    assert "thin" not in run_wardround("dicom", export).out + run_wardround("dicom", export, "--json").out
     assert (
         "p1/study#2: CT 'thin', 20 files, 22 x 18 x 20 voxels of 0.6 x 0.8 x 2.5 mm, 1 x DICOM-SEG (p-" in outcome.out
     )
@@ -110,9 +113,37 @@ def test_the_manifest_can_be_checked_and_stored(export: Path, tmp_path: Path) ->
 
 
 def test_names_of_rows_stay_when_an_export_is_copied(export: Path, tmp_path: Path) -> None:
-    names = {each.subject for each in series_in(export).series}
+    names = {each.subject for each in series_in(export, KEY).series}
     export.rename(tmp_path / "moved")
-    assert {each.subject for each in series_in(tmp_path / "moved").series} == names
+    assert {each.subject for each in series_in(tmp_path / "moved", KEY).series} == names
+
+
+def test_pseudonyms_are_others_in_every_call_but_with_a_key(export: Path, tmp_path: Path) -> None:
+    key = tmp_path / "keys" / "pseudonyms.key"
+
+    def patients(*words: object) -> list[str]:
+        outcome = run_wardround("dicom", export, "--json", *words)
+        assert outcome.code == 0, outcome.err
+        return [each["patient"] for each in outcome.json["series"]]
+
+    one, other = patients(), patients()
+    assert not {*one} & {*other}
+    assert [one.index(each) for each in one] == [other.index(each) for each in other]
+    kept = patients("--key-file", key)
+    assert key.stat().st_mode & 0o077 == 0
+    assert patients("--key-file", key) == kept
+    guess = hashlib.sha256(b"^OTHER-9").hexdigest()[:12]
+    assert f"p-{guess}" not in kept + one
+
+
+@pytest.mark.parametrize(("content", "mode", "told"), [(b"short", 0o600, "too short"), (b"x" * 40, 0o644, "chmod 600")])
+def test_a_key_that_is_no_secret_is_refused(export: Path, tmp_path: Path, content: bytes, mode: int, told: str) -> None:
+    key = tmp_path / "key"
+    key.write_bytes(content)
+    key.chmod(mode)
+    outcome = run_wardround("dicom", export, "--key-file", key)
+    assert outcome.code == 2
+    assert told in outcome.err
 
 
 def test_json_has_all_of_it(export: Path) -> None:

@@ -45,7 +45,7 @@ def evaluate(
     ] = None,
     combine: Annotated[str, typer.Option(help="mean, majority or staple: how several models become one.")] = "mean",
     predictions: Annotated[
-        Path | None, typer.Option(help="Or the folder that `wardround predict` wrote.", show_default=False)
+        Path | None, typer.Option(help="Or the folder that `wardround predict` wrote, or a table.", show_default=False)
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for cases.csv and report.html.", show_default=False)] = None,
     work: Annotated[
@@ -60,13 +60,15 @@ def evaluate(
     the end, with exit code 2. Files of `--out` that an earlier evaluation did not write are not replaced.
 
     Cases that the model was trained or chosen with are left out, where its run's folder says which they were, or the
-    work folder of a site that trained it together with others.
+    work folder of a site that trained it together with others. A table of predictions has the columns SubjectID and
+    Prediction: the path of a mask, a class or a number; or the columns that `wardround predict` writes.
 
     \b
     Examples:
       wardround evaluate study.yaml --manifest test.csv --model run/fold-0/model --out scores
       wardround evaluate study.yaml --manifest test.csv --model run --combine majority
       wardround evaluate study.yaml --manifest test.csv --predictions predictions --json
+      wardround evaluate study.yaml --manifest test.csv --predictions others.csv --out scores
     """
     from wardround.engine.study import load_study
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic import BaseModel
 
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.progress import Progress
@@ -23,7 +25,9 @@ _ALIKE = {
     "dimensions": "model.dimensions",
     "inputs": "inputs",
     "classes": "classes",
+    "regions": "regions",
     "targets": "targets",
+    "columns": "columns",
 }
 """What a study and a model's own must have alike, and the key that states it."""
 
@@ -43,8 +47,8 @@ class Scored:
 
 
 def model_predictor(study: Study, model: Model) -> Predictor:
-    """Predictions by a model, or by several together; it must have the study's task, dimensions, inputs and classes
-    (`InputError`).
+    """Predictions by a model, or by several together; it must have the study's task, dimensions, inputs, classes,
+    regions, targets and columns (`InputError`).
 
     The truth is read as the study says; so it may have another `rest` than the one that the model was trained with.
     """
@@ -61,11 +65,22 @@ def require_alike(study: Study, model: Study) -> None:
             findings.add(
                 f"the model has {'another' if key == 'task' else 'other'} {key}",
                 where=place,
-                got=flow(stated),
-                expected=f"{flow(trained)}, as the model's own study.yaml says",
+                got=_shown(stated),
+                expected=f"{_shown(trained)}, as the model's own study.yaml says",
                 remedy="Give the study that the model was trained with, or another model",
             )
     findings.raise_if_any()
+
+
+def _shown(value: object) -> str:
+    """As one may write it in a study."""
+    if isinstance(value, Mapping):
+        return flow({key: _plain(each) for key, each in value.items()}) if value else "none"
+    return flow(value)
+
+
+def _plain(value: object) -> object:
+    return value.model_dump(mode="json", by_alias=True) if isinstance(value, BaseModel) else value
 
 
 def folder_predictor(study: Study, cohort: Cohort, folder: Path) -> Predictor:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
 from wardround.engine.basics.canonical import canonical_json, canonical_model, sha256_hex
-from wardround.engine.basics.files import DamagedError, read_checked, write_atomic, write_checked
+from wardround.engine.basics.files import write_atomic, write_checked
 from wardround.engine.basics.printable import complain
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.progress import Progress
-from wardround.engine.basics.releases import later_release
 from wardround.engine.basics.signals import halting
 from wardround.engine.basics.sole import sole
 from wardround.engine.experiments.casetables import CASES, write_cases
@@ -27,7 +24,7 @@ from wardround.engine.experiments.history import Board, HistoryRow, Memory, defi
 from wardround.engine.experiments.judging import Judge
 from wardround.engine.experiments.models import BEST, LAST, METRICS, STUDY, other_steps, write_study, write_weights
 from wardround.engine.experiments.run_length import RunLength, run_length
-from wardround.engine.experiments.run_record import Metrics, RunRecord, Scores
+from wardround.engine.experiments.run_record import Metrics, RunRecord, Scores, naming, read_metrics, read_record
 from wardround.engine.experiments.workbench import SILENT, Subset, Workbench
 from wardround.engine.inference import quick
 from wardround.engine.metrics.scores import Evaluation
@@ -99,7 +96,7 @@ def finished_run(workbench: Workbench, folder: Path) -> RunResult | None:
     path = folder / RUN
     if not path.exists() or not _is_finished(folder):
         return None
-    record = _read_record(path)
+    record = read_record(folder)
     # How many steps a run has follows from its study, cohort and split, which are all compared.
     _require_same(record, workbench, folder, record)
     return _result(folder)
@@ -139,7 +136,7 @@ class _Run:
         """Write the run's record, or check that the folder holds this very run."""
         path = self._folder / RUN
         if path.exists():
-            self._check(_read_record(path))
+            self._check(read_record(self._folder))
             return
         record = RunRecord(
             identity=self._identity,
@@ -278,10 +275,8 @@ def _result(folder: Path) -> RunResult | None:
     """The result of the run in a folder, if it is finished."""
     if not _is_finished(folder):
         return None
-    path, history = folder / "model" / METRICS, folder / "history.jsonl"
-    with _naming(path):
-        metrics = Metrics.model_validate_json(path.read_bytes())
-    with _naming(history):
+    metrics, history = read_metrics(folder), folder / "history.jsonl"
+    with naming(history):
         rows = tuple(HistoryRow.model_validate_json(line) for line in history.read_bytes().splitlines())
     return RunResult(folder, metrics, rows)
 
@@ -330,25 +325,3 @@ def _start_of(workbench: Workbench) -> str:
 
 def _scores(evaluation: Evaluation) -> Scores:
     return Scores(cases=len(evaluation.cases), values=defined(evaluation))
-
-
-def _read_record(path: Path) -> RunRecord:
-    with _naming(path):
-        return RunRecord.model_validate_json(read_checked(path))
-
-
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """What cannot be read in the block is said of this file of a run."""
-    try:
-        yield
-    except (OSError, DamagedError, ValidationError) as error:
-        raise later_release(error, path) or _damaged(path) from None
-
-
-def _damaged(path: Path) -> InputError:
-    return InputError.one(
-        "this file of a run is damaged or of another kind",
-        where=str(path),
-        remedy="Restore it from a copy, or choose another folder. Whole weights in `model` can still be used",
-    )

@@ -119,9 +119,27 @@ def scores_of(result: RunResult) -> dict[str, float]:
     return (metrics.test or metrics.validation).values
 
 
+@dataclass(frozen=True)
+class SplitSizes:
+    """A split by its name, with how many cases it is tested with and learns from."""
+
+    name: str
+    tested: int
+    trained: int
+
+
 def _across(study: Study, splits: Sequence[NamedSplit], results: Mapping[str, RunResult]) -> dict[str, Distribution]:
     """How each score is distributed over the splits, with the interval of its mean."""
-    scores, sets = {name: scores_of(result) for name, result in results.items()}, _by_test_set(splits)
+    return across(study, {name: scores_of(result) for name, result in results.items()}, _by_test_set(splits))
+
+
+def across(
+    study: Study, scores: Mapping[str, Mapping[str, float]], sets: Sequence[Sequence[SplitSizes]]
+) -> dict[str, Distribution]:
+    """How each score is distributed over splits, with the interval of its mean.
+
+    `scores` are those of each split by its name; `sets` has the splits that are tested with the same cases together.
+    """
     found = {}
     for metric in dict.fromkeys(name for each in scores.values() for name in each):
         values = {name: each[metric] for name, each in scores.items() if metric in each}
@@ -129,26 +147,25 @@ def _across(study: Study, splits: Sequence[NamedSplit], results: Mapping[str, Ru
     return found
 
 
-def _by_test_set(splits: Sequence[NamedSplit]) -> list[tuple[NamedSplit, ...]]:
+def _by_test_set(splits: Sequence[NamedSplit]) -> list[tuple[SplitSizes, ...]]:
     """Splits that are tested with the same cases together, as inner folds are."""
-    found: dict[frozenset[str], list[NamedSplit]] = {}
+    found: dict[frozenset[str], list[SplitSizes]] = {}
     for named in splits:
-        found.setdefault(frozenset(case.subject for case in named.split.test), []).append(named)
+        sizes = SplitSizes(named.name, len(named.split.test), len(named.split.train))
+        found.setdefault(frozenset(case.subject for case in named.split.test), []).append(sizes)
     return [tuple(group) for group in found.values()]
 
 
 def _interval(
-    study: Study, metric: str, values: Mapping[str, float], sets: Sequence[tuple[NamedSplit, ...]]
+    study: Study, metric: str, values: Mapping[str, float], sets: Sequence[Sequence[SplitSizes]]
 ) -> Interval | None:
     """That of the mean over the test sets, of each of which the mean of its splits counts; within what the metric can
     be. None where a test set has no score, which would weigh the others wrongly."""
-    known = [[values[named.name] for named in group if named.name in values] for group in sets]
+    known = [[values[split.name] for split in group if split.name in values] for group in sets]
     if not all(known):
         return None
-    tested, trained = (
-        statistics.fmean(len(cases) for cases in each)
-        for each in zip(*((named.split.test, named.split.train) for group in sets for named in group), strict=True)
-    )
+    tested = statistics.fmean(split.tested for group in sets for split in group)
+    trained = statistics.fmean(split.trained for group in sets for split in group)
     interval = of_folds([statistics.fmean(each) for each in known], tested, trained)
     return None if interval is None else _within(study, metric, interval)
 

@@ -15,6 +15,7 @@ from wardround.engine.cohort.filenames import names_a_file, no_name_of_a_file
 from wardround.engine.cohort.zeros import AS_TEXT, TAKEN, with_zeros
 from wardround.engine.experiments.combining import Prepared, Watcher, combined_labels
 from wardround.engine.experiments.ensemble import Ensemble
+from wardround.engine.experiments.listed_masks import Find, listed_masks
 from wardround.engine.experiments.mask_files import MaskFormat, mask_name, possible_names, write_mask
 from wardround.engine.experiments.results import (
     PREDICTION,
@@ -60,7 +61,7 @@ class MaskResults:
         return MaskWriter(self._study, made, self._format)
 
     def reader(self, cohort: Cohort, folder: Path) -> Predictor:
-        """Masks of the names that `mask_name` gives."""
+        """Masks of the names that `mask_name` gives; or those that a table names."""
         return _mask_predictor(self._study, cohort, folder)
 
     def scorer(self) -> MaskScorer:
@@ -126,7 +127,27 @@ def unnameable(cohort: Cohort, format_: MaskFormat = MaskFormat.LIKE_IMAGE) -> d
     return found
 
 
-def _mask_predictor(study: Study, cohort: Cohort, folder: Path) -> Predictor:
+def _mask_predictor(study: Study, cohort: Cohort, place: Path) -> Predictor:
+    find = listed_masks(cohort, place) if place.is_file() else _masks_in(cohort, place)
+    # No prediction says of a voxel that it does not count.
+    of_predictions = study.model_copy(update={"ignore": None})
+
+    def read(case: Case) -> CasePrediction:
+        # Read in the mask's place, a prediction goes through the same checks of grid and values as a mask.
+        # Its image is let go of at once, for it comes again with the truth.
+        with gathered() as findings:
+            with findings.gather():
+                as_truth = replace(case, label=find(case))
+                predicted = read_sample(of_predictions, as_truth, mask_word=PREDICTION).label
+            with findings.gather():
+                sample = read_sample(study, case, mask_word=TRUTH)
+        return CasePrediction(case, predicted, None, sample)
+
+    return read
+
+
+def _masks_in(cohort: Cohort, folder: Path) -> Find:
+    """Files of a folder that are called like their cases."""
     require_folder(folder, "the folder that `wardround predict` wrote", "Name the folder itself")
     nameless = unnameable(cohort)
     nameable = replace(cohort, cases=tuple(case for case in cohort.cases if case.subject not in nameless))
@@ -134,23 +155,12 @@ def _mask_predictor(study: Study, cohort: Cohort, folder: Path) -> Predictor:
         raise InputError(nameless.values())
     _require_masks(nameable, folder)
 
-    # No prediction says of a voxel that it does not count.
-    of_predictions = study.model_copy(update={"ignore": None})
-
-    def read(case: Case) -> CasePrediction:
+    def find(case: Case) -> Path:
         if case.subject in nameless:
             raise InputError([nameless[case.subject]])
-        # Read in the mask's place, a prediction goes through the same checks of grid and values as a mask.
-        # Its image is let go of at once, for it comes again with the truth.
-        with gathered() as findings:
-            with findings.gather():
-                as_truth = replace(case, label=_predicted_mask(case, folder))
-                predicted = read_sample(of_predictions, as_truth, mask_word=PREDICTION).label
-            with findings.gather():
-                sample = read_sample(study, case, mask_word=TRUTH)
-        return CasePrediction(case, predicted, None, sample)
+        return _predicted_mask(case, folder)
 
-    return read
+    return find
 
 
 def _require_masks(cohort: Cohort, folder: Path) -> None:

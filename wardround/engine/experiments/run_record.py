@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from wardround.engine.basics.closed import Added, Closed
+from wardround.engine.basics.files import DamagedError, read_checked
+from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.releases import later_release
+from wardround.engine.experiments.claims import RUN
+from wardround.engine.experiments.models import METRICS
 from wardround.engine.training import Machine
 
 
@@ -59,3 +67,34 @@ class Metrics(Closed):
     def which(self) -> str:
         """Which weights they are, for people."""
         return "best" if self.best_step is not None else "last"
+
+
+def read_record(folder: Path) -> RunRecord:
+    """The record of the run in a folder. Raises `InputError` where there is none that can be read."""
+    path = folder / RUN
+    with naming(path):
+        return RunRecord.model_validate_json(read_checked(path))
+
+
+def read_metrics(folder: Path) -> Metrics:
+    """What the weights of a finished run are worth. Raises `InputError` where that cannot be read."""
+    path = folder / "model" / METRICS
+    with naming(path):
+        return Metrics.model_validate_json(path.read_bytes())
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """What cannot be read in the block is said of this file of a run."""
+    try:
+        yield
+    except (OSError, DamagedError, ValidationError) as error:
+        raise later_release(error, path) or _damaged(path) from None
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError.one(
+        "this file of a run is damaged or of another kind",
+        where=str(path),
+        remedy="Restore it from a copy, or choose another folder. Whole weights in `model` can still be used",
+    )

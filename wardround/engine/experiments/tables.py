@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from wardround.engine.basics.files import write_atomic
+from wardround.engine.basics.loudness import note
 from wardround.engine.basics.made import Made
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.cohort import Case, Cohort
+from wardround.engine.cohort.columns import VALUE
 from wardround.engine.experiments.combining import Prepared, Watcher
 from wardround.engine.experiments.ensemble import Combine, Ensemble
 from wardround.engine.experiments.maps import entropy_of
@@ -28,10 +32,11 @@ from wardround.engine.metrics import CaseScores, Summary, build_metrics, case_sc
 from wardround.engine.preprocessing import Sample, read_sample, told_of
 from wardround.engine.preprocessing.cases import naming
 from wardround.engine.study import Study
-from wardround.engine.targets import Activation, Told, row_target_of
+from wardround.engine.targets import Activation, RowTarget, Told, row_target_of
 
 TABLE = "predictions.csv"
-_SUBJECT = "SubjectID"
+_SUBJECT, _ANSWER = "SubjectID", "Prediction"
+_SHOWN = 3
 _HALF = 0.5
 """What is more probable than not."""
 
@@ -94,8 +99,8 @@ class TableResults:
         return TableWriter(self._study, made, self._unsure)
 
     def reader(self, cohort: Cohort, folder: Path) -> Predictor:
-        """The rows of the table in the folder."""
-        table = read_table(folder / TABLE, self._study)
+        """The rows of the table in the folder, or of the table that is named itself."""
+        table = read_table(folder if folder.is_file() else folder / TABLE, self._study)
         require_one(cohort, table)
 
         def read(case: Case) -> CasePrediction:
@@ -169,29 +174,62 @@ class TableScorer:
 
 
 def read_table(path: Path, study: Study) -> Callable[[Case], np.ndarray]:
-    """Vectors of cases from a table that a `TableWriter` wrote, or one of its form.
+    """Vectors of cases from a table that a `TableWriter` wrote, or one of its form. Of classes it may have the answers
+    alone, in `Prediction`: each is taken for certain, and that is said.
 
     Raises `InputError` for what is no such table; what is returned raises it for a case that the table lacks, and for
     cells that are no prediction.
     """
     target = row_target_of(study)
     columns = target.needed(study)
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as handle:
-            rows = {row[_SUBJECT]: row for row in csv.DictReader(handle)}
-    except (OSError, KeyError, UnicodeDecodeError):
-        raise InputError.one(
-            "this is not a table of predictions",
-            where=str(path),
-            expected=f"a CSV file with the columns {_SUBJECT}, {', '.join(columns)}",
-            remedy="Give the folder that `wardround predict` wrote",
-        ) from None
+    rows, names = _rows(path, columns)
+    is_bare = _ANSWER in names and not {*columns} & {*names} and target.activation_of(study) is Activation.SOFTMAX
+    if is_bare:
+        note(f"note: {path.name} has no probabilities: each answer is taken for certain, also by metrics such as auc")
 
     def found(case: Case) -> np.ndarray:
         with naming(case, f"{PREDICTION} in {path.name}"):
             row = rows.get(case.subject)
             if row is None:
                 raise InputError.one("the table has no prediction for this case", remedy="Predict it, or leave it out")
+            if is_bare:
+                return _certain(study, target, row[_ANSWER] or "")
             return target.vector(study, [row.get(column) or "" for column in columns])
 
     return found
+
+
+def _rows(path: Path, columns: Sequence[str]) -> tuple[dict[str, dict[str, str]], Sequence[str]]:
+    """Rows by their subjects, and the names of the columns. Raises `InputError`."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as handle:
+            reader = csv.DictReader(handle)
+            rows, names = [*reader], reader.fieldnames or ()
+            subjects = [row[_SUBJECT] for row in rows]
+    except (OSError, KeyError, UnicodeDecodeError):
+        raise InputError.one(
+            "this is not a table of predictions",
+            where=str(path),
+            expected=f"a CSV file with the columns {_SUBJECT}, {', '.join(columns)}",
+            remedy="Give the folder that `wardround predict` wrote, or a table of its form",
+        ) from None
+    twice = [subject for subject, count in Counter(subjects).items() if count > 1]
+    if twice:
+        raise InputError.one(
+            "the table has several predictions for a case",
+            where=str(path),
+            got=", ".join(map(repr, twice[:_SHOWN])),
+            expected="each SubjectID once",
+            remedy="Keep the row that counts",
+        )
+    return dict(zip(subjects, rows, strict=True)), names
+
+
+def _certain(study: Study, target: RowTarget, cell: str) -> np.ndarray:
+    """The probabilities of an answer that is taken for certain."""
+    try:
+        place = target.told(study, target.value(study, {VALUE: cell})).category
+    except InputError as error:
+        raise InputError(replace(problem, where=_ANSWER) for problem in error.problems) from None
+    assert place is not None
+    return np.asarray(np.eye(len(study.outputs), dtype=np.float32)[place])

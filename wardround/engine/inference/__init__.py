@@ -3,7 +3,7 @@
 from wardround.engine.inference.painting import Painter
 from wardround.engine.inference.sinks import LabelSink, ProbabilitySink, RegionSink, Sink, Slab, drain
 from wardround.engine.inference.volumes import ClassVolumes, class_volumes
-from wardround.engine.inference.windows import Predictor, mirrored, predict_windows, quick
+from wardround.engine.inference.windows import Predictor, mirrored, predict_windows, quick, scaled
 
 __all__ = [
     "ClassVolumes",
@@ -19,4 +19,5 @@ __all__ = [
     "mirrored",
     "predict_windows",
     "quick",
+    "scaled",
 ]

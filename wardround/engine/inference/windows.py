@@ -18,6 +18,7 @@ from functools import reduce
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from wardround.engine.imaging.readable import Readable, copy_region
 from wardround.engine.study.sections import Inference
@@ -79,8 +80,8 @@ def predict_windows(
         image: of any size; it is asked for one window at a time. Where it is smaller than the window it is padded
             evenly on both sides, and the prediction is cropped back.
         window: voxels per spatial axis.
-        inference: overlap as a fraction of the window, blend, windows per call. To average over mirror images, pass a
-            `mirrored` predictor.
+        inference: overlap as a fraction of the window, blend, windows per call. To average over mirror images or
+            scales, pass a `mirrored` or `scaled` predictor.
         outside: the value of what is padded, for each channel; 0 by default.
 
     Yields:
@@ -120,13 +121,54 @@ def mirrored(predict: Predictor, axes: Sequence[int]) -> Predictor:
     return average
 
 
+def scaled(predict: Predictor, scales: Sequence[float], divisors: Sequence[int]) -> Predictor:
+    """`predict` averaged over windows of these sizes in relation to their own (test-time augmentation).
+
+    A window is resampled linearly to each size, without losing any of it, and what is said of it is resampled back;
+    vectors, one per sample, have no grid. What is smaller than the window is seen amid repeats of its border, so that
+    a network is never given less than a window; what is larger is filled up in this way to multiples of `divisors`.
+    One size is computed after the other.
+    """
+    if tuple(scales) in ((), (1.0,)):
+        return predict
+
+    def average(windows: Tensor) -> Tensor:
+        return reduce(torch.add, (_at_scale(predict, windows, scale, divisors) for scale in scales)) / len(scales)
+
+    return average
+
+
+def _at_scale(predict: Predictor, windows: Tensor, scale: float, divisors: Sequence[int]) -> Tensor:
+    window = windows.shape[2:]
+    size = tuple(max(1, round(side * scale)) for side in window)
+    if size == tuple(window):
+        return predict(windows)
+    canvas = [max(side, math.ceil(new / unit) * unit) for side, new, unit in zip(window, size, divisors, strict=True)]
+    before = [(large - new) // 2 for large, new in zip(canvas, size, strict=True)]
+    after = [large - new - first for large, new, first in zip(canvas, size, before, strict=True)]
+    margins = [margin for pair in zip(reversed(before), reversed(after), strict=True) for margin in pair]
+    outputs = predict(functional.pad(_resampled(windows, size), margins, mode="replicate"))
+    if outputs.ndim == 2:
+        return outputs
+    for axis, (first, new) in enumerate(zip(before, size, strict=True), start=2):
+        outputs = outputs.narrow(axis, first, new)
+    return _resampled(outputs, window)
+
+
+def _resampled(images: Tensor, size: Sequence[int]) -> Tensor:
+    """(samples, channels, *size) by linear interpolation between the centres of voxels."""
+    mode = "trilinear" if len(size) == 3 else "bilinear"
+    return functional.interpolate(images, size=tuple(size), mode=mode, align_corners=False)
+
+
 def _flip_grid(outputs: Tensor, axes: tuple[int, ...]) -> Tensor:
     return outputs.flip(axes) if outputs.ndim > 2 else outputs
 
 
 def quick(inference: Inference) -> Inference:
-    """Lighter settings for validation in training: at most a quarter of overlap, no mirroring or post-processing."""
-    lighter = {"mirror": False, "overlap": min(inference.overlap, 0.25), "postprocessing": ()}
+    """Lighter settings for validation in training: at most a quarter of overlap, no mirror images, scales or
+    post-processing."""
+    lighter = {"mirror": False, "scales": (), "overlap": min(inference.overlap, 0.25), "postprocessing": ()}
     return inference.model_copy(update=lighter)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from wardround.engine.metrics.comparison import Comparison, LabelComparison, Overlap, surface, surface_distances
 from wardround.engine.metrics.summaries import named_scores
 from wardround.engine.parts import Parameters
-from wardround.engine.parts.metrics.segmentation import NSD
+from wardround.engine.parts.metrics.segmentation import NSD, OfMasks
 
 __all__ = ["ComparedMetric", "DiceMetric", "HD95Metric", "NSDMetric", "surface", "surface_distances"]
 
@@ -33,6 +33,7 @@ class ComparedMetric(ABC):
 
     def __init__(self, parameters: Parameters) -> None:
         self._parameters = parameters
+        self._chosen: tuple[str, ...] = parameters.classes if isinstance(parameters, OfMasks) else ()
 
     def scores(
         self, prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[float], class_names: Sequence[str]
@@ -41,9 +42,15 @@ class ComparedMetric(ABC):
         return self.compare(LabelComparison(prediction, truth, spacing, class_names))
 
     def compare(self, comparison: Comparison) -> dict[str, float]:
-        """The same of masks that are compared already: of classes, or of regions that overlap."""
+        """The same of masks that are compared already: of classes, or of regions that overlap. The mean is that of the
+        classes that the study chose for it; it is left out where none of them is defined."""
         found = {name: self.score(comparison, name) for name in comparison.present}
-        return named_scores(self.name, {name: value for name, value in found.items() if value is not None})
+        scores = named_scores(self.name, {name: value for name, value in found.items() if value is not None})
+        if not self._chosen:
+            return scores
+        chosen = [scores[each] for name in self._chosen if (each := f"{self.name}.{name}") in scores]
+        scores.pop(self.name, None)
+        return ({self.name: sum(chosen) / len(chosen)} if chosen else {}) | scores
 
     @abstractmethod
     def score(self, comparison: Comparison, name: str) -> float | None:

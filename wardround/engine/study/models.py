@@ -278,6 +278,10 @@ class Study(Section):
         yield from self.truth.flaws(self)
         if not self.truth.has_regions:
             yield from _stray_of_masks(self)
+        if self.inference.scales and not self.inputs:
+            what, remedy = "a study without images has none of another size", "Take the line out, or name `inputs`"
+            got = flow(list(self.inference.scales))
+            yield Flaw(("inference", "scales"), what, got, "no `scales`", remedy=remedy)
 
 
 def _stray_of_masks(study: Study) -> Iterator[Flaw]:

@@ -17,7 +17,7 @@ FILES: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "gradient_clip_mode accumulate ema validate_every patience",
             "patches": "size per_case foreground padding class_weights balance",
             "validation": "outer_folds inner_folds metrics select",
-            "inference": "overlap blend mirror batch_size postprocessing",
+            "inference": "overlap blend mirror batch_size postprocessing scales",
         },
         "site.yaml": {
             "": "schema name manifest work device threads keys policy accepted address health_port answer_seconds "

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, field_validator, model_validator
 
-from wardround.engine.basics.closed import Added, Section
+from wardround.engine.basics.closed import Added, Section, unfit
 from wardround.engine.parts import Kind, builtin_and_plugins
 from wardround.engine.parts.optimization import optimizer_of, schedule_of
 from wardround.engine.parts.postprocessing import mask_step_of
-from wardround.engine.study.located_problems import Flaw, flawed, flaws_of
+from wardround.engine.study.located_problems import Flaw, flawed, flaws_of, written
 from wardround.engine.study.part_names import (
     LossUse,
     MetricUse,
@@ -188,6 +188,8 @@ class Inference(Section):
     """Dense windows of the patch size, and how overlapping predictions are blended.
 
     With `mirror`, predictions are averaged over the mirror images that training shows: the axes that `flip` names.
+    scales: they are averaged over windows of these sizes in relation to their own; 1 is the window as it is, and one
+    above takes that much more memory along each axis.
     postprocessing: steps that change the predicted masks, in this order. `predict` and `evaluate` apply them on the
     grid of the file, `fit` where it scores the chosen weights, on the preprocessed grid; validations during training do
     not.
@@ -198,6 +200,19 @@ class Inference(Section):
     mirror: bool = False
     batch_size: Annotated[int, Field(ge=1, le=1024)] = 4
     postprocessing: Annotated[tuple[PostprocessingUse, ...], Added("0.4.0"), Field(examples=[["fill_holes"]])] = ()
+    scales: Annotated[
+        tuple[Annotated[float, Field(ge=0.5, le=1.5)], ...],
+        Added("0.4.0"),
+        Field(max_length=9, examples=[[0.9, 1.0, 1.1]]),
+    ] = ()
+
+    @field_validator("scales")
+    @classmethod
+    def _scales_differ(cls, scales: tuple[float, ...]) -> tuple[float, ...]:
+        if len({*scales}) != len(scales):
+            what, remedy = "a scale stands twice", "Take one of the two out: each counts once"
+            raise unfit(what, got=written(list(scales)), expected="sizes that differ", remedy=remedy)
+        return scales
 
     @property
     def undecided(self) -> tuple[int, ...]:

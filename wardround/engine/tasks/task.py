@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from wardround.engine.basics.progress import SILENT, Progress
-from wardround.engine.inference import Painter, Predictor, mirrored
+from wardround.engine.inference import Painter, Predictor, mirrored, scaled
 from wardround.engine.inference.activation import ACTIVATIONS
 from wardround.engine.losses import build_loss, losses_of, supervised
 from wardround.engine.metrics import Evaluation
@@ -124,7 +124,8 @@ class Task(ABC):
     def predictor(
         self, network: nn.Module, device: torch.device, inference: Inference, table: Tensor | None = None
     ) -> Predictor:
-        """Maps images on the CPU to the network's activated outputs, averaged over mirror images if so set.
+        """Maps images on the CPU to the network's activated outputs, averaged over scales and mirror images if so
+        set.
 
         The network computes in the study's precision, as it does in training. `table` has the rows of all images.
         """
@@ -137,7 +138,8 @@ class Task(ABC):
                 outputs = self.logits(network, images.to(device), rows)
             return activate(outputs.float())
 
-        return mirrored(predict, self.study.flipped_axes) if inference.mirror else predict
+        at_scales = scaled(predict, inference.scales, self.study.divisors)
+        return mirrored(at_scales, self.study.flipped_axes) if inference.mirror else at_scales
 
 
 @contextmanager

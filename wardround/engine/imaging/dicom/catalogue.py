@@ -1,20 +1,20 @@
 """The series of an export: what each holds, whether it can be read, and which segmentations were drawn on it.
 
-Patients are told apart by a pseudonym, the digest of their PatientID: it is the same in every export of a hospital, and
-who knows the number can find it out. Nothing else of a patient is read.
+Patients are told apart by a pseudonym, a keyed digest of their PatientID: with the same key it is the same in every
+export, and without the key nobody finds the number by trying all there are. Nothing else of a patient is read.
 """
 
 from __future__ import annotations
 
+import hmac
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pydicom
 
-from wardround.engine.basics.canonical import sha256_hex
 from wardround.engine.basics.places import MARK
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.progress import SILENT, Progress
@@ -29,6 +29,8 @@ from wardround.engine.imaging.sources import Source
 
 _PERSON = ("PatientID", "IssuerOfPatientID", "StudyInstanceUID", "SeriesDescription")
 _DIGITS, _FEW_DIGITS = 12, 8
+Alias = Callable[[str], str]
+"""A text into hexadecimal digits that only who has the key can make of it."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,12 @@ class ListedSeries:
         description: of the series, as the scanner's staff wrote it: it may name people.
         files: how many it has.
         patient: a pseudonym.
+        subject: a name for its row: the pseudonym, and some digits of the image's own.
         grid: of the image; None where it cannot be read.
         channels: values per voxel.
         segmentations: files of the export that were drawn on it.
         problems: why it cannot be read.
+        burned_in: whether a header says that text is burned into the pixels, which may name the patient.
     """
 
     path: Path
@@ -56,16 +60,12 @@ class ListedSeries:
     description: str
     files: int
     patient: str
+    subject: str
     grid: Geometry | None
     channels: int
     segmentations: tuple[Path, ...]
     problems: tuple[Problem, ...]
-
-    @property
-    def subject(self) -> str:
-        """A name for its row that stays the same: the pseudonym, and some digits of the image's own digest."""
-        own = self.series if self.path.is_dir() or MARK in self.path.name else f"{self.series}{self.path.name}"
-        return f"{self.patient}-{sha256_hex(own.encode())[:_FEW_DIGITS]}"
+    burned_in: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,13 @@ class Catalogue:
     problems: tuple[Problem, ...] = ()
 
 
-def series_in(folder: Path, shown: Progress = SILENT) -> Catalogue:
-    """Every series of a folder and of those below it; headers are read, and no pixels. Raises `OSError`."""
+def series_in(folder: Path, key: bytes, shown: Progress = SILENT) -> Catalogue:
+    """Every series of a folder and of those below it, with pseudonyms by a secret key; headers are read, and no pixels.
+    Raises `OSError`."""
+
+    def alias(text: str) -> str:
+        return hmac.digest(key, text.encode(), "sha256").hex()
+
     found, problems = read_objects(Source(folder), shown)
     drawn: dict[str, list[Path]] = defaultdict(list)
     for each in found.instances:
@@ -96,8 +101,9 @@ def series_in(folder: Path, shown: Progress = SILENT) -> Catalogue:
     by_series = grouped(each for each in found.instances if each.is_image)
     owners = _owners(found.instances)
     numbers = numbers_of(by_series)
-    listed = [one for each in by_series.values() for one in _listed(each, owners, numbers, drawn)]
-    listed.sort(key=lambda each: (each.patient, each.number.zfill(_DIGITS), str(each.path)))
+    listed = [one for each in by_series.values() for one in _listed(each, owners, numbers, drawn, alias)]
+    first = {each.patient: str(each.path) for each in sorted(listed, key=lambda each: str(each.path), reverse=True)}
+    listed.sort(key=lambda each: (first[each.patient], each.number.zfill(_DIGITS), str(each.path)))
     others = Counter(each.kind.named for each in found.instances if not each.is_image)
     return Catalogue(tuple(listed), dict(others), found.strangers, tuple(problems))
 
@@ -117,12 +123,13 @@ def _listed(
     owners: Mapping[Path, set[str]],
     numbers: Counter[str],
     drawn: Mapping[str, Sequence[Path]],
+    alias: Alias,
 ) -> Iterator[ListedSeries]:
     """A series; or each of its files, where these are images of their own, as radiographs and multi-frame objects."""
     groups = [[each] for each in instances] if _are_single(instances) else [instances]
     for group in groups:
         path = group[0].file if len(group) == 1 else _place(group, owners, numbers)
-        yield _described(path, group, tuple(drawn.get(group[0].series, ())))
+        yield _described(path, group, tuple(drawn.get(group[0].series, ())), alias)
 
 
 def _are_single(instances: Sequence[Instance]) -> bool:
@@ -138,13 +145,16 @@ def _place(instances: Sequence[Instance], owners: Mapping[Path, set[str]], numbe
     return folder.with_name(f"{folder.name}{MARK}{selector(first.series, first.number, numbers)}")
 
 
-def _described(path: Path, instances: Sequence[Instance], segmentations: tuple[Path, ...]) -> ListedSeries:
+def _described(
+    path: Path, instances: Sequence[Instance], segmentations: tuple[Path, ...], alias: Alias
+) -> ListedSeries:
     first, findings, grid = instances[0], Findings(), None
     with findings.gather():
         series = Series(path, tuple(instances))
         require_pixels(series, Role.IMAGE)
         grid = stack_of(series).geometry
-    patient, description = _person(first)
+    patient, description = _person(first, alias)
+    own = first.series if path.is_dir() or MARK in path.name else f"{first.series}{path.name}"
     return ListedSeries(
         path=path,
         series=first.series,
@@ -153,14 +163,16 @@ def _described(path: Path, instances: Sequence[Instance], segmentations: tuple[P
         description=description,
         files=len(instances),
         patient=patient,
+        subject=f"{patient}-{alias(own)[:_FEW_DIGITS]}",
         grid=grid,
         channels=1 if first.encoding is None else channels_of(first.encoding, Role.IMAGE),
         segmentations=segmentations,
         problems=tuple(findings.problems),
+        burned_in=any(each.burned_in for each in instances),
     )
 
 
-def _person(instance: Instance) -> tuple[str, str]:
+def _person(instance: Instance, alias: Alias) -> tuple[str, str]:
     """The pseudonym of whom an object shows, and the description of its series.
 
     Where there is no PatientID, each study counts as a patient of its own.
@@ -169,7 +181,7 @@ def _person(instance: Instance) -> tuple[str, str]:
     dataset = pydicom.dcmread(instance.file, stop_before_pixels=True, force=True, specific_tags=tags)
     number, issuer, study, description = (str(dataset.get(name) or "").strip() for name in _PERSON)
     whose = f"{issuer}^{number}" if number else study or instance.series
-    return f"p-{sha256_hex(whose.encode())[:_DIGITS]}", description
+    return f"p-{alias(whose)[:_DIGITS]}", description
 
 
 def require_series(catalogue: Catalogue, folder: Path) -> None:

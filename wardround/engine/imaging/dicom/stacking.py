@@ -117,7 +117,38 @@ def _in_plane(frame: Frame) -> np.ndarray:
     return steps
 
 
-def _volume(path: Path, slices: Sequence[Slice], remarks: Sequence[Remark]) -> Stack:
+@dataclass(frozen=True)
+class Pile:
+    """Slices that lie behind each other, at whatever distances and however far beside each other.
+
+    Attributes:
+        slices: in the order in which they lie along their normal.
+        steps: mm along a row and down a column, (3, 2).
+        normal: the unit vector at right angles to both.
+        places: the centre of each slice's first pixel in mm, LPS, (slices, 3).
+    """
+
+    slices: tuple[Slice, ...]
+    steps: np.ndarray
+    normal: np.ndarray
+    places: np.ndarray
+
+    @property
+    def depths(self) -> np.ndarray:
+        """How far each lies along the normal, in mm."""
+        return np.asarray(self.places @ self.normal)
+
+
+def pile_of(series: Series) -> Pile:
+    """The slices of a series in their order. Raises `InputError` where they are not of one kind, or not placed."""
+    slices = [Slice(each, frame) for each in series.instances for frame in each.frames]
+    _require_one_kind(series.path, slices)
+    if len(slices) == 1:
+        raise _fault(series.path, "1 image", "Name it in a row of its own", "a single image has no distances")
+    return _pile(series.path, slices)
+
+
+def _pile(path: Path, slices: Sequence[Slice]) -> Pile:
     _require_placed(path, slices)
     first = slices[0].frame
     _require_alike(path, slices, first)
@@ -126,16 +157,22 @@ def _volume(path: Path, slices: Sequence[Slice], remarks: Sequence[Remark]) -> S
     places = np.asarray([each.frame.position for each in slices], dtype=np.float64)
     depths = places @ normal
     order = np.argsort(depths, kind="stable")
-    ordered, depths, places = [slices[index] for index in order], depths[order], places[order]
-    _require_single(path, ordered, depths, min(first.spacing or (1.0,)))
-    _require_straight(path, places, normal, steps)
-    _require_even(path, ordered, depths)
+    ordered = tuple(slices[index] for index in order)
+    _require_single(path, ordered, depths[order], min(first.spacing or (1.0,)))
+    return Pile(ordered, steps, normal, places[order])
+
+
+def _volume(path: Path, slices: Sequence[Slice], remarks: Sequence[Remark]) -> Stack:
+    pile = _pile(path, slices)
+    places = pile.places
+    _require_straight(path, places, pile.normal, pile.steps)
+    _require_even(path, pile.slices, pile.depths)
     third = (places[-1] - places[0]) / (len(places) - 1)
     encoding = slices[0].encoding
-    grid = rectangular(np.column_stack([steps, third]), places[0], (encoding.columns, encoding.rows, len(places)))
+    grid = rectangular(np.column_stack([pile.steps, third]), places[0], (encoding.columns, encoding.rows, len(places)))
     if isinstance(grid, str):
         raise _fault(path, grid, "Resample it to a rectangular grid first")
-    return Stack(tuple(ordered), grid, Space.BODY, tuple(remarks))
+    return Stack(pile.slices, grid, Space.BODY, tuple(remarks))
 
 
 def _require_placed(path: Path, slices: Sequence[Slice]) -> None:
@@ -233,7 +270,7 @@ def _require_straight(path: Path, places: np.ndarray, normal: np.ndarray, steps:
         where=str(path),
         got=f"{angle:.3g}°",
         expected="slices at right angles to the way from one to the next",
-        remedy="Resample it to a rectangular grid first: dcm2niix does so and writes a file that ends in _Tilt_1",
+        remedy="Resample it to a rectangular grid first: `wardround dicom FOLDER --resample FILES` does so",
     )
 
 
@@ -264,8 +301,8 @@ def _require_even(path: Path, ordered: Sequence[Slice], depths: np.ndarray) -> N
         where=str(path),
         got=f"{count} slices, {told}",
         expected="one distance between all of them",
-        remedy="Resample it to an even grid first, for instance with dcm2niix, which writes a file that ends in _Eq_1; "
-        "or export the part that is even as a series of its own",
+        remedy="Resample it to an even grid first, which `wardround dicom FOLDER --resample FILES` does; or export the "
+        "part that is even as a series of its own",
     )
 
 
