@@ -24,9 +24,9 @@ from wardround.engine.preprocessing.fitted_words import fitted_rows
 from wardround.engine.report.agreement import Pair
 from wardround.engine.report.cases import add_pictures
 from wardround.engine.report.colours import ALL
+from wardround.engine.report.comparison import ALL_FOLDS, REPORT
 from wardround.engine.report.figures import curves, curves_png
 from wardround.engine.report.page import Page, number
-from wardround.engine.report.pages import ALL_FOLDS, REPORT
 from wardround.engine.report.scores import (
     add_cases,
     add_cohort_scores,
