@@ -8,8 +8,13 @@ VENV is an environment with GaNDLF, apart from this one. WORK is any of
   infer      masks for the eight volumes, by the models of `solid`
   hippocampus   one epoch on the volumes of DATA, a folder with `data.csv` (SubjectID, Channel_0, Label)
 and by default the first three. The study is what `wardround import-gandlf` makes of GaNDLF's configuration, with a
-schedule that is constant, for GaNDLF's never moves. Each turn runs both, each first in every other turn, into new
-folders; prints one JSON line for each command and one with the ratios: medians of those within each turn.
+schedule that is constant, for GaNDLF's never moves, and a validation after each epoch. Both learn from three quarters
+of the cases and validate on the others, so that both take as many steps: GaNDLF draws the quarter, a column `Split`
+tells it to Wardround. Each turn runs both, each first in every other turn, into new folders; prints one JSON line for
+each command and one with the ratios, medians of those within each turn. The exit code is 1 where a goal was missed.
+
+Time them with nothing beside them: with two threads and other work GaNDLF's wait for each other, and the ratio of wall
+times is the other work's. `--threads 1` and the ratio of CPU seconds suffer least.
 """
 
 from __future__ import annotations
@@ -32,6 +37,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.goals import Goal, verdict
 from wardround.engine.imaging import Geometry, Image, write_image, write_label
 
 OURS, THEIRS = "wardround", "gandlf"
@@ -76,6 +82,8 @@ FLAT: Mapping[str, Any] = {
     "q_max_length": 40,
     "q_samples_per_volume": 1,
 }
+GOALS: Mapping[str, float] = {"solid": 1.7, "flat": 2.5, "infer": 5.0, "hippocampus": 8.0}
+"""How many times our seconds GaNDLF should take."""
 HIPPOCAMPUS: Mapping[str, Any] = {
     **SOLID,
     "model": {**_UNET, **_SOFTMAX, "class_list": [0, 1, 2]},
@@ -105,8 +113,8 @@ class Work:
     commands: Callable[[Path], Mapping[str, Sequence[str]]]
 
 
-def main() -> None:
-    """Measure what was named, and print the figures."""
+def main() -> int:
+    """Measure what was named, and print the figures; 1 where a goal was missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("venv", type=Path, help="the environment that has GaNDLF")
     parser.add_argument("work", nargs="*", default=["solid", "flat", "infer"], help="solid, flat, infer, hippocampus")
@@ -119,8 +127,14 @@ def main() -> None:
         unknown = [name for name in wanted.work if name not in works]
         if unknown:
             parser.error(f"unknown work {', '.join(unknown)}; there are {', '.join(works)}")
-        for name in wanted.work:
-            measure(works[name], Path(folder) / name, wanted.turns, wanted.threads)
+        found = {name: measure(works[name], Path(folder) / name, wanted.turns, wanted.threads) for name in wanted.work}
+    return verdict(goal for name, ratio in found.items() for goal in goals(name, ratio))
+
+
+def goals(name: str, found: Mapping[str, float]) -> Sequence[Goal]:
+    """What the ratios of some work should be."""
+    wall = Goal(f"{name}: GaNDLF's seconds, times ours,", found["wall"], least=GOALS[name])
+    return wall, Goal(f"{name}: GaNDLF's peak memory, times ours,", found["peak"], least=1.0)
 
 
 def prepare(folder: Path, venv: Path, hippocampus: Path | None, threads: int) -> Mapping[str, Work]:
@@ -129,7 +143,8 @@ def prepare(folder: Path, venv: Path, hippocampus: Path | None, threads: int) ->
     flat = _training("flat", FLAT, write_flat(folder / "flat-data"), folder, venv, threads)
     works = [solid, flat, _inference(folder, venv, threads)]
     if hippocampus is not None:
-        works.append(_training("hippocampus", HIPPOCAMPUS, hippocampus / "data.csv", folder, venv, threads))
+        table = with_sets(hippocampus.absolute() / "data.csv", folder / "hippocampus.csv")
+        works.append(_training("hippocampus", HIPPOCAMPUS, table, folder, venv, threads))
     return {work.name: work for work in works}
 
 
@@ -165,21 +180,25 @@ def _inference(folder: Path, venv: Path, threads: int) -> Work:
 _OWN = (sys.executable, "-m", "wardround.engine.cli")
 
 
+_STILL = "  schedule: constant\n  validate_every: 1"
+
+
 def write_settings(place: Path, config: Mapping[str, Any], table: Path) -> Path:
-    """GaNDLF's configuration, and the study that is made of it, whose rate stays as GaNDLF's does. The study's path."""
+    """GaNDLF's configuration, and the study that is made of it, whose rate stays as GaNDLF's does, and which validates
+    when GaNDLF does. The study's path."""
     place.mkdir(parents=True)
     written, study = place / "config.yaml", place / "study.yaml"
     written.write_text(json.dumps(config), encoding="utf-8")  # which is YAML too
     words = ["import-gandlf", str(written), "--manifest", str(table), "--out", str(study)]
     subprocess.run([*_OWN, *words], check=True, capture_output=True)
     lines = study.read_text(encoding="utf-8").splitlines()
-    still = ["  schedule: constant" if line.startswith("  schedule: ") else line for line in lines]
+    still = [_STILL if line.startswith("  schedule: ") else line for line in lines]
     study.write_text("\n".join(still) + "\n", encoding="utf-8")
     return study
 
 
-def measure(work: Work, folder: Path, turns: int, threads: int) -> None:
-    """Run both in turn; print what each took and the ratios, theirs to ours."""
+def measure(work: Work, folder: Path, turns: int, threads: int) -> dict[str, float]:
+    """Run both in turn; print what each took. The ratios, theirs to ours."""
     costs: dict[str, list[Cost]] = {THEIRS: [], OURS: []}
     for number in range(turns):
         turn = folder / f"turn-{number}"
@@ -188,7 +207,9 @@ def measure(work: Work, folder: Path, turns: int, threads: int) -> None:
         for name in sorted(commands, reverse=bool(number % 2)):
             costs[name].append(run(commands[name], turn / f"{name}.log", threads))
             print(json.dumps({"work": work.name, "turn": number, "by": name, **asdict(costs[name][-1])}), flush=True)
-    print(json.dumps({"work": work.name, **ratios(costs)}), flush=True)
+    found = ratios(costs)
+    print(json.dumps({"work": work.name, **found}), flush=True)
+    return found
 
 
 def ratios(costs: Mapping[str, Sequence[Cost]]) -> dict[str, float]:
@@ -268,12 +289,25 @@ def write_flat(folder: Path, cases: int = 40, side: int = 64) -> Path:
 
 
 def _table(folder: Path, truth: str, rows: Sequence[Sequence[str]]) -> Path:
-    """A table that both read; GaNDLF finds files by their whole path alone where it is not run beside it."""
+    with (folder / "plain.csv").open("w", newline="", encoding="utf-8") as handle:
+        csv.writer(handle).writerows([["SubjectID", "Channel_0", truth], *rows])
+    return with_sets(folder / "plain.csv", folder / "data.csv")
+
+
+def with_sets(table: Path, out: Path) -> Path:
+    """Write a table that both read, and give its path: GaNDLF finds files by their whole path alone where it is not run
+    beside them, and knows no column `Split`, by which the last quarter of the cases is for validation."""
+    with table.open(newline="", encoding="utf-8-sig") as handle:
+        header, *rows = [row for row in csv.reader(handle) if row]
+    train, folder = len(rows) - len(rows) // 4, table.parent
     places = [[str(folder / cell) if (folder / cell).is_file() else cell for cell in row] for row in rows]
-    with (folder / "data.csv").open("w", newline="", encoding="utf-8") as handle:
-        csv.writer(handle).writerows([["SubjectID", "Channel_0", truth], *places])
-    return folder / "data.csv"
+    sets = ["train" if number < train else "validation" for number in range(len(rows))]
+    with out.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle)
+        writer.writerow([*header, "Split"])
+        writer.writerows([*row, which] for row, which in zip(places, sets, strict=True))
+    return out
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -34,6 +34,7 @@ import torch
 from SimpleITK import ProcessObject
 from torch import Tensor
 
+from benchmarks.goals import Goal, verdict
 from wardround.engine.augmentation import Augmentation
 from wardround.engine.basics.progress import progress
 from wardround.engine.sampling import Batch, SampleKey
@@ -297,9 +298,14 @@ def compared(seconds: Mapping[str, Sequence[float]], elastic: bool) -> list[Resu
     ]
 
 
-def missed(results: Sequence[Result]) -> list[Result]:
-    """Those whose goal was not reached."""
-    return [each for each in results if each.name != OURS and each.ratio < GOALS[each.name, each.elastic]]
+def goals(results: Sequence[Result]) -> list[Goal]:
+    """What each other library should take, in times ours."""
+    words = {False: "without elastic deformation", True: "with elastic deformation"}
+    return [
+        Goal(f"{each.name} {words[each.elastic]}, times ours,", each.ratio, least=GOALS[each.name, each.elastic])
+        for each in results
+        if each.name != OURS
+    ]
 
 
 def main() -> int:
@@ -328,7 +334,7 @@ def main() -> int:
     if arguments.json:
         content = {"machine": machine.model_dump(), "results": [asdict(each) for each in results]}
         arguments.json.write_text(json.dumps(content, indent=2) + "\n")
-    return 1 if missed(results) else 0
+    return verdict(goals(results))
 
 
 if __name__ == "__main__":

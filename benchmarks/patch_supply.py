@@ -35,6 +35,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.goals import Goal, verdict
 from wardround.engine.basics.progress import progress
 from wardround.engine.cohort import Case
 from wardround.engine.imaging import Image, write_image, write_label
@@ -46,6 +47,8 @@ from wardround.engine.training import this_machine
 
 SHAPE, SIDE, BATCH = (240, 240, 155), 96, 2
 OURS, AHEAD, BARE = "wardround", "wardround, reading ahead", "bare copy"
+GOALS: Mapping[str, float] = {BARE: 0.7, "TorchIO": 10.0, "MONAI": 4.0}
+"""How many times as many patches ours should give, by how a supply's name begins."""
 
 Supply = Callable[[], Iterator[int]]
 """Starts a turn; gives the number of patches in each batch."""
@@ -268,8 +271,8 @@ def run(folder: Path, count: int, turns: int, patches: int) -> tuple[list[Result
     return compared(measure(supplies, turns)), fill
 
 
-def main() -> None:
-    """Print the table, and write it as JSON where asked."""
+def main() -> int:
+    """Print the table, and write it as JSON where asked; 1 where a goal was missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=6)
     parser.add_argument("--turns", type=int, default=3)
@@ -291,7 +294,18 @@ def main() -> None:
         content = {"machine": machine.model_dump(), "cases": arguments.cases, "store_seconds_per_case": fill}
         content["results"] = [asdict(result) for result in results]
         arguments.json.write_text(json.dumps(content, indent=2) + "\n")
+    return verdict(goals(results))
+
+
+def goals(results: Sequence[Result]) -> list[Goal]:
+    """What our supply should give beside each other one."""
+    return [
+        Goal(f"patches a second, times those of {result.name},", result.ratio, least=least)
+        for result in results
+        for begins, least in GOALS.items()
+        if result.name.startswith(begins)
+    ]
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -23,7 +23,7 @@ def train_alone(config: Path, study_path: Path | None) -> None:
     from wardround.engine.experiments.conducting import Order, conduct
     from wardround.engine.experiments.models import write_study
     from wardround.engine.report.board import board_text
-    from wardround.engine.report.runs import RunPages
+    from wardround.engine.report.pages import RunPages
 
     settings, findings = load_settings(config), Findings()
     for require in (require_work, require_table):

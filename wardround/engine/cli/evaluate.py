@@ -108,7 +108,7 @@ def evaluate(
 def _require_free(out: Path | None) -> None:
     from wardround.engine.basics.made import EVALUATE, Made
     from wardround.engine.experiments.casetables import CASES
-    from wardround.engine.report.runs import REPORT
+    from wardround.engine.report.own_pages import REPORT
 
     if out is not None:
         Made(out, EVALUATE).require_free((CASES, REPORT), "scores")
@@ -214,7 +214,8 @@ def _evaluate(
     from wardround.engine.experiments.casetables import CASES, write_cases
     from wardround.engine.experiments.evaluation import score_cases
     from wardround.engine.preprocessing import told_of
-    from wardround.engine.report.runs import REPORT, write_evaluation_report
+    from wardround.engine.report.own_pages import REPORT
+    from wardround.engine.report.runs import write_evaluation_report
     from wardround.engine.report.scores import telling_cases
     from wardround.engine.report.units import Units
 

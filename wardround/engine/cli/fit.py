@@ -84,7 +84,7 @@ def _fit(
     start_from: Path | None,
 ) -> Leaderboard:
     from wardround.engine.experiments.conducting import Order, conduct
-    from wardround.engine.report.runs import RunPages
+    from wardround.engine.report.pages import RunPages
 
     limit, wanted = options.size_of(store_limit, "--store-limit"), options.folds_of(folds)
     order = Order(_study(study, steps), study, manifest, out, work, wanted, device, threads, limit, start_from)

@@ -10,6 +10,7 @@ from hashlib import sha256
 import numpy as np
 
 from wardround.engine.basics.randomness import stream
+from wardround.engine.metrics.ranks import mean_ranks
 from wardround.engine.metrics.scores import Interval
 
 _NORMAL = 1.959963984540054
@@ -48,14 +49,12 @@ def of_proportion(successes: int, trials: int) -> Interval | None:
 
 def of_area(scores: np.ndarray, positive: np.ndarray) -> Interval | None:
     """That of the area under a ROC curve (DeLong et al. 1988). None with fewer than two cases of either kind."""
-    from scipy.stats import rankdata
-
     above, below = scores[positive], scores[~positive]
     if min(len(above), len(below)) < _FEWEST:
         return None
-    ranks = rankdata(np.concatenate([above, below]))
-    of_above = (ranks[: len(above)] - rankdata(above)) / len(below)
-    of_below = 1 - (ranks[len(above) :] - rankdata(below)) / len(above)
+    ranks = mean_ranks(np.concatenate([above, below]))
+    of_above = (ranks[: len(above)] - mean_ranks(above)) / len(below)
+    of_below = 1 - (ranks[len(above) :] - mean_ranks(below)) / len(above)
     error = math.sqrt(of_above.var(ddof=1) / len(above) + of_below.var(ddof=1) / len(below))
     found = _around(float(of_above.mean()), error)
     return Interval(max(0.0, found.low), min(1.0, found.high))
@@ -70,13 +69,13 @@ def of_folds(values: Sequence[float], tested: float, trained: float) -> Interval
         tested: how many cases a test set has.
         trained: how many cases were learned from for it.
     """
-    from scipy.stats import t
-
     if len(values) < _FEWEST:
         return None
+    from scipy.special import stdtrit
+
     found = np.asarray(values, dtype=np.float64)
     error = float(found.std(ddof=1)) * math.sqrt(1 / len(found) + tested / trained)
-    half = float(t.ppf(0.975, len(found) - 1)) * error
+    half = float(stdtrit(len(found) - 1, 0.975)) * error
     return Interval(float(found.mean()) - half, float(found.mean()) + half)
 
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from wardround.engine.metrics.intervals import of_mean
+from wardround.engine.metrics.ranks import mean_ranks
 from wardround.engine.metrics.scores import Interval, Summary
 from wardround.engine.metrics.summaries import named_scores
 from wardround.engine.parts import Parameters
@@ -138,9 +139,7 @@ class SpearmanMetric(NumbersMetric):
 
     def score(self, predicted: np.ndarray, known: np.ndarray) -> float | None:
         """From -1 to 1."""
-        from scipy.stats import rankdata
-
-        return correlation(rankdata(predicted), rankdata(known))
+        return correlation(mean_ranks(predicted), mean_ranks(known))
 
 
 class R2Metric(NumbersMetric):

@@ -7,12 +7,11 @@ from pathlib import Path
 
 from wardround.engine.basics.files import write_atomic
 from wardround.engine.basics.loudness import note
-from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort.folds import NamedSplit
 from wardround.engine.experiments.casetables import CASES, Distribution, read_cases
 from wardround.engine.experiments.chosen_steps import read_chosen
 from wardround.engine.experiments.fit import RunResult
-from wardround.engine.experiments.folds import LEADERBOARD, Leaderboard, is_leaderboard, scores_of
+from wardround.engine.experiments.folds import Leaderboard, scores_of
 from wardround.engine.experiments.history import HistoryRow
 from wardround.engine.experiments.judging import Judge
 from wardround.engine.experiments.models import load_model
@@ -26,6 +25,7 @@ from wardround.engine.report.agreement import Pair
 from wardround.engine.report.cases import add_pictures
 from wardround.engine.report.colours import ALL
 from wardround.engine.report.figures import curves, curves_png
+from wardround.engine.report.own_pages import ALL_FOLDS, REPORT
 from wardround.engine.report.page import Page, number
 from wardround.engine.report.scores import (
     add_cases,
@@ -40,10 +40,7 @@ from wardround.engine.study import Study
 from wardround.engine.targets import Told, loaded, target_of
 
 Point = tuple[float, float]
-REPORT, CURVES = "report.html", "curves.png"
-_ALL_FOLDS = ": all folds"
-_HEAD = 2000
-"""Characters of a page that hold its title."""
+CURVES = "curves.png"
 
 
 def write_run_report(workbench: Workbench, result: RunResult, name: str) -> Path:
@@ -96,48 +93,10 @@ def _add_fitted(page: Page, workbench: Workbench) -> None:
         )
 
 
-class RunPages:
-    """The pages of a training (`experiments.conducting.Pages`)."""
-
-    def require_own(self, out: Path) -> None:
-        """As `require_own_comparison`."""
-        require_own_comparison(out)
-
-    def of_run(self, workbench: Workbench, result: RunResult, name: str) -> Path:
-        """As `write_run_report`."""
-        return write_run_report(workbench, result, name)
-
-    def of_splits(self, workbench: Workbench, board: Leaderboard, out: Path) -> Path:
-        """As `write_leaderboard_report`, in the units of the cohort's columns."""
-        units = Units.of_cases(workbench.study, workbench.cohort.cases)
-        return write_leaderboard_report(workbench.study, board, units, out)
-
-
-def require_own_comparison(folder: Path) -> None:
-    """Raise `InputError` where the table or the page that compares splits would replace something else."""
-    table, page = folder / LEADERBOARD, folder / REPORT
-    foreign = [path.name for path, is_own in ((table, is_leaderboard), (page, _compares)) if not is_own(path)]
-    if foreign:
-        raise InputError.one(
-            "something is there already that would be replaced and that `wardround fit` did not make",
-            where=str(folder),
-            got=" and ".join(foreign),
-            expected="a new folder, or that of an earlier run",
-            remedy="Nothing was replaced: name another folder with --out",
-        )
-
-
-def _compares(page: Path) -> bool:
-    """Whether a page is that of several splits, or there is none yet."""
-    if not page.exists() and not page.is_symlink():
-        return True
-    return page.is_file() and f"{_ALL_FOLDS}</title>" in page.read_text(encoding="utf-8", errors="replace")[:_HEAD]
-
-
 def write_leaderboard_report(study: Study, board: Leaderboard, units: Units, folder: Path) -> Path:
     """Write `report.html` that compares the splits of a run; returns its path."""
     lead = f"{len(board.results)} splits of one cohort, each trained and tested on its own."
-    page = Page(f"{study.study}{_ALL_FOLDS}", lead)
+    page = Page(f"{study.study}{ALL_FOLDS}", lead)
     names = selecting_first(board.scores, study.validation.select)
     scores = {name: board.scores[name] for name in names}
     page.facts(dict(_over_splits(units.named(name), score) for name, score in scores.items() if "." not in name))
