@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wardround.engine.basics.children import module_command
 from wardround.engine.basics.printable import say_json, say_text
 from wardround.engine.cli import options
 
@@ -15,12 +18,17 @@ if TYPE_CHECKING:
     from wardround.engine.experiments import Leaderboard
     from wardround.engine.study import Study
 
+_ONE_SPLIT = "wardround.engine.cli.one_split"
+
 
 def fit(
     study: Annotated[Path, typer.Argument(help="The study file.", show_default=False)],
     manifest: Annotated[Path, typer.Option(help="The CSV with one row per case.", show_default=False)],
     out: Annotated[Path, typer.Option(help="The run's folder.", show_default=False)],
     folds: Annotated[str, typer.Option(help="An outer fold's number, `all` of them, or `nested`.")] = "0",
+    parallel: Annotated[
+        int, typer.Option(help="How many folds are trained at the same time, in as many processes.")
+    ] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="CPU threads; a result's last bits depend on it.")] = None,
     steps: Annotated[int | None, typer.Option(help="Train so many steps instead of the study's epochs.")] = None,
@@ -28,6 +36,9 @@ def fit(
     store_limit: Annotated[str | None, typer.Option(help="How much disk they may take, such as `200 GB`.")] = None,
     start_from: Annotated[
         Path | None, typer.Option(help="A model folder to begin with, in place of random weights.", show_default=False)
+    ] = None,
+    asset: Annotated[
+        list[str] | None, typer.Option(help="NAME=PATH of a file that the study needs; for each.", show_default=False)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result, or the problems, as JSON.")] = False,
 ) -> None:
@@ -37,13 +48,16 @@ def fit(
     preprocessed before is not read again. Ctrl-C or SIGTERM leaves a checkpoint and exit code 130: the same command
     goes on exactly there, and repeats nothing that is finished.
     `--start-from` fine-tunes a model: its weights are taken by their names, those of other shapes or classes begin
-    afresh, and its training cases may not be among the test cases.
+    afresh, and its training cases may not be among the test cases. `--asset` says where a file lies that the study
+    names by its content, as `training.start` does.
     `all` runs each outer fold with its first inner fold, `nested` with all of its inner folds.
+    `--parallel` divides threads and memory among the folds and keeps a log of each beside its folder. If the process
+    of one of them is killed the others go on; the command then ends with exit code 3, and typed again goes on there.
 
     \b
     Examples:
       wardround fit study.yaml --manifest data.csv --out run
-      wardround fit study.yaml --manifest data.csv --out run --folds all --threads 8
+      wardround fit study.yaml --manifest data.csv --out run --folds all --threads 8 --parallel 4
       wardround fit other.yaml --manifest few.csv --out tuned --start-from run/fold-0/model
       wardround predict run/fold-0/model --folder images --out predictions
     """
@@ -58,37 +72,57 @@ def fit(
         partial(options.require_steps, steps),
         partial(options.require_device, device),
         partial(options.take_threads, threads),
+        partial(options.require_parallel, parallel, folds, threads),
         partial(options.size_of, store_limit, "--store-limit"),
         partial(_require_start, start_from),
+        partial(options.require_assets, asset or (), study),
         partial(options.require_folder, out, "--out", "run"),
         partial(options.require_folder, work, "--work", "work"),
     )
-    with resumable():
-        board = _fit(study, manifest, out, folds, device, threads, steps, work, store_limit, start_from)
+    with resumable(), _unfinished(as_json=as_json):
+        board = _conducted(
+            parallel,
+            study=_study(study, steps),
+            study_file=study,
+            manifest=manifest,
+            out=out,
+            work=work,
+            folds=options.folds_of(folds),
+            device=device,
+            threads=threads,
+            store_limit=options.size_of(store_limit, "--store-limit"),
+            start_from=start_from,
+            assets=options.assets_of(asset or ()),
+        )
     if as_json:
         say_json(board_json(board))
     else:
         say_text(board_text(board, out))
 
 
-def _fit(
-    study: Path,
-    manifest: Path,
-    out: Path,
-    folds: str,
-    device: str,
-    threads: int | None,
-    steps: int | None,
-    work: Path | None,
-    store_limit: str | None,
-    start_from: Path | None,
-) -> Leaderboard:
-    from wardround.engine.experiments.conducting import Order, conduct
+def _conducted(parallel: int, **order: Any) -> Leaderboard:
+    """Conduct an `Order` of these fields; what it needs is imported where an interruption is heard."""
+    from wardround.engine.experiments.conducting import conduct
+    from wardround.engine.experiments.order import Order
+    from wardround.engine.experiments.side_by_side import SideBySide
     from wardround.engine.report.runs import RunPages
 
-    limit, wanted = options.size_of(store_limit, "--store-limit"), options.folds_of(folds)
-    order = Order(_study(study, steps), study, manifest, out, work, wanted, device, threads, limit, start_from)
-    return conduct(order, RunPages())
+    return conduct(Order(**order), RunPages(), SideBySide(parallel, module_command(_ONE_SPLIT)))
+
+
+@contextmanager
+def _unfinished(*, as_json: bool) -> Iterator[None]:
+    """End with the problems of the folds that could not be finished, and what kind they are of."""
+    from wardround.engine.cli.runner import ExitCode
+    from wardround.engine.cli.telling import show_problems
+    from wardround.engine.experiments.side_by_side import UnfinishedError
+
+    try:
+        yield
+    except UnfinishedError as error:
+        show_problems(error.problems, as_json=as_json)
+        gravest = (ExitCode.INTERNAL, ExitCode.BAD_INPUT, ExitCode.MACHINE)
+        raise typer.Exit(next((code for code in gravest if code in error.codes), ExitCode.INCOMPLETE)) from None
 
 
 def _require_start(model: Path | None) -> None:

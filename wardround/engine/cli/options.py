@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -105,6 +105,53 @@ def take_threads(threads: int | None) -> None:
 
     with _at("--threads"):
         configure_threads(threads)
+
+
+def require_parallel(count: int, folds: str, threads: int | None) -> None:
+    """Raise `InputError` for a number of processes that folds or threads are too few for."""
+    from wardround.engine.training import configure_threads
+
+    with Findings().gather():
+        threads = configure_threads(threads)  # what is wrong with it is told by its own check
+    if count == 1 or (1 < count <= (threads or 1) and not folds.isdigit()):
+        return
+    one = "a single fold is trained in one process: " if count > 1 and folds.isdigit() else ""
+    raise InputError.one(
+        "so many folds cannot be trained at the same time",
+        where="--parallel",
+        got=str(count),
+        expected=f"{one}1" if one else f"1 to {threads}, so that each has a CPU thread",
+        remedy="Write for example `--folds all --parallel 2`, or leave --parallel out",
+    )
+
+
+def assets_of(words: Sequence[str]) -> dict[str, Path]:
+    """Where assets lie, of `--asset NAME=PATH`. Raises `InputError` with all that say something else."""
+    findings, places = Findings(), dict[str, Path]()
+    for word in words:
+        name, is_placed, path = word.partition("=")
+        if not (name and is_placed and path):
+            remedy = "Write for example `--asset pretrained=weights.safetensors`"
+            findings.add("this names no file", where="--asset", got=repr(word), expected="NAME=PATH", remedy=remedy)
+        elif name in places:
+            findings.add("this asset is named twice", where="--asset", got=name, expected="one place")
+        else:
+            places[name] = Path(path)
+    findings.raise_if_any()
+    return places
+
+
+def require_assets(words: Sequence[str], study: Path) -> None:
+    """Raise `InputError` with what is wrong with the files that a study needs. What is wrong with the study itself is
+    told by those who use it."""
+    from wardround.engine.inspection.assets import require_assets as require
+    from wardround.engine.study import load_study
+
+    loaded, places = None, assets_of(words)
+    with Findings().gather():
+        loaded = load_study(study)
+    if loaded is not None:
+        require(loaded, places)
 
 
 def combine_of(word: str) -> Combine:

@@ -11,6 +11,7 @@ from typing import Literal
 
 import torch
 
+from wardround.engine.basics.memory import builders_memory
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.progress import Progress, Silent
 from wardround.engine.cohort import (
@@ -144,14 +145,14 @@ class Workbench:
         return cls.fill(survey, work, store_limit).fitted()
 
     @classmethod
-    def fill(cls, survey: Survey, work: Path, store_limit: int | None = None) -> Workbench:
+    def fill(cls, survey: Survey, work: Path, store_limit: int | None = None, sharing: int = 1) -> Workbench:
         """Bring every case of a surveyed cohort into the store under `work`, which reads every voxel; `store_limit` is
-        how many bytes it may hold.
+        how many bytes it may hold, and `sharing` how many processes share this machine's memory.
 
         Nothing is fitted yet: `fitted` does that, or `with_state`. Raises `InputError` with every case that cannot be
         used.
         """
-        store = CaseStore(work / "store", limit=store_limit)
+        store = CaseStore(work / "store", builders_memory(sharing), store_limit)
         stored = fill_store(before_fitting(survey.study), survey.cohort, store)
         split = survey.plan.splits[0].split
         contents = {subject: case.content for subject, case in stored.items()}
