@@ -13,9 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from tests.engine.experiments.cohorts import flat_cohort, flat_study
+from wardround.engine.basics.problems import InputError, Problem
+from wardround.engine.cli.fit import _unfinished
 from wardround.engine.cli.main import app
+from wardround.engine.cli.options import require_parallel
 from wardround.engine.cli.runner import ExitCode, run
 from wardround.engine.cohort import Folds
 from wardround.engine.experiments import side_by_side
@@ -24,7 +28,7 @@ from wardround.engine.experiments.fit import RunResult
 from wardround.engine.experiments.folds import Leaderboard
 from wardround.engine.experiments.models import write_study
 from wardround.engine.experiments.order import Order
-from wardround.engine.experiments.side_by_side import SideBySide
+from wardround.engine.experiments.side_by_side import SideBySide, UnfinishedError
 from wardround.engine.experiments.workbench import Workbench
 from wardround.engine.study import load_study
 
@@ -118,34 +122,48 @@ TOLD = "print(json.dumps({'problems': [{'what': 'the loss is not finite', 'where
 
 
 @pytest.mark.parametrize(
-    ("act", "code", "said"),
+    ("acts", "code", "said"),
     [
-        ("os.kill(os.getpid(), signal.SIGKILL)", ExitCode.INCOMPLETE, "signal SIGKILL"),
-        (TOLD + "sys.exit(2)", ExitCode.BAD_INPUT, "fold-0, step 3: the loss is not finite"),
-        ('print(\'{"problems": [{"what": "no memory"}]}\', flush=True)\nsys.exit(75)', ExitCode.MACHINE, "no memory"),
-        ("raise ValueError('a defect')", ExitCode.INTERNAL, "exit code 1"),
-        ("print('no news', flush=True)\nsys.exit(3)", ExitCode.INCOMPLETE, "exit code 3"),
+        (
+            ("os.kill(os.getpid(), signal.SIGKILL)", "time.sleep(0.2)\nsys.exit(130)"),
+            ExitCode.INCOMPLETE,
+            ("signal SIGKILL", "exit code 130"),
+        ),
+        (
+            (TOLD + "sys.exit(2)", "print('no news', flush=True)\nsys.exit(3)"),
+            ExitCode.BAD_INPUT,
+            ("fold-0, step 3: the loss is not finite", "exit code 3"),
+        ),
     ],
 )
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_split_that_is_lost_is_told_and_the_others_are_trained(
-    act: str,
+def test_a_split_that_is_lost_is_told_and_the_others_are_begun_all_the_same(
+    acts: tuple[str, str],
     code: int,
-    said: str,
+    said: tuple[str, str],
     place: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Here the other only says that it was begun; one after another it would not have been."""
-    other = "time.sleep(0.2)\nprint(json.dumps({'done': 2}), flush=True)\nsys.exit(130)"
-    _acting(monkeypatch, tmp_path, fold_0=act, fold_1=other)
+    _acting(monkeypatch, tmp_path, fold_0=acts[0], fold_1=acts[1])
     assert run(app, _words(place, tmp_path / "run", "--work", str(place), "--threads", "2", "--parallel", "2")) == code
     told = capsys.readouterr().err
-    assert said in told
-    assert "fold-1: the process that trained this split ended before it was finished (got exit code 130" in told
+    assert all(words in told for words in said)
+    assert "fold-1: the process that trained this split ended before it was finished" in told
     assert (tmp_path / "fold-1.started").read_text() == "1"
     assert "Traceback" not in told
+
+
+@pytest.mark.parametrize(
+    ("codes", "expected"),
+    [({-9, 3}, ExitCode.INCOMPLETE), ({-9, 75}, ExitCode.MACHINE), ({2, 75}, ExitCode.BAD_INPUT), ({1, 2, -9}, 1)],
+)
+def test_the_exit_code_is_the_gravest(codes: set[int], expected: int, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as ended, _unfinished(as_json=True):
+        raise UnfinishedError([Problem("lost", where="fold-0")], frozenset(codes))
+    assert ended.value.exit_code == expected
+    assert json.loads(capsys.readouterr().out)["problems"][0]["where"] == "fold-0"
 
 
 def test_a_signal_reaches_every_process_once_and_none_is_left(
@@ -189,6 +207,12 @@ def test_numbers_of_processes_that_make_no_sense_write_nothing(
     assert "--parallel: so many folds cannot be trained at the same time" in told
     assert expected in told
     assert not (tmp_path / "run").exists()
+
+
+def test_a_team_trains_one_split_at_a_time() -> None:
+    require_parallel(1, "all", 2, 2)
+    with pytest.raises(InputError, match=r"--parallel: processes that train one fold together .* under `torchrun`"):
+        require_parallel(2, "all", 2, 2)
 
 
 def test_accelerators_are_taken_by_turns(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,9 +17,12 @@ from wardround.engine.cli import options
 
 if TYPE_CHECKING:
     from wardround.engine.experiments import Leaderboard
+    from wardround.engine.experiments.order import Order
     from wardround.engine.study import Study
+    from wardround.engine.training.team import Team
 
 _ONE_SPLIT = "wardround.engine.cli.one_split"
+_LAST_SECONDS = 5.0
 
 
 def fit(
@@ -59,55 +63,101 @@ def fit(
       wardround fit study.yaml --manifest data.csv --out run
       wardround fit study.yaml --manifest data.csv --out run --folds all --threads 8 --parallel 4
       wardround fit other.yaml --manifest few.csv --out tuned --start-from run/fold-0/model
+      torchrun --nproc-per-node 4 -m wardround fit study.yaml --manifest data.csv --out run
       wardround predict run/fold-0/model --folder images --out predictions
     """
     from wardround.engine.cli.interrupted import resumable
     from wardround.engine.inspection.preflight import study_for
     from wardround.engine.report.board import board_json, board_text
+    from wardround.engine.training.team import of_torchrun
 
-    options.require_all(
-        partial(study_for, study, manifest),
-        partial(options.require_table, manifest),
-        partial(options.made_folds, folds, study, manifest),
-        partial(options.require_steps, steps),
-        partial(options.require_device, device),
-        partial(options.take_threads, threads),
-        partial(options.require_parallel, parallel, folds, threads),
-        partial(options.size_of, store_limit, "--store-limit"),
-        partial(_require_start, start_from),
-        partial(options.require_assets, asset or (), study),
-        partial(options.require_folder, out, "--out", "run"),
-        partial(options.require_folder, work, "--work", "work"),
-    )
-    with resumable(), _unfinished(as_json=as_json):
-        board = _conducted(
-            parallel,
-            study=_study(study, steps),
-            study_file=study,
-            manifest=manifest,
-            out=out,
-            work=work,
-            folds=options.folds_of(folds),
-            device=device,
-            threads=threads,
-            store_limit=options.size_of(store_limit, "--store-limit"),
-            start_from=start_from,
-            assets=options.assets_of(asset or ()),
+    order = partial(_order, study, manifest, out, folds, device, threads, steps, work, store_limit, start_from, asset)
+    with of_torchrun() as team:
+        if not team.leads:
+            _follow(order, team)
+            return
+        options.require_all(
+            partial(study_for, study, manifest),
+            partial(options.require_table, manifest),
+            partial(options.made_folds, folds, study, manifest),
+            partial(options.require_steps, steps),
+            partial(options.require_device, device),
+            partial(options.take_threads, threads),
+            partial(options.require_parallel, parallel, folds, threads, team.size),
+            partial(options.size_of, store_limit, "--store-limit"),
+            partial(_require_start, start_from),
+            partial(options.require_assets, asset or (), study),
+            partial(options.require_folder, out, "--out", "run"),
+            partial(options.require_folder, work, "--work", "work"),
         )
+        with resumable(), _unfinished(as_json=as_json):
+            board = _conducted(order, parallel, team)
     if as_json:
         say_json(board_json(board))
     else:
         say_text(board_text(board, out))
 
 
-def _conducted(parallel: int, **order: Any) -> Leaderboard:
-    """Conduct an `Order` of these fields; what it needs is imported where an interruption is heard."""
-    from wardround.engine.experiments.conducting import conduct
+def _order(
+    study: Path,
+    manifest: Path,
+    out: Path,
+    folds: str,
+    device: str,
+    threads: int | None,
+    steps: int | None,
+    work: Path | None,
+    store_limit: str | None,
+    start_from: Path | None,
+    asset: list[str] | None,
+) -> Order:
+    """What these words order, each of which has been checked."""
     from wardround.engine.experiments.order import Order
+    from wardround.engine.training.team import own_device
+
+    return Order(
+        study=_study(study, steps),
+        study_file=study,
+        manifest=manifest,
+        out=out,
+        work=work,
+        folds=options.folds_of(folds),
+        device=own_device(device),
+        threads=threads,
+        store_limit=options.size_of(store_limit, "--store-limit"),
+        start_from=start_from,
+        assets=options.assets_of(asset or ()),
+    )
+
+
+def _conducted(order: Callable[[], Order], parallel: int, team: Team) -> Leaderboard:
+    """Conduct an order; what it needs is imported where an interruption is heard."""
+    from wardround.engine.experiments.conducting import conduct
     from wardround.engine.experiments.side_by_side import SideBySide
     from wardround.engine.report.runs import RunPages
 
-    return conduct(Order(**order), RunPages(), SideBySide(parallel, module_command(_ONE_SPLIT)))
+    return conduct(order(), RunPages(), SideBySide(parallel, module_command(_ONE_SPLIT)), team)
+
+
+def _follow(order: Callable[[], Order], team: Team) -> None:
+    """Train with the process that leads, which says all that there is to say."""
+    from wardround.engine.basics.loudness import be_quiet
+    from wardround.engine.basics.signals import interrupts
+    from wardround.engine.cli.runner import ExitCode
+    from wardround.engine.experiments.together import follow
+    from wardround.engine.training.team import TeamLostError
+
+    be_quiet()
+    try:
+        with interrupts():
+            try:
+                follow(order, team)
+            except TeamLostError:
+                # `torchrun` names the process that ends first as the cause: let it be the one that has a reason.
+                time.sleep(_LAST_SECONDS)
+                raise
+    except (TeamLostError, KeyboardInterrupt):
+        raise typer.Exit(ExitCode.INCOMPLETE) from None
 
 
 @contextmanager

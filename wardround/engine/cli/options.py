@@ -107,10 +107,19 @@ def take_threads(threads: int | None) -> None:
         configure_threads(threads)
 
 
-def require_parallel(count: int, folds: str, threads: int | None) -> None:
-    """Raise `InputError` for a number of processes that folds or threads are too few for."""
+def require_parallel(count: int, folds: str, threads: int | None, team: int) -> None:
+    """Raise `InputError` for a number of processes that folds or threads are too few for; `team` is how many train
+    each fold together."""
     from wardround.engine.training import configure_threads
 
+    if count > 1 and team > 1:
+        raise InputError.one(
+            "processes that train one fold together cannot train several at the same time",
+            where="--parallel",
+            got=f"{count} under `torchrun` with {team} processes",
+            expected="1",
+            remedy="Leave --parallel out, or leave `torchrun` out, which --parallel does not need",
+        )
     with Findings().gather():
         threads = configure_threads(threads)  # what is wrong with it is told by its own check
     if count == 1 or (1 < count <= (threads or 1) and not folds.isdigit()):

@@ -21,19 +21,22 @@ from wardround.engine.experiments.estimate import Estimate, UnreadableCaseError,
 from wardround.engine.experiments.fit import RunResult
 from wardround.engine.experiments.folds import Leaderboard, fit_splits
 from wardround.engine.experiments.order import Order, Pages
-from wardround.engine.experiments.side_by_side import ALONE, SideBySide, fit_side_by_side
+from wardround.engine.experiments.side_by_side import ONE_BY_ONE, SideBySide, fit_side_by_side
 from wardround.engine.experiments.start import Start
+from wardround.engine.experiments.together import require_fit_for
 from wardround.engine.experiments.workbench import Survey, Workbench
 from wardround.engine.inspection.preflight import in_file
 from wardround.engine.inspection.room import memory_shortage, needs_of, require_store_room, require_within_limit
 from wardround.engine.preprocessing.fitting import fitted_places
+from wardround.engine.training.team import ALONE, Team
 from wardround.engine.trial import trial_pass
 
 
-def conduct(order: Order, pages: Pages, beside: SideBySide = ALONE) -> Leaderboard:
+def conduct(order: Order, pages: Pages, beside: SideBySide = ONE_BY_ONE, team: Team = ALONE) -> Leaderboard:
     """Check everything, announce time and disk, train every split, and write its pages.
 
-    Splits are trained one after another, or several at a time, each in a process of its own, as `beside` says.
+    Splits are trained one after another, or several at a time, each in a process of its own, as `beside` says; or each
+    by all processes of `team`, which this one leads.
     What an earlier, interrupted call has finished is not done again.
 
     Raises:
@@ -41,7 +44,7 @@ def conduct(order: Order, pages: Pages, beside: SideBySide = ALONE) -> Leaderboa
         UnfinishedError: with every split that ended before its training was finished; all others are.
         KeyboardInterrupt: it was told to stop; a checkpoint of the present step of each split is on disk.
     """
-    survey, start = _survey(order)
+    survey, start = _survey(order, team)
     _require_usable(order, survey, pages)
     _tell(*survey.inspection.notices, *memory_shortage(needs_of(survey.study, survey.inspection.grids)))
     if not any((order.out / named.name).exists() for named in survey.plan.splits):
@@ -55,10 +58,12 @@ def conduct(order: Order, pages: Pages, beside: SideBySide = ALONE) -> Leaderboa
         note(*(f"note: {sentence}" for sentence in told))
         workbench = replace(workbench, start=start)
     write_assignment(order.out / SETS_FILE, workbench.assignment)
-    return _fit(order, survey, workbench, pages, beside)
+    board = _fit(order, survey, replace(workbench, team=team), pages, beside)
+    team.tell()  # there is nothing more to be done
+    return board
 
 
-def _survey(order: Order) -> tuple[Survey, Start | None]:
+def _survey(order: Order, team: Team) -> tuple[Survey, Start | None]:
     """Try the study's parts, check tables and headers. Voxels are read once, while the store is filled, before the
     first step; of a run that goes on, none: the store knows the files by their content.
 
@@ -77,6 +82,8 @@ def _survey(order: Order) -> tuple[Survey, Start | None]:
         )
     with findings.gather():
         start = order.start()
+    with findings.gather():
+        require_fit_for(order.study, team)
     if survey is None or findings.problems:
         raise InputError(findings.problems)
     return survey, start

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from wardround.engine.cohort.assignment import SETS_FILE, read_assignment
 from wardround.engine.experiments.folds import ShowProgress, fit_splits
-from wardround.engine.experiments.order import Pages, SplitOrder
+from wardround.engine.experiments.order import Order, Pages, SplitOrder
 from wardround.engine.experiments.workbench import Survey, Workbench
 
 
@@ -20,7 +20,14 @@ def train_one_split(told: SplitOrder, pages: Pages, show: ShowProgress) -> None:
         InputError: the files have changed since, the loss is not finite, or the page cannot be made.
         Halted: a signal came; a checkpoint is on disk.
     """
-    order = told.order
+    survey, bench = open_again(told.order, told.sharing)
+    splits = [named for named in survey.plan.splits if named.name == told.name]
+    fit_splits(bench, splits, told.order.out, show, pages.of_run)
+
+
+def open_again(order: Order, sharing: int) -> tuple[Survey, Workbench]:
+    """What another process has checked and prepared, of `sharing` that share this machine's memory: the cases are in
+    the store, and who is in which set is in the run's record. Raises `InputError`."""
     survey = Survey.of(
         order.study,
         order.manifest,
@@ -29,6 +36,5 @@ def train_one_split(told: SplitOrder, pages: Pages, show: ShowProgress) -> None:
         device=order.device,
         threads=order.threads,
     )
-    splits = [named for named in survey.plan.splits if named.name == told.name]
-    bench = Workbench.fill(survey, order.work or order.out, order.store_limit, told.sharing)
-    fit_splits(replace(bench, start=order.start()), splits, order.out, show, pages.of_run)
+    bench = Workbench.fill(survey, order.work or order.out, order.store_limit, sharing)
+    return survey, replace(bench, start=order.start())

@@ -52,7 +52,7 @@ class SideBySide:
     command: tuple[str, ...]
 
 
-ALONE = SideBySide(1, ())
+ONE_BY_ONE = SideBySide(1, ())
 
 
 class UnfinishedError(InputError):
