@@ -19,7 +19,7 @@ from tests.engine.experiments.cohorts import flat_cohort, flat_study
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.cli.fit import _unfinished
 from wardround.engine.cli.main import app
-from wardround.engine.cli.options import require_parallel
+from wardround.engine.cli.options import require_own_devices, require_parallel
 from wardround.engine.cli.runner import ExitCode, run
 from wardround.engine.cohort import Folds
 from wardround.engine.experiments import side_by_side
@@ -213,6 +213,9 @@ def test_a_team_trains_one_split_at_a_time() -> None:
     require_parallel(1, "all", 2, 2)
     with pytest.raises(InputError, match=r"--parallel: processes that train one fold together .* under `torchrun`"):
         require_parallel(2, "all", 2, 2)
+    require_own_devices("cuda:1", 1)
+    with pytest.raises(InputError, match=r"--device: each process .* \(got cuda:1 for 2 processes"):
+        require_own_devices("cuda:1", 2)
 
 
 def test_accelerators_are_taken_by_turns(monkeypatch: pytest.MonkeyPatch) -> None:

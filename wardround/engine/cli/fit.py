@@ -82,6 +82,7 @@ def fit(
             partial(options.made_folds, folds, study, manifest),
             partial(options.require_steps, steps),
             partial(options.require_device, device),
+            partial(options.require_own_devices, device, team.size),
             partial(options.take_threads, threads),
             partial(options.require_parallel, parallel, folds, threads, team.size),
             partial(options.size_of, store_limit, "--store-limit"),

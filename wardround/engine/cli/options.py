@@ -159,7 +159,7 @@ def require_assets(words: Sequence[str], study: Path) -> None:
     loaded, places = None, assets_of(words)
     with Findings().gather():
         loaded = load_study(study)
-    if loaded is not None:
+    if loaded is not None and (places or loaded.assets):
         require(loaded, places)
 
 
@@ -181,6 +181,18 @@ def require_device(device: str) -> None:
 
     with _at("--device"):
         resolve_device(device)
+
+
+def require_own_devices(device: str, team: int) -> None:
+    """Raise `InputError` where the processes of a training, so many, would share one accelerator."""
+    if team > 1 and device.startswith("cuda:"):
+        raise InputError.one(
+            "each process that trains takes an accelerator of its own",
+            where="--device",
+            got=f"{device} for {team} processes",
+            expected="auto, cuda or cpu",
+            remedy="Leave --device out, and give `torchrun` as many processes as there are accelerators",
+        )
 
 
 def _write_a_table(folder: Path) -> str:

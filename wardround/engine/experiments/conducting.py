@@ -28,6 +28,7 @@ from wardround.engine.experiments.workbench import Survey, Workbench
 from wardround.engine.inspection.preflight import in_file
 from wardround.engine.inspection.room import memory_shortage, needs_of, require_store_room, require_within_limit
 from wardround.engine.preprocessing.fitting import fitted_places
+from wardround.engine.sampling.share import Share
 from wardround.engine.training.team import ALONE, Team
 from wardround.engine.trial import trial_pass
 
@@ -48,7 +49,7 @@ def conduct(order: Order, pages: Pages, beside: SideBySide = ONE_BY_ONE, team: T
     _require_usable(order, survey, pages)
     _tell(*survey.inspection.notices, *memory_shortage(needs_of(survey.study, survey.inspection.grids)))
     if not any((order.out / named.name).exists() for named in survey.plan.splits):
-        _announce(order, survey, beside.count)
+        _announce(order, survey, beside.count, team.share)
     workbench = Workbench.fill(survey, order.work or order.out, order.store_limit)
     _look_at_masks(survey, workbench)
     if start is not None:
@@ -103,12 +104,12 @@ def _require_usable(order: Order, survey: Survey, pages: Pages) -> None:
     findings.raise_if_any()
 
 
-def _announce(order: Order, survey: Survey, together: int) -> None:
+def _announce(order: Order, survey: Survey, together: int, share: Share) -> None:
     """What the run will take, and whether the disk has it, where so many splits are trained together."""
     count, work = len(survey.plan.splits), order.work or order.out
     # A case that cannot be read is told as the store is filled, with all others that cannot.
     with contextlib.suppress(UnreadableCaseError):
-        expected = estimate(survey, work)
+        expected = estimate(survey, work, share)
         # Neither reckoning is exact, and what may be possible is not refused.
         single = min(_copies(survey, 1) * expected.store_bytes, needs_of(survey.study, survey.inspection.grids).disk)
         at_once = _copies(survey, min(together, count))

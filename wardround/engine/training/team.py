@@ -22,6 +22,9 @@ from wardround.engine.sampling.share import WHOLE, Share
 _PATIENCE = datetime.timedelta(days=7)
 """The others wait while the first reads a cohort and validates; when one of them ends, `torchrun` ends all."""
 
+_TOLD = ("WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT")
+"""What `torchrun` tells each of its processes, all of it."""
+
 
 class TeamLostError(InputError):
     """Another process of the training has ended, so that this one cannot go on."""
@@ -100,7 +103,8 @@ def of_torchrun() -> Iterator[Team]:
 
     Control goes over the CPU, gradients over NCCL where there are accelerators.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
+    told = [os.environ.get(name, "") for name in _TOLD]
+    size = int(told[0]) if all(told) else 1
     if size == 1:
         yield ALONE
         return
