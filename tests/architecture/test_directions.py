@@ -28,8 +28,9 @@ ENDS = {
     "aggregator": {"engine", "federation", "aggregator"},
     "lab": {"engine", "federation", "site_client", "aggregator", "lab"},
     "demo": {"engine", "federation", "site_client", "aggregator", "lab", "demo"},
+    "__main__": {"engine"},
 }
-"""What each top-level package may import."""
+"""What each top-level package, and `python -m wardround`, may import."""
 
 
 INNER_ROOMS = {
