@@ -83,7 +83,7 @@ def estimate(survey: Survey, work: Path, share: Share = WHOLE) -> Estimate:
     cases = heapq.nlargest(_TIMED_CASES, survey.split.train, key=lambda case: _voxels(survey, case))
     unfitted, seconds = _prepared(before_fitting(survey.study), cases, CaseStore(work / "store"))
     stored = _as_if_fitted(survey.study, unfitted)
-    share = sum(_voxels(survey, each) for each in survey.cohort.cases) / _voxels(survey, cases[0])
+    weight = sum(_voxels(survey, each) for each in survey.cohort.cases) / _voxels(survey, cases[0])
     length = _length(survey, stored)
     learner = Learner.create(_of_share(survey.study, share), length.total_steps, device=str(survey.device))
     step, scoring = _step_seconds(learner, stored), _scoring_seconds(learner, stored)
@@ -91,9 +91,9 @@ def estimate(survey: Survey, work: Path, share: Share = WHOLE) -> Estimate:
         total_steps=length.total_steps,
         validations=length.validations,
         step_seconds=step,
-        prepare_seconds=seconds * share,
+        prepare_seconds=seconds * weight,
         train_seconds=step * length.total_steps + scoring * len(survey.split.validation) * length.validations,
-        store_bytes=int(taken_bytes(unfitted.folder) * share) if survey.study.inputs else 0,
+        store_bytes=int(taken_bytes(unfitted.folder) * weight) if survey.study.inputs else 0,
         run_bytes=_COPIES_OF_WEIGHTS * sum(tensor.nbytes for tensor in learner.weights().values()),
     )
 

@@ -80,7 +80,7 @@ class Team:
         flat = torch.cat([each.reshape(-1) for each in gradients])
         with _together():
             dist.all_reduce(flat)
-        means = flat.div_(self.size).split([each.numel() for each in gradients])
+        means = torch.split(flat.div_(self.size), [each.numel() for each in gradients])
         for gradient, mean in zip(gradients, means, strict=True):
             gradient.copy_(mean.view_as(gradient))
 
