@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+from typing import TYPE_CHECKING
 
 from wardround.engine.basics.faults import disk_problem, memory_or_device_problem
 from wardround.engine.basics.loudness import as_usual, be_verbose
@@ -17,14 +18,18 @@ from wardround.engine.basics.printable import complain, guard_tracebacks
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.basics.signals import interrupts
 from wardround.engine.cli.runner import ExitCode
-from wardround.engine.experiments.news import Teller
-from wardround.engine.experiments.one_split import train_one_split
-from wardround.engine.experiments.order import SplitOrder
-from wardround.engine.report.runs import RunPages
+
+if TYPE_CHECKING:
+    from wardround.engine.experiments.news import Teller
 
 
 def main() -> int:
     """Train the split that standard input names; returns the exit code."""
+    from wardround.engine.experiments.news import Teller
+    from wardround.engine.experiments.one_split import train_one_split
+    from wardround.engine.experiments.order import SplitOrder
+    from wardround.engine.report.runs import RunPages
+
     guard_tracebacks()
     teller, order = Teller.of_this_process(), SplitOrder.from_json(sys.stdin.buffer.readline())
     threading.Thread(target=_follow_parent, daemon=True).start()
