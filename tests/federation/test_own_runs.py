@@ -11,7 +11,9 @@ from wardround.engine.basics.problems import InputError
 from wardround.federation.own_runs import of_own_runs
 from wardround.site_client.agreement.agreement import check_strategy
 
+START = f"{{asset: pretrained, sha256: {'a' * 64}}}"
 OWN = {
+    "training.start": STUDY.replace("epochs: 1", f"epochs: 1, start: {START}"),
     "training.ema": STUDY.replace("epochs: 1", "epochs: 1, ema: 0.99"),
     "training.schedule": STUDY.replace("epochs: 1", "epochs: 1, schedule: reduce_on_plateau"),
 }

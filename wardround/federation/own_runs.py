@@ -21,6 +21,15 @@ def of_own_runs(study: Study) -> Iterator[Problem]:
             expected="no `ema` in a federation: its rounds take the mean of the weights themselves",
             remedy="Take the line out of the study",
         )
+    if training.start is not None:
+        yield Problem(
+            "an asset lies at one hospital, and a federation begins with one model for all",
+            where="training.start",
+            got=training.start.asset,
+            expected="no `start` in a federation",
+            remedy="Take the line out of the study, train a step from the asset with `wardround fit`, and name that "
+            "model folder as `initial` in the federation file",
+        )
     for place in study.inference.undecided:
         name = study.inference.postprocessing[place].name
         yield Problem(

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wardround.engine.basics.children import child_environment, module_command
+from wardround.engine.basics.children import child_environment, module_command, thread_limits
 from wardround.engine.basics.problems import InputError
 
 __all__ = ["Machine", "Program", "free_port", "module_command", "run_to_end"]
@@ -29,8 +29,7 @@ class Machine:
 
     def environment(self) -> Mapping[str, str]:
         """The parent's environment with the number of threads for every numerical library; output is not held back."""
-        names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
-        return {**child_environment(), **dict.fromkeys(names, str(self.threads)), "PYTHONUNBUFFERED": "1"}
+        return {**child_environment(), **thread_limits(self.threads), "PYTHONUNBUFFERED": "1"}
 
 
 def run_to_end(command: Sequence[str], machine: Machine, purpose: str) -> str:

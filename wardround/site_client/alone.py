@@ -20,8 +20,9 @@ def train_alone(config: Path, study_path: Path | None) -> None:
     cases are shared with the federation's. Raises `InputError` for bad input.
     """
     from wardround.engine.cli.interrupted import resumable
-    from wardround.engine.experiments.conducting import Order, conduct
+    from wardround.engine.experiments.conducting import conduct
     from wardround.engine.experiments.models import write_study
+    from wardround.engine.experiments.order import Order
     from wardround.engine.report.board import board_text
     from wardround.engine.report.pages import RunPages
 
@@ -34,6 +35,7 @@ def train_alone(config: Path, study_path: Path | None) -> None:
     findings.raise_if_any()
     run = work_folder(settings.work) / "local" / study.digest[:16]
     write_study(run / "study.yaml", study)
+    needed = {asset.asset for asset in study.assets.values()}
     order = Order(
         study=study,
         study_file=run / "study.yaml",
@@ -44,6 +46,8 @@ def train_alone(config: Path, study_path: Path | None) -> None:
         device=settings.device,
         threads=settings.threads,
         store_limit=settings.store_limit,
+        # Other studies of this site may need others.
+        assets={name: path for name, path in settings.assets.items() if name in needed},
     )
     with resumable():
         board = conduct(order, RunPages())

@@ -19,11 +19,12 @@ from wardround.engine.cohort.folds import NamedSplit
 from wardround.engine.cohort.manifest import read_manifest
 from wardround.engine.experiments import folds
 from wardround.engine.experiments.claims import require_a_runs
-from wardround.engine.experiments.conducting import Order, conduct
+from wardround.engine.experiments.conducting import conduct
 from wardround.engine.experiments.fit import RunResult
 from wardround.engine.experiments.folds import Leaderboard, fit_splits
 from wardround.engine.experiments.learned import unseen
 from wardround.engine.experiments.learned_record import LEARNED
+from wardround.engine.experiments.order import Order
 from wardround.engine.experiments.workbench import Survey, Workbench
 from wardround.engine.inspection import Depth, check_manifest
 from wardround.engine.inspection.room import needs_of, present_bytes

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from tests.engine.experiments.cohorts import flat_cohort, flat_study
 from wardround.engine.basics.problems import InputError
@@ -153,6 +155,79 @@ def test_a_tuned_run_goes_on_is_another_one_without_its_start_and_keeps_what_was
     assert used is not None
     assert {case.subject for case in left.cases} == {case.subject for case in expected.cases}
     assert len(left.cases) == 3
+
+
+def test_validation_cases_that_the_model_has_seen_are_told(
+    place: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the same table and fold it has seen them all; its test cases it has not."""
+    call = (place / "study.yaml", place / "data" / "data.csv", tmp_path / "again")
+    assert _fit(*call, "--start-from", str(model)) == ExitCode.OK
+    told = capsys.readouterr().err
+    assert "note: fold-0: the model that it starts from has seen 3 of 3 validation cases, among them case_" in told
+
+
+def _asset(content: dict[str, torch.Tensor], path: Path) -> tuple[Path, dict[str, Any]]:
+    """A file of tensors, and a training that starts from it."""
+    save_file(content, path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return path, {**SHORT, "start": {"asset": "pretrained", "sha256": digest}}
+
+
+def test_an_asset_of_the_study_is_what_it_begins_with(
+    place: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All but the layer whose classes nobody knows; the study's digest stands for the file."""
+    path, training = _asset(_weights(model), tmp_path / "weights.safetensors")
+    study = _study(training=training)
+    start, own = Start.of_asset(path, study), build_network(study).state_dict()
+    assert [*start.fresh] == ["head.weight", "head.bias"]
+    given = _weights(model)
+    assert all(torch.equal(each, (own if name in start.fresh else given)[name]) for name, each in start.weights.items())
+    assert study.digest != _study().digest
+    write_study(tmp_path / "study.yaml", study)
+    call = (tmp_path / "study.yaml", place / "data" / "data.csv", tmp_path / "run")
+    assert _fit(*call) == ExitCode.BAD_INPUT
+    assert _fit(*call, "--asset", f"pretrained={path}", "--start-from", str(model)) == ExitCode.BAD_INPUT
+    assert "says already what the training starts from" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    assert _fit(*call, "--asset", f"pretrained={path}") == ExitCode.OK
+    assert f"20 of 22 tensors begin as those of {path}" in capsys.readouterr().err
+    assert start.digest in (tmp_path / "run" / "fold-0" / "run.json").read_text()
+
+
+def test_check_wants_the_assets_too(
+    place: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, training = _asset(_weights(model), tmp_path / "weights.safetensors")
+    write_study(tmp_path / "study.yaml", _study(training=training))
+    words = ["check", str(tmp_path / "study.yaml"), "--manifest", str(place / "data" / "data.csv")]
+    assert run(app, [*words, "--asset", f"pretrained={path}"]) == ExitCode.OK
+    assert run(app, words) == ExitCode.BAD_INPUT
+    assert "nothing says where the asset 'pretrained' lies" in capsys.readouterr().err
+    for wrong in ("pretrained", "=x", "pretrained="):
+        assert run(app, [*words, "--asset", wrong]) == ExitCode.BAD_INPUT
+        assert "--asset: this names no file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"other": torch.zeros(2, 2)}, "no weight of this model fits"),
+        ({"head.weight": torch.full((2, 2), torch.nan)}, "not finite"),
+    ],
+)
+def test_an_asset_that_is_of_no_use_is_refused(content: dict[str, torch.Tensor], said: str, tmp_path: Path) -> None:
+    path, training = _asset(content, tmp_path / "weights.safetensors")
+    with pytest.raises(InputError, match=said):
+        Start.of_asset(path, _study(training=training))
+
+
+def test_another_type_of_numbers_is_said_to_be_that(model: Path, tmp_path: Path) -> None:
+    given = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in _weights(model).items()}
+    path, training = _asset(given, tmp_path / "weights.safetensors")
+    with pytest.raises(InputError, match=r"torch.float16 there, torch.float32 here"):
+        Start.of_asset(path, _study(training=training))
 
 
 def _brightened(rows: list[str], folder: Path) -> list[str]:

@@ -16,6 +16,7 @@ from wardround.engine.basics.problems import InputError
 from wardround.engine.imaging.geometry import plain_geometry
 from wardround.engine.sampling import Batch, PatchSource
 from wardround.engine.sampling.patches import PatchPlan
+from wardround.engine.sampling.share import Share
 from wardround.engine.store import StoredCase
 from wardround.engine.store.entries import foreground_of
 
@@ -82,6 +83,22 @@ def test_every_epoch_sees_every_case_equally_often_in_another_order() -> None:
         assert {key.draw for key in samples} == {2 * epoch, 2 * epoch + 1}
     assert [key.case for key in epochs[0]] != [key.case for key in epochs[1]]
     assert len({*keys}) == 20
+
+
+def test_shares_of_a_batch_are_the_whole_of_it() -> None:
+    """In the order of the whole, of gathered batches too; an epoch is as long."""
+    study = _study(batch_size=4)
+    study = study.model_copy(update={"training": study.training.model_copy(update={"accumulate": 2})})
+    whole, shares = PatchSource(study, CASES), [PatchSource(study, CASES, Share(rank, 2)) for rank in range(2)]
+    assert {share.steps_per_epoch for share in shares} == {whole.steps_per_epoch}
+    for step in range(3):
+        batch, (first, second) = whole.batch(step), (share.batch(step) for share in shares)
+        assert (len(first.keys), len(batch.keys)) == (4, 8)
+        places = {0: [0, 1, 4, 5], 1: [2, 3, 6, 7]}
+        for rank, share in enumerate((first, second)):
+            assert share.keys == tuple(batch.keys[place] for place in places[rank])
+            assert torch.equal(share.image, batch.image[places[rank]])
+            assert torch.equal(share.truth["mask"], batch.truth["mask"][places[rank]])
 
 
 def test_another_seed_gives_other_batches() -> None:

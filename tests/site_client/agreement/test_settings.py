@@ -26,6 +26,10 @@ def test_relative_paths_start_at_the_files_folder(tmp_path: Path) -> None:
     settings = load_settings(_write(tmp_path / "site.yaml", "schema: 1\nname: north\nmanifest: data/cases.csv\n"))
     assert settings.manifest == tmp_path / "data/cases.csv"
     assert settings.keys == tmp_path / "keys"
+    assert settings.assets == {}
+    text = "schema: 1\nname: north\nmanifest: a.csv\nassets: {pretrained: weights.safetensors, other: /o}\n"
+    found = load_settings(_write(tmp_path / "site.yaml", text)).assets
+    assert found == {"pretrained": tmp_path / "weights.safetensors", "other": Path("/o")}
 
 
 def test_absolute_paths_stay(tmp_path: Path) -> None:

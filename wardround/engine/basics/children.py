@@ -29,3 +29,9 @@ def child_environment() -> dict[str, str]:
     environment = dict(os.environ)
     places = [place for place in environment.pop("PYTHONPATH", "").split(os.pathsep) if os.path.isabs(place)]
     return environment | ({"PYTHONPATH": os.pathsep.join(places)} if places else {})
+
+
+def thread_limits(threads: int) -> dict[str, str]:
+    """The variables that give every numerical library of a child process so many threads."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
+    return dict.fromkeys(names, str(threads))

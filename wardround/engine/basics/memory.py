@@ -10,6 +10,8 @@ from pathlib import Path
 
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
+_BUILDERS_SHARE = 0.5
+"""Of the memory that is available, what those may use together who build cases."""
 
 
 def available_bytes() -> int:
@@ -23,6 +25,11 @@ def available_bytes() -> int:
         return max(0, min(free, limit - used + int(cached.get("inactive_file", 0))))
     except (OSError, ValueError):
         return free
+
+
+def builders_memory(sharing: int = 1) -> int:
+    """Bytes that building cases may take in one process, of `sharing` that work at the same time."""
+    return int(_BUILDERS_SHARE * available_bytes()) // sharing
 
 
 class MemoryBudget:

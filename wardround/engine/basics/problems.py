@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Self
 
 from wardround.engine.basics.printable import printable
 
@@ -67,7 +68,7 @@ class InputError(Exception):
         super().__init__("\n".join(problem.render() for problem in self.problems))
 
     @classmethod
-    def one(cls, what: str, **details: str) -> InputError:
+    def one(cls, what: str, **details: str) -> Self:
         """An error with a single problem."""
         return cls([Problem(what, **details)])
 

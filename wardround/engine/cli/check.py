@@ -38,6 +38,9 @@ def check(
         Path | None,
         typer.Option(help="Where `fit` will keep preprocessed cases; its disk is compared with what they need."),
     ] = None,
+    asset: Annotated[
+        list[str] | None, typer.Option(help="NAME=PATH of a file that the study needs; for each.", show_default=False)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result, or the problems, as JSON.")] = False,
 ) -> None:
     """Find every problem of a study, its parts, its manifest and its images at once. Writes nothing.
@@ -52,7 +55,7 @@ def check(
     from wardround.engine.inspection.room import memory_shortage, needs_of, require_store_room
 
     depth = Depth.STEPS if full else Depth.HEADERS
-    result = _checked(study, manifest, depth, folds)
+    result = _checked(study, manifest, depth, folds, asset or ())
     needs = needs_of(result.study, result.inspection.grids)
     if work is not None:
         require_store_room(needs.disk, work)
@@ -63,7 +66,7 @@ def check(
         say_text(_text(result, needs, _store(needs, work), notices, depth))
 
 
-def _checked(study: Path, manifest: Path, depth: Depth, folds: str) -> Preflight:
+def _checked(study: Path, manifest: Path, depth: Depth, folds: str, assets: Sequence[str]) -> Preflight:
     from wardround.engine.cohort import Folds
     from wardround.engine.inspection import check_files
 
@@ -71,6 +74,8 @@ def _checked(study: Path, manifest: Path, depth: Depth, folds: str) -> Preflight
     wanted: Folds | int = Folds.NESTED
     with findings.gather():
         wanted = options.made_folds(folds, study, manifest)
+    with findings.gather():
+        options.require_assets(assets, study)
     with findings.gather():
         result = check_files(study, manifest, depth, wanted, _trial(depth))
     if result is None or findings.problems:

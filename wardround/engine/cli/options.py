@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -107,6 +107,62 @@ def take_threads(threads: int | None) -> None:
         configure_threads(threads)
 
 
+def require_parallel(count: int, folds: str, threads: int | None, team: int) -> None:
+    """Raise `InputError` for a number of processes that folds or threads are too few for; `team` is how many train
+    each fold together."""
+    from wardround.engine.training import configure_threads
+
+    if count > 1 and team > 1:
+        raise InputError.one(
+            "processes that train one fold together cannot train several at the same time",
+            where="--parallel",
+            got=f"{count} under `torchrun` with {team} processes",
+            expected="1",
+            remedy="Leave --parallel out, or leave `torchrun` out, which --parallel does not need",
+        )
+    with Findings().gather():
+        threads = configure_threads(threads)  # what is wrong with it is told by its own check
+    if count == 1 or (1 < count <= (threads or 1) and not folds.isdigit()):
+        return
+    one = "a single fold is trained in one process: " if count > 1 and folds.isdigit() else ""
+    raise InputError.one(
+        "so many folds cannot be trained at the same time",
+        where="--parallel",
+        got=str(count),
+        expected=f"{one}1" if one else f"1 to {threads}, so that each has a CPU thread",
+        remedy="Write for example `--folds all --parallel 2`, or leave --parallel out",
+    )
+
+
+def assets_of(words: Sequence[str]) -> dict[str, Path]:
+    """Where assets lie, of `--asset NAME=PATH`. Raises `InputError` with all that say something else."""
+    findings, places = Findings(), dict[str, Path]()
+    for word in words:
+        name, is_placed, path = word.partition("=")
+        if not (name and is_placed and path):
+            remedy = "Write for example `--asset pretrained=weights.safetensors`"
+            findings.add("this names no file", where="--asset", got=repr(word), expected="NAME=PATH", remedy=remedy)
+        elif name in places:
+            findings.add("this asset is named twice", where="--asset", got=name, expected="one place")
+        else:
+            places[name] = Path(path)
+    findings.raise_if_any()
+    return places
+
+
+def require_assets(words: Sequence[str], study: Path) -> None:
+    """Raise `InputError` with what is wrong with the files that a study needs. What is wrong with the study itself is
+    told by those who use it."""
+    from wardround.engine.inspection.assets import require_assets as require
+    from wardround.engine.study import load_study
+
+    loaded, places = None, assets_of(words)
+    with Findings().gather():
+        loaded = load_study(study)
+    if loaded is not None and (places or loaded.assets):
+        require(loaded, places)
+
+
 def combine_of(word: str) -> Combine:
     """How several models are combined. Raises `InputError` for another word."""
     from wardround.engine.experiments.ensemble import Combine
@@ -125,6 +181,18 @@ def require_device(device: str) -> None:
 
     with _at("--device"):
         resolve_device(device)
+
+
+def require_own_devices(device: str, team: int) -> None:
+    """Raise `InputError` where the processes of a training, so many, would share one accelerator."""
+    if team > 1 and device.startswith("cuda:"):
+        raise InputError.one(
+            "each process that trains takes an accelerator of its own",
+            where="--device",
+            got=f"{device} for {team} processes",
+            expected="auto, cuda or cpu",
+            remedy="Leave --device out, and give `torchrun` as many processes as there are accelerators",
+        )
 
 
 def _write_a_table(folder: Path) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wardround.engine.basics.loudness import note
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cli import options
 
@@ -48,6 +49,8 @@ def throw_away(
     )
     with tempfile.TemporaryDirectory(prefix="wardround-") as folder:
         loaded = study_for(study, manifest)
+        if loaded.training.start is not None:
+            note("note: training.start: nothing is known of that file here, so the weights begin at random")
         yield Workbench.open(loaded, manifest, work or Path(folder), device=device, threads=threads)
 
 

@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Protocol
+from dataclasses import replace
 
 from wardround.engine.basics.durations import estimated_duration
 from wardround.engine.basics.files import require_space
@@ -17,89 +15,56 @@ from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.progress import progress
 from wardround.engine.basics.sizes import shown_size
 from wardround.engine.basics.sole import require_idle
-from wardround.engine.cohort import Folds
 from wardround.engine.cohort.assignment import SETS_FILE, read_assignment, write_assignment
 from wardround.engine.experiments.claims import require_a_runs
 from wardround.engine.experiments.estimate import Estimate, UnreadableCaseError, estimate
 from wardround.engine.experiments.fit import RunResult
 from wardround.engine.experiments.folds import Leaderboard, fit_splits
+from wardround.engine.experiments.order import Order, Pages
+from wardround.engine.experiments.side_by_side import ONE_BY_ONE, SideBySide, fit_side_by_side
 from wardround.engine.experiments.start import Start
+from wardround.engine.experiments.together import require_fit_for
 from wardround.engine.experiments.workbench import Survey, Workbench
 from wardround.engine.inspection.preflight import in_file
 from wardround.engine.inspection.room import memory_shortage, needs_of, require_store_room, require_within_limit
 from wardround.engine.preprocessing.fitting import fitted_places
-from wardround.engine.study import Study
+from wardround.engine.sampling.share import Share
+from wardround.engine.training.team import ALONE, Team
 from wardround.engine.trial import trial_pass
 
 
-@dataclass(frozen=True)
-class Order:
-    """What is to be trained, on what, and where.
-
-    Attributes:
-        study: the study.
-        study_file: where it was read from, for problems to name.
-        manifest: the CSV with one row per case.
-        out: the run's folder.
-        work: where preprocessed cases are kept; the run's folder where it is None.
-        folds: an outer fold's number, all of them, or nested.
-        device: auto, cpu, cuda or cuda:N.
-        threads: CPU threads; None for all that the machine has.
-        store_limit: bytes that preprocessed cases may take.
-        start_from: a model folder whose weights it begins with; None for random ones.
-    """
-
-    study: Study
-    study_file: Path
-    manifest: Path
-    out: Path
-    work: Path | None = None
-    folds: Folds | int = 0
-    device: str = "auto"
-    threads: int | None = None
-    store_limit: int | None = None
-    start_from: Path | None = None
-
-
-class Pages(Protocol):
-    """Makes what people look at."""
-
-    def require_own(self, out: Path) -> None:
-        """Raise `InputError` where the pages that compare splits would replace something else."""
-
-    def of_run(self, workbench: Workbench, result: RunResult, name: str) -> Path:
-        """Write the page of one split's run."""
-
-    def of_splits(self, workbench: Workbench, board: Leaderboard, out: Path) -> Path:
-        """Write the page that compares splits."""
-
-
-def conduct(order: Order, pages: Pages) -> Leaderboard:
+def conduct(order: Order, pages: Pages, beside: SideBySide = ONE_BY_ONE, team: Team = ALONE) -> Leaderboard:
     """Check everything, announce time and disk, train every split, and write its pages.
 
+    Splits are trained one after another, or several at a time, each in a process of its own, as `beside` says; or each
+    by all processes of `team`, which this one leads.
     What an earlier, interrupted call has finished is not done again.
 
     Raises:
         InputError: with every problem of the study's parts, the table, the images and the folders.
-        Halted: it was told to stop; a checkpoint of the present step is on disk.
+        UnfinishedError: with every split that ended before its training was finished; all others are.
+        KeyboardInterrupt: it was told to stop; a checkpoint of the present step of each split is on disk.
     """
-    survey, start = _survey(order)
+    survey, start = _survey(order, team)
     _require_usable(order, survey, pages)
     _tell(*survey.inspection.notices, *memory_shortage(needs_of(survey.study, survey.inspection.grids)))
     if not any((order.out / named.name).exists() for named in survey.plan.splits):
-        _announce(order, survey)
+        _announce(order, survey, beside.count, team.share)
     workbench = Workbench.fill(survey, order.work or order.out, order.store_limit)
     _look_at_masks(survey, workbench)
     if start is not None:
         images = {subject: content.image for subject, content in workbench.contents.items()}
         start.require_unseen(survey.plan.splits, images)
-        note(*(f"note: {sentence}" for sentence in start.told()))
+        told = *start.told(), *start.of_validation(survey.plan.splits, images)
+        note(*(f"note: {sentence}" for sentence in told))
         workbench = replace(workbench, start=start)
     write_assignment(order.out / SETS_FILE, workbench.assignment)
-    return _fit(order, survey, workbench, pages)
+    board = _fit(order, survey, replace(workbench, team=team), pages, beside)
+    team.tell()  # there is nothing more to be done
+    return board
 
 
-def _survey(order: Order) -> tuple[Survey, Start | None]:
+def _survey(order: Order, team: Team) -> tuple[Survey, Start | None]:
     """Try the study's parts, check tables and headers. Voxels are read once, while the store is filled, before the
     first step; of a run that goes on, none: the store knows the files by their content.
 
@@ -117,7 +82,9 @@ def _survey(order: Order) -> tuple[Survey, Start | None]:
             threads=order.threads,
         )
     with findings.gather():
-        start = None if order.start_from is None else Start.of(order.start_from, order.study)
+        start = order.start()
+    with findings.gather():
+        require_fit_for(order.study, team)
     if survey is None or findings.problems:
         raise InputError(findings.problems)
     return survey, start
@@ -137,15 +104,16 @@ def _require_usable(order: Order, survey: Survey, pages: Pages) -> None:
     findings.raise_if_any()
 
 
-def _announce(order: Order, survey: Survey) -> None:
-    """What the run will take, and whether the disk has it."""
+def _announce(order: Order, survey: Survey, together: int, share: Share) -> None:
+    """What the run will take, and whether the disk has it, where so many splits are trained together."""
     count, work = len(survey.plan.splits), order.work or order.out
     # A case that cannot be read is told as the store is filled, with all others that cannot.
     with contextlib.suppress(UnreadableCaseError):
-        expected = estimate(survey, work)
+        expected = estimate(survey, work, share)
         # Neither reckoning is exact, and what may be possible is not refused.
-        least = min(_copies(survey, 1) * expected.store_bytes, needs_of(survey.study, survey.inspection.grids).disk)
-        require_within_limit(least, order.store_limit)
+        single = min(_copies(survey, 1) * expected.store_bytes, needs_of(survey.study, survey.inspection.grids).disk)
+        at_once = _copies(survey, min(together, count))
+        require_within_limit(single * at_once // _copies(survey, 1), order.store_limit)
         stored = _stored_bytes(order, _copies(survey, count) * expected.store_bytes)
         note(*_announcement(survey, expected, count, stored))
         require_store_room(stored, work)
@@ -184,13 +152,16 @@ def _look_at_masks(survey: Survey, workbench: Workbench) -> None:
     _tell(*workbench.notices, *workbench.padding_notices(), *of_masks)
 
 
-def _fit(order: Order, survey: Survey, workbench: Workbench, pages: Pages) -> Leaderboard:
+def _fit(order: Order, survey: Survey, workbench: Workbench, pages: Pages, beside: SideBySide) -> Leaderboard:
     """Train every split and write its page; a page that cannot be made keeps nothing from being trained."""
     splits, findings = survey.plan.splits, Findings()
+    # Those are finished now, and their pages written.
+    told = fit_side_by_side(order, beside, workbench, splits) if beside.count > 1 else frozenset[str]()
 
     def tell(bench: Workbench, result: RunResult, name: str) -> None:
         with findings.gather():
-            pages.of_run(bench, result, name)
+            if name not in told:
+                pages.of_run(bench, result, name)
 
     board = fit_splits(workbench, splits, order.out, progress, tell)
     if len(splits) > 1:

@@ -22,6 +22,7 @@ from wardround.engine.preprocessing import Pipeline, Sample
 from wardround.engine.preprocessing.fitting import before_fitting, fit_to, fitted_places
 from wardround.engine.sampling import PatchSource
 from wardround.engine.sampling.order import samples_per_epoch
+from wardround.engine.sampling.share import WHOLE, Share
 from wardround.engine.store import CaseStore
 from wardround.engine.store.case import StoredCase
 from wardround.engine.store.entries import foreground_of
@@ -73,25 +74,26 @@ class Estimate:
         return self.store_bytes + self.run_bytes
 
 
-def estimate(survey: Survey, work: Path) -> Estimate:
+def estimate(survey: Survey, work: Path, share: Share = WHOLE) -> Estimate:
     """Preprocess the largest training cases into the store under `work`, and time steps and a prediction on the first.
 
-    Raises `UnreadableCaseError`, an `InputError`, if the first cannot be read.
+    Where several processes train together a step is timed with this one's share of a batch, which may be all that its
+    device has room for. Raises `UnreadableCaseError`, an `InputError`, if the first cannot be read.
     """
     cases = heapq.nlargest(_TIMED_CASES, survey.split.train, key=lambda case: _voxels(survey, case))
     unfitted, seconds = _prepared(before_fitting(survey.study), cases, CaseStore(work / "store"))
     stored = _as_if_fitted(survey.study, unfitted)
-    share = sum(_voxels(survey, each) for each in survey.cohort.cases) / _voxels(survey, cases[0])
+    weight = sum(_voxels(survey, each) for each in survey.cohort.cases) / _voxels(survey, cases[0])
     length = _length(survey, stored)
-    learner = Learner.create(survey.study, length.total_steps, device=str(survey.device))
-    step, scoring = _step_seconds(survey, learner, stored), _scoring_seconds(learner, stored)
+    learner = Learner.create(_of_share(survey.study, share), length.total_steps, device=str(survey.device))
+    step, scoring = _step_seconds(learner, stored), _scoring_seconds(learner, stored)
     return Estimate(
         total_steps=length.total_steps,
         validations=length.validations,
         step_seconds=step,
-        prepare_seconds=seconds * share,
+        prepare_seconds=seconds * weight,
         train_seconds=step * length.total_steps + scoring * len(survey.split.validation) * length.validations,
-        store_bytes=int(taken_bytes(unfitted.folder) * share) if survey.study.inputs else 0,
+        store_bytes=int(taken_bytes(unfitted.folder) * weight) if survey.study.inputs else 0,
         run_bytes=_COPIES_OF_WEIGHTS * sum(tensor.nbytes for tensor in learner.weights().values()),
     )
 
@@ -159,9 +161,15 @@ def _voxels(survey: Survey, case: Case) -> int:
     return math.prod(survey.inspection.grids[case.subject].shape)
 
 
-def _step_seconds(survey: Survey, learner: Learner, stored: StoredCase) -> float:
+def _of_share(study: Study, share: Share) -> Study:
+    """The study with batches of a share's size."""
+    training = study.training.model_copy(update={"batch_size": share.of(study.training.batch_size)})
+    return study.model_copy(update={"training": training})
+
+
+def _step_seconds(learner: Learner, stored: StoredCase) -> float:
     """Seconds of the quickest of a few steps, each by itself: only at the end of a piece has a device done it all."""
-    source = PatchSource(survey.study, [stored])
+    source = PatchSource(learner.study, [stored])
     seconds: list[float] = []
     for step in range(min(_TIMED_STEPS, learner.total_steps)):
         began = time.perf_counter()

@@ -25,6 +25,7 @@ from wardround.engine.experiments.judging import Judge
 from wardround.engine.experiments.models import BEST, LAST, METRICS, STUDY, other_steps, write_study, write_weights
 from wardround.engine.experiments.run_length import RunLength, run_length
 from wardround.engine.experiments.run_record import Metrics, RunRecord, Scores, naming, read_metrics, read_record
+from wardround.engine.experiments.stretch import NO_STRETCH, Stretch
 from wardround.engine.experiments.workbench import SILENT, Subset, Workbench
 from wardround.engine.inference import quick
 from wardround.engine.metrics.scores import Evaluation
@@ -85,7 +86,7 @@ def fit(workbench: Workbench, folder: Path, shown: Progress = SILENT) -> RunResu
     run = _Run(workbench, folder)
     with sole(folder):
         run.claim()
-        return _result(folder) or _trained(run, folder, shown)
+        return _result(folder) or _trained(run, workbench, folder, shown)
 
 
 def finished_run(workbench: Workbench, folder: Path) -> RunResult | None:
@@ -102,14 +103,16 @@ def finished_run(workbench: Workbench, folder: Path) -> RunResult | None:
     return _result(folder)
 
 
-def _trained(run: _Run, folder: Path, shown: Progress) -> RunResult:
+def _trained(run: _Run, workbench: Workbench, folder: Path, shown: Progress) -> RunResult:
     memory = run.resume()
+    workbench.team.tell(folder.name.encode())
     with Board(folder / "tensorboard", memory.done) as board:
         for start, stop in run.length.segments(memory.done):
             if run.judge.is_over(memory, run.length):
                 break
             memory = run.segment(memory, start, stop, shown)
             board.add(memory.rows[-1])
+    workbench.team.tell(NO_STRETCH)
     return run.finish(memory)
 
 
@@ -239,13 +242,14 @@ class _Run:
 
     def _train(self, memory: Memory, start: int, stop: int, shown: Progress) -> float:
         plan = self._plan(memory)
+        self._workbench.team.tell(Stretch(start=start, stop=stop, rate_scale=self._learner.rate_scale).to_bytes())
 
         def on_step(record: StepRecord) -> None:
             shown.advance(record.step + 1, f"loss {record.loss:.4f}")
 
         with halting() as halt:
             loss = self._learner.train(self._source, start, stop, on_step=on_step, halt=halt, checkpoint=plan)
-            if halt():
+            if self._workbench.team.any(halt()):
                 raise Halted(stop)
         return loss
 
@@ -263,7 +267,7 @@ class _Run:
         return CheckpointPlan(self._folder / _CHECKPOINT, self._identity, note=note, pace=self._pace)
 
     def _machine(self) -> Machine:
-        return this_machine(self._learner.device, self._learner.precision)
+        return this_machine(self._learner.device, self._learner.precision, self._workbench.team.size)
 
 
 def _is_finished(folder: Path) -> bool:

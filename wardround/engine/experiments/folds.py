@@ -63,11 +63,9 @@ def fit_splits(
     Raises `InputError` with every split whose preprocessing cannot be fitted before any is trained.
     """
     results, told = dict[str, RunResult](), set[str]()
-    unfitted = workbench.with_splits({named.name: named.split for named in splits})
-    for name, state in _states(unfitted).items():
-        bench = unfitted[name].knowing(state)
-        if state.steps:
-            note(f"{name}: {fitted_sentence(bench.study, state)}")
+    for name, bench in benches_of(workbench, splits).items():
+        if bench.state.steps:
+            note(f"{name}: {fitted_sentence(bench.study, bench.state)}")
         results[name] = finished_run(bench, folder / name) or _trained(bench, folder / name, show, told)
         write_learned(folder / name, bench)  # now it is known that the folder holds this very run
         tell(bench, results[name], name)
@@ -76,6 +74,13 @@ def fit_splits(
     if len(splits) > 1:
         write_atomic(folder / LEADERBOARD, _csv(board).encode())
     return board
+
+
+def benches_of(workbench: Workbench, splits: Sequence[NamedSplit]) -> dict[str, Workbench]:
+    """A workbench for each split, which knows what its preprocessing learns of its training cases; no case is prepared
+    yet. Raises `InputError` with every split whose preprocessing cannot be fitted."""
+    unfitted = workbench.with_splits({named.name: named.split for named in splits})
+    return {name: unfitted[name].knowing(state) for name, state in _states(unfitted).items()}
 
 
 def _trained(bench: Workbench, folder: Path, show: ShowProgress, told: set[str]) -> RunResult:
@@ -141,7 +146,7 @@ def across(
     `scores` are those of each split by its name; `sets` has the splits that are tested with the same cases together.
     """
     found = {}
-    for metric in dict.fromkeys(name for each in scores.values() for name in each):
+    for metric in sorted({name for each in scores.values() for name in each}):
         values = {name: each[metric] for name, each in scores.items() if metric in each}
         found[metric] = replace(distribution([*values.values()]), interval=_interval(study, metric, values, sets))
     return found

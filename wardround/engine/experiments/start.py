@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
 from wardround.engine.basics.problems import Findings, InputError
@@ -25,14 +28,14 @@ class Start:
     """What a run begins with.
 
     Attributes:
-        folder: the model folder that it is from.
-        digest: SHA-256 of that model's weights, which is part of what names the run.
+        source: the model folder or the file that it is from.
+        digest: SHA-256 of the weights there, which is part of what names the run.
         weights: every tensor of the study's network: those of the model that fit, the others as they begin.
         fresh: names of the others, each with why.
-        learned: how the model used its cases; None where no record lies beside its folder.
+        learned: how the model used its cases; None where no record lies beside it.
     """
 
-    folder: Path
+    source: Path
     digest: str
     weights: Mapping[str, Tensor]
     fresh: Mapping[str, str]
@@ -51,32 +54,57 @@ class Start:
         require_model(folder)
         with naming_later_releases(folder):
             outputs, file = load_study(folder / STUDY).outputs, read_tensors(folder / BEST)
-        own = build_network(study).state_dict()
         head = head_of(study) if outputs != study.outputs else frozenset[str]()
+        record = read_learned(folder.absolute().parent / LEARNED)
+        return cls._joined(folder, file.tensors, study, dict.fromkeys(head, "of other classes"), record)
+
+    @classmethod
+    def of_asset(cls, path: Path, study: Study) -> Start:
+        """The tensors of a safetensors file, which says nothing of what its outputs were: they begin afresh.
+
+        Raises `InputError` where none of its weights fits, or one is no number.
+        """
+        try:
+            tensors = load_file(path)
+        except (SafetensorError, OSError):
+            raise InputError.one("this file holds no tensors", where=str(path), expected="a safetensors file") from None
+        infinite = [name for name, tensor in tensors.items() if not torch.isfinite(tensor.float()).all()]
+        if infinite:
+            raise InputError.one(
+                "weights to begin with are not finite", where=str(path), got=_few(infinite), expected="numbers"
+            )
+        head = dict.fromkeys(head_of(study), "nothing tells for which outputs it was trained")
+        return cls._joined(path, tensors, study, head, None)
+
+    @classmethod
+    def _joined(
+        cls, source: Path, given: Mapping[str, Tensor], study: Study, head: Mapping[str, str], record: Learned | None
+    ) -> Start:
+        """The study's own weights with the given ones in their place where these fit; `head` says of which ones not."""
+        own = build_network(study).state_dict()
         fresh = {
-            name: why for name, tensor in own.items() if (why := _misfit(name, tensor, file.tensors.get(name), head))
+            name: why for name, tensor in own.items() if (why := _misfit(tensor, given.get(name)) or head.get(name, ""))
         }
         # A bias of a few numbers has the same shape in networks that have nothing else in common.
         if not any(tensor.ndim > 1 for name, tensor in own.items() if name not in fresh):
             raise InputError.one(
                 "no weight of this model fits the study's network",
-                where=str(folder),
+                where=str(source),
                 got=_few([f"{name}: {why}" for name, why in fresh.items()]),
-                remedy="Start from a model that was trained with the same `model` section, or leave --start-from out",
+                remedy="Start from weights that were trained with the same `model` section, or from random ones",
             )
-        weights = {name: tensor if name in fresh else file.tensors[name] for name, tensor in own.items()}
-        record = read_learned(folder.absolute().parent / LEARNED)
-        return cls(folder, tensors_digest(file.tensors, None), weights, fresh, record)
+        weights = {name: tensor if name in fresh else given[name] for name, tensor in own.items()}
+        return cls(source, tensors_digest(given, None), weights, fresh, record)
 
     def told(self) -> list[str]:
         """What people should know of it, in sentences."""
         count = len(self.weights)
-        told = [f"{count - len(self.fresh)} of {count} tensors begin as those of {self.folder}"]
+        told = [f"{count - len(self.fresh)} of {count} tensors begin as those of {self.source}"]
         if self.fresh:
             told.append(f"these begin afresh: {_few([f'{name} ({why})' for name, why in self.fresh.items()])}")
         if self.learned is None:
             told.append(
-                f"nothing beside {self.folder} tells with which cases it was trained, so every test case counts as "
+                f"nothing beside {self.source} tells with which cases it was trained, so every test case counts as "
                 "unseen, though that model may have seen it"
             )
         return told
@@ -101,6 +129,21 @@ class Start:
                 )
         findings.raise_if_any()
 
+    def of_validation(self, splits: Sequence[NamedSplit], images: Mapping[str, str]) -> list[str]:
+        """Of each split whose validation set has cases that the model has seen, what that means; as `require_unseen`
+        knows them. Such a set may choose among weights, but says nothing of what they are worth."""
+        told = []
+        for named in splits:
+            cases = named.split.validation
+            seen = [case for case in cases if self._has_seen(case, images)]
+            if seen:
+                told.append(
+                    f"{named.name}: the model that it starts from has seen {len(seen)} of {len(cases)} validation "
+                    f"cases, among them {seen[0].subject}, so that validation scores are better than those of unseen "
+                    "cases and early weights may be chosen; judge it by its test cases"
+                )
+        return told
+
     def _has_seen(self, case: Case, images: Mapping[str, str]) -> bool:
         if self.learned is None:
             return False
@@ -109,13 +152,13 @@ class Start:
         return (self.learned.use_by_name(case) or by_image) is not None
 
 
-def _misfit(name: str, own: Tensor, given: Tensor | None, head: frozenset[str]) -> str:
-    """Why a tensor of the study's network is not taken from a model; empty where it is."""
+def _misfit(own: Tensor, given: Tensor | None) -> str:
+    """Why a tensor is not taken in place of one of the study's network; empty where it is."""
     if given is None:
         return "not in that model"
-    if (given.shape, given.dtype) != (own.shape, own.dtype):
+    if given.shape != own.shape:
         return f"shape {tuple(given.shape)} there, {tuple(own.shape)} here"
-    return "of other classes" if name in head else ""
+    return "" if given.dtype == own.dtype else f"{given.dtype} there, {own.dtype} here"
 
 
 def _few(lines: Sequence[str]) -> str:

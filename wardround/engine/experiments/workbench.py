@@ -11,6 +11,7 @@ from typing import Literal
 
 import torch
 
+from wardround.engine.basics.memory import builders_memory
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.progress import Progress, Silent
 from wardround.engine.cohort import (
@@ -43,6 +44,7 @@ from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
 from wardround.engine.study.sections import Inference
 from wardround.engine.training import Learner, configure_threads, resolve_device
+from wardround.engine.training.team import ALONE, Team
 
 SILENT: Progress = Silent()
 Subset = Literal["train", "validation", "test"]
@@ -109,6 +111,7 @@ class Workbench:
         unfitted: each case as it is before the first fitted step, which all splits share; as `stored` where none is.
         state: what the fitted steps have learned from this split's training cases; empty before, or where none is.
         start: weights that its learners begin with in place of random ones.
+        team: the processes that train one network together with this one.
     """
 
     study: Study
@@ -121,6 +124,7 @@ class Workbench:
     unfitted: Mapping[str, StoredCase]
     state: FittedState = EMPTY
     start: Start | None = None
+    team: Team = ALONE
 
     @classmethod
     def open(
@@ -144,14 +148,14 @@ class Workbench:
         return cls.fill(survey, work, store_limit).fitted()
 
     @classmethod
-    def fill(cls, survey: Survey, work: Path, store_limit: int | None = None) -> Workbench:
+    def fill(cls, survey: Survey, work: Path, store_limit: int | None = None, sharing: int = 1) -> Workbench:
         """Bring every case of a surveyed cohort into the store under `work`, which reads every voxel; `store_limit` is
-        how many bytes it may hold.
+        how many bytes it may hold, and `sharing` how many processes share this machine's memory.
 
         Nothing is fitted yet: `fitted` does that, or `with_state`. Raises `InputError` with every case that cannot be
         used.
         """
-        store = CaseStore(work / "store", limit=store_limit)
+        store = CaseStore(work / "store", builders_memory(sharing), store_limit)
         stored = fill_store(before_fitting(survey.study), survey.cohort, store)
         split = survey.plan.splits[0].split
         contents = {subject: case.content for subject, case in stored.items()}
@@ -298,7 +302,7 @@ class Workbench:
     def source(self) -> PatchSource:
         """The patches of the training cases. Raises `InputError` before preprocessing is fitted."""
         self._require_fitted()
-        return PatchSource(self.study, self.train_cases)
+        return PatchSource(self.study, self.train_cases, self.team.share)
 
     def learner(self, total_steps: int) -> Learner:
         """A learner with the weights of `start`, or the study's initial ones, over a horizon of `total_steps`.
@@ -307,7 +311,7 @@ class Workbench:
         """
         # torch's first optimiser leaves frames in a circle that hold what was being made.
         gc.collect()
-        learner = Learner.create(self.study, total_steps, device=str(self.device), state=self.state)
+        learner = Learner.create(self.study, total_steps, device=str(self.device), state=self.state, team=self.team)
         if self.start is not None:
             learner.load_weights(self.start.weights)
         return learner

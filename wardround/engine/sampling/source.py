@@ -17,6 +17,7 @@ from wardround.engine.sampling.memory import BatchMemory
 from wardround.engine.sampling.order import EpochOrder, groups_of
 from wardround.engine.sampling.padding import padding_of
 from wardround.engine.sampling.patches import PatchPlan
+from wardround.engine.sampling.share import WHOLE, Share
 from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
 from wardround.engine.targets import Form, target_of
@@ -27,14 +28,16 @@ class PatchSource:
 
     Samples run through epoch after epoch without a gap, so that every batch is full; a batch may hold the end of one
     epoch and the start of the next. A sample depends on the study's seed, its case's digest and its draw alone: not on
-    the order of the cases, nor on what was read before. Safe to use from several threads.
+    the order of the cases, nor on what was read before. Of each batch it gives the samples of a `share`. Safe to use
+    from several threads.
     """
 
-    def __init__(self, study: Study, cases: Sequence[StoredCase]) -> None:
+    def __init__(self, study: Study, cases: Sequence[StoredCase], share: Share = WHOLE) -> None:
         if not cases:
             raise InputError.one("there is no case to take patches from")
         self._study, self._known = study, dict[str, Surroundings]()
-        self._seed, self._batch_size = study.seed, study.training.samples_per_step
+        self._seed, self._share, self._samples = study.seed, share, study.training.samples_per_step
+        self._batch_size = share.of(self._samples)
         self._cases = {case.digest: case for case in cases}
         self._plan = PatchPlan.of(study)
         self._target = target_of(study)
@@ -48,12 +51,13 @@ class PatchSource:
     @property
     def steps_per_epoch(self) -> int:
         """Steps in which every sample of an epoch has been seen."""
-        return math.ceil(len(self._order) / self._batch_size)
+        return math.ceil(len(self._order) / self._samples)
 
     def keys(self, step: int) -> tuple[SampleKey, ...]:
-        """The samples of a step, counted from 0."""
-        first = step * self._batch_size
-        return tuple(self._order.sample(number) for number in range(first, first + self._batch_size))
+        """The samples of a step, counted from 0; those of the share."""
+        first, batch = step * self._samples, self._study.training.batch_size
+        places = (place for place in range(self._samples) if self._share.takes(place, batch))
+        return tuple(self._order.sample(first + place) for place in places)
 
     def batch(self, step: int) -> Batch:
         """The patches of a step, in memory that is theirs for as long as anything refers to it.

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from wardround.engine.basics.files import DiskFullError, fsync_folder, require_space, taken_bytes
-from wardround.engine.basics.memory import MemoryBudget, available_bytes
+from wardround.engine.basics.memory import MemoryBudget, builders_memory
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.progress import SILENT, Progress
 from wardround.engine.basics.sizes import shown_size
@@ -52,8 +52,6 @@ _HELD_SHARE = 0.5
 channel, enough for uncompressed single precision and a mask. No step of the preprocessing has begun by then."""
 _FILLED = 7 / 8
 """Of a store's limit, what is left filled when room is made for a case, unless more is in use."""
-_MEMORY_SHARE = 0.5
-"""Of the memory that is available, what the builders may use together."""
 
 
 class StoreFullError(DiskFullError):
@@ -91,7 +89,7 @@ class CaseStore:
         that all cases may take, by default as much as there is; what was used longest ago makes room."""
         self._root = root
         self._index = DigestIndex(root / "digests.sqlite")
-        self._memory = MemoryBudget(int(_MEMORY_SHARE * available_bytes()) if memory is None else memory)
+        self._memory = MemoryBudget(builders_memory() if memory is None else memory)
         self._users = Users(root)
         self._limit = limit
         self._bytes: int | None = None

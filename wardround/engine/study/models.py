@@ -19,6 +19,7 @@ from wardround.engine.parts.augmentation import transform_of
 from wardround.engine.parts.networks import NetworkParameters, network_of
 from wardround.engine.parts.preprocessing import StepParameters, step_of
 from wardround.engine.parts.setting import Setting
+from wardround.engine.study.assets import Asset
 from wardround.engine.study.consistency import inconsistencies
 from wardround.engine.study.drawing import drawing_flaws
 from wardround.engine.study.expectations import flow
@@ -151,6 +152,11 @@ class Study(Section):
             *(PlacedUse(("validation", "metrics", n), Kind.METRIC, use) for n, use in metrics),
             *(PlacedUse(("inference", "postprocessing", n, use.name), Kind.POSTPROCESSING, use) for n, use in after),
         )
+
+    @property
+    def assets(self) -> dict[str, Asset]:
+        """Every file that it needs, by the key that names it."""
+        return {} if self.training.start is None else {"training.start": self.training.start}
 
     @property
     def setting(self) -> Setting:

@@ -11,6 +11,7 @@ from wardround.engine.basics.closed import Added, Section, unfit
 from wardround.engine.parts import Kind, builtin_and_plugins
 from wardround.engine.parts.optimization import optimizer_of, schedule_of
 from wardround.engine.parts.postprocessing import mask_step_of
+from wardround.engine.study.assets import Asset
 from wardround.engine.study.located_problems import Flaw, flawed, flaws_of, written
 from wardround.engine.study.part_names import (
     LossUse,
@@ -60,6 +61,8 @@ class Training(Section):
     step, less at first, which is then what is validated and saved. validate_every: epochs between two validations;
     without it validation takes about a fifth of a run. patience: epochs without a better validation after which a run
     ends. Those last two are for a hospital's own runs: a federation's rounds take their place, and it refuses `ema`.
+    start: a safetensors file whose tensors the network begins with, by their names, where shapes agree; the layer that
+    gives the outputs begins afresh. A federation begins with the `initial` model of its own file instead.
     """
 
     loss: LossUse
@@ -75,6 +78,7 @@ class Training(Section):
     ema: Annotated[Annotated[float, Field(gt=0, lt=1)] | None, Added("0.4.0"), Field(examples=[0.999])] = None
     validate_every: Annotated[Annotated[int, Field(ge=1)] | None, Added("0.4.0"), Field(examples=[5])] = None
     patience: Annotated[Annotated[int, Field(ge=1)] | None, Added("0.4.0"), Field(examples=[50])] = None
+    start: Annotated[Asset | None, Added("0.4.0")] = None
 
     @property
     def samples_per_step(self) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from wardround.engine.basics.closed import Closed
@@ -17,7 +19,7 @@ from wardround.engine.training.pace import Pace
 from wardround.engine.training.weights import DamagedFileError, read_header, read_tensors, write_tensors
 
 _LOG = logging.getLogger(__name__)
-_MODEL, _OPTIMIZER = "model/", "optimizer/"
+_MODEL, _OPTIMIZER, _HEADER = "model/", "optimizer/", "position"
 
 
 class Position(Closed):
@@ -81,6 +83,20 @@ class CheckpointPlan:
         return self.pace.is_due(self.every_seconds, self.at_most_seconds)
 
 
+def packed(checkpoint: Checkpoint) -> bytes:
+    """A checkpoint for another process, which `unpacked` reads."""
+    header = {_HEADER: checkpoint.position.model_dump_json()}
+    return save(_named(checkpoint), metadata=header)
+
+
+def unpacked(content: bytes) -> Checkpoint:
+    """What `packed` wrote."""
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])["__metadata__"][_HEADER]
+    tensors = load(content)
+    return Checkpoint(Position.model_validate_json(header), _group(tensors, _MODEL), _group(tensors, _OPTIMIZER))
+
+
 def previous_path(path: Path) -> Path:
     """Where the checkpoint before the one at `path` is kept."""
     return path.with_name(path.name + ".previous")
@@ -88,11 +104,15 @@ def previous_path(path: Path) -> Path:
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint durably. The one that was there becomes the previous one."""
-    tensors = {_MODEL + name: tensor for name, tensor in checkpoint.model.items()}
-    tensors.update({_OPTIMIZER + name: tensor for name, tensor in checkpoint.optimizer.items()})
     if path.exists():
         path.replace(previous_path(path))
-    write_tensors(path, tensors, checkpoint.position.model_dump(mode="json"))
+    write_tensors(path, _named(checkpoint), checkpoint.position.model_dump(mode="json"))
+
+
+def _named(checkpoint: Checkpoint) -> dict[str, Tensor]:
+    """All tensors of a checkpoint, by one name each."""
+    tensors = {_MODEL + name: tensor for name, tensor in checkpoint.model.items()}
+    return tensors | {_OPTIMIZER + name: tensor for name, tensor in checkpoint.optimizer.items()}
 
 
 def load_checkpoint(path: Path, identity: str, steps: range | None = None) -> Checkpoint | None:

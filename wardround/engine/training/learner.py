@@ -25,7 +25,15 @@ from wardround.engine.sampling import Batch, BatchSource
 from wardround.engine.study import Study
 from wardround.engine.tasks import Task, build_task
 from wardround.engine.training.averaging import PREFIX, Average
-from wardround.engine.training.checkpoint import Checkpoint, CheckpointPlan, Position, load_checkpoint, save_checkpoint
+from wardround.engine.training.checkpoint import (
+    Checkpoint,
+    CheckpointPlan,
+    Position,
+    load_checkpoint,
+    packed,
+    save_checkpoint,
+    unpacked,
+)
 from wardround.engine.training.clipping import clip_gradients
 from wardround.engine.training.feed import Copied, Feed, feed
 from wardround.engine.training.hooks import NO_HOOK, StepHook
@@ -33,6 +41,7 @@ from wardround.engine.training.late import LateLosses, Made, StepRecord, diverge
 from wardround.engine.training.optimizers import build_optimizer, optimizer_tensors, restore_optimizer
 from wardround.engine.training.precision import reproducible, resolve_device
 from wardround.engine.training.schedules import rate_factor
+from wardround.engine.training.team import ALONE, Team
 from wardround.engine.training.weights import copy_weights, put_weights
 
 
@@ -60,8 +69,17 @@ class Learner:
     knows nothing of. Whoever trains a stretch sets it.
     """
 
-    def __init__(self, study: Study, task: Task, total_steps: int, device: torch.device, precision: Precision) -> None:
+    def __init__(
+        self,
+        study: Study,
+        task: Task,
+        total_steps: int,
+        device: torch.device,
+        precision: Precision,
+        team: Team = ALONE,
+    ) -> None:
         self.study, self.task, self.total_steps, self.device = study, task, total_steps, device
+        self._team, self._is_alike = team, team.size == 1
         self.precision = resolve_precision(precision, device)
         self.network: nn.Module = task.network().to(device)
         self._optimizer = build_optimizer(study, self.network.parameters())
@@ -84,11 +102,12 @@ class Learner:
         device: str = "auto",
         precision: Precision | None = None,
         state: FittedState = EMPTY,
+        team: Team = ALONE,
     ) -> Learner:
-        """A learner with the study's initial weights; `precision` replaces the study's, and `state` is what was fitted
-        to the training cases. Raises `InputError`."""
+        """A learner with the study's initial weights; `precision` replaces the study's, `state` is what was fitted to
+        the training cases, and `team` the processes that train with this one. Raises `InputError`."""
         chosen = study.training.precision if precision is None else precision
-        return cls(study, build_task(study, state), total_steps, resolve_device(device), chosen)
+        return cls(study, build_task(study, state), total_steps, resolve_device(device), chosen, team)
 
     def weights(self) -> dict[str, Tensor]:
         """A copy of the weights on the CPU, in the order of `state_dict`."""
@@ -163,7 +182,7 @@ class Learner:
         with reproducible(self.device), feed(self.study, source, position.step, stop, self.device) as batches:
             for step in range(position.step, stop):
                 loop.made(self._step(step, batches, loop.losses, hook))
-                halted = step + 1 < stop and halt()
+                halted = step + 1 < stop and self._team.any(halt())
                 if halted or loop.is_due(step + 1):
                     loop.save()
                 if halted:
@@ -178,10 +197,22 @@ class Learner:
             raise ValueError(f"steps {start} to {stop} do not lie within the horizon of {self.total_steps}")
         fresh = Position(identity="" if plan is None else plan.identity, step=start)
         found = None if plan is None else load_checkpoint(plan.path, plan.identity, range(start + 1, stop + 1))
+        found = self._agreed(found, fresh)
         if found is None:
             return fresh
         self._restore(found)
         return found.position
+
+    def _agreed(self, found: Checkpoint | None, fresh: Position) -> Checkpoint | None:
+        """The checkpoint at which the whole team goes on: the leader's, which it may have read before, or none where
+        all are alike already."""
+        if self._team.size == 1:
+            return found
+        if found is None and not self._is_alike:
+            found = Checkpoint(fresh, self.weights(), self._state())
+        told = self._team.tell(packed(found) if found is not None and self._team.leads else b"")
+        self._is_alike = True
+        return unpacked(told) if told else None
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         self.load_weights(checkpoint.model)
@@ -205,16 +236,22 @@ class Learner:
         factor = self._factor(step, self.total_steps) * self.rate_scale
         for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * factor
-        torch.manual_seed(torch_seed(self.study.seed, "step", step))
+        torch.manual_seed(torch_seed(self.study.seed, "step", step, *self._own_stream))
         self._descend(step, batch, losses, hook)
         if self._average is not None:
             self._average.follow(step)
         return Made(step, self._rates[0] * factor, time.perf_counter() - began, waited)
 
+    @property
+    def _own_stream(self) -> tuple[int, ...]:
+        """What makes other random numbers of each process of a team; nothing for the first of them."""
+        return () if self._team.leads else (self._team.share.rank,)
+
     def _descend(self, step: int, batch: Batch, losses: LateLosses, hook: StepHook) -> None:
         self.network.train()
         self._optimizer.zero_grad(set_to_none=True)
         self._differentiate(step, batch, losses, hook)
+        self._team.combine(self.network.parameters())
         clip_gradients(self.study.training, self.network.parameters())
         hook.before_update(self.network)
         with answering(self._stepping):
@@ -231,7 +268,8 @@ class Learner:
             with answering(self._differentiated):
                 torch.autograd.backward(loss)
         loss = self._share(last, batch)
-        losses.put(step, batch.keys, loss.detach() if mean is None else mean + loss.detach())
+        whole = loss.detach() if mean is None else mean + loss.detach()
+        losses.put(step, batch.keys, self._team.mean(whole))
         term = hook.loss_term(self.network)
         with answering(self._differentiated):
             torch.autograd.backward(loss if term is None else loss + term)
@@ -239,7 +277,7 @@ class Learner:
     def _batches(self, batch: Batch) -> tuple[Batch, ...]:
         """What the network sees at once of a step's samples."""
         training = self.study.training
-        return (batch,) if training.accumulate == 1 else batch.pieces(training.batch_size)
+        return (batch,) if training.accumulate == 1 else batch.pieces(self._team.share.of(training.batch_size))
 
     def _share(self, piece: Batch, batch: Batch) -> Tensor:
         """What a piece adds to the mean loss of a whole batch."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
+from typing import Annotated
 
 import torch
 
-from wardround.engine.basics.closed import Closed
+from wardround.engine.basics.closed import Added, Closed
 
 
 class Machine(Closed):
@@ -21,6 +22,7 @@ class Machine(Closed):
         device: `cpu`, or the CUDA device's kind.
         precision: `fp32` or `bf16`.
         threads: thread budget of the process.
+        processes: how many shared each batch, under `torchrun`.
     """
 
     wardround: str
@@ -30,10 +32,11 @@ class Machine(Closed):
     device: str
     precision: str
     threads: int
+    processes: Annotated[int, Added("0.4.0")] = 1
 
 
-def this_machine(device: torch.device, precision: str) -> Machine:
-    """The record of this process."""
+def this_machine(device: torch.device, precision: str, processes: int = 1) -> Machine:
+    """The record of this process, and of how many train with it."""
     from wardround import __version__
 
     return Machine(
@@ -44,6 +47,7 @@ def this_machine(device: torch.device, precision: str) -> Machine:
         device="cpu" if device.type == "cpu" else torch.cuda.get_device_name(device),
         precision=precision,
         threads=torch.get_num_threads(),
+        processes=processes,
     )
 
 

@@ -41,6 +41,7 @@ class SiteSettings(Section):
         checkpoint_seconds: longest training time that an interruption may cost. Where it is not given, checkpoints
             are written every minute, but seldom enough to cost at most a twentieth of the time.
         store_limit: how much disk preprocessed cases may take, such as `200 GB`; those used longest ago make room.
+        assets: where files lie that a study needs, by the names that it gives them, for `site-client --local`.
     """
 
     schema_version: Literal[1] = Field(alias="schema")
@@ -57,6 +58,9 @@ class SiteSettings(Section):
     answer_seconds: Annotated[float, Field(ge=0, le=15)] = 10.0
     checkpoint_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
     store_limit: Annotated[Size | None, Added("0.2.0")] = None
+    assets: Annotated[dict[str, HomePath], Added("0.4.0")] = Field(
+        default_factory=dict, examples=[{"pretrained": "weights.safetensors"}]
+    )
     _file: Path = PrivateAttr(default=Path("site.yaml"))
 
     @property
@@ -68,7 +72,9 @@ class SiteSettings(Section):
         """The same settings as those of a file, with absolute paths: relative ones are taken from its folder."""
         names = ("manifest", "work", "keys", "policy", "accepted")
         base = file.parent.resolve()
-        placed = self.model_copy(update={name: base / Path(getattr(self, name)).expanduser() for name in names})
+        places = {name: base / Path(getattr(self, name)).expanduser() for name in names}
+        assets = {name: base / path.expanduser() for name, path in self.assets.items()}
+        placed = self.model_copy(update={**places, "assets": assets})
         placed._file = file
         return placed
 
