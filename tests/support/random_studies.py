@@ -77,7 +77,7 @@ def forms(draw: st.DrawFn) -> Form:
     task = draw(st.sampled_from(TASKS))
     inputs = draw(st.sampled_from((INPUTS[:1], INPUTS[:1], INPUTS)))
     if task == "segmentation" or not draw(st.integers(0, 2)) == 0:
-        return Form(task, draw(st.sampled_from((2, 3))), inputs, {})
+        return Form(task, draw(st.sampled_from((2, 2, 3))), inputs, {})
     return Form(task, 2, draw(st.sampled_from(((), inputs))), COLUMNS)
 
 
@@ -152,7 +152,9 @@ def fitting(kind: Kind, form: Form) -> tuple[Part, ...]:
     serving = (part for part in builtin_and_plugins().parts(kind) if any(map(part.serves, lent)))
     if kind is not Kind.NETWORK:
         return tuple(serving)
-    return tuple(part for part in serving if issubclass(part.parameters, TableNetworkParameters) is not bool(form.inputs))
+    return tuple(
+        part for part in serving if issubclass(part.parameters, TableNetworkParameters) is not bool(form.inputs)
+    )
 
 
 @st.composite
