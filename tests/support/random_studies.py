@@ -76,7 +76,7 @@ def forms(draw: st.DrawFn) -> Form:
     """What a study is given."""
     task = draw(st.sampled_from(TASKS))
     inputs = draw(st.sampled_from((INPUTS[:1], INPUTS[:1], INPUTS)))
-    if task == "segmentation" or not draw(st.integers(0, 2)) == 0:
+    if task == "segmentation" or draw(st.integers(0, 2)) != 0:
         return Form(task, draw(st.sampled_from((2, 2, 3))), inputs, {})
     return Form(task, 2, draw(st.sampled_from(((), inputs))), COLUMNS)
 

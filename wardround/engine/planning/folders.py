@@ -1,7 +1,8 @@
 """A folder of images and their truth, whose names say what belongs together, as the rows of a manifest.
 
 Masks lie in a folder of their own beside that of the images, or beside each image under its name with an ending such as
-`_seg`; of two folders one may have the names of the other with an ending; a class has a folder for its images; or endings of names are told, as GaNDLF's `construct-csv` takes them.
+`_seg`; of two folders one may have the names of the other with an ending; a class has a folder for its images; or
+endings of names are told, as GaNDLF's `construct-csv` takes them.
 """
 
 from __future__ import annotations
