@@ -28,15 +28,24 @@ def test_every_yaml_file_is_of_a_known_kind() -> None:
     names = {path.name for path in CONFIGS.rglob("*.yaml")}
     assert names == {"study.yaml", "site.yaml", "policy.yaml", "federation.yaml"}
     ready = {
+        "adrenal",
         "brain",
+        "brain_age",
         "ct",
         "ct_series",
+        "ct_slice",
         "demo",
         "heart_disease",
         "hippocampus",
         "hippocampus_regions",
+        "hippocampus_volume",
+        "histology",
+        "lesions_mr",
+        "nnunet",
+        "nuclei",
         "nuclei_count",
         "pneumonia",
+        "spinal_cord",
         "tcga_brca",
     }
     assert {path.parent.name for path in STUDIES} == ready

@@ -21,6 +21,8 @@ from wardround.engine.imaging import Geometry, Image, read_label, write_image, w
 from wardround.engine.imaging.dicom import segment_writing
 from wardround.engine.imaging.geometry import plain_geometry
 from wardround.engine.study import Study, load_study
+from wardround.engine.trial.material import Sizes
+from wardround.engine.trial.networks import slim
 
 CASES, STEPS = 12, 2
 SIDES = {2: (28, 28), 3: (24, 28, 20)}
@@ -89,9 +91,19 @@ def test_every_study_is_trained_by_a_test() -> None:
     assert {path.parent.name for path in STUDIES} == {path.parent.name for path in PICTURED} | {*TABLES}
 
 
+def light(study: Study) -> Study:
+    """The study with few filters and two images a step, of small patches where those need not be whole images."""
+    patches, side = study.patches, max(Sizes.of(study).small)
+    if study.truth.on_grid:
+        patches = patches.model_copy(update={"size": tuple(min(side, each) for each in patches.size)})
+    training = study.training.model_copy(update={"batch_size": 2})
+    few = slim(study).model_copy(update={"patches": patches, "training": training})
+    return Study.model_validate(few.model_dump(by_alias=True))
+
+
 @pytest.mark.parametrize("path", PICTURED, ids=lambda path: path.parent.name)
 def test_a_ready_study_trains(path: Path, tmp_path: Path) -> None:
-    study = load_study(path)
+    study = light(load_study(path))
     manifest = write_cohort_for(study, tmp_path / "data")
     bench = Workbench.open(study, manifest, tmp_path / "work", device="cpu", threads=1)
     learner = bench.learner(100)

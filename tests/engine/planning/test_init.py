@@ -136,6 +136,34 @@ def test_a_folder_for_each_class(tmp_path: Path) -> None:
     assert rows(tmp_path / "study")[0]["ValueToPredict"] == "healthy"
 
 
+def test_two_folders_of_which_one_has_the_names_of_the_other_with_an_ending(tmp_path: Path) -> None:
+    for number in range(CASES):
+        image(tmp_path / "nifti" / f"p{number}_T1.nii.gz", number)
+        mask(tmp_path / "found" / f"p{number}_T1_PARTS.nii.gz")
+    initialised(tmp_path)
+    assert rows(tmp_path)[0] == {
+        "SubjectID": "p0_T1",
+        "Channel_0": "nifti/p0_T1.nii.gz",
+        "Label": "found/p0_T1_PARTS.nii.gz",
+    }
+
+
+def test_images_and_masks_that_both_have_an_ending(tmp_path: Path) -> None:
+    for number in range(CASES):
+        image(tmp_path / f"p{number}_image.nii.gz", number)
+        mask(tmp_path / f"p{number}_label.nii.gz")
+    initialised(tmp_path)
+    assert rows(tmp_path)[0]["SubjectID"] == "p0"
+
+
+def test_a_folder_with_tables_is_told_of_them(tmp_path: Path) -> None:
+    (tmp_path / "north.csv").write_text("SubjectID,Channel_0\n")
+    assert "name the table north.csv" in refused(tmp_path)
+    image(tmp_path / "a.nii.gz")
+    (tmp_path / "south.csv").write_text("SubjectID,Channel_0\n")
+    assert "name one of the tables north.csv, south.csv instead of the folder" in refused(tmp_path)
+
+
 def test_images_without_masks_and_the_reverse(tmp_path: Path) -> None:
     for number in range(3):
         image(tmp_path / "images" / f"p{number}.nii.gz", number)

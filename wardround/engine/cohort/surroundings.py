@@ -93,6 +93,14 @@ def _some(names: Sequence[str]) -> str:
     return f"{shown} and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else shown
 
 
+def table_there(folder: Path) -> str:
+    """What to do about tables that lie in a folder: name one of them; empty where none does."""
+    names = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in _TABLES and path.is_file())
+    return (
+        f"name the table {_some(names)}" if len(names) == 1 else f"name one of the tables {_some(names)}" * bool(names)
+    )
+
+
 def images_below(folder: Path) -> dict[Path, list[str]]:
     """The images in the folders below one, by folder; those that a prediction wrote into are left out."""
     found: dict[Path, list[str]] = {}
@@ -122,6 +130,8 @@ def without_images(folder: Path, files: Sequence[Path], own: int) -> InputError:
         )
     elif below:
         got, remedy = _below_words(below, got), _where_to_look(below)
+    elif tables := table_there(folder):
+        remedy = f"If the images, or all that is known, stand in a table, {tables}"
     expected = f"files in {', '.join(SUFFIXES)}"
     return InputError.one("the folder has no images", where=str(folder), got=got, expected=expected, remedy=remedy)
 

@@ -1,7 +1,8 @@
 """A folder of images and their truth, whose names say what belongs together, as the rows of a manifest.
 
 Masks lie in a folder of their own beside that of the images, or beside each image under its name with an ending such as
-`_seg`; a class has a folder for its images; or endings of names are told, as GaNDLF's `construct-csv` takes them.
+`_seg`; of two folders one may have the names of the other with an ending; a class has a folder for its images; or
+endings of names are told, as GaNDLF's `construct-csv` takes them.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from pathlib import Path
 
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.cohort.paths import holds_dicom
-from wardround.engine.cohort.surroundings import images_below, like_masks, stem_of, without_images
+from wardround.engine.cohort.surroundings import images_below, like_masks, stem_of, table_there, without_images
 
 _IMAGES = ("images", "imagestr", "image", "img", "imgs", "scans", "volumes")
 _MASKS = ("labels", "labelstr", "label", "masks", "mask", "segmentations", "segmentation", "segs", "seg")
+_ENDINGS = re.compile(r"(.+)[ _.-](images?|img|scan|volume)", re.IGNORECASE)
+_SIGNS = " _.-"
 _NUMBERED = re.compile(r"(.+)_(\d{4})")
 _PERSON = re.compile(r"(sub-[A-Za-z0-9]+)(?=_|$)")
 _SHOWN = 3
@@ -68,9 +71,36 @@ def _by_places(folder: Path, findings: Findings) -> list[Found]:
     here = _stems(folder)
     marked = like_masks([*here], ())
     if marked:
-        plain = {stem: (path,) for stem, path in here.items() if stem not in marked}
-        return _paired(plain, {stem[: _cut(stem)]: here[stem] for stem in marked}, folder, findings)
-    return _classed(folder, is_empty=not here)
+        truth = {stem[: _cut(stem)]: here[stem] for stem in marked}
+        plain = {_bare(stem, truth): (path,) for stem, path in here.items() if stem not in marked}
+        return _paired(plain, truth, folder, findings)
+    return _of_two(folder) or _classed(folder, is_empty=not here)
+
+
+def _bare(stem: str, masks: Mapping[str, Path]) -> str:
+    """An image's name without an ending such as `_image`, where a mask is called so."""
+    match = _ENDINGS.fullmatch(stem)
+    return match[1] if match and stem not in masks and match[1] in masks else stem
+
+
+def _of_two(folder: Path) -> list[Found]:
+    """The cases of two folders of which one has each name of the other with an ending, as what a program made of
+    images has: those are masks, and the folders no classes. Nothing where folders are otherwise."""
+    places = sorted(images_below(folder))
+    if len(places) != 2 or _stems(folder):
+        return []
+    first, second = map(_stems, places)
+    for images, masks in ((first, second), (second, first)):
+        names = {stem: _longer(stem, masks) for stem in images}
+        if len(images) == len(masks) == len({*names.values()} - {""}):
+            return [Found(stem, (path,), masks[names[stem]]) for stem, path in images.items()]
+    return []
+
+
+def _longer(stem: str, others: Mapping[str, Path]) -> str:
+    """The one name that is this with an ending behind a sign; empty where none is, or several are."""
+    found = [other for other in others if other.startswith(stem) and other[len(stem) : len(stem) + 1] in (*_SIGNS,)]
+    return found[0] if len(found) == 1 else ""
 
 
 def _classed(folder: Path, *, is_empty: bool) -> list[Found]:
@@ -94,7 +124,7 @@ def _stems(folder: Path) -> dict[str, Path]:
 
 def _cut(stem: str) -> int:
     """Where the ending of a mask's name begins, with the sign before it."""
-    return max(stem.rfind(sign) for sign in " _.-")
+    return max(stem.rfind(sign) for sign in _SIGNS)
 
 
 def _folder_of(folder: Path, names: Sequence[str]) -> Path | None:
@@ -210,8 +240,9 @@ def _without_truth(folder: Path, *, has_images: bool) -> InputError:
         where=str(folder),
         got="images alone",
         expected="folders `images` and `labels`; masks beside images, as case1_seg.nii.gz; or a folder for each class",
-        remedy="Tell how names end, as `--channel _t1.nii.gz --label _seg.nii.gz`; or write a table with the columns "
-        "SubjectID, Channel_0 and ValueToPredict, and name it instead of the folder",
+        remedy="Tell how names end, as `--channel _t1.nii.gz --label _seg.nii.gz`; or "
+        + (table_there(folder) or "write a table with the columns SubjectID, Channel_0 and ValueToPredict, and name it")
+        + " instead of the folder",
     )
 
 

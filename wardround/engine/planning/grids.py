@@ -24,6 +24,8 @@ _CUBE = {2: 2048**2, 3: 256**3}
 """Voxels of a patch before it is held against images and memory, as in nnU-Net."""
 _LEAST_BATCH, _MOST_BATCH, _SHARE_OF_ALL = 2, 16, 0.05
 _FEW, _MANY, _MUCH = 16, 32, 8e9
+_SHORT_VOXELS = 200_000
+"""Voxels of a step in a short training, in flat images as in volumes: two patches of the hippocampus, for instance."""
 
 
 @dataclass(frozen=True)
@@ -102,16 +104,21 @@ def _longest_of(patch: Sequence[int], shape: Sequence[int], topology: Topology) 
 def batch_size(
     print_: Fingerprint, shape: Sequence[int], found: Patching, filters: int, budget: Budget
 ) -> Decision[int]:
-    """As many patches as there is room for, up to a twentieth of all voxels, as in nnU-Net, and 16; two at least."""
+    """As many patches as there is room for, up to a twentieth of all voxels, as in nnU-Net, and 16; two at least.
+
+    Of a short training fewer: for the same processor time many steps over few patches teach more than the reverse.
+    """
     each = sample_bytes(found.patch, found.topology, filters)
     fixed = step_bytes(found.patch, found.topology, filters, 0)
     by_memory = int((budget.memory - fixed) // each)
     by_cases = round(_SHARE_OF_ALL * print_.cases * math.prod(shape) / math.prod(found.patch))
-    batch = max(_LEAST_BATCH, min(by_memory, by_cases, _MOST_BATCH))
+    by_time = _MOST_BATCH if budget.is_long else _SHORT_VOXELS // math.prod(found.patch)
+    batch = max(_LEAST_BATCH, min(by_memory, by_cases, by_time, _MOST_BATCH))
+    short = "" if budget.is_long else f"at most {_SHORT_VOXELS:,} voxels a step in a short training ({by_time}), "
     return Decision(
         batch,
         f"As many patches as fit into {shown_size(budget.memory)} ({max(by_memory, 0)}), at most a twentieth of all "
-        f"voxels ({by_cases}), {_LEAST_BATCH} at least and {_MOST_BATCH} at most",
+        f"voxels ({by_cases}), {short}{_LEAST_BATCH} at least and {_MOST_BATCH} at most",
     )
 
 

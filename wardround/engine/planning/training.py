@@ -76,6 +76,14 @@ def optimizer(budget: Budget, *, rate: float) -> Decision[str]:
     return Decision(f"optimizer: {{name: adamw, learning_rate: {rate:g}}}, schedule: cosine", reason)
 
 
+def network(budget: Budget) -> Decision[str]:
+    """Which kind of U-Net."""
+    if budget.is_long:
+        return Decision("unet", "The plain U-Net of nnU-Net")
+    reason = "Residual, with one convolution on the way up: a step takes about half of what one of a plain U-Net does"
+    return Decision("resunet", reason)
+
+
 def length(budget: Budget) -> Decision[int]:
     """Steps of a training."""
     if budget.is_long:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wardround.engine.basics.flaws import flow
-from wardround.engine.planning.decision import Budget
+from wardround.engine.planning.decision import Budget, Decision
 from wardround.engine.planning.fingerprint import Fingerprint
 from wardround.engine.planning.grids import Patching, batch_size, feature_maps, patching, target_spacing
 from wardround.engine.planning.intensities import normalised
 from wardround.engine.planning.memory import MOST_FILTERS
-from wardround.engine.planning.training import changes, folds, length, mirrored, optimizer
+from wardround.engine.planning.training import changes, folds, length, mirrored, network, optimizer
 from wardround.engine.planning.wording import Entry
 
 _RATE = 2e-3
@@ -31,7 +31,7 @@ def segmentation_entries(
         yield Entry("normalisation", tuple(f"  - {step}" for step in each.value), each.reason)
     yield from augmentation(print_, budget)
     yield _patches(print_, found.value, found.reason)
-    yield _model(print_, found.value, filters.value, filters.reason)
+    yield _model(print_, found.value, filters, network(budget))
     yield from _training(budget, batch.value, batch.reason)
     yield from _validation(print_, bool(mirrored(print_).value))
 
@@ -68,7 +68,7 @@ def _patches(print_: Fingerprint, found: Patching, reason: str) -> Entry:
     )
 
 
-def _model(print_: Fingerprint, found: Patching, filters: int, reason: str) -> Entry:
+def _model(print_: Fingerprint, found: Patching, filters: Decision[int], kind: Decision[str]) -> Entry:
     topology = found.topology
     uneven = (
         ""
@@ -80,10 +80,11 @@ def _model(print_: Fingerprint, found: Patching, filters: int, reason: str) -> E
     )
     supervised = ", deep_supervision: true" if topology.levels > 2 else ""
     line = (
-        f"model: {{name: unet, dimensions: {print_.dimensions}, filters: {filters}, levels: {topology.levels}, "
+        f"model: {{name: {kind.value}, dimensions: {print_.dimensions}, filters: {filters.value}, "
+        f"levels: {topology.levels}, "
         f"most_filters: {MOST_FILTERS[print_.dimensions]}{uneven}{supervised}, norm: instance}}"
     )
-    return Entry("model", (line,), f"Halved until sides of about 4 voxels are left; {reason}")
+    return Entry("model", (line,), f"{kind.reason}. Halved until sides of about 4 voxels are left; {filters.reason}")
 
 
 def _training(budget: Budget, batch: int, reason: str) -> Iterator[Entry]:
