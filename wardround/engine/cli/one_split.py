@@ -28,7 +28,7 @@ def main() -> int:
     from wardround.engine.experiments.news import Teller
     from wardround.engine.experiments.one_split import train_one_split
     from wardround.engine.experiments.order import SplitOrder
-    from wardround.engine.report.runs import RunPages
+    from wardround.engine.report.pages import RunPages
 
     guard_tracebacks()
     teller, order = Teller.of_this_process(), SplitOrder.from_json(sys.stdin.buffer.readline())
