@@ -30,7 +30,7 @@ def _task(numbers: Sequence[float]) -> RegressionTask:
 
 def _scaled(number: float, task: RegressionTask) -> float:
     """In exact fractions."""
-    mean, spread = (Fraction(float(value[0])) for value in (task._mean, task._spread))
+    mean, spread = (Fraction(float(value[0])) for value in (task._units._mean, task._units._spread))
     return float((Fraction(number) - mean) / spread)
 
 

@@ -1,4 +1,4 @@
-"""Maps beside predicted masks, on the grid of the image: probabilities, and how sure they are.
+"""Maps beside predicted masks or images, on the grid of the image: probabilities, and how sure they are.
 
 `probabilities/CLASS` has a file for each case, and so have `uncertainty/entropy` and, of several models,
 `uncertainty/variance`: float32, called as the case's mask.
@@ -56,14 +56,20 @@ def map_name(case: Case, format_: MaskFormat = MaskFormat.LIKE_IMAGE) -> str:
 def map_folders(study: Study, extras: Extras, models: int) -> list[str]:
     """The folders of maps, below that of the predictions."""
     named = [f"{PROBABILITIES}/{name}" for name in study.outputs] if extras.probabilities else []
-    unsure = [ENTROPY, *([VARIANCE] if models > 1 else [])] if extras.uncertainty else []
+    entropy = [ENTROPY] if _has_entropy(study) else []
+    unsure = [*entropy, *([VARIANCE] if models > 1 else [])] if extras.uncertainty else []
     return [*named, *unsure]
+
+
+def _has_entropy(study: Study) -> bool:
+    """Whether predictions are probabilities."""
+    return target_of(study).activation_of(study) is not Activation.IDENTITY
 
 
 def require_extras(ensemble: Ensemble, cohort: Cohort, folder: Path, extras: Extras, format_: MaskFormat) -> None:
     """Raise `InputError` where a prediction has no such maps, or where they would replace somebody's own files."""
     problems = [*_without_meaning(ensemble, extras)]
-    if not problems and target_of(ensemble.study).written is Written.FILE:
+    if not problems and target_of(ensemble.study).written is not Written.ROW:
         names = [map_name(case, format_) for case in cohort.cases]
         for each in map_folders(ensemble.study, extras, len(ensemble.members)):
             Made(folder / each, PREDICT).require_free(names, "predictions")
@@ -76,6 +82,9 @@ def _without_meaning(ensemble: Ensemble, extras: Extras) -> Iterator[Problem]:
     is_table = target.written is Written.ROW
     if extras.probabilities and is_table:
         what = "predictions of this model are one table, which has the probabilities of classes"
+        yield Problem(what, "--probabilities", remedy="Leave `--probabilities` out")
+    if extras.probabilities and target.written is Written.IMAGE:
+        what = "predictions of this model are images, which have no probabilities"
         yield Problem(what, "--probabilities", remedy="Leave `--probabilities` out")
     is_number = target.activation_of(ensemble.study) is Activation.IDENTITY
     if extras.uncertainty and is_number and len(ensemble.members) == 1:
@@ -93,7 +102,8 @@ class CaseMaps:
         self._study, self._folder, self._grid, self._image = ensemble.study, folder, grid, case.channels[0]
         self._name, self._extras = map_name(case, format_), extras
         self.spreads = extras.uncertainty and len(ensemble.members) > 1
-        self._entropy = np.zeros(grid.shape, np.float32) if extras.uncertainty else None
+        unsure = extras.uncertainty and _has_entropy(ensemble.study)
+        self._entropy = np.zeros(grid.shape, np.float32) if unsure else None
         self._variance = np.zeros(grid.shape, np.float32) if self.spreads else None
         self.files: list[Path] = []
 

@@ -12,6 +12,7 @@ from wardround.engine.basics.progress import Progress
 from wardround.engine.cohort import Case, Cohort
 from wardround.engine.experiments.combining import Watcher
 from wardround.engine.experiments.ensemble import Ensemble, Model, ensemble_of
+from wardround.engine.experiments.images import ImageResults
 from wardround.engine.experiments.maps import NO_EXTRAS, CaseMaps, Extras, require_extras
 from wardround.engine.experiments.mask_files import MaskFormat, require_format
 from wardround.engine.experiments.masklike import looks_like_mask
@@ -66,7 +67,10 @@ def predict_case(model: Model, case: Case, truth: Study | None = None, watch: Wa
 
 def results_of(study: Study, format_: MaskFormat = MaskFormat.LIKE_IMAGE, extras: Extras = NO_EXTRAS) -> Results:
     """How predictions of a study are made, written, found again and scored; `format_` is that of masks."""
-    if target_of(study).written is How.FILE:
+    how = target_of(study).written
+    if how is How.IMAGE:
+        return ImageResults(study, format_)
+    if how is How.FILE:
         return MaskResults(study, format_)
     return TableResults(study, uncertainty if extras.uncertainty else nothing)
 
@@ -86,6 +90,7 @@ def in_memory(pipeline: Pipeline, case: Case, sample: Sample) -> StoredCase:
         folder=Path(),
         numbers=told.numbers,
         columns=case.columns,
+        wanted_image=ready.wanted,
     )
 
 
@@ -97,7 +102,7 @@ def write_predictions(
     format_: MaskFormat = MaskFormat.LIKE_IMAGE,
     extras: Extras = NO_EXTRAS,
 ) -> Written:
-    """Predict every case into `folder`: one mask per case, or one table; `extras` beside them.
+    """Predict every case into `folder`: one mask or image per case, or one table; `extras` beside them.
 
     A case whose voxels cannot be read, or whose subject cannot name its mask, is left out and told at the end; the
     others are written. Raises `InputError` before any work if that would replace what no prediction has written.
@@ -129,7 +134,7 @@ class _MapsOfCases:
 
     def __init__(self, ensemble: Ensemble, folder: Path, extras: Extras, format_: MaskFormat) -> None:
         self._ensemble, self._folder, self._extras, self._format = ensemble, folder, extras, format_
-        self._wanted = extras != NO_EXTRAS and target_of(ensemble.study).written is How.FILE
+        self._wanted = extras != NO_EXTRAS and target_of(ensemble.study).written is not How.ROW
         self._open: list[CaseMaps] = []
         self.files: list[Path] = []
 

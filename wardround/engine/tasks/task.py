@@ -35,7 +35,8 @@ class Prediction:
 
     Attributes:
         values: of each output, (outputs, *spatial) on the preprocessed grid where each voxel has its own truth, or else
-            (outputs,): probabilities of classes, float32, or numbers in the unit of the table, float64.
+            (outputs,): probabilities of classes or intensities of images that are made, float32, or numbers in the unit
+            of the table, float64.
         regions: how the outputs lie over classes, where they are regions.
     """
 

@@ -12,7 +12,7 @@ from wardround.engine.basics.problems import Problem
 from wardround.engine.metrics import build_metrics, mask_scores
 from wardround.engine.parts import STUDY_KINDS, BreachError, Kind, Part
 from wardround.engine.study import Study
-from wardround.engine.targets import target_of
+from wardround.engine.targets import Written, target_of
 from wardround.engine.tasks import build_task
 from wardround.engine.trial.attempt import Attempts
 from wardround.engine.trial.descent import require_factors, require_resumable, require_step
@@ -120,7 +120,7 @@ def _loss(study: Study, attempts: Attempts) -> None:
 def _metric(study: Study, attempts: Attempts) -> None:
     """No prediction is better than the truth itself."""
     try_metrics(study, attempts)
-    if attempts.problems or not target_of(study).on_grid:
+    if attempts.problems or not target_of(study).on_grid or target_of(study).written is not Written.FILE:
         return
     (use,), metrics = study.validation.metrics, build_metrics(study)
     sign = 1 if use.part(Kind.METRIC).higher_is_better else -1

@@ -2,6 +2,7 @@
 
 from wardround.engine.parts.losses.classic import CrossEntropy, DiceCE
 from wardround.engine.parts.losses.entropy import BCE, KLD, Focal, TopK
+from wardround.engine.parts.losses.images import SSIM, GradientDifference
 from wardround.engine.parts.losses.loss import LossParameters, loss_of
 from wardround.engine.parts.losses.numbers import L1, MSE, Huber
 from wardround.engine.parts.losses.overlap import DiceFocal, SoftDice
@@ -13,12 +14,14 @@ __all__ = [
     "KLD",
     "L1",
     "MSE",
+    "SSIM",
     "Boundary",
     "Cox",
     "CrossEntropy",
     "DiceCE",
     "DiceFocal",
     "Focal",
+    "GradientDifference",
     "Hausdorff",
     "Huber",
     "LossParameters",
