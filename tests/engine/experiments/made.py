@@ -37,8 +37,8 @@ def made_study(**changes: Any) -> Study:
 
 
 def made_cohort(folder: Path, cases: int = 9, shape: tuple[int, ...] = (24, 28), targets: int = 1) -> Path:
-    """Smooth blobs and, in each target, 1000 minus four times them, less the number of the target; NIfTI of volumes and TIFF
-    of pictures."""
+    """Smooth blobs and, in each target, 1000 minus four times them, less the number of the target; NIfTI of volumes and
+    TIFF of pictures."""
     random, rows = np.random.default_rng(0), []
     geometry = oblique_geometry(shape) if len(shape) == 3 else plain_geometry(shape)
     suffix = ".nii.gz" if len(shape) == 3 else ".tif"
