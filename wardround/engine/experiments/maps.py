@@ -17,6 +17,7 @@ from wardround.engine.basics.made import PREDICT, Made
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.cohort import Case, Cohort
 from wardround.engine.experiments.ensemble import Ensemble
+from wardround.engine.experiments.features import FEATURES, feature_problems
 from wardround.engine.experiments.mask_files import MaskFormat, mask_name
 from wardround.engine.imaging.formats import suffix_of
 from wardround.engine.imaging.image import Geometry, Image
@@ -35,12 +36,14 @@ class Extras:
 
     Attributes:
         probabilities: a map for each class or region.
+        features: a table of what a network that has a code says of each case (`experiments.features`).
         uncertainty: a map of the entropy of the probabilities, and of several models one of their variance; in a table
             columns of these.
     """
 
     probabilities: bool = False
     uncertainty: bool = False
+    features: bool = False
 
 
 NO_EXTRAS = Extras()
@@ -68,7 +71,9 @@ def _has_entropy(study: Study) -> bool:
 
 def require_extras(ensemble: Ensemble, cohort: Cohort, folder: Path, extras: Extras, format_: MaskFormat) -> None:
     """Raise `InputError` where a prediction has no such maps, or where they would replace somebody's own files."""
-    problems = [*_without_meaning(ensemble, extras)]
+    problems = [*_without_meaning(ensemble, extras), *(feature_problems(ensemble) if extras.features else ())]
+    if not problems and extras.features:
+        Made(folder, PREDICT).require_free([FEATURES], "predictions")
     if not problems and target_of(ensemble.study).written is not Written.ROW:
         names = [map_name(case, format_) for case in cohort.cases]
         for each in map_folders(ensemble.study, extras, len(ensemble.members)):

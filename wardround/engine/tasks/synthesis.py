@@ -11,8 +11,12 @@ from torch import Tensor, nn
 from wardround.engine.basics.problems import Findings
 from wardround.engine.basics.progress import SILENT, Progress
 from wardround.engine.inference import ProbabilitySink, drain, predict_windows
+from wardround.engine.losses.adversarial import AdversarialLoss
 from wardround.engine.metrics import CaseScores, Evaluation, build_metrics, image_scores, summarise
 from wardround.engine.networks import Outputs
+from wardround.engine.networks.critic import CRITIC
+from wardround.engine.networks.taught import Taught
+from wardround.engine.parts import Kind, answering
 from wardround.engine.preprocessing.fitted import EMPTY, FittedState
 from wardround.engine.sampling.batch import Batch, Surroundings
 from wardround.engine.sampling.padding import padding_of
@@ -41,6 +45,21 @@ class SynthesisTask(Task):
         """(samples,) float32 losses in units of the spread, whatever the intensities are."""
         return super().losses(outputs, batch.with_truth(lambda images: self._units.learnt(images, 1)))
 
+    def learn(self, network: nn.Module, batch: Batch) -> Tensor:
+        """As a network is taught that has a way of its own, and beside the adversary of a loss that has one."""
+        wanted = self._units.learnt(batch.truth["image"], 1)
+        outputs, more = self._said(network, batch.image, wanted)
+        losses = self.losses(outputs, batch)
+        if isinstance(self._loss, AdversarialLoss):
+            losses = losses + self._loss.against(network.get_submodule(CRITIC), batch.image, finest(outputs), wanted)
+        return losses if more is None else losses + more
+
+    def _said(self, network: nn.Module, images: Tensor, wanted: Tensor) -> tuple[Outputs, Tensor | None]:
+        if isinstance(network, Taught):
+            with answering(self.study.model.part(Kind.NETWORK).owner):
+                return network.taught(images, wanted)
+        return self.outputs(network, images), None
+
     def predict(
         self, network: nn.Module, case: StoredCase, device: torch.device, inference: Inference | None = None
     ) -> Prediction:
@@ -67,11 +86,17 @@ class SynthesisTask(Task):
     def _scored(self, outputs: np.ndarray, case: StoredCase) -> dict[str, float]:
         truth = case.wanted_image
         assert truth is not None
-        one = torch.from_numpy(outputs).unsqueeze(0)
-        batch = Batch((), one, {"image": torch.from_numpy(truth.copy()).unsqueeze(0)}, (_around(case),))
+        one, known = (torch.from_numpy(self._filled(each)).unsqueeze(0) for each in (outputs, truth))
+        batch = Batch((), one, {"image": known}, (_around(case),))
         made, spacing = self._units.outside(outputs, 0), case.geometry.spacing
         scores = image_scores(self.study, self._metrics, made, truth, spacing)
         return {"loss": float(self.losses(one, batch)), **scores}
+
+    def _filled(self, images: np.ndarray) -> np.ndarray:
+        """At least as large as a patch, as losses are told of in a study: the outermost voxels are repeated."""
+        sides = zip(self.study.patches.size, images.shape[1:], strict=True)
+        missing = [max(0, wanted - side) for wanted, side in sides]
+        return np.pad(images, [(0, 0), *((each // 2, each - each // 2) for each in missing)], mode="edge")
 
     def _outputs(
         self, network: nn.Module, case: StoredCase, device: torch.device, inference: Inference | None
@@ -92,6 +117,11 @@ class SynthesisTask(Task):
                 what = f"the case has no {self._target.noun} to compare with"
                 findings.add(what, where=subject, remedy=self._target.remedy)
         findings.raise_if_any()
+
+
+def finest(outputs: Outputs) -> Tensor:
+    """Those on the grid of the images."""
+    return outputs if isinstance(outputs, Tensor) else outputs[0]
 
 
 def _around(case: StoredCase) -> Surroundings:

@@ -76,6 +76,10 @@ class Task(ABC):
         grids, their weighted mean (`losses.supervised`)."""
         return supervised(partial(losses_of, self.study, self._loss), outputs, batch)
 
+    def learn(self, network: nn.Module, batch: Batch) -> Tensor:
+        """(samples,) float32 losses of a step: of what a network in training says of a batch on its device."""
+        return self.losses(self.outputs(network, batch.image, batch.table), batch)
+
     def outputs(self, network: nn.Module, images: Tensor, table: Tensor | None = None) -> Outputs:
         """What a network of the study says of images on its device, and of rows of its columns: in training it may say
         it on several grids."""

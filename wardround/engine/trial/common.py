@@ -30,11 +30,14 @@ from wardround.engine.trial.variants import (
     require_every_norm,
     require_gradients,
     require_kept_weights,
+    require_learning,
     require_same_weights,
     variants_of,
 )
 
 _SIDE, _SAMPLES = 12, 3
+_LEARNT = 16
+"""Sides of what a step is taken on; the usual network divides them."""
 _CLOSE = 1e-5
 
 
@@ -107,6 +110,8 @@ def _network(study: Study, attempts: Attempts) -> None:
     require_gradients(study, network, sizes)
     require_kept_weights(study, network, sizes)
     require_every_norm(study)
+    if target_of(study).written is Written.IMAGE:
+        require_learning(study, sizes.small)
     for variant in variants_of(study):
         tried = try_network(variant, Sizes.of(variant), attempts)
         if tried is not None and not attempts.problems:
@@ -114,7 +119,10 @@ def _network(study: Study, attempts: Attempts) -> None:
 
 
 def _loss(study: Study, attempts: Attempts) -> None:
+    """Of images that are made a step is taken too: a loss may learn beside the network."""
     try_loss(study, Sizes.of(study), attempts)
+    if not attempts.problems and target_of(study).written is Written.IMAGE:
+        require_learning(slim(study), (_LEARNT,) * study.dimensions)
 
 
 def _metric(study: Study, attempts: Attempts) -> None:

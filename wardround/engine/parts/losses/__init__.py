@@ -1,5 +1,6 @@
 """Parameters of the losses. Every loss has a per-sample form: one number per sample of the batch."""
 
+from wardround.engine.parts.losses.adversarial import Adversarial
 from wardround.engine.parts.losses.classic import CrossEntropy, DiceCE
 from wardround.engine.parts.losses.entropy import BCE, KLD, Focal, TopK
 from wardround.engine.parts.losses.images import SSIM, GradientDifference
@@ -15,6 +16,7 @@ __all__ = [
     "L1",
     "MSE",
     "SSIM",
+    "Adversarial",
     "Boundary",
     "Cox",
     "CrossEntropy",
