@@ -34,6 +34,7 @@ def test_every_yaml_file_is_of_a_known_kind() -> None:
         "demo",
         "heart_disease",
         "hippocampus",
+        "hippocampus_denoising",
         "hippocampus_regions",
         "nuclei_count",
         "pneumonia",
