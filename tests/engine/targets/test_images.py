@@ -82,8 +82,12 @@ def test_whatever_is_wrong_with_files_is_told_at_once(tmp_path: Path) -> None:
         picture = Image(data.astype(np.float32), plain_geometry(data.shape[1:]))
         write_image(tmp_path / f"target-{place}-0.tif", picture)
     (tmp_path / "target-4-0.tif").write_bytes(b"")
-    (tmp_path / "target-5-0.tif").write_bytes((tmp_path / "target-6-0.tif").read_bytes()[:400])
+    (tmp_path / "target-5-0.tif").write_bytes((tmp_path / "target-7-0.tif").read_bytes()[:400])
+    volume = Image(normal(size=(1, *shape, 3)).astype(np.float32), plain_geometry((*shape, 3)))
+    write_image(tmp_path / "volume.nii.gz", volume)
+    _edit(tmp_path, ("target-6-0.tif", "volume.nii.gz"))
     wanted = [
+        ("'case-6', Target_0", "3 axes"),
         ("'case-0', Target_0", "20 x 28"),
         ("'case-1', Target_0", "3 values per voxel"),
         ("'case-4', Target_0", "target-4-0.tif"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -101,11 +102,9 @@ def predict(
     form = _format_of(format_)
     require_alike(named, way)
     loaded = load_ensemble(named, way, device=device)
-    for notice in loaded.notices:
-        note(f"note: {notice.render()}")
+    _tell(loaded.notices)
     gathered = gathered_images(loaded.study, manifest, folder)
-    for notice in gathered.notices:
-        note(f"note: {notice.render()}")
+    _tell(gathered.notices)
     require_format(loaded.study, gathered.cohort, form)
     require_free(loaded.study, gathered.cohort, out, form)
     require_extras(loaded, gathered.cohort, out, extras, form)
@@ -126,6 +125,11 @@ def predict(
         notes = [f"note: {oddity.render()}" for oddity in oddities]
         say_text("\n".join([*notes, _text(written.cases, len(cohort.cases) + gathered.left_out, out)]))
     end_with(problems, as_json=as_json)
+
+
+def _tell(notices: Iterable[Problem]) -> None:
+    for notice in notices:
+        note(f"note: {notice.render()}")
 
 
 def _format_of(word: str) -> MaskFormat:

@@ -70,6 +70,8 @@ class ImageResults:
     ) -> CasePrediction:
         """The mean of what the models make, voxel by voxel on the native grid."""
         made = [native_images(member, prepared(member)) for member in ensemble.members]
+        if len(made) == 1 and not watchers:
+            return CasePrediction(case, None, None, sample, images=made[0])
         means = []
         for index in range(len(ensemble.study.outputs)):
             mean, variance = mean_and_variance(each[index] for each in made)

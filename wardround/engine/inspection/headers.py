@@ -79,7 +79,9 @@ def _targets(study: Study, cohort: Cohort, case: Case, findings: Findings) -> It
     for place, path in enumerate(case.targets):
         where = cohort.place(case, f"Target_{place}")
         header = attempt(read_header, where, path, findings)
-        if header is not None and header.channels != 1:
+        if header is not None and header.geometry.dimensions != study.dimensions:
+            _check_shape(study, header, 1 + len(case.targets), where, findings)
+        elif header is not None and header.channels != 1:
             what, remedy = OTHER_CHANNELS, "Give one grey file per target, and name several in `targets`"
             findings.add(what, where=where, got=_held(header), expected=_values(1), remedy=remedy)
         yield where, header

@@ -12,7 +12,6 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from wardround.engine.networks.blocks import leaky, normed, pointwise, upwards
 from wardround.engine.networks.layers import LEAK, Sides, initialise
@@ -111,7 +110,7 @@ def kept_by(times: Tensor) -> Tensor:
 
 
 def waves(times: Tensor) -> Tensor:
-    """(samples, 32): sines and cosines of times, of periods from a few times as long as they run to a hundredth."""
+    """(samples, 32): sines and cosines of times, of periods from six times as long as time runs to a fiftieth of it."""
     rates = torch.logspace(0, 2.5, _FREQUENCIES, device=times.device, dtype=times.dtype)
     angles = times[:, None] * rates
-    return functional.normalize(torch.cat([angles.sin(), angles.cos()], dim=1), dim=1) * math.sqrt(_FREQUENCIES)
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
