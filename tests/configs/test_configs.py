@@ -37,6 +37,7 @@ def test_every_yaml_file_is_of_a_known_kind() -> None:
         "demo",
         "heart_disease",
         "hippocampus",
+        "hippocampus_denoising",
         "hippocampus_regions",
         "hippocampus_volume",
         "histology",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from tests.support.dicoms import save
 from tests.support.images import blobs, oblique_geometry, write_table
 from tests.support.shared_data import shared_data
 from wardround.engine.experiments.workbench import Workbench
-from wardround.engine.imaging import Geometry, Image, read_label, write_image, write_label
+from wardround.engine.imaging import Geometry, Image, read_image, read_label, write_image, write_label
 from wardround.engine.imaging.dicom import segment_writing
 from wardround.engine.imaging.geometry import plain_geometry
 from wardround.engine.study import Study, load_study
@@ -44,7 +45,18 @@ def _number(folder: Path, study: Study, number: int, image: np.ndarray, mask: np
     return "ValueToPredict", int(mask.astype(bool).sum())
 
 
-TRUTHS: Mapping[str, Writer] = {"segmentation": _mask, "classification": _category, "regression": _number}
+def _target(folder: Path, study: Study, number: int, image: np.ndarray, mask: np.ndarray) -> tuple[str, object]:
+    path = folder / f"target_{number:02d}.nii.gz"
+    write_image(path, Image((100 + 60.0 * mask)[None].astype(np.float32), _grid(study)))
+    return "Target_0", path.name
+
+
+TRUTHS: Mapping[str, Writer] = {
+    "segmentation": _mask,
+    "classification": _category,
+    "regression": _number,
+    "synthesis": _target,
+}
 """How the truth of a generated case is written, by the study's task."""
 
 
@@ -116,6 +128,34 @@ def test_a_ready_study_trains(path: Path, tmp_path: Path) -> None:
     assert all(torch.isfinite(tensor).all() for tensor in after.values())
     moved = [name for name, tensor in after.items() if not torch.equal(tensor, before[name])]
     assert {name for name, _ in learner.network.named_parameters()} <= set(moved), "every weight has a gradient"
+
+
+@pytest.mark.slow
+@pytest.mark.shared_data
+def test_the_study_of_denoising_takes_noise_off_real_images(tmp_path: Path) -> None:
+    study, rows, random = load_study(CONFIGS / "hippocampus_denoising" / "study.yaml"), [], np.random.default_rng(0)
+    folder = shared_data() / "hippocampus"
+    names = [line.split(",")[1] for line in (folder / "north.csv").read_text().splitlines()[1:11]]
+    for number, path in enumerate(folder / name for name in names):
+        clean = read_image(path)
+        spread = clean.data.std()
+        noise = random.normal(0, spread, (2, *clean.data.shape))
+        noisy = np.hypot(clean.data + noise[0], noise[1]).astype(np.float32)  # Rician, as magnitudes are
+        write_image(tmp_path / f"{number}.nii.gz", replace(clean, data=noisy))
+        rows.append((f"case-{number}", f"{number}.nii.gz", str(path)))
+    manifest = write_table(tmp_path / "data.csv", ("SubjectID", "Channel_0", "Target_0"), rows)
+    slim = study.model.parameters.model_copy(update={"filters": 8})
+    study = study.model_copy(update={"model": study.model.model_copy(update={"parameters": slim})})
+    bench = Workbench.open(study, manifest, tmp_path / "work", device="cpu", threads=1)
+    learner = bench.learner(60)
+    learner.train(bench.source(), 0, 25)
+    found = bench.evaluate(learner, "validation").cases
+    before = {
+        case.subject: float(np.abs(read_image(case.channels[0]).data - read_image(case.targets[0]).data).mean())
+        for case in bench.split.validation
+    }
+    assert found
+    assert all(case.scores["mae"] < 0.75 * before[case.subject] for case in found), (found, before)
 
 
 @pytest.mark.shared_data

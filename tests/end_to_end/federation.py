@@ -38,7 +38,9 @@ HORIZON = Horizon(rounds=2, local_steps=24)
 PATIENCE = 900.0
 """Seconds for anything that must happen; a quiet machine needs a few per cent of it."""
 
-_POLICY: Mapping[str, JsonValue] = {"tasks": ["segmentation", "classification", "regression", "multilabel", "survival"]}
+_POLICY: Mapping[str, JsonValue] = {
+    "tasks": ["segmentation", "classification", "regression", "multilabel", "survival", "synthesis"]
+}
 STUDY = """\
 schema: 1
 study: discs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from tests.end_to_end.federation import PATIENCE, STUDY, Copy, Template, weights_digest
 from tests.end_to_end.test_fitted import NUMBERS
 from tests.end_to_end.test_rule_two import local_run
+from tests.engine.experiments.made import made_cohort
 from tests.engine.experiments.test_given_tables import table_cohort
 from tests.engine.experiments.test_multilabel import findings_cohort
 from tests.engine.experiments.test_survival import outcome_cohort
@@ -36,11 +38,24 @@ training: {loss: cross_entropy, optimizer: {name: adamw, learning_rate: 1e-2}, b
 validation: {outer_folds: 3, inner_folds: 3, metrics: [accuracy, auc], select: auc}
 seed: 5
 """
+MADE = NUMBERS.replace("task: regression", "task: synthesis\ntargets: [inverse]").replace("huber", "l1")
+MADE = re.sub(r"model: \{.*?\}", "model: {name: unet, dimensions: 2, filters: 4, levels: 2, norm: group}", MADE)
+MADE = MADE.replace("[mae, pearson]", "[mae, ncc]")
+GAME = MADE.replace("loss: l1", "loss: {name: adversarial, filters: 4, levels: 2}")
 Cohort = Callable[[Path, int], Path]
+
+
+def images_cohort(folder: Path, seed: int) -> Path:
+    """Pictures and their inverses."""
+    return made_cohort(folder)
+
+
 TASKS: tuple[tuple[str, str, Cohort, str], ...] = (
     ("multilabel", LABELS, findings_cohort, "f1"),
     ("survival", OUTCOME, outcome_cohort, "loss"),
     ("table", TABLES, table_cohort, "auc"),
+    ("synthesis", MADE, images_cohort, "ncc"),
+    ("adversary", GAME, images_cohort, "ncc"),
 )
 """The name of a task, a study of it, its cohorts, and a score that its sites report."""
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wardround.engine.parts import Kind, Part, builtin_and_plugins
+from wardround.engine.parts.networks.network import WHOLE_IMAGE_TASKS
 from wardround.engine.study import Study
 from wardround.engine.trial.networks import slim
 
@@ -19,7 +20,7 @@ DETERMINED = ("dropout", "drop_path")
 
 def is_dense(name: str) -> bool:
     """Whether a network of that name says something of each voxel."""
-    return builtin_and_plugins().find(Kind.NETWORK, name).serves("segmentation")
+    return not WHOLE_IMAGE_TASKS & builtin_and_plugins().find(Kind.NETWORK, name).tasks
 
 
 def network_study(
@@ -32,6 +33,8 @@ def network_study(
 ) -> Study:
     """A study of three classes (background included) whose patches have 16 voxels a side unless told."""
     dense = is_dense(model["name"])
+    if not builtin_and_plugins().find(Kind.NETWORK, model["name"]).tasks & {"segmentation", *WHOLE_IMAGE_TASKS}:
+        return _of_images(model, inputs, size, seed)
     classes = {"anterior": 1, "posterior": 2} if dense else {"none": 0, "some": 1, "many": 2}
     metric = "dice" if dense else "accuracy"
     return Study.model_validate(
@@ -45,6 +48,24 @@ def network_study(
             "model": dict(model),
             "training": {"loss": "cross_entropy", "batch_size": batch_size},
             "validation": {"metrics": [metric], "select": metric},
+            "seed": seed,
+        }
+    )
+
+
+def _of_images(model: Mapping[str, Any], inputs: Sequence[str], size: Sequence[int] | None, seed: int) -> Study:
+    """For networks that make images alone: three of them."""
+    return Study.model_validate(
+        {
+            "schema": 1,
+            "study": "networks",
+            "task": "synthesis",
+            "inputs": list(inputs),
+            "targets": ["first", "second", "third"],
+            "patches": {"size": list(size or [16] * model["dimensions"])},
+            "model": dict(model),
+            "training": {"loss": "mse", "batch_size": 2},
+            "validation": {"metrics": ["mae"], "select": "mae"},
             "seed": seed,
         }
     )

@@ -30,7 +30,7 @@ def _task(numbers: Sequence[float]) -> RegressionTask:
 
 def _scaled(number: float, task: RegressionTask) -> float:
     """In exact fractions."""
-    mean, spread = (Fraction(float(value[0])) for value in (task._mean, task._spread))
+    mean, spread = (Fraction(float(value[0])) for value in (task._units._mean, task._units._spread))
     return float((Fraction(number) - mean) / spread)
 
 
@@ -65,7 +65,7 @@ def test_a_prediction_comes_back_from_its_row_as_the_network_gave_it(offset: flo
         again = target.vector(STUDY, [str(cell) for cell in target.row(STUDY, vector)])
         np.testing.assert_array_equal(again, vector)
         # What is left is the rounding of float64 at the offset, in units of the spread.
-        np.testing.assert_allclose(task.in_outputs(again), outputs, atol=1e-6 + 4e-16 * offset / task._spread[0])
+        np.testing.assert_allclose(task.in_outputs(again), outputs, atol=1e-6 + 4e-16 * offset / task._units._spread[0])
         assert task.in_outputs(again).dtype == np.float32
 
 

@@ -24,8 +24,8 @@ from wardround.engine.augmentation.transform import (
 from wardround.engine.parts import BreachError
 from wardround.engine.sampling.batch import Batch
 
-MASK, VALID = "mask", "valid"
-ON_GRID = frozenset({MASK, "regions", VALID, "image"})
+MASK, VALID, IMAGE = "mask", "valid", "image"
+ON_GRID = frozenset({MASK, "regions", VALID, IMAGE})
 """Tensors of truth that have a value for each voxel in every kind of truth that has them."""
 
 
@@ -71,9 +71,11 @@ class OnGrid:
 
     def _move(self, place: int, motion: Motion) -> None:
         self._change(place, motion.image)
+        around = self._batch.surroundings
         for name, tensor in self.truth.items():
             values = tensor[place].reshape(-1, *self.image.shape[2:])
-            put(values, _alike(_moved(name, values, motion), values, f"the truth `{name}`"))
+            beyond = around[place].beyond if around and name == IMAGE else ()
+            put(values, _alike(_moved(name, values, motion, beyond), values, f"the truth `{name}`"))
 
     def _apply(self, transform: Transform[Drawn], drawn: Sequence[Drawn | None]) -> None:
         """A transform that says only what becomes of an image and a label: all truth beside a mask is its label too."""
@@ -93,8 +95,11 @@ def _shares(one: Tensor, other: Tensor) -> bool:
     return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
 
 
-def _moved(name: str, values: Tensor, motion: Motion) -> Tensor:
-    """Truth of one sample, (channels, *spatial), after a motion."""
+def _moved(name: str, values: Tensor, motion: Motion, beyond: Sequence[float]) -> Tensor:
+    """Truth of one sample, (channels, *spatial), after a motion; `beyond` is what comes in from outside, if not 0."""
+    if any(beyond) and values.is_floating_point():
+        around = values.new_tensor(beyond).reshape(-1, *(1,) * (values.ndim - 1))
+        return motion.values(values - around) + around
     if values.is_floating_point():
         return motion.values(values)
     # What comes in from outside counts as background, and background is learnt: so it is valid.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -40,7 +41,7 @@ def predict(
     manifest: Annotated[Path | None, typer.Option(help="The CSV with one row per case.", show_default=False)] = None,
     folder: Annotated[Path | None, typer.Option(help="Or a folder of images.", show_default=False)] = None,
     format_: Annotated[
-        str, typer.Option("--format", help="like-image, nifti, nrrd, mha, png, tiff or dicom-seg: of masks.")
+        str, typer.Option("--format", help="like-image, nifti, nrrd, mha, png, tiff or dicom-seg: of masks and images.")
     ] = "like-image",
     combine: Annotated[str, typer.Option(help="mean, majority or staple: how several models become one.")] = "mean",
     probabilities: Annotated[
@@ -48,6 +49,9 @@ def predict(
     ] = False,
     uncertainty: Annotated[
         bool, typer.Option("--uncertainty", help="Write how sure the prediction is: maps, or columns of the table.")
+    ] = False,
+    features: Annotated[
+        bool, typer.Option("--features", help="Write a table of the code of each image, of an autoencoder.")
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
@@ -63,6 +67,8 @@ def predict(
 
     With `--probabilities` there is a folder `probabilities` with one of each class or region, and with `--uncertainty`
     a folder `uncertainty` with maps of the entropy and, of several models, of the variance of their probabilities.
+    A model that makes images writes one for each of its targets, with the intensities of the images that it has learned
+    from; of an autoencoder, `--features` adds a table features.csv with a vector for each image.
 
     \b
     Examples:
@@ -88,15 +94,17 @@ def predict(
         partial(options.take_threads, threads),
         partial(options.require_folder, out, "--out", "predictions"),
     )
-    named, way, extras = model_folders(models), options.combine_of(combine), Extras(probabilities, uncertainty)
+    named, way, extras = (
+        model_folders(models),
+        options.combine_of(combine),
+        Extras(probabilities, uncertainty, features),
+    )
     form = _format_of(format_)
     require_alike(named, way)
     loaded = load_ensemble(named, way, device=device)
-    for notice in loaded.notices:
-        note(f"note: {notice.render()}")
+    _tell(loaded.notices)
     gathered = gathered_images(loaded.study, manifest, folder)
-    for notice in gathered.notices:
-        note(f"note: {notice.render()}")
+    _tell(gathered.notices)
     require_format(loaded.study, gathered.cohort, form)
     require_free(loaded.study, gathered.cohort, out, form)
     require_extras(loaded, gathered.cohort, out, extras, form)
@@ -117,6 +125,11 @@ def predict(
         notes = [f"note: {oddity.render()}" for oddity in oddities]
         say_text("\n".join([*notes, _text(written.cases, len(cohort.cases) + gathered.left_out, out)]))
     end_with(problems, as_json=as_json)
+
+
+def _tell(notices: Iterable[Problem]) -> None:
+    for notice in notices:
+        note(f"note: {notice.render()}")
 
 
 def _format_of(word: str) -> MaskFormat:

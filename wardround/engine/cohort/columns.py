@@ -16,7 +16,7 @@ from wardround.engine.study.tabular import in_order
 from wardround.engine.targets import Column, target_of
 
 SUBJECT, PATIENT, SPLIT, LABEL, VALUE = "SubjectID", "PatientID", "Split", "Label", "ValueToPredict"
-_CHANNEL = re.compile(r"Channel_(\d+)")
+_CHANNEL, _TARGET = re.compile(r"Channel_(\d+)"), re.compile(r"Target_\d+")
 _NEAR = 0.85
 _ROUGHLY = 0.6
 _ID = Column(
@@ -77,8 +77,12 @@ class Layout:
         return frozenset(column.name for column in self.columns if column.may_be_empty)
 
     def files(self, present: Collection[str]) -> tuple[str, ...]:
-        """Those columns with the truth that are present and name files."""
-        return tuple(column.name for column in self.columns if column.is_file and column.name in present)
+        """Those columns with the truth that are present and name masks."""
+        return tuple(each.name for each in self.columns if each.is_file and not each.is_image and each.name in present)
+
+    def images(self, present: Collection[str]) -> tuple[str, ...]:
+        """Those that are present and name images that are to be made."""
+        return tuple(column.name for column in self.columns if column.is_image and column.name in present)
 
     def cells(self, present: Collection[str]) -> tuple[str, ...]:
         """Those that are present and hold the truth itself."""
@@ -105,6 +109,7 @@ class Columns:
     values: tuple[str, ...]
     unread: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
 
 
 def find_columns(table: Table, layout: Layout, findings: Findings) -> Columns:
@@ -124,6 +129,7 @@ def find_columns(table: Table, layout: Layout, findings: Findings) -> Columns:
         given=tuple(name for name in layout.given if name in present),
         label=next(iter(layout.files(present)), None),
         values=layout.cells(present),
+        targets=layout.images(present),
         unread=tuple(name for name in table.repeated if name in wanted or _CHANNEL.fullmatch(name)),
     )
 
@@ -136,7 +142,8 @@ def _channels(names: Iterable[str]) -> tuple[str, ...]:
 def is_of_table(name: str) -> bool:
     """Whether a word is the name of a column that tables of cases have."""
     fixed = {SUBJECT, PATIENT, SPLIT, LABEL, VALUE, "Time", "Event"}
-    return name in fixed or name.startswith(f"{VALUE}_") or _CHANNEL.fullmatch(name) is not None
+    numbered = _CHANNEL.fullmatch(name) or _TARGET.fullmatch(name)
+    return name in fixed or name.startswith(f"{VALUE}_") or numbered is not None
 
 
 def header_place(path: Path) -> str:

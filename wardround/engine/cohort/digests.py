@@ -12,7 +12,7 @@ from wardround.engine.cohort.models import Case
 
 
 def case_digest(case: Case, digest_file: Callable[[Path], str] = file_sha256) -> str:
-    """SHA-256 that names a case by the bytes of its channels and label, in their roles, its value and its columns.
+    """SHA-256 that names a case by the bytes of its channels and its truth, in their roles, its value and its columns.
 
     Subject, patient, file names and place in the manifest play no part. `digest_file` may be a cached form of
     `file_sha256`, or one that names a folder by the bytes of a series in it.
@@ -23,7 +23,8 @@ def case_digest(case: Case, digest_file: Callable[[Path], str] = file_sha256) ->
         "value": case.value,
     }
     columns: dict[str, JsonValue] = {"columns": [*case.columns]} if case.columns else {}
-    return sha256_hex(canonical_json({**content, **columns}))
+    targets: dict[str, JsonValue] = {"targets": [*map(digest_file, case.targets)]} if case.targets else {}
+    return sha256_hex(canonical_json({**content, **columns, **targets}))
 
 
 def cohort_digest(digests: Iterable[str]) -> str:

@@ -1,8 +1,8 @@
 """Manifests: CSV files with one row per case, in GaNDLF's layout, into a cohort; every problem of the table at once.
 
 Columns: `SubjectID`, `Channel_0` ... one per input of the study (or `Channel_0` alone for files that hold all of them),
-`Label` (path of the mask) or `ValueToPredict`, and optionally `PatientID` and `Split` (train, validation, test). Other
-columns are free. Paths are relative to the CSV.
+`Label` (path of the mask), `Target_0` ... (paths of images that are to be made) or `ValueToPredict`, and optionally
+`PatientID` and `Split` (train, validation, test). Other columns are free. Paths are relative to the CSV.
 """
 
 from __future__ import annotations
@@ -113,7 +113,8 @@ class _Reader:
         self.neighbours = Neighbours(self._named_files)
 
     def _named_files(self) -> frozenset[str]:
-        names, base = [*self.columns.channels, self.columns.label], self.table.path.parent
+        names = [*self.columns.channels, self.columns.label, *self.columns.targets]
+        base = self.table.path.parent
         cells = {row.cells[name] for row in self.table.rows for name in names if name is not None}
         return frozenset(normal_path(base, cell) for cell in cells if cell)
 
@@ -130,8 +131,10 @@ class _Reader:
             row=row.line,
             table=self.table.path.name,
             columns=cells.given(),
+            targets=cells.targets(),
         )
         cells.require_own_mask(case)
+        cells.require_own_targets(case)
         cells.require_own_channels()
         if cells.findings.problems:
             self.flawed_rows.add(row.line)
@@ -171,6 +174,8 @@ class _Cells:
         inputs, channels = self.reader.layout.inputs or (), self.reader.columns.channels
         if column in channels:
             return f"the {inputs[channels.index(column)]} image" if len(inputs) == len(channels) else "an image"
+        if column in self.reader.columns.targets:
+            return f"the {self.reader.columns.targets.index(column) + 1}. image to be made, in the study's order"
         return "the mask" if column == self.reader.columns.label else f"a {column}"
 
     def _tell_spreadsheet(self, cell: str, column: str) -> None:
@@ -200,6 +205,26 @@ class _Cells:
         """The mask."""
         column = self._truth(self.reader.columns.label)
         return None if column is None else self.file(column)
+
+    def targets(self) -> tuple[Path, ...]:
+        """The images that are to be made; none where one is missing."""
+        columns = self.reader.columns.targets
+        if {*columns} != {*self.reader.layout.images(self.reader.layout.truth_names)} or not columns:
+            return ()
+        if self._may_be_missing and not any(self.row.cells[name] for name in columns):
+            return ()
+        found = [self.file(name) for name in columns]
+        return tuple(path for path in found if path is not None)
+
+    def require_own_targets(self, case: Case) -> None:
+        """A finding for each image that is to be made and is one of those that it is made from, or stands twice."""
+        seen = dict.fromkeys(case.channels, "an image that it is to be made from")
+        for column, path in zip(self.reader.columns.targets, case.targets, strict=False):
+            if path in seen:
+                remedy = "Name the image that is to be made here; an input itself is learned by its name in `targets`"
+                what, where = "the image that is to be made is the same file as another one", self._place(column)
+                self.findings.add(what, where=where, got=f"{path.name}, {seen[path]}", remedy=remedy)
+            seen[path] = column
 
     def require_own_mask(self, case: Case) -> None:
         """A finding if the mask is the image itself."""

@@ -22,6 +22,7 @@ class Case:
         columns: what the network is given of the row, in the order of the study's columns: a number, the place of a
             level, or None where the cell is missing.
         table: the manifest's name, for messages; empty where there is none.
+        targets: paths of the images that are to be made of it, one for each of the study's targets; empty elsewhere.
     """
 
     subject: str
@@ -33,6 +34,7 @@ class Case:
     row: int
     table: str = ""
     columns: tuple[float | None, ...] = ()
+    targets: tuple[Path, ...] = ()
 
     @property
     def name(self) -> str:
@@ -41,8 +43,8 @@ class Case:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """All of its files: the channels, then the mask, if there is one."""
-        return self.channels if self.label is None else (*self.channels, self.label)
+        """All of its files: the channels, then the mask or the images that are to be made, if there are any."""
+        return (*self.channels, *(() if self.label is None else (self.label,)), *self.targets)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,16 @@ from wardround.engine.experiments.run_record import Metrics
 from wardround.engine.targets import Activation, Written, target_of
 
 CARD = "README.md"
-_TAGS = {"segmentation": "image-segmentation", "classification": "image-classification"}
+_TAGS = {
+    "segmentation": "image-segmentation",
+    "classification": "image-classification",
+    "synthesis": "image-to-image",
+}
+_WRITTEN = {
+    Written.FILE: "a mask on each image's own grid",
+    Written.IMAGE: "an image of each target on each image's own grid",
+    Written.ROW: "one table",
+}
 _MEANING = {
     Activation.SOFTMAX: "logits: their softmax over the second axis is the probability of each class",
     Activation.SIGMOID: "logits: the sigmoid of each is a probability of its own",
@@ -84,8 +93,7 @@ def _use(model: TrainedModel) -> Iterator[str]:
     yield "## How to use it\n"
     yield "This folder is all that is needed, on any machine with Wardround:\n"
     yield "```\nwardround predict THIS_FOLDER --folder images --out predictions\n```\n"
-    written = "a mask on each image's own grid" if target_of(model.study).written is Written.FILE else "one table"
-    yield f"Images are made ready as in training, and the result is {written}."
+    yield f"Images are made ready as in training, and the result is {_WRITTEN[target_of(model.study).written]}."
 
 
 def _exported(model: TrainedModel, proofs: list[tuple[Format, Proof]]) -> Iterator[str]:

@@ -61,7 +61,7 @@ def _labels(study: Study, volumes: Iterator[np.ndarray]) -> np.ndarray:
 def _watched(said: Said, outputs: int, watchers: Sequence[Watcher]) -> Iterator[np.ndarray]:
     spreads = any(watcher.spreads for watcher in watchers)
     for index in range(outputs):
-        mean, variance = _mean_and_variance(said(index)) if spreads else (_mean(said(index)), None)
+        mean, variance = mean_and_variance(said(index)) if spreads else (_mean(said(index)), None)
         for watcher in watchers:
             watcher.put(index, mean, variance)
         yield mean
@@ -75,8 +75,8 @@ def _mean(volumes: Iterator[np.ndarray]) -> np.ndarray:
     return np.asarray(total / count, dtype=np.float32)
 
 
-def _mean_and_variance(volumes: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The variance by Welford's updates, which lose no digits."""
+def mean_and_variance(volumes: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """float32, of at least one volume; the variance by Welford's updates, which lose no digits."""
     mean, squares, count = np.zeros((), np.float64), np.zeros((), np.float64), 0
     for count, volume in enumerate(volumes, start=1):
         apart = volume - mean

@@ -126,7 +126,7 @@ def _as_if_fitted(study: Study, unfitted: StoredCase) -> StoredCase:
     places = fitted_places(study)
     if not places:
         return unfitted
-    sample = Sample(Image(unfitted.image, unfitted.geometry), unfitted.label, unfitted.cut_to)
+    sample = Sample(Image(unfitted.image, unfitted.geometry), unfitted.label, unfitted.cut_to, unfitted.wanted_image)
     try:
         pipeline = Pipeline(study, fit_to(study, [sample]))
         ready = pipeline.apply_between(places[0], len(study.preprocessing), [sample])
@@ -144,6 +144,7 @@ def _as_if_fitted(study: Study, unfitted: StoredCase) -> StoredCase:
         numbers=unfitted.numbers,
         columns=unfitted.columns,
         folder=unfitted.folder,
+        wanted_image=ready.wanted,
     )
 
 

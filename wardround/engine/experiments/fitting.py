@@ -23,6 +23,7 @@ from wardround.engine.preprocessing.tables import told_numbers
 from wardround.engine.store import CaseStore
 from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
+from wardround.engine.targets import Written, target_of
 
 StoredRow = tuple[Case, StoredCase]
 """A case, and what the store holds of it: as it is before the first fitted step."""
@@ -68,15 +69,17 @@ def _answers(
 
 
 def _of_numbers(pipeline: Pipeline, request: Request, stored: StoredCase) -> CohortSummary:
-    """Nothing of the image is read."""
+    """Nothing of the image is read; of images that are to be made, all voxels."""
     if request.about == "columns":
         return request.answer(told_numbers(pipeline.study, stored.columns))
+    if stored.wanted_image is not None:
+        return request.answer([*stored.wanted_image])
     return request.answer([np.array([number], dtype=np.float64) for number in stored.numbers])
 
 
 def _of_voxels(pipeline: Pipeline, request: Request, stored: StoredCase) -> CohortSummary:
     first, place = fitted_places(pipeline.study)[0], request.place or 0
-    sample = Sample(Image(stored.image, stored.geometry), stored.label)
+    sample = Sample(Image(stored.image, stored.geometry), stored.label, wanted=stored.wanted_image)
     return summarise_case(request, pipeline.apply_between(first, place, [sample]), pipeline.study.ignored_class)
 
 
@@ -106,5 +109,6 @@ def prepared_for_a_look(study: Study, cases: Sequence[Case], store: CaseStore) -
 
 def named_step(study: Study, request: Request) -> str:
     """What a request is about, for people."""
-    words = {"truth": "the scale of numbers", "columns": "the scale of columns"}
+    of_truth = "the scale of images to be made" if target_of(study).written is Written.IMAGE else "the scale of numbers"
+    words = {"truth": of_truth, "columns": "the scale of columns"}
     return words[request.about] if request.place is None else study.preprocessing[request.place].name

@@ -1,4 +1,4 @@
-"""Maps beside predicted masks, on the grid of the image: probabilities, and how sure they are.
+"""Maps beside predicted masks or images, on the grid of the image: probabilities, and how sure they are.
 
 `probabilities/CLASS` has a file for each case, and so have `uncertainty/entropy` and, of several models,
 `uncertainty/variance`: float32, called as the case's mask.
@@ -17,6 +17,7 @@ from wardround.engine.basics.made import PREDICT, Made
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.cohort import Case, Cohort
 from wardround.engine.experiments.ensemble import Ensemble
+from wardround.engine.experiments.features import FEATURES, feature_problems
 from wardround.engine.experiments.mask_files import MaskFormat, mask_name
 from wardround.engine.imaging.formats import suffix_of
 from wardround.engine.imaging.image import Geometry, Image
@@ -35,12 +36,14 @@ class Extras:
 
     Attributes:
         probabilities: a map for each class or region.
+        features: a table of what a network that has a code says of each case (`experiments.features`).
         uncertainty: a map of the entropy of the probabilities, and of several models one of their variance; in a table
             columns of these.
     """
 
     probabilities: bool = False
     uncertainty: bool = False
+    features: bool = False
 
 
 NO_EXTRAS = Extras()
@@ -56,14 +59,22 @@ def map_name(case: Case, format_: MaskFormat = MaskFormat.LIKE_IMAGE) -> str:
 def map_folders(study: Study, extras: Extras, models: int) -> list[str]:
     """The folders of maps, below that of the predictions."""
     named = [f"{PROBABILITIES}/{name}" for name in study.outputs] if extras.probabilities else []
-    unsure = [ENTROPY, *([VARIANCE] if models > 1 else [])] if extras.uncertainty else []
+    entropy = [ENTROPY] if _has_entropy(study) else []
+    unsure = [*entropy, *([VARIANCE] if models > 1 else [])] if extras.uncertainty else []
     return [*named, *unsure]
+
+
+def _has_entropy(study: Study) -> bool:
+    """Whether predictions are probabilities."""
+    return target_of(study).activation_of(study) is not Activation.IDENTITY
 
 
 def require_extras(ensemble: Ensemble, cohort: Cohort, folder: Path, extras: Extras, format_: MaskFormat) -> None:
     """Raise `InputError` where a prediction has no such maps, or where they would replace somebody's own files."""
-    problems = [*_without_meaning(ensemble, extras)]
-    if not problems and target_of(ensemble.study).written is Written.FILE:
+    problems = [*_without_meaning(ensemble, extras), *(feature_problems(ensemble) if extras.features else ())]
+    if not problems and extras.features:
+        Made(folder, PREDICT).require_free([FEATURES], "predictions")
+    if not problems and target_of(ensemble.study).written is not Written.ROW:
         names = [map_name(case, format_) for case in cohort.cases]
         for each in map_folders(ensemble.study, extras, len(ensemble.members)):
             Made(folder / each, PREDICT).require_free(names, "predictions")
@@ -76,6 +87,9 @@ def _without_meaning(ensemble: Ensemble, extras: Extras) -> Iterator[Problem]:
     is_table = target.written is Written.ROW
     if extras.probabilities and is_table:
         what = "predictions of this model are one table, which has the probabilities of classes"
+        yield Problem(what, "--probabilities", remedy="Leave `--probabilities` out")
+    if extras.probabilities and target.written is Written.IMAGE:
+        what = "predictions of this model are images, which have no probabilities"
         yield Problem(what, "--probabilities", remedy="Leave `--probabilities` out")
     is_number = target.activation_of(ensemble.study) is Activation.IDENTITY
     if extras.uncertainty and is_number and len(ensemble.members) == 1:
@@ -93,7 +107,8 @@ class CaseMaps:
         self._study, self._folder, self._grid, self._image = ensemble.study, folder, grid, case.channels[0]
         self._name, self._extras = map_name(case, format_), extras
         self.spreads = extras.uncertainty and len(ensemble.members) > 1
-        self._entropy = np.zeros(grid.shape, np.float32) if extras.uncertainty else None
+        unsure = extras.uncertainty and _has_entropy(ensemble.study)
+        self._entropy = np.zeros(grid.shape, np.float32) if unsure else None
         self._variance = np.zeros(grid.shape, np.float32) if self.spreads else None
         self.files: list[Path] = []
 

@@ -74,7 +74,11 @@ def require_format(study: Study, cohort: Cohort, format_: MaskFormat) -> None:
 
 
 def _problems(study: Study, cohort: Cohort, format_: MaskFormat) -> Iterator[Problem]:
-    if target_of(study).written is not Written.FILE:
+    how = target_of(study).written
+    if how is Written.IMAGE:
+        yield from _image_problems(study, format_)
+        return
+    if how is not Written.FILE:
         if format_ is not MaskFormat.LIKE_IMAGE:
             what = "predictions of this model are one table, and have no format"
             yield Problem(what, "--format", format_.value, remedy="Leave `--format` out")
@@ -94,6 +98,15 @@ def _problems(study: Study, cohort: Cohort, format_: MaskFormat) -> Iterator[Pro
                 "a DICOM series",
                 "Leave `--format` out, so that each mask has the format of its image",
             )
+
+
+def _image_problems(study: Study, format_: MaskFormat) -> Iterator[Problem]:
+    """Images have fractions, and lie on as many axes as the study has."""
+    others = [MaskFormat.NIFTI, MaskFormat.NRRD, MaskFormat.MHA]
+    others += [MaskFormat.TIFF] if study.dimensions == len(_FLAT) else []
+    if format_ not in (MaskFormat.LIKE_IMAGE, *others):
+        what, expected = "images that are made cannot be written in this format", ", ".join(others)
+        yield Problem(what, "--format", format_.value, expected, "Write `--format nifti`")
 
 
 def _number_problems(study: Study) -> Iterator[Problem]:

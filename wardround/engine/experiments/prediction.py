@@ -6,12 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from wardround.engine.basics.made import PREDICT, Made
 from wardround.engine.basics.problems import Findings, Problem
 from wardround.engine.basics.progress import Progress
 from wardround.engine.cohort import Case, Cohort
 from wardround.engine.experiments.combining import Watcher
 from wardround.engine.experiments.ensemble import Ensemble, Model, ensemble_of
+from wardround.engine.experiments.features import FeatureTable, code_of
+from wardround.engine.experiments.images import ImageResults
 from wardround.engine.experiments.maps import NO_EXTRAS, CaseMaps, Extras, require_extras
 from wardround.engine.experiments.mask_files import MaskFormat, require_format
 from wardround.engine.experiments.masklike import looks_like_mask
@@ -66,7 +70,10 @@ def predict_case(model: Model, case: Case, truth: Study | None = None, watch: Wa
 
 def results_of(study: Study, format_: MaskFormat = MaskFormat.LIKE_IMAGE, extras: Extras = NO_EXTRAS) -> Results:
     """How predictions of a study are made, written, found again and scored; `format_` is that of masks."""
-    if target_of(study).written is How.FILE:
+    how = target_of(study).written
+    if how is How.IMAGE:
+        return ImageResults(study, format_)
+    if how is How.FILE:
         return MaskResults(study, format_)
     return TableResults(study, uncertainty if extras.uncertainty else nothing)
 
@@ -86,6 +93,7 @@ def in_memory(pipeline: Pipeline, case: Case, sample: Sample) -> StoredCase:
         folder=Path(),
         numbers=told.numbers,
         columns=case.columns,
+        wanted_image=ready.wanted,
     )
 
 
@@ -97,7 +105,7 @@ def write_predictions(
     format_: MaskFormat = MaskFormat.LIKE_IMAGE,
     extras: Extras = NO_EXTRAS,
 ) -> Written:
-    """Predict every case into `folder`: one mask per case, or one table; `extras` beside them.
+    """Predict every case into `folder`: one mask or image per case, or one table; `extras` beside them.
 
     A case whose voxels cannot be read, or whose subject cannot name its mask, is left out and told at the end; the
     others are written. Raises `InputError` before any work if that would replace what no prediction has written.
@@ -121,7 +129,7 @@ def write_predictions(
                     like_masks.append(case.subject)
                 del prediction  # with its voxels, before the next ones are read
         shown.advance(done, case.subject)
-    return Written((*writer.finish(), *maps.files), predicted, tuple(findings.problems), tuple(like_masks))
+    return Written((*writer.finish(), *maps.end()), predicted, tuple(findings.problems), tuple(like_masks))
 
 
 class _MapsOfCases:
@@ -129,8 +137,9 @@ class _MapsOfCases:
 
     def __init__(self, ensemble: Ensemble, folder: Path, extras: Extras, format_: MaskFormat) -> None:
         self._ensemble, self._folder, self._extras, self._format = ensemble, folder, extras, format_
-        self._wanted = extras != NO_EXTRAS and target_of(ensemble.study).written is How.FILE
+        self._wanted = (extras.probabilities or extras.uncertainty) and target_of(ensemble.study).written is not How.ROW
         self._open: list[CaseMaps] = []
+        self._table, self._code = FeatureTable(folder), list[tuple[str, np.ndarray]]()
         self.files: list[Path] = []
 
     def of(self, case: Case, sample: Sample) -> Sequence[Watcher]:
@@ -138,14 +147,26 @@ class _MapsOfCases:
         grid = sample.image.geometry
         maps = [CaseMaps(self._ensemble, self._folder, case, grid, self._extras, self._format)] if self._wanted else []
         self._open = maps
+        self._code = [(case.subject, self._code_of(case, sample))] if self._extras.features else []
         return maps
+
+    def _code_of(self, case: Case, sample: Sample) -> np.ndarray:
+        (model,) = self._ensemble.members
+        with naming(case, image_of(case)):
+            return code_of(model, in_memory(model.pipeline, case, sample))
 
     def finish(self) -> None:
         """Write what is left of a case."""
         for maps in self._open:
             maps.finish()
             self.files.extend(maps.files)
-        self._open = []
+        for subject, code in self._code:
+            self._table.add(subject, code)
+        self._open, self._code = [], []
+
+    def end(self) -> tuple[Path, ...]:
+        """Write what is left of all cases; every file that was written."""
+        return (*self.files, *self._table.write())
 
 
 def require_free(study: Study, cohort: Cohort, folder: Path, format_: MaskFormat = MaskFormat.LIKE_IMAGE) -> Made:

@@ -28,7 +28,8 @@ class CasePrediction:
 
     Attributes:
         case: the case.
-        labels: where each voxel has its own truth, class indices on the grid of the case's file.
+        labels: where each voxel has a class, class indices on the grid of the case's file.
+        images: where images are made, float32 (outputs, *spatial) on that grid.
         vector: elsewhere, (outputs,): probabilities of classes, or numbers.
         sample: the case as read from its files.
         each: of vectors, (models, outputs): what each model of an ensemble said.
@@ -39,6 +40,7 @@ class CasePrediction:
     vector: np.ndarray | None
     sample: Sample
     each: np.ndarray | None = None
+    images: np.ndarray | None = None
 
 
 Predictor = Callable[[Case], CasePrediction]
@@ -77,7 +79,7 @@ class Results(Protocol):
         self, ensemble: Ensemble, case: Case, prepared: Prepared, sample: Sample, *watchers: Watcher
     ) -> CasePrediction:
         """What models say together of a case, in the geometry of its files; `prepared` gives it as each one's
-        preprocessing makes it. Of masks every watcher sees what is said of each output."""
+        preprocessing makes it. Of voxels every watcher sees what is said of each output."""
 
     def writer(self, made: Made) -> Writer:
         """Writes predictions into a folder of its own files."""

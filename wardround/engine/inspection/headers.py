@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -39,7 +39,7 @@ _COPY_SPACING = (
 
 
 def inspect_headers(study: Study, cohort: Cohort, case: Case, findings: Findings) -> CaseFacts | None:
-    """Check the headers of a case's channels and mask; None when its first channel cannot be read."""
+    """Check the headers of a case's channels and truth; None when its first channel cannot be read."""
     if not study.inputs:
         return CaseFacts(plain_geometry(study.patches.size), channels=0)
     files = [(cohort.place(case, f"Channel_{index}"), path) for index, path in enumerate(case.channels)]
@@ -53,6 +53,7 @@ def inspect_headers(study: Study, cohort: Cohort, case: Case, findings: Findings
     findings.extend(foreign_spacings(study, first.geometry, cohort.place(case, "")))
     if case.label is not None:
         channels.append(_mask(study, cohort.place(case, "Label"), case, case.label, first, findings))
+    channels.extend(_targets(study, cohort, case, findings))
     _check_grids(study, first, channels[1:], findings)
     present = [header for _, header in channels if header is not None]
     # Now, while it is known which files make a series: whoever asks later would have to read all its headers again.
@@ -75,6 +76,19 @@ def _mask(
     if mask is not None and drawn is not None:
         mask = replace(mask, remarks=(*mask.remarks, drawn))
     return where, mask
+
+
+def _targets(study: Study, cohort: Cohort, case: Case, findings: Findings) -> Iterator[tuple[str, Header | None]]:
+    """The places and headers of the images that are to be made, each a file of one channel."""
+    for place, path in enumerate(case.targets):
+        where = cohort.place(case, f"Target_{place}")
+        header = attempt(read_header, where, path, findings)
+        if header is not None and header.geometry.dimensions != study.dimensions:
+            _check_shape(study, header, 1 + len(case.targets), where, findings)
+        elif header is not None and header.channels != 1:
+            what, remedy = OTHER_CHANNELS, "Give one grey file per target, and name several in `targets`"
+            findings.add(what, where=where, got=_held(header), expected=_values(1), remedy=remedy)
+        yield where, header
 
 
 def _check_grids(study: Study, first: Header, others: Iterable[tuple[str, Header | None]], findings: Findings) -> None:

@@ -218,11 +218,13 @@ def _padding(study: Study) -> str:
 
 
 def _without_file_names(study: Study, cohort: Cohort) -> Iterator[Problem]:
-    """Subjects that can be trained with, and whose masks `predict` could not write."""
+    """Subjects that can be trained with, and whose masks or images `predict` could not write."""
     found = [case.subject for case in cohort.cases if not names_a_file(case.subject)]
-    if found and target_of(study).written is Written.FILE:
+    how = target_of(study).written
+    if found and how is not Written.ROW:
         named = no_name_of_a_file(found[0], "")
-        what = f"{len(found)} SubjectIDs cannot name files, as they must for predicted masks"
+        made = "masks" if how is Written.FILE else "images"
+        what = f"{len(found)} SubjectIDs cannot name files, as they must for predicted {made}"
         what = named.what if len(found) == 1 else what
         yield _notice(cohort, found, what, f"Expected {named.expected}. {named.remedy}, for instance")
 

@@ -19,7 +19,7 @@ from wardround.engine.imaging.reading import read_header
 from wardround.engine.inspection.shapes import largest_grid
 from wardround.engine.preprocessing.fitting import fitted_places
 from wardround.engine.study import Study
-from wardround.engine.targets import target_of
+from wardround.engine.targets import Written, target_of
 
 BUILDING_BYTES = 12
 """Per voxel and channel while a case is built: the voxels in the file's type and in float32, a step's input and
@@ -115,7 +115,8 @@ def building_bytes(study: Study, case: Case) -> int:
 
 
 def _building_bytes(study: Study, grid: Geometry) -> int:
-    return BUILDING_BYTES * len(study.inputs) * max(math.prod(grid.shape), _stored_voxels(study, grid))
+    images = len(study.inputs) + (len(study.targets) if target_of(study).written is Written.IMAGE else 0)
+    return BUILDING_BYTES * images * max(math.prod(grid.shape), _stored_voxels(study, grid))
 
 
 def room_for(study: Study, case: Case) -> int:
@@ -127,8 +128,9 @@ def room_for(study: Study, case: Case) -> int:
 
 
 def stored_bytes(study: Study, grid: Geometry) -> int:
-    """Disk that a case takes whose file has this grid: float32 channels and, where there is one, its mask, each with a
-    header; a description and a folder. Coordinates of the foreground depend on the mask, and count as one block."""
+    """Disk that a case takes whose file has this grid: float32 channels and, where there is one, its mask or the images
+    that are to be made, each with a header; a description and a folder. Coordinates of the foreground depend on the
+    mask, and count as one block."""
     if not study.inputs:
         return 0  # all of it is in the table
     voxels = _stored_voxels(study, grid)

@@ -95,6 +95,8 @@ def _bytes(path: Path) -> str:
 
 
 def _truth(case: Case) -> str:
+    if case.targets:
+        return _decoded(case.targets) or ", ".join(map(str, case.targets))
     if case.label is None:
         return said_by(case)
     try:

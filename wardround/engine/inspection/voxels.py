@@ -20,7 +20,7 @@ from wardround.engine.inspection.notices import CaseFacts
 from wardround.engine.inspection.padding import amid
 from wardround.engine.parts.preprocessing.step import Contrast
 from wardround.engine.preprocessing import Pipeline, Sample
-from wardround.engine.preprocessing.cases import called, count_broken
+from wardround.engine.preprocessing.cases import called, contrast_problems, count_broken, wanted_problems
 from wardround.engine.preprocessing.exchange import FEW, copied, exchanged, exchanged_files
 from wardround.engine.preprocessing.fitting import before_fitting, fitted_places
 from wardround.engine.preprocessing.labels import classes_of, label_problem, value_counts
@@ -76,16 +76,32 @@ def _inspect_files(
     flat = [_is_flat_file(study, file, findings) for file in _files(study, read)]
     images = [image for _, _, image in read if image is not None]
     mask = None if case.label is None else _label(study, cohort, case, case.label, images, findings)
-    content = _content(case, images, mask) if len(images) == len(read) else None
+    wanted = _wanted(study, cohort, case, images, findings)
+    content = _content(case, images, mask, wanted) if len(images) == len(read) else None
     present = None if mask is None else mask.values
     ignored = 0 if mask is None else mask.ignored
     facts = replace(facts, has_flat_channel=any(flat), mask_values=present, content=content, ignored=ignored)
     return facts, images
 
 
-def _content(case: Case, images: Sequence[Image], mask: _Mask | None) -> Content:
+def _wanted(study: Study, cohort: Cohort, case: Case, images: Sequence[Image], findings: Findings) -> list[np.ndarray]:
+    """The images that are to be made, and whatever is wrong with their voxels."""
+    found = []
+    for place, (name, path) in enumerate(zip(study.targets, case.targets, strict=False)):
+        where = cohort.place(case, f"Target_{place}")
+        made = attempt(read_image, where, path, findings)
+        if made is not None and images:
+            grid, spot = images[0].geometry, f"{where} ({path.name})"
+            findings.extend(wanted_problems(name, made, grid, spot, study.inputs[0]))
+            findings.extend(contrast_problems(name, made, spot))
+            found.append(made.data)
+    return found
+
+
+def _content(case: Case, images: Sequence[Image], mask: _Mask | None, wanted: Sequence[np.ndarray]) -> Content:
+    truth = said_by(case) if mask is None else voxels_digest([mask.voxels.astype(np.int64)])
     image = voxels_digest(channel for image in images for channel in image.data)
-    return Content(image, said_by(case) if mask is None else voxels_digest([mask.voxels.astype(np.int64)]))
+    return Content(image, voxels_digest(wanted) if wanted else truth)
 
 
 def _preprocess(study: Study, cohort: Cohort, case: Case, images: Sequence[Image]) -> np.ndarray:

@@ -9,6 +9,7 @@ from wardround.engine.metrics.build import (
     case_scores,
     cohort_scores,
     comparison_scores,
+    image_scores,
     mask_scores,
 )
 from wardround.engine.metrics.scores import CaseScores, Evaluation, Interval, Summary, merge
@@ -27,6 +28,7 @@ __all__ = [
     "case_scores",
     "cohort_scores",
     "comparison_scores",
+    "image_scores",
     "mask_scores",
     "merge",
     "summarise",

@@ -130,6 +130,17 @@ def comparison_scores(study: Study, metrics: Sequence[Metric], comparison: Compa
     return cast(dict[str, float], _scores(study, metrics, score, Real))
 
 
+def image_scores(
+    study: Study, metrics: Sequence[Metric], prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[float]
+) -> dict[str, float]:
+    """All scores of one case's images (outputs, *grid), as `mask_scores`."""
+
+    def score(metric: Metric) -> object:
+        return cast(SegmentationMetric, metric).scores(prediction, truth, spacing, study.outputs)
+
+    return cast(dict[str, float], _scores(study, metrics, score, Real))
+
+
 def case_scores(study: Study, metrics: Sequence[Metric], vector: np.ndarray, truth: Any) -> dict[str, float]:
     """All scores of one case with a vector (outputs,), as `mask_scores`."""
 

@@ -1,4 +1,4 @@
-"""Metrics of numbers, in the unit of the table. Imports no torch."""
+"""Metrics of numbers, in the unit of the table, and of the voxels of images. Imports no torch."""
 
 from __future__ import annotations
 
@@ -32,6 +32,16 @@ class _ErrorMetric(ABC):
     @abstractmethod
     def error(self, differences: np.ndarray) -> np.ndarray:
         """The error of each difference, float64 of any shape."""
+
+    def scores(
+        self, prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[float], names: Sequence[str]
+    ) -> dict[str, float]:
+        """Of images (channels, *grid): the mean over voxels, by channel as `ImageMetric.scores`."""
+        if prediction.shape != truth.shape:
+            raise ValueError(f"a prediction of shape {prediction.shape} for a truth of shape {truth.shape}")
+        pairs = zip(names, prediction, truth, strict=True)
+        errors = {name: self.error(_differences(one, other)).reshape(-1, 1) for name, one, other in pairs}
+        return named_scores(self.name, {name: float(self.of_mean(each)[0]) for name, each in errors.items()})
 
     def case_scores(self, vector: np.ndarray, truth: np.ndarray) -> dict[str, float]:
         """`name`: the mean over the case's numbers."""

@@ -9,9 +9,11 @@ from torch import Tensor, nn
 
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.randomness import torch_seed
+from wardround.engine.networks.critic import CRITIC, Critic
 from wardround.engine.networks.layers import NORMS
 from wardround.engine.networks.tabular import SEEN, FusedNetwork
 from wardround.engine.parts import BreachError, Kind, answering
+from wardround.engine.parts.losses import Adversarial
 from wardround.engine.parts.networks import network_of, sees_table_alone
 from wardround.engine.study import Study
 from wardround.engine.study.tabular import width_of
@@ -35,7 +37,19 @@ def build_network(study: Study) -> nn.Module:
         torch.default_generator.manual_seed(torch_seed(study.seed, "network"))
         network = _built(study, len(study.outputs))
     with answering(part.owner):
-        return _checked(network, study)
+        checked = _checked(network, study)
+    return _beside_its_critic(checked, study)
+
+
+def _beside_its_critic(network: nn.Module, study: Study) -> nn.Module:
+    """The network; where the study's loss has an adversary, that is one of its modules, whatever the network does."""
+    parameters = study.training.loss.parameters
+    if isinstance(parameters, Adversarial):
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(torch_seed(study.seed, CRITIC))
+            channels = len(study.inputs) + len(study.outputs)
+            network.add_module(CRITIC, Critic(parameters, study.dimensions, channels))
+    return network
 
 
 def head_of(study: Study) -> frozenset[str]:

@@ -25,12 +25,14 @@ FAMILIES = (
     *(augmentation.spatial, augmentation.intensity, augmentation.filtering),
     *(augmentation.artefacts, augmentation.boxes, augmentation.colour),
     *(networks.unet, networks.encoders, networks.transformers, networks.resnet, networks.classifiers),
-    *(networks.tabular,),
-    *(losses.classic, losses.overlap, losses.entropy, losses.surface, losses.numbers, losses.survival),
-    *(metrics.segmentation, metrics.lesions, metrics.rates, metrics.classification, metrics.numbers, metrics.survival),
+    *(networks.tabular, networks.generative),
+    *(losses.classic, losses.overlap, losses.entropy, losses.surface, losses.numbers, losses.images, losses.survival),
+    *(losses.adversarial,),
+    *(metrics.segmentation, metrics.lesions, metrics.rates, metrics.classification, metrics.numbers, metrics.images),
+    *(metrics.survival,),
     *(optimization.optimizers, optimization.recent, optimization.schedules),
     *postprocessing.FAMILIES,
-    *(tasks.segmentation, tasks.classification, tasks.multilabel, tasks.regression, tasks.survival),
+    *(tasks.segmentation, tasks.classification, tasks.multilabel, tasks.regression, tasks.survival, tasks.synthesis),
 )
 """The modules with the rows of Wardround's own parts."""
 

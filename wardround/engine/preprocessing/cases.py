@@ -106,11 +106,54 @@ def read_sample(
     image = _joined(images)
     _require_finite(case, image.data)
     if mask is None:
-        return Sample(image, None)
+        return Sample(image, None, wanted=_wanted(study, case, image, source_of))
     problems = _grid_problem(case, f"{mask_word} {case.label}", mask[1], image.geometry)
     if problems:
         raise InputError(problems)
     return Sample(image, mask[0])
+
+
+def _wanted(study: Study, case: Case, image: Image, source_of: Callable[[Path], Source]) -> np.ndarray | None:
+    """float32 (targets, *spatial): the images that are to be made of a case, with the intensities of their files."""
+    own = target_of(study).made_of_inputs(study)
+    if own:
+        return image.data[[*own]]
+    if not case.targets:
+        return None
+    findings, found = Findings(), list[np.ndarray]()
+    for name, path in zip(study.targets, case.targets, strict=True):
+        with findings.gather(), naming(case, f"target {path}"):
+            made = read_image(source_of(path))
+            where = f"{case.name}, target {path}"
+            problems = wanted_problems(name, made, image.geometry, where, study.inputs[0])
+            findings.extend(problems or contrast_problems(name, made, where))
+            found.append(made.data)
+    findings.raise_if_any()
+    return np.concatenate(found)
+
+
+def wanted_problems(name: str, made: Image, grid: Geometry, where: str, first: str) -> list[Problem]:
+    """What is wrong with a file of an image that is to be made on a grid: that of the input that is called `first`."""
+    if len(made.data) != 1:
+        what, got = f"the file does not hold one image {name}", f"{len(made.data)} values per voxel"
+        return [Problem(what, where, got, "1", "Give one grey file per target, and name several in `targets`")]
+    differences = file_differences(made.geometry, grid)
+    if differences:
+        what = f"the image {name} does not lie on the grid of the image that it is to be made from"
+        return [Problem(what, where, "; ".join(differences), remedy=regridding("image", first, made.geometry, grid))]
+    broken = count_broken(made.data)
+    if broken:
+        got, remedy = f"{broken:,} that are NaN or infinite", "Replace them, for instance by 0 outside the body"
+        return [Problem(f"the image {name} has values that are not numbers", where, got, remedy=remedy)]
+    return []
+
+
+def contrast_problems(name: str, made: Image, where: str) -> list[Problem]:
+    """What is wrong with an image that nothing can be learned from; one that is broken is told of elsewhere."""
+    if made.data.min() != made.data.max():
+        return []
+    remedy = "Leave the case out, or export the image again"
+    return [Problem(f"the image {name} has no contrast", where, "voxels that are all equal", remedy=remedy)]
 
 
 def without_image(study: Study) -> Sample:

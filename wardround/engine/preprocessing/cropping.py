@@ -16,6 +16,8 @@ from wardround.engine.preprocessing.sample import Sample
 
 Box = tuple[tuple[int, int], ...]
 """Of each axis the first voxel and the one behind the last."""
+Region = tuple[slice, ...]
+"""The same, as arrays are asked for it."""
 
 
 class CropForegroundStep:
@@ -109,7 +111,9 @@ def cut(sample: Sample, box: Box) -> Sample:
     shape = tuple(high - low for low, high in box)
     data = np.array(sample.image.data[(slice(None), *region)], order="C")
     label = None if sample.label is None else np.array(sample.label[region], order="C")
-    return replace(sample, image=Image(data, beginning_at(grid, [low for low, _ in box], shape)), label=label)
+    wanted = None if sample.wanted is None else np.array(sample.wanted[(slice(None), *region)], order="C")
+    image = Image(data, beginning_at(grid, [low for low, _ in box], shape))
+    return replace(sample, image=image, label=label, wanted=wanted)
 
 
 def _seen_planes(channels: Sequence[tuple[np.ndarray, float]], shape: tuple[int, ...]) -> list[np.ndarray]:
@@ -136,12 +140,21 @@ def _padded(sample: Sample, shape: tuple[int, ...], padding: Padding) -> Sample:
         return sample
     before = [(new - old) // 2 for new, old in zip(shape, grid.shape, strict=True)]
     region = tuple(slice(low, low + side) for low, side in zip(before, grid.shape, strict=True))
-    data = np.empty((len(sample.image.data), *shape), dtype=np.float32)
-    for values, into in zip(sample.image.data, data, strict=True):
-        into[...] = values.min() if padding == "minimum" else padding
-        into[region] = values
+    data = _surrounded(sample.image.data, shape, region, padding)
+    # What an image of other intensities shows outside is told by no parameter.
+    wanted = None if sample.wanted is None else _surrounded(sample.wanted, shape, region, "minimum")
     label = None
     if sample.label is not None:
         label = np.zeros(shape, dtype=sample.label.dtype)
         label[region] = sample.label
-    return replace(sample, image=Image(data, beginning_at(grid, [-low for low in before], shape)), label=label)
+    image = Image(data, beginning_at(grid, [-low for low in before], shape))
+    return replace(sample, image=image, label=label, wanted=wanted)
+
+
+def _surrounded(channels: np.ndarray, shape: tuple[int, ...], region: Region, padding: Padding) -> np.ndarray:
+    """float32 (channels, *shape) with the channels in a region of it, and `padding` around them."""
+    data = np.empty((len(channels), *shape), dtype=np.float32)
+    for values, into in zip(channels, data, strict=True):
+        into[...] = values.min() if padding == "minimum" else padding
+        into[region] = values
+    return data

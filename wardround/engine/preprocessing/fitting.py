@@ -219,10 +219,11 @@ def _scales(study: Study, answer: CohortSummary) -> tuple[Scale, ...]:
     for name, part in zip(study.outputs, answer.parts, strict=True):
         moments = part.summary
         if not isinstance(moments, Moments) or moments.count < 2 or moments.deviation < LEAST_SPREAD:
+            values = "voxels" if target_of(study).on_grid else "numbers"
             raise InputError.one(
-                f"the training cases have no two different numbers of {name!r}, so that nothing can be learned of it",
+                f"the training cases have no two different {values} of {name!r}, so that nothing can be learned of it",
                 got=f"{answer.cases} training cases",
-                remedy="Give cases with other numbers"
+                remedy=f"Give cases with other {values}"
                 + (", or take it out of the study's `targets`" if len(study.targets) > 1 else ""),
             )
         found.append(Scale(mean=moments.mean, deviation=moments.deviation))

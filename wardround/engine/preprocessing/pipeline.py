@@ -77,7 +77,8 @@ class Pipeline:
         sample = held.pop()
         data = np.ascontiguousarray(sample.image.data, dtype=np.float32)
         label = None if sample.label is None else np.ascontiguousarray(sample.label)
-        return Sample(Image(data, sample.image.geometry), label, cut_to)
+        wanted = None if sample.wanted is None else np.ascontiguousarray(sample.wanted, dtype=np.float32)
+        return Sample(Image(data, sample.image.geometry), label, cut_to, wanted)
 
 
 @dataclass(frozen=True)
@@ -137,15 +138,18 @@ def other_versions(study: Study, known: Mapping[str, JsonValue]) -> dict[str, in
 
 @dataclass(frozen=True)
 class _Form:
-    """What no step may change: the number of channels and axes, and whether there is a mask."""
+    """What no step may change: the number of channels and axes, whether there is a mask, and how many images are to be
+    made."""
 
     channels: int
     axes: int
     labelled: bool
+    wanted: int
 
     @classmethod
     def of(cls, sample: Sample) -> _Form:
-        return cls(len(sample.image.data), sample.image.geometry.dimensions, sample.label is not None)
+        wanted = 0 if sample.wanted is None else len(sample.wanted)
+        return cls(len(sample.image.data), sample.image.geometry.dimensions, sample.label is not None, wanted)
 
     def require(self, found: object) -> None:
         """Raise `BreachError` unless `found` is a sample of this form, whose arrays lie on its grid."""
@@ -159,3 +163,11 @@ class _Form:
         if (label is not None) != self.labelled or (label is not None and label.shape != grid):
             got = "no mask" if label is None else f"a mask of shape {label.shape}"
             raise BreachError(got, f"a mask of shape {grid}" if self.labelled else "no mask, as before")
+        self._require_wanted(found.wanted, grid)
+
+    def _require_wanted(self, wanted: np.ndarray | None, grid: tuple[int, ...]) -> None:
+        shape = None if wanted is None else wanted.shape
+        if shape != ((self.wanted, *grid) if self.wanted else None):
+            got = "no images that are to be made" if shape is None else f"images to be made of shape {shape}"
+            expected = f"such images of shape {(self.wanted, *grid)}: `Sample.wanted` moves as the image does"
+            raise BreachError(got, expected if self.wanted else "none, as before")

@@ -23,12 +23,15 @@ class Sample:
     Attributes:
         image: float32 voxels of shape (channels, *spatial) and their grid.
         label: class indices of shape (*spatial) on the same grid, uint8 or uint16; None where there is no mask.
+        wanted: float32 voxels of shape (targets, *spatial) on the same grid, of images that are to be made; None where
+            there are none. They move as the image does, and keep their intensities.
         cut_to: grids that end where it was cut so far (`native.seen_after`). The pipeline keeps it: steps need not.
     """
 
     image: Image
     label: np.ndarray | None
     cut_to: tuple[Geometry, ...] = ()
+    wanted: np.ndarray | None = None
 
 
 class Step(Protocol):

@@ -52,7 +52,10 @@ class OrientStep:
         if change.is_identity:
             return sample
         image = Image(_laid_out(change.apply(sample.image.data)), change.apply_to_grid(sample.image.geometry))
-        return Sample(image, None if sample.label is None else _laid_out(change.apply(sample.label)))
+        label, wanted = (
+            None if each is None else _laid_out(change.apply(each)) for each in (sample.label, sample.wanted)
+        )
+        return Sample(image, label, wanted=wanted)
 
 
 class ResampleStep:
@@ -64,7 +67,7 @@ class ResampleStep:
         self._parameters = parameters
 
     def apply(self, sample: Sample) -> Sample:
-        """Linear for the image, after a low-pass filter along axes whose voxels grow; nearest neighbour for the mask.
+        """Linear for images, after a low-pass filter along axes whose voxels grow; nearest neighbour for the mask.
 
         Unchanged if the spacing is already right.
         """
@@ -83,7 +86,7 @@ class ResizeStep:
         self._parameters = parameters
 
     def apply(self, sample: Sample) -> Sample:
-        """Linear for the image, after a low-pass filter along axes whose voxels grow; nearest neighbour for the mask.
+        """Linear for images, after a low-pass filter along axes whose voxels grow; nearest neighbour for the mask.
 
         Unchanged if the grid is already right.
         """
@@ -178,8 +181,9 @@ def _regridded(held: list[Sample], parameters: Regridding, resampled: Resampler 
         return sample
     target = grid_of(source, after.shape, after.spacing)
     label = None if sample.label is None else pick_nearest(sample.label, source, target)
+    wanted = None if sample.wanted is None else resampled([sample.wanted], source, target)
     del sample
-    return Sample(Image(resampled(data, source, target), target), label)
+    return Sample(Image(resampled(data, source, target), target), label, wanted=wanted)
 
 
 def _laid_out(array: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from wardround.engine.metrics.scores import CaseScores
 from wardround.engine.parts import Kind
 from wardround.engine.preprocessing import told_of
 from wardround.engine.preprocessing.labels import counted
+from wardround.engine.report.images import image_scenes
 from wardround.engine.report.page import Page, Panel, number
 from wardround.engine.report.panels import Scene, outline_keys, panel_png
 from wardround.engine.report.units import Units, in_colour
@@ -97,6 +98,7 @@ def case_scenes(prediction: CasePrediction, study: Study) -> Iterator[tuple[str,
     scanned = main_view(image.geometry)
     for view in sorted(views_of(image.geometry, space), key=lambda view: view.axis != scanned.axis):
         index = telling_index(view, guide)
+        caption = ", ".join(part for part in (view.place(index), shown) if part)
         scene = Scene(
             plane_image(image.data, view, index, study, 0),
             view.spacing,
@@ -106,7 +108,9 @@ def case_scenes(prediction: CasePrediction, study: Study) -> Iterator[tuple[str,
             window=clip_window(study),
             structures=outlined_classes(study),
         )
-        yield ", ".join(part for part in (view.place(index), shown) if part), scene
+        yield caption, scene
+        for said, other in image_scenes(prediction, study, view, index, scene):
+            yield ", ".join(filter(None, (view.place(index), said))), other
 
 
 def outlined_names(study: Study) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -44,16 +44,18 @@ class Drawn:
 
 
 def patch_montage(study: Study, patches: Sequence[Drawn], sites: Mapping[str, str], columns: int = 6) -> bytes:
-    """Two pictures for each patch, in the plane of the smallest pixels through most of its foreground.
+    """Two pictures for each patch, in the plane of the smallest pixels through most of its foreground, and one more of
+    each image that is to be made of it.
 
     Of several inputs they show one after the other. `sites` tells where a subject comes from, if that is known.
     """
     scenes = []
     for number, patch in enumerate(patches):
         channel = number % len(study.inputs)
-        scenes += [_whole(study, patch, channel, sites), _patch(study, patch, channel)]
+        scenes += [_whole(study, patch, channel, sites), _patch(study, patch, channel), *_wanted(study, patch)]
     keys = [*outline_keys(outlined_names(study), scenes), Key("place of the patch", Outline(PATCH))]
-    return montage_png(scenes, columns, keys, _NOTE)
+    each = len(scenes) // max(1, len(patches))
+    return montage_png(scenes, max(each, columns - columns % max(1, each)), keys, _NOTE)
 
 
 def _whole(study: Study, patch: Drawn, channel: int, sites: Mapping[str, str]) -> Scene:
@@ -89,6 +91,19 @@ def _patch(study: Study, patch: Drawn, channel: int) -> Scene:
         title=f"patch of {_subject(patch)}\n{told}",
         structures=outlined_classes(study),
     )
+
+
+def _wanted(study: Study, patch: Drawn) -> Iterator[Scene]:
+    """The augmented patch of each image that is to be made."""
+    wanted = patch.batch.truth.get("image")
+    if wanted is None:
+        return
+    view, images = main_view(patch.stored.geometry, patch.space), wanted[0].cpu().numpy()
+    for name, image in zip(study.targets, images, strict=True):
+        plane = view.cut(image, _middle(view, images))
+        title = f"target {name} of {_subject(patch)}\n{view.name}"
+        edges = None if study.flipped_axes else view.edges
+        yield Scene(plane, view.spacing, edges=edges, in_mm=patch.space is not Space.NOTHING, title=title)
 
 
 def _subject(patch: Drawn) -> str:

@@ -23,10 +23,12 @@ class Surroundings:
     Attributes:
         spacing: mm along each axis of the patch, after preprocessing.
         padding: per channel, the value of what lies outside the case.
+        beyond: the same per image that is to be made; empty where none is.
     """
 
     spacing: tuple[float, ...]
     padding: tuple[float, ...]
+    beyond: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

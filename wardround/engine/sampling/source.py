@@ -99,7 +99,7 @@ class PatchSource:
         return {int(index) for index in np.unique(case.label[inside])} - {0, self._study.ignored_class}
 
     def _memory(self, form: Form) -> BatchMemory:
-        shape = self._study.patches.size if form.on_grid else form.shape
+        shape = (*form.shape, *self._study.patches.size) if form.on_grid else form.shape
         return BatchMemory((self._batch_size, *shape), getattr(torch, form.dtype))
 
     def _fill(self, key: SampleKey, image: np.ndarray, truth: Mapping[str, np.ndarray]) -> None:
@@ -108,14 +108,15 @@ class PatchSource:
         copy_region(case.voxels, corner, image, self._surroundings(case).padding)
         for name, held in self._target.held(case).items():
             if self._forms[name].on_grid:
-                copy_region(held, corner, truth[name][None])
+                out = truth[name].reshape(-1, *self._study.patches.size)
+                copy_region(held, corner, out, self._surroundings(case).beyond)
             else:
                 truth[name][...] = held
 
     def _surroundings(self, case: StoredCase) -> Surroundings:
         known = self._known.get(case.digest)
         if known is None:
-            known = Surroundings(case.geometry.spacing, padding_of(self._study, case.voxels))
+            known = Surroundings(case.geometry.spacing, padding_of(self._study, case.voxels), _beyond(case))
             self._known[case.digest] = known
         return known
 
@@ -124,3 +125,8 @@ class PatchSource:
         if lacking:
             what = f"a case to learn from has no {self._target.noun}"
             raise InputError.one(what, where=f"case {lacking[0].digest[:12]}", remedy=self._target.remedy)
+
+
+def _beyond(case: StoredCase) -> tuple[float, ...]:
+    """The least value of each image that is to be made, which lies around it."""
+    return () if case.wanted_image is None else tuple(float(channel.min()) for channel in case.wanted_image)

@@ -33,6 +33,7 @@ class StoredCase:
         folder: where the arrays lie.
         numbers: one for each of `Study.outputs` where those are numbers, in the unit of the table; empty otherwise.
         columns: what the network is given of its row, as `Case.columns`.
+        wanted_image: float32 memory map of shape (targets, *spatial) of the images that are to be made, or None.
         content: digests of the decoded image and truth; of all rows that say and show the same they are the same.
     """
 
@@ -47,6 +48,7 @@ class StoredCase:
     numbers: tuple[float, ...] = ()
     columns: tuple[float | None, ...] = ()
     cut_to: tuple[Geometry, ...] = ()
+    wanted_image: np.ndarray | None = None
 
     @property
     def voxels(self) -> Readable:
@@ -62,6 +64,16 @@ class StoredCase:
     def has_label(self) -> bool:
         """Whether there is a mask, without touching it."""
         return self.label is not None
+
+    @property
+    def wanted(self) -> Readable | None:
+        """The images that are to be made by regions; None where there are none."""
+        return None if self.wanted_image is None else ArrayReadable.of(self.wanted_image, self.geometry)
+
+    @property
+    def has_wanted(self) -> bool:
+        """Whether there are such images, without touching them."""
+        return self.wanted_image is not None
 
     @property
     def classes(self) -> frozenset[int]:

@@ -35,6 +35,7 @@ class Description(Closed):
 
     `foreground` is the number of coordinates of each class index, in the order in which they lie in `foreground.npy`;
     0 stands for every voxel that counts, in a mask where some do not.
+    `wanted` is the number of images that are to be made, which lie in `wanted.npy`.
     `hashes` has the SHA-256 of each array's file. An entry without them was stored by release 0.1.0; it counts as not
     whole, because nothing could tell whether it is damaged.
     """
@@ -52,6 +53,7 @@ class Description(Closed):
     numbers: Annotated[tuple[float, ...], Added("0.3.0")] = ()
     columns: Annotated[tuple[float | None, ...], Added("0.4.0")] = ()
     cut_to: Annotated[tuple[Geometry, ...], Added("0.4.0")] = ()
+    wanted: Annotated[int, Added("0.4.0")] = 0
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,8 @@ class Content:
     @property
     def bytes(self) -> int:
         """How much room it needs, not counting foreground coordinates and the description."""
-        label = self.sample.label
-        return int(self.sample.image.data.nbytes) + (0 if label is None else int(label.nbytes))
+        beside = (self.sample.label, self.sample.wanted)
+        return int(self.sample.image.data.nbytes) + sum(int(each.nbytes) for each in beside if each is not None)
 
 
 def write_entry(folder: Path, content: Content) -> None:
@@ -82,6 +84,8 @@ def write_entry(folder: Path, content: Content) -> None:
         dimensions = sample.label.ndim
         arrays["label"] = sample.label
         arrays["foreground"] = np.concatenate([np.empty((0, dimensions), np.int32), *coordinates.values()])
+    if sample.wanted is not None:
+        arrays["wanted"] = sample.wanted
     hashes = {name: write_array(folder / f"{name}.npy", array) for name, array in arrays.items()}
     description = _describe(content, {index: len(found) for index, found in coordinates.items()}, hashes)
     write_checked(folder / DESCRIPTION, canonical_model(description))
@@ -188,17 +192,19 @@ def _describe(content: Content, foreground: dict[int, int], hashes: dict[str, st
         target=content.told.category,
         numbers=content.told.numbers,
         columns=content.columns,
+        wanted=0 if content.sample.wanted is None else len(content.sample.wanted),
         hashes=hashes,
     )
 
 
 def _mapped(folder: Path, description: Description) -> Arrays:
     spatial = description.image_shape[1:]
-    kind = description.label_type
+    kind, wanted = description.label_type, (description.wanted, *spatial)
     return Arrays(
         image=map_array(folder / "image.npy", description.image_shape, "float32"),
         label=None if kind is None else map_array(folder / "label.npy", spatial, kind),
         foreground={} if kind is None else _coordinates(folder, description.foreground, len(spatial)),
+        wanted=map_array(folder / "wanted.npy", wanted, "float32") if description.wanted else None,
     )
 
 

@@ -71,6 +71,17 @@ class MappedCase(StoredCase):
         description: Description = self._description  # type: ignore[attr-defined]
         return frozenset(description.foreground) - {0}
 
+    @property
+    def wanted_image(self) -> np.ndarray | None:
+        """Memory map of the images that are to be made."""
+        return self._arrays().wanted
+
+    @property
+    def has_wanted(self) -> bool:
+        """Whether there are such images, without touching them."""
+        description: Description = self._description  # type: ignore[attr-defined]
+        return description.wanted > 0
+
     def _arrays(self) -> Arrays:
         return SHELF.arrays(self.folder, self._load)
 

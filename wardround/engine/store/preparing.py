@@ -15,6 +15,7 @@ from wardround.engine.store.case import StoredCase
 from wardround.engine.store.entries import FORMAT, Content
 from wardround.engine.store.reading import Reading
 from wardround.engine.study import Study
+from wardround.engine.targets import target_of
 
 
 def storage_key(pipeline: Pipeline, digest: str) -> str:
@@ -28,7 +29,8 @@ def storage_key(pipeline: Pipeline, digest: str) -> str:
         "channels": len(study.inputs),
         "classes": _class_map(study),
     }
-    return sha256_hex(canonical_json(content))
+    again: list[JsonValue] = [*target_of(study).made_of_inputs(study)]
+    return sha256_hex(canonical_json({**content, "again": again} if again else content))
 
 
 def _class_map(study: Study) -> list[JsonValue]:
@@ -40,13 +42,16 @@ def _class_map(study: Study) -> list[JsonValue]:
 
 
 def content_key(study: Study, digest: str) -> str:
-    """Under which the decoded content of a case is noted: masks of other classes are read in another way."""
-    return sha256_hex(canonical_json([digest, study.task, *_class_map(study)]))
+    """Under which the decoded content of a case is noted: masks of other classes are read in another way, and inputs
+    that are made again are others."""
+    again: list[JsonValue] = [*target_of(study).made_of_inputs(study)]
+    return sha256_hex(canonical_json([digest, study.task, *_class_map(study), *([again] if again else [])]))
 
 
 def content_of(case: Case, sample: Sample) -> twins.Content:
-    """Digests of the voxels as they were decoded, and of the mask or the value."""
-    truth = twins.said_by(case) if sample.label is None else twins.voxels_digest([sample.label])
+    """Digests of the voxels as they were decoded, and of the mask, the images that are to be made, or the value."""
+    truths = [each for each in (sample.label, sample.wanted) if each is not None]
+    truth = twins.voxels_digest(truths) if truths else twins.said_by(case)
     return twins.Content(twins.voxels_digest(sample.image.data), truth)
 
 
@@ -57,7 +62,7 @@ def prepare(pipeline: Pipeline, case: Case, digest: str, reading: Reading) -> tu
     native, decoded = samples[0].image.geometry, content_of(case, samples[0])
     with naming(case):
         processed = pipeline.apply(samples.pop())
-    broken = count_broken(processed.image.data)
+    broken = count_broken(processed.image.data) + (0 if processed.wanted is None else count_broken(processed.wanted))
     if broken:
         raise InputError.one("preprocessing gave values that are not numbers", where=case.name, got=f"{broken:,}")
     told = told_of(study, case)

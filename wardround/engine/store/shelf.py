@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 MAPPED_CASES = 8_192
-"""Three maps each, at most."""
+"""Four maps each, at most."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Arrays:
     image: np.ndarray
     label: np.ndarray | None
     foreground: dict[int, np.ndarray]
+    wanted: np.ndarray | None = None
 
 
 class Shelf:

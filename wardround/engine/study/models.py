@@ -52,8 +52,9 @@ class Study(Section):
     what values of a mask that no class and no region names are, an error or background. ignore: values of a mask whose
     voxels are neither learned from nor scored. targets: names of the numbers of a regression, or of the labels of a
     multi-label study, which have no classes; each has a column `ValueToPredict_<name>`. A regression without any has
-    one number, in `ValueToPredict`. columns: what of the manifest the network is given, beside the images or, with
-    `inputs: []`, alone: each name with `number`, or with the list of its levels.
+    one number, in `ValueToPredict`. Those of a synthesis are images, in columns `Target_0` and so on in their order, or
+    names of inputs that are to be made again. columns: what of the manifest the network is given, beside the images or,
+    with `inputs: []`, alone: each name with `number`, or with the list of its levels.
     """
 
     schema_version: Literal[1] = Field(alias="schema")
@@ -169,7 +170,7 @@ class Study(Section):
             classes=self.outputs if self.regions or self.truth.needs_targets else self.class_names,
             patch=self.patches.size,
             batch_size=self.training.batch_size,
-            masked=self.truth.on_grid,
+            masked=self.truth.on_grid and self.truth.has_classes,
             columns=tuple(in_order(self.columns)),
         )
 

@@ -140,7 +140,7 @@ def column_flaws(columns: Columns, inputs: tuple[str, ...], *, on_grid: bool) ->
         )
         yield Flaw(("inputs",), what, "[]", expected, remedy=remedy)
     if columns and on_grid:
-        what, remedy = "a class for each voxel is learned from images alone", "Take the section out"
+        what, remedy = "what is said of each voxel is learned from images alone", "Take the section out"
         yield Flaw(("columns",), what, flow([*columns]), "no `columns`", remedy=remedy)
     for name in columns:
         if _RESERVED.fullmatch(name):

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
 
 class Written(StrEnum):
-    """How predictions are written: a file for each case, or a row of one table."""
+    """How predictions are written: a mask for each case, images for each case, or a row of one table."""
 
     FILE = "file"
+    IMAGE = "image"
     ROW = "row"
 
 
@@ -49,6 +50,7 @@ class Column:
         also_called: what else people call it, in small letters and digits alone.
         is_file: whether its cells are paths of files.
         may_be_empty: whether a row without it can still have truth in other columns.
+        is_image: whether those files are images that are to be made, on the grid of the case's own, and no masks.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Column:
     also_called: frozenset[str]
     is_file: bool = False
     may_be_empty: bool = False
+    is_image: bool = False
 
 
 Columns = Annotated[tuple[Column, ...], Field(min_length=1)]
@@ -87,8 +90,8 @@ class Form:
 
     Attributes:
         dtype: by torch's name, as narrow as the values allow.
-        shape: of the sample's own; of the patch where `on_grid`.
-        on_grid: whether it has a value for each voxel of the patch.
+        shape: of the sample's own; where `on_grid`, of what each voxel of the patch has.
+        on_grid: whether it has values for each voxel of the patch.
     """
 
     dtype: str
@@ -106,6 +109,14 @@ class Holding(Protocol):
     @property
     def has_label(self) -> bool:
         """Whether there is a mask, without touching it."""
+
+    @property
+    def wanted(self) -> Any:
+        """The images that are to be made, on the case's grid, as a readable; None where there are none."""
+
+    @property
+    def has_wanted(self) -> bool:
+        """Whether there are such images, without touching them."""
 
     @property
     def target(self) -> int | None:
@@ -224,6 +235,11 @@ class Target(ABC):
     def contents(self, study: Study, value: str | None) -> Collection[float] | None:
         """What the table tells of a case, for `perfect_scores`; None where only its files tell, or nothing."""
         return None
+
+    def made_of_inputs(self, study: Study) -> tuple[int, ...]:
+        """The places of inputs that are themselves to be made again, as an autoencoder does; none where the truth lies
+        elsewhere."""
+        return ()
 
     def classes_in_masks(self, study: Study) -> Mapping[int, str]:
         """The classes that masks show, by index."""

@@ -35,7 +35,8 @@ class Prediction:
 
     Attributes:
         values: of each output, (outputs, *spatial) on the preprocessed grid where each voxel has its own truth, or else
-            (outputs,): probabilities of classes, float32, or numbers in the unit of the table, float64.
+            (outputs,): probabilities of classes or intensities of images that are made, float32, or numbers in the unit
+            of the table, float64.
         regions: how the outputs lie over classes, where they are regions.
     """
 
@@ -74,6 +75,10 @@ class Task(ABC):
         """(samples,) float32 losses of the network's outputs for a batch on the same device; of outputs on several
         grids, their weighted mean (`losses.supervised`)."""
         return supervised(partial(losses_of, self.study, self._loss), outputs, batch)
+
+    def learn(self, network: nn.Module, batch: Batch) -> Tensor:
+        """(samples,) float32 losses of a step: of what a network in training says of a batch on its device."""
+        return self.losses(self.outputs(network, batch.image, batch.table), batch)
 
     def outputs(self, network: nn.Module, images: Tensor, table: Tensor | None = None) -> Outputs:
         """What a network of the study says of images on its device, and of rows of its columns: in training it may say

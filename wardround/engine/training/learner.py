@@ -282,7 +282,7 @@ class Learner:
     def _share(self, piece: Batch, batch: Batch) -> Tensor:
         """What a piece adds to the mean loss of a whole batch."""
         with autocast(self.precision, self.device):
-            loss = self.task.losses(self.task.outputs(self.network, piece.image, piece.table), piece).mean()
+            loss = self.task.learn(self.network, piece).mean()
         return loss if piece is batch else loss * (len(piece.keys) / len(batch.keys))
 
     def _check_weights(self, step: int) -> None:

@@ -12,7 +12,7 @@ from wardround.engine.basics.problems import Problem
 from wardround.engine.metrics import build_metrics, mask_scores
 from wardround.engine.parts import STUDY_KINDS, BreachError, Kind, Part
 from wardround.engine.study import Study
-from wardround.engine.targets import target_of
+from wardround.engine.targets import Written, target_of
 from wardround.engine.tasks import build_task
 from wardround.engine.trial.attempt import Attempts
 from wardround.engine.trial.descent import require_factors, require_resumable, require_step
@@ -30,11 +30,14 @@ from wardround.engine.trial.variants import (
     require_every_norm,
     require_gradients,
     require_kept_weights,
+    require_learning,
     require_same_weights,
     variants_of,
 )
 
 _SIDE, _SAMPLES = 12, 3
+_LEARNT = 16
+"""Sides of what a step is taken on; the usual network divides them."""
 _CLOSE = 1e-5
 
 
@@ -107,6 +110,8 @@ def _network(study: Study, attempts: Attempts) -> None:
     require_gradients(study, network, sizes)
     require_kept_weights(study, network, sizes)
     require_every_norm(study)
+    if target_of(study).written is Written.IMAGE:
+        require_learning(study, sizes.small)
     for variant in variants_of(study):
         tried = try_network(variant, Sizes.of(variant), attempts)
         if tried is not None and not attempts.problems:
@@ -114,13 +119,16 @@ def _network(study: Study, attempts: Attempts) -> None:
 
 
 def _loss(study: Study, attempts: Attempts) -> None:
+    """Of images that are made a step is taken too: a loss may learn beside the network."""
     try_loss(study, Sizes.of(study), attempts)
+    if not attempts.problems and target_of(study).written is Written.IMAGE:
+        require_learning(slim(study), (_LEARNT,) * study.dimensions)
 
 
 def _metric(study: Study, attempts: Attempts) -> None:
     """No prediction is better than the truth itself."""
     try_metrics(study, attempts)
-    if attempts.problems or not target_of(study).on_grid:
+    if attempts.problems or not target_of(study).on_grid or target_of(study).written is not Written.FILE:
         return
     (use,), metrics = study.validation.metrics, build_metrics(study)
     sign = 1 if use.part(Kind.METRIC).higher_is_better else -1

@@ -14,7 +14,7 @@ from wardround.engine.sampling import Batch, SampleKey, Surroundings
 from wardround.engine.sampling.batch import widened
 from wardround.engine.study import Study
 from wardround.engine.study.tabular import width_of
-from wardround.engine.targets import target_of
+from wardround.engine.targets import Written, target_of
 
 _SIDES = {2: 64, 3: 32}
 """A patch is cut down to sides of less than twice this, by number of axes; what is left over beyond a multiple of it
@@ -60,7 +60,11 @@ def sample_of(study: Study, shape: tuple[int, ...]) -> Sample:
     low, high = _range(study)
     data = generator.uniform(low, high, (len(study.inputs), *shape)).astype(np.float32)
     geometry = Geometry(shape, _spacing(study), (0.0,) * axes, tuple(np.eye(axes).ravel().tolist()))
-    if not target_of(study).on_grid:
+    target = target_of(study)
+    if target.written is Written.IMAGE:
+        (made,) = target.example(study, 1, shape).values()
+        return Sample(Image(data, geometry), None, wanted=made[0])
+    if not target.on_grid:
         return Sample(Image(data, geometry), None)
     classes = study.mask_indices
     label = generator.integers(0, classes, shape).astype(np.uint8 if classes <= 256 else np.uint16)

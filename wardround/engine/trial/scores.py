@@ -6,14 +6,24 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from wardround.engine.metrics import Metric, Summary, build_metrics, case_scores, cohort_scores, mask_scores
+from wardround.engine.metrics import (
+    Metric,
+    Summary,
+    build_metrics,
+    case_scores,
+    cohort_scores,
+    image_scores,
+    mask_scores,
+)
 from wardround.engine.parts import BreachError, Kind, Part
 from wardround.engine.study import Study
 from wardround.engine.study.part_names import PartUse
-from wardround.engine.targets import RowTarget, target_of
+from wardround.engine.targets import RowTarget, Target, Written, target_of
 from wardround.engine.trial.attempt import Attempts, require_unchanged
 
 _SIDES = {2: 12, 3: 8}
+_IMAGE_SIDE = 13
+"""A little more than a window of structural similarity."""
 _CASES = 12
 
 
@@ -32,6 +42,9 @@ def _alone(study: Study, use: PartUse) -> Study:
 def _try(study: Study, part: Part) -> None:
     metrics = build_metrics(study)
     target = target_of(study)
+    if target.written is Written.IMAGE:
+        _try_images(study, target, metrics, part)
+        return
     if not isinstance(target, RowTarget):
         for prediction, truth in made_up_masks(study):
             given = prediction.copy(), truth.copy()
@@ -40,6 +53,23 @@ def _try(study: Study, part: Part) -> None:
             require_unchanged(given[1], truth, "the truth")
         return
     _try_cohort(study, target, metrics, part)
+
+
+def _try_images(study: Study, target: Target, metrics: tuple[Metric, ...], part: Part) -> None:
+    """On made-up images, the same image twice, images without contrast, and thin ones: none is better than itself."""
+    sign = 1 if part.higher_is_better else -1
+    for shape in ((_IMAGE_SIDE,) * study.dimensions, (1,) * (study.dimensions - 1) + (_IMAGE_SIDE,)):
+        (some, other), *_ = target.example(study, 2, shape).values()
+        spacing, flat = (1.0,) * study.dimensions, np.zeros_like(some)
+        perfect = image_scores(study, metrics, some, some, spacing)
+        for made, truth in ((some, other), (other, some), (some, some), (flat, some), (some, flat), (flat, flat)):
+            given = made.copy(), truth.copy()
+            found = image_scores(study, metrics, made, truth, spacing)
+            _require_scores(part, found)
+            require_unchanged(given[0], made, "the prediction")
+            require_unchanged(given[1], truth, "the truth")
+            if truth is some and any(sign * value > sign * perfect[name] for name, value in found.items()):
+                raise BreachError(f"{found}, and {perfect} for the truth itself", "no better score than of the truth")
 
 
 def made_up_masks(study: Study) -> Iterator[tuple[np.ndarray, np.ndarray]]:

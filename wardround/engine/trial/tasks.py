@@ -58,7 +58,7 @@ def _require_forms(study: Study, target: Target, shape: tuple[int, ...]) -> None
 
 def _as_formed(form: Form, shape: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:
     """Type and shape of a few samples of a form."""
-    return form.dtype, (_SAMPLES, *(shape if form.on_grid else form.shape))
+    return form.dtype, (_SAMPLES, *form.shape, *(shape if form.on_grid else ()))
 
 
 def _require_rows(study: Study, target: RowTarget) -> None:

@@ -10,12 +10,15 @@ from safetensors.torch import load, save
 from torch import nn
 
 from wardround.engine.networks import build_network, logits_of, outputs_of
+from wardround.engine.networks.critic import CRITIC
 from wardround.engine.parts import BreachError
 from wardround.engine.parts.networks import NetworkParameters, network_of
 from wardround.engine.study import Study
+from wardround.engine.tasks import build_task
 from wardround.engine.tasks.task import frozen
+from wardround.engine.trial.attempt import require_finite
 from wardround.engine.trial.example import choices_of
-from wardround.engine.trial.material import Sizes, batch_of, features_of
+from wardround.engine.trial.material import Sizes, batch_of, features_of, learnt
 from wardround.engine.trial.networks import as_tuple
 
 _NEEDS_MOST = ("instance", "batch", "group", "layer")
@@ -51,9 +54,24 @@ def require_gradients(study: Study, network: nn.Module, sizes: Sizes) -> None:
     network.train()
     outputs = as_tuple(outputs_of(study, network, batch_of(study, sizes.small, 2).image, features_of(study, 2)))
     torch.autograd.backward([(each * torch.randn_like(each)).sum() for each in outputs])
-    idle = [name for name, weight in network.named_parameters() if weight.requires_grad and weight.grad is None]
+    own = ((name, weight) for name, weight in network.named_parameters() if not name.startswith(f"{CRITIC}."))
+    idle = [name for name, weight in own if weight.requires_grad and weight.grad is None]
     if idle:
         raise BreachError(f"no gradient of {idle[0]}", "a gradient of every weight")
+
+
+def require_learning(study: Study, shape: tuple[int, ...]) -> None:
+    """A step by the task's own way gives one finite loss for each sample, and a finite gradient of every weight. Raises
+    `BreachError`."""
+    network, batch = build_network(study), learnt(batch_of(study, shape, 2))
+    found = build_task(study).learn(network.train(), batch)
+    if found.shape != (2,):
+        raise BreachError(f"losses of shape {tuple(found.shape)}", "one for each of two samples")
+    torch.autograd.backward(found.mean())
+    for name, weight in network.named_parameters():
+        if weight.grad is None:
+            raise BreachError(f"no gradient of {name} in a step", "a gradient of every weight")
+        require_finite(weight.grad, f"the gradient of {name}")
 
 
 def require_kept_weights(study: Study, network: nn.Module, sizes: Sizes) -> None:

@@ -1,4 +1,4 @@
-"""Parameters of the losses of images that are made from images. Their rows wait for a task that learns such images."""
+"""Parameters of the losses of images that are made from images, in units of the training cases' spread."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WINDOW = 11
 
 class SSIM(LossParameters):
     """One minus structural similarity (Wang et al. 2004), plus `l1_weight` times the absolute error. `data_range` is
-    the difference between the largest and the smallest value that images have."""
+    the difference between the largest and the smallest value that images have, in units of their spread."""
 
     data_range: Annotated[float, Field(gt=0)] = 1.0
     l1_weight: NonNegative = 0.0

@@ -1,4 +1,5 @@
-"""Parameters of the losses of numbers. They are taken in units of the training cases' standard deviation."""
+"""Parameters of the losses of numbers, and of the voxels of images that are to be made. They are taken in units of the
+training cases' standard deviation."""
 
 from __future__ import annotations
 
@@ -11,11 +12,11 @@ from wardround.engine.parts.part import Kind, Part
 
 
 class MSE(LossParameters):
-    """Squared error, the mean over a sample's numbers."""
+    """Squared error, the mean over a sample's numbers or voxels."""
 
 
 class L1(LossParameters):
-    """Absolute error, the mean over a sample's numbers."""
+    """Absolute error, the mean over a sample's numbers or voxels."""
 
 
 class Huber(LossParameters):
@@ -44,7 +45,7 @@ class Quantile(LossParameters):
 
 
 _HOME = "wardround.engine.losses.numbers"
-_TASKS = frozenset({"regression"})
+_TASKS = frozenset({"regression", "synthesis"})
 PARTS = (
     Part(Kind.LOSS, "mse", MSE, f"{_HOME}:MSELoss", _TASKS, gandlf=("mse",)),
     Part(Kind.LOSS, "l1", L1, f"{_HOME}:L1Loss", _TASKS, gandlf=("l1",)),

@@ -1,6 +1,7 @@
 """Parameters of the metrics."""
 
 from wardround.engine.parts.metrics.classification import AUC, Accuracy
+from wardround.engine.parts.metrics.images import NCC, PSNR, StructuralSimilarity
 from wardround.engine.parts.metrics.lesions import LesionDice
 from wardround.engine.parts.metrics.numbers import MAE, R2, MeanSquaredError, Pearson
 from wardround.engine.parts.metrics.rates import Sensitivity
@@ -11,7 +12,9 @@ __all__ = [
     "AUC",
     "HD95",
     "MAE",
+    "NCC",
     "NSD",
+    "PSNR",
     "R2",
     "Accuracy",
     "CIndex",
@@ -20,4 +23,5 @@ __all__ = [
     "MeanSquaredError",
     "Pearson",
     "Sensitivity",
+    "StructuralSimilarity",
 ]

@@ -1,4 +1,4 @@
-"""Parameters of the metrics of images that are made from images. Their rows wait for a task that learns such images."""
+"""Parameters of the metrics of images that are made from images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameters of the metrics of numbers, all in the unit of the table."""
+"""Parameters of the metrics of numbers, all in the unit of the table, or of the voxels of images that are made."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from wardround.engine.parts.part import Bounds, Kind, Parameters, Part
 
 
 class MAE(Parameters):
-    """Mean absolute error, in the unit of the table; of several numbers each, and their mean."""
+    """Mean absolute error, in the unit of the table or of the voxels; of several each, and their mean."""
 
 
 class MeanSquaredError(Parameters):
-    """Mean squared error, in the squared unit of the table; of several numbers each, and their mean."""
+    """Mean squared error, in the squared unit; of several numbers or images each, and their mean."""
 
 
 class Pearson(Parameters):
@@ -22,7 +22,7 @@ class R2(Parameters):
 
 
 class RMSE(Parameters):
-    """Root of the mean squared error, in the unit of the table; of several numbers each, and their mean."""
+    """Root of the mean squared error, in the unit of the table or of the voxels; of several each, and their mean."""
 
 
 class MedianError(Parameters):
@@ -49,11 +49,14 @@ EXPLAINED = Bounds(-1e18, 1.0)
 """Of `r2`: as low as where truths differ by 1e-9 of themselves, and predictions are off by as much as they are."""
 _HOME = "wardround.engine.metrics.numbers"
 _TASKS = frozenset({"regression"})
+_ALSO_VOXELS = _TASKS | {"synthesis"}
+_OF_VOXELS = frozenset({"mae", "mse", "rmse"})
 _ERROR, _SQUARE, _CORRELATION = Bounds(0.0, 1e9), Bounds(0.0, 1e18), Bounds(-1.0, 1.0)
 
 
 def _error(name: str, parameters: type[Parameters], where: str, *gandlf: str, bounds: Bounds = _ERROR) -> Part:
-    return Part(Kind.METRIC, name, parameters, f"{_HOME}:{where}", _TASKS, False, bounds, gandlf=gandlf)
+    tasks = _ALSO_VOXELS if name in _OF_VOXELS else _TASKS
+    return Part(Kind.METRIC, name, parameters, f"{_HOME}:{where}", tasks, False, bounds, gandlf=gandlf)
 
 
 def _agreement(

@@ -1,4 +1,4 @@
-"""Parameters of segmentation networks that are no U-Nets of levels."""
+"""Parameters of networks that say something of each voxel and are no U-Nets of levels."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
-from wardround.engine.parts.networks.network import NetworkParameters, Norm
+from wardround.engine.parts.networks.network import DENSE_TASKS, NetworkParameters, Norm
 from wardround.engine.parts.part import Kind, Part
 
 _GRIDS = 4
@@ -60,7 +60,7 @@ class MSDNet(NetworkParameters):
 
 
 _HOME = "wardround.engine.networks"
-_TASKS = frozenset({"segmentation"})
+_TASKS = DENSE_TASKS
 PARTS = (
     Part(
         Kind.NETWORK,

@@ -21,6 +21,8 @@ Filters = Annotated[int, Field(ge=4, le=256)]
 """Feature maps."""
 WHOLE_IMAGE_TASKS = frozenset({"classification", "multilabel", "regression", "survival"})
 """Those for which a network says a vector of the whole image."""
+DENSE_TASKS = frozenset({"segmentation", "synthesis"})
+"""Those for which it says something of each voxel."""
 
 
 class NetworkParameters(Parameters):

@@ -12,7 +12,13 @@ from pydantic import Field
 
 from wardround.engine.basics.flaws import Flaw
 from wardround.engine.parts.networks.levels import LevelledParameters
-from wardround.engine.parts.networks.network import WHOLE_IMAGE_TASKS, Dropout, Filters, NetworkParameters
+from wardround.engine.parts.networks.network import (
+    DENSE_TASKS,
+    WHOLE_IMAGE_TASKS,
+    Dropout,
+    Filters,
+    NetworkParameters,
+)
 from wardround.engine.parts.part import Kind, Part
 from wardround.engine.parts.setting import Setting
 
@@ -181,7 +187,7 @@ class SwinUNETR(NetworkParameters):
 
 
 _HOME = "wardround.engine.networks"
-_WHOLE, _DENSE = WHOLE_IMAGE_TASKS, frozenset({"segmentation"})
+_WHOLE, _DENSE = WHOLE_IMAGE_TASKS, DENSE_TASKS
 PARTS = (
     Part(Kind.NETWORK, "vit", ViT, f"{_HOME}.vit:build_vit", _WHOLE),
     Part(Kind.NETWORK, "unetr", UNETR, f"{_HOME}.unetr:build_unetr", _DENSE, gandlf=("unetr",)),

@@ -10,7 +10,7 @@ from pydantic import Field
 from wardround.engine.basics.closed import Added
 from wardround.engine.basics.flaws import Flaw
 from wardround.engine.parts.networks.levels import BlocksParameters, Kernel, LevelledParameters
-from wardround.engine.parts.networks.network import Norm
+from wardround.engine.parts.networks.network import DENSE_TASKS, Norm
 from wardround.engine.parts.part import Kind, Part
 from wardround.engine.parts.setting import Setting
 
@@ -81,7 +81,7 @@ class FCN(LevelledParameters):
 
 
 _HOME = "wardround.engine.networks.unet"
-_TASKS = frozenset({"segmentation"})
+_TASKS = DENSE_TASKS
 _SIZES = ("", "light_", "deep_")
 _RESIDUAL = (*(f"{size}res" for size in (*_SIZES, "light", "deep")), "residual")
 _LAYERS = ("", "_multilayer")

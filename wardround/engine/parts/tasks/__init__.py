@@ -5,5 +5,6 @@ from wardround.engine.parts.tasks.multilabel import MultiLabel
 from wardround.engine.parts.tasks.regression import Regression
 from wardround.engine.parts.tasks.segmentation import Segmentation
 from wardround.engine.parts.tasks.survival import Survival
+from wardround.engine.parts.tasks.synthesis import Synthesis
 
-__all__ = ["Classification", "MultiLabel", "Regression", "Segmentation", "Survival"]
+__all__ = ["Classification", "MultiLabel", "Regression", "Segmentation", "Survival", "Synthesis"]

@@ -1,0 +1,74 @@
+"""Parameters of networks that make images: through a narrow code, or out of noise."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from wardround.engine.parts.networks.network import Filters, NetworkParameters, Norm
+from wardround.engine.parts.numbers import NonNegative
+from wardround.engine.parts.part import Kind, Part
+
+
+class HalvingParameters(NetworkParameters):
+    """Base of the parameters of networks that halve the grid between their levels.
+
+    filters: feature maps at full resolution, doubled at each of `levels - 1` halvings.
+    """
+
+    filters: Filters = 16
+    levels: Annotated[int, Field(ge=2, le=7)] = 4
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Feature maps of each level, the finest first."""
+        return tuple(self.filters * 2**level for level in range(self.levels))
+
+    @property
+    def reduction(self) -> int:
+        """Each level below the first halves the grid."""
+        return 2 ** (self.levels - 1)
+
+    @property
+    def divisor(self) -> int:
+        """What the reduction asks for."""
+        return self.reduction
+
+    @property
+    def smaller_divisor(self) -> str:
+        """Each level less halves it."""
+        return "fewer `levels`"
+
+
+class Autoencoder(HalvingParameters):
+    """Encoder and decoder without skip connections, so that all of an image goes through its code (Hinton &
+    Salakhutdinov 2006).
+
+    features: numbers of the code at each place of the coarsest grid. kl_weight: with more than 0 it is variational
+    (Kingma & Welling 2014): in training codes are drawn about their means, and their divergence from a standard normal
+    distribution, in nats a voxel of the image, counts so much. `predict --features` writes the mean code of each image.
+    """
+
+    features: Annotated[int, Field(ge=1, le=4096)] = 32
+    kl_weight: NonNegative = 0.0
+
+
+class Diffusion(HalvingParameters):
+    """Images out of noise beside the images that they are made of (Ho et al. 2020; Saharia et al. 2022): a U-Net learns
+    to say the image from it and any share of noise, by the study's loss.
+
+    Noise follows the cosine schedule (Nichol & Dhariwal 2021). A prediction begins with noise that is drawn once, with
+    the weights, and takes `sampling_steps` steps without new noise (DDIM, Song et al. 2021); the network runs in each.
+    """
+
+    levels: Annotated[int, Field(ge=2, le=7)] = 3
+    norm: Norm = "group"
+    sampling_steps: Annotated[int, Field(ge=1, le=1000)] = 10
+
+
+_TASKS = frozenset({"synthesis"})
+PARTS = (
+    Part(Kind.NETWORK, "autoencoder", Autoencoder, "wardround.engine.networks.autoencoder:AutoencoderNetwork", _TASKS),
+    Part(Kind.NETWORK, "diffusion", Diffusion, "wardround.engine.networks.diffusion:DiffusionNetwork", _TASKS),
+)
