@@ -46,7 +46,7 @@ def code_of(model: TrainedModel, stored: StoredCase) -> np.ndarray:
             return network.encoded(images.to(model.device)).float().cpu()
 
     outside = padding_of(study, stored.voxels)
-    with frozen(network):
+    with frozen(model.network):
         return mean_code(encode, stored.voxels, study.patches.size, study.inference, outside)
 
 
