@@ -13,7 +13,7 @@ from tests.engine.tasks.cases import SEGMENTATION, stored_case
 from wardround.engine.metrics import mask_scores
 from wardround.engine.sampling.batch import Batch
 from wardround.engine.study import Study
-from wardround.engine.tasks import SegmentationTask, build_task
+from wardround.engine.tasks import SegmentationTask, build_task, segmentation
 
 CPU = torch.device("cpu")
 
@@ -75,8 +75,10 @@ def test_the_loss_by_piece_is_that_of_the_whole_case(ignore: int | None) -> None
     }
 
 
-def test_ignored_voxels_change_neither_scores_nor_loss() -> None:
-    content = SEGMENTATION | {"ignore": 255}
+@pytest.mark.parametrize("loss", ["dice_ce", "bce", "focal"])
+def test_ignored_voxels_change_neither_scores_nor_loss(loss: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segmentation, "_PIECE", 1)  # row by row, of which some are ignored throughout
+    content = SEGMENTATION | {"ignore": 255, "training": {"loss": loss}}
     task, case = build_task(Study.model_validate(content)), stored_case(0, (16, 16))
     case.label[8:] = 3  # type: ignore[index]
     network = task.network()

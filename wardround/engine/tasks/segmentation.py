@@ -191,8 +191,9 @@ class _LossSink:
         """Add planes, a few rows at a time."""
         for probabilities, classes in _pieces(planes, self._truth[first : first + len(planes)]):
             counted = counted_voxels(self._study, probabilities, classes)
-            with answering(self._owner):
-                self.of_case.add(*counted)
+            if len(counted[1]):  # of rows that are ignored throughout, nothing has a mean
+                with answering(self._owner):
+                    self.of_case.add(*counted)
 
 
 def _pieces(planes: Tensor, truth: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
