@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from tests.support.offered import offers_that_fail
 from tests.support.spoiling import filled, problems_of, unfit_messages
 from tests.support.studies import CLASSIFICATION, SEGMENTATION
-from wardround.engine.parts import Part, builtin_and_plugins
+from wardround.engine.parts import Kind, Part, builtin_and_plugins
 from wardround.engine.study.models import Study
 from wardround.engine.study.sections import Inference, Patches, Training, Validation
 
@@ -37,12 +39,22 @@ def test_a_wrong_parameter_of_any_part_is_told_in_words(part: Part) -> None:
     assert unfit_messages(part.parameters, written, strict=True) == []
 
 
-@pytest.mark.parametrize("content", [WHOLE, CLASSIFICATION], ids=["segmentation", "classification"])
+@pytest.mark.parametrize(
+    "content",
+    [pytest.param(WHOLE, id="segmentation", marks=pytest.mark.slow), pytest.param(CLASSIFICATION, id="classification")],
+)
 def test_every_line_that_is_offered_for_a_study_may_stand_there(content: dict[str, Any]) -> None:
     assert offers_that_fail(Study, content, strict=True) == []
 
 
-@pytest.mark.parametrize("part", builtin_and_plugins().parts(), ids=lambda part: f"{part.kind}-{part.name}")
+def _one_of_each_kind_and_slowly_all() -> Iterator[ParameterSet]:
+    seen = set[Kind]()
+    for part in builtin_and_plugins().parts():
+        yield pytest.param(part, id=f"{part.kind}-{part.name}", marks=[pytest.mark.slow] if part.kind in seen else [])
+        seen.add(part.kind)
+
+
+@pytest.mark.parametrize("part", [*_one_of_each_kind_and_slowly_all()])
 def test_every_line_that_is_offered_for_a_part_may_stand_there(part: Part) -> None:
     written = json.loads(json.dumps(filled(part.parameters, {}), default=str))
     assert offers_that_fail(part.parameters, written, strict=True) == []

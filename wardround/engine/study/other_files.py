@@ -14,14 +14,14 @@ FILES: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "": "schema study task modality inputs classes regions rest ignore targets columns preprocessing "
             "augmentation patches model training validation inference seed",
             "training": "loss optimizer schedule epochs steps batch_size precision gradient_clip "
-            "gradient_clip_mode accumulate ema validate_every patience",
+            "gradient_clip_mode accumulate ema validate_every patience start",
             "patches": "size per_case foreground padding class_weights balance",
             "validation": "outer_folds inner_folds metrics select",
             "inference": "overlap blend mirror batch_size postprocessing scales",
         },
         "site.yaml": {
             "": "schema name manifest work device threads keys policy accepted address health_port answer_seconds "
-            "checkpoint_seconds store_limit",
+            "checkpoint_seconds store_limit assets",
         },
         "policy.yaml": {
             "": "schema minimum_train_cases minimum_validation_cases tasks maximum_rounds maximum_steps metrics "
