@@ -21,7 +21,7 @@ from wardround.engine.targets import target_of
 def storage_key(pipeline: Pipeline, digest: str) -> str:
     """SHA-256 over all that determines a stored case: source bytes, preprocessing, fitted state, class map, layout."""
     study = pipeline.study
-    content: JsonValue = {
+    content: dict[str, JsonValue] = {
         "format": FORMAT,
         "source": digest,
         "preprocessing": pipeline.signature,

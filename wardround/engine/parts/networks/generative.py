@@ -28,7 +28,7 @@ class HalvingParameters(NetworkParameters):
     @property
     def reduction(self) -> int:
         """Each level below the first halves the grid."""
-        return 2 ** (self.levels - 1)
+        return 1 << (self.levels - 1)
 
     @property
     def divisor(self) -> int:
