@@ -38,12 +38,13 @@ def feature_problems(ensemble: Ensemble) -> Iterator[Problem]:
 def code_of(model: TrainedModel, stored: StoredCase) -> np.ndarray:
     """(features,) float32: the mean code of a case, over windows and their places."""
     network, study = model.network, model.study
-    assert isinstance(network, Encoding)
+    encoder: object = network
+    assert isinstance(encoder, Encoding)
     precision = resolve_precision(study.training.precision, model.device)
 
     def encode(images: Tensor) -> Tensor:
         with plain_fp32(), autocast(precision, model.device):
-            return network.encoded(images.to(model.device)).float().cpu()
+            return encoder.encoded(images.to(model.device)).float().cpu()
 
     outside = padding_of(study, stored.voxels)
     with frozen(model.network):
