@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.engine.experiments.made import made_study
 from tests.support.studies import REGRESSION, SEGMENTATION, changed, study_of
 from wardround.engine.preprocessing.fitted import FittedState, Scale, Standard, StepState, Window
 from wardround.engine.preprocessing.fitting import Fitting
@@ -67,6 +68,18 @@ def test_landmarks_are_those_that_a_study_learns() -> None:
 def _answer(request: Request, values: np.ndarray, cases: int) -> CohortSummary:
     part = PartSummary(cases=cases, summary=Moments.of(values))
     return CohortSummary(request=request.digest, cases=cases, parts=(part,))
+
+
+def test_an_image_that_is_to_be_made_has_as_many_numbers_as_voxels() -> None:
+    study = made_study()
+    request = Fitting(study).next_request([])
+    assert isinstance(request, Request)
+    check_request(study, request, 1)
+    check_summary(request, _answer(request, np.arange(300.0), 3), 3)
+    with pytest.raises(UndeclaredError, match="not what the study fits"):
+        check_request(study, request.model_copy(update={"about": "truth"}), 1)
+    with pytest.raises(UndeclaredError, match="not what the study fits"):
+        check_request(NUMBERS, request, 1)
 
 
 def test_each_case_has_each_number_once() -> None:

@@ -121,11 +121,11 @@ def _check_part(part: PartSummary) -> None:
 
 
 def _check_moments(request: Request, part: PartSummary, index: int) -> None:
-    """Each case has each number to predict once; and what a step before has limited lies where it was limited to."""
+    """Each case has each number of the table once; and what a step before has limited lies where it was limited to."""
     moments, place = part.summary, request.place
     if not isinstance(moments, Moments) or not moments.count:
         return
-    if place is None and moments.count != part.cases:
+    if place is None and request.about != "targets" and moments.count != part.cases:
         raise UndeclaredError(f"{moments.count} numbers of {part.cases} cases")
     window = _learned_before(request, place, index)
     if isinstance(window, Window):

@@ -23,7 +23,6 @@ from wardround.engine.preprocessing.tables import told_numbers
 from wardround.engine.store import CaseStore
 from wardround.engine.store.case import StoredCase
 from wardround.engine.study import Study
-from wardround.engine.targets import Written, target_of
 
 StoredRow = tuple[Case, StoredCase]
 """A case, and what the store holds of it: as it is before the first fitted step."""
@@ -72,8 +71,8 @@ def _of_numbers(pipeline: Pipeline, request: Request, stored: StoredCase) -> Coh
     """Nothing of the image is read; of images that are to be made, all voxels."""
     if request.about == "columns":
         return request.answer(told_numbers(pipeline.study, stored.columns))
-    if stored.wanted_image is not None:
-        return request.answer([*stored.wanted_image])
+    if request.about == "targets":
+        return request.answer([] if stored.wanted_image is None else [*stored.wanted_image])
     return request.answer([np.array([number], dtype=np.float64) for number in stored.numbers])
 
 
@@ -109,6 +108,5 @@ def prepared_for_a_look(study: Study, cases: Sequence[Case], store: CaseStore) -
 
 def named_step(study: Study, request: Request) -> str:
     """What a request is about, for people."""
-    of_truth = "the scale of images to be made" if target_of(study).written is Written.IMAGE else "the scale of numbers"
-    words = {"truth": of_truth, "columns": "the scale of columns"}
+    words = {"truth": "the scale of numbers", "targets": "the scale of targets", "columns": "the scale of columns"}
     return words[request.about] if request.place is None else study.preprocessing[request.place].name

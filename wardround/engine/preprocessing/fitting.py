@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Self
+from typing import Literal, Self
 
 from wardround.engine.basics.problems import InputError
 from wardround.engine.parts import Kind, Part, answering
@@ -132,9 +132,10 @@ class Fitting:
 
     @property
     def _of_table(self) -> tuple[Request, ...]:
-        """The questions about numbers of the table: those to predict, then the columns."""
+        """The questions about numbers of the table, or images to be made: what to predict, then the columns."""
         ask = AskMoments()
-        truth = [Request(place=None, parts=self._numbers, ask=ask)] if self._numbers else []
+        about: Literal["truth", "targets"] = "targets" if target_of(self._study).on_grid else "truth"
+        truth = [Request(place=None, parts=self._numbers, ask=ask, about=about)] if self._numbers else []
         columns = [Request(place=None, parts=len(self._columns), ask=ask, about="columns")] if self._columns else []
         return *truth, *columns
 

@@ -184,8 +184,9 @@ class Request(Closed):
     """One question to every training case.
 
     Attributes:
-        place: the fitted step that it is for, from 0; None where it is about numbers of the table.
-        about: which numbers of the table: those to predict, or the columns that a network is given.
+        place: the fitted step that it is for, from 0; None where it is about numbers of the table, or about targets.
+        about: which numbers of the table: those to predict, or the columns that a network is given; or the voxels of
+            images that are to be made.
         within: which voxels count.
         parts: how many channels, or numbers to predict, there are.
         channels: the places of the channels that it is about, where it is about some of them alone.
@@ -199,7 +200,7 @@ class Request(Closed):
     channels: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Added("0.4.0")] = ()
     ask: Ask
     state: FittedState = EMPTY
-    about: Annotated[Literal["truth", "columns"], Added("0.4.0")] = "truth"
+    about: Annotated[Literal["truth", "targets", "columns"], Added("0.4.0")] = "truth"
 
     @model_validator(mode="after")
     def _is_of_its_parts(self) -> Self:
