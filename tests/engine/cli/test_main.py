@@ -84,7 +84,7 @@ def test_the_installed_program_ends_with_its_code() -> None:
 def test_parts_are_listed_with_their_parameters() -> None:
     outcome = run_wardround("parts", "network")
     assert outcome.code == 0
-    assert "unet [segmentation]: U-Net (Ronneberger et al. 2015" in outcome.out
+    assert "unet [segmentation, synthesis]: U-Net (Ronneberger et al. 2015" in outcome.out
     assert "filters: default 16" in outcome.out
     assert "loss:" not in outcome.out
     assert "loss:" in run_wardround("parts").out

@@ -136,7 +136,6 @@ TOLD = "print(json.dumps({'problems': [{'what': 'the loss is not finite', 'where
         ),
     ],
 )
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_split_that_is_lost_is_told_and_the_others_are_begun_all_the_same(
     acts: tuple[str, str],
     code: int,

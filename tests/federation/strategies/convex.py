@@ -88,6 +88,10 @@ class _LeastSquares:
         """Squared errors."""
         return (outputs - batch.image[:, WIDTH]).square()
 
+    def learn(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Those of what it answers."""
+        return self.losses(self.outputs(network, batch.image), batch)
+
 
 @dataclass
 class Federation:

@@ -59,7 +59,7 @@ def test_a_policy_has_careful_defaults(tmp_path: Path) -> None:
     assert (policy.minimum_train_cases, policy.minimum_validation_cases) == (5, 2)
 
 
-@pytest.mark.parametrize("text", ["minimum_train_cases: 0", "release: manual", "tasks: [synthesis]", "extra: 1"])
+@pytest.mark.parametrize("text", ["minimum_train_cases: 0", "release: manual", "tasks: [diagnosis]", "extra: 1"])
 def test_a_policy_promises_only_what_works(tmp_path: Path, text: str) -> None:
     with pytest.raises(InputError):
         load_policy(_write(tmp_path / "policy.yaml", f"schema: 1\n{text}\n"))

@@ -210,7 +210,9 @@ class _Crew:
         """Pass on what a process tells, in a thread of its own."""
         try:
             for line in process.stdout or ():
-                self._said.put((name, News.from_json(line)))
+                # What a library prints is no news, and the process must not wait for somebody to read it.
+                with contextlib.suppress(ValueError):
+                    self._said.put((name, News.from_json(line)))
         finally:
             self._said.put((name, None))
 
