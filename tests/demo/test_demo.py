@@ -39,7 +39,7 @@ def _check_files(result: DemoResult) -> None:
 
 @pytest.mark.timeout(1800)
 def test_a_shortened_demo_leaves_all_files(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    result = run_demo(tmp_path / "demo", DemoPlan(rounds=2, local_steps=10))
+    result = run_demo(tmp_path / "demo", DemoPlan(rounds=2, local_steps=5, spacing=4))
     _check_files(result)
     assert result.matrix.sites == ("harbour", "meadow", "summit")
     said = " ".join(capfd.readouterr().out.split())
