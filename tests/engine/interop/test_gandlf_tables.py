@@ -115,3 +115,10 @@ def test_nothing_of_somebody_else_is_replaced(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Nothing was replaced"):
         import_gandlf(config, {}, tmp_path / "study.yaml")
     assert (tmp_path / "study.yaml").read_text() == "mine"
+
+
+def test_a_study_is_not_written_over_the_joined_tables(tmp_path: Path) -> None:
+    table = tables(tmp_path)
+    with pytest.raises(InputError, match=r"a study is no table .*got data.csv.*--out study.yaml"):
+        import_gandlf(write(tmp_path, PLAIN), {"train": table, "validation": table}, tmp_path / "made" / "data.csv")
+    assert not (tmp_path / "made").exists()
