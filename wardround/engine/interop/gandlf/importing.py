@@ -63,7 +63,7 @@ def import_gandlf(config: Path, tables: Mapping[str, Path], out: Path) -> Import
         notes.here("the table", f"columns have names of their own: {named}")
     sections = _sections(Settings(content, "", notes), read.columns, notes)
     if out.suffix.lower() == ".csv":
-        what, remedy = "a study is no table", f"Write for example `--out study.yaml`: {MANIFEST} is for the joined tables"
+        what, remedy = "a study is no table", f"Write for example `--out study.yaml`: the tables become {MANIFEST}"
         notes.findings.add(what, where="--out", got=out.name, expected="a YAML file", remedy=remedy)
     notes.findings.raise_if_any()
     text = _text(config, sections, notes)
