@@ -87,6 +87,8 @@ GOALS: Mapping[str, float] = {"solid": 1.7, "flat": 2.5, "infer": 5.0, "hippocam
 HIPPOCAMPUS: Mapping[str, Any] = {
     **SOLID,
     "model": {**_UNET, **_SOFTMAX, "class_list": [0, 1, 2]},
+    # GaNDLF stops at an image that is smaller than a patch, as some of these are: all are made as large.
+    "data_preprocessing": {"resize_image": [32, 48, 32], "normalize": None},
     "num_epochs": 1,
 }
 
