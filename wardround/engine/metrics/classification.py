@@ -10,6 +10,7 @@ import numpy as np
 
 from wardround.engine.metrics.intervals import of_area, of_proportion
 from wardround.engine.metrics.scores import Summary
+from wardround.engine.metrics.thresholds import Thresholds
 from wardround.engine.metrics.vectors import LEAST, CohortMetric, by_class, by_label, summed_up
 from wardround.engine.summaries import Confusion
 
@@ -85,9 +86,7 @@ class AUCMetric(RankingMetric):
 
     def summary(self, scores: np.ndarray, positive: np.ndarray) -> Summary:
         """With DeLong's interval."""
-        from sklearn.metrics import roc_auc_score
-
-        return Summary(float(roc_auc_score(positive, scores)), len(positive), of_area(scores, positive))
+        return Summary(Thresholds.of(scores, positive).area, len(positive), of_area(scores, positive))
 
 
 class AveragePrecisionMetric(RankingMetric):
@@ -97,6 +96,4 @@ class AveragePrecisionMetric(RankingMetric):
 
     def summary(self, scores: np.ndarray, positive: np.ndarray) -> Summary:
         """Over all cases."""
-        from sklearn.metrics import average_precision_score
-
-        return Summary(float(average_precision_score(positive, scores)), len(positive))
+        return Summary(Thresholds.of(scores, positive).average_precision, len(positive))

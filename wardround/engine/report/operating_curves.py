@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from wardround.engine.metrics.class_rates import area, one_by_one
+from wardround.engine.metrics.thresholds import Thresholds
 from wardround.engine.report.colours import INK, SOFT, Series
 from wardround.engine.report.figures import FONT, blank, finish, in_both
 from wardround.engine.report.page import Chart, Charts, Key, Page, number
@@ -61,12 +62,10 @@ def _curves(names: Sequence[str], vectors: np.ndarray, truths: np.ndarray) -> li
 
 
 def _roc(curves: Sequence[_Curve]) -> Chart:
-    from sklearn.metrics import roc_curve
-
     axes, figure = _square()
     axes.plot([0, 1], [0, 1], color=SOFT["light"], linewidth=1.2)
     for curve in curves:
-        false_alarms, sensitivity, _ = roc_curve(curve.positive, curve.probabilities)
+        false_alarms, sensitivity = Thresholds.of(curve.probabilities, curve.positive).roc
         _line(axes, false_alarms, sensitivity, curve)
     axes.set_ylabel("sensitivity", color=INK["light"], fontsize=FONT)
     finish(axes, "ROC", "1 - specificity", INK["light"], SOFT["light"])
@@ -74,11 +73,9 @@ def _roc(curves: Sequence[_Curve]) -> Chart:
 
 
 def _precision(curves: Sequence[_Curve]) -> Chart:
-    from sklearn.metrics import precision_recall_curve
-
     axes, figure = _square()
     for curve in curves:
-        precision, recall, _ = precision_recall_curve(curve.positive, curve.probabilities)
+        recall, precision = Thresholds.of(curve.probabilities, curve.positive).precision_recall
         _line(axes, recall, precision, curve, drawstyle="steps-post")
     axes.set_ylabel("precision", color=INK["light"], fontsize=FONT)
     finish(axes, "Precision", "sensitivity", INK["light"], SOFT["light"])
