@@ -28,6 +28,8 @@ def test_every_point_and_area_is_that_of_scikit_learn(cases: list[tuple[int, boo
 
 
 def test_scores_of_single_precision_are_told_apart_as_they_are() -> None:
-    scores = np.nextafter(np.float32(0.5), np.float32(1)) * np.array([1, 0], np.float32) + np.array([0, 0.5], np.float32)
+    scores = np.nextafter(np.float32(0.5), np.float32(1)) * np.array([1, 0], np.float32) + np.array(
+        [0, 0.5], np.float32
+    )
     assert Thresholds.of(scores, np.array([True, False])).area == 1.0
     assert Thresholds.of(scores, np.array([False, True])).area == 0.0
