@@ -7,7 +7,6 @@ lies outside, so that nothing has to be asked about edges.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -47,10 +46,10 @@ class Resampling:
             return _sample(volumes.float(), self.positions, "nearest").to(volumes.dtype)
         bordered = _bordered(volumes, ())
         out = torch.empty((len(volumes), *self.positions.shape[1:]), dtype=volumes.dtype)
-        for rows in _slabs(self.positions):
-            index = _index([p.round() for p in _within(self.positions[:, rows], volumes)], bordered)
-            for channel, values in enumerate(bordered):
-                out[channel, rows] = values.flatten().index_select(0, index).reshape(out[channel, rows].shape)
+        for slab, room in _slabs(self.positions, bordered):
+            index = _index(_within(self.positions, slab, volumes, room).round_(), bordered, room)
+            for values, found in zip(bordered, out.flatten(1)[:, slab], strict=True):
+                torch.index_select(values.flatten(), 0, index, out=found)
         return out
 
     def _linear(self, volumes: Tensor, outside: Sequence[float]) -> Tensor:
@@ -58,15 +57,14 @@ class Resampling:
             return _sampled(volumes, self.positions, outside)
         bordered = _bordered(volumes, outside)
         out = torch.empty((len(volumes), *self.positions.shape[1:]), dtype=volumes.dtype)
-        for rows in _slabs(self.positions):
-            places = _within(self.positions[:, rows], volumes)
-            sides = volumes.shape[1:]
-            corners = [p.floor().clamp_max_(side - 1) for p, side in zip(places, sides, strict=True)]
-            shares = [p.sub_(corner).flatten() for p, corner in zip(places, corners, strict=True)]
-            index = _index(corners, bordered)
-            for channel, values in enumerate(bordered):
-                found = _mixed(values.flatten(), index, shares, values.stride())
-                out[channel, rows] = found.reshape(out[channel, rows].shape)
+        for slab, room in _slabs(self.positions, bordered):
+            places = _within(self.positions, slab, volumes, room)
+            corners = torch.floor(places, out=room.corners)
+            shares = places.sub_(corners).unbind()
+            index = _index(corners, bordered, room)
+            spare = corners.unbind()  # they have become the index
+            for values, found in zip(bordered, out.flatten(1)[:, slab], strict=True):
+                _mix(values.flatten(), index, shares, values.stride(), (found, *spare))
         return out
 
     def _by_slabs(self, volumes: Tensor) -> bool:
@@ -74,38 +72,74 @@ class Resampling:
         return volumes.device.type == "cpu" and volumes.ndim == 4
 
 
-def _slabs(positions: Tensor) -> Iterator[slice]:
-    rows = max(1, _SLAB // max(1, math.prod(positions.shape[2:])))
-    yield from (slice(first, first + rows) for first in range(0, positions.shape[1], rows))
+@dataclass(frozen=True)
+class _Room:
+    """What the numbers of a slab are written into, one slab after the other: new memory for each step of each slab
+    would take as long as the steps.
+
+    Attributes:
+        places, corners: float32, (dimensions, voxels).
+        index: whole numbers, (dimensions, voxels).
+    """
+
+    places: Tensor
+    corners: Tensor
+    index: Tensor
+
+    def first(self, count: int) -> _Room:
+        """The room for so many voxels."""
+        return _Room(self.places[:, :count], self.corners[:, :count], self.index[:, :count])
 
 
-def _within(positions: Tensor, volumes: Tensor) -> list[Tensor]:
-    """Positions along each axis, those beyond the border on it."""
-    return [along.clamp(-1, side) for along, side in zip(positions, volumes.shape[1:], strict=True)]
+def _slabs(positions: Tensor, bordered: Tensor) -> Iterator[tuple[slice, _Room]]:
+    """Which voxels of the flat outcome are next, and the room for them."""
+    total, kind = positions[0].numel(), torch.int32 if bordered[0].numel() <= _MOST_INDEXED else torch.int64
+    shape = (len(positions), min(_SLAB, total))
+    room = _Room(torch.empty(shape), torch.empty(shape), torch.empty(shape, dtype=kind))
+    for first in range(0, total, _SLAB):
+        count = min(_SLAB, total - first)
+        yield slice(first, first + count), room.first(count)
+
+
+def _within(positions: Tensor, slab: slice, volumes: Tensor, room: _Room) -> Tensor:
+    """Positions of a slab along each axis, those beyond the border on it."""
+    for along, side, place in zip(positions.flatten(1)[:, slab], volumes.shape[1:], room.places, strict=True):
+        torch.clamp(along, -1, side, out=place)
+    return room.places
 
 
 def _bordered(volumes: Tensor, outside: Sequence[float]) -> Tensor:
-    """`volumes` with one voxel more at each end of each axis, which holds what lies outside their channel."""
-    bordered = volumes.new_empty((len(volumes), *(side + 2 for side in volumes.shape[1:])))
+    """`volumes` with one voxel more before each axis and two behind it, which hold what lies outside their channel:
+    a place on the border has a neighbour too."""
+    bordered = volumes.new_empty((len(volumes), *(side + 3 for side in volumes.shape[1:])))
     for channel, value in zip(bordered, outside or (0,) * len(volumes), strict=True):
         channel.fill_(value)
-    bordered[(slice(None), *(slice(1, -1),) * (volumes.ndim - 1))] = volumes
+    bordered[(slice(None), *(slice(1, -2),) * (volumes.ndim - 1))] = volumes
     return bordered
 
 
-def _index(corners: Sequence[Tensor], bordered: Tensor) -> Tensor:
+def _index(corners: Tensor, bordered: Tensor, room: _Room) -> Tensor:
     """Whole positions as places in a flat channel with a border."""
-    kind = torch.int32 if bordered[0].numel() <= _MOST_INDEXED else torch.int64
-    parts = [each.to(kind).add_(1).mul_(step) for each, step in zip(corners, bordered.stride()[1:], strict=True)]
-    return sum(parts[1:], parts[0]).flatten()
+    steps = bordered.stride()[1:]
+    *others, index = room.index.copy_(corners)
+    index.add_(sum(steps))
+    for along, step in zip(others, steps, strict=False):  # of the last axis it is 1
+        index.add_(along, alpha=step)
+    return index
 
 
-def _mixed(values: Tensor, index: Tensor, shares: Sequence[Tensor], steps: Sequence[int]) -> Tensor:
-    """Values at `index` and one step further along each axis, mixed by shares of the further one."""
+def _mix(values: Tensor, index: Tensor, shares: Sequence[Tensor], steps: Sequence[int], into: Sequence[Tensor]) -> None:
+    """Values at `index` and one step further along each axis, mixed by shares of the further one.
+
+    They are written into the first of `into`, which holds one more than there are axes.
+    """
+    found, *spare = into
     if not steps:
-        return values.index_select(0, index)
-    near = _mixed(values, index, shares[1:], steps[1:])
-    return near.lerp_(_mixed(values[steps[0] :], index, shares[1:], steps[1:]), shares[0])
+        torch.index_select(values, 0, index, out=found)
+        return
+    _mix(values, index, shares[1:], steps[1:], (found, *spare[1:]))
+    _mix(values[steps[0] :], index, shares[1:], steps[1:], spare)
+    found.lerp_(spare[0], shares[0])
 
 
 def _sampled(volumes: Tensor, positions: Tensor, outside: Sequence[float]) -> Tensor:
