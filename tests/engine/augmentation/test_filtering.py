@@ -17,6 +17,7 @@ from wardround.engine.augmentation.filtering import (
     BlurTransform,
     LowResolutionDrawn,
     LowResolutionTransform,
+    nearest,
 )
 from wardround.engine.augmentation.kspace import (
     GhostingDrawn,
@@ -79,6 +80,13 @@ def test_low_resolution_is_torchs_nearest_and_linear(shape: tuple[int, ...], sca
         expected = functional.interpolate(small, size=shape, mode="bicubic")[0].numpy()
         found = _after(LowResolutionTransform(LowResolution()), image, LowResolutionDrawn(scale, axes, "cubic"))
         np.testing.assert_allclose(found, expected, atol=5e-6)
+
+
+def test_the_voxels_left_are_those_that_torch_chooses_for_every_side() -> None:
+    for side in range(2, 41):
+        for left in range(1, side):
+            each = functional.interpolate(torch.eye(side)[None], size=left, mode="nearest-exact")[0]
+            np.testing.assert_array_equal(nearest(side, left), each.argmax(dim=0).numpy(), err_msg=f"{side}, {left}")
 
 
 def test_one_axis_at_low_resolution_leaves_the_others() -> None:

@@ -14,8 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_ROWS = 32
-"""Of a block: few enough that a narrow band has few columns there, enough for a product to pay."""
+_ROWS, _ROWS_OF_A_BAND = 32, 16
+"""Of a block: enough for a product to pay, and few enough that a narrow band has few columns there."""
+_NARROW = 0.25
+"""Of the weights at most are not zero in a narrow band."""
 
 
 def along(volumes: Tensor, axis: int, weights: np.ndarray) -> Tensor:
@@ -26,7 +28,7 @@ def along(volumes: Tensor, axis: int, weights: np.ndarray) -> Tensor:
     before, side, after = volumes.shape[: axis + 1], volumes.shape[axis + 1], volumes.shape[axis + 2 :]
     flat = volumes.reshape(math.prod(before), side, math.prod(after))
     out = torch.empty((flat.shape[0], len(weights), flat.shape[2]), dtype=volumes.dtype, device=volumes.device)
-    for rows, columns in _blocks(weights):
+    for rows, columns in _blocks(weights, _rows(weights, is_last=flat.shape[2] == 1)):
         block = torch.from_numpy(np.ascontiguousarray(weights[rows, columns])).to(volumes.device)
         if flat.shape[2] == 1:  # the last axis: one wide product, not one for each line
             out[:, rows, 0] = flat[:, columns, 0] @ block.T
@@ -35,9 +37,15 @@ def along(volumes: Tensor, axis: int, weights: np.ndarray) -> Tensor:
     return out.reshape(*before, len(weights), *after)
 
 
-def _blocks(weights: np.ndarray) -> Iterator[tuple[slice, slice]]:
-    """Rows, and the columns that they use."""
-    for first in range(0, len(weights), _ROWS):
-        rows = slice(first, min(first + _ROWS, len(weights)))
+def _rows(weights: np.ndarray, is_last: bool) -> int:
+    """Of a block. The products of the last axis are narrow as it is."""
+    is_narrow = np.count_nonzero(weights) <= _NARROW * weights.size
+    return _ROWS_OF_A_BAND if is_narrow and not is_last else _ROWS
+
+
+def _blocks(weights: np.ndarray, count: int) -> Iterator[tuple[slice, slice]]:
+    """Rows, so many at once, and the columns that they use."""
+    for first in range(0, len(weights), count):
+        rows = slice(first, min(first + count, len(weights)))
         used = np.flatnonzero(weights[rows].any(axis=0))
         yield rows, slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 1)

@@ -84,21 +84,31 @@ class LowResolutionTransform(IntensityTransform[LowResolutionDrawn]):
 
     def changed(self, sample: Tensor, drawn: LowResolutionDrawn) -> Tensor:
         """The sample at the lower resolution. An axis of which all voxels would be left stays as it is."""
-        for axis in drawn.axes:
-            side = sample.shape[axis + 1]
-            left = max(1, round(side * drawn.scale))
-            if left < side:
-                sample = along(sample, axis, there_and_back(side, left, drawn.enlarged))
+        sides = sample.shape[1:]
+        left = {axis: max(1, round(sides[axis] * drawn.scale)) for axis in drawn.axes}
+        fewer = [axis for axis in drawn.axes if left[axis] < sides[axis]]
+        for axis in fewer:
+            voxels = torch.from_numpy(nearest(sides[axis], left[axis])).to(sample.device)
+            sample = sample.index_select(axis + 1, voxels)
+        for axis in reversed(fewer):  # the last axis takes longest, and has the fewest lines now
+            sample = along(sample, axis, enlarging(sides[axis], left[axis], drawn.enlarged))
         return sample
 
 
 @lru_cache(maxsize=256)
-def there_and_back(side: int, left: int, enlarged: str) -> np.ndarray:
-    """float32 (side, side): the weights by which an axis of `side` voxels comes back from the `left` nearest ones.
+def nearest(side: int, left: int) -> np.ndarray:
+    """int64 (left,): the voxels of an axis of `side` that stay where fewer are left, as torch chooses them."""
+    voxels = torch.arange(side, dtype=torch.float32)[None, None]  # float64 would round their places otherwise
+    return functional.interpolate(voxels, size=left, mode="nearest-exact")[0, 0].long().numpy()
+
+
+@lru_cache(maxsize=256)
+def enlarging(side: int, left: int, enlarged: str) -> np.ndarray:
+    """float32 (side, left): the weights by which `left` voxels become an axis of `side`.
 
     They are what torch makes of each voxel by itself, so that its interpolation is the definition of ours.
     """
-    each = functional.interpolate(torch.eye(side)[None], size=left, mode="nearest-exact")
+    each = torch.eye(left)[None]
     if enlarged == "linear":
         back = functional.interpolate(each, size=side, mode="linear")
     else:  # torch has cubic interpolation for planes alone: here one of height 1
