@@ -121,7 +121,7 @@ def _bordered(volumes: Tensor, outside: Sequence[float]) -> Tensor:
 def _index(corners: Tensor, bordered: Tensor, room: _Room) -> Tensor:
     """Whole positions as places in a flat channel with a border."""
     steps = bordered.stride()[1:]
-    *others, index = room.index.copy_(corners)
+    *others, index = room.index.copy_(corners).unbind()
     index.add_(sum(steps))
     for along, step in zip(others, steps, strict=False):  # of the last axis it is 1
         index.add_(along, alpha=step)

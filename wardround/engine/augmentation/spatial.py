@@ -108,7 +108,7 @@ def resampling(
 
 def _between(ends: Tensor, axis: int, weights: np.ndarray) -> Tensor:
     """As `along` where only two values lie along an axis, of which the weights are the shares: a third of the time."""
-    first, last = ends.split(1, dim=axis + 1)
+    first, last = (ends.narrow(axis + 1, place, 1) for place in (0, 1))
     share = torch.from_numpy(weights[:, 1].copy()).to(ends.device)
     return torch.addcmul(first, last - first, share.reshape(-1, *(1,) * (ends.ndim - axis - 2)))
 
