@@ -48,7 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.heard.append(content)
         self._answer(json.loads(content or b"{}"))
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *told: object) -> None:
         """Say nothing."""
 
     def _answer(self, told: dict[str, Any]) -> None:

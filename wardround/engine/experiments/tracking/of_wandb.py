@@ -13,6 +13,7 @@ from typing import Any
 from wardround.engine.experiments.tracking.tracker import Described, Ending, Scalars, TrackedRun
 
 _OFFLINE, _ONLINE = "offline", "online"
+_WITHHELD = "withheld"
 _ERROR_REPORTS = "WANDB_ERROR_REPORTING"
 _SECONDS = 60.0
 """How long a training may wait for the server, at its beginning and at its end."""
@@ -62,6 +63,9 @@ class WandbTracker:
             init_timeout=_SECONDS,
             finish_timeout=_SECONDS,
             finish_timeout_raises=True,
+            host=_WITHHELD,  # what is left open it finds out
+            username=_WITHHELD,
+            email=_WITHHELD,
             silent=True,
             console="off",
             disable_git=True,
