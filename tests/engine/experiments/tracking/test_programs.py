@@ -7,6 +7,7 @@ import os
 import pwd
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -128,6 +129,7 @@ def test_a_run_of_weights_and_biases_can_be_gone_on_with(tmp_path: Path) -> None
     first = tracker.open(DESCRIBED, None)
     first.add(3, {"train/loss": 0.5})
     first.close(Ending.STOPPED)
+    time.sleep(1.1)  # its folders are named by the second
     again = tracker.open(DESCRIBED, first.id)
     again.add(6, {"train/loss": 0.25})
     again.conclude(6, {"chosen/test/dice": 0.75})

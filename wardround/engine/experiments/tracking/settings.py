@@ -22,18 +22,22 @@ def settings_of(study: Study) -> dict[str, SettingValue]:
 
 
 def _flat(way: str, value: JsonValue) -> Iterator[tuple[str, SettingValue]]:
-    if value is None or value == [] or value == {}:
+    inner = _inner(value)
+    if inner is None:
+        yield way, value if isinstance(value, str | int | float) else json.dumps(value, ensure_ascii=False)
         return
-    if isinstance(value, dict) and all(_PLAIN.fullmatch(key) for key in value):
-        for key, each in value.items():
+    for key, each in inner:
+        if each is not None and each != [] and each != {}:
             yield from _flat(f"{way}.{key}" if way else key, each)
-    elif isinstance(value, list) and not _is_one_text(value):
-        for place, each in enumerate(value):
-            yield from _flat(f"{way}.{place}", each)
-    elif isinstance(value, dict | list):
-        yield way, json.dumps(value, ensure_ascii=False)
-    else:
-        yield way, value
+
+
+def _inner(value: JsonValue) -> list[tuple[str, JsonValue]] | None:
+    """What a value is made of, under names; None for one that is shown as it is."""
+    if isinstance(value, dict) and all(_PLAIN.fullmatch(key) for key in value):
+        return [*value.items()]
+    if isinstance(value, list) and not _is_one_text(value):
+        return [(str(place), each) for place, each in enumerate(value)]
+    return None
 
 
 def _is_one_text(values: list[JsonValue]) -> bool:
