@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import wandb
 
 import wardround
 from tests.engine.experiments.cohorts import flat_cohort, flat_study
@@ -78,6 +79,7 @@ def test_neither_is_told_a_name_or_a_path(tmp_path: Path, server: Server) -> Non
     rows = [json.loads(line) for line in (out / "fold-0" / "history.jsonl").read_text().splitlines()]
     losses = [(each["step"], each["value"]) for each in server.metrics() if each["key"] == "train/loss"]
     assert losses == [(row["step"], pytest.approx(row["loss"])) for row in rows]
+    wandb.teardown()
     (kept,) = out.glob("wandb/offline-run-*/*.wandb")
     sent = {"mlflow": b"\n".join(server.heard), "wandb": kept.read_bytes()}
     for name, content in sent.items():
@@ -135,6 +137,7 @@ def test_a_run_of_weights_and_biases_can_be_gone_on_with(tmp_path: Path) -> None
     again.conclude(6, {"chosen/test/dice": 0.75})
     again.close(Ending.FINISHED)
     assert again.id == first.id
+    wandb.teardown()  # its process has written all when it has ended, as at the end of a command
     content = b"".join(path.read_bytes() for path in sorted(tmp_path.glob("wandb/offline-run-*/*.wandb")))
     assert b"0.5" in content
     assert b"0.25" in content
