@@ -25,6 +25,7 @@ OURS = frozenset({"wardround", "tests", "benchmarks", "contrast_parts", "emptyro
 
 NEVER_IMPORTED = {
     **dict.fromkeys(("onnx", "onnxscript"), "torch loads them to write ONNX"),
+    "alembic": "MLflow loads it to make its database",
     **dict.fromkeys(("mypy", "ruff"), "a program of its own"),
     **dict.fromkeys(("pytest-cov", "pytest-timeout", "pytest-xdist"), "pytest loads it"),
     **dict.fromkeys(("types-jsonschema", "types-requests"), "mypy reads it"),
@@ -110,12 +111,14 @@ def _undeclared(uses: Iterable[Use], declared: set[str]) -> list[str]:
 
 
 def test_what_the_package_imports_is_declared() -> None:
-    assert not _undeclared(_uses_of_the_package(), _declared("demo", "onnx", "openvino"))
+    assert not _undeclared(_uses_of_the_package(), _declared("demo", "onnx", "openvino", "mlflow", "wandb"))
 
 
-def test_only_the_demonstration_and_other_programs_formats_need_an_extra() -> None:
+def test_only_the_demonstration_and_other_programs_need_an_extra() -> None:
     beyond = _undeclared(_uses_of_the_package(), _declared())
+    tracking = "wardround/engine/experiments/tracking"
     needing = {"wardround/demo/anatomy.py", "wardround/engine/delivery/formats.py"}
+    needing |= {f"{tracking}/of_mlflow.py", f"{tracking}/of_wandb.py"}
     assert {line.split(":")[0] for line in beyond} <= needing, beyond
 
 

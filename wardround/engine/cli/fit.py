@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -44,6 +44,10 @@ def fit(
     asset: Annotated[
         list[str] | None, typer.Option(help="NAME=PATH of a file that the study needs; for each.", show_default=False)
     ] = None,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(help="`mlflow` or `wandb`: also tell it the values; for each.", show_default=False),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result, or the problems, as JSON.")] = False,
 ) -> None:
     """Train, validate and test a model on the cases of a manifest.
@@ -54,6 +58,8 @@ def fit(
     `--start-from` fine-tunes a model: its weights are taken by their names, those of other shapes or classes begin
     afresh, and its training cases may not be among the test cases. `--asset` says where a file lies that the study
     names by its content, as `training.start` does.
+    `--track` tells a program that keeps runs side by side the curves, the study's settings and digests, and nothing of
+    cases; it is set up by its own settings, and without any keeps its files in the run's folder.
     `all` runs each outer fold with its first inner fold, `nested` with all of its inner folds.
     `--parallel` divides threads and memory among the folds and keeps a log of each beside its folder. If the process
     of one of them is killed the others go on; the command then ends with exit code 3, and typed again goes on there.
@@ -71,7 +77,9 @@ def fit(
     from wardround.engine.report.board import board_json, board_text
     from wardround.engine.training.team import of_torchrun
 
-    order = partial(_order, study, manifest, out, folds, device, threads, steps, work, store_limit, start_from, asset)
+    order = partial(
+        _order, study, manifest, out, folds, device, threads, steps, work, store_limit, start_from, asset, track
+    )
     with of_torchrun() as team:
         if not team.leads:
             _follow(order, team)
@@ -88,6 +96,7 @@ def fit(
             partial(options.size_of, store_limit, "--store-limit"),
             partial(_require_start, start_from),
             partial(options.require_assets, asset or (), study),
+            partial(_require_trackers, track or ()),
             partial(options.require_folder, out, "--out", "run"),
             partial(options.require_folder, work, "--work", "work"),
         )
@@ -111,6 +120,7 @@ def _order(
     store_limit: str | None,
     start_from: Path | None,
     asset: list[str] | None,
+    track: list[str] | None,
 ) -> Order:
     """What these words order, each of which has been checked."""
     from wardround.engine.experiments.order import Order
@@ -128,6 +138,7 @@ def _order(
         store_limit=options.size_of(store_limit, "--store-limit"),
         start_from=start_from,
         assets=options.assets_of(asset or ()),
+        track=tuple(track or ()),
     )
 
 
@@ -181,6 +192,12 @@ def _require_start(model: Path | None) -> None:
 
     if model is not None:
         require_model(model)
+
+
+def _require_trackers(names: Sequence[str]) -> None:
+    from wardround.engine.experiments.tracking.known import require_trackers
+
+    require_trackers(names)
 
 
 def _study(path: Path, steps: int | None) -> Study:

@@ -101,6 +101,8 @@ def _require_usable(order: Order, survey: Survey, pages: Pages) -> None:
     if len(survey.plan.splits) > 1:
         with findings.gather():
             pages.require_own(order.out)
+    with findings.gather():
+        order.tracking.require_ready(order.study.study)
     findings.raise_if_any()
 
 
@@ -163,7 +165,7 @@ def _fit(order: Order, survey: Survey, workbench: Workbench, pages: Pages, besid
             if name not in told:
                 pages.of_run(bench, result, name)
 
-    board = fit_splits(workbench, splits, order.out, progress, tell)
+    board = fit_splits(workbench, splits, order.out, progress, tell, order.tracking)
     if len(splits) > 1:
         pages.of_splits(workbench, board, order.out)
     findings.raise_if_any()

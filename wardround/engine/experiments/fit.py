@@ -26,9 +26,12 @@ from wardround.engine.experiments.models import BEST, LAST, METRICS, STUDY, othe
 from wardround.engine.experiments.run_length import RunLength, run_length
 from wardround.engine.experiments.run_record import Metrics, RunRecord, Scores, naming, read_metrics, read_record
 from wardround.engine.experiments.stretch import NO_STRETCH, Stretch
+from wardround.engine.experiments.tracking.describing import final_scores
+from wardround.engine.experiments.tracking.following import UNTRACKED, Tracking
 from wardround.engine.experiments.workbench import SILENT, Subset, Workbench
 from wardround.engine.inference import quick
 from wardround.engine.metrics.scores import Evaluation
+from wardround.engine.study import Study
 from wardround.engine.study.sections import Inference
 from wardround.engine.training import (
     CheckpointPlan,
@@ -67,14 +70,14 @@ class RunResult:
         return self.folder / "model"
 
 
-def fit(workbench: Workbench, folder: Path, shown: Progress = SILENT) -> RunResult:
+def fit(workbench: Workbench, folder: Path, shown: Progress = SILENT, tracking: Tracking = UNTRACKED) -> RunResult:
     """Train one split to the end and score its best weights; or go on where an earlier call was interrupted.
 
     The best weights are those of the best validation among those at which the selecting metric is defined; if it is at
     none, those of the last step take their place. Validations during training predict with `inference.quick`; the
     chosen weights are scored with the study's settings.
     Ctrl-C and SIGTERM save a checkpoint. A folder whose run is finished is not touched. The result does not depend on
-    how often a run was interrupted.
+    how often a run was interrupted, nor on what becomes of the trackers that are told of it.
 
     Raises:
         InputError: the folder holds another run, another process works in it, or a case cannot be read.
@@ -86,7 +89,7 @@ def fit(workbench: Workbench, folder: Path, shown: Progress = SILENT) -> RunResu
     run = _Run(workbench, folder)
     with sole(folder):
         run.claim()
-        return _result(folder) or _trained(run, workbench, folder, shown)
+        return _result(folder) or _trained(run, workbench, shown, tracking)
 
 
 def finished_run(workbench: Workbench, folder: Path) -> RunResult | None:
@@ -103,17 +106,29 @@ def finished_run(workbench: Workbench, folder: Path) -> RunResult | None:
     return _result(folder)
 
 
-def _trained(run: _Run, workbench: Workbench, folder: Path, shown: Progress) -> RunResult:
+def tell_trackers(study: Study, result: RunResult, tracking: Tracking) -> None:
+    """Send trackers what they lack of a finished run."""
+    with tracking.following(result.folder, study, result.rows) as crowd:
+        crowd.conclude(final_scores(result.metrics))
+
+
+def _trained(run: _Run, workbench: Workbench, shown: Progress, tracking: Tracking) -> RunResult:
     memory = run.resume()
-    workbench.team.tell(folder.name.encode())
-    with Board(folder / "tensorboard", memory.done) as board:
+    workbench.team.tell(run.folder.name.encode())
+    with (
+        tracking.following(run.folder, workbench.study, memory.rows) as crowd,
+        Board(run.folder / "tensorboard", memory.done) as board,
+    ):
         for start, stop in run.length.segments(memory.done):
             if run.judge.is_over(memory, run.length):
                 break
             memory = run.segment(memory, start, stop, shown)
             board.add(memory.rows[-1])
-    workbench.team.tell(NO_STRETCH)
-    return run.finish(memory)
+            crowd.add(memory.rows[-1])
+        workbench.team.tell(NO_STRETCH)
+        result = run.finish(memory)
+        crowd.conclude(final_scores(result.metrics))
+    return result
 
 
 def planned_length(workbench: Workbench) -> RunLength:
@@ -127,7 +142,7 @@ class _Run:
     """One run folder and the learner that works in it."""
 
     def __init__(self, workbench: Workbench, folder: Path) -> None:
-        self._workbench, self._folder = workbench, folder
+        self._workbench, self.folder = workbench, folder
         self._source = workbench.source()
         self.length: RunLength = planned_length(workbench)
         self._learner: Learner = workbench.learner(self.length.total_steps)
@@ -137,9 +152,9 @@ class _Run:
 
     def claim(self) -> None:
         """Write the run's record, or check that the folder holds this very run."""
-        path = self._folder / RUN
+        path = self.folder / RUN
         if path.exists():
-            self._check(read_record(self._folder))
+            self._check(read_record(self.folder))
             return
         record = RunRecord(
             identity=self._identity,
@@ -153,10 +168,10 @@ class _Run:
             start=_start_of(self._workbench),
         )
         write_checked(path, canonical_model(record))
-        keep_study(self._folder, self._workbench.study)
+        keep_study(self.folder, self._workbench.study)
 
     def _check(self, record: RunRecord) -> None:
-        _require_same(record, self._workbench, self._folder, self.length)
+        _require_same(record, self._workbench, self.folder, self.length)
         if record.machine != self._machine():
             _LOG.warning(
                 "This run began with %s and goes on with %s: its last bits may differ.", record.machine, self._machine()
@@ -167,7 +182,7 @@ class _Run:
         position = self._learner.resume(self._plan(Memory()))
         if position is None:
             return Memory()
-        complain(f"{self._folder.name} goes on after step {position.step} of {self.length.total_steps}")
+        complain(f"{self.folder.name} goes on after step {position.step} of {self.length.total_steps}")
         return Memory.model_validate(position.note)
 
     def segment(self, memory: Memory, start: int, stop: int, shown: Progress) -> Memory:
@@ -196,16 +211,16 @@ class _Run:
         plan = self._plan(after)
         if plan.pace.affordable:
             self._learner.save(plan, Position(identity=self._identity, step=stop, note=plan.note))
-        write_history(self._folder, after.rows)
+        write_history(self.folder, after.rows)
         return after
 
     def finish(self, memory: Memory) -> RunResult:
         """Write the model folder, score the chosen weights once on the test set, and remove the checkpoint."""
-        write_study(self._folder / "model" / STUDY, self._workbench.study)
+        write_study(self.folder / "model" / STUDY, self._workbench.study)
         self._write_weights(LAST, memory.done)
         if memory.best is None:
             self._write_weights(BEST, memory.done)
-        best = read_tensors(self._folder / "model" / BEST)
+        best = read_tensors(self.folder / "model" / BEST)
         self._learner.load_weights(best.tensors)
         settings = self._inference()
         evaluations: dict[str, Evaluation] = {
@@ -224,11 +239,11 @@ class _Run:
             else f"the last weights: {self.judge.metric} was undefined at every validation",
             stopped=memory.done if memory.done < self.length.total_steps else None,
         )
-        write_history(self._folder, memory.rows)
-        write_cases(self._folder / CASES, evaluations)
-        write_atomic(self._folder / "model" / METRICS, canonical_model(metrics))
-        remove_checkpoint(self._folder / _CHECKPOINT)
-        return RunResult(self._folder, metrics, memory.rows)
+        write_history(self.folder, memory.rows)
+        write_cases(self.folder / CASES, evaluations)
+        write_atomic(self.folder / "model" / METRICS, canonical_model(metrics))
+        remove_checkpoint(self.folder / _CHECKPOINT)
+        return RunResult(self.folder, metrics, memory.rows)
 
     def _inference(self) -> Inference:
         """How the chosen weights predict: with the post-processing that helps them on the validation cases."""
@@ -237,7 +252,7 @@ class _Run:
             return study.inference
         cases = bench.validation_cases
         chosen = choose_steps(self.judge, learner.task, learner.network, cases, learner.device)
-        write_atomic(self._folder / "model" / CHOSEN, canonical_model(chosen))
+        write_atomic(self.folder / "model" / CHOSEN, canonical_model(chosen))
         return study.inference.model_copy(update={"postprocessing": chosen.kept_of(study)})
 
     def _train(self, memory: Memory, start: int, stop: int, shown: Progress) -> float:
@@ -260,11 +275,11 @@ class _Run:
         bench = self._workbench
         with self._learner.averaged():
             weights = self._learner.weights()
-        write_weights(self._folder / "model" / name, bench.study, weights, step, bench.state)
+        write_weights(self.folder / "model" / name, bench.study, weights, step, bench.state)
 
     def _plan(self, memory: Memory) -> CheckpointPlan:
         note = memory.model_dump(mode="json")
-        return CheckpointPlan(self._folder / _CHECKPOINT, self._identity, note=note, pace=self._pace)
+        return CheckpointPlan(self.folder / _CHECKPOINT, self._identity, note=note, pace=self._pace)
 
     def _machine(self) -> Machine:
         return this_machine(self._learner.device, self._learner.precision, self._workbench.team.size)

@@ -17,8 +17,9 @@ from wardround.engine.basics.progress import Progress
 from wardround.engine.cohort import NamedSplit
 from wardround.engine.experiments.casetables import Distribution, distribution
 from wardround.engine.experiments.claims import RUN
-from wardround.engine.experiments.fit import RunResult, finished_run, fit, planned_length
+from wardround.engine.experiments.fit import RunResult, finished_run, fit, planned_length, tell_trackers
 from wardround.engine.experiments.learned import write_learned
+from wardround.engine.experiments.tracking.following import UNTRACKED, Tracking
 from wardround.engine.experiments.workbench import Workbench
 from wardround.engine.metrics.intervals import of_folds
 from wardround.engine.metrics.scores import Interval
@@ -53,12 +54,17 @@ def no_page(workbench: Workbench, result: RunResult, name: str) -> None:
 
 
 def fit_splits(
-    workbench: Workbench, splits: Sequence[NamedSplit], folder: Path, show: ShowProgress, tell: Tell = no_page
+    workbench: Workbench,
+    splits: Sequence[NamedSplit],
+    folder: Path,
+    show: ShowProgress,
+    tell: Tell = no_page,
+    tracking: Tracking = UNTRACKED,
 ) -> Leaderboard:
     """Fit every split into its own folder under `folder`; finished ones are not done again.
 
     `tell` is given each run as soon as it is finished, while its cases are in the store: those that were prepared for
-    this split alone make room for the next one's.
+    this split alone make room for the next one's. Trackers are told what they lack of finished runs too.
 
     Raises `InputError` with every split whose preprocessing cannot be fitted before any is trained.
     """
@@ -66,7 +72,10 @@ def fit_splits(
     for name, bench in benches_of(workbench, splits).items():
         if bench.state.steps:
             note(f"{name}: {fitted_sentence(bench.study, bench.state)}")
-        results[name] = finished_run(bench, folder / name) or _trained(bench, folder / name, show, told)
+        done = finished_run(bench, folder / name)
+        if done is not None:
+            tell_trackers(bench.study, done, tracking)
+        results[name] = done or _trained(bench, folder / name, show, told, tracking)
         write_learned(folder / name, bench)  # now it is known that the folder holds this very run
         tell(bench, results[name], name)
         bench.release()
@@ -83,7 +92,7 @@ def benches_of(workbench: Workbench, splits: Sequence[NamedSplit]) -> dict[str, 
     return {name: unfitted[name].knowing(state) for name, state in _states(unfitted).items()}
 
 
-def _trained(bench: Workbench, folder: Path, show: ShowProgress, told: set[str]) -> RunResult:
+def _trained(bench: Workbench, folder: Path, show: ShowProgress, told: set[str], tracking: Tracking) -> RunResult:
     """Prepare the cases of a split and fit it."""
     bench.prepare()
     if bench.state.steps:
@@ -91,7 +100,7 @@ def _trained(bench: Workbench, folder: Path, show: ShowProgress, told: set[str])
     with show(f"Training {folder.name}", planned_length(bench).total_steps) as shown:
         if not (folder / RUN).exists():
             write_learned(folder, bench)
-        return fit(bench, folder, shown)
+        return fit(bench, folder, shown, tracking)
 
 
 def _states(benches: Mapping[str, Workbench]) -> dict[str, FittedState]:

@@ -99,6 +99,12 @@ def _csv(rows: Sequence[HistoryRow]) -> str:
     return buffer.getvalue()
 
 
+def scalars_of(row: HistoryRow) -> dict[str, float]:
+    """A row's numbers by the names that curves have: `train/loss`, `train/learning_rate`, `validation/dice`."""
+    scores = {f"validation/{name}": value for name, value in row.metrics.items()}
+    return {"train/loss": row.loss, "train/learning_rate": row.learning_rate, **scores}
+
+
 class Board:
     """TensorBoard scalars of a run; after an interruption the rows that are done again replace the old ones."""
 
@@ -117,8 +123,6 @@ class Board:
 
     def add(self, row: HistoryRow) -> None:
         """Add a row's scalars."""
-        scalars = {"train/loss": row.loss, "train/learning_rate": row.learning_rate}
-        scalars.update({f"validation/{name}": value for name, value in row.metrics.items()})
-        for name, value in scalars.items():
+        for name, value in scalars_of(row).items():
             self._writer.add_scalar(name, value, row.step)
         self._writer.flush()

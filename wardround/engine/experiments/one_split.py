@@ -22,7 +22,7 @@ def train_one_split(told: SplitOrder, pages: Pages, show: ShowProgress) -> None:
     """
     survey, bench = open_again(told.order, told.sharing)
     splits = [named for named in survey.plan.splits if named.name == told.name]
-    fit_splits(bench, splits, told.order.out, show, pages.of_run)
+    fit_splits(bench, splits, told.order.out, show, pages.of_run, told.order.tracking)
 
 
 def open_again(order: Order, sharing: int) -> tuple[Survey, Workbench]:

@@ -14,6 +14,7 @@ from wardround.engine.cohort import Folds
 from wardround.engine.experiments.fit import RunResult
 from wardround.engine.experiments.folds import Leaderboard
 from wardround.engine.experiments.start import Start
+from wardround.engine.experiments.tracking.following import Tracking
 from wardround.engine.experiments.workbench import Workbench
 from wardround.engine.inspection.assets import require_assets
 from wardround.engine.study import Study
@@ -35,6 +36,7 @@ class Order:
         store_limit: bytes that preprocessed cases may take.
         start_from: a model folder whose weights it begins with; None for random ones, or those of the study's asset.
         assets: where the files lie that the study needs, by their names.
+        track: the trackers that are told how the training goes; they are installed.
     """
 
     study: Study
@@ -48,6 +50,12 @@ class Order:
     store_limit: int | None = None
     start_from: Path | None = None
     assets: Mapping[str, Path] = field(default_factory=dict)
+    track: tuple[str, ...] = ()
+
+    @property
+    def tracking(self) -> Tracking:
+        """The trackers, which keep their files in the run's folder."""
+        return Tracking(self.track, self.out)
 
     def start(self) -> Start | None:
         """What the networks begin with: a model folder, an asset of the study, or None for random weights.

@@ -35,7 +35,7 @@ class ProperScore(CohortMetric):
     def of_labels(self, vectors: np.ndarray, truths: np.ndarray, names: Sequence[str]) -> Mapping[str, Summary]:
         """The mean over the labels, and each label's."""
         found = {name: _mean(self.of_label(some, known)) for name, some, known in by_label(vectors, truths, names)}
-        return summed_up(self.name, found, names, len(truths), second_of_two=False)
+        return summed_up(self.name, found, len(truths))
 
     @abstractmethod
     def of_class(self, vectors: np.ndarray, truths: np.ndarray) -> np.ndarray:
@@ -99,7 +99,7 @@ class ECEMetric(CohortMetric):
         """`ece`, the mean over the labels, and `ece.<label>`."""
         pairs = by_label(vectors, truths, names)
         found = {name: Summary(self._error(some, known), len(known)) for name, some, known in pairs}
-        return summed_up(self.name, found, names, len(truths), second_of_two=False)
+        return summed_up(self.name, found, len(truths))
 
     def _error(self, probabilities: np.ndarray, right: np.ndarray) -> float:
         return Reliability.of(probabilities, right, self._bins).error

@@ -42,34 +42,33 @@ class AccuracyMetric(CohortMetric):
         for name, some, known in by_label(vectors, truths, names):
             right = int(((some >= LEAST) == known).sum())
             found[name] = Summary(right / len(known), len(known), of_proportion(right, len(known)))
-        return summed_up(self.name, found, names, len(truths), second_of_two=False)
+        return summed_up(self.name, found, len(truths))
 
 
 class RankingMetric(CohortMetric):
     """A score of how well the probability of a class tells cases of it from others.
 
     With two classes it is that of the second; with more, the mean of each class against the rest, over the classes that
-    some cases have and others lack (also as `<metric>.<class>`); of labels the mean over them. Merged across hospitals
-    it is the mean of theirs weighted by cases, not that of all cases together.
+    some cases have and others lack (also as `<metric>.<class>`); of labels the mean over them. Of classes or labels
+    that are chosen it is the mean over those. Merged across hospitals it is the mean of theirs weighted by cases, not
+    that of all cases together.
     """
 
     def of_classes(self, vectors: np.ndarray, truths: np.ndarray, names: Sequence[str]) -> Mapping[str, Summary]:
-        """Of the second of two classes alone; else the mean and each class's."""
-        if len(names) == 2:
+        """Of the second of two classes alone where none is chosen; else the mean and each class's."""
+        if len(names) == 2 and not self._chosen:
             second = self._summary(vectors[:, 1], truths == 1)
             return {} if second is None else {self.name: second}
-        return self._all(by_class(vectors, truths, names), names, len(truths))
+        return self._all(by_class(vectors, truths, names), len(truths))
 
     def of_labels(self, vectors: np.ndarray, truths: np.ndarray, names: Sequence[str]) -> Mapping[str, Summary]:
         """The mean and each label's."""
-        return self._all(by_label(vectors, truths, names), names, len(truths))
+        return self._all(by_label(vectors, truths, names), len(truths))
 
-    def _all(
-        self, pairs: Iterable[tuple[str, np.ndarray, np.ndarray]], names: Sequence[str], cases: int
-    ) -> Mapping[str, Summary]:
+    def _all(self, pairs: Iterable[tuple[str, np.ndarray, np.ndarray]], cases: int) -> Mapping[str, Summary]:
         found = {name: self._summary(some, known) for name, some, known in pairs}
         defined = {name: each for name, each in found.items() if each is not None}
-        return summed_up(self.name, defined, names, cases, second_of_two=False)
+        return summed_up(self.name, defined, cases, self._chosen)
 
     def _summary(self, scores: np.ndarray, positive: np.ndarray) -> Summary | None:
         return self.summary(scores, positive) if positive.any() and not positive.all() else None

@@ -1,9 +1,10 @@
 """Metrics that count what is found and what is missed: voxels of a case, or cases of a cohort. Imports no torch.
 
-Over a cohort a rate is the mean of the classes' rates; of two classes that exclude each other that of the second, which
-is the one a study looks for. Each class has its own rate beside it, the first too. A class whose rate has nothing below
-its line (such as the sensitivity of a class that no case has) is left out. `count` of a class's rate is what stands
-below the line, so that rates of hospitals merge to that of all their cases.
+Over a cohort a rate is the mean of the classes' rates, or of those that the study chose. Where it chose none of two
+classes that exclude each other, it is that of the second, which is the one a study looks for. Each class has its own
+rate beside it, the first too. A class whose rate has nothing below its line (such as the sensitivity of a class that no
+case has) is left out. `count` of a class's rate is what stands below the line, so that rates of hospitals merge to that
+of all their cases.
 """
 
 from __future__ import annotations
@@ -27,12 +28,15 @@ class CountedMetric(CohortMetric):
     """A score of each class or label that follows from how many cases are of it."""
 
     def of_classes(self, vectors: np.ndarray, truths: np.ndarray, names: Sequence[str]) -> Mapping[str, Summary]:
-        """The mean over the classes, or the second of two; and each class's."""
-        return summed_up(self.name, self._by_name(vectors, truths, names), names, len(truths), second_of_two=True)
+        """The mean over the classes that are chosen, where none is over all, or the second of two; and each class's."""
+        found = self._by_name(vectors, truths, names)
+        if self._chosen or len(names) != 2:
+            return summed_up(self.name, found, len(truths), self._chosen)
+        return summed_up(self.name, found, len(truths), names[1:]) if names[1] in found else {}
 
     def of_labels(self, vectors: np.ndarray, truths: np.ndarray, names: Sequence[str]) -> Mapping[str, Summary]:
-        """The mean over the labels, and each label's."""
-        return summed_up(self.name, self._by_name(vectors, truths, names), names, len(truths), second_of_two=False)
+        """The mean over the labels, or those that are chosen, and each label's."""
+        return summed_up(self.name, self._by_name(vectors, truths, names), len(truths), self._chosen)
 
     def _by_name(self, vectors: np.ndarray, truths: np.ndarray, names: Sequence[str]) -> dict[str, Summary]:
         found = {name: self.summary(each) for name, each in overlaps(vectors, truths, names).items()}
@@ -110,8 +114,9 @@ class F1Metric(CountedMetric):
 
 
 class MCCMetric(OverlapMetric, CohortMetric):
-    """Matthews' correlation coefficient: of voxels per class; of cases that of all classes together (Gorodkin 2004), or
-    the mean over the labels. Undefined where all is of one kind in truth; 0 where it is so in the prediction alone."""
+    """Matthews' correlation coefficient: of voxels per class; of cases that of all classes together (Gorodkin 2004), of
+    those that are chosen the mean of each against the rest; or the mean over the labels. Undefined where all is of one
+    kind in truth; 0 where it is so in the prediction alone."""
 
     name = "mcc"
 
@@ -119,20 +124,21 @@ class MCCMetric(OverlapMetric, CohortMetric):
         """0 where only one has the class; None where it fills the truth."""
         if not (overlap.found and overlap.expected):
             return 0.0
-        wrong = overlap.false_positives, overlap.false_negatives
-        return _matthews(np.array([[overlap.true_negatives, wrong[0]], [wrong[1], overlap.both]]))
+        return _matthews(_against_rest(overlap))
 
     def of_classes(self, vectors: np.ndarray, truths: np.ndarray, names: Sequence[str]) -> Mapping[str, Summary]:
-        """`mcc`."""
+        """`mcc`; where classes are chosen also `mcc.<class>`."""
+        if self._chosen:
+            return self.of_labels(vectors, truths, names)
         found = _matthews(_confusion(truths, np.argmax(vectors, axis=1), len(names)))
         return {} if found is None else {self.name: Summary(found, len(truths))}
 
     def of_labels(self, vectors: np.ndarray, truths: np.ndarray, names: Sequence[str]) -> Mapping[str, Summary]:
         """`mcc`, and `mcc.<label>`."""
-        tables = _tables(vectors, truths, names)
-        found = {name: (_matthews(table), int(table.sum())) for name, table in tables.items()}
+        counts = overlaps(vectors, truths, names)
+        found = {name: (_matthews(_against_rest(each)), each.all) for name, each in counts.items()}
         defined = {name: Summary(value, count) for name, (value, count) in found.items() if value is not None}
-        return summed_up(self.name, defined, names, len(truths), second_of_two=False)
+        return summed_up(self.name, defined, len(truths), self._chosen)
 
 
 class BalancedAccuracyMetric(CohortMetric):
@@ -142,10 +148,11 @@ class BalancedAccuracyMetric(CohortMetric):
     name = "balanced_accuracy"
 
     def of_classes(self, vectors: np.ndarray, truths: np.ndarray, names: Sequence[str]) -> Mapping[str, Summary]:
-        """`balanced_accuracy`."""
-        found = overlaps(vectors, truths, names).values()
-        rates = [each.both / each.expected for each in found if each.expected]
-        return {self.name: Summary(math.fsum(rates) / len(rates), len(truths))}
+        """`balanced_accuracy`, of the classes that are chosen where some are."""
+        found = overlaps(vectors, truths, names)
+        counted = [found[name] for name in self._chosen or found]
+        rates = [each.both / each.expected for each in counted if each.expected]
+        return {self.name: Summary(math.fsum(rates) / len(rates), len(truths))} if rates else {}
 
     def of_labels(self, vectors: np.ndarray, truths: np.ndarray, names: Sequence[str]) -> Mapping[str, Summary]:
         """`balanced_accuracy`, and `balanced_accuracy.<label>` for each that some cases have and others lack."""
@@ -155,7 +162,7 @@ class BalancedAccuracyMetric(CohortMetric):
             if each.expected and absent:
                 rates = each.both / each.expected, each.true_negatives / absent
                 found[name] = Summary(sum(rates) / 2, each.all)
-        return summed_up(self.name, found, names, len(truths), second_of_two=False)
+        return summed_up(self.name, found, len(truths), self._chosen)
 
 
 class KappaMetric(CohortMetric):
@@ -179,7 +186,7 @@ class KappaMetric(CohortMetric):
             name: (self._kappa(table), int(table.sum())) for name, table in _tables(vectors, truths, names).items()
         }
         defined = {name: Summary(value, count) for name, (value, count) in found.items() if value is not None}
-        return summed_up(self.name, defined, names, len(truths), second_of_two=False)
+        return summed_up(self.name, defined, len(truths))
 
     def _kappa(self, table: np.ndarray) -> float | None:
         places = np.arange(len(table))
@@ -193,6 +200,12 @@ class KappaMetric(CohortMetric):
 def _confusion(truths: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
     """(classes, classes) float64, truth by prediction."""
     return np.array(Confusion.of(truths, predicted, classes).counts, dtype=np.float64)
+
+
+def _against_rest(overlap: Overlap) -> np.ndarray:
+    """(2, 2) of a class and what is not of it, truth by prediction."""
+    wrong = overlap.false_positives, overlap.false_negatives
+    return np.array([[overlap.true_negatives, wrong[0]], [wrong[1], overlap.both]])
 
 
 def _tables(vectors: np.ndarray, truths: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:

@@ -17,7 +17,8 @@ import numpy as np
 from wardround.engine.metrics.comparison import Comparison, LabelComparison, Overlap, surface, surface_distances
 from wardround.engine.metrics.summaries import named_scores
 from wardround.engine.parts import Parameters
-from wardround.engine.parts.metrics.segmentation import NSD, OfMasks
+from wardround.engine.parts.metrics.chosen import chosen_classes
+from wardround.engine.parts.metrics.segmentation import NSD
 
 __all__ = ["ComparedMetric", "DiceMetric", "HD95Metric", "NSDMetric", "surface", "surface_distances"]
 
@@ -33,7 +34,7 @@ class ComparedMetric(ABC):
 
     def __init__(self, parameters: Parameters) -> None:
         self._parameters = parameters
-        self._chosen: tuple[str, ...] = parameters.classes if isinstance(parameters, OfMasks) else ()
+        self._chosen = chosen_classes(parameters)
 
     def scores(
         self, prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[float], class_names: Sequence[str]

@@ -7,15 +7,15 @@ which is unknown and takes no part. A label is predicted where its probability i
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from wardround.engine.metrics.comparison import Overlap
 from wardround.engine.metrics.scores import Summary
-from wardround.engine.metrics.summaries import named_scores
 from wardround.engine.parts import Parameters
+from wardround.engine.parts.metrics.chosen import chosen_classes
 
 LEAST = 0.5
 """The probability from which on a label is predicted."""
@@ -28,6 +28,7 @@ class CohortMetric(ABC):
 
     def __init__(self, parameters: Parameters) -> None:
         self._parameters = parameters
+        self._chosen = chosen_classes(parameters)
 
     def case_scores(self, vector: np.ndarray, truth: Any) -> dict[str, float]:
         """Nothing."""
@@ -81,17 +82,16 @@ def overlaps(vectors: np.ndarray, truths: np.ndarray, names: Sequence[str]) -> M
 
 
 def summed_up(
-    metric: str, found: Mapping[str, Summary], names: Sequence[str], cases: int, second_of_two: bool
+    metric: str, found: Mapping[str, Summary], cases: int, chosen: Collection[str] = ()
 ) -> dict[str, Summary]:
     """`metric`, and `metric.<class>` for each of the found ones.
 
-    The first is their mean over `cases`; of two classes that exclude each other it is the second's, where there is one.
+    The first is the mean over `cases` of those of the `chosen` that are found, of all where none is chosen; it is left
+    out where there is none. One that is chosen alone stands for itself: it keeps its count and its interval.
     """
-    if second_of_two and len(names) == 2:
-        return {metric: found[names[1]]} | _named(metric, found) if names[1] in found else {}
-    mean = named_scores(metric, {name: each.value for name, each in found.items()})
-    return {metric: Summary(mean[metric], cases)} | _named(metric, found) if found else {}
-
-
-def _named(metric: str, found: Mapping[str, Summary]) -> dict[str, Summary]:
-    return {f"{metric}.{name}": each for name, each in found.items()}
+    among = [found[name] for name in chosen or found if name in found]
+    each = {f"{metric}.{name}": summary for name, summary in found.items()}
+    if not among:
+        return each
+    alone = len(chosen) == 1
+    return {metric: among[0] if alone else Summary(sum(one.value for one in among) / len(among), cases)} | each

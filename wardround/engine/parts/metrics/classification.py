@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from wardround.engine.parts.metrics.chosen import OfClasses
 from wardround.engine.parts.part import FRACTION, Bounds, Kind, Parameters, Part
 
 
@@ -13,15 +14,15 @@ class Accuracy(Parameters):
     """Fraction of cases whose most probable class is the true one."""
 
 
-class BalancedAccuracy(Parameters):
+class BalancedAccuracy(OfClasses):
     """Mean of the classes' sensitivities (Brodersen et al. 2010): rare classes count as frequent ones do."""
 
 
-class AUC(Parameters):
+class AUC(OfClasses):
     """Area under the ROC curve; with more than two classes the mean over classes of one against the rest."""
 
 
-class AveragePrecision(Parameters):
+class AveragePrecision(OfClasses):
     """Average precision, the area under the steps of precision over recall; over classes as `auc`."""
 
 

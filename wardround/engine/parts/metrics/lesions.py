@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from wardround.engine.parts.metrics.segmentation import OfMasks
+from wardround.engine.parts.metrics.chosen import OfClasses
 from wardround.engine.parts.numbers import NonNegative
 from wardround.engine.parts.part import FRACTION, Bounds, Kind, Part
 
 
-class Lesions(OfMasks):
+class Lesions(OfClasses):
     """What counts as a lesion: parts of the truth nearer than twice `distance` mm are one; what is smaller than
     `least_volume` (mm^3; mm^2 of flat images) is left out."""
 

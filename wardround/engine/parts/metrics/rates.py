@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from wardround.engine.parts.part import FRACTION, Bounds, Kind, Parameters, Part
+from wardround.engine.parts.metrics.chosen import OfClasses
+from wardround.engine.parts.part import FRACTION, Bounds, Kind, Part
 
 
-class Sensitivity(Parameters):
+class Sensitivity(OfClasses):
     """Sensitivity, or recall: the part of what is there that is found. Of two classes of cases that of the second."""
 
 
-class Specificity(Parameters):
+class Specificity(OfClasses):
     """Specificity: the part of what is not there that is not found. Of two classes of cases that of the second."""
 
 
-class Precision(Parameters):
+class Precision(OfClasses):
     """Precision, or positive predictive value: the part of what is found that is there."""
 
 
-class F1(Parameters):
+class F1(OfClasses):
     """F1 score, the harmonic mean of precision and sensitivity (van Rijsbergen 1979); of voxels it is called `dice`."""
 
 
-class Matthews(Parameters):
-    """Matthews' correlation coefficient (Matthews 1975; of several classes of cases Gorodkin 2004), from -1 to 1."""
+class Matthews(OfClasses):
+    """Matthews' correlation coefficient (Matthews 1975), from -1 to 1; of classes of cases that of all together
+    (Gorodkin 2004), or with `classes` the mean of each of those against the rest."""
 
 
 _HOME = "wardround.engine.metrics.rates"

@@ -2,66 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from wardround.engine.basics.closed import Added
-from wardround.engine.basics.flaws import Flaw
+from wardround.engine.parts.metrics.chosen import OfClasses
 from wardround.engine.parts.part import FRACTION, MILLIMETRES, Bounds, Kind, Parameters, Part
-from wardround.engine.parts.setting import Setting
-
-_BACKGROUND = "background"
 
 
-class OfMasks(Parameters):
-    """What every metric of masks has. classes: those, or those regions, whose mean it is; all where none is named. Each
-    is scored by itself in any case, as `dice.tumour`."""
-
-    classes: Annotated[tuple[str, ...], Added("0.4.0"), Field(max_length=256, examples=[["tumour"]])] = ()
-
-    def flaws(self, setting: Setting) -> Iterator[Flaw]:
-        """A class that the study has not, or names twice here."""
-        known = tuple(name for name in setting.classes if name != _BACKGROUND)
-        for number, name in enumerate(self.classes):
-            place = (*setting.place, "classes", number)
-            if name not in known:
-                what, expected = f"the study has no class or region {name!r} to score", f"one of {', '.join(known)}"
-                yield Flaw(place, what, repr(name), expected, name, known)
-            elif name in self.classes[:number]:
-                yield Flaw(place, "a class stands twice", repr(name), "each once", remedy="Take one of the two out")
-
-
-class Dice(OfMasks):
+class Dice(OfClasses):
     """Dice similarity coefficient per class (Dice 1945). Undefined where neither truth nor prediction has the class."""
 
 
-class Jaccard(OfMasks):
+class Jaccard(OfClasses):
     """Jaccard index, or intersection over union, per class (Jaccard 1901)."""
 
 
-class VolumeSimilarity(OfMasks):
+class VolumeSimilarity(OfClasses):
     """How alike the volumes of prediction and truth are, wherever they lie, per class (Taha & Hanbury 2015)."""
 
 
-class VolumeError(OfMasks):
+class VolumeError(OfClasses):
     """Absolute difference of the volumes of prediction and truth, in ml (of flat images in cm^2), per class."""
 
 
-class HD95(OfMasks):
+class HD95(OfClasses):
     """Larger of the two directed 95th percentiles of surface distance in mm (Huttenlocher et al. 1993), per class."""
 
 
-class HD100(OfMasks):
+class HD100(OfClasses):
     """Hausdorff distance, the largest between two surfaces in mm (Huttenlocher et al. 1993), per class."""
 
 
-class ASSD(OfMasks):
+class ASSD(OfClasses):
     """Average symmetric surface distance in mm (Heimann et al. 2009), per class."""
 
 
-class NSD(OfMasks):
+class NSD(OfClasses):
     """Normalised surface Dice at a tolerance in mm (Nikolov et al. 2021), per class."""
 
     shorthand: ClassVar[str | None] = "tolerance"
