@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import nn
 
+from wardround.engine.networks.layouts import POINTWISE
 from wardround.engine.networks.norms import GroupNorm, InstanceNorm2d, InstanceNorm3d
 
 CONVOLUTIONS: Mapping[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
@@ -52,9 +53,14 @@ def convolution(
     Widths are odd; both may be one number for all axes, or one for each.
     """
     padding = width // 2 if isinstance(width, int) else tuple(side // 2 for side in width)
-    kind: Any = CONVOLUTIONS[dimensions]
+    is_pointwise = groups == 1 and _is_one(width) and _is_one(stride)
+    kind: Any = (POINTWISE if is_pointwise else CONVOLUTIONS)[dimensions]
     layer: nn.Module = kind(inputs, outputs, width, stride=stride, padding=padding, groups=groups, bias=False)
     return layer
+
+
+def _is_one(sides: Sides) -> bool:
+    return sides == 1 if isinstance(sides, int) else set(sides) == {1}
 
 
 def group_count(channels: int) -> int:

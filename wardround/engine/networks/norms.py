@@ -1,8 +1,9 @@
 """Instance and group norm as torch has them, computed in fewer passes on a CPU.
 
-Both are torch's own modules, with its names and weights. What differs is the kernel: torch takes instance norm for batch
-norm of a reshaped copy, and its gradient of group norm takes ten times as long where channels lie last. Results agree
-with torch's to fp32 rounding. In other number formats, on other devices and in exported graphs torch's own is called.
+Both are torch's own modules, with its names and weights. What differs is the kernel: torch takes instance norm for
+batch norm of a reshaped copy, and its gradient of group norm takes ten times as long where channels lie last. Results
+agree with torch's to fp32 rounding. In other number formats, on other devices, in exported graphs and for gradients by
+sample torch's own is called.
 """
 
 from __future__ import annotations
@@ -14,37 +15,19 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from wardround.engine.networks.layouts import LAYOUTS, channels_last, is_eager, lies_channels_last
+
 _FULL = (torch.float32, torch.float64)
-_LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
-"""The layout with the channels of a voxel beside each other, by the number of axes with samples and channels."""
-
-
-def lies_channels_last(tensor: Tensor) -> bool:
-    """Whether the channels of each voxel lie beside each other, and the voxels of a channel do not."""
-    layout = _LAYOUTS.get(tensor.ndim)
-    if layout is None or tensor.is_contiguous():
-        return False
-    return tensor.is_contiguous(memory_format=layout)
-
-
-def channels_last(tensor: Tensor) -> Tensor:
-    """The tensor (samples, channels, *grid) with the channels of each voxel beside each other.
-
-    Also with one channel, of which `contiguous` says that it is so already: the strides tell the layers that follow.
-    """
-    if lies_channels_last(tensor) and tensor.stride(1) == 1:
-        return tensor
-    return torch.empty_like(tensor, memory_format=_LAYOUTS[tensor.ndim]).copy_(tensor)
 
 
 def _is_quick(features: Tensor, weight: Tensor | None) -> bool:
     """Whether the kernels here are for these features: more than one voxel of plain numbers on a CPU, in eager mode."""
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[no-untyped-call]
+    if not is_eager():
         return False
     kinds = {features.dtype} if weight is None else {features.dtype, weight.dtype}
     if features.device.type != "cpu" or len(kinds) > 1 or features.dtype not in _FULL:
         return False
-    return features.ndim in _LAYOUTS and features.shape[2:].numel() > 1
+    return features.ndim in LAYOUTS and features.shape[2:].numel() > 1
 
 
 def _normalised(features: Tensor, groups: int, layer: Any) -> Tensor:
@@ -56,31 +39,31 @@ def _normalised(features: Tensor, groups: int, layer: Any) -> Tensor:
 class InstanceNorm2d(nn.InstanceNorm2d):
     """Instance norm (Ulyanov et al. 2016) of two axes: a group norm with a group for each channel."""
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, features: Tensor) -> Tensor:
         """(samples, channels, *grid) to the same."""
-        if self.track_running_stats or not _is_quick(input, self.weight):
-            return super().forward(input)
-        return _normalised(input, input.shape[1], self)
+        if self.track_running_stats or not _is_quick(features, self.weight):
+            return super().forward(features)
+        return _normalised(features, features.shape[1], self)
 
 
 class InstanceNorm3d(nn.InstanceNorm3d):
     """Instance norm (Ulyanov et al. 2016) of three axes: a group norm with a group for each channel."""
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, features: Tensor) -> Tensor:
         """(samples, channels, *grid) to the same."""
-        if self.track_running_stats or not _is_quick(input, self.weight):
-            return super().forward(input)
-        return _normalised(input, input.shape[1], self)
+        if self.track_running_stats or not _is_quick(features, self.weight):
+            return super().forward(features)
+        return _normalised(features, features.shape[1], self)
 
 
 class GroupNorm(nn.GroupNorm):
     """Group norm (Wu & He 2018)."""
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, features: Tensor) -> Tensor:
         """(samples, channels, *grid) to the same."""
-        if not _is_quick(input, self.weight):
-            return super().forward(input)
-        return _normalised(input, self.num_groups, self)
+        if not _is_quick(features, self.weight):
+            return super().forward(features)
+        return _normalised(features, self.num_groups, self)
 
 
 class _ChannelsLastNorm(torch.autograd.Function):

@@ -65,8 +65,9 @@ class Training(Section):
     start: a safetensors file whose tensors the network begins with, by their names, where shapes agree; the layer that
     gives the outputs begins afresh. A federation begins with the `initial` model of its own file instead.
     layout: whether a voxel's channels lie beside each other in memory (`channels_last`) while the network learns. It
-    changes speed and last bits, nothing else. `auto` is `channels_last` for 3D convolutions in fp32 on CPUs whose widest
-    instructions are AVX2, where it was measured to be quicker, and `channels_first` elsewhere; `wardround env` times both.
+    changes speed and last bits, nothing else. `auto` is `channels_last` for 3D convolutions in fp32 on CPUs whose
+    widest instructions are AVX2, where it was measured to be quicker, and `channels_first` elsewhere; `wardround env`
+    times both.
     """
 
     loss: LossUse
