@@ -62,6 +62,8 @@ POINTWISE: dict[int, type[Pointwise2d] | type[Pointwise3d]] = {2: Pointwise2d, 3
 def _is_quick(features: Tensor) -> bool:
     if not is_eager() or features.device.type != "cpu" or features.ndim not in LAYOUTS:
         return False
+    if features.shape[2:].numel() == 1:  # which lies in both orders
+        return False
     return features.stride(1) == 1 and features.is_contiguous(memory_format=LAYOUTS[features.ndim])
 
 

@@ -2,7 +2,7 @@
 
 Both are torch's own modules, with its names and weights. What differs is the kernel: torch takes instance norm for
 batch norm of a reshaped copy, and its gradient of group norm takes ten times as long where channels lie last. Results
-agree with torch's to fp32 rounding. In other number formats, on other devices, in exported graphs and for gradients by
+agree with torch's to fp32 rounding. While a network predicts, in other number formats, on other devices, in exported graphs and for gradients by
 sample torch's own is called.
 """
 
@@ -37,21 +37,21 @@ def _normalised(features: Tensor, groups: int, layer: Any) -> Tensor:
 
 
 class InstanceNorm2d(nn.InstanceNorm2d):
-    """Instance norm (Ulyanov et al. 2016) of two axes: a group norm with a group for each channel."""
+    """Instance norm (Ulyanov et al. 2016) of two axes: in training a group norm with a group for each channel."""
 
     def forward(self, features: Tensor) -> Tensor:
         """(samples, channels, *grid) to the same."""
-        if self.track_running_stats or not _is_quick(features, self.weight):
+        if not self.training or self.track_running_stats or not _is_quick(features, self.weight):
             return super().forward(features)
         return _normalised(features, features.shape[1], self)
 
 
 class InstanceNorm3d(nn.InstanceNorm3d):
-    """Instance norm (Ulyanov et al. 2016) of three axes: a group norm with a group for each channel."""
+    """Instance norm (Ulyanov et al. 2016) of three axes: in training a group norm with a group for each channel."""
 
     def forward(self, features: Tensor) -> Tensor:
         """(samples, channels, *grid) to the same."""
-        if self.track_running_stats or not _is_quick(features, self.weight):
+        if not self.training or self.track_running_stats or not _is_quick(features, self.weight):
             return super().forward(features)
         return _normalised(features, features.shape[1], self)
 
