@@ -46,7 +46,9 @@ def test_outputs_and_gradients_are_torchs(kind: str, layout: str, shape: tuple[i
     own, plain = _pair(kind, shape, torch.float64)
     features = _features(shape, layout, torch.float64)
     gradient = torch.randn_like(features)
-    for found, expected in zip(_answers(own, features, gradient), _answers(plain, features, gradient), strict=True):
+    # Where both lie channels last, torch's own gradient of one sample on a grid of one row is wrong (2.13).
+    exact = _answers(plain, features.contiguous(), gradient.clone(memory_format=torch.contiguous_format))
+    for found, expected in zip(_answers(own, features, gradient), exact, strict=True):
         torch.testing.assert_close(found, expected)
 
 
@@ -91,7 +93,7 @@ def test_bfloat16_is_left_to_torch() -> None:
     torch.testing.assert_close(own(features), plain(features), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("shape", [(2, 1, 4, 3), (2, 1, 4, 3, 5), (1, 3, 4, 4, 4)])
+@pytest.mark.parametrize("shape", [(2, 1, 4, 3), (2, 1, 4, 3, 5), (2, 3, 4, 4, 4)])
 def test_layers_after_channels_last_see_that_they_are(shape: tuple[int, ...]) -> None:
     """Of one channel `contiguous` leaves strides from which a convolution would read the other layout."""
     laid = channels_last(torch.randn(shape))

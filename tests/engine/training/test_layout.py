@@ -81,7 +81,8 @@ def test_features_lie_as_the_study_says() -> None:
         if isinstance(layer, torch.nn.Conv2d):
             layer.register_forward_hook(lambda layer, given, found: seen.append(lies_channels_last(found)))
     learner.train(DiscBatches(study), 0, 1)
-    assert seen and all(seen)
+    assert seen
+    assert all(seen)
 
 
 def test_the_digest_of_a_study_that_says_nothing_is_that_of_before() -> None:

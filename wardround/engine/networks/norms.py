@@ -2,8 +2,8 @@
 
 Both are torch's own modules, with its names and weights. What differs is the kernel: torch takes instance norm for
 batch norm of a reshaped copy, and its gradient of group norm takes ten times as long where channels lie last. Results
-agree with torch's to fp32 rounding. While a network predicts, in other number formats, on other devices, in exported graphs and for gradients by
-sample torch's own is called.
+agree with torch's to fp32 rounding. Instance norm is torch's own while a network predicts; both are in other number
+formats, on other devices, in exported graphs and for gradients by sample.
 """
 
 from __future__ import annotations
