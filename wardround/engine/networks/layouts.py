@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,8 @@ LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 def is_eager() -> bool:
     """Whether layers compute now, rather than being written down for an export or mapped over samples by `vmap`."""
-    backend: Any = torch._C
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[no-untyped-call]
+    backend, script = cast(Any, torch._C), cast(Any, torch.jit)
+    if torch.compiler.is_compiling() or script.is_tracing():
         return False
     # The question that torch's own `autograd.Function` asks; there is no public one.
     return not backend._are_functorch_transforms_active()

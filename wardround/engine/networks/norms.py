@@ -32,7 +32,8 @@ def _normalised(features: Tensor, groups: int, layer: Any) -> Tensor:
     """Group norm by one of two kernels; torch's takes other number formats too, slowly where channels lie last."""
     is_plain = layer.weight is not None and features.dtype == layer.weight.dtype and features.dtype in _FULL
     if is_plain and lies_channels_last(features):
-        found: Tensor = _ChannelsLastNorm.apply(features, layer.weight, layer.bias, groups, layer.eps)
+        kernel: Any = _ChannelsLastNorm
+        found: Tensor = kernel.apply(features, layer.weight, layer.bias, groups, layer.eps)
         return found
     return functional.group_norm(features, groups, layer.weight, layer.bias, layer.eps)
 
@@ -88,7 +89,7 @@ class _ChannelsLastNorm(torch.autograd.Function):
         return _on_grid(outputs, features.shape)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         """The gradients of features, weight and bias."""
         centred, weight, factor = ctx.saved_tensors
