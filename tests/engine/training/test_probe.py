@@ -13,7 +13,7 @@ import torch
 from wardround.engine.cli.main import app
 from wardround.engine.cli.runner import run
 from wardround.engine.training import probe
-from wardround.engine.training.probe import Environment, Timing, look_around, shortcomings
+from wardround.engine.training.probe import Environment, LayoutTiming, Timing, look_around, shortcomings
 
 
 @pytest.fixture(scope="module")
@@ -30,21 +30,27 @@ def test_it_tells_versions_and_times_each_convolution(found: Environment) -> Non
     assert [(each.dimensions, each.precision) for each in found.timings] == [
         (axes, precision) for axes in (2, 3) for precision in ("fp32", "bf16")
     ]
+    assert [each.dimensions for each in found.layouts] == [2, 3]
+    assert all(min(each.channels_first, each.channels_last) > 0 for each in found.layouts)
     for each in found.timings:
         shape, taps = ((4, 16, 64, 64), 9) if each.dimensions == 2 else ((1, 16, 24, 24, 24), 27)
         operations = 6 * torch.Size(shape).numel() * 16 * taps
         assert each.gigaflops == pytest.approx(operations / each.milliseconds / 1e6)
 
 
-def _as(found: Environment, bf16: float = 1.0, **changes: Any) -> str:
-    """What is said of a machine whose bf16 takes so many times what fp32 takes."""
+def _as(found: Environment, bf16: float = 1.0, last: float = 1.0, **changes: Any) -> str:
+    """What is said of a machine whose bf16 takes so many times what fp32 takes, and channels last what first take."""
+    layouts = tuple(LayoutTiming(dimensions=axes, channels_first=1.0, channels_last=last) for axes in (2, 3))
     timings = tuple(
         Timing(dimensions=axes, precision=name, milliseconds=took, gigaflops=1)
         for axes in (2, 3)
         for name, took in (("fp32", 1.0), ("bf16", bf16))
     )
-    machine = found.machine.model_copy(update={"threads": changes.pop("threads", 1)})
-    other = found.model_copy(update={"timings": timings, "machine": machine, "onednn": True, **changes})
+    known = {"threads": changes.pop("threads", 1), "instructions": changes.pop("instructions", "AVX512")}
+    machine = found.machine.model_copy(update=known)
+    other = found.model_copy(
+        update={"timings": timings, "layouts": layouts, "machine": machine, "onednn": True, **changes}
+    )
     return "\n".join(problem.render() for problem in shortcomings(other))
 
 
@@ -56,6 +62,9 @@ def _as(found: Environment, bf16: float = 1.0, **changes: Any) -> str:
         ({"bf16": 9.0}, "bf16 takes longer than fp32 here (got 9.0 times in 2D and 9.0 times in 3D"),
         ({"onednn": False}, "no oneDNN"),
         ({"threads": 9, "cores": 2}, "Give --threads 2"),
+        ({"last": 0.5}, "channels_first, which `training.layout: auto` takes for fp32 in 3D here, is the slower one"),
+        ({"last": 2.0}, ""),
+        ({"last": 2.0, "instructions": "AVX2"}, "write `layout: channels_first` under `training`"),
     ],
 )
 def test_what_is_slow_is_said_with_what_to_do(

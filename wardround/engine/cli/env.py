@@ -57,4 +57,9 @@ def _lines(found: Environment) -> list[str]:
             f"  {each.dimensions}D {each.precision}   {each.milliseconds:8.2f} ms   {each.gigaflops:8.1f} GFLOP/s"
             for each in found.timings
         ),
+        "with a norm after it, in fp32, channels first and last:",
+        *(
+            f"  {each.dimensions}D        {each.channels_first:8.2f} ms   {each.channels_last:8.2f} ms"
+            for each in found.layouts
+        ),
     ]

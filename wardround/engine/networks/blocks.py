@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from wardround.engine.networks.layers import (
-    CONVOLUTIONS,
     DROPOUTS,
     LEAK,
     MEAN_POOLS,
@@ -22,6 +21,7 @@ from wardround.engine.networks.layers import (
     convolution,
     norm,
 )
+from wardround.engine.networks.layouts import POINTWISE
 from wardround.engine.parts.networks import NetworkParameters
 
 Activation = Callable[[], nn.Module]
@@ -56,7 +56,7 @@ def activated(
 
 def pointwise(dimensions: int, inputs: int, outputs: int) -> nn.Module:
     """A linear map of each voxel's features, with bias."""
-    return CONVOLUTIONS[dimensions](inputs, outputs, 1)
+    return POINTWISE[dimensions](inputs, outputs, 1)
 
 
 def upwards(dimensions: int, inputs: int, outputs: int, stride: Sides = 2) -> nn.Module:

@@ -10,6 +10,9 @@ from typing import Any
 
 from torch import nn
 
+from wardround.engine.networks.layouts import POINTWISE
+from wardround.engine.networks.norms import GroupNorm, InstanceNorm2d, InstanceNorm3d
+
 CONVOLUTIONS: Mapping[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED: Mapping[int, type[nn.ConvTranspose2d] | type[nn.ConvTranspose3d]] = {
     2: nn.ConvTranspose2d,
@@ -25,6 +28,11 @@ NORMS: Mapping[tuple[str, int], type[nn.Module]] = {
     ("group", 3): nn.GroupNorm,
     ("layer", 2): nn.LayerNorm,
     ("layer", 3): nn.LayerNorm,
+}
+"""What a study means by a norm. Networks of Wardround have the quicker kinds of them that `norm` gives."""
+_QUICKER: Mapping[tuple[str, int], type[nn.Module]] = {
+    ("instance", 2): InstanceNorm2d,
+    ("instance", 3): InstanceNorm3d,
 }
 MAX_POOLS: Mapping[int, type[nn.MaxPool2d] | type[nn.MaxPool3d]] = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 MEAN_POOLS: Mapping[int, type[nn.AdaptiveAvgPool2d] | type[nn.AdaptiveAvgPool3d]] = {
@@ -45,9 +53,14 @@ def convolution(
     Widths are odd; both may be one number for all axes, or one for each.
     """
     padding = width // 2 if isinstance(width, int) else tuple(side // 2 for side in width)
-    kind: Any = CONVOLUTIONS[dimensions]
+    is_pointwise = groups == 1 and _is_one(width) and _is_one(stride)
+    kind: Any = (POINTWISE if is_pointwise else CONVOLUTIONS)[dimensions]
     layer: nn.Module = kind(inputs, outputs, width, stride=stride, padding=padding, groups=groups, bias=False)
     return layer
+
+
+def _is_one(sides: Sides) -> bool:
+    return sides == 1 if isinstance(sides, int) else set(sides) == {1}
 
 
 def group_count(channels: int) -> int:
@@ -58,8 +71,8 @@ def group_count(channels: int) -> int:
 def norm(kind: str, dimensions: int, channels: int) -> nn.Module:
     """An affine norm layer: `instance` (Ulyanov et al. 2016), `batch` or `group` (Wu & He 2018, at most 8 groups)."""
     if kind == "group":
-        return nn.GroupNorm(group_count(channels), channels)
-    return NORMS[kind, dimensions](channels, affine=True)
+        return GroupNorm(group_count(channels), channels)
+    return _QUICKER.get((kind, dimensions), NORMS[kind, dimensions])(channels, affine=True)
 
 
 def initialise(network: nn.Module, slope: float) -> None:

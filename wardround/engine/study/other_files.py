@@ -14,7 +14,7 @@ FILES: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "": "schema study task modality inputs classes regions rest ignore targets columns preprocessing "
             "augmentation patches model training validation inference seed",
             "training": "loss optimizer schedule epochs steps batch_size precision gradient_clip "
-            "gradient_clip_mode accumulate ema validate_every patience start",
+            "gradient_clip_mode accumulate ema validate_every patience start layout",
             "patches": "size per_case foreground padding class_weights balance",
             "validation": "outer_folds inner_folds metrics select",
             "inference": "overlap blend mirror batch_size postprocessing scales",

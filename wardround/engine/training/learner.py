@@ -24,6 +24,7 @@ from wardround.engine.preprocessing.fitted import EMPTY, FittedState
 from wardround.engine.sampling import Batch, BatchSource
 from wardround.engine.study import Study
 from wardround.engine.tasks import Task, build_task
+from wardround.engine.training.allocation import memory_kept
 from wardround.engine.training.averaging import PREFIX, Average
 from wardround.engine.training.checkpoint import (
     Checkpoint,
@@ -38,6 +39,7 @@ from wardround.engine.training.clipping import clip_gradients
 from wardround.engine.training.feed import Copied, Feed, feed
 from wardround.engine.training.hooks import NO_HOOK, StepHook
 from wardround.engine.training.late import LateLosses, Made, StepRecord, diverged
+from wardround.engine.training.layout import laid_out, lies_last
 from wardround.engine.training.optimizers import build_optimizer, optimizer_tensors, restore_optimizer
 from wardround.engine.training.precision import reproducible, resolve_device
 from wardround.engine.training.schedules import rate_factor
@@ -82,6 +84,7 @@ class Learner:
         self._team, self._is_alike = team, team.size == 1
         self.precision = resolve_precision(precision, device)
         self.network: nn.Module = task.network().to(device)
+        self._lies_last = lies_last(study, device, self.precision)
         self._optimizer = build_optimizer(study, self.network.parameters())
         # A gradient that cannot be taken is the loss's, unless only the network comes from another package.
         parts = (study.training.loss.part(Kind.LOSS), study.model.part(Kind.NETWORK))
@@ -179,7 +182,11 @@ class Learner:
         """
         position = self._beginning(start, stop, checkpoint)
         loop = _Loop(self, checkpoint, position, on_step)
-        with reproducible(self.device), feed(self.study, source, position.step, stop, self.device) as batches:
+        with (
+            memory_kept(),
+            reproducible(self.device),
+            feed(self.study, source, position.step, stop, self.device) as batches,
+        ):
             for step in range(position.step, stop):
                 loop.made(self._step(step, batches, loop.losses, hook))
                 halted = step + 1 < stop and self._team.any(halt())
@@ -281,8 +288,9 @@ class Learner:
 
     def _share(self, piece: Batch, batch: Batch) -> Tensor:
         """What a piece adds to the mean loss of a whole batch."""
+        seen = laid_out(piece) if self._lies_last else piece
         with autocast(self.precision, self.device):
-            loss = self.task.learn(self.network, piece).mean()
+            loss = self.task.learn(self.network, seen).mean()
         return loss if piece is batch else loss * (len(piece.keys) / len(batch.keys))
 
     def _check_weights(self, step: int) -> None:

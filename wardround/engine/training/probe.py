@@ -17,7 +17,10 @@ from torch import Tensor, nn
 from wardround.engine.basics.closed import Closed
 from wardround.engine.basics.memory import available_bytes
 from wardround.engine.basics.problems import Problem
+from wardround.engine.networks.layers import norm
+from wardround.engine.networks.layouts import channels_last
 from wardround.engine.networks.precision import autocast, plain_fp32
+from wardround.engine.training.layout import gains
 from wardround.engine.training.machine import Machine, this_machine
 
 _PACKAGES = ("numpy", "scipy", "monai", "torchio", "simpleitk", "nibabel", "safetensors", "pydantic", "flwr")
@@ -47,6 +50,25 @@ class Timing(Closed):
     gigaflops: float
 
 
+class LayoutTiming(Closed):
+    """How long such a convolution takes in fp32 with an instance norm and an activation after it, by how features lie.
+
+    Attributes:
+        dimensions: its spatial axes.
+        channels_first: milliseconds of the quickest of a few runs.
+        channels_last: the same where the channels of each voxel lie beside each other.
+    """
+
+    dimensions: int
+    channels_first: float
+    channels_last: float
+
+    @property
+    def quicker(self) -> str:
+        """What a study would write for the quicker one."""
+        return "channels_last" if self.channels_last < self.channels_first else "channels_first"
+
+
 class Environment(Closed):
     """What `wardround env` tells. Names no host, user or path.
 
@@ -60,6 +82,7 @@ class Environment(Closed):
         cuda: the CUDA version that torch was built for; empty without.
         devices: each GPU with its memory.
         timings: by axes and precision, on the device that a training would take.
+        layouts: by axes, on the same device.
     """
 
     machine: Machine
@@ -71,6 +94,7 @@ class Environment(Closed):
     cuda: str
     devices: tuple[str, ...]
     timings: tuple[Timing, ...]
+    layouts: tuple[LayoutTiming, ...]
 
 
 def look_around(device: torch.device) -> Environment:
@@ -88,6 +112,7 @@ def look_around(device: torch.device) -> Environment:
         cuda=torch.version.cuda or "",
         devices=tuple(f"{each.name}, {each.total_memory / 2**30:.0f} GB" for each in devices),
         timings=tuple(_timings(device)),
+        layouts=tuple(_layouts(device)),
     )
 
 
@@ -114,6 +139,7 @@ def shortcomings(found: Environment) -> Iterator[Problem]:
             remedy=f"Give --threads {found.cores}",
         )
     yield from _slow_precisions(found)
+    yield from _slow_layouts(found)
 
 
 def _slow_precisions(found: Environment) -> Iterator[Problem]:
@@ -127,6 +153,34 @@ def _slow_precisions(found: Environment) -> Iterator[Problem]:
             expected="less time, as on a GPU, or a CPU with AMX or AVX512-BF16",
             remedy="Leave `training.precision` at auto, which takes fp32 on a CPU",
         )
+
+
+def _slow_layouts(found: Environment) -> Iterator[Problem]:
+    """Where `auto` takes the layout that was much slower just now."""
+    for each in found.layouts:
+        taken = "channels_last" if gains(each.dimensions, found.machine) else "channels_first"
+        times = {"channels_first": each.channels_first, "channels_last": each.channels_last}
+        if times[taken] > _MUCH_SLOWER * times[each.quicker]:
+            yield Problem(
+                f"{taken}, which `training.layout: auto` takes for fp32 in {each.dimensions}D here, is the slower one",
+                got=f"{times[taken] / times[each.quicker]:.1f} times as long",
+                expected="the quicker layout",
+                remedy=f"Run this again with nothing beside it; if it stays so, write `layout: {each.quicker}` under "
+                "`training` in a study that is trained here alone",
+            )
+
+
+def _layouts(device: torch.device) -> Iterator[LayoutTiming]:
+    for axes, (layer, shape) in _FORMS.items():
+        kernel: Any = layer
+        convolution = kernel(shape[1], shape[1], 3, padding=1, bias=False)
+        block = nn.Sequential(convolution, norm("instance", axes, shape[1]), nn.LeakyReLU()).to(device)
+        image = torch.ones(shape, device=device)
+        first, last = (
+            1000 * _quickest(partial(_pass, block, each.requires_grad_(), "fp32"), device)
+            for each in (image, channels_last(image))
+        )
+        yield LayoutTiming(dimensions=axes, channels_first=first, channels_last=last)
 
 
 def _timings(device: torch.device) -> Iterator[Timing]:
