@@ -76,7 +76,9 @@ def sampled_digest(path: Path) -> str:
     """SHA-256 of a file's first and last bytes and of two places between them; of all bytes up to 64 kB.
 
     Where the places lie is a function of the size. The last bytes hold the checksum of a compressed file, so that any
-    change within one is seen. Of a folder it is the digest of its files' digests. Raises `OSError`, and `InputError` for a pipe or a device.
+    change within one is seen. Of a folder it is the digest of its files' digests.
+
+    Raises `OSError`, and `InputError` for a pipe or a device in the place of a file.
     """
     if folder_place(path) is not None:
         return hashlib.sha256("".join(map(_sampled, files_at(path))).encode()).hexdigest()

@@ -185,6 +185,15 @@ def _kept(opened: _Opened) -> np.dtype[Any]:
     return np.dtype(np.float32) if opened.role is Role.IMAGE else opened.kind
 
 
+def _of_text(slices: Sequence[Slice]) -> Iterator[Remark]:
+    """What is told of text in the pixels; of the machines that often write there also that nothing is said."""
+    first = slices[0].instance
+    if any(each.instance.burned_in for each in slices):
+        yield Remark(_BURNED, remedy=_LOOK)
+    elif first.burned_in is None and (first.modality in _AT_RISK or first.kind.named.startswith(_CAPTURE)):
+        yield Remark(_UNSAID, first.modality, _LOOK)
+
+
 def _remarks(slices: Sequence[Slice]) -> Iterator[Remark]:
     first = slices[0].instance
     if is_inverted(first):
@@ -193,10 +202,7 @@ def _remarks(slices: Sequence[Slice]) -> Iterator[Remark]:
         yield _KEPT
     if any(each.instance.was_lossy for each in slices):
         yield _LOSSY
-    if any(each.instance.burned_in for each in slices):
-        yield Remark(_BURNED, remedy=_LOOK)
-    elif first.burned_in is None and (first.modality in _AT_RISK or first.kind.named.startswith(_CAPTURE)):
-        yield Remark(_UNSAID, first.modality, _LOOK)
+    yield from _of_text(slices)
     padding = slices[0].encoding.padding
     if padding is not None and slices[0].encoding.is_grey:
         frame = slices[0].frame
