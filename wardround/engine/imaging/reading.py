@@ -6,7 +6,7 @@ import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from wardround.engine.imaging.sources import HeldFolder, Source
 if TYPE_CHECKING:
     from wardround.engine.imaging.dicom.regridding import Regridding
 
-    Onto = Geometry | Regridding
+    Onto: TypeAlias = Geometry | Regridding
     """The grid of an image, onto which a DICOM-SEG is laid; or how the image's slices are laid onto one."""
 
 
