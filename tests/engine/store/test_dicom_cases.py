@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -9,27 +10,42 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from tests.support.dicoms import write_series
 from tests.support.images import write_table
-from tests.support.studies import REGRESSION, SEGMENTATION, changed, study_of
+from tests.support.studies import REGRESSION, SEGMENTATION, TABLE, changed, study_of
 from wardround.engine.basics import filemarks
 from wardround.engine.basics.filemarks import sampled_digest, state_of
 from wardround.engine.basics.places import Place, files_at, folder_place
 from wardround.engine.basics.problems import Findings, InputError
+from wardround.engine.basics.progress import SILENT
 from wardround.engine.cohort import Case, Cohort, Truth, read_manifest
+from wardround.engine.cohort.paths import holds_dicom
 from wardround.engine.imaging import holding, read_header, read_image, read_label, write_label
 from wardround.engine.imaging.dicom import segment_writing, series
 from wardround.engine.imaging.dicom.objects import Instance
+from wardround.engine.imaging.dicom.regridding import regridding_of, resampled_image, resampled_mask
+from wardround.engine.imaging.formats import is_dicom
 from wardround.engine.imaging.holding import hold, read_digest, read_size
+from wardround.engine.imaging.lossy import lossy_kind
 from wardround.engine.imaging.sources import HeldFolder, HeldSource, Source
 from wardround.engine.inspection import Depth, inspect_cohort, twins
 from wardround.engine.inspection.headers import inspect_headers
 from wardround.engine.inspection.notices import CaseFacts
 from wardround.engine.inspection.twins import contents_of, copies_of
+from wardround.engine.planning.decision import Budget
+from wardround.engine.planning.matter import read_matter
+from wardround.engine.planning.plan import plan_study
+from wardround.engine.planning.reading import read_fingerprint
+from wardround.engine.preprocessing import Pipeline, Sample
 from wardround.engine.store import CaseStore
+from wardround.engine.store.preparing import content_key, storage_key
 
 STUDY = study_of(changed(SEGMENTATION, preprocessing=["z_normalize"]))
+RESAMPLING = study_of(changed(SEGMENTATION, preprocessing=["z_normalize"], dicom={"uneven": "resample"}))
+ACCEPTING = study_of(changed(SEGMENTATION, preprocessing=["z_normalize"], dicom={"burned_in": "accept"}))
+BUDGET = Budget(1_000_000_000, 100)
 
 
 def _values(seed: int) -> np.ndarray:
@@ -216,3 +232,79 @@ def test_a_held_file_is_still_a_file(tmp_path: Path) -> None:
     with HeldSource(case.label) as source:
         grid = read_header(case.channels[0]).geometry
         np.testing.assert_array_equal(read_label(source, grid)[0], read_label(case.label, grid)[0])
+
+
+def _uneven(number: int, made: object) -> None:
+    made.ImagePositionPatient = [0.0, 0.0, 2.0 * number + (0.7 if number == 8 else 0.0)]  # type: ignore[attr-defined]
+
+
+def _uneven_case(folder: Path) -> Case:
+    """A series at uneven distances, and a segmentation that was drawn on its slices."""
+    write_series(folder / "one", _values(0), change=_uneven)
+    grid = read_header(folder / "one", RESAMPLING.dicom).geometry
+    mask = np.random.default_rng(0).integers(0, 3, grid.shape).astype(np.uint8)
+    segment_writing.write(folder / "one.dcm", mask, ("left", "right"), folder / "one", RESAMPLING.dicom)
+    return Case("one", "one", (folder / "one",), folder / "one.dcm", None, None, 1)
+
+
+def test_a_study_that_has_series_resampled_keeps_them_apart_in_the_store(tmp_path: Path) -> None:
+    case, store = _uneven_case(tmp_path), CaseStore(tmp_path / "store")
+    with pytest.raises(InputError, match="uneven distances"):
+        store.open_case(STUDY, case)
+    stored = store.open_case(RESAMPLING, case)
+    how = regridding_of(tmp_path / "one")
+    expected = Pipeline(RESAMPLING).apply(Sample(resampled_image(how), resampled_mask(how, tmp_path / "one.dcm")))
+    np.testing.assert_array_equal(stored.image, expected.image.data)
+    np.testing.assert_array_equal(np.asarray(stored.label), expected.label)
+    again = CaseStore(tmp_path / "store").open_case(RESAMPLING, case)
+    np.testing.assert_array_equal(again.image, stored.image)
+    assert again.folder == stored.folder
+    with pytest.raises(InputError, match="uneven distances"):  # what is stored is no way around the study's word
+        CaseStore(tmp_path / "store").open_case(STUDY, case)
+    keys = {storage_key(Pipeline(study), "0" * 64) for study in (STUDY, RESAMPLING, ACCEPTING)}
+    assert len(keys) == 3
+    assert len({content_key(study, "0" * 64) for study in (STUDY, RESAMPLING, ACCEPTING)}) == 3
+
+
+def test_a_check_reads_an_uneven_series_as_the_study_says(tmp_path: Path) -> None:
+    case = _uneven_case(tmp_path)
+    table = write_table(tmp_path / "data.csv", ("SubjectID", "Channel_0", "Label"), [("one", "one", "one.dcm")])
+    with pytest.raises(InputError, match=r"line.*uneven distances|uneven distances.*`dicom: \{uneven: resample\}`"):
+        inspect_cohort(STUDY, read_manifest(table, STUDY, truth=Truth.REQUIRED), Depth.STEPS)
+    cohort = read_manifest(table, RESAMPLING, truth=Truth.REQUIRED)
+    for depth in (Depth.HEADERS, Depth.STEPS):
+        inspect_cohort(RESAMPLING, cohort, depth)
+    facts = inspect_headers(RESAMPLING, cohort, case, Findings())
+    assert facts is not None
+    assert any("was resampled onto an even grid" in remark.what for remark in facts.remarks)
+    matter = read_matter(table, RESAMPLING, None)
+    with pytest.raises(InputError, match="uneven distances"):
+        read_fingerprint(matter.cohort, SILENT)
+    plan = plan_study(matter, read_fingerprint(matter.cohort, SILENT, matter.dicom), BUDGET, tmp_path / "study.yaml")
+    assert plan.study.dicom == RESAMPLING.dicom
+
+
+def test_a_study_of_a_table_says_nothing_of_dicom() -> None:
+    with pytest.raises(ValidationError, match="a study without images reads no DICOM"):
+        study_of(changed(TABLE, dicom={"uneven": "resample"}))
+
+
+def test_a_pipe_among_the_slices_is_named_and_nobody_waits(tmp_path: Path) -> None:
+    case = _case(tmp_path)
+    pipe = tmp_path / "one" / "zz"
+    os.mkfifo(pipe)
+    for read in (read_header, read_image, read_digest, read_size):
+        with pytest.raises(InputError, match=r"zz: the image cannot be read \(got a pipe, a socket or a device"):
+            read(tmp_path / "one")
+    with pytest.raises(InputError, match="pipe"):
+        sampled_digest(tmp_path / "one")
+    with pytest.raises(InputError, match="pipe"):
+        CaseStore(tmp_path / "store").open_case(STUDY, case)
+    for name in ("mask.dcm", "mask", "mask.nii.gz"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(InputError, match="pipe"):
+            read_label(tmp_path / name)
+        assert not is_dicom(tmp_path / "mask")
+        assert lossy_kind(tmp_path / name) == ""
+    os.mkfifo(tmp_path / "AA")
+    assert holds_dicom(tmp_path)

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from wardround.engine.basics.places import files_at, folder_place
+from wardround.engine.basics.places import files_at, folder_place, waits
+from wardround.engine.basics.problems import InputError
 
 SAMPLE_BYTES = 16 << 10
 """Of each place that is looked at."""
@@ -75,7 +76,9 @@ def sampled_digest(path: Path) -> str:
     """SHA-256 of a file's first and last bytes and of two places between them; of all bytes up to 64 kB.
 
     Where the places lie is a function of the size. The last bytes hold the checksum of a compressed file, so that any
-    change within one is seen. Of a folder it is the digest of its files' digests. Raises `OSError`.
+    change within one is seen. Of a folder it is the digest of its files' digests.
+
+    Raises `OSError`, and `InputError` for a pipe or a device in the place of a file.
     """
     if folder_place(path) is not None:
         return hashlib.sha256("".join(map(_sampled, files_at(path))).encode()).hexdigest()
@@ -84,6 +87,9 @@ def sampled_digest(path: Path) -> str:
 
 def _sampled(path: Path) -> str:
     digest = hashlib.sha256()
+    if waits(path):
+        what, remedy = "a pipe, a socket or a device stands in the place of a file", "Move it away from the images"
+        raise InputError.one(what, where=str(path), expected="a file", remedy=remedy)
     with path.open("rb", buffering=0) as file:
         for place in _places(os.fstat(file.fileno()).st_size):
             digest.update(os.pread(file.fileno(), SAMPLE_BYTES, place))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -49,6 +50,12 @@ def files_below(folder: Path) -> Iterator[Path]:
     for here, folders, names in os.walk(folder, onerror=_raise):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (Path(here, name) for name in sorted(names) if not name.startswith("."))
+
+
+def waits(path: Path) -> bool:
+    """Whether a pipe, a socket or a device stands at a path: who opens one may wait for ever. Raises `OSError`."""
+    mode = path.stat().st_mode
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _raise(error: OSError) -> None:

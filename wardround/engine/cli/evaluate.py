@@ -86,7 +86,7 @@ def evaluate(
     chosen, models = load_study(study), _models(model)
     sound = _sound(chosen, manifest)
     tell_left_out(sound)
-    cohort = _unseen(models, sound.cohort, work)
+    cohort = _unseen(chosen, models, sound.cohort, work)
     pairs: list[Pair] = []
     way = options.combine_of(combine)
     predictor = _predictor(chosen, cohort, models, way, predictions, device)
@@ -126,13 +126,13 @@ def _failed(cohort: Cohort, evaluation: Evaluation, left_out: int) -> int:
     return len(cohort.cases) - len(evaluation.cases) + left_out
 
 
-def _unseen(models: Sequence[Path], cohort: Cohort, work: Path | None) -> Cohort:
+def _unseen(study: Study, models: Sequence[Path], cohort: Cohort, work: Path | None) -> Cohort:
     """The cohort without what any of the models has learned from or was chosen by, where a record says that."""
     from wardround.engine.experiments.learned import unseen
 
     left, uses, unknown = cohort, dict[str, str](), False
     for model in models:
-        left, used = unseen(model, left, work)
+        left, used = unseen(model, left, work, study.dicom)
         unknown = unknown or used is None
         uses |= used or {}
     if unknown:

@@ -60,7 +60,7 @@ def plan(
     )
     matter = read_matter(manifest, _study(study), task)
     with progress("Reading images", len(matter.cohort.cases)) as shown:
-        print_ = read_fingerprint(matter.cohort, shown)
+        print_ = read_fingerprint(matter.cohort, shown, matter.dicom)
     made = plan_study(matter, print_, budget_of(memory, steps), out or Path("study.yaml"))
     if out is not None:
         write_atomic(out, made.text.encode())

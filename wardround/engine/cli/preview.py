@@ -110,7 +110,9 @@ def _draw(study: Study, manifest: Path, work: Path | None, count: int) -> tuple[
         source = PatchSource(single, stored)
         rows = {case.digest: (row, case) for row, case in zip(cases, stored, strict=True)}
         keys = choose_draws(source, stored, count)
-        patches = [Drawn(*rows[key.case], source.corner(key), augment(source.patches((key,)))) for key in keys]
+        patches = [
+            Drawn(*rows[key.case], source.corner(key), augment(source.patches((key,))), study.dicom) for key in keys
+        ]
         seen = set[int]().union(*(source.classes(key) for key in keys))
         return patch_montage(study, patches, sites), _absent(study, seen)
 

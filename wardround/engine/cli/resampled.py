@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from wardround.engine.imaging.dicom.catalogue import Catalogue, ListedSeries
     from wardround.engine.imaging.dicom.regridding import Regridding
 
-REGRIDDED = ("the slices are tilted", "the slices lie at uneven distances")
-"""How the problems begin of series that are resampled; every other one stays refused."""
-
 
 def resampled(found: Catalogue, folder: Path) -> Catalogue:
     """The same with volumes in the place of series that were refused as tilted or uneven.
@@ -36,7 +33,9 @@ def resampled(found: Catalogue, folder: Path) -> Catalogue:
 
 
 def _is_regridded(each: ListedSeries) -> bool:
-    return bool(each.problems) and all(problem.what.startswith(REGRIDDED) for problem in each.problems)
+    from wardround.engine.imaging.dicom.stacking import TILTED, UNEVEN
+
+    return bool(each.problems) and all(problem.what in (TILTED, UNEVEN) for problem in each.problems)
 
 
 def _names(each: ListedSeries) -> list[str]:

@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
-from wardround.engine.basics.places import MARK, files_below, folder_place
+from wardround.engine.basics.places import MARK, files_below, folder_place, waits
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.cohort.spelling import difference, names_by_look, written_otherwise
 from wardround.engine.cohort.zeros import AS_TEXT, TAKEN, without_zeros
@@ -163,6 +163,8 @@ def holds_dicom(folder: Path) -> bool:
 def _is_dicom(path: Path) -> bool:
     if path.suffix.lower() == ".dcm":  # whether it is one is told by who reads it
         return True
+    if waits(path):
+        return False
     with path.open("rb") as file:
         return file.read(132)[128:] == b"DICM"
 

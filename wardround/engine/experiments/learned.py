@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from wardround.engine.basics.canonical import canonical_model
+from wardround.engine.basics.dicom import REFUSING, Dicom
 from wardround.engine.basics.files import DamagedError, checked, read_whole, write_private
 from wardround.engine.basics.problems import InputError
 from wardround.engine.basics.releases import LaterReleaseError
@@ -52,17 +53,19 @@ def keep_learned(work: Path, bench: Workbench) -> None:
         write_private(path, checked(canonical_model(both)))
 
 
-def unseen(model: Path, cohort: Cohort, work: Path | None = None) -> tuple[Cohort, dict[str, Use] | None]:
+def unseen(
+    model: Path, cohort: Cohort, work: Path | None = None, dicom: Dicom = REFUSING
+) -> tuple[Cohort, dict[str, Use] | None]:
     """The cases that a model has not seen, and how it used the others, by subject; None where no record says.
 
     The record lies beside the model folder, or in the `work` folder of a site that took part in the training. Without
-    one every case counts as unseen. Raises `InputError` for a damaged record, for a work folder that has none of this
-    model, or if nothing is left.
+    one every case counts as unseen. `dicom` is the word of the study by which the cases are read. Raises `InputError`
+    for a damaged record, for a work folder that has none of this model, or if nothing is left.
     """
     learned = read_learned(model.absolute().parent / LEARNED) if work is None else _of_site(model, work)
     if learned is None:
         return cohort, None
-    found = {case.subject: _use(learned, case) for case in cohort.cases}
+    found = {case.subject: _use(learned, case, dicom) for case in cohort.cases}
     used = {subject: use for subject, use in found.items() if use is not None}
     left = tuple(case for case in cohort.cases if case.subject not in used)
     if not left:
@@ -103,12 +106,12 @@ def _of_site(model: Path, work: Path) -> Learned:
     return learned
 
 
-def _use(learned: Learned, case: Case) -> Use | None:
+def _use(learned: Learned, case: Case, dicom: Dicom) -> Use | None:
     by_name = learned.use_by_name(case)
     if by_name is not None:
         return by_name
     try:
-        image = voxels_digest(channel for path in case.channels for channel in read_image(path).data)
+        image = voxels_digest(channel for path in case.channels for channel in read_image(path, dicom).data)
     except InputError:
         return None  # told when it is scored
     return learned.use_by_image(image)

@@ -136,7 +136,7 @@ def write_mask(
         if format_of(path) is Format.DICOM:
             from wardround.engine.imaging.dicom import segment_writing
 
-            segment_writing.write(path, labels, study.class_names[1:], image)
+            segment_writing.write(path, labels, study.class_names[1:], image, study.dicom)
         else:
             write_label(path, values[labels], geometry, like=image)
     return made.folder / name

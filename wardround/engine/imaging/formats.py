@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from pathlib import Path
 
-from wardround.engine.basics.places import folder_place
+from wardround.engine.basics.places import folder_place, waits
 from wardround.engine.basics.problems import InputError
 
 
@@ -74,6 +74,8 @@ def is_dicom(path: Path) -> bool:
     try:
         if folder_place(path) is not None:
             return True
+        if waits(path):
+            return False
         with path.open("rb") as file:
             return file.read(_PREAMBLE + len(_MAGIC))[_PREAMBLE:] == _MAGIC
     except OSError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from wardround.engine.basics.places import waits
 from wardround.engine.basics.problems import InputError
 from wardround.engine.imaging.formats import Format
 from wardround.engine.imaging.sources import Source
@@ -17,6 +18,8 @@ def lossy_kind(path: Path) -> str:
     Empty for a file that keeps them, and for one that cannot be read, which its reader tells better.
     """
     try:
+        if waits(path):
+            return ""
         with path.open("rb") as file:
             is_jpeg = file.read(len(_JPEG)) == _JPEG
         if is_jpeg:

@@ -6,39 +6,55 @@ import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from wardround.engine.basics.places import folder_place
+from wardround.engine.basics.dicom import REFUSING, Dicom
+from wardround.engine.basics.places import folder_place, waits
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.imaging.contents import require_announced
-from wardround.engine.imaging.formats import Format, format_of, is_dicom
+from wardround.engine.imaging.formats import Format, format_of, is_dicom, unreadable
 from wardround.engine.imaging.header import Header
 from wardround.engine.imaging.image import Geometry, Image, Remark, Role
 from wardround.engine.imaging.readable import ArrayReadable, Readable
 from wardround.engine.imaging.sources import HeldFolder, Source
 
+if TYPE_CHECKING:
+    from wardround.engine.imaging.dicom.regridding import Regridding
 
-def read_header(path: Path) -> Header:
-    """Grid, channels and pixel type, without the voxels where the format allows. Raises `InputError`."""
-    return _header(Source(path), Role.IMAGE)
+    Onto: TypeAlias = Geometry | Regridding
+    """The grid of an image, onto which a DICOM-SEG is laid; or how the image's slices are laid onto one."""
 
 
-def read_label_header(path: Path, onto: Geometry | None = None) -> Header:
+def read_header(path: Path, dicom: Dicom = REFUSING) -> Header:
+    """Grid, channels and pixel type, without the voxels where the format allows. Raises `InputError`.
+
+    `dicom` is the study's word on series that are not as they should be, here and in what follows.
+    """
+    return _header(Source(path), Role.IMAGE, dicom)
+
+
+def read_label_header(path: Path, onto: Onto | None = None, dicom: Dicom = REFUSING) -> Header:
     """`read_header` of a mask, of which a palette's colours and a colour profile say nothing.
 
-    `onto` is the grid of its image, onto which a DICOM-SEG is laid.
+    `onto` is the grid of its image, as `label_grid` gives it.
     """
-    return _header(Source(path), Role.MASK, onto)
+    return _header(Source(path), Role.MASK, dicom, onto)
 
 
-def label_grid(label: Path, image: Path) -> Geometry | None:
+def label_grid(label: Path, image: Path, dicom: Dicom = REFUSING) -> Onto | None:
     """The grid of an image onto which its mask is laid; None for a mask that is no DICOM, and has a grid of its own.
 
     Raises `InputError` for an image whose header cannot be read.
     """
-    return read_header(image).geometry if is_dicom(label) else None
+    if not is_dicom(label):
+        return None
+    if dicom.resamples and is_dicom(image):
+        from wardround.engine.imaging.dicom.regridding import grid_for
+
+        return grid_for(image, dicom)
+    return read_header(image, dicom).geometry
 
 
 def drawn_on(label: Path, image: Path) -> Problem | Remark | None:
@@ -54,14 +70,14 @@ def drawn_on(label: Path, image: Path) -> Problem | Remark | None:
     return None if found is None else segments.drawn_on(found, Source(image))
 
 
-def _header(source: Source, role: Role, onto: Geometry | None = None) -> Header:
+def _header(source: Source, role: Role, dicom: Dicom = REFUSING, onto: Onto | None = None) -> Header:
     format_ = _existing(source)
     if format_ is Format.NIFTI:
         from wardround.engine.imaging import nifti
 
         return nifti.header(source)
     if format_ is Format.DICOM:
-        return _dicom_header(source, role, onto)
+        return _dicom_header(source, role, dicom, onto)
     if format_.spatial:
         from wardround.engine.imaging import volumes
 
@@ -71,17 +87,17 @@ def _header(source: Source, role: Role, onto: Geometry | None = None) -> Header:
     return rasters.header(source, role)
 
 
-def read_image(file: Path | Source) -> Image:
+def read_image(file: Path | Source, dicom: Dicom = REFUSING) -> Image:
     """All voxels as float32, shape (channels, *spatial). Raises `InputError` for a damaged or unsupported file."""
     source = _source(file)
     if _existing(source) is Format.DICOM:  # which are single precision as they come, and need no copy
         from wardround.engine.imaging.dicom import reader
 
-        return Image(*reader.voxels(source, Role.IMAGE))
+        return Image(*reader.voxels(source, Role.IMAGE, dicom))
     return Image(*_voxels(source, _single_precision, Role.IMAGE))
 
 
-def open_image(file: Path | Source) -> Readable:
+def open_image(file: Path | Source, dicom: Dicom = REFUSING) -> Readable:
     """`read_image` by regions, float32: the header is read now, and voxels when they are asked for.
 
     Of an uncompressed NIfTI file each region is read by itself, of a DICOM series its slices. Any other file is read
@@ -93,7 +109,7 @@ def open_image(file: Path | Source) -> Readable:
     if format_ is Format.DICOM:
         from wardround.engine.imaging.dicom import reader
 
-        return reader.DicomReadable(source)
+        return reader.DicomReadable(source, dicom)
     if format_ is Format.NIFTI:
         from wardround.engine.imaging import nifti
 
@@ -105,10 +121,11 @@ def open_image(file: Path | Source) -> Readable:
     return ArrayReadable(shape, header.geometry, np.dtype(np.float32), load)
 
 
-def read_label(file: Path | Source, onto: Geometry | None = None) -> tuple[np.ndarray, Geometry]:
+def read_label(file: Path | Source, onto: Onto | None = None, dicom: Dicom = REFUSING) -> tuple[np.ndarray, Geometry]:
     """A mask's voxels as integers, shape (*spatial), and its grid.
 
-    `onto` is the grid of its image, onto which a DICOM-SEG is laid: it has frames only where it has a segment.
+    `onto` is the grid of its image, as `label_grid` gives it, onto which a DICOM-SEG is laid: it has frames only where
+    it has a segment.
 
     Files of a floating type are accepted when every voxel holds a whole number, and files of three colours when these
     are equal in every voxel. Raises `InputError` otherwise.
@@ -127,27 +144,33 @@ def read_label(file: Path | Source, onto: Geometry | None = None) -> tuple[np.nd
         return _whole_numbers(path, voxels[0])
 
     if _existing(source) is Format.DICOM:
-        return _dicom_label(source, convert, onto)
+        return _dicom_label(source, convert, onto, dicom)
     return _voxels(source, convert, Role.MASK)
 
 
-def _dicom_header(source: Source, role: Role, onto: Geometry | None) -> Header:
-    from wardround.engine.imaging.dicom import reader, segments
+def _dicom_header(source: Source, role: Role, dicom: Dicom, onto: Onto | None) -> Header:
+    from wardround.engine.imaging.dicom import reader, regridding, segments
 
     found = segments.segmentation_at(source) if role is Role.MASK else None
-    return reader.header(source, role) if found is None else segments.header(found, onto)
+    if found is None:
+        return reader.header(source, role, dicom)
+    if onto is None or isinstance(onto, Geometry):
+        return segments.header(found, onto)
+    return regridding.mask_header(onto, found)
 
 
 def _dicom_label(
-    source: Source, convert: Callable[[np.ndarray], np.ndarray], onto: Geometry | None
+    source: Source, convert: Callable[[np.ndarray], np.ndarray], onto: Onto | None, dicom: Dicom
 ) -> tuple[np.ndarray, Geometry]:
-    from wardround.engine.imaging.dicom import reader, segments
+    from wardround.engine.imaging.dicom import reader, regridding, segments
 
     found = segments.segmentation_at(source)
-    if found is not None:
+    if found is None:
+        voxels, geometry = reader.voxels(source, Role.MASK, dicom)
+        return convert(voxels), geometry
+    if onto is None or isinstance(onto, Geometry):
         return segments.voxels(source, found, onto)
-    voxels, geometry = reader.voxels(source, Role.MASK)
-    return convert(voxels), geometry
+    return regridding.mask_on(onto, source, found), onto.grid
 
 
 def _is_grey(colours: np.ndarray) -> bool:
@@ -263,11 +286,17 @@ def _voxels(source: Source, convert: Callable[[np.ndarray], np.ndarray], role: R
     return convert(pixels), geometry
 
 
+def _require_no_pipe(source: Source) -> None:
+    if source.place.exists() and waits(source.place):
+        raise unreadable(source.path, "a pipe, a socket or a device in the place of a file", "Name the image itself")
+
+
 def _existing(source: Source) -> Format:
     """The file's format. Raises `InputError` where there is no such file, or no such format."""
     if isinstance(source, HeldFolder) or folder_place(source.path) is not None:
         return Format.DICOM
     if not source.place.is_file():
+        _require_no_pipe(source)
         format_of(source.path)
         raise InputError.one("there is no such file", where=str(source.path))
     return require_announced(source)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from wardround.engine.basics.dicom import REFUSING, Dicom
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.imaging.image import Geometry
@@ -33,7 +34,7 @@ def in_one(problems: Sequence[Problem], study: Study, cohort: Cohort) -> list[Pr
     places = {cohort.place(case, "Channel_0") for case in cohort.cases}
     if not places or not places <= {problem.where for problem in problems if problem.what == OTHER_AXES}:
         return [*problems]
-    images = _images_of(cohort)
+    images = _images_of(cohort, study.dicom)
     if images is None:
         return [*problems]
     content = study.model_dump(mode="json", by_alias=True)
@@ -60,7 +61,7 @@ def before_the_study(problems: Sequence[Problem], document: Document, cohort: Co
 
     What the study says of its own lines that belong to the number of axes is then said with it.
     """
-    content, images = document.content, _images_of(cohort)
+    content, images = document.content, _images_of(cohort, REFUSING)
     if not isinstance(content, dict) or images is None or stated_axes(content) in (None, images.axes):
         return [*problems]
     others = (problem for problem in problems if problem.what not in OF_AXES)
@@ -98,17 +99,17 @@ def _written(change: Change) -> str:
     return f"`{change.line}`" + (f" in `{change.within}`" if change.within else "")
 
 
-def _images_of(cohort: Cohort) -> Images | None:
+def _images_of(cohort: Cohort, dicom: Dicom) -> Images | None:
     """What the first images are, and the last one; None where they differ in that, or none can be read."""
     looked_at = [*cohort.cases[:_LOOKED_AT], *cohort.cases[-1:]]
-    grids = [grid for case in looked_at if (grid := _grid_of(case)) is not None]
+    grids = [grid for case in looked_at if (grid := _grid_of(case, dicom)) is not None]
     if not grids or len({grid.dimensions for grid in grids}) > 1 or grids[0].dimensions not in AXES:
         return None
     return Images(grids[0].shape, grids[0].spacing)
 
 
-def _grid_of(case: Case) -> Geometry | None:
+def _grid_of(case: Case, dicom: Dicom) -> Geometry | None:
     try:
-        return read_header(case.channels[0]).geometry if case.channels else None
+        return read_header(case.channels[0], dicom).geometry if case.channels else None
     except (InputError, OSError):  # told by whoever reads all files
         return None

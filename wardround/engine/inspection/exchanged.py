@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
+from wardround.engine.basics.dicom import REFUSING, Dicom
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.imaging.geometry import geometry_differences
@@ -18,7 +19,9 @@ _LOOKED_AT = 100
 _SHOWN = 3
 
 
-def with_owners(problems: Sequence[Problem], cohort: Cohort, grids: Mapping[str, Geometry]) -> list[Problem]:
+def with_owners(
+    problems: Sequence[Problem], cohort: Cohort, grids: Mapping[str, Geometry], dicom: Dicom = REFUSING
+) -> list[Problem]:
     """The problems; where a mask lies on the grid of other rows' images and not of its own, these are named.
 
     `grids` are those of the first channels, by subject, perhaps without those of the cases that
@@ -29,17 +32,21 @@ def with_owners(problems: Sequence[Problem], cohort: Cohort, grids: Mapping[str,
     astray = {problem: places[problem.where] for problem in found}
     if not astray:
         return [*problems]
-    images = {case.subject: grid for case in astray.values() if (grid := _grid_of(case)) is not None} | dict(grids)
-    owners = _owners_of(astray, images)
+    images = {case.subject: grid for case in astray.values() if (grid := _grid_of(case, dicom)) is not None} | dict(
+        grids
+    )
+    owners = _owners_of(astray, images, dicom)
     return [_with_owner(problem, owners.get(problem, ())) for problem in problems]
 
 
-def _owners_of(astray: Mapping[Problem, Case], images: Mapping[str, Geometry]) -> dict[Problem, Sequence[str]]:
+def _owners_of(
+    astray: Mapping[Problem, Case], images: Mapping[str, Geometry], dicom: Dicom
+) -> dict[Problem, Sequence[str]]:
     by_shape: dict[tuple[int, ...], list[str]] = defaultdict(list)
     for subject, grid in images.items():
         by_shape[grid.shape].append(subject)
     mixed = {case.subject for case in astray.values()}
-    return {problem: _likely([*_owners(case, images, by_shape)], mixed) for problem, case in astray.items()}
+    return {problem: _likely([*_owners(case, images, by_shape, dicom)], mixed) for problem, case in astray.items()}
 
 
 def _likely(owners: Sequence[str], mixed: Set[str]) -> Sequence[str]:
@@ -50,9 +57,9 @@ def _likely(owners: Sequence[str], mixed: Set[str]) -> Sequence[str]:
     return [owner for owner in owners if owner in mixed] or (owners if len(owners) == 1 else ())
 
 
-def _grid_of(case: Case) -> Geometry | None:
+def _grid_of(case: Case, dicom: Dicom) -> Geometry | None:
     try:
-        return read_header(case.channels[0]).geometry
+        return read_header(case.channels[0], dicom).geometry
     except (InputError, OSError):  # told of already
         return None
 
@@ -69,12 +76,14 @@ def _with_owner(problem: Problem, owners: Sequence[str]) -> Problem:
     )
 
 
-def _owners(case: Case, grids: Mapping[str, Geometry], by_shape: Mapping[tuple[int, ...], list[str]]) -> Iterator[str]:
+def _owners(
+    case: Case, grids: Mapping[str, Geometry], by_shape: Mapping[tuple[int, ...], list[str]], dicom: Dicom
+) -> Iterator[str]:
     try:
         own = (
             None
             if case.label is None
-            else read_label_header(case.label, label_grid(case.label, case.channels[0])).geometry
+            else read_label_header(case.label, label_grid(case.label, case.channels[0], dicom), dicom).geometry
         )
     except (InputError, OSError):  # told of already
         return

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from wardround.engine.basics.dicom import Dicom
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.reading import unreadable
 from wardround.engine.cohort.models import Case, Cohort
@@ -17,7 +18,7 @@ from wardround.engine.imaging.header import Header
 from wardround.engine.imaging.holding import size_or_none
 from wardround.engine.imaging.image import Geometry, Remark
 from wardround.engine.imaging.lossy import lossy_kind
-from wardround.engine.imaging.reading import drawn_on, read_header, read_label, read_label_header
+from wardround.engine.imaging.reading import drawn_on, label_grid, read_header, read_label, read_label_header
 from wardround.engine.inspection.exchanged import ASTRAY
 from wardround.engine.inspection.inputs import ONE_OF_SEVERAL
 from wardround.engine.inspection.layers import layered
@@ -26,6 +27,9 @@ from wardround.engine.inspection.spacings import foreign_spacings
 from wardround.engine.preprocessing.cases import called
 from wardround.engine.preprocessing.regridding import regridding
 from wardround.engine.study.models import Study
+
+if TYPE_CHECKING:
+    from wardround.engine.imaging.reading import Onto
 
 Read = TypeVar("Read")
 OTHER_AXES = "the image does not have the model's number of axes"
@@ -43,7 +47,9 @@ def inspect_headers(study: Study, cohort: Cohort, case: Case, findings: Findings
     if not study.inputs:
         return CaseFacts(plain_geometry(study.patches.size), channels=0)
     files = [(cohort.place(case, f"Channel_{index}"), path) for index, path in enumerate(case.channels)]
-    channels = [(where, attempt(read_header, where, path, findings)) for where, path in files]
+    channels = [
+        (where, attempt(partial(read_header, dicom=study.dicom), where, path, findings)) for where, path in files
+    ]
     for where, header in channels:
         if header is not None:
             _check_shape(study, header, len(files), where, findings)
@@ -72,17 +78,23 @@ def _mask(
     if isinstance(drawn, Problem):
         findings.extend([_within(where, label, drawn)])
         return where, None
-    mask = _mask_header(study, where, label, first.geometry, findings)
+    mask = _mask_header(study, where, label, _onto(study, case, label, first), findings)
     if mask is not None and drawn is not None:
         mask = replace(mask, remarks=(*mask.remarks, drawn))
     return where, mask
+
+
+def _onto(study: Study, case: Case, label: Path, first: Header) -> Onto:
+    """What a mask is laid onto: the grid of its image, whose slices may have been laid onto it themselves."""
+    resamples = study.dicom.resamples
+    return (label_grid(label, case.channels[0], study.dicom) if resamples else None) or first.geometry
 
 
 def _targets(study: Study, cohort: Cohort, case: Case, findings: Findings) -> Iterator[tuple[str, Header | None]]:
     """The places and headers of the images that are to be made, each a file of one channel."""
     for place, path in enumerate(case.targets):
         where = cohort.place(case, f"Target_{place}")
-        header = attempt(read_header, where, path, findings)
+        header = attempt(partial(read_header, dicom=study.dicom), where, path, findings)
         if header is not None and header.geometry.dimensions != study.dimensions:
             _check_shape(study, header, 1 + len(case.targets), where, findings)
         elif header is not None and header.channels != 1:
@@ -111,9 +123,9 @@ def _remarks(first: Header, headers: Iterable[Header]) -> tuple[Remark, ...]:
     return *own, *(Remark(_ROUNDED, words, _COPY_SPACING) for words in rounded if words)
 
 
-def _mask_header(study: Study, where: str, path: Path, grid: Geometry, findings: Findings) -> Header | None:
-    """The header of the mask of an image that lies on `grid`; None where it cannot be read."""
-    read = partial(_read_mask_header, grid)
+def _mask_header(study: Study, where: str, path: Path, grid: Onto, findings: Findings) -> Header | None:
+    """The header of the mask of an image that lies on `grid`, or is laid onto it; None where it cannot be read."""
+    read = partial(_read_mask_header, grid, study.dicom)
     lossy = lossy_kind(path)
     if lossy:
         findings.add(
@@ -136,9 +148,9 @@ def _is_grey(mask: Header, path: Path) -> bool:
     return mask.channels == 3 and attempt(read_label, "", path, Findings()) is not None
 
 
-def _read_mask_header(grid: Geometry, path: Path) -> Header:
+def _read_mask_header(grid: Onto, dicom: Dicom, path: Path) -> Header:
     with called("mask"):
-        return read_label_header(path, grid)
+        return read_label_header(path, grid, dicom)
 
 
 def attempt(read: Callable[[Path], Read], where: str, path: Path, findings: Findings) -> Read | None:

@@ -35,7 +35,7 @@ def missing_columns(study: Study, cohort: Cohort) -> list[Problem]:
 
 def _has_one_alone(study: Study, case: Case) -> bool:
     try:
-        header = read_header(case.channels[0])
+        header = read_header(case.channels[0], study.dicom)
     except (InputError, OSError):  # told by whoever reads every file
         return False
     return len(case.channels) == 1 == header.channels and header.geometry.dimensions == study.dimensions

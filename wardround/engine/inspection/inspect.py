@@ -109,8 +109,8 @@ def inspect_cohort(
     known = {case.subject: fact for case, fact in zip(cohort.cases, facts, strict=True) if fact is not None}
     stored = {name: fact.grid for name, fact in known.items()}
     findings.problems[:] = told_of_files(findings.problems, study, cohort, stored)
-    findings.problems[:] = with_owners(findings.problems, cohort, stored)
-    compared = _compare(cohort, known, depth) if splits and study.inputs else Comparison({}, True, {})
+    findings.problems[:] = with_owners(findings.problems, cohort, stored, study.dicom)
+    compared = _compare(study, cohort, known, depth) if splits and study.inputs else Comparison({}, True, {})
     find_leaks(cohort, splits, compared.contents, findings)
     findings.raise_if_any()
     require_foreground(study, cohort, known, findings)
@@ -167,10 +167,10 @@ def _value_flaws(study: Study, cases: Sequence[Case]) -> Iterator[Problem]:
     return target_of(study).table_flaws(study, [case.value for case in cases if case.value is not None])
 
 
-def _compare(cohort: Cohort, known: Mapping[str, CaseFacts], depth: Depth) -> Comparison:
+def _compare(study: Study, cohort: Cohort, known: Mapping[str, CaseFacts], depth: Depth) -> Comparison:
     if depth is Depth.GRIDS:
         return Comparison(copies_of(cohort, known), False, {})
-    contents, complete = contents_of(cohort, known)
+    contents, complete = contents_of(cohort, known, study.dicom)
     return Comparison(contents, complete, repeated_rows(cohort, contents))
 
 

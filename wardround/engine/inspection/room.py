@@ -108,7 +108,7 @@ def memory_shortage(needs: Needs) -> tuple[Problem, ...]:
 def building_bytes(study: Study, case: Case) -> int:
     """Memory that building a case takes at its peak; 0 where its header cannot be read, for then it is not built."""
     try:
-        grid = read_header(case.channels[0]).geometry
+        grid = read_header(case.channels[0], study.dicom).geometry
     except (InputError, OSError):
         return 0
     return _building_bytes(study, grid)
@@ -122,7 +122,7 @@ def _building_bytes(study: Study, grid: Geometry) -> int:
 def room_for(study: Study, case: Case) -> int:
     """Disk that a case will take; 0 where its header cannot be read, for then it is not stored."""
     try:
-        return stored_bytes(study, read_header(case.channels[0]).geometry)
+        return stored_bytes(study, read_header(case.channels[0], study.dicom).geometry)
     except (InputError, OSError):
         return 0
 

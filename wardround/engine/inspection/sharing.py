@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
 
 from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.cohort.models import Case, Cohort
@@ -79,7 +82,7 @@ def _marks(study: Study, case: Case) -> bool:
     """Whether a mask has a voxel of a class; a file that cannot be read is not known to have none."""
     mask = case.label
     try:
-        found = {} if mask is None else value_counts(read_label(mask, label_grid(mask, case.channels[0]))[0])
+        found = {} if mask is None else value_counts(_values(study, mask, case))
     except (InputError, OSError):  # told of elsewhere
         return True
     return (
@@ -87,6 +90,10 @@ def _marks(study: Study, case: Case) -> bool:
         if study.rest == "error"
         else bool(found.keys() & classes_of(study).keys() - {0})
     )
+
+
+def _values(study: Study, mask: Path, case: Case) -> np.ndarray:
+    return read_label(mask, label_grid(mask, case.channels[0], study.dicom), study.dicom)[0]
 
 
 def _has_shape(study: Study, facts: CaseFacts | None) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from wardround.engine.basics.canonical import sha256_hex
+from wardround.engine.basics.dicom import REFUSING, Dicom
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort.models import Case, Cohort
 from wardround.engine.cohort.twins import Content, said_by, voxels_digest
@@ -25,7 +26,9 @@ _EDGE = 1 << 14
 Key = TypeVar("Key")
 
 
-def contents_of(cohort: Cohort, facts: Mapping[str, CaseFacts]) -> tuple[dict[str, Content], bool]:
+def contents_of(
+    cohort: Cohort, facts: Mapping[str, CaseFacts], dicom: Dicom = REFUSING
+) -> tuple[dict[str, Content], bool]:
     """The content of every row that has a twin, or may have one; and whether every image was compared.
 
     Where voxels were read, all are compared. Otherwise only images of equal size can be the same: those are decoded if
@@ -38,9 +41,9 @@ def contents_of(cohort: Cohort, facts: Mapping[str, CaseFacts]) -> tuple[dict[st
     alike = _in_groups(cases, lambda case: (len(case.channels), facts[case.subject].shape))
     voxels = sum(math.prod(facts[case.subject].shape) for case in alike)
     decoded = voxels <= VOXELS_READ
-    images = {case.subject: _decoded(case.channels) for case in alike} if decoded else _copies(alike, facts)
+    images = {case.subject: _decoded(case.channels, dicom) for case in alike} if decoded else _copies(alike, facts)
     twins = _in_groups([case for case in alike if images.get(case.subject)], lambda case: images[case.subject])
-    return {case.subject: Content(images[case.subject], _truth(case)) for case in twins}, decoded or not alike
+    return {case.subject: Content(images[case.subject], _truth(case, dicom)) for case in twins}, decoded or not alike
 
 
 def copies_of(cohort: Cohort, facts: Mapping[str, CaseFacts]) -> dict[str, Content]:
@@ -57,10 +60,10 @@ def _in_groups(cases: Sequence[Case], key: Callable[[Case], Key]) -> list[Case]:
     return [case for group in groups.values() if len(group) > 1 for case in group]
 
 
-def _decoded(paths: Iterable[Path]) -> str:
+def _decoded(paths: Iterable[Path], dicom: Dicom) -> str:
     """The digest of a case's channels; empty where they cannot be read, which others tell."""
     try:
-        return voxels_digest(channel for path in paths for channel in read_image(path).data)
+        return voxels_digest(channel for path in paths for channel in read_image(path, dicom).data)
     except (InputError, OSError):
         return ""
 
@@ -94,13 +97,13 @@ def _bytes(path: Path) -> str:
         return str(path)
 
 
-def _truth(case: Case) -> str:
+def _truth(case: Case, dicom: Dicom) -> str:
     if case.targets:
-        return _decoded(case.targets) or ", ".join(map(str, case.targets))
+        return _decoded(case.targets, dicom) or ", ".join(map(str, case.targets))
     if case.label is None:
         return said_by(case)
     try:
-        grid = label_grid(case.label, case.channels[0])
-        return voxels_digest([read_label(case.label, grid)[0].astype("int64")])
+        grid = label_grid(case.label, case.channels[0], dicom)
+        return voxels_digest([read_label(case.label, grid, dicom)[0].astype("int64")])
     except (InputError, OSError):
         return str(case.label)

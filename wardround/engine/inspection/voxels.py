@@ -72,7 +72,10 @@ def _inspect_files(
     findings.extend(headers.problems)
     if facts is None or headers.problems:
         return None, []
-    read = [(where, path, attempt(read_image, where, path, findings)) for where, path in _channels(cohort, case)]
+    read = [
+        (where, path, attempt(partial(read_image, dicom=study.dicom), where, path, findings))
+        for where, path in _channels(cohort, case)
+    ]
     flat = [_is_flat_file(study, file, findings) for file in _files(study, read)]
     images = [image for _, _, image in read if image is not None]
     mask = None if case.label is None else _label(study, cohort, case, case.label, images, findings)
@@ -89,7 +92,7 @@ def _wanted(study: Study, cohort: Cohort, case: Case, images: Sequence[Image], f
     found = []
     for place, (name, path) in enumerate(zip(study.targets, case.targets, strict=False)):
         where = cohort.place(case, f"Target_{place}")
-        made = attempt(read_image, where, path, findings)
+        made = attempt(partial(read_image, dicom=study.dicom), where, path, findings)
         if made is not None and images:
             grid, spot = images[0].geometry, f"{where} ({path.name})"
             findings.extend(wanted_problems(name, made, grid, spot, study.inputs[0]))
@@ -180,7 +183,7 @@ def _label(
 ) -> _Mask | None:
     """Check one mask; None where it cannot be read, or stands in the place of an image."""
     where, own = cohort.place(case, "Label"), Findings()
-    read = attempt(partial(_read_mask, case.channels[0]), where, path, own)
+    read = attempt(partial(_read_mask, study, case.channels[0]), where, path, own)
     found = {} if read is None else value_counts(read[0])
     ignored = sum(found.get(value, 0) for value in study.ignored_values)
     mask = None if read is None else _Mask(read[0], frozenset(found), ignored)
@@ -200,6 +203,6 @@ def _mixed_up(study: Study, case: Case, path: Path, images: Sequence[Image], mas
     return (exchanged if is_like_an_image else copied)(case, channels, mask.voxels)
 
 
-def _read_mask(image: Path, path: Path) -> tuple[np.ndarray, Geometry]:
+def _read_mask(study: Study, image: Path, path: Path) -> tuple[np.ndarray, Geometry]:
     with called("mask"):
-        return read_label(path, label_grid(path, image))
+        return read_label(path, label_grid(path, image, study.dicom), study.dicom)

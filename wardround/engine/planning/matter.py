@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from wardround.engine.basics.dicom import REFUSING, Dicom
 from wardround.engine.basics.flaws import flow
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.cohort import Cohort
@@ -49,6 +50,11 @@ class Matter:
     names: Mapping[int, str] | None = None
     inputs: tuple[str, ...] = ()
     title: str = ""
+
+    @property
+    def dicom(self) -> Dicom:
+        """What is done with DICOM series that are not as they should be."""
+        return REFUSING if self.study is None else self.study.dicom
 
     @property
     def counts(self) -> Counter[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from wardround.engine.basics.dicom import REFUSING
 from wardround.engine.basics.flaws import flow
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import Truth, read_manifest
@@ -74,6 +75,8 @@ def _entries(matter: Matter, print_: Fingerprint, budget: Budget) -> Iterator[En
     yield Entry("study", ("schema: 1", f"study: {name}", f"task: {matter.task}"))
     yield Entry("inputs", (f"inputs: {flow(list(inputs))}",), kinds.reason)
     yield from truth_entries(matter, print_)
+    if matter.dicom != REFUSING:
+        yield Entry("dicom", (f"dicom: {flow(matter.dicom.model_dump())}",))
     if matter.task == SEGMENTATION:
         yield from segmentation_entries(print_, inputs, kinds.value, budget)
     else:

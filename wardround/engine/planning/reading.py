@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from wardround.engine.basics.dicom import REFUSING, Dicom
 from wardround.engine.basics.problems import Findings, InputError
 from wardround.engine.basics.progress import Progress
 from wardround.engine.cohort import Case, Cohort
 from wardround.engine.imaging.header import Header
 from wardround.engine.imaging.image import Geometry, Space
-from wardround.engine.imaging.reading import read_header, read_image, read_label
+from wardround.engine.imaging.reading import label_grid, read_header, read_image, read_label
 from wardround.engine.planning.fingerprint import ChannelPrint, ClassPrint, Fingerprint
 from wardround.engine.planning.sizes import sizes_of
 from wardround.engine.preprocessing.cases import naming
@@ -58,13 +59,15 @@ class _Seen:
         return self.grid.spacing if is_body else (1.0,) * len(self.box)
 
 
-def read_fingerprint(cohort: Cohort, shown: Progress) -> Fingerprint:
-    """Of all cases of a manifest. Raises `InputError` with everything that keeps any of them from being read, and where
-    they are not of one kind."""
+def read_fingerprint(cohort: Cohort, shown: Progress, dicom: Dicom = REFUSING) -> Fingerprint:
+    """Of all cases of a manifest; `dicom` is a study's word on its DICOM series.
+
+    Raises `InputError` with everything that keeps any of them from being read, and where they are not of one kind.
+    """
     findings, seen = Findings(), []
     for number, case in enumerate(cohort.cases, 1):
         with findings.gather(), naming(case):
-            seen.append(_seen(case))
+            seen.append(_seen(case, dicom))
         shown.advance(number)
     _require_one_kind(cohort, seen, findings)
     findings.raise_if_any()
@@ -87,20 +90,20 @@ def _require_one_kind(cohort: Cohort, seen: Sequence[_Seen], findings: Findings)
         )
 
 
-def _seen(case: Case) -> _Seen:
-    headers = [read_header(path) for path in case.channels]
+def _seen(case: Case, dicom: Dicom) -> _Seen:
+    headers = [read_header(path, dicom) for path in case.channels]
     for path, header in zip(case.channels[1:], headers[1:], strict=True):
         if header.geometry.shape != headers[0].geometry.shape:
             what = "the channels of a case have different shapes"
             got = f"{_shape(header.geometry)} and {_shape(headers[0].geometry)}"
             raise InputError.one(what, where=str(path), got=got, expected="one grid")
     grid, turn = _turned(headers)
-    data = np.concatenate([read_image(path).data for path in case.channels])
+    data = np.concatenate([read_image(path, dicom).data for path in case.channels])
     if not np.isfinite(data).all():
         remedy = "Replace them, for instance by 0 where they lie outside the body"
         raise InputError.one("the image has values that are not numbers", got="NaN or infinity", remedy=remedy)
     data = data if turn is None else turn.apply(data)
-    mask = _mask(case, headers[0].geometry, turn)
+    mask = _mask(case, headers[0].geometry, turn, dicom)
     return _Seen(
         is_body=turn is not None,
         grid=grid,
@@ -120,10 +123,10 @@ def _turned(headers: Sequence[Header]) -> tuple[Geometry, Rearrangement | None]:
     return turn.apply_to_grid(first), turn
 
 
-def _mask(case: Case, grid: Geometry, turn: Rearrangement | None) -> np.ndarray | None:
+def _mask(case: Case, grid: Geometry, turn: Rearrangement | None, dicom: Dicom) -> np.ndarray | None:
     if case.label is None:
         return None
-    mask, own = read_label(case.label, grid)
+    mask, own = read_label(case.label, label_grid(case.label, case.channels[0], dicom), dicom)
     if own.shape != grid.shape:
         raise InputError.one(
             "the mask does not lie on the grid of its image",

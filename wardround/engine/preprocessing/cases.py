@@ -6,13 +6,14 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from wardround.engine.basics.blocks import blocks
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.cohort.models import Case
-from wardround.engine.imaging import read_image, read_label
+from wardround.engine.imaging import label_grid, read_image, read_label
 from wardround.engine.imaging.formats import is_dicom
 from wardround.engine.imaging.geometry import file_differences, only_rounded, plain_geometry
 from wardround.engine.imaging.image import Geometry, Image
@@ -22,6 +23,9 @@ from wardround.engine.preprocessing.regridding import regridding
 from wardround.engine.preprocessing.sample import Sample
 from wardround.engine.study import Study
 from wardround.engine.targets import Told, target_of
+
+if TYPE_CHECKING:
+    from wardround.engine.imaging.reading import Onto
 
 
 @contextlib.contextmanager
@@ -95,10 +99,10 @@ def read_sample(
             mask = _read_classes(study, case, source_of)
     for path in case.channels:
         with findings.gather(), naming(case, f"image {path}"):
-            images.append(read_image(source_of(path)))
+            images.append(read_image(source_of(path), study.dicom))
     if needs_grid and images:
         with in_masks.gather(), naming(case, f"{mask_word} {case.label}"), called(mask_word):
-            mask = _read_classes(study, case, source_of, images[0].geometry)
+            mask = _read_classes(study, case, source_of, _onto(study, case, images[0].geometry))
     findings.extend(in_masks.problems)
     findings.raise_if_any()
     findings.extend(_channel_problems(study, case, images))
@@ -113,6 +117,12 @@ def read_sample(
     return Sample(image, mask[0])
 
 
+def _onto(study: Study, case: Case, grid: Geometry) -> Onto:
+    """What a mask is laid onto: the grid of its image, whose slices may have been laid onto it themselves."""
+    label = case.label if study.dicom.resamples else None
+    return (label_grid(label, case.channels[0], study.dicom) if label is not None else None) or grid
+
+
 def _wanted(study: Study, case: Case, image: Image, source_of: Callable[[Path], Source]) -> np.ndarray | None:
     """float32 (targets, *spatial): the images that are to be made of a case, with the intensities of their files."""
     own = target_of(study).made_of_inputs(study)
@@ -123,7 +133,7 @@ def _wanted(study: Study, case: Case, image: Image, source_of: Callable[[Path], 
     findings, found = Findings(), list[np.ndarray]()
     for name, path in zip(study.targets, case.targets, strict=True):
         with findings.gather(), naming(case, f"target {path}"):
-            made = read_image(source_of(path))
+            made = read_image(source_of(path), study.dicom)
             where = f"{case.name}, target {path}"
             problems = wanted_problems(name, made, image.geometry, where, study.inputs[0])
             findings.extend(problems or contrast_problems(name, made, where))
@@ -240,12 +250,12 @@ def count_broken(data: np.ndarray) -> int:
 
 
 def _read_classes(
-    study: Study, case: Case, source_of: Callable[[Path], Source], onto: Geometry | None = None
+    study: Study, case: Case, source_of: Callable[[Path], Source], onto: Onto | None = None
 ) -> tuple[np.ndarray, Geometry] | None:
     """The mask as indices in `Study.class_names`, uint8 where they fit, and its grid; that of its image, if given."""
     if case.label is None or not target_of(study).on_grid:
         return None
-    mask, geometry = read_label(source_of(case.label), onto)
+    mask, geometry = read_label(source_of(case.label), onto, study.dicom)
     return _to_indices(study, case, mask), geometry
 
 

@@ -94,7 +94,7 @@ def case_scenes(prediction: CasePrediction, study: Study) -> Iterator[tuple[str,
     }
     guide = next((counting for labels in outlines.values() if (counting := counted(study, labels)).any()), None)
     shown = shown_input(study, 0)
-    space = read_header(prediction.case.channels[0]).space
+    space = read_header(prediction.case.channels[0], study.dicom).space
     scanned = main_view(image.geometry)
     for view in sorted(views_of(image.geometry, space), key=lambda view: view.axis != scanned.axis):
         index = telling_index(view, guide)

@@ -36,7 +36,7 @@ class Shown:
 def shown_case(explained: Explained, study: Study, method: Method) -> Shown:
     """The plane of a case on which most of its map lies, without the map and with it."""
     image = explained.sample.image
-    space = read_header(explained.case.channels[0]).space
+    space = read_header(explained.case.channels[0], study.dicom).space
     view = main_view(image.geometry, space)
     index = _brightest(view, explained.values)
     plane = plane_image(image.data, view, index, study, 0)

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from wardround.engine.basics.dicom import REFUSING, Dicom
 from wardround.engine.cohort import Case
 from wardround.engine.imaging import read_header
 from wardround.engine.imaging.image import Space
@@ -30,17 +31,19 @@ _LONGEST_SUBJECT = 40
 
 @dataclass(frozen=True)
 class Drawn:
-    """One patch: its case as the table has it and as it is stored, its first voxel there, its augmented voxels."""
+    """One patch: its case as the table has it and as it is stored, its first voxel there, its augmented voxels;
+    and the study's word on its DICOM series."""
 
     case: Case
     stored: StoredCase
     corner: tuple[int, ...]
     batch: Batch
+    dicom: Dicom = REFUSING
 
     @cached_property
     def space(self) -> Space:
         """What the case's file tells of the space that its voxels lie in."""
-        return read_header(self.case.channels[0]).space
+        return read_header(self.case.channels[0], self.dicom).space
 
 
 def patch_montage(study: Study, patches: Sequence[Drawn], sites: Mapping[str, str], columns: int = 6) -> bytes:

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from wardround.engine.basics.canonical import canonical_json, sha256_hex
+from wardround.engine.basics.dicom import REFUSING
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import Case, case_digest, twins
 from wardround.engine.preprocessing import Pipeline, Sample, read_sample, told_of
@@ -30,7 +31,7 @@ def storage_key(pipeline: Pipeline, digest: str) -> str:
         "classes": _class_map(study),
     }
     again: list[JsonValue] = [*target_of(study).made_of_inputs(study)]
-    return sha256_hex(canonical_json({**content, "again": again} if again else content))
+    return sha256_hex(canonical_json({**content, **({"again": again} if again else {}), **_dicom(study)}))
 
 
 def _class_map(study: Study) -> list[JsonValue]:
@@ -45,7 +46,13 @@ def content_key(study: Study, digest: str) -> str:
     """Under which the decoded content of a case is noted: masks of other classes are read in another way, and inputs
     that are made again are others."""
     again: list[JsonValue] = [*target_of(study).made_of_inputs(study)]
-    return sha256_hex(canonical_json([digest, study.task, *_class_map(study), *([again] if again else [])]))
+    others: list[JsonValue] = [*([again] if again else []), *([_dicom(study)] if _dicom(study) else [])]
+    return sha256_hex(canonical_json([digest, study.task, *_class_map(study), *others]))
+
+
+def _dicom(study: Study) -> dict[str, JsonValue]:
+    """The study's word on DICOM series, which determines the voxels of some; nothing where it says none, as ever."""
+    return {} if study.dicom == REFUSING else {"dicom": study.dicom.model_dump(mode="json")}
 
 
 def content_of(case: Case, sample: Sample) -> twins.Content:

@@ -14,6 +14,7 @@ from pydantic import (
 
 from wardround.engine.basics.canonical import digest_of
 from wardround.engine.basics.closed import Added, Section, unfit
+from wardround.engine.basics.dicom import REFUSING, Dicom
 from wardround.engine.parts import BreachError, Kind, Parameters
 from wardround.engine.parts.augmentation import transform_of
 from wardround.engine.parts.networks import NetworkParameters, network_of
@@ -54,7 +55,8 @@ class Study(Section):
     multi-label study, which have no classes; each has a column `ValueToPredict_<name>`. A regression without any has
     one number, in `ValueToPredict`. Those of a synthesis are images, in columns `Target_0` and so on in their order, or
     names of inputs that are to be made again. columns: what of the manifest the network is given, beside the images or,
-    with `inputs: []`, alone: each name with `number`, or with the list of its levels.
+    with `inputs: []`, alone: each name with `number`, or with the list of its levels. dicom: what is done with DICOM
+    series that are not as they should be; they are refused where nothing is said.
     """
 
     schema_version: Literal[1] = Field(alias="schema")
@@ -72,6 +74,7 @@ class Study(Section):
     columns: Annotated[dict[ColumnName, ColumnUse], Added("0.4.0"), Field(max_length=LARGEST_TABLE)] = Field(
         default_factory=dict, examples=[{"age": "number"}]
     )
+    dicom: Annotated[Dicom, Added("0.4.0"), Field(examples=[{"uneven": "resample"}])] = Dicom()
     preprocessing: tuple[PreprocessingUse, ...] = ()
     augmentation: tuple[AugmentationUse, ...] = ()
     patches: Patches
@@ -285,6 +288,9 @@ class Study(Section):
         yield from self.truth.flaws(self)
         if not self.truth.has_regions:
             yield from _stray_of_masks(self)
+        if self.dicom != REFUSING and not self.inputs:
+            what, remedy = "a study without images reads no DICOM", "Take the lines out, or name `inputs`"
+            yield Flaw(("dicom",), what, flow(self.dicom.model_dump()), "no `dicom`", remedy=remedy)
         if self.inference.scales and not self.inputs:
             what, remedy = "a study without images has none of another size", "Take the line out, or name `inputs`"
             got = flow(list(self.inference.scales))

@@ -11,13 +11,14 @@ from types import MappingProxyType
 FILES: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "study.yaml": {
-            "": "schema study task modality inputs classes regions rest ignore targets columns preprocessing "
-            "augmentation patches model training validation inference seed",
+            "": "schema study task modality inputs classes regions rest ignore targets columns dicom "
+            "preprocessing augmentation patches model training validation inference seed",
             "training": "loss optimizer schedule epochs steps batch_size precision gradient_clip "
             "gradient_clip_mode accumulate ema validate_every patience start layout",
             "patches": "size per_case foreground padding class_weights balance",
             "validation": "outer_folds inner_folds metrics select",
             "inference": "overlap blend mirror batch_size postprocessing scales",
+            "dicom": "uneven tilt burned_in",
         },
         "site.yaml": {
             "": "schema name manifest work device threads keys policy accepted address health_port answer_seconds "

@@ -13,7 +13,8 @@ import pytest
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, RLELossless
 
 from tests.support import dicoms
-from tests.support.dicoms import dataset, repacked, save
+from tests.support.dicoms import CT, SECONDARY, dataset, repacked, save
+from wardround.engine.basics.dicom import Dicom
 from wardround.engine.basics.problems import InputError
 from wardround.engine.imaging import read_header, read_image, read_label
 from wardround.engine.imaging.image import Space
@@ -132,13 +133,35 @@ def test_a_palette_gives_colours_to_an_image_and_numbers_to_a_mask(tmp_path: Pat
 def test_padding_burned_in_text_and_loss_are_told(tmp_path: Path) -> None:
     made = dataset(SIGNED, RescaleSlope=1, RescaleIntercept=-1024, BurnedInAnnotation="YES", LossyImageCompression="01")
     made.add_new("PixelPaddingValue", "US", 63536)  # -2000, told without its sign
-    remarks = {remark.what: remark for remark in read_header(save(tmp_path / "a.dcm", made)).remarks}
+    with pytest.raises(InputError, match=r"BurnedInAnnotation YES in 1 of 1 images; .*`dicom: \{burned_in: accept\}`"):
+        read_header(save(tmp_path / "a.dcm", made))
+    accepted = read_header(tmp_path / "a.dcm", Dicom(burned_in="accept"))
+    remarks = {remark.what: remark for remark in accepted.remarks}
     burned, padding = (next(each for what, each in remarks.items() if word in what) for word in ("burned", "Padding"))
     assert "patient" in burned.what
     assert padding.got == "-3024"
     assert "pixels were compressed with loss" in remarks
     with pytest.raises(InputError, match="compressed with loss"):
         read_label(tmp_path / "a.dcm")
+
+
+@pytest.mark.parametrize(
+    ("modality", "sop_class", "said", "noted"),
+    [
+        ("US", "1.2.840.10008.5.1.4.1.1.6.1", None, True),
+        ("XC", "1.2.840.10008.5.1.4.1.1.77.1.4", None, True),
+        ("CT", SECONDARY, None, True),
+        ("US", "1.2.840.10008.5.1.4.1.1.6.1", "NO", False),
+        ("CT", CT, None, False),
+    ],
+)
+def test_a_header_that_says_nothing_of_text_is_noted_where_text_is_usual(
+    tmp_path: Path, modality: str, sop_class: str, said: str | None, noted: bool
+) -> None:
+    more = {} if said is None else {"BurnedInAnnotation": said}
+    file = save(tmp_path / "a.dcm", dataset(SIGNED, sop_class, modality, **more))
+    told = [remark.got for remark in read_header(file).remarks if "does not say whether text" in remark.what]
+    assert told == ([modality] if noted else [])
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ import pytest
 
 from tests.support.commands import run_wardround
 from tests.support.dicoms import AXIAL, OBLIQUE, write_series
+from wardround.engine.basics.dicom import Dicom
 from wardround.engine.basics.problems import InputError
-from wardround.engine.imaging import read_header, read_image, read_label
+from wardround.engine.imaging import label_grid, open_image, read_header, read_image, read_label, read_label_header
 from wardround.engine.imaging.dicom import segment_writing
 from wardround.engine.imaging.dicom.regridding import regridding_of, resampled_image, resampled_mask
 from wardround.engine.imaging.geometry import step_matrix
@@ -188,3 +189,121 @@ def _tilt_slice(path: Path, tilt: float) -> None:
     x, y, z = map(float, made.ImagePositionPatient)
     made.ImagePositionPatient = [x, float(f"{y + tilt * (z + 30.0):.6f}"), z]
     made.save_as(path)
+
+
+BOTH = Dicom(uneven="resample", tilt="resample")
+
+
+@pytest.mark.parametrize(
+    ("depths", "tilt", "word", "refused"),
+    [
+        (EVEN, 0.25, Dicom(), ["tilted"]),
+        (UNEVEN, 0.0, Dicom(tilt="resample"), ["uneven"]),
+        (EVEN, 0.25, Dicom(uneven="resample"), ["tilted"]),
+        (UNEVEN, 0.25, Dicom(uneven="resample"), ["tilted"]),
+        (UNEVEN, 0.25, Dicom(tilt="resample"), ["uneven"]),
+        (UNEVEN, 0.0, Dicom(uneven="resample"), []),
+        (EVEN, 0.25, Dicom(tilt="resample"), []),
+        (UNEVEN, 0.25, BOTH, []),
+    ],
+)
+def test_a_study_has_its_word_for_each_fault(
+    tmp_path: Path, depths: tuple[float, ...], tilt: float, word: Dicom, refused: list[str]
+) -> None:
+    """What it lets be resampled has the voxels that the command writes; for each other fault it is refused."""
+    _write(tmp_path, depths, tilt)
+    for read in (read_header, read_image, open_image):
+        if not refused:
+            read(tmp_path, word)
+            continue
+        with pytest.raises(InputError) as error:
+            read(tmp_path, word)
+        assert [
+            next(each for each in ("tilted", "uneven") if each in it.what) for it in error.value.problems
+        ] == refused
+        assert all("in the study" in problem.remedy for problem in error.value.problems)
+    if refused:
+        return
+    expected, header = resampled_image(regridding_of(tmp_path)), read_header(tmp_path, word)
+    image, opened = read_image(tmp_path, word), open_image(tmp_path, word)
+    np.testing.assert_array_equal(image.data, expected.data)
+    assert image.geometry == opened.geometry == header.geometry == expected.geometry
+    assert (header.pixel_type, header.channels, opened.shape) == ("float32", 1, image.data.shape)
+    box = (slice(2, 9), slice(5, 11), slice(1, 4))
+    np.testing.assert_array_equal(opened.region(box), image.data[(slice(None), *box)])
+    assert any("was resampled onto an even grid" in remark.what for remark in header.remarks)
+
+
+def test_an_even_series_is_read_as_ever_whatever_the_study_says(tmp_path: Path) -> None:
+    _write(tmp_path, EVEN)
+    np.testing.assert_array_equal(read_image(tmp_path, BOTH).data, read_image(tmp_path).data)
+    assert read_header(tmp_path, BOTH) == read_header(tmp_path)
+
+
+@pytest.mark.parametrize("depths", [(*EVEN[:4], *(depth + 3 for depth in EVEN[4:])), (0, 1, 4, 7, 10, 13, 16, 19, 22)])
+def test_no_word_of_a_study_makes_up_what_is_missing(tmp_path: Path, depths: tuple[float, ...]) -> None:
+    _write(tmp_path, tuple(map(float, depths)))
+    with pytest.raises(InputError, match=r"a slice is missing|too uneven"):
+        read_image(tmp_path, BOTH)
+
+
+@pytest.mark.parametrize(("depths", "tilt"), [(UNEVEN, 0.0), (EVEN, 0.8 / 3), (UNEVEN, 0.2)])
+def test_a_predicted_segmentation_lies_on_the_slices_that_were_scanned(
+    tmp_path: Path, depths: tuple[float, ...], tilt: float
+) -> None:
+    """A viewer shows it on the images that it names: each frame has a slice's position, and its structure is there."""
+    import pydicom
+
+    _write(tmp_path / "scan", depths, tilt)
+    how = regridding_of(tmp_path / "scan")
+    grid, file = how.grid, tmp_path / "mask.dcm"
+    indices = np.stack(np.meshgrid(*map(np.arange, grid.shape), indexing="ij"), axis=-1)
+    at = indices @ step_matrix(grid).T + np.asarray(grid.origin)
+    centre = at.reshape(-1, 3).mean(axis=0)
+    ball = (np.linalg.norm(at - centre, axis=-1) < 5).astype(np.uint8)
+    segment_writing.write(file, ball, ("ball",), tmp_path / "scan", BOTH)
+    found = pydicom.dcmread(file)
+    scanned = {tuple(map(float, pydicom.dcmread(each).ImagePositionPatient)) for each in (tmp_path / "scan").iterdir()}
+    frames = [
+        tuple(map(float, each.PlanePositionSequence[0].ImagePositionPatient))
+        for each in found.PerFrameFunctionalGroupsSequence
+    ]
+    assert len(frames) == len({*frames}) > 2
+    assert {*frames} <= scanned
+    for place, drawn in zip(frames, np.atleast_3d(found.pixel_array), strict=True):
+        rows, columns = np.nonzero(drawn)
+        there = np.asarray(place) + columns[:, None] * (0.6, 0, 0) + rows[:, None] * (0, 0.8, 0)
+        # Half a step between planes, half a pixel in them.
+        assert (np.linalg.norm(there - centre, axis=1) < 5 + 1.6 + 0.5).all()
+        assert len(rows) == pytest.approx(np.pi * max(0, 25 - (place[2] - centre[2]) ** 2) / 0.48, abs=45)
+    back, onto = read_label(file, label_grid(file, tmp_path / "scan", BOTH))
+    assert onto == grid
+    assert 2 * np.logical_and(back, ball).sum() / (np.count_nonzero(back) + ball.sum()) > 0.9
+    assert read_label_header(file, label_grid(file, tmp_path / "scan", BOTH)).geometry == grid
+    np.testing.assert_array_equal(back, resampled_mask(how, file))
+
+
+def test_a_series_of_class_numbers_is_laid_as_its_image_is(tmp_path: Path) -> None:
+    """The nearest value, never one between two classes."""
+    _write(tmp_path / "scan", UNEVEN, 0.8 / 3)
+    values = np.random.default_rng(0).choice([0, 3, 9], (*SIDES,)).astype(np.int16)
+    for file in (tmp_path / "scan").iterdir():
+        _as_mask(file, tmp_path / "mask" / file.name, values)
+    label, grid = read_label(tmp_path / "mask", None, BOTH)
+    assert grid == read_header(tmp_path / "scan", BOTH).geometry
+    assert {*np.unique(label)} == {0, 3, 9}
+    how = regridding_of(tmp_path / "scan")
+    np.testing.assert_array_equal(label[:, : SIDES[1], 0], values[0].T)
+    moved = int(np.rint(how.shifts[-1, 1]))
+    np.testing.assert_array_equal(label[:, moved : moved + SIDES[1], -1], values[-1].T)
+
+
+def _as_mask(source: Path, target: Path, values: np.ndarray) -> None:
+    import pydicom
+
+    made = pydicom.dcmread(source)
+    number = int(np.argmin(np.abs(np.asarray(UNEVEN) - (float(made.ImagePositionPatient[2]) + 30))))
+    made.RescaleSlope, made.RescaleIntercept = 1, 0
+    made.PixelData = values[number].tobytes()
+    target.parent.mkdir(exist_ok=True)
+    made.save_as(target)

@@ -20,8 +20,7 @@ from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.progress import SILENT, Progress
 from wardround.engine.imaging.dicom.classes import Content
 from wardround.engine.imaging.dicom.objects import Instance
-from wardround.engine.imaging.dicom.pixels import channels_of
-from wardround.engine.imaging.dicom.reader import require_pixels
+from wardround.engine.imaging.dicom.pixels import channels_of, require_pixels
 from wardround.engine.imaging.dicom.series import Series, grouped, numbers_of, read_objects, selector
 from wardround.engine.imaging.dicom.stacking import stack_of
 from wardround.engine.imaging.image import Geometry, Role

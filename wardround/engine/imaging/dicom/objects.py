@@ -85,7 +85,7 @@ class Instance:
         image_type: the values of ImageType.
         encoding: of its pixels; None where it has none.
         frames: each with its place and scale.
-        burned_in: whether the header says that text is burned into the pixels.
+        burned_in: whether text is burned into the pixels, as the header says; None where it does not say.
         was_lossy: whether pixels have lost something by compression, now or before.
         references: SeriesInstanceUIDs of the series that it was made from.
         segments: of a segmentation.
@@ -105,7 +105,7 @@ class Instance:
     image_type: tuple[str, ...]
     encoding: Encoding | None
     frames: tuple[Frame, ...]
-    burned_in: bool = False
+    burned_in: bool | None = None
     was_lossy: bool = False
     references: tuple[str, ...] = ()
     segments: tuple[Segment, ...] = ()
@@ -209,7 +209,7 @@ def _read(file: Path, dataset: Any) -> Instance:
         image_type=words(dataset, "ImageType"),
         encoding=encoding,
         frames=() if encoding is None or kind.content is Content.OTHER else frames_of(dataset),
-        burned_in=text(dataset, "BurnedInAnnotation") == "YES",
+        burned_in=_burned_in(dataset),
         was_lossy=text(dataset, "LossyImageCompression") == "01" or (encoding is not None and encoding.is_lossy),
         references=tuple(text(item, "SeriesInstanceUID") for item in items(dataset, "ReferencedSeriesSequence")),
         segments=tuple(map(_segment, items(dataset, "SegmentSequence"))),
@@ -218,6 +218,11 @@ def _read(file: Path, dataset: Any) -> Instance:
         is_tiled=dataset.get("TotalPixelMatrixRows") is not None,
         table=_table(items(dataset, "ModalityLUTSequence")),
     )
+
+
+def _burned_in(dataset: Any) -> bool | None:
+    said = text(dataset, "BurnedInAnnotation").strip().upper()
+    return said == "YES" if said else None
 
 
 def _segment(item: Any) -> Segment:

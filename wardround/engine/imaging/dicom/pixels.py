@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -19,6 +20,7 @@ from wardround.engine.imaging import colours
 from wardround.engine.imaging.dicom.decoders import can_decode, syntax_name
 from wardround.engine.imaging.dicom.encoding import Encoding
 from wardround.engine.imaging.dicom.objects import Instance
+from wardround.engine.imaging.dicom.series import Series
 from wardround.engine.imaging.dicom.stacking import Slice
 from wardround.engine.imaging.formats import unreadable
 from wardround.engine.imaging.image import Role
@@ -53,6 +55,21 @@ def require_readable(instance: Instance) -> None:
         name = syntax_name(encoding.syntax)
         remedy = f"Unpack it, for instance with `gdcmconv --raw {instance.file.name} unpacked.dcm`, or export it again"
         raise unreadable(instance.file, f"pixels that are packed as {name}", f"{remedy} without compression")
+
+
+def require_pixels(series: Series, role: Role) -> None:
+    """Raise `InputError` for a series whose pixels cannot be decoded, or scaled, or trusted as those of a mask."""
+    for instance in series.instances:
+        require_readable(instance)
+        if role is Role.MASK and instance.was_lossy:
+            got = "pixels that were compressed with loss"
+            raise unreadable(
+                instance.file, got, "Export the mask again without it: it changes the numbers at every edge"
+            )
+        if not all(math.isfinite(frame.slope) and math.isfinite(frame.intercept) for frame in instance.frames):
+            raise unreadable(instance.file, "values scaled by what is no number", "Export it again")
+        if any(frame.slope == 0 for frame in instance.frames):
+            raise unreadable(instance.file, "values that are all scaled by 0 (RescaleSlope)", "Export it again")
 
 
 def channels_of(encoding: Encoding, role: Role) -> int:

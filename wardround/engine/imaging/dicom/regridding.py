@@ -16,15 +16,16 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
+from wardround.engine.basics.dicom import REFUSING, Dicom
 from wardround.engine.basics.problems import InputError
 from wardround.engine.imaging.dicom import segments
 from wardround.engine.imaging.dicom.objects import Instance
-from wardround.engine.imaging.dicom.pixels import planes
-from wardround.engine.imaging.dicom.reader import require_pixels
-from wardround.engine.imaging.dicom.series import series_of
-from wardround.engine.imaging.dicom.stacking import Pile, pile_of
+from wardround.engine.imaging.dicom.pixels import planes, require_pixels
+from wardround.engine.imaging.dicom.series import Series, series_of
+from wardround.engine.imaging.dicom.stacking import Pile, Stack, pile_of, stack_of, tilt_of, unevenness_of
 from wardround.engine.imaging.geometry import TOLERANCE, rectangular
-from wardround.engine.imaging.image import Geometry, Image, Role
+from wardround.engine.imaging.header import Header
+from wardround.engine.imaging.image import Geometry, Image, Role, Space
 from wardround.engine.imaging.sources import Source
 
 MOST_UNEVEN = 1.8
@@ -60,7 +61,34 @@ def regridding_of(path: Path) -> Regridding:
     source = Source(path)
     series = series_of(source)
     require_pixels(series, Role.IMAGE)
+    return _regridding(source, series)
+
+
+def laid(source: Source, series: Series, dicom: Dicom = REFUSING) -> Stack | Regridding:
+    """A series on the grid of its slices; or, where they make none and the study says so, how it is laid onto one.
+
+    Raises `InputError` with everything for which the study has no such word, and as `regridding_of` does.
+    """
+    if not dicom.resamples or sum(len(each.frames) for each in series.instances) == 1:
+        return stack_of(series)
     pile = pile_of(series)
+    words = ((tilt_of(series.path, pile), dicom.tilt), (unevenness_of(series.path, pile), dicom.uneven))
+    faults = [(fault, word) for fault, word in words if fault is not None]
+    refused = [fault for fault, word in faults if word == "refuse"]
+    if refused:
+        raise InputError(refused)
+    return _regridding(source, series) if faults else stack_of(series)
+
+
+def grid_for(path: Path, dicom: Dicom) -> Geometry | Regridding:
+    """The grid of the series of a folder, or how it is laid onto one. Raises as `laid` does, and `OSError`."""
+    source = Source(path)
+    found = laid(source, series_of(source), dicom)
+    return found if isinstance(found, Regridding) else found.geometry
+
+
+def _regridding(source: Source, series: Series) -> Regridding:
+    path, pile = series.path, pile_of(series)
     gaps = np.diff(pile.depths)
     usual = float(np.median(gaps))
     _require_moderate(path, gaps, usual)
@@ -170,24 +198,76 @@ def _placed(plane: np.ndarray, shift: np.ndarray, shape: tuple[int, ...], *, ord
     )
 
 
+def resampled_classes(how: Regridding) -> np.ndarray:
+    """The values of a series that is a mask on the grid, (columns, rows, slices): of each voxel that of the nearest one
+    of the nearest slice; 0 where no slice has seen anything. Raises `InputError` for pixels that are damaged."""
+    read = planes(how.source, how.pile.slices, Role.MASK)
+    out, nearest = np.zeros(0), _nearest(how)
+    for number, plane in enumerate(read):
+        out = out if out.size else np.zeros(how.grid.shape, dtype=plane.dtype)
+        placed = _placed(plane.T, how.shifts[number], how.grid.shape[:2], order=0, outside=0)
+        out[:, :, nearest == number] = placed[:, :, None]
+    return out
+
+
+def mask_header(how: Regridding, instance: Instance) -> Header:
+    """The header of a segmentation on the grid. Raises `InputError` for frames that lie on none of the slices."""
+    by_slice = _by_slice(how, instance)
+    found = [segments.header(part, _grid_of(how, number)) for number, part in by_slice.items()]
+    kind = found[0].pixel_type if found else "uint8"
+    return Header(how.grid, 1, kind, (), Space.BODY)
+
+
 def resampled_mask(how: Regridding, mask: Path) -> np.ndarray:
-    """The numbers of a segmentation's segments on the grid, (columns, rows, slices): of each voxel that of the nearest
-    one of the nearest slice. Raises `InputError` for frames that lie on none of the slices."""
+    """`mask_on` of the segmentation of a file. Raises `InputError` where it is none."""
     source = Source(mask)
     instance = segments.segmentation_at(source)
     if instance is None:
         remedy = "Name the file of a DICOM-SEG"
         raise InputError.one("this is no segmentation", where=str(mask), remedy=remedy)
-    owners = _owners(how, instance)
-    nearest = np.rint(_positions(how) - 1e-6).astype(int).clip(0)
-    out = np.zeros(how.grid.shape, dtype=np.uint16)
-    for number in np.unique(nearest):
-        frames = tuple(frame for frame, owner in zip(instance.frames, owners, strict=True) if owner == number)
-        if frames:
-            values = _of_slice(how, replace(instance, frames=frames), source, int(number))
-            placed = _placed(values, how.shifts[number], how.grid.shape[:2], order=0, outside=0)
-            out[:, :, nearest == number] = placed[:, :, None]
+    return mask_on(how, source, instance)
+
+
+def mask_on(how: Regridding, source: Source, instance: Instance) -> np.ndarray:
+    """The numbers of a segmentation's segments on the grid, (columns, rows, slices): of each voxel that of the nearest
+    one of the nearest slice; the source is released. Raises `InputError` for frames that lie on none of the slices."""
+    nearest, out = _nearest(how), np.zeros(how.grid.shape, dtype=np.uint16)
+    parts = _by_slice(how, instance)
+    drawn = segments.on_grids(source, instance, [(part, _grid_of(how, number)) for number, part in parts.items()])
+    for number, values in zip(parts, drawn, strict=True):
+        placed = _placed(values[:, :, 0], how.shifts[number], how.grid.shape[:2], order=0, outside=0)
+        out[:, :, nearest == number] = placed[:, :, None]
     return out
+
+
+def on_slices(how: Regridding, mask: np.ndarray) -> np.ndarray:
+    """A mask of the grid on the slices that were scanned, (columns, rows, slices): of each pixel the nearest voxel of
+    the nearest plane. A slice that lies behind the last plane has what that plane has."""
+    encoding = how.pile.slices[0].encoding
+    depths = (how.pile.depths - how.pile.depths[0]) / how.grid.spacing[2]
+    nearest = np.rint(depths - 1e-6).astype(int).clip(0, how.grid.shape[2] - 1)
+    sides = (encoding.columns, encoding.rows)
+    pieces = [
+        _placed(mask[:, :, place], -shift, sides, order=0, outside=0)
+        for place, shift in zip(nearest, how.shifts, strict=True)
+    ]
+    return np.stack(pieces, axis=2)
+
+
+def _nearest(how: Regridding) -> np.ndarray:
+    """The slice that lies nearest to each plane of the grid."""
+    return np.rint(_positions(how) - 1e-6).astype(int).clip(0)
+
+
+def _by_slice(how: Regridding, instance: Instance) -> dict[int, Instance]:
+    """A segmentation in parts, by the number of the slice on which each lies."""
+    owners = _owners(how, instance)
+    return {
+        number: replace(
+            instance, frames=tuple(each for each, owner in zip(instance.frames, owners, strict=True) if owner == number)
+        )
+        for number in sorted({*owners})
+    }
 
 
 def _owners(how: Regridding, instance: Instance) -> list[int]:
@@ -207,11 +287,11 @@ def _owners(how: Regridding, instance: Instance) -> list[int]:
     return found
 
 
-def _of_slice(how: Regridding, instance: Instance, source: Source, number: int) -> np.ndarray:
-    """The numbers of the segments on one slice, (columns, rows)."""
+def _grid_of(how: Regridding, number: int) -> Geometry:
+    """The grid of one slice."""
     pile = how.pile
     encoding = pile.slices[number].encoding
     steps = np.column_stack([pile.steps, pile.normal * how.grid.spacing[2]])
     grid = rectangular(steps, pile.places[number], (encoding.columns, encoding.rows, 1))
     assert isinstance(grid, Geometry)
-    return segments.voxels(source, instance, grid)[0][:, :, 0]
+    return grid

@@ -17,10 +17,13 @@ import pydicom
 from pydicom.sr.coding import Code
 
 import wardround
+from wardround.engine.basics.dicom import REFUSING, Dicom
 from wardround.engine.basics.problems import InputError
 from wardround.engine.imaging.dicom.codes import Concept, concepts_of
+from wardround.engine.imaging.dicom.regridding import Regridding, laid, on_slices
 from wardround.engine.imaging.dicom.series import series_of
-from wardround.engine.imaging.dicom.stacking import Stack, stack_of
+from wardround.engine.imaging.dicom.stacking import Stack
+from wardround.engine.imaging.image import Space
 from wardround.engine.imaging.sources import Source
 
 # It remarks on every empty mask, which is a result like any other.
@@ -37,14 +40,21 @@ _EMPTY = (
 _OTHER_FORMAT = "Write it in another format with `--format nifti`"
 
 
-def write(target: Path, mask: np.ndarray, segments: Sequence[str], image: Path) -> None:
+def write(target: Path, mask: np.ndarray, segments: Sequence[str], image: Path, dicom: Dicom = REFUSING) -> None:
     """Write a mask of shape (*spatial) on the grid of an image: the segment `segments[n - 1]` is where it is `n`.
+
+    Of a series that the study's word `dicom` has laid onto another grid, it is written on the slices that were scanned:
+    a segmentation names them, and nothing else would fit a viewer's images.
 
     Raises `InputError` where the image is no DICOM series, or one of which no segmentation can be made.
     """
-    stack = stack_of(series_of(Source(image)))
+    source = Source(image)
+    found = laid(source, series_of(source), dicom)
+    stack = Stack(found.pile.slices, found.grid, Space.BODY) if isinstance(found, Regridding) else found
     if mask.shape != stack.geometry.shape:
         raise ValueError(f"a mask of shape {mask.shape} on a grid of shape {stack.geometry.shape}")
+    if isinstance(found, Regridding):
+        mask = on_slices(found, mask)
     try:
         sources, frames = _sources(stack), _frames(stack, mask)
         with warnings.catch_warnings():

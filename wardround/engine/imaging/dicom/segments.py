@@ -6,7 +6,7 @@ order or turned round. Each frame is put where its position says; nothing is int
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -89,17 +89,29 @@ def voxels(source: Source, instance: Instance, onto: Geometry | None) -> tuple[n
     Raises `InputError` for segments that overlap, and for fractions.
     """
     plan = _plan(instance, onto)
-    mask = np.zeros(plan.grid.shape, dtype=_kind(instance))
-    overlaps = _Overlaps()
-    numbers = [landing.frame.number for landing in plan.landings]
-    for landing, stored in zip(plan.landings, stored_frames(source, instance, numbers), strict=True):
+    (mask,) = _drawn(source, instance, [plan])
+    source.release()
+    return mask, plan.grid
+
+
+def on_grids(source: Source, instance: Instance, parts: Iterable[tuple[Instance, Geometry]]) -> list[np.ndarray]:
+    """`voxels` of parts of a segmentation, each on a grid of its own; its file is read once."""
+    masks = _drawn(source, instance, [_plan(part, grid) for part, grid in parts])
+    source.release()
+    return masks
+
+
+def _drawn(source: Source, instance: Instance, plans: Sequence[_Plan]) -> list[np.ndarray]:
+    masks, overlaps = [np.zeros(plan.grid.shape, dtype=_kind(instance)) for plan in plans], _Overlaps()
+    lands = [(mask, landing) for mask, plan in zip(masks, plans, strict=True) for landing in plan.landings]
+    numbers = [landing.frame.number for _, landing in lands]
+    for (mask, landing), stored in zip(lands, stored_frames(source, instance, numbers), strict=True):
         values = _values(instance, landing.frame, stored).astype(mask.dtype)
         if landing.is_transposed:
             values = values.T
         _lay(np.squeeze(mask[landing.box], axis=landing.thin), values, overlaps)
-    source.release()
     overlaps.refuse(instance)
-    return mask, plan.grid
+    return masks
 
 
 def _kind(instance: Instance) -> type[np.unsignedinteger]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wardround.engine.basics.filemarks import FileState, state_of
-from wardround.engine.basics.places import MARK, folder_place
+from wardround.engine.basics.places import MARK, folder_place, waits
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.basics.progress import SILENT, Progress
 from wardround.engine.imaging.dicom.objects import Instance, looks_like_dicom, read_instance
@@ -86,6 +86,7 @@ def read_objects(source: Source, shown: Progress = SILENT) -> tuple[Found, list[
     findings, instances, strangers = Findings(), list[Instance](), list[Path]()
     for done, file in enumerate(source.files, start=1):
         with findings.gather():
+            _require_file(source, file)
             start = _start_of(source, file)
             if looks_like_dicom(start):
                 instances.append(read_instance(source, file))
@@ -95,6 +96,12 @@ def read_objects(source: Source, shown: Progress = SILENT) -> tuple[Found, list[
                 raise unreadable(file, "an empty file of 0 bytes", f"{_COPY}; was the disk full?")
         shown.advance(done)
     return Found(tuple(instances), tuple(strangers)), findings.problems
+
+
+def _require_file(source: Source, file: Path) -> None:
+    if type(source) is Source and waits(file):
+        remedy = "Move it away from the images, for whoever reads it may wait for ever"
+        raise unreadable(file, "a pipe, a socket or a device in the place of a file", remedy)
 
 
 def _start_of(source: Source, file: Path) -> bytes:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wardround.engine.basics.problems import InputError
+from wardround.engine.basics.problems import InputError, Problem
 from wardround.engine.imaging.dicom.encoding import Encoding
 from wardround.engine.imaging.dicom.frames import TIMES, TRAITS, Frame
 from wardround.engine.imaging.dicom.objects import Instance
@@ -29,6 +29,9 @@ _SAME_PLACE = 0.01
 """Of a pixel's size: slices that lie nearer to each other lie at one place."""
 _SHOWN = 4
 _EXPORT = "Export the series again, whole and alone"
+TILTED = "the slices are tilted against their own axis, as by a tilted gantry"
+UNEVEN = "the slices lie at uneven distances"
+"""What is wrong with series that can be resampled; every other one stays refused."""
 _PLACED = "a position, an orientation and a spacing for each"
 
 
@@ -164,9 +167,10 @@ def _pile(path: Path, slices: Sequence[Slice]) -> Pile:
 
 def _volume(path: Path, slices: Sequence[Slice], remarks: Sequence[Remark]) -> Stack:
     pile = _pile(path, slices)
+    for fault in (tilt_of(path, pile), unevenness_of(path, pile)):
+        if fault is not None:
+            raise InputError([fault])
     places = pile.places
-    _require_straight(path, places, pile.normal, pile.steps)
-    _require_even(path, pile.slices, pile.depths)
     third = (places[-1] - places[0]) / (len(places) - 1)
     encoding = slices[0].encoding
     grid = rectangular(np.column_stack([pile.steps, third]), places[0], (encoding.columns, encoding.rows, len(places)))
@@ -252,34 +256,39 @@ def _in_order(value: str) -> tuple[float, str]:
     return (float(value), "") if re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value) else (math.inf, value)
 
 
-def _require_straight(path: Path, places: np.ndarray, normal: np.ndarray, steps: np.ndarray) -> None:
-    """Raise `InputError` for slices that do not lie behind each other along their normal: a tilted gantry."""
+def tilt_of(path: Path, pile: Pile) -> Problem | None:
+    """What is wrong with slices that do not lie behind each other along their normal, as of a tilted gantry; None where
+    they do. Raises `InputError` for slices that lie side by side."""
+    places = pile.places
     moved = places - places[0]
-    sideways = moved - np.outer(moved @ normal, normal)
-    pixel = np.linalg.norm(steps, axis=0).min()
+    sideways = moved - np.outer(moved @ pile.normal, pile.normal)
+    pixel = np.linalg.norm(pile.steps, axis=0).min()
     if np.linalg.norm(sideways, axis=1).max() <= TOLERANCE * pixel:
-        return
-    line = np.outer(np.arange(len(places)) / (len(places) - 1), sideways[-1])
+        return None
+    # Along the way from the first slice to the last, and not from one to the next: distances may be uneven too.
+    line = np.outer(moved @ pile.normal / (moved[-1] @ pile.normal), sideways[-1])
     if np.linalg.norm(sideways - line, axis=1).max() > pixel:
         got = f"slices up to {np.linalg.norm(sideways, axis=1).max():.3g} mm beside the first"
         remedy = "Are they several stacks? Export each as a series of its own"
         raise _fault(path, got, remedy, "the slices lie side by side")
-    angle = math.degrees(math.atan2(float(np.linalg.norm(sideways[-1])), float(moved[-1] @ normal)))
-    raise InputError.one(
-        "the slices are tilted against their own axis, as by a tilted gantry",
-        where=str(path),
-        got=f"{angle:.3g}°",
-        expected="slices at right angles to the way from one to the next",
-        remedy="Resample it to a rectangular grid first: `wardround dicom FOLDER --resample FILES` does so",
+    angle = math.degrees(math.atan2(float(np.linalg.norm(sideways[-1])), float(moved[-1] @ pile.normal)))
+    return Problem(
+        TILTED,
+        str(path),
+        f"{angle:.3g}°",
+        "slices at right angles to the way from one to the next",
+        "Write `dicom: {tilt: resample}` in the study; or resample it to a rectangular grid first: "
+        "`wardround dicom FOLDER --resample FILES` does so",
     )
 
 
-def _require_even(path: Path, ordered: Sequence[Slice], depths: np.ndarray) -> None:
-    """Raise `InputError` where slices are missing, or lie at uneven distances."""
-    count = len(depths)
+def unevenness_of(path: Path, pile: Pile) -> Problem | None:
+    """What is wrong with slices that lie at uneven distances; None where they do not. Raises `InputError` where slices
+    are missing."""
+    depths, count = pile.depths, len(pile.depths)
     step = (depths[-1] - depths[0]) / (count - 1)
     if np.abs(depths - depths[0] - np.arange(count) * step).max() <= TOLERANCE * step:
-        return
+        return None
     gaps = np.diff(depths)
     usual = float(np.median(gaps))
     steps = np.rint(gaps / usual)
@@ -296,13 +305,13 @@ def _require_even(path: Path, ordered: Sequence[Slice], depths: np.ndarray) -> N
     odd = np.flatnonzero(np.abs(gaps - usual) > TOLERANCE * usual)
     span = f"{gaps.min():.4g} to {gaps.max():.4g} mm apart"
     told = f"mostly {usual:.4g} mm apart, but otherwise {_at(depths, odd)}" if odd.size else span
-    raise InputError.one(
-        "the slices lie at uneven distances",
-        where=str(path),
-        got=f"{count} slices, {told}",
-        expected="one distance between all of them",
-        remedy="Resample it to an even grid first, which `wardround dicom FOLDER --resample FILES` does; or export the "
-        "part that is even as a series of its own",
+    return Problem(
+        UNEVEN,
+        str(path),
+        f"{count} slices, {told}",
+        "one distance between all of them",
+        "Write `dicom: {uneven: resample}` in the study; or resample it to an even grid first, which "
+        "`wardround dicom FOLDER --resample FILES` does; or export the part that is even as a series of its own",
     )
 
 
