@@ -72,11 +72,19 @@ def test_a_study_of_a_table_needs_no_patches_and_one_without_columns_is_as_it_wa
         ({"augmentation": ["noise"]}, "has none to change"),
         ({"model": {"name": "resnet", "dimensions": 2}}, "needs images"),
         ({"inputs": ["T1w"], "patches": {"size": [8, 8]}}, "no images"),
+        ({"dicom": {"tilt": "resample"}}, "reads no DICOM"),
+        ({"inference": {"scales": [0.5, 1]}}, "none of another size"),
     ],
 )
 def test_what_does_not_fit_is_told(changes: dict[str, Any], told: str) -> None:
     with pytest.raises(ValidationError, match=told):
         study_of(changed(TABLE, **changes))
+
+
+def test_a_layout_is_said_of_images() -> None:
+    training = {**TABLE["training"], "layout": "channels_last"}
+    with pytest.raises(ValidationError, match="no voxels whose channels"):
+        study_of(changed(TABLE, training=training))
 
 
 def test_a_table_network_without_columns_and_columns_of_a_segmentation_are_told() -> None:

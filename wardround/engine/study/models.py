@@ -288,13 +288,22 @@ class Study(Section):
         yield from self.truth.flaws(self)
         if not self.truth.has_regions:
             yield from _stray_of_masks(self)
-        if self.dicom != REFUSING and not self.inputs:
-            what, remedy = "a study without images reads no DICOM", "Take the lines out, or name `inputs`"
-            yield Flaw(("dicom",), what, flow(self.dicom.model_dump()), "no `dicom`", remedy=remedy)
-        if self.inference.scales and not self.inputs:
-            what, remedy = "a study without images has none of another size", "Take the line out, or name `inputs`"
-            got = flow(list(self.inference.scales))
-            yield Flaw(("inference", "scales"), what, got, "no `scales`", remedy=remedy)
+        if not self.inputs:
+            yield from _stray_of_images(self)
+
+
+def _stray_of_images(study: Study) -> Iterator[Flaw]:
+    """A flaw for each key that says something of images, in a study of a table alone."""
+    remedy = "Take the line out"
+    if study.dicom != REFUSING:
+        what = "a study without images reads no DICOM"
+        yield Flaw(("dicom",), what, flow(study.dicom.model_dump()), "no `dicom`", remedy=f"{remedy}, or name `inputs`")
+    if study.training.layout != "auto":
+        what = "a table has no voxels whose channels could lie one way or the other"
+        yield Flaw(("training", "layout"), what, study.training.layout, "no `layout`", remedy=remedy)
+    if study.inference.scales:
+        what, got = "a study without images has none of another size", flow(list(study.inference.scales))
+        yield Flaw(("inference", "scales"), what, got, "no `scales`", remedy=remedy)
 
 
 def _stray_of_masks(study: Study) -> Iterator[Flaw]:
