@@ -50,6 +50,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "new-part": "wardround.engine.cli.new_part:new_part",
         "import-nnunet": "wardround.engine.cli.import_nnunet:import_nnunet",
         "import-gandlf": "wardround.engine.cli.import_gandlf:import_gandlf",
+        "import-npz": "wardround.engine.cli.import_npz:import_npz",
     }
 )
 
