@@ -1,4 +1,4 @@
-"""Ready studies on whole sets of images, by the commands that a researcher types, beside what others have published.
+"""Ready studies on whole sets of images, by the command that a researcher types, beside what others have published.
 
     python -m benchmarks.full_size nuclei ../shared/data --out OUT [--steps 1000] [--threads 2] [--seed 42]
 
@@ -7,10 +7,10 @@ The first word is one of
   pneumonia   5,206 chest X-rays of 28 x 28: a fifth of each hospital's classes is held back
   adrenal     1,286 shapes, halved to 32 x 32 x 32: those that the set has for validation are held back
 
-DATA is the folder that has `nuclei`, `pneumonia` and `adrenal_shapes`. One training (`wardround fit`), whose best
-weights by validation are scored once on the cases held back (`wardround evaluate`). The published figures are of other
-test cases (the sets at hand are the published training and validation cases), so that they say where to expect a score
-and no more; each is printed with what differs.
+DATA is the folder that has `nuclei`, `pneumonia` and `adrenal_shapes`. `wardround fit` trains once, and scores the best
+weights by validation once on the cases held back. The published figures are of other test cases (the sets at hand are
+the published training and validation cases): they say where to expect a score and no more. Each is printed with what
+differs.
 """
 
 from __future__ import annotations
@@ -134,8 +134,8 @@ def main() -> int:
         wanted.out, "fit", study, "--manifest", table, "--threads", wanted.threads, "--out", wanted.out / "run", *words
     )
     seconds = round(time.monotonic() - began)
-    told = scores(wanted.out, study, table, wanted.threads)
-    print(json.dumps({"set": wanted.name, "seconds": seconds, **_sizes(table), **told}, indent=1))
+    told = scores(wanted.out / "run")
+    print(json.dumps({"set": wanted.name, "seconds": seconds, "cases": _sizes(table), **told}, indent=1))
     print(f"published: {chosen.published}")
     return 0
 
@@ -149,21 +149,18 @@ def prepare(chosen: WholeSet, seed: int, path: Path) -> Path:
     return path
 
 
-def scores(out: Path, study: Path, table: Path, threads: int) -> Mapping[str, Any]:
-    """What `wardround evaluate` says of the cases held back."""
-    model = out / "run" / "fold-0" / "model"
-    found = command(out, "evaluate", study, "--manifest", table, "--model", model, "--threads", threads, "--json")
-    result: Mapping[str, Any] = json.loads(found)
-    return {key: result[key] for key in ("cases", "summary") if key in result} or result
+def scores(run: Path) -> Mapping[str, Any]:
+    """What the training's folder says of its best weights, on the cases that they were chosen by and on the others."""
+    found: Mapping[str, Any] = json.loads((run / "fold-0" / "model" / "metrics.json").read_text(encoding="utf-8"))
+    return {key: found[key] for key in ("best_step", "total_steps", "validation", "test")}
 
 
-def command(out: Path, *words: object) -> str:
-    """What a command of `wardround` printed; what it told besides is in `log`. Ends this program where it fails."""
-    with (out / "log").open("ab") as log:
-        done = subprocess.run([*_OWN, *map(str, words)], stdout=subprocess.PIPE, stderr=log, check=False, text=True)
+def command(out: Path, *words: object) -> None:
+    """Run a command of `wardround`; what it prints is in `log`. Ends this program where it fails."""
+    with (out / "log").open("wb") as log:
+        done = subprocess.run([*_OWN, *map(str, words)], stdout=log, stderr=log, check=False)
     if done.returncode:
         sys.exit(f"error: wardround {words[0]} ended with exit code {done.returncode}: see {out / 'log'}")
-    return done.stdout
 
 
 def _sizes(table: Path) -> Mapping[str, int]:
