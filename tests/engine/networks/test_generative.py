@@ -14,7 +14,8 @@ from tests.engine.networks.studies import network_study
 from wardround.engine.networks import build_network
 from wardround.engine.networks.autoencoder import AutoencoderNetwork, divergence
 from wardround.engine.networks.diffusion import DiffusionNetwork, kept, kept_by
-from wardround.engine.networks.taught import Encoding, Taught
+from wardround.engine.networks.sdnet import SDNetwork
+from wardround.engine.networks.taught import Accompanied, Encoding, Taught
 
 
 def _network(name: str, dimensions: int = 2, **changes: Any) -> torch.nn.Module:
@@ -121,3 +122,47 @@ def test_every_prediction_begins_with_the_noise_that_is_kept_with_the_weights() 
         first = network(image)
         torch.manual_seed(2)
         torch.testing.assert_close(network(torch.cat([image, 1 - image]))[:1], first)
+
+
+def test_anatomy_is_zeros_and_ones_and_alone_says_the_classes() -> None:
+    network = _network("sdnet", anatomy=5).eval()
+    assert isinstance(network, SDNetwork)
+    maps = network.maps(_images())
+    assert maps.shape == (2, 5, 16, 16)
+    torch.testing.assert_close(maps, maps.round())
+    assert float(maps.sum(dim=1).detach().max()) <= 1 + 1e-6
+    torch.testing.assert_close(network(_images()), network.segmentor(maps))
+
+
+def test_what_is_added_is_the_weighted_sum_of_three_differences() -> None:
+    images = _images()
+    added = {}
+    for name in ("kl_weight", "image_weight", "looks_weight"):
+        weights = dict.fromkeys(("kl_weight", "image_weight", "looks_weight"), 0.0) | {name: 1.0}
+        network = _network("sdnet", **weights)
+        assert isinstance(network, Accompanied)
+        torch.manual_seed(7)
+        added[name] = network.beside(images)[1].detach()
+        assert added[name].shape == (2,)
+        assert bool((added[name] > 0).all())
+    torch.manual_seed(7)
+    both = _network("sdnet", kl_weight=0.5, image_weight=2.0, looks_weight=3.0)
+    assert isinstance(both, Accompanied)
+    logits, found = both.beside(images)
+    expected = 0.5 * added["kl_weight"] + 2 * added["image_weight"] + 3 * added["looks_weight"]
+    torch.testing.assert_close(found.detach(), expected)
+    torch.testing.assert_close(logits, both(images))
+
+
+def test_the_image_is_made_again_better_by_learning() -> None:
+    network, images = _network("sdnet", kl_weight=0.0, looks_weight=0.0, image_weight=1.0), _images()
+    assert isinstance(network, Accompanied)
+    optimizer = torch.optim.Adam(network.parameters(), 0.01)
+    apart = []
+    for _ in range(40):
+        optimizer.zero_grad()
+        loss = network.beside(images)[1].mean()
+        torch.autograd.backward(loss)
+        optimizer.step()
+        apart.append(float(loss.detach()))
+    assert apart[-1] < 0.7 * apart[0]

@@ -16,7 +16,7 @@ from wardround.engine.study.located_problems import flaws_of
 
 GANDLF = [
     *("unet", "resunet", "unet_multilayer", "resunet_multilayer", "light_unet", "deep_unet", "light_resunet"),
-    *("deep_resunet", "uinc", "fcn", "unetr", "transunet", "dynunet", "msdnet", "imagenet_unet", "brain_age"),
+    *("deep_resunet", "uinc", "fcn", "unetr", "transunet", "dynunet", "sdnet", "msdnet", "imagenet_unet", "brain_age"),
     *(f"vgg{depth}" for depth in (11, 13, 16, 19)),
     *(f"densenet{depth}" for depth in (121, 169, 201, 264)),
     *(f"resnet{depth}" for depth in (18, 34, 50, 101, 152, 200)),

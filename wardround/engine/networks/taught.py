@@ -25,6 +25,22 @@ class Taught(Protocol):
 
 
 @runtime_checkable
+class Accompanied(Protocol):
+    """A network that learns something else beside what the study asks for."""
+
+    def beside(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """What it says of images in training, and what is added to the study's loss of that.
+
+        Args:
+            images: (samples, inputs, *grid).
+
+        Returns:
+            (samples, outputs, *grid) logits; and (samples,) float32. What is random comes from torch's generator, which
+            each step seeds anew.
+        """
+
+
+@runtime_checkable
 class Encoding(Protocol):
     """A network that has a code of what it sees."""
 

@@ -29,6 +29,7 @@ from wardround.engine.losses import ByCase
 from wardround.engine.losses.bycase import CaseLoss
 from wardround.engine.losses.derived import counted_voxels
 from wardround.engine.metrics import CaseScores, Evaluation, Summary, build_metrics, mask_scores, summarise
+from wardround.engine.networks.taught import Accompanied
 from wardround.engine.parts import Kind, answering
 from wardround.engine.preprocessing.fitted import EMPTY, FittedState
 from wardround.engine.sampling.batch import Batch, Surroundings
@@ -56,6 +57,14 @@ class SegmentationTask(Task):
     def __init__(self, study: Study, state: FittedState = EMPTY) -> None:
         super().__init__(study, state)
         self._metrics = build_metrics(study)
+
+    def learn(self, network: nn.Module, batch: Batch) -> Tensor:
+        """With what a network adds that learns something else beside the mask."""
+        if not isinstance(network, Accompanied):
+            return super().learn(network, batch)
+        with answering(self.study.model.part(Kind.NETWORK).owner):
+            outputs, added = network.beside(batch.image)
+        return self.losses(outputs, batch) + added
 
     def predict(
         self, network: nn.Module, case: StoredCase, device: torch.device, inference: Inference | None = None

@@ -11,6 +11,7 @@ from torch import nn
 
 from wardround.engine.networks import build_network, logits_of, outputs_of
 from wardround.engine.networks.critic import CRITIC
+from wardround.engine.networks.taught import Accompanied
 from wardround.engine.parts import BreachError
 from wardround.engine.parts.networks import NetworkParameters, network_of
 from wardround.engine.study import Study
@@ -50,7 +51,10 @@ def require_same_weights(study: Study) -> None:
 
 
 def require_gradients(study: Study, network: nn.Module, sizes: Sizes) -> None:
-    """Every weight gets a gradient. Raises `BreachError`."""
+    """Every weight gets a gradient. Of a network that learns something else too `require_learning` asks that, of the
+    whole step. Raises `BreachError`."""
+    if isinstance(network, Accompanied):
+        return
     network.train()
     outputs = as_tuple(outputs_of(study, network, batch_of(study, sizes.small, 2).image, features_of(study, 2)))
     torch.autograd.backward([(each * torch.randn_like(each)).sum() for each in outputs])

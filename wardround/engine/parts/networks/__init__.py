@@ -2,7 +2,7 @@
 
 from wardround.engine.parts.networks.classifiers import SFCN, VGG, ConvNeXt, DenseNet, EfficientNet
 from wardround.engine.parts.networks.encoders import MSDNet, ResNetUNet
-from wardround.engine.parts.networks.generative import Autoencoder, Diffusion
+from wardround.engine.parts.networks.generative import Autoencoder, Diffusion, SDNet
 from wardround.engine.parts.networks.network import Dimensions, NetworkParameters, Norm, network_of
 from wardround.engine.parts.networks.resnet import ResNet
 from wardround.engine.parts.networks.tabular import Dense, Linear, TableNetworkParameters, sees_table_alone
@@ -39,6 +39,7 @@ __all__ = [
     "ResNetUNet",
     "ResUNet",
     "ResidualEncoder",
+    "SDNet",
     "SegResNet",
     "SwinUNETR",
     "TableNetworkParameters",

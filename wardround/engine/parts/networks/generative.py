@@ -1,4 +1,4 @@
-"""Parameters of networks that make images: through a narrow code, or out of noise."""
+"""Parameters of networks that make images: through a narrow code, out of noise, or beside a segmentation."""
 
 from __future__ import annotations
 
@@ -67,8 +67,38 @@ class Diffusion(HalvingParameters):
     sampling_steps: Annotated[int, Field(ge=1, le=1000)] = 10
 
 
+class SDNet(HalvingParameters):
+    """Anatomy and its looks told apart (Chartsias et al. 2019): a U-Net says `anatomy` maps of zeros and ones, from
+    which alone classes are read; in training the image is made again from them and `looks` numbers, so that scanners
+    may differ in the latter.
+
+    What that adds to the study's loss: kl_weight times the divergence of the looks from a standard normal distribution,
+    image_weight times the mean absolute difference of the image made again, in its units, and looks_weight times that
+    of looks found again in an image that was made with them. Their ratios to the loss are the paper's.
+    """
+
+    anatomy: Annotated[int, Field(ge=2, le=64)] = 8
+    looks: Annotated[int, Field(ge=1, le=256)] = 8
+    kl_weight: NonNegative = 0.001
+    image_weight: NonNegative = 0.1
+    looks_weight: NonNegative = 0.1
+
+    @property
+    def reduction(self) -> int:
+        """The looks are read on a grid that is halved once more than that of the anatomy."""
+        return 1 << self.levels
+
+
 _TASKS = frozenset({"synthesis"})
 PARTS = (
     Part(Kind.NETWORK, "autoencoder", Autoencoder, "wardround.engine.networks.autoencoder:AutoencoderNetwork", _TASKS),
+    Part(
+        Kind.NETWORK,
+        "sdnet",
+        SDNet,
+        "wardround.engine.networks.sdnet:SDNetwork",
+        frozenset({"segmentation"}),
+        gandlf=("sdnet",),
+    ),
     Part(Kind.NETWORK, "diffusion", Diffusion, "wardround.engine.networks.diffusion:DiffusionNetwork", _TASKS),
 )
