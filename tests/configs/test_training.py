@@ -13,6 +13,7 @@ import torch
 from pydicom.uid import generate_uid
 
 from benchmarks.tables import brca_rows, heart_rows, manifest_of
+from tests.configs.real_cohorts import REAL
 from tests.configs.test_configs import CONFIGS, STUDIES
 from tests.support.dicoms import save
 from tests.support.images import blobs, oblique_geometry, write_table
@@ -113,11 +114,25 @@ def light(study: Study) -> Study:
     return Study.model_validate(few.model_dump(by_alias=True))
 
 
-@pytest.mark.parametrize("path", PICTURED, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize(
+    "path", [path for path in PICTURED if path.parent.name not in REAL], ids=lambda path: path.parent.name
+)
 def test_a_ready_study_trains(path: Path, tmp_path: Path) -> None:
     study = light(load_study(path))
-    manifest = write_cohort_for(study, tmp_path / "data")
-    bench = Workbench.open(study, manifest, tmp_path / "work", device="cpu", threads=1)
+    require_training(study, write_cohort_for(study, tmp_path / "data"), tmp_path / "work")
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize("name", REAL)
+def test_a_ready_study_trains_on_the_images_that_it_is_for(name: str, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    study = light(load_study(CONFIGS / name / "study.yaml"))
+    require_training(study, REAL[name](tmp_path / "data"), tmp_path / "work")
+
+
+def require_training(study: Study, manifest: Path, work: Path) -> None:
+    """A step or two give finite losses and move every weight."""
+    bench = Workbench.open(study, manifest, work, device="cpu", threads=1)
     learner = bench.learner(100)
     before = learner.weights()
     losses: list[float] = []

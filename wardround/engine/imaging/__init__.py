@@ -11,6 +11,7 @@ from wardround.engine.imaging.reading import (
     read_image,
     read_label,
     read_label_header,
+    takes_grid,
 )
 from wardround.engine.imaging.writing import write_image, write_label
 
@@ -27,6 +28,7 @@ __all__ = [
     "read_image",
     "read_label",
     "read_label_header",
+    "takes_grid",
     "write_image",
     "write_label",
 ]

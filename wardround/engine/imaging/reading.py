@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     """The grid of an image, onto which a DICOM-SEG is laid; or how the image's slices are laid onto one."""
 
 
+_LAID = Remark("the mask is a picture, which does not say where its pixels lie: they were laid on those of the image")
+
+
 def read_header(path: Path, dicom: Dicom = REFUSING) -> Header:
     """Grid, channels and pixel type, without the voxels where the format allows. Raises `InputError`.
 
@@ -44,17 +48,28 @@ def read_label_header(path: Path, onto: Onto | None = None, dicom: Dicom = REFUS
 
 
 def label_grid(label: Path, image: Path, dicom: Dicom = REFUSING) -> Onto | None:
-    """The grid of an image onto which its mask is laid; None for a mask that is no DICOM, and has a grid of its own.
+    """The grid of an image onto which its mask is laid; None for a mask that has a grid of its own.
 
     Raises `InputError` for an image whose header cannot be read.
     """
-    if not is_dicom(label):
+    if not takes_grid(label, image):
         return None
     if dicom.resamples and is_dicom(image):
         from wardround.engine.imaging.dicom.regridding import grid_for
 
         return grid_for(image, dicom)
     return read_header(image, dicom).geometry
+
+
+def takes_grid(label: Path, image: Path) -> bool:
+    """Whether a mask lies where its image does: a DICOM-SEG, or a picture beside a DICOM image. A picture's pixels have
+    rows and columns as a DICOM image's have, and no place or size of their own that could differ."""
+    return is_dicom(label) or (is_dicom(image) and _is_picture(label))
+
+
+def _is_picture(path: Path) -> bool:
+    format_ = format_of(path)
+    return not (format_.spatial or format_ in (Format.NIFTI, Format.DICOM))
 
 
 def drawn_on(label: Path, image: Path) -> Problem | Remark | None:
@@ -84,7 +99,14 @@ def _header(source: Source, role: Role, dicom: Dicom = REFUSING, onto: Onto | No
         return volumes.header(source)
     from wardround.engine.imaging import rasters
 
-    return rasters.header(source, role)
+    found = rasters.header(source, role)
+    laid = _laid(found.geometry, onto)
+    return found if laid is found.geometry else replace(found, geometry=laid, remarks=(*found.remarks, _LAID))
+
+
+def _laid(own: Geometry, onto: Onto | None) -> Geometry:
+    """Where a picture lies that is the mask of an image on this grid: there, if it has as many pixels."""
+    return onto if isinstance(onto, Geometry) and onto.shape == own.shape else own
 
 
 def read_image(file: Path | Source, dicom: Dicom = REFUSING) -> Image:
@@ -124,8 +146,8 @@ def open_image(file: Path | Source, dicom: Dicom = REFUSING) -> Readable:
 def read_label(file: Path | Source, onto: Onto | None = None, dicom: Dicom = REFUSING) -> tuple[np.ndarray, Geometry]:
     """A mask's voxels as integers, shape (*spatial), and its grid.
 
-    `onto` is the grid of its image, as `label_grid` gives it, onto which a DICOM-SEG is laid: it has frames only where
-    it has a segment.
+    `onto` is the grid of its image, as `label_grid` gives it, onto which a DICOM-SEG is laid, which has frames only
+    where it has a segment, and a picture of as many pixels.
 
     Files of a floating type are accepted when every voxel holds a whole number, and files of three colours when these
     are equal in every voxel. Raises `InputError` otherwise.
@@ -145,7 +167,8 @@ def read_label(file: Path | Source, onto: Onto | None = None, dicom: Dicom = REF
 
     if _existing(source) is Format.DICOM:
         return _dicom_label(source, convert, onto, dicom)
-    return _voxels(source, convert, Role.MASK)
+    mask, own = _voxels(source, convert, Role.MASK)
+    return mask, _laid(own, onto) if _is_picture(path) else own
 
 
 def _dicom_header(source: Source, role: Role, dicom: Dicom, onto: Onto | None) -> Header:

@@ -18,7 +18,14 @@ from wardround.engine.imaging.header import Header
 from wardround.engine.imaging.holding import size_or_none
 from wardround.engine.imaging.image import Geometry, Remark
 from wardround.engine.imaging.lossy import lossy_kind
-from wardround.engine.imaging.reading import drawn_on, label_grid, read_header, read_label, read_label_header
+from wardround.engine.imaging.reading import (
+    drawn_on,
+    label_grid,
+    read_header,
+    read_label,
+    read_label_header,
+    takes_grid,
+)
 from wardround.engine.inspection.exchanged import ASTRAY
 from wardround.engine.inspection.inputs import ONE_OF_SEVERAL
 from wardround.engine.inspection.layers import layered
@@ -84,10 +91,12 @@ def _mask(
     return where, mask
 
 
-def _onto(study: Study, case: Case, label: Path, first: Header) -> Onto:
-    """What a mask is laid onto: the grid of its image, whose slices may have been laid onto it themselves."""
-    resamples = study.dicom.resamples
-    return (label_grid(label, case.channels[0], study.dicom) if resamples else None) or first.geometry
+def _onto(study: Study, case: Case, label: Path, first: Header) -> Onto | None:
+    """What a mask is laid onto: the grid of its image, whose slices may have been laid onto it themselves. None for one
+    that has a grid of its own."""
+    if study.dicom.resamples:
+        return label_grid(label, case.channels[0], study.dicom)
+    return first.geometry if takes_grid(label, case.channels[0]) else None
 
 
 def _targets(study: Study, cohort: Cohort, case: Case, findings: Findings) -> Iterator[tuple[str, Header | None]]:
@@ -123,7 +132,7 @@ def _remarks(first: Header, headers: Iterable[Header]) -> tuple[Remark, ...]:
     return *own, *(Remark(_ROUNDED, words, _COPY_SPACING) for words in rounded if words)
 
 
-def _mask_header(study: Study, where: str, path: Path, grid: Onto, findings: Findings) -> Header | None:
+def _mask_header(study: Study, where: str, path: Path, grid: Onto | None, findings: Findings) -> Header | None:
     """The header of the mask of an image that lies on `grid`, or is laid onto it; None where it cannot be read."""
     read = partial(_read_mask_header, grid, study.dicom)
     lossy = lossy_kind(path)
@@ -148,7 +157,7 @@ def _is_grey(mask: Header, path: Path) -> bool:
     return mask.channels == 3 and attempt(read_label, "", path, Findings()) is not None
 
 
-def _read_mask_header(grid: Onto, dicom: Dicom, path: Path) -> Header:
+def _read_mask_header(grid: Onto | None, dicom: Dicom, path: Path) -> Header:
     with called("mask"):
         return read_label_header(path, grid, dicom)
 

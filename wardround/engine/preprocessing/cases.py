@@ -13,8 +13,7 @@ import numpy as np
 from wardround.engine.basics.blocks import blocks
 from wardround.engine.basics.problems import Findings, InputError, Problem
 from wardround.engine.cohort.models import Case
-from wardround.engine.imaging import label_grid, read_image, read_label
-from wardround.engine.imaging.formats import is_dicom
+from wardround.engine.imaging import label_grid, read_image, read_label, takes_grid
 from wardround.engine.imaging.geometry import file_differences, only_rounded, plain_geometry
 from wardround.engine.imaging.image import Geometry, Image
 from wardround.engine.imaging.sources import Source
@@ -92,7 +91,7 @@ def read_sample(
     mask: tuple[np.ndarray, Geometry] | None = None
     images: list[Image] = []
     in_masks = Findings()
-    needs_grid = case.label is not None and is_dicom(case.label)
+    needs_grid = case.label is not None and takes_grid(case.label, case.channels[0])
     if not needs_grid:
         with in_masks.gather(), naming(case, f"{mask_word} {case.label}"), called(mask_word):
             # First, while no image is held: a mask in the file may be of a wide type.
