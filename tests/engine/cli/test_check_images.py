@@ -15,6 +15,7 @@ from tests.engine.cli.hospital import SHAPE, Hospital
 from tests.support.commands import run_wardround
 from tests.support.images import write_classification_cohort, write_table
 from tests.support.studies import CLASSIFICATION, SEGMENTATION, changed, write_study
+from wardround.engine.basics.dicom import Dicom
 from wardround.engine.imaging import (
     Geometry,
     Header,
@@ -208,10 +209,10 @@ def test_a_format_that_cannot_be_read(hospital: Hospital) -> None:
 
 
 def test_a_file_that_may_not_be_read(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
-    def read(path: Path) -> Header:
+    def read(path: Path, dicom: Dicom) -> Header:
         if path == hospital.image(4):
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
-        return read_header(path)
+        return read_header(path, dicom)
 
     monkeypatch.setattr("wardround.engine.inspection.headers.read_header", read)
     hospital.refuse(

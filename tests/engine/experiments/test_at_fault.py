@@ -13,6 +13,7 @@ import pytest
 from tests.engine.experiments.cohorts import flat_cohort, flat_study, halves_cohort, halves_study
 from tests.support.commands import Outcome, run_wardround
 from tests.support.images import write_table
+from wardround.engine.basics.dicom import Dicom
 from wardround.engine.basics.problems import InputError
 from wardround.engine.cohort import Truth, read_manifest
 from wardround.engine.experiments.evaluation import evaluate_cohort, folder_predictor, model_predictor
@@ -237,10 +238,10 @@ def test_a_folder_without_predictions_is_told_for_every_case(place: Place) -> No
 def test_a_file_that_the_system_does_not_give_is_a_problem_of_its_case(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read(source: cases.Source) -> Image:
+    def read(source: cases.Source, dicom: Dicom) -> Image:
         if source.path == place.image(1):
             raise PermissionError(13, "Permission denied", str(source.path))
-        return read_image(source)
+        return read_image(source, dicom)
 
     monkeypatch.setattr(cases, "read_image", read)
     (told,) = problems(place.predict())
