@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -260,7 +260,8 @@ def _items(archive: zipfile.ZipFile, array: _Array, path: Path) -> Iterator[np.n
 def _image(voxels: np.ndarray, array: _Array) -> Image:
     """Colours first; on a grid of 1 mm, for an archive says nothing of it. ITK knows no half precision and no bool."""
     data = np.moveaxis(voxels, -1, 0) if array.is_coloured else voxels[None]
-    kind = {"b": np.dtype(np.uint8), "f": np.dtype(np.float32)}.get(array.kind.kind, array.kind.newbyteorder("="))
+    kinds: dict[str, np.dtype[Any]] = {"b": np.dtype(np.uint8), "f": np.dtype(np.float32)}
+    kind = kinds.get(array.kind.kind, array.kind.newbyteorder("="))
     axes = array.axes
     geometry = Geometry(data.shape[1:], (1.0,) * axes, (0.0,) * axes, tuple(np.eye(axes).ravel().tolist()))
     return Image(data.astype(kind), geometry)
