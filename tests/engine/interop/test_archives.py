@@ -29,6 +29,9 @@ def of(kind: str, *side: int, count: int = 3) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 255, (count, *side)).astype(kind)
 
 
+IMAGES, LABELS = of("uint8", 4, 4), np.zeros(3, int)
+
+
 def unpacked(path: Path, out: Path) -> tuple[Unpacked, list[dict[str, str]]]:
     made = import_npz(path, out, Silent())
     with made.manifest.open(newline="") as handle:
@@ -68,13 +71,16 @@ def test_labels_and_sets_are_those_of_the_archive(tmp_path: Path) -> None:
     assert any("2 labels" in note for note in made.notes)
 
 
+def test_what_is_not_read_is_told(tmp_path: Path) -> None:
+    arrays = {"train_images": IMAGES, "train_labels": LABELS, "train_masks": IMAGES}
+    made, _ = unpacked(archive(tmp_path, **arrays), tmp_path / "out")
+    assert any("train_masks" in note for note in made.notes)
+
+
 def test_numbers_keep_every_digit(tmp_path: Path) -> None:
     labels = np.array([12345678.0, 0.1234567890123, 3.0])
     _, rows = unpacked(archive(tmp_path, val_images=of("uint8", 4, 4), val_labels=labels), tmp_path / "out")
     assert [float(row["ValueToPredict"]) for row in rows] == labels.tolist()
-
-
-IMAGES, LABELS = of("uint8", 4, 4), np.zeros(3, int)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from wardround.engine.imaging import Geometry, Image, write_image
 MANIFEST, FOLDER = "data.csv", "images"
 SETS: Mapping[str, str] = MappingProxyType({"train": "train", "val": "validation", "test": "test"})
 """MedMNIST's names of the sets, and those of the column `Split`."""
-_COLOURS = 3
+_COLOURS, _SHOWN = 3, 8
 _LEAST_AXES, _MOST_AXES = 2, 3
 _LAYOUT = "arrays train_images and train_labels, and the same for val and test"
 _COPY = "Copy or download the archive again"
@@ -98,7 +98,7 @@ def import_npz(path: Path, out: Path, shown: Progress) -> Unpacked:
     require_file(path, "archive")
     _require_new(out)
     with _opened(path) as archive:
-        sets = _described(archive, path)
+        sets, others = _described(archive, path), _others(archive)
         require_space(out, sum(each.images.shape[0] * each.images.item_bytes for each in sets), "the archive's images")
         with _whole(out) as folder:
             (folder / FOLDER).mkdir()
@@ -108,7 +108,7 @@ def import_npz(path: Path, out: Path, shown: Progress) -> Unpacked:
                 shown.advance(len(rows), row[0])
             (folder / MANIFEST).write_text(_table(sets, rows), encoding="utf-8")
     counts = {SETS[each.name]: each.images.shape[0] for each in sets}
-    return Unpacked(out / MANIFEST, MappingProxyType(counts), tuple(_notes(sets)))
+    return Unpacked(out / MANIFEST, MappingProxyType(counts), (*_notes(sets), *others))
 
 
 def case_count(path: Path) -> int:
@@ -147,7 +147,7 @@ def _described(archive: zipfile.ZipFile, path: Path) -> tuple[_Set, ...]:
     findings, names = Findings(), set(archive.namelist())
     found = [name for name in SETS if f"{name}_images.npy" in names]
     if not found:
-        got = ", ".join(sorted(names)[:8]) or "an empty archive"
+        got = ", ".join(sorted(names)[:_SHOWN]) or "an empty archive"
         raise InputError.one("no images are named here", where=str(path), got=got, expected=_LAYOUT)
     sets = []
     for name in found:
@@ -157,6 +157,13 @@ def _described(archive: zipfile.ZipFile, path: Path) -> tuple[_Set, ...]:
     findings.extend(flaw for each in sets for flaw in _flaws(each, sets[0], path))
     findings.raise_if_any()
     return tuple(sets)
+
+
+def _others(archive: zipfile.ZipFile) -> tuple[str, ...]:
+    """A note of what the archive has besides, if anything."""
+    known = {f"{name}_{what}.npy" for name in SETS for what in ("images", "labels")}
+    left = sorted(set(archive.namelist()) - known)
+    return (f"not read, for no set is named so: {', '.join(left[:_SHOWN])}",) if left else ()
 
 
 def _header(archive: zipfile.ZipFile, name: str, path: Path, findings: Findings) -> _Array | None:
