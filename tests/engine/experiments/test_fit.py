@@ -57,6 +57,24 @@ def uninterrupted(bench: Workbench, place: Path) -> RunResult:
     return fit(bench, place / "uninterrupted")
 
 
+class _Notes:
+    """What whoever watches is told, in turn."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, str]] = []
+
+    def advance(self, done: int, note: str = "") -> None:
+        self.told.append((done, note))
+
+
+def test_scoring_is_watched_case_by_case(bench: Workbench, tmp_path: Path) -> None:
+    notes = _Notes()
+    result = fit(bench, tmp_path / "run", notes)
+    held, steps = len(bench.test_cases), result.metrics.total_steps
+    assert notes.told[-held:] == [(steps, f"scoring test {done} of {held}") for done in range(1, held + 1)]
+    assert any(note.endswith(f"validating 1 of {len(bench.validation_cases)}") for _, note in notes.told)
+
+
 class _Interrupter:
     """Does something once, when a step is reached for the first time."""
 

@@ -126,7 +126,7 @@ def _trained(run: _Run, workbench: Workbench, shown: Progress, tracking: Trackin
             board.add(memory.rows[-1])
             crowd.add(memory.rows[-1])
         workbench.team.tell(NO_STRETCH)
-        result = run.finish(memory)
+        result = run.finish(memory, shown)
         crowd.conclude(final_scores(result.metrics))
     return result
 
@@ -136,6 +136,27 @@ def planned_length(workbench: Workbench) -> RunLength:
     steps_per_epoch = workbench.source().steps_per_epoch
     shapes = [case.geometry.shape for case in workbench.validation_cases]
     return run_length(workbench.study, steps_per_epoch, shapes)
+
+
+@dataclass(frozen=True)
+class _Scoring:
+    """Tells whoever watches a training's steps how far the scoring of cases after one of them is.
+
+    Attributes:
+        shown: of the steps.
+        step: after which cases are scored.
+        what: is done, in words.
+        cases: how many there are.
+    """
+
+    shown: Progress
+    step: int
+    what: str
+    cases: int
+
+    def advance(self, done: int, note: str = "") -> None:
+        """So many cases are scored."""
+        self.shown.advance(self.step, f"{self.what} {done} of {self.cases}")
 
 
 class _Run:
@@ -194,7 +215,8 @@ class _Run:
         shown.advance(stop, f"loss {loss:.4f}, validating")
         settings = quick(self._workbench.study.inference)
         with self._learner.averaged():
-            evaluation = self._workbench.evaluate(self._learner, "validation", inference=settings)
+            watched = self._scoring("validation", stop, f"loss {loss:.4f}, validating", shown)
+            evaluation = self._workbench.evaluate(self._learner, "validation", watched, inference=settings)
         seconds = trained - began, time.perf_counter() - trained
         _LOG.debug("up to step %d: %.1f s of training, %.1f s of validation", stop, *seconds)
         row = HistoryRow(
@@ -214,7 +236,11 @@ class _Run:
         write_history(self.folder, after.rows)
         return after
 
-    def finish(self, memory: Memory) -> RunResult:
+    def _scoring(self, subset: Subset, step: int, what: str, shown: Progress) -> _Scoring:
+        cases = {"validation": self._workbench.validation_cases, "test": self._workbench.test_cases}[subset]
+        return _Scoring(shown, step, what, len(cases))
+
+    def finish(self, memory: Memory, shown: Progress) -> RunResult:
         """Write the model folder, score the chosen weights once on the test set, and remove the checkpoint."""
         write_study(self.folder / "model" / STUDY, self._workbench.study)
         self._write_weights(LAST, memory.done)
@@ -224,7 +250,10 @@ class _Run:
         self._learner.load_weights(best.tensors)
         settings = self._inference()
         evaluations: dict[str, Evaluation] = {
-            name: self._workbench.evaluate(self._learner, name, inference=settings) for name in self._scored()
+            name: self._workbench.evaluate(
+                self._learner, name, self._scoring(name, memory.done, f"scoring {name}", shown), inference=settings
+            )
+            for name in self._scored()
         }
         metrics = Metrics(
             study=self._workbench.study.digest,
